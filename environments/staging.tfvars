@@ -1,0 +1,13 @@
+# Replace the pool id, and the sender by an address or domain that is verified in SES.
+user_pool_id = "eu-west-1_StagPool1"
+stage        = "staging"
+
+welcome_email = {
+  from = "Example (staging) <welcome@staging.example.com>"
+}
+
+log_retention_days = 14
+
+tags = {
+  stage = "staging"
+}

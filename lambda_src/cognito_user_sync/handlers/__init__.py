@@ -1,0 +1,1 @@
+"""One file a Lambda function: parse the event, call one function, return."""

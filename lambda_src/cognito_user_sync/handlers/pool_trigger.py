@@ -1,0 +1,45 @@
+"""Attaches the post-confirmation trigger to the user pool, and detaches it. Terraform calls it; a person can, too."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from cognito_user_sync.lambda_config import UserPool, keep_raw_body
+
+logger = logging.getLogger(__name__)
+
+
+class InvalidRequest(Exception):
+    """The event is not what this function takes; the message says why."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
+    """{"action": "attach" | "detach", "user_pool_id", "function_arn", "chained_function_arn": null | arn} in,
+    {"action", "result"} out, where result is a sentence for a person.
+
+    Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
+    resource which exists only to detach on destroy does nothing until then.
+    Raises InvalidRequest, ForeignTrigger, PoolChanged, or what botocore raises: Terraform then fails, with the message.
+    """
+    action = event.get("action")
+    if action not in {"attach", "detach"}:
+        raise InvalidRequest(f"action {action!r} is neither attach nor detach")
+    for name in ("user_pool_id", "function_arn"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            raise InvalidRequest(f"{name} is missing")
+    if action == "detach" and event.get("tf", {}).get("action", "delete") != "delete":
+        return {"action": action, "result": "will detach on destroy"}
+
+    client = boto3.client(
+        "cognito-idp", config=Config(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=10)
+    )
+    keep_raw_body(client)
+    pool = UserPool(client, event["user_pool_id"], lambda: context.get_remaining_time_in_millis() / 1000)
+    act = pool.attach if action == "attach" else pool.detach
+    result = act(event["function_arn"], event.get("chained_function_arn"))
+    logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
+    return {"action": action, "result": result}

@@ -1,0 +1,107 @@
+"""Cognito's post-confirmation trigger: starts the user_sync execution of a user who has just confirmed.
+
+Cognito waits 5 s for the answer, then calls again, up to three times in all, and shows an error to the person who
+signs up: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html
+The user is confirmed before the trigger runs, so failing it helps nobody. Whatever goes wrong here, the event is
+returned as it came, in time:
+
+| step                        | connect | read  | attempts | worst case |
+|-----------------------------|---------|-------|----------|------------|
+| StartExecution              | 0.6 s   | 1.2 s | 1        | 1.8 s      |
+| SendMessage, if that failed | 0.6 s   | 1.2 s | 1        | 1.8 s      |
+| both                        |         |       |          | 3.6 s      |
+
+One attempt each is enough: the queue is the retry. With a chained function, what is left of the 5 s is its.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cognito_user_sync import executions, settings, user
+from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, from_trigger_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+_CONFIG = Config(connect_timeout=0.6, read_timeout=1.2, retries={"total_max_attempts": 1})
+
+logger = logging.getLogger(__name__)
+
+
+class ChainedFunctionFailed(Exception):
+    """The pool's own post-confirmation function, which we call in turn, failed; the message is its own."""
+
+
+@cache
+def _states() -> SFNClient:
+    return boto3.client("stepfunctions", config=_CONFIG)
+
+
+@cache
+def _queues() -> SQSClient:
+    return boto3.client("sqs", config=_CONFIG)
+
+
+@cache
+def _settings() -> settings.PostConfirmationSettings:
+    return settings.post_confirmation()
+
+
+def handler(event: Any, context: Any) -> Any:
+    """Returns the event unchanged, or what the chained function made of it."""
+    try:
+        request = from_trigger_event(event, _settings().attributes, user.now())
+    except InvalidSyncRequest as invalid:
+        logger.error("not a post-confirmation event, nothing synced", extra={"reason": str(invalid)})
+    else:
+        _start_or_park(request)
+    chained = _settings().chained_function_arn
+    return _call_chained(chained, event, context) if chained else event
+
+
+def _start_or_park(request: SyncRequest) -> None:
+    try:
+        executions.start(_states(), _settings().state_machine_arn, request)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("execution not started, parked for replay", extra={"sub": request.sub, "error": _name(error)})
+    else:
+        return
+    try:
+        _queues().send_message(QueueUrl=_settings().unstarted_queue_url, MessageBody=request.to_json())
+    except (BotoCoreError, ClientError) as error:
+        logger.error(
+            "execution neither started nor parked: this user waits for the next reconciliation",
+            extra={"sub": request.sub, "error": _name(error)},
+        )
+
+
+def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
+    """The answer of the pool's own function to the same event. Raises ChainedFunctionFailed with its message,
+    which Cognito then shows as it would have without us."""
+    seconds = max(context.get_remaining_time_in_millis() / 1000 - 0.2, 0.1)
+    # Made for each call, because its timeout is what this call has left; a warm one takes a few milliseconds.
+    client = boto3.client(
+        "lambda", config=Config(connect_timeout=0.6, read_timeout=seconds, retries={"total_max_attempts": 1})
+    )
+    try:
+        response = client.invoke(FunctionName=function_arn, Payload=json.dumps(event).encode())
+    except (BotoCoreError, ClientError) as error:
+        raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
+    answer = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
+        raise ChainedFunctionFailed(str(answer.get("errorMessage", "")))
+    return answer
+
+
+def _name(error: BotoCoreError | ClientError) -> str:
+    """An error's code, which holds no personal data; its message may."""
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

@@ -1,0 +1,64 @@
+"""Greets a user by email: the last step of a sign-up's user_sync execution."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from cognito_user_sync import settings
+from cognito_user_sync.sync_request import parse
+from cognito_user_sync.welcome_email import WelcomeEmail, deliverable_address, placeholder_values
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+# Beside the package, at the root of the function's zip.
+WELCOME_EMAIL_FILE = Path(__file__).parents[2] / "welcome_email.json"
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def _ses() -> SESV2Client:
+    # One attempt: botocore would repeat a send that timed out, and that may have gone out.
+    return boto3.client(
+        "sesv2", config=Config(connect_timeout=2, read_timeout=8, retries={"total_max_attempts": 1})
+    )
+
+
+@cache
+def _welcome() -> WelcomeEmail:
+    return WelcomeEmail.from_json(WELCOME_EMAIL_FILE.read_text(encoding="utf-8"))
+
+
+@cache
+def _settings() -> settings.SendWelcomeSettings:
+    return settings.send_welcome()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
+    """A SyncRequest in; {"sent": true, "message_id"} or {"sent": false, "reason"} out.
+
+    Raises what WelcomeEmail.send raises.
+    """
+    request = parse(event)
+    welcome = _welcome()
+    address = deliverable_address(request.attributes.get("email", ""))
+    if welcome.app_client_ids and request.client_id not in welcome.app_client_ids:
+        return _not_sent(request.sub, "signed up through another app client")
+    if address is None:
+        return _not_sent(request.sub, "no deliverable email address")
+    values = placeholder_values(request.sub, request.username, request.attributes, _settings().attributes)
+    message_id = welcome.send(_ses(), address, welcome.render(values))
+    logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
+    return {"sent": True, "message_id": message_id}
+
+
+def _not_sent(sub: str, reason: str) -> dict[str, Any]:
+    logger.info("welcome not sent", extra={"sub": sub, "reason": reason})
+    return {"sent": False, "reason": reason}

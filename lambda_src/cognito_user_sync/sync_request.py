@@ -1,0 +1,120 @@
+"""SyncRequest: the input of one user_sync execution, and how a Cognito trigger event becomes one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cognito_user_sync.user import User
+
+# The trigger sources that mean "this user is confirmed", and the reason that each gives.
+# https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-post-confirmation.html
+REASON_OF_TRIGGER_SOURCE = {
+    "PostConfirmation_ConfirmSignUp": "sign_up",
+    "PostConfirmation_ConfirmForgotPassword": "password_reset",
+}
+REASONS = frozenset(REASON_OF_TRIGGER_SOURCE.values())
+
+_SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+class InvalidSyncRequest(Exception):
+    """The event or execution input is not what Cognito or this module sends; the message names the field."""
+
+
+@dataclass(frozen=True)
+class SyncRequest:
+    """Why and as of when a user is to be synced, as JSON between the Lambda functions and Step Functions.
+
+    `occurred_at` is a `user.timestamp`; `attributes` are under their Cognito names.
+    """
+
+    sub: str
+    reason: str
+    occurred_at: str
+    username: str = ""
+    client_id: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def execution_name(self) -> str | None:
+        """The name of the execution. A sign-up has a fixed one: Step Functions refuses to start a second of
+        that name for 90 days, and that is what makes one welcome. Others may happen again: None."""
+        return f"sign-up-{self.sub}" if self.reason == "sign_up" else None
+
+    def to_json(self) -> str:
+        """Compact JSON; fields without a value are left out."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+
+    def confirmed_user(self) -> User:
+        """The user as the trigger event showed it. Cognito calls the trigger after it has confirmed the user."""
+        return User(
+            sub=self.sub,
+            observed_at=self.occurred_at,
+            username=self.username,
+            attributes=self.attributes,
+            status="CONFIRMED",
+        )
+
+
+def from_trigger_event(event: Any, attributes: tuple[str, ...], occurred_at: str) -> SyncRequest:
+    """The request for a post-confirmation event, with those of `attributes` that the user has.
+
+    Raises InvalidSyncRequest for anything else than a post-confirmation event of a user with a sub.
+    """
+    source = _field(event, "triggerSource", str)
+    reason = REASON_OF_TRIGGER_SOURCE.get(source)
+    if reason is None:
+        raise InvalidSyncRequest(f"triggerSource {source[:100]!r} is none of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
+    user_attributes = _field(_field(event, "request", dict), "userAttributes", dict)
+    caller = event.get("callerContext")
+    client_id = caller.get("clientId") if isinstance(caller, dict) else None
+    return parse(
+        {
+            "sub": _field(user_attributes, "sub", str),
+            "reason": reason,
+            "occurred_at": occurred_at,
+            "username": _field(event, "userName", str),
+            "client_id": client_id if isinstance(client_id, str) else "",
+            "attributes": {
+                name: user_attributes[name] for name in attributes if isinstance(user_attributes.get(name), str)
+            },
+        }
+    )
+
+
+def parse(execution_input: Any) -> SyncRequest:
+    """The request in an execution's input (or a queued message); raises InvalidSyncRequest."""
+    sub = _field(execution_input, "sub", str)
+    if not _SUB.fullmatch(sub):
+        raise InvalidSyncRequest("sub is not a UUID in lower case")
+    reason = _field(execution_input, "reason", str)
+    if reason not in REASONS:
+        raise InvalidSyncRequest(f"reason {reason[:100]!r} is none of {', '.join(sorted(REASONS))}")
+    occurred_at = _field(execution_input, "occurred_at", str)
+    if not _TIMESTAMP.fullmatch(occurred_at):
+        raise InvalidSyncRequest("occurred_at is not of the form 2026-01-31T12:00:00.000Z")
+    attributes = execution_input.get("attributes", {})
+    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+        raise InvalidSyncRequest("attributes is not an object of strings")
+    return SyncRequest(
+        sub=sub,
+        reason=reason,
+        occurred_at=occurred_at,
+        username=_field(execution_input, "username", str, default=""),
+        client_id=_field(execution_input, "client_id", str, default=""),
+        attributes=attributes,
+    )
+
+
+def _field(mapping: Any, name: str, kind: type, default: Any = None) -> Any:
+    if not isinstance(mapping, dict):
+        raise InvalidSyncRequest(f"expected an object with {name}, got {type(mapping).__name__}")
+    value = mapping.get(name, default)
+    if not isinstance(value, kind):
+        raise InvalidSyncRequest(f"{name} is {'missing' if value is None else 'not a ' + kind.__name__}")
+    return value

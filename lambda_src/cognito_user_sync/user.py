@@ -1,0 +1,74 @@
+"""The user record: what Cognito says of a user, and the table item that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+ItemValue: TypeAlias = str | bool | int
+
+# DynamoDB's limit for a sort key, the smaller of its two key limits, in UTF-8 bytes.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_INDEX_KEY_BYTES = 1024
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as the table writes it: UTC, ISO 8601, milliseconds, fixed width, so that strings compare."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now() -> str:
+    """This moment as a `timestamp`."""
+    return timestamp(datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class User:
+    """One observation of a Cognito user.
+
+    `sub` is the user's id for ever: usernames and email addresses can change hands, it cannot.
+    `attributes` are under their Cognito names (`email`, `custom:plan`).
+    `observed_at` is when Cognito's state was seen, as a `timestamp`.
+    What an observation does not say is None: a sign-up event knows neither date, nor whether the user is enabled.
+    """
+
+    sub: str
+    observed_at: str
+    username: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    status: str | None = None
+    enabled: bool | None = None
+    created_at: str | None = None
+    modified_at: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What decides which of two observations is the newer state."""
+        return self.modified_at or self.observed_at
+
+
+def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> dict[str, ItemValue]:
+    """The item's attributes that this observation determines, without the key `id`.
+
+    Every name in `attributes` is there, "" where the user has no value, so that readers need no special case;
+    but a name in `index_keys` is left out when empty or too long, because DynamoDB refuses such an index key.
+    """
+    item: dict[str, ItemValue] = {}
+    for name in attributes:
+        value = user.attributes.get(name, "")
+        if name not in index_keys or 0 < len(value.encode()) <= MAX_INDEX_KEY_BYTES:
+            item[name] = value
+    item["username"] = user.username
+    item["observed_at"] = user.observed_at
+    item["shard"] = user.sub[0]
+    if user.status is not None:
+        item["status"] = user.status
+    if user.enabled is not None:
+        item["enabled"] = user.enabled
+    if user.created_at is not None:
+        item["cognito_created_at"] = user.created_at
+    if user.modified_at is not None:
+        item["cognito_modified_at"] = user.modified_at
+    return item

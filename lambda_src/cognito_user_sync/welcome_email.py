@@ -1,0 +1,169 @@
+"""The welcome email: rendering its templates and sending it through Amazon SES."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+# Terraform holds the same pattern (modules/user_sync), so that an unknown placeholder is refused at plan.
+_PLACEHOLDER = re.compile(r"{{\s*([^{}\s]+)\s*}}")
+
+# One plain address: no display name, no list, no route, nothing that could be read as two.
+_ADDRESS = re.compile(r"""[^\s@,;:<>()\[\]\\"]+@([^\s@,;:<>()\[\]\\"]+)""")
+
+
+class UnknownPlaceholder(Exception):
+    """A template names a placeholder that has no value; the message is its name."""
+
+
+class WelcomeNotSent(Exception):
+    """SES did not take the mail now, and says so: worth a retry."""
+
+
+class WelcomeRefused(Exception):
+    """SES refuses the mail, and will again until somebody mends the sender, the account or the permission."""
+
+
+class WelcomeOutcomeUnknown(Exception):
+    """The answer of SES did not arrive: the mail may be on its way. Sending again could greet twice, so it is left
+    to a person: look in the SES sending statistics, then redrive the execution or leave it."""
+
+
+@dataclass(frozen=True)
+class Email:
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True)
+class WelcomeEmail:
+    """The module's variable `welcome_email`, with the templates' content."""
+
+    sender: str
+    subject: str
+    text: str
+    html: str
+    reply_to: str | None
+    configuration_set: str | None
+    app_client_ids: frozenset[str]
+    """Greet only who signed up through these; everyone, if there are none."""
+
+    @classmethod
+    def from_json(cls, content: str) -> WelcomeEmail:
+        """Reads the file that Terraform puts beside the function's code."""
+        settings = json.loads(content)
+        return cls(
+            sender=settings["from"],
+            subject=settings["subject"],
+            text=settings["text"],
+            html=settings["html"],
+            reply_to=settings["reply_to"],
+            configuration_set=settings["configuration_set"],
+            app_client_ids=frozenset(settings["app_client_ids"]),
+        )
+
+    def render(self, values: Mapping[str, str]) -> Email:
+        """The mail with each {{placeholder}} replaced by its value.
+
+        A value is one line of text whatever it holds: control characters become spaces, so that none can begin a
+        header or forge a paragraph; in the HTML part it is escaped besides. A value is never read as a template.
+        Raises UnknownPlaceholder.
+        """
+        return Email(
+            subject=_one_line(_fill(self.subject, values, str)),
+            text=_fill(self.text, values, str),
+            html=_fill(self.html, values, html.escape),
+        )
+
+    def send(self, client: SESV2Client, address: str, email: Email) -> str:
+        """Send to one `deliverable_address`; returns the message id of SES.
+
+        `client` must make one attempt only. Raises WelcomeNotSent, WelcomeRefused or WelcomeOutcomeUnknown.
+        """
+        request: Any = {
+            "FromEmailAddress": self.sender,
+            "Destination": {"ToAddresses": [address]},
+            "Content": {
+                "Simple": {
+                    "Subject": {"Data": email.subject, "Charset": "UTF-8"},
+                    "Body": {
+                        "Text": {"Data": email.text, "Charset": "UTF-8"},
+                        "Html": {"Data": email.html, "Charset": "UTF-8"},
+                    },
+                }
+            },
+        }
+        if self.reply_to:
+            request["ReplyToAddresses"] = [self.reply_to]
+        if self.configuration_set:
+            request["ConfigurationSetName"] = self.configuration_set
+        try:
+            return client.send_email(**request)["MessageId"]
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 429:
+                raise WelcomeNotSent(code) from error
+            if status < 500:
+                raise WelcomeRefused(code) from error
+            raise WelcomeOutcomeUnknown(code) from error
+        except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as error:
+            raise WelcomeNotSent(type(error).__name__) from error
+        except BotoCoreError as error:
+            raise WelcomeOutcomeUnknown(type(error).__name__) from error
+
+
+def placeholder_values(sub: str, username: str, attributes: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    """What the templates may name: `username`, `name` and each synced attribute, "" where the user has none.
+
+    A pool that signs in by email address or phone number makes the sub the username; nobody wants to be called
+    that, so `username` is then the email address.
+    """
+    values = {name: attributes.get(name, "") for name in ("name", *names)}
+    values["username"] = attributes.get("email", "") if username == sub else username
+    return values
+
+
+def deliverable_address(email: str) -> str | None:
+    """The address as SES takes it (an international domain in its ASCII form), or None if it is not exactly one
+    plain address: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html"""
+    match = _ADDRESS.fullmatch(email)
+    if match is None or _one_line(email) != email:
+        return None
+    domain = match.group(1)
+    try:
+        return email.removesuffix(domain) + domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
+
+
+def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        try:
+            return escape(_one_line(values[match.group(1)]))
+        except KeyError:
+            raise UnknownPlaceholder(match.group(1)) from None
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def _one_line(text: str) -> str:
+    """Control characters and line separators (Unicode Cc, Zl, Zp) as spaces."""
+    return "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)

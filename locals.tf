@@ -1,0 +1,38 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  prefix = "${var.name}-${var.stage}"
+
+  # Built from names, not taken from the state machine, so that the trigger depends on nothing that may come to depend
+  # on the pool: see modules/sign_up.
+  user_sync_state_machine_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "states", data.aws_region.current.id,
+    data.aws_caller_identity.current.account_id, "stateMachine", "${local.prefix}-user-sync",
+  ])
+
+  welcome_email = var.welcome_email == null ? null : merge(var.welcome_email, {
+    text = coalesce(var.welcome_email.text, file("${path.module}/emails/welcome.txt"))
+    html = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))
+  })
+
+  placeholders = distinct(concat(["username", "name"], var.attributes))
+  unknown_placeholders = [
+    # The pattern is that of welcome_email.py.
+    for name in distinct(flatten(regexall(
+      "{{\\s*([^{}\\s]+)\\s*}}",
+      join("\n", compact([for part in ["subject", "text", "html"] : try(var.welcome_email[part], "")]))
+    ))) : "{{${name}}}" if !contains(local.placeholders, name)
+  ]
+
+  settings = {
+    memory_mb                = var.lambda.memory_mb
+    architecture             = var.lambda.architecture
+    kms_key_arn              = var.kms_key_arn
+    log_retention_days       = var.log_retention_days
+    permissions_boundary_arn = var.permissions_boundary_arn
+    tracing                  = var.tracing
+    tags                     = var.tags
+  }
+}

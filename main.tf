@@ -1,0 +1,86 @@
+# One state, one deployment: another stage's variables on this state would plan to replace what runs here.
+resource "terraform_data" "deployment" {
+  input = {
+    name         = var.name
+    stage        = var.stage
+    user_pool_id = var.user_pool_id
+  }
+
+  lifecycle {
+    ignore_changes = [input]
+
+    # Here, because a variable's own validation cannot use locals that are made from it.
+    precondition {
+      condition     = length(local.unknown_placeholders) == 0
+      error_message = "welcome_email has the unknown placeholder ${join(", ", local.unknown_placeholders)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
+    }
+
+    postcondition {
+      condition = (
+        self.input.name == var.name && self.input.stage == var.stage && self.input.user_pool_id == var.user_pool_id
+      )
+      error_message = "This state holds ${self.input.name}-${self.input.stage} of user pool ${self.input.user_pool_id}, but the variables say ${var.name}-${var.stage} of user pool ${var.user_pool_id}. Use that stage's own workspace or backend key (make plan ENV=... does), or destroy this deployment first."
+    }
+  }
+}
+
+data "aws_cognito_user_pool" "this" {
+  user_pool_id = var.user_pool_id
+
+  lifecycle {
+    precondition {
+      condition     = split("_", var.user_pool_id)[0] == data.aws_region.current.id
+      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the AWS provider is set to ${data.aws_region.current.id}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or give this module a provider of that region."
+    }
+  }
+}
+
+module "user_table" {
+  source = "./modules/user_table"
+
+  name        = "${local.prefix}-users"
+  table       = var.table
+  kms_key_arn = var.kms_key_arn
+  tags        = var.tags
+}
+
+module "user_sync" {
+  source = "./modules/user_sync"
+
+  prefix        = local.prefix
+  attributes    = var.attributes
+  table         = module.user_table
+  welcome_email = local.welcome_email
+  settings      = local.settings
+}
+
+module "sign_up" {
+  source = "./modules/sign_up"
+
+  prefix                      = local.prefix
+  user_pool_arn               = data.aws_cognito_user_pool.this.arn
+  attributes                  = distinct(concat(var.attributes, var.welcome_email == null ? [] : ["name", "email"]))
+  user_sync_state_machine_arn = local.user_sync_state_machine_arn
+  chained_function_arn        = var.chained_function_arn
+  reserved_concurrency        = var.lambda.trigger_reserved_concurrency
+  settings                    = local.settings
+}
+
+module "pool_trigger" {
+  source = "./modules/pool_trigger"
+  count  = var.attach_trigger ? 1 : 0
+
+  prefix               = local.prefix
+  user_pool_id         = var.user_pool_id
+  user_pool_arn        = data.aws_cognito_user_pool.this.arn
+  function_arn         = module.sign_up.post_confirmation_function_arn
+  chained_function_arn = var.chained_function_arn
+  settings             = local.settings
+
+  attach_after = [
+    module.sign_up.permission_id,
+    module.sign_up.unstarted_queue_url,
+    module.user_sync.state_machine_arn,
+    module.user_table.arn,
+  ]
+}

@@ -1,0 +1,127 @@
+locals {
+  source_directory = "${path.module}/../../lambda_src"
+}
+
+# The sources as they are: boto3 is in the Lambda runtime, so there is nothing to install or to build.
+data "archive_file" "this" {
+  type             = "zip"
+  output_path      = "${path.root}/.terraform/cognito-user-sync/${var.name}.zip"
+  output_file_mode = "0644"
+
+  dynamic "source" {
+    for_each = fileset(local.source_directory, "cognito_user_sync/**/*.py")
+    content {
+      filename = source.value
+      content  = file("${local.source_directory}/${source.value}")
+    }
+  }
+
+  dynamic "source" {
+    for_each = var.files
+    content {
+      filename = source.key
+      content  = source.value
+    }
+  }
+}
+
+# Terraform's, not the function's: so that it has a retention and goes with the rest.
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.settings.log_retention_days
+  kms_key_id        = var.settings.kms_key_arn
+  tags              = var.settings.tags
+}
+
+data "aws_iam_policy_document" "assume_role" {
+  statement {
+    sid     = "LambdaAssumesRole"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name                 = var.name
+  description          = "Of the function ${var.name}"
+  assume_role_policy   = data.aws_iam_policy_document.assume_role.json
+  permissions_boundary = var.settings.permissions_boundary_arn
+  tags                 = var.settings.tags
+}
+
+data "aws_iam_policy_document" "this" {
+  source_policy_documents = [var.policy_json]
+
+  statement {
+    sid       = "WriteOwnLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.settings.kms_key_arn[*]
+    content {
+      sid       = "UseKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.settings.tracing ? [1] : []
+    content {
+      sid     = "WriteTraces"
+      actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+      # X-Ray has no resource of its own for these actions:
+      # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+      resources = ["*"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = var.name
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.this.json
+}
+
+resource "aws_lambda_function" "this" {
+  function_name                  = var.name
+  description                    = var.description
+  role                           = aws_iam_role.this.arn
+  runtime                        = "python3.13"
+  architectures                  = [var.settings.architecture]
+  handler                        = "cognito_user_sync.handlers.${var.handler}.handler"
+  filename                       = data.archive_file.this.output_path
+  source_code_hash               = data.archive_file.this.output_base64sha256
+  memory_size                    = var.settings.memory_mb
+  timeout                        = var.timeout_seconds
+  reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
+  kms_key_arn                    = var.settings.kms_key_arn
+  tags                           = var.settings.tags
+
+  dynamic "environment" {
+    for_each = length(var.environment) > 0 ? [var.environment] : []
+    content {
+      variables = environment.value
+    }
+  }
+
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = "INFO"
+    system_log_level      = "WARN"
+  }
+
+  tracing_config {
+    mode = var.settings.tracing ? "Active" : "PassThrough"
+  }
+
+  # Whoever waits for the function gets one that may act; and on destroy it can act until it is gone.
+  depends_on = [aws_iam_role_policy.this]
+}

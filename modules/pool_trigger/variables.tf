@@ -1,0 +1,49 @@
+variable "prefix" {
+  type        = string
+  description = "What the names of all resources begin with."
+  nullable    = false
+}
+
+variable "user_pool_id" {
+  type        = string
+  description = "The existing user pool."
+  nullable    = false
+}
+
+variable "user_pool_arn" {
+  type        = string
+  description = "ARN of the existing user pool."
+  nullable    = false
+}
+
+variable "function_arn" {
+  type        = string
+  description = "The post-confirmation trigger to attach."
+  nullable    = false
+}
+
+variable "chained_function_arn" {
+  type        = string
+  description = "The post-confirmation function that the pool may have, and gets back on destroy; null for none."
+  default     = null
+}
+
+variable "attach_after" {
+  type        = list(string)
+  description = "Ids of what a sign-up needs: made before the trigger is attached, and kept until it is detached."
+  nullable    = false
+}
+
+variable "settings" {
+  description = "What all functions and state machines of a deployment share."
+  type = object({
+    memory_mb                = number
+    architecture             = string
+    kms_key_arn              = optional(string)
+    log_retention_days       = number
+    permissions_boundary_arn = optional(string)
+    tracing                  = bool
+    tags                     = map(string)
+  })
+  nullable = false
+}

@@ -1,0 +1,14 @@
+output "post_confirmation_function_arn" {
+  description = "ARN of the post-confirmation trigger."
+  value       = module.post_confirmation.arn
+}
+
+output "permission_id" {
+  description = "Id of the permission with which Cognito calls the trigger."
+  value       = aws_lambda_permission.cognito.id
+}
+
+output "unstarted_queue_url" {
+  description = "URL of the queue that holds sign-ups whose execution could not be started."
+  value       = aws_sqs_queue.unstarted.url
+}

@@ -1,0 +1,99 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  send_welcome_name = "${var.prefix}-send-welcome"
+  account_arn       = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+}
+
+data "aws_iam_policy_document" "sync_user" {
+  statement {
+    sid       = "WriteUser"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [var.table.arn]
+  }
+}
+
+module "sync_user" {
+  source = "../lambda_function"
+
+  name            = "${var.prefix}-sync-user"
+  description     = "Writes one Cognito user to the user table"
+  handler         = "sync_user"
+  timeout_seconds = 15
+  policy_json     = data.aws_iam_policy_document.sync_user.json
+  settings        = var.settings
+
+  environment = {
+    USER_TABLE_NAME = var.table.name
+    ATTRIBUTES      = jsonencode(var.attributes)
+    INDEX_KEYS      = jsonencode(var.table.index_keys)
+  }
+}
+
+data "aws_iam_policy_document" "send_welcome" {
+  count = var.welcome_email == null ? 0 : 1
+
+  statement {
+    sid     = "SendFromOneAddress"
+    actions = ["ses:SendEmail"]
+    # Not the sender's identity alone: in the SES sandbox the recipient's is checked, too
+    # (https://github.com/aws/aws-sdk-js/issues/3641). The condition holds it to the one sender.
+    resources = concat(
+      ["arn:${data.aws_partition.current.partition}:ses:${local.account_arn}:identity/*"],
+      [for name in var.welcome_email.configuration_set[*] :
+      "arn:${data.aws_partition.current.partition}:ses:${local.account_arn}:configuration-set/${name}"],
+    )
+
+    condition {
+      test     = "StringEquals"
+      variable = "ses:FromAddress"
+      values   = [regex("[^<>\\s]+@[^<>\\s]+", var.welcome_email.from)]
+    }
+  }
+}
+
+module "send_welcome" {
+  source = "../lambda_function"
+  count  = var.welcome_email == null ? 0 : 1
+
+  name            = local.send_welcome_name
+  description     = "Greets one new Cognito user by email"
+  handler         = "send_welcome"
+  timeout_seconds = 15
+  policy_json     = one(data.aws_iam_policy_document.send_welcome).json
+  settings        = var.settings
+
+  environment = {
+    ATTRIBUTES = jsonencode(var.attributes)
+  }
+
+  files = {
+    "welcome_email.json" = jsonencode(var.welcome_email)
+  }
+}
+
+data "aws_iam_policy_document" "state_machine" {
+  statement {
+    sid       = "InvokeSteps"
+    actions   = ["lambda:InvokeFunction"]
+    resources = concat([module.sync_user.arn], module.send_welcome[*].arn)
+  }
+}
+
+module "state_machine" {
+  source = "../state_machine"
+
+  name        = "${var.prefix}-user-sync"
+  policy_json = data.aws_iam_policy_document.state_machine.json
+  settings    = var.settings
+
+  definition = templatefile("${path.module}/user_sync.asl.json", {
+    partition              = data.aws_partition.current.partition
+    sync_user_function_arn = module.sync_user.arn
+    # Without a welcome no execution gets to the step, and there is no function: its name keeps the definition valid.
+    welcomed_reason           = var.welcome_email == null ? "none" : "sign_up"
+    send_welcome_function_arn = "arn:${data.aws_partition.current.partition}:lambda:${local.account_arn}:function:${local.send_welcome_name}"
+  })
+}

@@ -1,0 +1,91 @@
+resource "aws_dynamodb_table" "this" {
+  count = var.table.name == null ? 1 : 0
+
+  name                        = var.name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "id"
+  deletion_protection_enabled = var.table.deletion_protection
+  stream_enabled              = var.table.stream_view_type != null
+  stream_view_type            = var.table.stream_view_type
+  tags                        = var.tags
+
+  attribute {
+    name = "id"
+    type = "S"
+  }
+
+  attribute {
+    name = "shard"
+    type = "S"
+  }
+
+  dynamic "attribute" {
+    for_each = var.table.email_index ? ["email"] : []
+    content {
+      name = attribute.value
+      type = "S"
+    }
+  }
+
+  # Lets reconciliation read the ids of its own shard's living users, and nothing else.
+  global_secondary_index {
+    name            = "by_shard"
+    hash_key        = "shard"
+    range_key       = "id"
+    projection_type = "KEYS_ONLY"
+  }
+
+  dynamic "global_secondary_index" {
+    for_each = var.table.email_index ? ["by_email"] : []
+    content {
+      name            = global_secondary_index.value
+      hash_key        = "email"
+      projection_type = "KEYS_ONLY"
+    }
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.table.point_in_time_recovery
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = var.kms_key_arn[*]
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value
+    }
+  }
+}
+
+data "aws_dynamodb_table" "existing" {
+  count = var.table.name == null ? 0 : 1
+
+  name = var.table.name
+
+  lifecycle {
+    postcondition {
+      condition = (
+        self.hash_key == "id"
+        && try(length(self.range_key), 0) == 0
+        && contains([for attribute in self.attribute : "${attribute.name}:${attribute.type}"], "id:S")
+      )
+      error_message = join("", [
+        "The table ${self.name} must have the partition key id of type S and no sort key. It has ",
+        join(", ", [for attribute in self.attribute : "${attribute.name} (${attribute.type})"
+        if contains([self.hash_key, try(coalesce(self.range_key), "")], attribute.name)]),
+        ". Name another table in table.name, or leave it null to have one made.",
+      ])
+    }
+  }
+}
+
+locals {
+  this    = one(aws_dynamodb_table.this)
+  found   = one(data.aws_dynamodb_table.existing)
+  indexes = local.found == null ? local.this.global_secondary_index : local.found.global_secondary_index
+}

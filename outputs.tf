@@ -1,0 +1,37 @@
+output "user_table_name" {
+  description = "Name of the user table."
+  value       = module.user_table.name
+}
+
+output "user_table_arn" {
+  description = "ARN of the user table."
+  value       = module.user_table.arn
+}
+
+output "user_table_stream_arn" {
+  description = "ARN of the user table's stream; null where it has none."
+  value       = module.user_table.stream_arn
+}
+
+output "user_sync_state_machine_arn" {
+  description = "ARN of the state machine that syncs and greets one user."
+  value       = module.user_sync.state_machine_arn
+}
+
+output "post_confirmation_function_arn" {
+  description = "ARN of the post-confirmation trigger, for a pool that names its triggers itself (attach_trigger = false)."
+  value       = module.sign_up.post_confirmation_function_arn
+}
+
+output "unstarted_queue_url" {
+  description = "URL of the queue that holds sign-ups whose execution could not be started; empty when all is well."
+  value       = module.sign_up.unstarted_queue_url
+}
+
+output "user_pool_trigger" {
+  description = "What this module attached to the pool as post-confirmation trigger (null with attach_trigger = false), and which function is called in turn."
+  value = {
+    attached_function_arn = var.attach_trigger ? module.sign_up.post_confirmation_function_arn : null
+    chained_function_arn  = var.chained_function_arn
+  }
+}

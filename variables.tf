@@ -1,0 +1,244 @@
+variable "user_pool_id" {
+  type        = string
+  description = "Id of the existing user pool, for example eu-west-1_AbCdEfGhI. It must be in the provider's region."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+_[0-9A-Za-z]{1,45}$", var.user_pool_id))
+    error_message = "user_pool_id is \"${var.user_pool_id}\", which is no user pool id: it must be a region, an underscore and letters or digits, like eu-west-1_AbCdEfGhI."
+  }
+}
+
+variable "stage" {
+  type        = string
+  description = "Stage of this deployment, for example dev, staging or production. One state holds one stage."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$", var.stage))
+    error_message = "stage is \"${var.stage}\": it must be 1 to 12 lower-case letters, digits or hyphens, begin with a letter and not end with a hyphen."
+  }
+}
+
+variable "name" {
+  type        = string
+  description = "What the names of all resources begin with, before the stage: <name>-<stage>-..."
+  default     = "cognito-user-sync"
+  nullable    = false
+
+  validation {
+    # 30 + 12 for the stage leaves room for the longest suffix in the 64 characters of a role or function name.
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$", var.name))
+    error_message = "name is \"${var.name}\": it must be 1 to 30 lower-case letters, digits or hyphens, begin with a letter and not end with a hyphen."
+  }
+}
+
+variable "attributes" {
+  type        = list(string)
+  description = "Cognito attributes to keep in the table, under their Cognito names: standard ones and custom:... ones."
+  default     = ["name", "email", "phone_number"]
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for name in var.attributes : contains(
+        [
+          "address", "birthdate", "email", "email_verified", "family_name", "gender", "given_name", "locale", "middle_name",
+          "name", "nickname", "phone_number", "phone_number_verified", "picture", "preferred_username", "profile",
+          "updated_at", "website", "zoneinfo",
+        ], name
+      ) || can(regex("^(dev:)?custom:[\\pL\\pM\\pS\\pN\\pP]{1,20}$", name))
+    ])
+    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute such as email or given_name, or custom:<name>. (sub is always there, as the key id.)"
+  }
+
+  validation {
+    condition     = length(distinct(var.attributes)) == length(var.attributes) && length(var.attributes) <= 70
+    error_message = "attributes are ${jsonencode(var.attributes)}: each may be named once, and no more than 70."
+  }
+}
+
+variable "welcome_email" {
+  description = <<-EOT
+    The email that greets each new user; null sends none. Subject, text and html may hold {{username}}, {{name}} and
+    any of the synced attributes, such as {{email}} or {{custom:plan}}.
+    - from: sender, verified in SES: address@example.com or Name <address@example.com>
+    - subject: one line
+    - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
+    - reply_to: address for answers
+    - configuration_set: SES configuration set
+    - app_client_ids: greet only who signed up through these app clients; empty greets everyone
+  EOT
+  type = object({
+    from              = string
+    subject           = optional(string, "Welcome, {{username}}")
+    text              = optional(string)
+    html              = optional(string)
+    reply_to          = optional(string)
+    configuration_set = optional(string)
+    app_client_ids    = optional(set(string), [])
+  })
+  default = null
+
+  validation {
+    condition = var.welcome_email == null || alltrue([
+      for address in compact([try(var.welcome_email.from, ""), try(var.welcome_email.reply_to, "")]) :
+      can(regex("^[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+$", address))
+      || can(regex("^[^<>@,;:\"()\\r\\n]+ <[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+>$", address))
+    ])
+    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com or Name <address@example.com>."
+  }
+
+  validation {
+    condition     = var.welcome_email == null || can(regex("^[^\\x00-\\x1f]+$", var.welcome_email.subject))
+    error_message = "welcome_email.subject is ${jsonencode(try(var.welcome_email.subject, ""))}: it must be one line of text."
+  }
+
+  validation {
+    condition     = var.welcome_email == null || can(regex("^[A-Za-z0-9_-]{1,64}$", coalesce(var.welcome_email.configuration_set, "none")))
+    error_message = "welcome_email.configuration_set is \"${try(coalesce(var.welcome_email.configuration_set), "")}\": it must be 1 to 64 letters, digits, hyphens or underscores."
+  }
+}
+
+variable "attach_trigger" {
+  type        = bool
+  description = "Whether to attach the post-confirmation trigger to the pool. false where the pool's own configuration names post_confirmation_function_arn (examples/owned_pool)."
+  default     = true
+  nullable    = false
+}
+
+variable "chained_function_arn" {
+  type        = string
+  description = "ARN of the post-confirmation function that the pool has already: it is called after this module's own, and put back on destroy. null where the pool has none."
+  default     = null
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$", coalesce(var.chained_function_arn, "arn:aws:lambda:r:000000000000:function:none")))
+    error_message = "chained_function_arn is \"${coalesce(var.chained_function_arn, "null")}\": it must be the ARN of a Lambda function, like arn:aws:lambda:eu-west-1:123456789012:function:name."
+  }
+}
+
+variable "table" {
+  description = <<-EOT
+    The user table.
+    - name: an existing table to use, with the key id (S) alone; null makes one, and only then the rest counts
+    - deletion_protection: whether the table refuses to be deleted, by terraform destroy too
+    - point_in_time_recovery: continuous backups
+    - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for none
+    - email_index: an index by_email, to find a user by email address (items without one are not in it)
+  EOT
+  type = object({
+    name                   = optional(string)
+    deletion_protection    = optional(bool, true)
+    point_in_time_recovery = optional(bool, true)
+    stream_view_type       = optional(string)
+    email_index            = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", coalesce(var.table.name, "none")))
+    error_message = "table.name is \"${coalesce(var.table.name, "null")}\": it must be 3 to 255 letters, digits, underscores, hyphens or dots."
+  }
+
+  validation {
+    condition = contains(
+      ["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"], coalesce(var.table.stream_view_type, "KEYS_ONLY")
+    )
+    error_message = "table.stream_view_type is \"${coalesce(var.table.stream_view_type, "null")}\": it must be NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY or null."
+  }
+
+  validation {
+    condition     = !var.table.email_index || contains(var.attributes, "email")
+    error_message = "table.email_index is true, but attributes are ${jsonencode(var.attributes)}: email must be among them."
+  }
+
+  validation {
+    condition     = !(var.table.email_index && var.table.name != null)
+    error_message = "table.email_index is true, but table.name is \"${coalesce(var.table.name, "null")}\": the indexes of an existing table are its owner's."
+  }
+}
+
+variable "kms_key_arn" {
+  type        = string
+  description = "Customer managed KMS key that encrypts table, queues, logs, state machine and the functions' environment; null for the AWS owned ones."
+  default     = null
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", coalesce(var.kms_key_arn, "arn:aws:kms:r:000000000000:key/none")))
+    error_message = "kms_key_arn is \"${coalesce(var.kms_key_arn, "null")}\": it must be the ARN of a KMS key, like arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-...."
+  }
+}
+
+variable "log_retention_days" {
+  type        = number
+  description = "Days that the logs are kept."
+  default     = 30
+  nullable    = false
+
+  validation {
+    # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days,
+    )
+    error_message = "log_retention_days is ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  type        = string
+  description = "IAM policy that bounds every role made here; null for none."
+  default     = null
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", coalesce(var.permissions_boundary_arn, "arn:aws:iam::aws:policy/none")))
+    error_message = "permissions_boundary_arn is \"${coalesce(var.permissions_boundary_arn, "null")}\": it must be the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/name."
+  }
+}
+
+variable "lambda" {
+  description = <<-EOT
+    The Lambda functions.
+    - memory_mb: memory of each, and with it CPU
+    - architecture: arm64 or x86_64
+    - trigger_reserved_concurrency: invocations at once that are set aside for the post-confirmation trigger; null for none
+  EOT
+  type = object({
+    memory_mb                    = optional(number, 512)
+    architecture                 = optional(string, "arm64")
+    trigger_reserved_concurrency = optional(number)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.lambda.memory_mb >= 128 && var.lambda.memory_mb <= 10240 && floor(var.lambda.memory_mb) == var.lambda.memory_mb
+    error_message = "lambda.memory_mb is ${var.lambda.memory_mb}: it must be a whole number from 128 to 10240."
+  }
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.lambda.architecture)
+    error_message = "lambda.architecture is \"${var.lambda.architecture}\": it must be arm64 or x86_64."
+  }
+
+  validation {
+    condition     = coalesce(var.lambda.trigger_reserved_concurrency, 1) >= 1 && floor(coalesce(var.lambda.trigger_reserved_concurrency, 1)) == coalesce(var.lambda.trigger_reserved_concurrency, 1)
+    error_message = "lambda.trigger_reserved_concurrency is ${coalesce(var.lambda.trigger_reserved_concurrency, 1)}: it must be a whole number of at least 1 (0 would stop every sign-up), or null."
+  }
+}
+
+variable "tracing" {
+  type        = bool
+  description = "Whether functions and state machine write X-Ray traces."
+  default     = false
+  nullable    = false
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of every resource that takes tags."
+  default     = {}
+  nullable    = false
+}
