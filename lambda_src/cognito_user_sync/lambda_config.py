@@ -161,7 +161,8 @@ def keep_raw_body(client: CognitoIdentityProviderClient) -> None:
 
 
 def _trigger(pool: dict[str, Any]) -> str | None:
-    return pool.get("LambdaConfig", {}).get("PostConfirmation")
+    trigger: str | None = pool.get("LambdaConfig", {}).get("PostConfirmation")
+    return trigger
 
 
 def _update_request(pool: dict[str, Any]) -> dict[str, Any]:

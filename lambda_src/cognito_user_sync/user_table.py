@@ -81,7 +81,8 @@ class UserTable:
         try:
             response = self.client.update_item(**self._update(user, item))
         except self.client.exceptions.ConditionalCheckFailedException as refused:
-            return self._why_not_written(user, refused.response.get("Item", {}))
+            found: Any = refused.response.get("Item", {})
+            return self._why_not_written(user, found)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]

@@ -130,7 +130,9 @@ class WelcomeEmail:
             raise WelcomeOutcomeUnknown(type(error).__name__) from error
 
 
-def placeholder_values(sub: str, username: str, attributes: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+def placeholder_values(
+    sub: str, username: str, attributes: Mapping[str, str], names: tuple[str, ...]
+) -> dict[str, str]:
     """What the templates may name: `username`, `name` and each synced attribute, "" where the user has none.
 
     A pool that signs in by email address or phone number makes the sub the username; nobody wants to be called

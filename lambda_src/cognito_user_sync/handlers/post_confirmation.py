@@ -97,7 +97,7 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     except (BotoCoreError, ClientError) as error:
         raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
     answer = json.loads(response["Payload"].read())
-    if "FunctionError" in response:
+    if response.get("FunctionError"):
         raise ChainedFunctionFailed(str(answer.get("errorMessage", "")))
     return answer
 

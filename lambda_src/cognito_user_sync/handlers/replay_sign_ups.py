@@ -48,9 +48,7 @@ def _replayed(record: dict[str, Any]) -> bool:
         started = executions.start(_states(), _settings().state_machine_arn, request)
     except (ValueError, InvalidSyncRequest, BotoCoreError, ClientError) as error:
         # Delivered again, and to the dead-letter queue in the end, where a person sees it.
-        logger.warning(
-            "message not replayed", extra={"message_id": record["messageId"], "error": type(error).__name__}
-        )
+        logger.warning("message not replayed", extra={"message_id": record["messageId"], "error": type(error).__name__})
         return False
     logger.info("replayed" if started else "had been started before", extra={"sub": request.sub})
     return True

@@ -26,9 +26,7 @@ logger = logging.getLogger(__name__)
 @cache
 def _ses() -> SESV2Client:
     # One attempt: botocore would repeat a send that timed out, and that may have gone out.
-    return boto3.client(
-        "sesv2", config=Config(connect_timeout=2, read_timeout=8, retries={"total_max_attempts": 1})
-    )
+    return boto3.client("sesv2", config=Config(connect_timeout=2, read_timeout=8, retries={"total_max_attempts": 1}))
 
 
 @cache

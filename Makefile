@@ -1,0 +1,138 @@
+# `make` lists the targets. Each sets up what it needs; a missing prerequisite is named.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+PORT ?= 4566
+PYTEST_ARGS ?=
+
+# Sets what terraform needs on a machine that cannot reach the registry, and nothing elsewhere.
+USE_PROVIDERS = providers="$$($(PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
+
+# terraform in a data directory of its own, so that checks and tests leave the workspace of plan and apply alone.
+IN_SCRATCH = $(USE_PROVIDERS) && export TF_DATA_DIR="$(CURDIR)/.local/terraform-data"
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z|-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+# --- set-up
+
+$(READY): requirements/dev.txt
+	@command -v python3 > /dev/null || { echo "python3 >= 3.11 is required (found none): https://www.python.org/downloads/" >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is required (found $$(python3 --version)): https://www.python.org/downloads/" >&2; exit 1; }
+	@command -v terraform > /dev/null || { echo "terraform >= 1.9 is required (found none): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+	python3 -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## make the virtual environment .venv
+
+.PHONY: lock
+lock: $(READY) ## renew requirements/dev.txt from dev.in
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet pip-tools
+	cd requirements && ../$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file dev.txt dev.in
+
+.PHONY: clean
+clean: ## remove what these targets made (never state)
+	rm -rf $(VENV) .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# --- the main job on a laptop
+
+.PHONY: demo
+demo: $(READY) ## the whole main job on the laptop AWS, from nothing
+	@$(PYTHON) -m demo
+
+.PHONY: local-aws-up
+local-aws-up: $(READY) ## start the laptop AWS (PORT=4566)
+	@$(PYTHON) -m local_aws up --port $(PORT)
+
+.PHONY: local-aws-down
+local-aws-down: $(READY) ## stop it
+	@$(PYTHON) -m local_aws down --port $(PORT)
+
+.PHONY: local-aws-env
+local-aws-env: $(READY) ## print the export lines under which AWS tools and terraform talk to it
+	@$(PYTHON) -m local_aws env --port $(PORT)
+
+# --- tests and checks
+
+.PHONY: test
+test: test-unit test-terraform test-integration ## every test
+
+.PHONY: test-unit
+test-unit: $(READY) ## the Python code, and the laptop AWS itself
+	$(PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $(PYTEST_ARGS)
+
+.PHONY: test-terraform
+test-terraform: $(READY) ## terraform test, with mocked providers
+	$(IN_SCRATCH) && terraform init -input=false -backend=false > /dev/null && terraform test
+
+.PHONY: test-integration
+test-integration: $(READY) ## the module on the laptop AWS, by the real Terraform
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+
+.PHONY: check
+check: check-python check-terraform ## format, lint, types, validate, imports
+
+.PHONY: check-python
+check-python: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy lambda_src local_aws demo tests
+	$(PYTHON) tests/check_lambda_imports.py
+
+.PHONY: check-terraform
+check-terraform: $(READY)
+	terraform fmt -check -recursive
+	@$(IN_SCRATCH) && for folder in . examples/*/; do \
+		echo "terraform validate: $$folder"; \
+		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \
+		terraform -chdir="$$folder" validate; \
+	done
+
+.PHONY: fmt
+fmt: $(READY) ## format all code
+	terraform fmt -recursive
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+# --- deploying: one workspace, and so one state, for each file in environments/
+
+STAGES := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfvars))
+TFVARS = environments/$(ENV).tfvars
+
+.PHONY: known-stage
+known-stage:
+	@$(if $(filter $(ENV),$(STAGES)),:,echo 'ENV is "$(ENV)": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))' >&2; exit 1)
+
+define in_stage
+	@region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' $(TFVARS))"; \
+	if [ -z "$$region" ]; then echo '$(TFVARS) has no line like user_pool_id = "eu-west-1_AbCdEfGhI", from which the region is read' >&2; exit 1; fi; \
+	for name in AWS_REGION AWS_DEFAULT_REGION; do \
+		if [ -n "$${!name:-}" ] && [ "$${!name}" != "$$region" ]; then echo "$$name is $${!name}: using $$region, the region of the pool in $(TFVARS)" >&2; fi; \
+	done; \
+	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; \
+	$(USE_PROVIDERS); \
+	terraform init -input=false > /dev/null; \
+	terraform workspace select -or-create=true $(ENV); \
+	terraform $(1) -var-file=$(TFVARS) $(ARGS)
+endef
+
+.PHONY: plan
+plan: known-stage $(READY) ## show what apply would do (ENV=dev, ARGS=...)
+	$(call in_stage,plan)
+
+.PHONY: apply
+apply: known-stage $(READY) ## deploy a stage (ENV=dev)
+	$(call in_stage,apply)
+
+.PHONY: destroy
+destroy: known-stage $(READY) ## detach the trigger and delete a stage (ENV=dev)
+	$(call in_stage,destroy)

@@ -1,0 +1,152 @@
+"""The ASGI application: control endpoints, then the gate, then the emulator, then Cognito's side effects.
+
+Import this in the server process only, after `server.prepare_environment`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from ministack.app import app as ministack_app
+
+from local_aws import cognito_side_effects, control, emulator_mends, in_process_calls
+from local_aws.closed_connections import close_without_answer
+from local_aws.gate import counted_operation, gate
+from local_aws.operations import Call, Request, call_of
+from local_aws.service_errors import Response, error_response
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# How long a "timeout" fault holds a connection whose client does not give up.
+HELD_SECONDS: Final = 60.0
+
+emulator_mends.apply()
+in_process_calls.install(gate)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        await ministack_app(scope, receive, send)
+        return
+    request = await _read(scope, receive)
+    if request is None:
+        return
+    if request.path.startswith(control.PREFIX):
+        await _respond(send, control.answer(gate, request))
+        return
+    call = call_of(request)
+    if call is None:
+        await ministack_app(scope, _replay(request, receive), send)
+        return
+    await _answer(call, request, scope, receive, send)
+
+
+async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+    outcome = gate.admit(call.operation, call.caller, call.function)
+    if outcome.delay_seconds:
+        await asyncio.sleep(outcome.delay_seconds)
+    if outcome.fault is not None and not outcome.after:
+        await _fail(outcome.fault, call, request, scope, receive, send)
+        return
+    counted_operation.set(call.operation)
+    emulator_mends.current_request.set(request)
+    side_effects = cognito_side_effects.of(call, request)
+    if outcome.fault is None and side_effects is None:
+        await ministack_app(scope, _replay(request, receive), send)
+        return
+    response = await _collect(scope, request, receive)
+    if side_effects is not None:
+        response = await side_effects(response)
+    if outcome.fault is not None:
+        await _fail(outcome.fault, call, request, scope, receive, send)
+    else:
+        await _respond(send, response)
+
+
+async def _fail(fault: str, call: Call, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+    match fault:
+        case "throttle" | "500" | "access_denied":
+            await _respond(send, error_response(fault, call, request))
+        case "timeout":
+            await _wait_for_disconnect(receive)
+            close_without_answer(scope)
+        case "reset":
+            close_without_answer(scope)
+        case _:
+            raise AssertionError(f"no such fault: {fault}")
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    try:
+        await asyncio.wait_for(disconnected(), HELD_SECONDS)
+    except TimeoutError:
+        return
+
+
+async def _read(scope: Scope, receive: Receive) -> Request | None:
+    """The whole request, or None if the client went away while sending it."""
+    chunks = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    query = scope.get("query_string", b"").decode("latin-1")
+    return Request(scope["method"], scope["path"], query, headers, b"".join(chunks))
+
+
+def _replay(request: Request, receive: Receive) -> Receive:
+    """A `receive` that hands the body out once more, and then what really comes."""
+    handed_out = False
+
+    async def replayed() -> Message:
+        nonlocal handed_out
+        if handed_out:
+            return await receive()
+        handed_out = True
+        return {"type": "http.request", "body": request.body, "more_body": False}
+
+    return replayed
+
+
+async def _collect(scope: Scope, request: Request, receive: Receive) -> Response:
+    """The emulator's answer, kept from the client for now."""
+    status, headers, body = 500, {}, b""
+
+    async def collected(message: Message) -> None:
+        nonlocal status, headers, body
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+        elif message["type"] == "http.response.body":
+            body += message.get("body", b"")
+
+    await ministack_app(scope, _replay(request, receive), collected)
+    return status, headers, body
+
+
+async def _respond(send: Send, response: Response) -> None:
+    status, headers, body = response
+    kept = {
+        name: value for name, value in headers.items() if name.lower() not in ("content-length", "transfer-encoding")
+    }
+    kept["content-length"] = str(len(body))
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in kept.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,314 @@
+"""Starts a laptop AWS, or attaches to one, and talks to it. For tests, benchmarks and the demo."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HOST: Final = "127.0.0.1"
+REGION: Final = "us-east-1"
+_PORT_IN_USE: Final = 98
+_PROJECT: Final = Path(__file__).resolve().parent.parent
+
+
+class Fault(TypedDict):
+    """A rule for `set_faults`. Operations are named as IAM names them, or "service:*"."""
+
+    operation: str
+    fault: Literal["throttle", "500", "timeout", "reset", "access_denied", "latency"]
+    rate: NotRequired[float]
+    times: NotRequired[int | None]
+    seed: NotRequired[int | None]
+    after: NotRequired[bool]
+    function: NotRequired[str]
+    latency_ms: NotRequired[float]
+
+
+class FiredFault(Fault):
+    fired: int
+
+
+class Quota(TypedDict):
+    per_second: NotRequired[float]
+    latency_ms: NotRequired[float]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail in the outbox."""
+
+    id: str
+    source: str
+    to: list[str]
+    subject: str
+    text: str
+    html: str | None
+    raw: dict[str, Any] = field(repr=False)
+
+
+class LocalAwsError(RuntimeError):
+    """The laptop AWS did not start, or refused a request."""
+
+
+class PortInUseError(LocalAwsError):
+    """Another process listens on the port."""
+
+
+class LocalAws:
+    """A laptop AWS at an endpoint."""
+
+    region: Final = REGION
+
+    def __init__(self, endpoint_url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.endpoint_url = endpoint_url.rstrip("/")
+        self.process = process
+        self._clients: dict[str, Any] = {}
+        self._making_client = threading.Lock()
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(
+        cls,
+        port: int | None = None,
+        auth: bool = True,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        ready_within_seconds: float = 60,
+    ) -> Iterator[LocalAws]:
+        """Start one on `port` or a free one, and end it in any case. `environment`: LOCAL_AWS_* settings"""
+        with tempfile.TemporaryDirectory(prefix="local-aws-log-") as folder:
+            log = log or Path(folder) / "local-aws.log"
+            process, endpoint = _start(port, auth, log, environment or {}, ready_within_seconds)
+            end = functools.partial(_end, process)
+            atexit.register(end)
+            try:
+                yield cls(endpoint, process)
+            finally:
+                end()
+                atexit.unregister(end)
+
+    @classmethod
+    def at(cls, endpoint_url: str) -> LocalAws:
+        """Attach to one that runs."""
+        aws = cls(endpoint_url)
+        if not aws.is_ready():
+            raise LocalAwsError(f"no laptop AWS answers at {endpoint_url}; start one with: make local-aws-up")
+        return aws
+
+    def is_ready(self) -> bool:
+        return self.server_pid() is not None
+
+    def server_pid(self) -> int | None:
+        """The id of the process that serves it, or None if no laptop AWS answers there."""
+        try:
+            health = self._request("GET", "/_local/health", seconds=2)
+            return int(health["pid"])
+        except (LocalAwsError, OSError, ValueError, KeyError, TypeError, HTTPException):
+            return None
+
+    def environment(self) -> dict[str, str]:
+        """What makes boto3, the AWS command line and Terraform's provider talk to it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """A boto3 client; `settings` are boto3's own, such as `config`."""
+        with self._making_client:  # boto3's sessions are not for several threads, its clients are
+            if not settings and service in self._clients:
+                return self._clients[service]
+            given = {"aws_access_key_id": "test", "aws_secret_access_key": "test", **settings}
+            made = self._session.client(service, endpoint_url=self.endpoint_url, region_name=REGION, **given)
+            if not settings:
+                self._clients[service] = made
+            return made
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        import boto3
+        import botocore.session
+
+        # The caller's profile, certificates and configuration are meant for the real AWS.
+        ignored = ("profile", "config_file", "credentials_file", "ca_bundle")
+        defaults = {
+            "profile": None,
+            "config_file": os.devnull,
+            "credentials_file": os.devnull,
+            "ca_bundle": None,
+        }
+        own = botocore.session.Session({name: (None, None, defaults[name], None) for name in ignored})
+        return boto3.session.Session(botocore_session=own)
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        self._request("PUT", "/_local/faults", list(faults))
+
+    def faults(self) -> list[FiredFault]:
+        """The rules in force, with how often each fired."""
+        rules: list[FiredFault] = self._request("GET", "/_local/faults")
+        return rules
+
+    def clear_faults(self) -> None:
+        self._request("DELETE", "/_local/faults")
+
+    def set_quotas(self, quotas: Mapping[str, Quota]) -> None:
+        self._request("PUT", "/_local/quotas", dict(quotas))
+
+    def clear_quotas(self) -> None:
+        self._request("DELETE", "/_local/quotas")
+
+    def calls(self) -> dict[str, int]:
+        counts: dict[str, int] = self._request("GET", "/_local/calls")
+        return counts
+
+    def calls_by_caller(self) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = self._request("GET", "/_local/calls?by=caller")
+        return counts
+
+    def reset_calls(self) -> None:
+        self._request("DELETE", "/_local/calls")
+
+    def outbox(self) -> list[Mail]:
+        """Every mail that SES accepted, oldest first."""
+        accounts = self._request("GET", "/_ministack/ses/messages")["messages"]
+        return [
+            Mail(
+                mail["MessageId"],
+                mail["Source"],
+                mail["To"],
+                mail["Subject"],
+                mail["BodyText"],
+                mail["BodyHtml"],
+                mail,
+            )
+            for mails in accounts.values()
+            for mail in mails
+        ]
+
+    def scale_waits(self, factor: float) -> None:
+        """Multiply what Step Functions waits, in Wait states and between retries, by `factor`."""
+        self._request("POST", "/_ministack/config", {"stepfunctions._SFN_WAIT_SCALE": factor})
+
+    def _request(self, method: str, path: str, body: object = None, seconds: float = 30) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.endpoint_url + path, data, method=method)  # noqa: S310 - http
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=seconds) as response:
+                return json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read().decode(errors="replace")
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                text = json.loads(text)["message"]
+            raise LocalAwsError(text) from error
+
+
+def server_command(port: int, auth: bool, *options: str) -> list[str]:
+    """How the server process is started, here and by `python -m local_aws up`."""
+    command = [sys.executable, "-m", "local_aws", "serve", "--port", str(port), *options]
+    return command if auth else [*command, "--no-auth"]
+
+
+def server_environment() -> dict[str, str]:
+    """The caller's environment, with the path to this package. The server drops what it must not pass on."""
+    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def port_is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until_ready(aws: LocalAws, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    """Return once the server answers; raise with the end of its log if it ends or takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = process.poll()
+        if status == _PORT_IN_USE:
+            raise PortInUseError(f"{aws.endpoint_url} is in use by another process; choose another port")
+        if status is not None:
+            raise LocalAwsError(f"the laptop AWS ended with status {status} before it was ready.\n{_tail(log)}")
+        if aws.server_pid() == process.pid:  # and not another's, on whose port this one is about to give up
+            return
+        time.sleep(0.05)
+    raise LocalAwsError(f"the laptop AWS was not ready within {seconds:g} seconds.\n{_tail(log)}")
+
+
+def _start(
+    port: int | None, auth: bool, log: Path, environment: Mapping[str, str], seconds: float
+) -> tuple[subprocess.Popen[bytes], str]:
+    for attempt in range(5):
+        chosen = _free_port() if port is None else port
+        aws = LocalAws(f"http://{HOST}:{chosen}")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                server_command(chosen, auth, "--until-stdin-closes"),
+                # The pipe ends with this process, however it ends, and the server with the pipe.
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**server_environment(), **environment},
+            )
+        try:
+            wait_until_ready(aws, process, log, seconds)
+        except PortInUseError:
+            _end(process)
+            if port is not None or attempt == 4:
+                raise
+        except BaseException:
+            _end(process)
+            raise
+        else:
+            return process, aws.endpoint_url
+    raise AssertionError("unreachable")
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def _tail(log: Path, lines: int = 30) -> str:
+    last = log.read_text(errors="replace").splitlines()[-lines:]
+    return f"The end of {log}:\n" + "\n".join(last)

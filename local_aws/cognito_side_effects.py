@@ -1,0 +1,39 @@
+"""What Cognito does beside answering: the post-confirmation trigger, and CloudTrail's record of the call."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ministack.core.concurrency import run_reentrant
+
+from local_aws import cloudtrail, trigger_relay
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from local_aws.operations import Call, Request
+    from local_aws.service_errors import Response
+
+
+def of(call: Call, request: Request) -> Callable[[Response], Awaitable[Response]] | None:
+    """What is still to be done once the emulator has answered, or None. Ask before the call is made."""
+    if call.service != "cognito-idp" or call.action not in cloudtrail.RECORDED:
+        return None
+    try:
+        data = json.loads(request.body)
+        record = cloudtrail.Record(call, data)
+    except (ValueError, TypeError, AttributeError):
+        return None  # not a request that Cognito takes; the emulator refuses it
+
+    def finish(response: Response) -> Response:
+        if response[0] == 200 and call.action in trigger_relay.TRIGGER_SOURCES:
+            response = trigger_relay.fire(call.action, data) or response
+        record.publish(response)
+        return response
+
+    async def side_effects(response: Response) -> Response:
+        finished: Response = await run_reentrant(finish, response, thread_name="local-aws-cognito")
+        return finished
+
+    return side_effects

@@ -1,0 +1,363 @@
+"""Step Functions executions: start once, time out, be redriven.
+
+ministack walks an execution in one function, `_run_execution`, which this module replaces as a whole: AWS's
+execution timeout and redrive both need to know where a run stands. States themselves are still the emulator's
+work.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import re
+import threading
+import time
+from typing import Any, Final
+
+from ministack.services import stepfunctions as sfn
+
+from local_aws.emulator_mends.patching import expect, expect_exactly
+
+Json = dict[str, Any]
+_MAX_INPUT_BYTES: Final = 262_144
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+_FORBIDDEN_IN_NAMES: Final = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
+_REDRIVABLE: Final = ("FAILED", "ABORTED", "TIMED_OUT")
+
+# Held while an execution is created or changes its status: starts, ends, timeouts and redrives meet here.
+_changing = threading.RLock()
+
+
+def apply() -> None:
+    expect_exactly(sfn._run_execution, "996dff84e0e0605a")
+    expect_exactly(sfn._fail_execution, "e6da895fa0b74cdd")
+    expect(sfn.handle_request, '"StartExecution": _start_execution,', '"DescribeExecution": _describe_execution,')
+    sfn._run_execution = run_execution
+    _mend_start()
+    _mend_stop()
+    _mend_describe()
+    _mend_redrive()
+
+
+# --- start ---
+
+
+def _mend_start() -> None:
+    """AWS validates name and input, and gives the running execution back when name and input are the same."""
+    start = sfn._start_execution
+    expect(start, "# Reject duplicate execution names", 'input_str = data.get("input", "{}")')
+
+    def mended_start(data: Json) -> Any:
+        if (refused := _start_refusal(data)) is not None:
+            return refused
+        with _changing:
+            machine = sfn._resolve_state_machine_arn(data.get("stateMachineArn", ""))
+            if machine and data.get("name"):
+                arn = f"{machine.replace(':stateMachine:', ':execution:')}:{data['name']}"
+                running = sfn._executions.get(arn)
+                if running and running["status"] == "RUNNING" and running["input"] == data.get("input", "{}"):
+                    return sfn.json_response({"executionArn": arn, "startDate": running["startDate"]})
+            return start(data)
+
+    sfn._start_execution = mended_start
+
+
+def _start_refusal(data: Json) -> Any | None:
+    name, given = data.get("name"), data.get("input", "{}")
+    if name is not None and not 1 <= len(name) <= 80:
+        bound = "less than or equal to 80" if name else "greater than or equal to 1"
+        return sfn.error_response_json(
+            "ValidationException",
+            f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: "
+            f"Member must have length {bound}",
+            400,
+        )
+    if name is not None and _FORBIDDEN_IN_NAMES.search(name):
+        return sfn.error_response_json("InvalidName", f"Invalid Name: '{name}'", 400)
+    if len(given.encode()) > _MAX_INPUT_BYTES:
+        return sfn.error_response_json(
+            "ValidationException",
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_MAX_INPUT_BYTES}",
+            400,
+        )
+    try:
+        json.loads(given)
+    except ValueError as error:
+        return sfn.error_response_json(
+            "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'", 400
+        )
+    return None
+
+
+def _mend_stop() -> None:
+    stop = sfn._stop_execution
+
+    def mended_stop(data: Json) -> Any:
+        with _changing:
+            return stop(data)
+
+    sfn._stop_execution = mended_stop
+
+
+# --- run ---
+
+
+def run_execution(arn: str) -> None:
+    """Walk the execution from its start to its end. Replaces ministack's function of the same work."""
+    execution = sfn._executions.get(arn)
+    if execution is None:
+        return
+    # As ministack: the execution shows as RUNNING for a moment, whatever it does.
+    time.sleep(0.15)
+    definition = _definition(execution)
+    if definition is not None:
+        given = json.loads(execution["input"])
+        _Run(execution, definition).walk(definition.get("StartAt", ""), given, {})
+
+
+def _definition(execution: Json) -> Json | None:
+    machine = sfn._state_machines.get(execution["stateMachineArn"])
+    if machine is None:
+        _end(
+            execution,
+            execution.get("_run"),
+            "FAILED",
+            "StateMachineDeleted",
+            "State machine no longer exists",
+        )
+        return None
+    try:
+        definition: Json = json.loads(machine["definition"])
+    except ValueError:
+        _end(
+            execution,
+            execution.get("_run"),
+            "FAILED",
+            "InvalidDefinition",
+            "Could not parse state machine definition",
+        )
+        return None
+    return definition
+
+
+class _Run:
+    """One walk through the states. A redrive is a new run of the same execution; an outdated one changes nothing."""
+
+    def __init__(self, execution: Json, definition: Json) -> None:
+        self.execution = execution
+        self.definition = definition
+        with _changing:
+            execution["_run"] = self
+
+    def is_current(self) -> bool:
+        return self.execution["status"] == "RUNNING" and self.execution["_run"] is self
+
+    def walk(self, state: str | None, given: Any, variables: Json) -> None:
+        timer = self._timer()
+        ctx = self._context(variables)
+        try:
+            while state is not None and self.is_current():
+                state, given = self._enter(state, given, ctx)
+            _end(self.execution, self, "SUCCEEDED", output=json.dumps(given))
+        except sfn._ExecutionError as error:
+            _end(self.execution, self, "FAILED", error.error, error.cause)
+        except Exception as error:  # noqa: BLE001 - the execution fails with it
+            sfn.logger.exception("Unexpected error in execution %s", self.execution["executionArn"])
+            _end(self.execution, self, "FAILED", "States.Runtime", str(error))
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _enter(self, name: str, given: Any, ctx: Json) -> tuple[str | None, Any]:
+        """Run one top-level state: what comes next, and with what."""
+        state = self.definition.get("States", {}).get(name)
+        if state is None:
+            raise sfn._ExecutionError("States.Runtime", f"State '{name}' not found in definition")
+        kind = state.get("Type")
+        ctx["State"] = {"Name": name, "EnteredTime": sfn.now_iso(), "RetryCount": 0}
+        # Where a redrive begins again.
+        self.execution["_last_state"] = (name, given, dict(ctx["variables"]))
+        sfn._add_event(
+            self.execution,
+            f"{kind}StateEntered",
+            {"stateEnteredEventDetails": {"name": name, "input": json.dumps(given)}},
+        )
+        following: str | None
+        match kind:
+            case "Succeed":
+                output = sfn._apply_output_path(state, sfn._apply_input_path(state, given, ctx), ctx)
+                following = None
+            case "Fail":
+                raise sfn._ExecutionError(*sfn._fail_state_error(state, given, ctx))
+            case "Task" | "Parallel" | "Map":
+                output, following = getattr(sfn, f"_execute_{kind.lower()}")(state, given, self.execution, ctx)
+            case "Pass" | "Choice" | "Wait":
+                output, following = getattr(sfn, f"_execute_{kind.lower()}")(state, given, ctx)
+            case _:
+                raise sfn._ExecutionError("States.Runtime", f"Unknown state type: {kind}")
+        if self.is_current():
+            sfn._add_event(
+                self.execution,
+                f"{kind}StateExited",
+                {"stateExitedEventDetails": {"name": name, "output": json.dumps(output)}},
+            )
+        return following, output
+
+    def _context(self, variables: Json) -> Json:
+        """The context object, $$ or $states.context."""
+        execution = self.execution
+        return {
+            "QueryLanguage": self.definition.get("QueryLanguage", "JSONPath"),
+            "Execution": {
+                "Id": execution["executionArn"],
+                "Input": json.loads(execution["input"]),
+                "Name": execution["name"],
+                "StartTime": execution["startDate"],
+                "RedriveCount": execution.get("redriveCount", 0),
+                **({"RedriveTime": execution["redriveDate"]} if "redriveDate" in execution else {}),
+            },
+            "StateMachine": {
+                "Id": execution["stateMachineArn"],
+                "Name": execution["stateMachineArn"].rpartition(":")[2],
+            },
+            "variables": variables,
+        }
+
+    def _timer(self) -> threading.Timer | None:
+        """AWS ends an execution that runs longer than the machine's TimeoutSeconds (real ones, as for tasks)."""
+        seconds = self.definition.get("TimeoutSeconds")
+        if seconds is None:
+            return None
+        context = contextvars.copy_context()
+        timer = threading.Timer(seconds, context.run, (_end, self.execution, self, "TIMED_OUT", "States.Timeout", None))
+        timer.daemon = True
+        timer.start()
+        return timer
+
+
+_ENDED: Final = {
+    "SUCCEEDED": ("ExecutionSucceeded", "executionSucceededEventDetails"),
+    "FAILED": ("ExecutionFailed", "executionFailedEventDetails"),
+    "TIMED_OUT": ("ExecutionTimedOut", "executionTimedOutEventDetails"),
+}
+
+
+def _end(
+    execution: Json,
+    run: object,
+    status: str,
+    error: str | None = None,
+    cause: str | None = None,
+    output: str | None = None,
+) -> None:
+    """End an execution, unless it has ended already or is another run's by now."""
+    with _changing:
+        if execution["status"] != "RUNNING" or execution.get("_run") is not run:
+            return
+        execution.update(status=status, stopDate=sfn.now_iso(), output=output)
+        details: Json = {"output": output}
+        if status != "SUCCEEDED":
+            details = {"error": error, **({"cause": cause} if cause is not None else {})}
+            execution.update(details)
+            if execution.get("sync"):
+                execution["output"] = json.dumps({"Error": error, "Cause": cause})
+        event, key = _ENDED[status]
+        sfn._add_event(execution, event, {key: details})
+    sfn._emit_execution_status_event(execution)
+
+
+# --- describe and redrive ---
+
+
+def redrive_status(execution: Json) -> tuple[str, str]:
+    status = execution["status"]
+    if status in _REDRIVABLE:
+        return "REDRIVABLE", f"Execution is {status} and is redrivable"
+    return "NOT_REDRIVABLE", f"Execution is {status} and cannot be redriven"
+
+
+def _mend_describe() -> None:
+    describe, list_executions = sfn._describe_execution, sfn._list_executions
+
+    def mended_describe(data: Json) -> Any:
+        status, headers, body = describe(data)
+        if status != 200:
+            return status, headers, body
+        execution = sfn._executions[data["executionArn"]]
+        redrivable, reason = redrive_status(execution)
+        shown = {**json.loads(body), **_redrives(execution), "redriveStatus": redrivable}
+        if redrivable == "NOT_REDRIVABLE":
+            shown["redriveStatusReason"] = reason
+        return sfn.json_response(shown)
+
+    def mended_list(data: Json) -> Any:
+        status, headers, body = list_executions(data)
+        if status != 200:
+            return status, headers, body
+        page = json.loads(body)
+        for item in page["executions"]:
+            item.update(_redrives(sfn._executions.get(item["executionArn"]) or {}))
+        return sfn.json_response(page)
+
+    sfn._describe_execution = mended_describe
+    sfn._list_executions = mended_list
+
+
+def _redrives(execution: Json) -> Json:
+    shown = {"redriveCount": execution.get("redriveCount", 0)}
+    return {**shown, "redriveDate": execution["redriveDate"]} if "redriveDate" in execution else shown
+
+
+def _mend_redrive() -> None:
+    handle = sfn.handle_request
+
+    async def mended_handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Json) -> Any:
+        if headers.get("x-amz-target") == "AWSStepFunctions.RedriveExecution":
+            return sfn._finalize_response(redrive(json.loads(body)))
+        return await handle(method, path, headers, body, query)
+
+    sfn.handle_request = mended_handle
+
+
+def redrive(data: Json) -> Any:
+    """Run an ended execution again from the state in which it ended, with that state's input and variables.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+    """
+    arn = data.get("executionArn", "")
+    with _changing:
+        execution = sfn._executions.get(arn)
+        if execution is None:
+            return sfn.error_response_json("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'", 400)
+        token = data.get("clientToken")
+        if token is not None and token == execution.get("_redrive_token"):
+            return sfn.json_response({"redriveDate": execution["redriveDate"]})
+        redrivable, reason = redrive_status(execution)
+        if redrivable != "REDRIVABLE":
+            return sfn.error_response_json("ExecutionNotRedrivable", reason, 400)
+        definition = _definition(execution)
+        if definition is None:
+            return sfn.error_response_json("ExecutionNotRedrivable", "The state machine no longer exists", 400)
+        count = execution.get("redriveCount", 0) + 1
+        execution.update(
+            status="RUNNING",
+            stopDate=None,
+            output=None,
+            redriveCount=count,
+            redriveDate=sfn.now_iso(),
+            _redrive_token=token,
+        )
+        for key in ("error", "cause"):
+            execution.pop(key, None)
+        sfn._add_event(execution, "ExecutionRedriven", {"executionRedrivenEventDetails": {"redriveCount": count}})
+        state, given, variables = execution.get("_last_state") or (
+            definition.get("StartAt", ""),
+            json.loads(execution["input"]),
+            {},
+        )
+        run = _Run(execution, definition)
+    sfn._emit_execution_status_event(execution)
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run.walk, state, given, dict(variables)), daemon=True).start()
+    return sfn.json_response({"redriveDate": execution["redriveDate"]})

@@ -1,0 +1,138 @@
+"""Settings read back as they were written, so that a second `terraform plan` is empty.
+
+ministack drops a state machine's tracing, and its XML answers (the form in which Terraform's AWS provider 5
+asks) leave out most of an alarm: period, statistic, dimensions, actions, missing data, metric math.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+from ministack.services import cloudwatch, stepfunctions
+
+from local_aws.emulator_mends.patching import expect
+
+Json = dict[str, Any]
+_NO_TRACING: Final = {"enabled": False}
+# What ministack leaves out of <MetricAlarms>; the rest it writes itself.
+_LEFT_OUT: Final = (
+    "AlarmDescription",
+    "ActionsEnabled",
+    "AlarmActions",
+    "OKActions",
+    "InsufficientDataActions",
+    "Dimensions",
+    "Unit",
+    "TreatMissingData",
+    "ExtendedStatistic",
+    "Metrics",
+)
+_LEFT_OUT_OF_SIMPLE: Final = ("Statistic", "Period")
+
+
+def apply() -> None:
+    _mend_tracing()
+    _mend_alarms()
+
+
+def _mend_tracing() -> None:
+    create, update = stepfunctions._create_state_machine, stepfunctions._update_state_machine
+    expect(
+        stepfunctions._describe_state_machine,
+        "body = {k: v for k, v in sm.items() if k not in _SM_INTERNAL_KEYS}",
+    )
+
+    def mended_create(data: Json) -> Any:
+        answer = create(data)
+        if answer[0] == 200:
+            machine = json.loads(answer[2])["stateMachineArn"]
+            stepfunctions._state_machines[machine]["tracingConfiguration"] = data.get(
+                "tracingConfiguration", _NO_TRACING
+            )
+        return answer
+
+    def mended_update(data: Json) -> Any:
+        answer = update(data)
+        if answer[0] == 200 and "tracingConfiguration" in data:
+            machine = stepfunctions._state_machines[data["stateMachineArn"]]
+            machine["tracingConfiguration"] = data["tracingConfiguration"]
+        return answer
+
+    stepfunctions._create_state_machine = mended_create
+    stepfunctions._update_state_machine = mended_update
+
+
+def _mend_alarms() -> None:
+    put, describe = cloudwatch._put_metric_alarm, cloudwatch._describe_alarms
+    expect(put, "_alarms[name] = alarm", '"InsufficientDataActions": [],')
+    expect(describe, "f\"<member><AlarmName>{a['AlarmName']}</AlarmName><AlarmArn>{a['AlarmArn']}</AlarmArn>\"")
+
+    def mended_put(params: Json, given: Json, is_cbor: bool, is_json: bool = False) -> Any:
+        answer = put(params, given, is_cbor, is_json)
+        if answer[0] == 200:
+            written = given if is_cbor or is_json else structured(params)
+            alarm = cloudwatch._alarms[written["AlarmName"]]
+            for key in ("InsufficientDataActions", "Metrics"):
+                if key in written:
+                    alarm[key] = written[key]
+            if "Metrics" in written or "ExtendedStatistic" in written:
+                alarm["Statistic"] = None
+            if "Metrics" in written:
+                alarm["Period"] = alarm["MetricName"] = alarm["Namespace"] = None
+        return answer
+
+    def mended_describe(params: Json, given: Json, is_cbor: bool, is_json: bool = False) -> Any:
+        status, headers, body = describe(params, given, is_cbor, is_json)
+        if status == 200 and not is_cbor and not is_json:
+            body = _completed(body.decode()).encode()
+        return status, headers, body
+
+    cloudwatch._put_metric_alarm = mended_put
+    cloudwatch._describe_alarms = mended_describe
+
+
+def _completed(xml: str) -> str:
+    for alarm in cloudwatch._alarms.values():
+        beginning = f"<member><AlarmName>{alarm['AlarmName']}</AlarmName><AlarmArn>{alarm['AlarmArn']}</AlarmArn>"
+        keys = _LEFT_OUT if alarm.get("Metrics") else _LEFT_OUT + _LEFT_OUT_OF_SIMPLE
+        rest = "".join(as_xml(key, alarm[key]) for key in keys if alarm.get(key) not in (None, "", []))
+        xml = xml.replace(beginning, beginning + rest)
+    # An alarm on metric math has no metric of its own.
+    return xml.replace("<MetricName>None</MetricName>", "").replace("<Namespace>None</Namespace>", "")
+
+
+def as_xml(name: str, value: Any) -> str:
+    """As the Query protocol writes it: a list is <member>s."""
+    if isinstance(value, list):
+        inner = "".join(as_xml("member", item) for item in value)
+    elif isinstance(value, dict):
+        inner = "".join(as_xml(key, item) for key, item in value.items() if item is not None)
+    elif isinstance(value, bool):
+        inner = str(value).lower()
+    else:
+        inner = escape(str(value))
+    return f"<{name}>{inner}</{name}>"
+
+
+def structured(params: Json) -> Json:
+    """Query parameters, "Dimensions.member.1.Name": ["x"], as the structure that they spell."""
+    structure: Json = {}
+    for name, values in params.items():
+        at: Json = structure
+        *path, last = re.sub(r"\.member\.(\d+)", r".\1", name).split(".")
+        for part in path:
+            at = at.setdefault(part, {})
+        at[last] = values[0] if isinstance(values, list) else values
+    result: Json = _lists(structure)
+    return result
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(key.isdecimal() for key in value):
+        return [_lists(value[key]) for key in sorted(value, key=int)]
+    return {key: _lists(item) for key, item in value.items()}

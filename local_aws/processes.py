@@ -1,0 +1,63 @@
+"""Remembers the server that `up` started, and ends that one and no other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from local_aws.client import LocalAwsError
+
+_END_SECONDS = 15.0
+
+
+class StateFolder:
+    """`.local/` in the current folder: a log and a pid file for each port."""
+
+    def __init__(self, port: int, folder: Path | None = None) -> None:
+        self.port = port
+        self.folder = folder or Path.cwd() / ".local"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / f"local-aws-{port}.log"
+        self.pid_file = self.folder / f"local-aws-{port}.pid"
+
+    def remember(self, pid: int) -> None:
+        self.pid_file.write_text(f"{pid}\n")
+
+    def end(self) -> bool:
+        """End the remembered process and wait for it. False if there is none any more."""
+        try:
+            pid = int(self.pid_file.read_text())
+        except FileNotFoundError:
+            return False
+        # Process ids are used again: what runs under this one now may be somebody else's.
+        running = self._is_server(pid)
+        if running:
+            self._end(pid)
+        self.pid_file.unlink()
+        return running
+
+    def _is_server(self, pid: int) -> bool:
+        return f" -m local_aws serve --port {self.port}" in command_of(pid)
+
+    def _end(self, pid: int) -> None:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _END_SECONDS
+        while self._is_server(pid):
+            if time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                raise LocalAwsError(f"the laptop AWS (process {pid}) did not end within {_END_SECONDS:g} s; killed it")
+            time.sleep(0.05)
+
+
+def command_of(pid: int) -> str:
+    """The command line of a running process, or "" if there is none (a zombie has ended)."""
+    shown = subprocess.run(
+        ["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    state, _, command = shown.partition(" ")
+    return "" if state.startswith("Z") else command.strip()

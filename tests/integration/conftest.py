@@ -1,0 +1,164 @@
+"""The laptop AWS, somebody else's user pool on it, and the module deployed to it by the real Terraform."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+
+from local_aws.client import LocalAws, Mail
+from local_aws.terraform_providers import terraform_environment
+
+SENDER = "welcome@example.com"
+PASSWORD = "Correct-horse-1"
+SIGN_UP_CODE = "123456"  # the emulator's
+RESET_CODE = "654321"
+
+Answer = TypeVar("Answer")
+
+
+def eventually(question: Callable[[], Answer | None], seconds: float = 20) -> Answer:
+    """The first answer that is true, asked until it is."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+    return answer
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A user pool that somebody else made, with its app client."""
+
+    aws: LocalAws
+    id: str
+    client_id: str
+    cognito: Any = field(repr=False)
+
+    def sign_up(self, username: str, **attributes: str) -> str:
+        """Sign up without confirming; returns the sub."""
+        given = [{"Name": name.replace("__", ":"), "Value": value} for name, value in attributes.items()]
+        answer = self.cognito.sign_up(
+            ClientId=self.client_id, Username=username, Password=PASSWORD, UserAttributes=given
+        )
+        return str(answer["UserSub"])
+
+    def confirm(self, username: str) -> None:
+        self.cognito.confirm_sign_up(ClientId=self.client_id, Username=username, ConfirmationCode=SIGN_UP_CODE)
+
+    def reset_password(self, username: str) -> None:
+        self.cognito.forgot_password(ClientId=self.client_id, Username=username)
+        self.cognito.confirm_forgot_password(
+            ClientId=self.client_id, Username=username, ConfirmationCode=RESET_CODE, Password=PASSWORD + "x"
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """All that can be set on the pool; what changes by itself is left out."""
+        pool = dict(self.cognito.describe_user_pool(UserPoolId=self.id)["UserPool"])
+        for fact in ("LastModifiedDate", "EstimatedNumberOfUsers"):
+            pool.pop(fact, None)
+        # The deprecated twin of TemporaryPasswordValidityDays: AWS derives it, the emulator stores what it is sent.
+        pool["AdminCreateUserConfig"] = {
+            name: value
+            for name, value in pool.get("AdminCreateUserConfig", {}).items()
+            if name != "UnusedAccountValidityDays"
+        }
+        mfa = self.cognito.get_user_pool_mfa_config(UserPoolId=self.id)
+        mfa.pop("ResponseMetadata")
+        return {"pool": pool, "mfa": mfa}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the module made, by its outputs."""
+
+    aws: LocalAws
+    outputs: dict[str, Any]
+
+    def item(self, sub: str) -> dict[str, Any] | None:
+        answer = self.aws.client("dynamodb").get_item(
+            TableName=self.outputs["user_table_name"], Key={"id": {"S": sub}}, ConsistentRead=True
+        )
+        return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()} or None
+
+    def executions(self, sub: str) -> list[dict[str, Any]]:
+        """The user's executions, each with its parsed input, newest first."""
+        states = self.aws.client("stepfunctions")
+        arn = self.outputs["user_sync_state_machine_arn"]
+        found = []
+        for execution in states.list_executions(stateMachineArn=arn, maxResults=1000)["executions"]:
+            described = states.describe_execution(executionArn=execution["executionArn"])
+            described["request"] = json.loads(described["input"])
+            if described["request"]["sub"] == sub:
+                found.append(described)
+        return found
+
+    def settled(self, sub: str, count: int = 1) -> list[dict[str, Any]]:
+        """The user's `count` executions once none of them runs."""
+
+        def all_ended() -> list[dict[str, Any]] | None:
+            found = self.executions(sub)
+            ended = len(found) == count and all(execution["status"] != "RUNNING" for execution in found)
+            return found if ended else None
+
+        return eventually(all_ended)
+
+    def welcomes_to(self, address: str) -> list[Mail]:
+        """The welcomes alone: Cognito's own mails with codes are in the outbox, too."""
+        return [mail for mail in self.aws.outbox() if address in mail.to and SENDER in mail.source]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws() -> Iterator[LocalAws]:
+    """A laptop AWS; this process's environment, and so Terraform's, points at it and at nothing else."""
+    with LocalAws.started() as started, pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "TF_VAR_", "TF_CLI_ARGS")):
+                patch.delenv(name)
+        for name, value in {**terraform_environment(), **started.environment()}.items():
+            patch.setenv(name, value)
+        started.scale_waits(0.05)
+        started.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+        yield started
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pool(aws: LocalAws) -> Iterator[Pool]:
+    """Autouse, so that Terraform, which knows nothing of fixtures, finds its id in the environment."""
+    cognito = aws.client("cognito-idp")
+    made = cognito.create_user_pool(
+        PoolName="somebody-elses",
+        AutoVerifiedAttributes=["email"],
+        MfaConfiguration="OFF",
+        Policies={
+            "PasswordPolicy": {
+                "MinimumLength": 10,
+                "RequireNumbers": True,
+                "RequireUppercase": True,
+                "TemporaryPasswordValidityDays": 7,  # which AWS fills in, and the emulator does not
+            }
+        },
+        Schema=[{"Name": "plan", "AttributeDataType": "String", "Mutable": True}],
+        UserPoolTags={"owner": "somebody-else"},
+        EmailVerificationSubject="Your code",
+        EmailVerificationMessage="It is {####}",
+    )["UserPool"]["Id"]
+    cognito.set_user_pool_mfa_config(
+        UserPoolId=made, SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration="OPTIONAL"
+    )
+    client = cognito.create_user_pool_client(UserPoolId=made, ClientName="app")["UserPoolClient"]["ClientId"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_VAR_user_pool_id", made)
+        yield Pool(aws, made, client, cognito)
+
+
+@pytest.fixture
+def username() -> str:
+    """A name that no other test has."""
+    return f"user-{uuid.uuid4().hex[:12]}"

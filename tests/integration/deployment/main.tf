@@ -1,0 +1,33 @@
+# The module as a user calls it, for the integration tests.
+
+variable "user_pool_id" {
+  type = string
+}
+
+variable "stage" {
+  type    = string
+  default = "test"
+}
+
+module "user_sync" {
+  source = "../../.."
+
+  user_pool_id = var.user_pool_id
+  stage        = var.stage
+  attributes   = ["name", "email", "phone_number", "custom:plan"]
+
+  welcome_email = {
+    from = "Example <welcome@example.com>"
+    html = "<p>Congratulations {{username}} ({{name}}, {{custom:plan}})</p>"
+  }
+
+  table = {
+    deletion_protection = false
+    email_index         = true
+    stream_view_type    = "NEW_AND_OLD_IMAGES"
+  }
+}
+
+output "user_sync" {
+  value = module.user_sync
+}

@@ -1,0 +1,229 @@
+"""The main job, end to end: a confirmed user is greeted and lands in the table.
+
+One deployment for all of it, since a queue alone takes the provider 25 s; the last test destroys it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_terraform import terraform
+
+from local_aws.client import LocalAws
+from tests.integration.conftest import Deployment, Pool
+
+pytestmark = pytest.mark.usefixtures("aws", "pool")
+
+# The pool as it is found, before the module is applied to it.
+FOUND: dict[str, Any] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def found(pool: Pool) -> None:
+    FOUND.update(pool.configuration())
+
+
+@pytest.fixture
+def deployed(aws: LocalAws, deployment: Any) -> Deployment:
+    return Deployment(aws, deployment.outputs["user_sync"]["value"])
+
+
+@terraform("deployment", scope="module")
+def test_attaching_changes_the_trigger_and_nothing_else_of_the_pool(deployed: Deployment, pool: Pool) -> None:
+    after = pool.configuration()
+    triggers = after["pool"].get("LambdaConfig", {})
+    assert triggers.pop("PostConfirmation") == deployed.outputs["post_confirmation_function_arn"]
+    expected = json.loads(json.dumps(FOUND, default=str))
+    expected["pool"].setdefault("LambdaConfig", {})
+    after["pool"].setdefault("LambdaConfig", {})
+    assert json.loads(json.dumps(after, default=str)) == expected
+
+
+def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
+    email = f"{username}@example.com"
+    sub = pool.sign_up(username, email=email, name="Zoë <b>", custom__plan="gold")
+    pool.confirm(username)
+    (execution,) = deployed.settled(sub)
+
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    assert execution["name"] == f"sign-up-{sub}"
+    item = deployed.item(sub)
+    assert item is not None
+    written = {name: item.pop(name) for name in ("observed_at", "synced_at")}
+    assert written["observed_at"] == execution["request"]["occurred_at"] <= written["synced_at"]
+    assert item == {
+        "id": sub,
+        "username": username,
+        "email": email,
+        "name": "Zoë <b>",
+        "phone_number": "",
+        "custom:plan": "gold",
+        "status": "CONFIRMED",
+        "enabled": True,
+        "shard": sub[0],
+    }
+    (mail,) = deployed.welcomes_to(email)
+    assert mail.subject == f"Welcome, {username}"
+    assert f"Congratulations {username}, you have been confirmed" in mail.text
+    assert mail.html == f"<p>Congratulations {username} (Zoë &lt;b&gt;, gold)</p>"
+
+
+def test_the_trigger_makes_exactly_one_aws_call(aws: LocalAws, deployed: Deployment, pool: Pool, username: str) -> None:
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    aws.reset_calls()
+    pool.confirm(username)
+    deployed.settled(sub)
+    assert aws.calls_by_caller()["cognito-user-sync-test-post-confirmation"] == {"states:StartExecution": 1}
+    assert aws.calls()["states:StartExecution"] == 1
+
+
+def test_a_password_reset_syncs_and_does_not_greet_again(
+    aws: LocalAws, deployed: Deployment, pool: Pool, username: str
+) -> None:
+    email = f"{username}@example.com"
+    sub = pool.sign_up(username, email=email)
+    pool.confirm(username)
+    deployed.settled(sub)
+    aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["user_table_name"],
+        Key={"id": {"S": sub}},
+        UpdateExpression="SET #score = :score, #status = :status",
+        ExpressionAttributeNames={"#score": "score", "#status": "status"},
+        ExpressionAttributeValues={":score": {"N": "7"}, ":status": {"S": "RESET_REQUIRED"}},
+    )
+    pool.reset_password(username)
+
+    reset, sign_up = sorted(deployed.settled(sub, count=2), key=lambda execution: execution["request"]["reason"])
+    assert (sign_up["request"]["reason"], reset["request"]["reason"]) == ("sign_up", "password_reset")
+    assert reset["status"] == "SUCCEEDED"
+    assert len(deployed.welcomes_to(email)) == 1
+    item = deployed.item(sub)
+    assert item is not None
+    assert item["score"] == "7", "what the application keeps in the item stays"
+    assert (item["status"], item["observed_at"]) == ("CONFIRMED", reset["request"]["occurred_at"])
+
+
+def test_a_second_delivery_of_the_trigger_event_starts_no_second_execution(
+    aws: LocalAws, deployed: Deployment, pool: Pool, username: str
+) -> None:
+    email = f"{username}@example.com"
+    sub = pool.sign_up(username, email=email)
+    pool.confirm(username)
+    deployed.settled(sub)
+    event = {
+        "version": "1",
+        "region": aws.region,
+        "userPoolId": pool.id,
+        "userName": username,
+        "callerContext": {"awsSdkVersion": "aws-sdk", "clientId": pool.client_id},
+        "triggerSource": "PostConfirmation_ConfirmSignUp",
+        "request": {"userAttributes": {"sub": sub, "email": email}},
+        "response": {},
+    }
+    answer = aws.client("lambda").invoke(
+        FunctionName=deployed.outputs["post_confirmation_function_arn"], Payload=json.dumps(event)
+    )
+    assert "FunctionError" not in answer
+    assert json.load(answer["Payload"]) == event
+    assert len(deployed.settled(sub)) == 1
+    assert len(deployed.welcomes_to(email)) == 1
+    queue = aws.client("sqs").get_queue_attributes(
+        QueueUrl=deployed.outputs["unstarted_queue_url"], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    assert queue["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+
+def test_a_user_without_email_is_synced_and_not_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
+    sub = pool.sign_up(username, name="Nobody's mail")
+    pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=username)
+    (execution,) = deployed.settled(sub)
+    assert execution["status"] == "SUCCEEDED"
+    assert json.loads(execution["output"])["welcome"] == {"sent": False}
+    item = deployed.item(sub)
+    assert item is not None
+    assert item["name"] == "Nobody's mail"
+    assert "email" not in item, "DynamoDB takes no empty key of an index"
+
+
+def test_a_sign_up_while_step_functions_is_away_is_parked_and_replayed(
+    aws: LocalAws, deployed: Deployment, pool: Pool, username: str
+) -> None:
+    email = f"{username}@example.com"
+    sub = pool.sign_up(username, email=email)
+    aws.set_faults([{"operation": "states:StartExecution", "fault": "500", "times": 1}])
+    try:
+        pool.confirm(username)
+    finally:
+        aws.clear_faults()
+    (execution,) = deployed.settled(sub)
+    assert execution["status"] == "SUCCEEDED"
+    assert deployed.item(sub) is not None
+    assert len(deployed.welcomes_to(email)) == 1
+
+
+def terraform_in(deployment: Any, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Terraform in the deployment's folder and data directory."""
+    import os
+
+    runner = deployment.terraform
+    return subprocess.run(
+        ["terraform", *arguments, "-no-color"],
+        cwd=runner.module_dir,
+        env={**os.environ, "TF_DATA_DIR": str(runner.work_dir), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_second_plan_is_empty(deployed: Deployment, deployment: Any) -> None:
+    state = f"-state={deployment.terraform.state_path}"
+    planned = terraform_in(deployment, "plan", "-input=false", "-detailed-exitcode", state)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    (
+        pytest.param(
+            {"TF_VAR_stage": "other"},
+            "This state holds cognito-user-sync-test of user pool {pool}, but the variables say"
+            " cognito-user-sync-other of user pool {pool}.",
+            id="another stage on this state",
+        ),
+        pytest.param(
+            {"TF_VAR_user_pool_id": "us-east-1_Missing01"},
+            "reading Cognito User Pool (us-east-1_Missing01)",
+            id="a pool that does not exist",
+        ),
+        pytest.param(
+            {"TF_VAR_user_pool_id": "eu-west-1_Elsewhere"},
+            "User pool eu-west-1_Elsewhere is in the region eu-west-1, but the AWS provider is set to us-east-1.",
+            id="a pool in another region",
+        ),
+    ),
+)
+def test_a_wrong_pool_or_stage_is_refused_at_plan(
+    deployed: Deployment, deployment: Any, pool: Pool, variables: dict[str, str], message: str
+) -> None:
+    state = Path(deployment.terraform.state_path)
+    before = state.read_bytes()
+    planned = terraform_in(deployment, "plan", "-input=false", f"-state={state}", **variables)
+    assert planned.returncode == 1
+    words = " ".join(planned.stderr.replace("│", " ").split())
+    assert message.format(pool=pool.id) in words
+    assert state.read_bytes() == before
+
+
+def test_destroy_gives_the_pool_back_as_it_was_found(deployed: Deployment, deployment: Any, pool: Pool) -> None:
+    deployment.terraform.destroy()
+    after = pool.configuration()
+    for configuration in (after, FOUND):
+        if not configuration["pool"].get("LambdaConfig"):
+            configuration["pool"].pop("LambdaConfig", None)
+    assert after == FOUND
+    assert deployed.aws.client("lambda").list_functions()["Functions"] == []

@@ -1,0 +1,132 @@
+"""One laptop AWS for all tests of a session; each test makes what it needs under names of its own."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import textwrap
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from botocore.config import Config
+
+from local_aws.client import LocalAws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# A call that fails fails at once, so that a test sees each failure.
+ONCE = Config(retries={"max_attempts": 0}, read_timeout=3, connect_timeout=3)
+TRIGGER_TIMEOUT_SECONDS = 1.0
+T = TypeVar("T")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    settings = {"LOCAL_AWS_TRIGGER_TIMEOUT_SECONDS": str(TRIGGER_TIMEOUT_SECONDS)}
+    with LocalAws.started(environment=settings) as started:
+        started.scale_waits(0.01)
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _settings_end_with_their_test(aws: LocalAws) -> Iterator[None]:
+    aws.reset_calls()
+    yield
+    aws.clear_faults()
+    aws.clear_quotas()
+
+
+def name(prefix: str) -> str:
+    return f"{prefix}-{next(_numbers)}"
+
+
+def until(condition: Callable[[], T], seconds: float = 15) -> T:
+    """The condition's first true value; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} seconds: {condition}"
+        time.sleep(0.02)
+
+
+def make_role(aws: LocalAws, *statements: dict[str, Any]) -> str:
+    iam = aws.client("iam")
+    role = name("role")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+            for service in ("lambda.amazonaws.com", "states.amazonaws.com")
+        ],
+    }
+    arn: str = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    if statements:
+        policy = {"Version": "2012-10-17", "Statement": list(statements)}
+        iam.put_role_policy(RoleName=role, PolicyName="policy", PolicyDocument=json.dumps(policy))
+    return arn
+
+
+def make_function(aws: LocalAws, code: str, *statements: dict[str, Any], **settings: Any) -> str:
+    """A function of this Python code with a `handler`; gives its ARN."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("function.py", textwrap.dedent(code))
+    made = aws.client("lambda").create_function(
+        FunctionName=settings.pop("FunctionName", name("function")),
+        Runtime="python3.13",
+        Handler="function.handler",
+        Role=make_role(aws, *statements),
+        Code={"ZipFile": archive.getvalue()},
+        **{"Timeout": 10, **settings},
+    )
+    arn: str = made["FunctionArn"]
+    return arn
+
+
+def make_machine(aws: LocalAws, definition: dict[str, Any], **settings: Any) -> str:
+    arn: str = aws.client("stepfunctions").create_state_machine(
+        name=name("machine"), roleArn=make_role(aws), definition=json.dumps(definition), **settings
+    )["stateMachineArn"]
+    return arn
+
+
+def invoking(function: str, **state: Any) -> dict[str, Any]:
+    """A state machine of one task."""
+    return {
+        "StartAt": "Invoke",
+        "States": {
+            "Invoke": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "End": True,
+                "Parameters": {"FunctionName": function, "Payload.$": "$"},
+                **state,
+            }
+        },
+    }
+
+
+def run(aws: LocalAws, machine: str, given: object = None, **settings: Any) -> dict[str, Any]:
+    """Start an execution and wait for its end; gives its description."""
+    states = aws.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given or {}), **settings)["executionArn"]
+    return ended(aws, arn)
+
+
+def ended(aws: LocalAws, execution: str) -> dict[str, Any]:
+    states = aws.client("stepfunctions")
+
+    def description() -> dict[str, Any] | None:
+        found: dict[str, Any] = states.describe_execution(executionArn=execution)
+        return None if found["status"] == "RUNNING" else found
+
+    result = until(description)
+    assert result is not None
+    return result

@@ -1,0 +1,187 @@
+"""CloudTrail's records of changed users reach a rule on the default bus."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local_aws.conftest import name, until
+
+if TYPE_CHECKING:
+    from local_aws.client import LocalAws
+
+PASSWORD = "Passw0rd!"
+
+
+class Pool:
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws, self.cognito = aws, aws.client("cognito-idp")
+        self.id = self.cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
+        self.client = self.cognito.create_user_pool_client(
+            UserPoolId=self.id,
+            ClientName="app",
+            ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"],
+        )["UserPoolClient"]["ClientId"]
+        created = self.cognito.admin_create_user(
+            UserPoolId=self.id, Username="ann", UserAttributes=[{"Name": "email", "Value": "ann@example.com"}]
+        )
+        self.sub = next(item["Value"] for item in created["User"]["Attributes"] if item["Name"] == "sub")
+        self.cognito.admin_set_user_password(UserPoolId=self.id, Username="ann", Password=PASSWORD, Permanent=True)
+        events, self.queue = (
+            aws.client("events"),
+            aws.client("sqs").create_queue(QueueName=name("trail"))["QueueUrl"],
+        )
+        queue_arn = f"arn:aws:sqs:us-east-1:000000000000:{self.queue.rpartition('/')[2]}"
+        rule = name("rule")
+        events.put_rule(
+            Name=rule,
+            EventPattern=json.dumps(
+                {
+                    "source": ["aws.cognito-idp"],
+                    "detail-type": ["AWS API Call via CloudTrail"],
+                    "$or": [
+                        {"detail": {"requestParameters": {"userPoolId": [self.id]}}},
+                        {"detail": {"additionalEventData": {"userPoolId": [self.id]}}},
+                    ],
+                }
+            ),
+        )
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": queue_arn,
+                }
+            ],
+        }
+        aws.client("sqs").set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": json.dumps(policy)})
+        events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": queue_arn}])
+
+    def token(self) -> str:
+        token: str = self.cognito.initiate_auth(
+            ClientId=self.client,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": "ann", "PASSWORD": PASSWORD},
+        )["AuthenticationResult"]["AccessToken"]
+        return token
+
+    def record(self) -> dict[str, Any]:
+        sqs = self.aws.client("sqs")
+        [message] = until(lambda: sqs.receive_message(QueueUrl=self.queue).get("Messages"))
+        sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        event: dict[str, Any] = json.loads(message["Body"])
+        assert (event["source"], event["detail-type"]) == ("aws.cognito-idp", "AWS API Call via CloudTrail")
+        detail: dict[str, Any] = event["detail"]
+        return detail
+
+
+def test_a_record_names_the_user_by_sub_alone(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    pool.cognito.admin_update_user_attributes(
+        UserPoolId=pool.id, Username="ann", UserAttributes=[{"Name": "name", "Value": "Ann Example"}]
+    )
+    record = pool.record()
+    assert "Ann Example" not in json.dumps(record)
+    assert record["eventName"] == "AdminUpdateUserAttributes"
+    assert record["eventSource"] == "cognito-idp.amazonaws.com"
+    assert record["additionalEventData"] == {"sub": pool.sub}
+    assert record["requestParameters"] == {
+        "userPoolId": pool.id,
+        "username": "HIDDEN_DUE_TO_SECURITY_REASONS",
+        "userAttributes": "HIDDEN_DUE_TO_SECURITY_REASONS",
+    }
+    assert record["responseElements"] is None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record["eventTime"])
+    assert (record["awsRegion"], record["recipientAccountId"]) == ("us-east-1", "000000000000")
+    assert record["eventType"] == "AwsApiCall"
+    assert "errorCode" not in record
+
+
+@pytest.mark.parametrize(
+    "method", ("admin_disable_user", "admin_enable_user", "admin_delete_user", "admin_reset_user_password")
+)
+def test_what_an_administrator_does_to_a_user_is_recorded_deletion_included(aws: LocalAws, method: str) -> None:
+    pool = Pool(aws)
+    getattr(pool.cognito, method)(UserPoolId=pool.id, Username="ann")
+    record = pool.record()
+    assert record["eventName"].lower() == method.replace("_", "")
+    assert record["additionalEventData"] == {"sub": pool.sub}
+
+
+def test_what_users_do_themselves_is_recorded_with_the_pool_beside_the_sub(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    token, cognito = pool.token(), pool.cognito
+    calls = (
+        (
+            "UpdateUserAttributes",
+            lambda: cognito.update_user_attributes(
+                AccessToken=token, UserAttributes=[{"Name": "name", "Value": "Ann"}]
+            ),
+        ),
+        (
+            "DeleteUserAttributes",
+            lambda: cognito.delete_user_attributes(AccessToken=token, UserAttributeNames=["name"]),
+        ),
+        ("VerifyUserAttribute", lambda: _verify(cognito, token)),
+        ("DeleteUser", lambda: cognito.delete_user(AccessToken=token)),
+    )
+    for event_name, call in calls:
+        call()
+        record = pool.record()
+        assert record["eventName"] == event_name
+        assert record["additionalEventData"] == {"sub": pool.sub, "userPoolId": pool.id}
+        assert record["userIdentity"] == {"type": "Unknown", "principalId": "Anonymous"}
+        assert token not in json.dumps(record)
+
+
+def _verify(cognito: Any, token: str) -> None:
+    cognito.get_user_attribute_verification_code(AccessToken=token, AttributeName="email")
+    cognito.verify_user_attribute(AccessToken=token, AttributeName="email", Code="123456")
+
+
+def test_a_failed_call_is_recorded_with_its_error(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    with pytest.raises(pool.cognito.exceptions.UserNotFoundException):
+        pool.cognito.admin_delete_user(UserPoolId=pool.id, Username="nobody")
+    record = pool.record()
+    assert (record["eventName"], record["errorCode"]) == ("AdminDeleteUser", "UserNotFoundException")
+    assert record["additionalEventData"] == {}
+
+
+def test_a_new_user_is_recorded_with_its_sub(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    sub = pool.cognito.sign_up(ClientId=pool.client, Username="bob", Password=PASSWORD)["UserSub"]
+    record = pool.record()
+    assert (record["eventName"], record["additionalEventData"]) == (
+        "SignUp",
+        {"sub": sub, "userPoolId": pool.id},
+    )
+
+
+def test_reading_a_user_is_not_recorded(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    pool.cognito.admin_get_user(UserPoolId=pool.id, Username="ann")
+    pool.cognito.admin_disable_user(UserPoolId=pool.id, Username="ann")
+    assert pool.record()["eventName"] == "AdminDisableUser"
+
+
+def test_attributes_can_be_deleted_and_verified(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    cognito, token = pool.cognito, pool.token()
+
+    def attributes() -> dict[str, str]:
+        found = cognito.admin_get_user(UserPoolId=pool.id, Username="ann")["UserAttributes"]
+        return {item["Name"]: item["Value"] for item in found}
+
+    with pytest.raises(cognito.exceptions.ExpiredCodeException):
+        cognito.verify_user_attribute(AccessToken=token, AttributeName="email", Code="123456")
+    _verify(cognito, token)
+    assert attributes()["email_verified"] == "true"
+    cognito.admin_delete_user_attributes(UserPoolId=pool.id, Username="ann", UserAttributeNames=["email"])
+    assert "email" not in attributes()

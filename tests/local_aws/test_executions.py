@@ -1,0 +1,211 @@
+"""Step Functions executions start, time out and are redriven as on AWS."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local_aws.conftest import ended, invoking, make_function, make_machine, name, run, until
+
+if TYPE_CHECKING:
+    from local_aws.client import LocalAws
+
+# Waits scale to a hundredth in these tests.
+WAITING: dict[str, Any] = {
+    "StartAt": "Wait",
+    "States": {"Wait": {"Type": "Wait", "Seconds": 100, "End": True}},
+}
+FAIL = {"operation": "lambda:InvokeFunction", "fault": "500", "times": 1}
+
+
+def test_a_second_start_with_the_same_name_and_input_gives_the_running_execution(aws: LocalAws) -> None:
+    states, machine = aws.client("stepfunctions"), make_machine(aws, WAITING)
+    first = states.start_execution(stateMachineArn=machine, name="once", input='{"a": 1}')
+    again = states.start_execution(stateMachineArn=machine, name="once", input='{"a": 1}')
+    assert (again["executionArn"], again["startDate"]) == (first["executionArn"], first["startDate"])
+    with pytest.raises(states.exceptions.ExecutionAlreadyExists):
+        states.start_execution(stateMachineArn=machine, name="once", input='{"a": 2}')
+    assert ended(aws, first["executionArn"])["status"] == "SUCCEEDED"
+    with pytest.raises(states.exceptions.ExecutionAlreadyExists):
+        states.start_execution(stateMachineArn=machine, name="once", input='{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    (
+        ({"name": "x" * 81}, "ValidationException"),
+        ({"name": "a b"}, "InvalidName"),
+        ({"name": "a:b"}, "InvalidName"),
+        ({"input": "{"}, "InvalidExecutionInput"),
+        ({"input": json.dumps("x" * 262_144)}, "ValidationException"),
+    ),
+)
+def test_a_wrong_name_or_input_is_refused(aws: LocalAws, given: dict[str, str], error: str) -> None:
+    states = aws.client("stepfunctions")
+    with pytest.raises(states.exceptions.ClientError) as refused:
+        states.start_execution(stateMachineArn=make_machine(aws, WAITING), **given)
+    assert refused.value.response["Error"]["Code"] == error
+
+
+def test_the_longest_name_and_input_are_taken(aws: LocalAws) -> None:
+    machine = make_machine(aws, {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    assert run(aws, machine, "x" * (262_144 - 2), name="x" * 80)["status"] == "SUCCEEDED"
+
+
+def test_an_execution_that_runs_too_long_is_timed_out(aws: LocalAws) -> None:
+    found = run(
+        aws,
+        make_machine(
+            aws,
+            {
+                **WAITING,
+                "TimeoutSeconds": 1,
+                "States": {"Wait": {"Type": "Wait", "Seconds": 200, "End": True}},
+            },
+        ),
+    )
+    assert (found["status"], found["error"], found["redriveStatus"]) == (
+        "TIMED_OUT",
+        "States.Timeout",
+        "REDRIVABLE",
+    )
+    types = [
+        event["type"]
+        for event in aws.client("stepfunctions").get_execution_history(executionArn=found["executionArn"])["events"]
+    ]
+    assert types[-1] == "ExecutionTimedOut"
+
+
+def _recording_machine(aws: LocalAws) -> str:
+    """First adds to its input and remembers it; Second is what fails in these tests."""
+    function = make_function(aws, "def handler(event, context): return event")
+    return make_machine(
+        aws,
+        {
+            "StartAt": "First",
+            "QueryLanguage": "JSONata",
+            "States": {
+                "First": {
+                    "Type": "Pass",
+                    "Output": {"n": "{% $states.input.n + 1 %}"},
+                    "Assign": {"remembered": "{% $states.input.n %}"},
+                    "Next": "Second",
+                },
+                "Second": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::lambda:invoke",
+                    "End": True,
+                    "Arguments": {
+                        "FunctionName": function,
+                        "Payload": {
+                            "n": "{% $states.input.n %}",
+                            "remembered": "{% $remembered %}",
+                            "first_input": "{% $states.context.Execution.Input %}",
+                            "redrives": "{% $states.context.Execution.RedriveCount %}",
+                        },
+                    },
+                    "Output": "{% $states.result.Payload %}",
+                },
+            },
+        },
+    )
+
+
+def test_a_redrive_goes_on_from_the_failed_state_with_its_input_and_variables(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
+    aws.set_faults([FAIL])  # type: ignore[list-item]
+    failed = run(aws, _recording_machine(aws), {"n": 1})
+    arn = failed["executionArn"]
+    assert (failed["status"], failed["redriveCount"], failed["redriveStatus"]) == ("FAILED", 0, "REDRIVABLE")
+    redriven_at = states.redrive_execution(executionArn=arn)["redriveDate"]
+    found = ended(aws, arn)
+    assert found["status"] == "SUCCEEDED"
+    assert json.loads(found["output"]) == {"n": 2, "remembered": 1, "first_input": {"n": 1}, "redrives": 1}
+    assert (found["redriveCount"], found["redriveDate"]) == (1, redriven_at)
+    assert (found["redriveStatus"], json.loads(found["input"])) == ("NOT_REDRIVABLE", {"n": 1})
+    assert "error" not in found
+    types = [event["type"] for event in states.get_execution_history(executionArn=arn)["events"]]
+    assert types.count("PassStateEntered") == 1
+    after = types[types.index("ExecutionRedriven") :]
+    assert after[:2] == ["ExecutionRedriven", "TaskStateEntered"]
+    assert after[-1] == "ExecutionSucceeded"
+    listed = states.list_executions(stateMachineArn=found["stateMachineArn"])["executions"]
+    assert [(item["status"], item["redriveCount"]) for item in listed] == [("SUCCEEDED", 1)]
+
+
+def test_a_redrive_can_fail_and_be_redriven_again(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
+    aws.set_faults([{**FAIL, "times": 2}])  # type: ignore[typeddict-item]
+    arn = run(aws, _recording_machine(aws), {"n": 1})["executionArn"]
+    for status in ("FAILED", "SUCCEEDED"):
+        states.redrive_execution(executionArn=arn)
+        found = ended(aws, arn)
+        assert found["status"] == status
+    assert found["redriveCount"] == 2
+
+
+def test_many_executions_can_be_redriven_at_once(aws: LocalAws) -> None:
+    states, machine = aws.client("stepfunctions"), _recording_machine(aws)
+    aws.set_faults([{"operation": "lambda:InvokeFunction", "fault": "500"}])
+    arns = [
+        states.start_execution(stateMachineArn=machine, input=json.dumps({"n": n}))["executionArn"] for n in range(8)
+    ]
+    for arn in arns:
+        ended(aws, arn)
+    aws.clear_faults()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda arn: states.redrive_execution(executionArn=arn), arns))
+    outputs = [json.loads(ended(aws, arn)["output"]) for arn in arns]
+    assert [output["n"] for output in outputs] == [n + 1 for n in range(8)]
+
+
+def test_only_one_of_two_redrives_of_the_same_execution_is_taken(aws: LocalAws) -> None:
+    states, machine = (
+        aws.client("stepfunctions"),
+        make_machine(
+            aws,
+            {
+                "StartAt": "Wait",
+                "States": {"Wait": {"Type": "Wait", "Seconds": 50, "Next": "No"}, "No": {"Type": "Fail"}},
+            },
+        ),
+    )
+    arn = states.start_execution(stateMachineArn=machine)["executionArn"]
+    states.stop_execution(executionArn=arn)
+    assert states.describe_execution(executionArn=arn)["redriveStatus"] == "REDRIVABLE"
+    token = name("token")
+    first = states.redrive_execution(executionArn=arn, clientToken=token)
+    assert states.redrive_execution(executionArn=arn, clientToken=token)["redriveDate"] == first["redriveDate"]
+    with pytest.raises(states.exceptions.ExecutionNotRedrivable):
+        states.redrive_execution(executionArn=arn)
+    assert ended(aws, arn)["status"] == "FAILED"
+    assert ended(aws, arn)["redriveCount"] == 1
+
+
+def test_what_succeeded_or_does_not_exist_cannot_be_redriven(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
+    done = run(aws, make_machine(aws, {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}))
+    with pytest.raises(states.exceptions.ExecutionNotRedrivable):
+        states.redrive_execution(executionArn=done["executionArn"])
+    with pytest.raises(states.exceptions.ExecutionDoesNotExist):
+        states.redrive_execution(executionArn=done["executionArn"] + "x")
+
+
+def test_a_stopped_execution_stays_aborted_when_its_task_ends(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
+    function = make_function(
+        aws, "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    raise ValueError"
+    )
+    arn = states.start_execution(stateMachineArn=make_machine(aws, invoking(function)))["executionArn"]
+    until(lambda: aws.calls().get("lambda:InvokeFunction"))
+    states.stop_execution(executionArn=arn)
+
+    def task_has_ended() -> bool:
+        history = states.get_execution_history(executionArn=arn)["events"]
+        return any(event["type"] == "TaskFailed" for event in history)
+
+    until(task_has_ended)
+    assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"

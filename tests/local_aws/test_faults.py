@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from local_aws.client import LocalAws, LocalAwsError
+from tests.local_aws.conftest import ONCE, invoking, make_function, make_machine, name, run, until
+
+CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "states:ListStateMachines": ("stepfunctions", "list_state_machines", {}),
+    "dynamodb:ListTables": ("dynamodb", "list_tables", {}),
+    "cognito-idp:ListUserPools": ("cognito-idp", "list_user_pools", {"MaxResults": 1}),
+    "sqs:ListQueues": ("sqs", "list_queues", {}),
+    "ses:ListEmailIdentities": ("sesv2", "list_email_identities", {}),
+    "lambda:ListFunctions": ("lambda", "list_functions", {}),
+    "cloudwatch:DescribeAlarms": ("cloudwatch", "describe_alarms", {}),
+    "events:ListRules": ("events", "list_rules", {}),
+    "iam:ListRoles": ("iam", "list_roles", {}),
+}
+
+
+def call(aws: LocalAws, operation: str) -> Any:
+    service, method, arguments = CALLS[operation]
+    return getattr(aws.client(service, config=ONCE), method)(**arguments)
+
+
+def refusal(aws: LocalAws, operation: str) -> tuple[str, int]:
+    with pytest.raises(ClientError) as refused:
+        call(aws, operation)
+    answer = refused.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "throttled", "broken", "denied"),
+    (
+        (
+            "states:ListStateMachines",
+            ("ThrottlingException", 400),
+            ("InternalFailure", 500),
+            ("AccessDeniedException", 400),
+        ),
+        (
+            "dynamodb:ListTables",
+            ("ThrottlingException", 400),
+            ("InternalServerError", 500),
+            ("AccessDeniedException", 400),
+        ),
+        (
+            "cognito-idp:ListUserPools",
+            ("TooManyRequestsException", 400),
+            ("InternalErrorException", 500),
+            ("AccessDeniedException", 400),
+        ),
+        ("sqs:ListQueues", ("RequestThrottled", 400), ("InternalFailure", 500), ("AccessDenied", 403)),
+        (
+            "ses:ListEmailIdentities",
+            ("TooManyRequestsException", 429),
+            ("InternalFailure", 500),
+            ("AccessDeniedException", 403),
+        ),
+        (
+            "lambda:ListFunctions",
+            ("TooManyRequestsException", 429),
+            ("ServiceException", 500),
+            ("AccessDeniedException", 403),
+        ),
+        (
+            "cloudwatch:DescribeAlarms",
+            ("Throttling", 400),
+            ("InternalServiceFault", 500),
+            ("AccessDeniedException", 400),
+        ),
+        (
+            "events:ListRules",
+            ("ThrottlingException", 400),
+            ("InternalException", 500),
+            ("AccessDeniedException", 400),
+        ),
+        ("iam:ListRoles", ("Throttling", 400), ("InternalFailure", 500), ("AccessDenied", 403)),
+    ),
+)
+def test_each_service_refuses_with_its_own_error(
+    aws: LocalAws,
+    operation: str,
+    throttled: tuple[str, int],
+    broken: tuple[str, int],
+    denied: tuple[str, int],
+) -> None:
+    for fault, expected in (("throttle", throttled), ("500", broken), ("access_denied", denied)):
+        aws.set_faults([{"operation": operation, "fault": fault, "times": 1}])  # type: ignore[typeddict-item]
+        assert refusal(aws, operation) == expected
+        call(aws, operation)
+    assert aws.calls()[operation] == 6
+
+
+def test_reset_closes_the_connection_without_an_answer(aws: LocalAws) -> None:
+    aws.set_faults([{"operation": "states:ListStateMachines", "fault": "reset", "times": 1}])
+    with pytest.raises(ConnectionClosedError):
+        call(aws, "states:ListStateMachines")
+    call(aws, "states:ListStateMachines")
+
+
+def test_timeout_never_answers(aws: LocalAws) -> None:
+    aws.set_faults([{"operation": "states:ListStateMachines", "fault": "timeout"}])
+    with pytest.raises(ReadTimeoutError):
+        aws.client("stepfunctions", config=ONCE.merge(type(ONCE)(read_timeout=0.5))).list_state_machines()
+
+
+def test_latency_delays_and_does_not_fail(aws: LocalAws) -> None:
+    aws.set_faults([{"operation": "states:*", "fault": "latency", "latency_ms": 300}])
+    began = time.monotonic()
+    call(aws, "states:ListStateMachines")
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_seeded_rate_fires_in_the_same_sequence_each_time(aws: LocalAws) -> None:
+    def sequence(seed: int) -> list[bool]:
+        aws.set_faults([{"operation": "dynamodb:ListTables", "fault": "500", "rate": 0.4, "seed": seed}])
+        client, failed = aws.client("dynamodb", config=ONCE), []
+        for _ in range(40):
+            try:
+                client.list_tables()
+            except ClientError:
+                failed.append(True)
+            else:
+                failed.append(False)
+        return failed
+
+    first = sequence(7)
+    assert 5 < sum(first) < 30
+    assert sequence(7) == first
+    assert sequence(8) != first
+
+
+def test_times_bounds_how_often_a_rule_fires_and_the_rules_can_be_read(aws: LocalAws) -> None:
+    aws.set_faults([{"operation": "dynamodb:*", "fault": "throttle", "times": 2}])
+    for _ in range(2):
+        assert refusal(aws, "dynamodb:ListTables")[0] == "ThrottlingException"
+    call(aws, "dynamodb:ListTables")
+    assert aws.faults() == [
+        {
+            "operation": "dynamodb:*",
+            "fault": "throttle",
+            "rate": 1.0,
+            "times": 2,
+            "seed": None,
+            "after": False,
+            "fired": 2,
+        }
+    ]
+    aws.clear_faults()
+    assert aws.faults() == []
+
+
+def test_after_lets_the_call_take_effect_and_then_fails_its_answer(aws: LocalAws) -> None:
+    queue = name("queue")
+    aws.set_faults([{"operation": "sqs:CreateQueue", "fault": "reset", "after": True}])
+    with pytest.raises(ConnectionClosedError):
+        aws.client("sqs", config=ONCE).create_queue(QueueName=queue)
+    assert aws.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"].endswith(queue)
+
+
+def test_a_rule_for_another_operation_does_not_fire(aws: LocalAws) -> None:
+    aws.set_faults([{"operation": "dynamodb:ListTable", "fault": "500"}, {"operation": "states:*", "fault": "500"}])
+    call(aws, "dynamodb:ListTables")
+
+
+INVOKED_BY_STATES = (
+    ("throttle", "Lambda.TooManyRequestsException"),
+    ("500", "Lambda.ServiceException"),
+    ("timeout", "Lambda.SdkClientException"),
+    ("reset", "Lambda.SdkClientException"),
+    ("access_denied", "Lambda.AWSLambdaException"),
+)
+
+
+def test_a_lambda_that_a_state_machine_invokes_is_subject_to_faults_and_counted(aws: LocalAws) -> None:
+    function = make_function(aws, "def handler(event, context): return event")
+    machine = make_machine(aws, invoking(function))
+    for fault, error in INVOKED_BY_STATES:
+        aws.set_faults([{"operation": "lambda:InvokeFunction", "fault": fault}])  # type: ignore[typeddict-item]
+        ended = run(aws, machine)
+        assert (ended["status"], ended["error"]) == ("FAILED", error)
+    aws.clear_faults()
+    assert run(aws, machine)["status"] == "SUCCEEDED"
+    assert aws.calls_by_caller()["states.amazonaws.com"] == {"lambda:InvokeFunction": 6}
+
+
+def test_one_function_can_be_failed_after_its_work_is_done(aws: LocalAws) -> None:
+    queue = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
+    sending = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    code = f"""
+        import boto3
+        def handler(event, context):
+            boto3.client("sqs").send_message(QueueUrl="{queue}", MessageBody="done")
+    """
+    failing, other = make_function(aws, code, sending), make_function(aws, code, sending)
+    aws.set_faults(
+        [
+            {
+                "operation": "lambda:InvokeFunction",
+                "fault": "500",
+                "after": True,
+                "function": failing.rpartition(":")[2],
+            }
+        ]
+    )
+    assert run(aws, make_machine(aws, invoking(failing)))["error"] == "Lambda.ServiceException"
+    assert run(aws, make_machine(aws, invoking(other)))["status"] == "SUCCEEDED"
+    assert aws.calls_by_caller()[failing.rpartition(":")[2]] == {"sqs:SendMessage": 1}
+    with pytest.raises(ClientError, match="ServiceException"):
+        aws.client("lambda", config=ONCE).invoke(FunctionName=failing)
+    assert aws.calls_by_caller()[failing.rpartition(":")[2]] == {"sqs:SendMessage": 2}
+
+
+def test_a_service_integration_of_a_state_machine_is_subject_to_faults_and_counted(aws: LocalAws) -> None:
+    queue = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
+    machine = make_machine(
+        aws,
+        {
+            "StartAt": "Send",
+            "States": {
+                "Send": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::sqs:sendMessage",
+                    "End": True,
+                    "Parameters": {"QueueUrl": queue, "MessageBody": "hello"},
+                }
+            },
+        },
+    )
+    aws.set_faults([{"operation": "sqs:SendMessage", "fault": "throttle", "times": 1}])
+    assert run(aws, machine)["error"] == "SQS.RequestThrottled"
+    assert run(aws, machine)["status"] == "SUCCEEDED"
+    assert aws.calls_by_caller()["states.amazonaws.com"] == {"sqs:SendMessage": 2}
+
+
+def test_calls_are_counted_once_by_operation_and_by_caller_even_without_credentials(aws: LocalAws) -> None:
+    function = make_function(aws, "def handler(event, context): return 1")
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
+    app = cognito.create_user_pool_client(UserPoolId=pool, ClientName="app")["UserPoolClient"]["ClientId"]
+    aws.reset_calls()
+    aws.client("lambda").invoke(FunctionName=function)
+    cognito.sign_up(ClientId=app, Username="ann", Password="Passw0rd!")
+    aws.client("sesv2").get_account()
+    assert aws.calls() == {"cognito-idp:SignUp": 1, "lambda:InvokeFunction": 1, "ses:GetAccount": 1}
+    assert aws.calls_by_caller() == {
+        "anonymous": {"cognito-idp:SignUp": 1},
+        "root": {"lambda:InvokeFunction": 1, "ses:GetAccount": 1},
+    }
+    aws.reset_calls()
+    assert aws.calls() == {}
+
+
+def test_what_invokes_a_function_is_its_caller(aws: LocalAws) -> None:
+    sqs, events = aws.client("sqs"), aws.client("events")
+    queue = sqs.create_queue(QueueName=name("queue"))["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:us-east-1:000000000000:{queue.rpartition('/')[2]}"
+    receiving = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    function = make_function(aws, "def handler(event, context): return 1", receiving)
+    mapping = aws.client("lambda").create_event_source_mapping(EventSourceArn=queue_arn, FunctionName=function)
+    sqs.send_message(QueueUrl=queue, MessageBody="hello")
+    until(lambda: aws.calls_by_caller().get("lambda.amazonaws.com") == {"lambda:InvokeFunction": 1})
+    aws.client("lambda").delete_event_source_mapping(UUID=mapping["UUID"])
+    rule = name("rule")
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": [rule]}))
+    events.put_targets(
+        Rule=rule,
+        Targets=[
+            {
+                "Id": "machine",
+                "Arn": make_machine(aws, {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+            }
+        ],
+    )
+    events.put_events(Entries=[{"Source": rule, "DetailType": "x", "Detail": "{}"}])
+    until(lambda: aws.calls_by_caller().get("events.amazonaws.com") == {"states:StartExecution": 1})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "message"),
+    (
+        ("PUT", "faults", {"operation": "x"}, "is not a list of faults"),
+        ("PUT", "faults", ["throttle"], '"throttle" is not an object'),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "StartExecution", "fault": "500"}],
+            '"StartExecution" is not of the form',
+        ),
+        ("PUT", "faults", [{"operation": "*", "fault": "500"}], '"*" is not of the form'),
+        ("PUT", "faults", [{"operation": "sqs:*"}], "lacks the key 'fault'"),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "sqs:*", "fault": "explode"}],
+            '"explode" is not one of throttle, 500',
+        ),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "sqs:*", "fault": "500", "rate": 2}],
+            "rate 2 is not a number from 0 to 1",
+        ),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "sqs:*", "fault": "500", "times": -1}],
+            "times -1 is not null or a whole",
+        ),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "sqs:*", "fault": "500", "after": "yes"}],
+            'after "yes" is not true or false',
+        ),
+        ("PUT", "faults", [{"operation": "sqs:*", "fault": "500", "often": 1}], 'the unknown key "often"'),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "sqs:*", "fault": "500", "function": "f"}],
+            "'lambda:InvokeFunction' alone",
+        ),
+        ("PUT", "faults", [{"operation": "sqs:*", "fault": "latency"}], "lacks the key 'latency_ms'"),
+        ("PUT", "quotas", [], "quotas [] is not an object"),
+        ("PUT", "quotas", {"sqs:*": {"per_second": 1}}, '"sqs:*" is not one exact operation'),
+        (
+            "PUT",
+            "quotas",
+            {"sqs:SendMessage": {"per_second": 0}},
+            "per_second 0 is not a number of at least 0.001",
+        ),
+        ("GET", "calls?by=mood", None, "by \"mood\" is not 'operation' or 'caller'"),
+        ("POST", "faults", None, "POST /_local/faults is not one of GET, PUT and DELETE /_local/faults"),
+    ),
+)
+def test_a_wrong_setting_is_refused_with_what_is_wrong_about_it(
+    aws: LocalAws, method: str, path: str, body: object, message: str
+) -> None:
+    with pytest.raises(LocalAwsError) as refused:
+        aws._request(method, f"/_local/{path}", body)
+    assert message in str(refused.value)
+
+
+def test_what_is_not_json_is_refused(aws: LocalAws) -> None:
+    request = urllib.request.Request(f"{aws.endpoint_url}/_local/faults", b"[{", method="PUT")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    with refused.value as error:
+        assert error.code == 400
+        assert 'the body "[{" is not JSON' in json.loads(error.read())["message"]
+
+
+def test_a_refused_setting_leaves_the_old_one_in_force(aws: LocalAws) -> None:
+    aws.set_faults([{"operation": "states:*", "fault": "500"}])
+    with pytest.raises(LocalAwsError):
+        aws.set_faults([{"operation": "states:*", "fault": "explode"}])  # type: ignore[typeddict-item]
+    assert [rule["fault"] for rule in aws.faults()] == ["500"]

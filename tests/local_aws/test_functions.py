@@ -1,0 +1,200 @@
+"""Lambda functions in Python fail and log as on AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import pytest
+
+from local_aws.client import LocalAws
+from tests.local_aws.conftest import invoking, make_function, make_machine, name, run
+
+JSON_LOGS = {"LogFormat": "JSON"}
+
+
+def invoke(aws: LocalAws, function: str, event: object = None) -> Any:
+    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event or {}))
+    return json.loads(answer["Payload"].read())
+
+
+def logged(aws: LocalAws, group: str) -> list[str]:
+    events = aws.client("logs").filter_log_events(logGroupName=group)["events"]
+    return [event["message"] for event in events]
+
+
+FAILING = """
+class PoolNotFoundError(Exception): pass
+def handler(event, context):
+    raise PoolNotFoundError("no such pool")
+"""
+
+
+def test_the_class_of_an_exception_is_the_error_of_the_task(aws: LocalAws) -> None:
+    ended = run(aws, make_machine(aws, invoking(make_function(aws, FAILING))))
+    assert (ended["status"], ended["error"]) == ("FAILED", "PoolNotFoundError")
+    cause = json.loads(ended["cause"])
+    assert (cause["errorType"], cause["errorMessage"]) == ("PoolNotFoundError", "no such pool")
+    assert ", in handler\n    raise PoolNotFoundError" in cause["stackTrace"][-1]
+
+
+def test_a_state_machine_catches_and_retries_by_the_class_of_the_exception(aws: LocalAws) -> None:
+    definition = invoking(
+        make_function(aws, FAILING),
+        Retry=[{"ErrorEquals": ["PoolNotFoundError"], "MaxAttempts": 2, "IntervalSeconds": 1}],
+        Catch=[
+            {"ErrorEquals": ["Runtime.HandlerError"], "Next": "Wrong"},
+            {"ErrorEquals": ["PoolNotFoundError"], "Next": "Right"},
+        ],
+    )
+    definition["States"] |= {"Wrong": {"Type": "Fail"}, "Right": {"Type": "Succeed"}}
+    assert run(aws, make_machine(aws, definition))["status"] == "SUCCEEDED"
+    assert aws.calls()["lambda:InvokeFunction"] == 3
+
+
+def test_invoke_answers_with_the_exception(aws: LocalAws) -> None:
+    function = make_function(aws, FAILING)
+    answer = aws.client("lambda").invoke(FunctionName=function)
+    assert answer["FunctionError"] == "Unhandled"
+    payload = json.loads(answer["Payload"].read())
+    assert payload["errorType"] == "PoolNotFoundError"
+    assert set(payload) == {"errorType", "errorMessage", "requestId", "stackTrace"}
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    (
+        ("import os\ndef handler(event, context): os._exit(1)", "Runtime.ExitError"),
+        ("import no_such_module\ndef handler(event, context): pass", "Runtime.ImportModuleError"),
+        ("def handler(event, context) pass", "Runtime.UserCodeSyntaxError"),
+        ("raise KeyError('TABLE_NAME')", "KeyError"),
+        ("def other(event, context): pass", "Runtime.HandlerNotFound"),
+        ("def handler(event, context): return object()", "Runtime.MarshalError"),
+        ("import time\ndef handler(event, context): time.sleep(9)", "Sandbox.Timedout"),
+    ),
+)
+def test_what_is_not_an_exception_of_the_handler_has_the_name_that_lambda_gives_it(
+    aws: LocalAws, code: str, error: str
+) -> None:
+    assert invoke(aws, make_function(aws, code, Timeout=1))["errorType"] == error
+
+
+def test_an_exception_does_not_end_the_worker(aws: LocalAws) -> None:
+    function = make_function(
+        aws,
+        """
+        import os
+        def handler(event, context):
+            if event.get("fail"):
+                raise ValueError
+            return os.getpid()
+    """,
+    )
+    before = invoke(aws, function)
+    assert invoke(aws, function, {"fail": True})["errorType"] == "ValueError"
+    assert invoke(aws, function) == before
+
+
+LOGGING = """
+import logging
+log = logging.getLogger("sync")
+def handler(event, context):
+    log.debug("hidden")
+    log.info("synced %s", "a user", extra={"sub": "1-2", "attempt": 3})
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        log.exception("failed")
+    return context.aws_request_id
+"""
+
+
+def test_json_logs_land_in_the_log_group_as_the_runtime_writes_them(aws: LocalAws) -> None:
+    group = name("/custom/group")
+    function = make_function(aws, LOGGING, LoggingConfig={**JSON_LOGS, "LogGroup": group})
+    request_id = invoke(aws, function)
+    lines = [json.loads(line) for line in logged(aws, group)]
+    assert [line.get("type") for line in lines] == ["platform.start", None, None, "platform.report"]
+    info, error = lines[1:3]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", info.pop("timestamp"))
+    assert info == {
+        "level": "INFO",
+        "message": "synced a user",
+        "logger": "sync",
+        "requestId": request_id,
+        "sub": "1-2",
+        "attempt": 3,
+    }
+    assert (error["level"], error["errorType"], error["errorMessage"]) == ("ERROR", "ValueError", "odd")
+    assert isinstance(error["stackTrace"], list)
+
+
+def test_the_log_level_of_the_function_is_kept_to(aws: LocalAws) -> None:
+    def messages(level: str) -> list[str]:
+        function = make_function(aws, LOGGING, LoggingConfig={**JSON_LOGS, "ApplicationLogLevel": level})
+        invoke(aws, function)
+        lines = [json.loads(line) for line in logged(aws, f"/aws/lambda/{function.rpartition(':')[2]}")]
+        return [line["message"] for line in lines if "message" in line]
+
+    assert messages("DEBUG") == ["hidden", "synced a user", "failed"]
+    assert messages("WARN") == ["failed"]
+
+
+def test_text_logs_are_as_the_runtime_writes_them(aws: LocalAws) -> None:
+    function = make_function(aws, LOGGING.replace("log.info", "log.warning"))
+    request_id = invoke(aws, function)
+    lines = logged(aws, f"/aws/lambda/{function.rpartition(':')[2]}")
+    assert lines[0].startswith(f"START RequestId: {request_id}")
+    assert re.fullmatch(rf"\[WARNING\]\t\d{{4}}-\d\d-\d\dT[\d:.]+Z\t{request_id}\tsynced a user", lines[1])
+    assert lines[-1].startswith("REPORT")
+
+
+def test_an_unhandled_exception_is_logged(aws: LocalAws) -> None:
+    function = make_function(aws, FAILING, LoggingConfig=JSON_LOGS)
+    invoke(aws, function)
+    lines = [json.loads(line) for line in logged(aws, f"/aws/lambda/{function.rpartition(':')[2]}")]
+    [error] = [line for line in lines if line.get("log_level") == "ERROR"]
+    assert error["errorType"] == "PoolNotFoundError"
+
+
+def test_each_line_is_in_the_log_of_its_own_invocation(aws: LocalAws) -> None:
+    function = make_function(
+        aws,
+        """
+        import sys
+        def handler(event, context):
+            for number in range(event["lines"]):
+                print(event["name"], number)
+            sys.stderr.write("no newline")
+    """,
+    )
+    for event in ({"name": "a", "lines": 300}, {"name": "b", "lines": 1}):
+        invoke(aws, function, event)
+    logs = aws.client("logs")
+    group = f"/aws/lambda/{function.rpartition(':')[2]}"
+    streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime")["logStreams"]
+    messages = [
+        [
+            event["message"]
+            for event in logs.get_log_events(
+                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+            )["events"]
+        ][1:-2]
+        for stream in streams
+    ]
+    assert sorted(map(len, messages)) == [2, 301]
+    assert ["b 0", "no newline"] in messages
+
+
+def test_functions_see_the_laptop_aws_and_nothing_of_the_caller(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AWS_PROFILE", "AWS_CA_BUNDLE", "HTTPS_PROXY", "SECRET_OF_THE_CALLER"):
+        monkeypatch.setenv(variable, "of the caller")
+    with LocalAws.started() as other:
+        seen = invoke(other, make_function(other, "import os\ndef handler(event, context): return dict(os.environ)"))
+        assert seen["AWS_ENDPOINT_URL"] == other.endpoint_url
+    assert "of the caller" not in seen.values()
+    assert "PYTHONPATH" not in seen
+    assert seen["HOME"] != os.environ["HOME"]
+    assert seen["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"

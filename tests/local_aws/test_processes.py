@@ -1,0 +1,159 @@
+"""Starting and ending: what listens, what is left, whose process ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_aws import __main__ as command
+from local_aws import client, processes
+from local_aws.client import LocalAws, LocalAwsError, PortInUseError
+from tests.local_aws.conftest import make_function, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def listening_sockets(pid: int) -> list[str]:
+    lines = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.split()[3] for line in lines if f"pid={pid}," in line]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_nothing_but_its_port_on_loopback_listens_even_when_services_are_in_use(aws: LocalAws) -> None:
+    aws.client("iot").list_things()
+    aws.client("transfer").list_servers()
+    aws.client("lambda").invoke(FunctionName=make_function(aws, "def handler(event, context): return 1"))
+    assert aws.process is not None
+    assert listening_sockets(aws.process.pid) == [aws.endpoint_url.removeprefix("http://")]
+
+
+def test_it_ends_with_its_context_and_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    started: list[LocalAws] = []
+
+    def fail_inside() -> None:
+        with LocalAws.started(log=tmp_path / "log") as aws:
+            started.append(aws)
+            make_function(aws, "def handler(event, context): return 1", FunctionName="kept")
+            aws.client("lambda").invoke(FunctionName="kept")
+            assert [path for path in tmp_path.iterdir() if path.name.startswith("local-aws-")]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_inside()
+    [aws] = started
+    assert aws.process is not None
+    assert aws.process.poll() == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name != "log"] == []
+
+
+def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
+    code = (
+        "import sys\nfrom local_aws.client import LocalAws\n"
+        "with LocalAws.started() as aws:\n    print(aws.process.pid, flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=client.server_environment(),
+    ) as starter:
+        assert starter.stdout is not None
+        server = int(starter.stdout.readline())
+        assert " -m local_aws serve" in processes.command_of(server)
+        starter.kill()
+    until(lambda: not processes.command_of(server))
+
+
+def test_a_port_in_use_is_named(aws: LocalAws) -> None:
+    port = int(aws.endpoint_url.rpartition(":")[2])
+    with (
+        pytest.raises(PortInUseError, match=f"http://127.0.0.1:{port} is in use"),
+        LocalAws.started(port=port),
+    ):
+        pass
+    assert aws.is_ready()
+
+
+def test_one_that_is_not_ready_in_time_is_ended_and_its_log_shown(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        pytest.raises(LocalAwsError, match=f"not ready within 0.01 seconds.\nThe end of {log}"),
+        LocalAws.started(log=log, ready_within_seconds=0.01),
+    ):
+        pass
+
+
+def test_attaching_to_one_that_runs(aws: LocalAws) -> None:
+    assert LocalAws.at(aws.endpoint_url).calls() == {}
+    with pytest.raises(LocalAwsError, match="make local-aws-up"):
+        LocalAws.at(f"http://127.0.0.1:{free_port()}")
+
+
+def test_without_auth_no_role_is_asked_for() -> None:
+    code = """
+        import boto3
+        def handler(event, context):
+            return boto3.client("sqs").list_queues().get("QueueUrls", [])
+    """
+    with LocalAws.started(auth=False) as aws:
+        answer = aws.client("lambda").invoke(FunctionName=make_function(aws, code))
+        assert answer["Payload"].read() == b"[]"
+
+
+def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "_terraform_environment", lambda: {"TF_CLI_CONFIG_FILE": "/a b/terraform.rc"})
+    port = free_port()
+    arguments = ["--port", str(port)]
+    try:
+        assert command.main(["up", *arguments]) == 0
+        pid = int((tmp_path / ".local" / f"local-aws-{port}.pid").read_text())
+        aws = LocalAws.at(f"http://127.0.0.1:{port}")
+        assert listening_sockets(pid) == [f"127.0.0.1:{port}"]
+        assert command.main(["up", *arguments]) == 0
+        assert "already up" in capsys.readouterr().out
+        assert command.main(["env", *arguments]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in lines
+        assert "export TF_CLI_CONFIG_FILE='/a b/terraform.rc'" in lines
+    finally:
+        assert command.main(["down", *arguments]) == 0
+    assert not aws.is_ready()
+    assert not processes.command_of(pid)
+    assert command.main(["down", *arguments]) == 0
+    assert "No laptop AWS was started here" in capsys.readouterr().out
+
+
+def test_down_ends_no_process_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            processes.StateFolder(4566).remember(stranger.pid)
+            assert command.main(["down", "--port", "4566"]) == 0
+            assert stranger.poll() is None
+            assert not (tmp_path / ".local" / "local-aws-4566.pid").exists()
+        finally:
+            os.kill(stranger.pid, signal.SIGKILL)
+
+
+def test_up_names_a_port_that_somebody_else_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert command.main(["up", "--port", str(other.getsockname()[1])]) == 1
+    assert "is in use by another process" in capsys.readouterr().err

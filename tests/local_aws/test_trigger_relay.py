@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local_aws.conftest import TRIGGER_TIMEOUT_SECONDS, make_function, name
+
+if TYPE_CHECKING:
+    from local_aws.client import LocalAws
+
+RECORDING = """
+import boto3, json
+def handler(event, context):
+    boto3.client("sqs").send_message(QueueUrl="{queue}", MessageBody=json.dumps(event))
+    {then}
+"""
+SENDING = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+
+
+@dataclass
+class SignUps:
+    """A pool with a trigger, and what the trigger was given."""
+
+    aws: LocalAws
+    then: str = "return event"
+    permitted: bool = True
+    cognito: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cognito = self.aws.client("cognito-idp")
+        self.queue = self.aws.client("sqs").create_queue(QueueName=name("events"))["QueueUrl"]
+        self.function = make_function(self.aws, RECORDING.format(queue=self.queue, then=self.then), SENDING)
+        pool = self.cognito.create_user_pool(
+            PoolName=name("pool"),
+            AutoVerifiedAttributes=["email"],
+            LambdaConfig={"PostConfirmation": self.function},
+        )["UserPool"]
+        self.pool, self.pool_arn = pool["Id"], pool["Arn"]
+        self.client = self.cognito.create_user_pool_client(UserPoolId=self.pool, ClientName="app")["UserPoolClient"][
+            "ClientId"
+        ]
+        if self.permitted:
+            self.permit(self.pool_arn)
+
+    def permit(self, pool_arn: str) -> None:
+        self.aws.client("lambda").add_permission(
+            FunctionName=self.function,
+            StatementId="cognito",
+            Action="lambda:InvokeFunction",
+            Principal="cognito-idp.amazonaws.com",
+            SourceArn=pool_arn,
+            SourceAccount="000000000000",
+        )
+
+    def sign_up(self) -> str:
+        user = name("user")
+        sub: str = self.cognito.sign_up(
+            ClientId=self.client,
+            Username=user,
+            Password="Passw0rd!",
+            UserAttributes=[{"Name": "email", "Value": f"{user}@example.com"}],
+        )["UserSub"]
+        assert sub
+        return user
+
+    def confirm(self, user: str, **more: Any) -> None:
+        self.cognito.confirm_sign_up(ClientId=self.client, Username=user, ConfirmationCode="123456", **more)
+
+    def status(self, user: str) -> str:
+        status: str = self.cognito.admin_get_user(UserPoolId=self.pool, Username=user)["UserStatus"]
+        return status
+
+    def events(self) -> list[Any]:
+        sqs, events = self.aws.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            events += [json.loads(message["Body"]) for message in messages]
+            for message in messages:
+                sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return events
+
+
+def test_confirm_sign_up_gives_the_function_the_event_of_cognito(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    user = pool.sign_up()
+    pool.confirm(user, ClientMetadata={"invited_by": "ann"})
+    [event] = pool.events()
+    sub = event["request"]["userAttributes"].pop("sub")
+    assert len(sub) == 36
+    assert event == {
+        "version": "1",
+        "region": "us-east-1",
+        "userPoolId": pool.pool,
+        "userName": user,
+        "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": pool.client},
+        "triggerSource": "PostConfirmation_ConfirmSignUp",
+        "request": {
+            "userAttributes": {
+                "email": f"{user}@example.com",
+                "email_verified": "true",
+                "cognito:user_status": "CONFIRMED",
+            },
+            "clientMetadata": {"invited_by": "ann"},
+        },
+        "response": {},
+    }
+    assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
+
+
+def test_admin_confirm_sign_up_fires_too_and_verifies_no_address(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    pool.cognito.admin_confirm_sign_up(UserPoolId=pool.pool, Username=pool.sign_up())
+    [event] = pool.events()
+    assert event["triggerSource"] == "PostConfirmation_ConfirmSignUp"
+    assert event["callerContext"]["clientId"] == "CLIENT_ID_NOT_APPLICABLE"
+    assert event["request"]["userAttributes"]["email_verified"] == "false"
+
+
+def test_a_reset_password_fires_with_its_own_source(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    user = pool.sign_up()
+    pool.confirm(user)
+    pool.cognito.forgot_password(ClientId=pool.client, Username=user)
+    pool.cognito.confirm_forgot_password(
+        ClientId=pool.client, Username=user, ConfirmationCode="654321", Password="N3wPassw0rd!"
+    )
+    assert [event["triggerSource"] for event in pool.events()] == [
+        "PostConfirmation_ConfirmSignUp",
+        "PostConfirmation_ConfirmForgotPassword",
+    ]
+
+
+def test_a_wrong_code_fires_nothing(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    with pytest.raises(pool.cognito.exceptions.CodeMismatchException):
+        pool.cognito.confirm_sign_up(ClientId=pool.client, Username=pool.sign_up(), ConfirmationCode="999999")
+    assert pool.events() == []
+
+
+def test_an_error_of_the_function_reaches_the_user_who_is_confirmed_all_the_same(aws: LocalAws) -> None:
+    pool = SignUps(aws, then="raise ValueError('no luck')")
+    user = pool.sign_up()
+    with pytest.raises(ClientError) as failed:
+        pool.confirm(user)
+    assert failed.value.response["Error"] == {
+        "Code": "UserLambdaValidationException",
+        "Message": "PostConfirmation failed with error no luck.",
+    }
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert pool.status(user) == "CONFIRMED"
+    assert len(pool.events()) == 1
+
+
+def test_an_answer_that_is_not_the_event_is_refused(aws: LocalAws) -> None:
+    pool = SignUps(aws, then="return None")
+    with pytest.raises(pool.cognito.exceptions.InvalidLambdaResponseException):
+        pool.confirm(pool.sign_up())
+
+
+def test_a_function_that_does_not_let_this_pool_invoke_it_is_not_invoked(aws: LocalAws) -> None:
+    pool = SignUps(aws, permitted=False)
+    pool.permit(f"{pool.pool_arn}x")
+    user = pool.sign_up()
+    with pytest.raises(pool.cognito.exceptions.UnexpectedLambdaException, match="AccessDeniedException"):
+        pool.confirm(user)
+    assert pool.events() == []
+    assert pool.status(user) == "CONFIRMED"
+
+
+def test_a_deleted_function_that_is_still_attached_fails_sign_ups(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    aws.client("lambda").delete_function(FunctionName=pool.function)
+    with pytest.raises(pool.cognito.exceptions.UnexpectedLambdaException, match="ResourceNotFoundException"):
+        pool.confirm(pool.sign_up())
+
+
+def test_a_slow_function_is_called_three_times_and_then_fails_the_sign_up(aws: LocalAws) -> None:
+    pool = SignUps(aws, then=f"import time; time.sleep({2 * TRIGGER_TIMEOUT_SECONDS}); return event")
+    user, began = pool.sign_up(), time.monotonic()
+    with pytest.raises(pool.cognito.exceptions.UnexpectedLambdaException, match="Socket timeout"):
+        pool.confirm(user)
+    assert 3 * TRIGGER_TIMEOUT_SECONDS <= time.monotonic() - began < 4 * TRIGGER_TIMEOUT_SECONDS
+    assert len(pool.events()) == 3
+    assert pool.status(user) == "CONFIRMED"
+
+
+def test_a_failed_invocation_is_tried_again(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    aws.set_faults([{"operation": "lambda:InvokeFunction", "fault": "500", "times": 2}])
+    pool.confirm(pool.sign_up())
+    assert len(pool.events()) == 1
+
+
+def test_a_pool_without_a_trigger_confirms_in_silence(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    pool.cognito.update_user_pool(UserPoolId=pool.pool, LambdaConfig={})
+    pool.confirm(pool.sign_up())
+    assert pool.events() == []
