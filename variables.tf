@@ -86,7 +86,7 @@ variable "welcome_email" {
       can(regex("^[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+$", address))
       || can(regex("^[^<>@,;:\"()\\r\\n]+ <[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+>$", address))
     ])
-    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com or Name <address@example.com>."
+    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com or Name <address@example.com>, with none of < > @ , ; : \" ( ) in the name."
   }
 
   validation {

@@ -3,7 +3,7 @@ user_pool_id = "eu-west-1_DevPool01"
 stage        = "dev"
 
 welcome_email = {
-  from = "Example (dev) <welcome@dev.example.com>"
+  from = "Example dev <welcome@dev.example.com>"
 }
 
 # A dev table may go with terraform destroy.

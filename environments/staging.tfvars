@@ -3,7 +3,7 @@ user_pool_id = "eu-west-1_StagPool1"
 stage        = "staging"
 
 welcome_email = {
-  from = "Example (staging) <welcome@staging.example.com>"
+  from = "Example staging <welcome@staging.example.com>"
 }
 
 log_retention_days = 14
