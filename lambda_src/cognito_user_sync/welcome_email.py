@@ -21,11 +21,11 @@ from botocore.exceptions import (
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-# Terraform holds the same pattern (modules/user_sync), so that an unknown placeholder is refused at plan.
+# Terraform holds the same pattern (locals.tf), so that an unknown placeholder is refused at plan.
 _PLACEHOLDER = re.compile(r"{{\s*([^{}\s]+)\s*}}")
 
-# One plain address: no display name, no list, no route, nothing that could be read as two.
-_ADDRESS = re.compile(r"""[^\s@,;:<>()\[\]\\"]+@([^\s@,;:<>()\[\]\\"]+)""")
+# One plain address: no display name, no list, no route, nothing that could be read as two; lengths as in RFC 5321.
+_ADDRESS = re.compile(r"""([^\s@,;:<>()\[\]\\"]{1,64})@([^\s@,;:<>()\[\]\\"]{1,255})""")
 
 
 class UnknownPlaceholder(Exception):
@@ -149,11 +149,14 @@ def deliverable_address(email: str) -> str | None:
     match = _ADDRESS.fullmatch(email)
     if match is None or _one_line(email) != email:
         return None
-    domain = match.group(1)
+    local_part, domain = match.groups()
     try:
-        return email.removesuffix(domain) + domain.encode("idna").decode("ascii")
+        address = f"{local_part}@{domain.encode('idna').decode('ascii')}"
     except UnicodeError:
         return None
+    # Looked at again: IDNA makes plain marks of full-width ones, and so a list of what was one address.
+    # SES takes a domain in any script, but only ASCII before the @.
+    return address if address.isascii() and _ADDRESS.fullmatch(address) else None
 
 
 def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]) -> str:

@@ -22,16 +22,18 @@ def apply() -> None:
         executions,
         lambda_errors_and_logs,
         mail_permissions,
+        pool_updates,
         read_back,
         user_attributes,
     )
 
     for mend in (
-        lambda_errors_and_logs,
-        executions,
         confirmations,
-        read_back,
+        executions,
+        lambda_errors_and_logs,
         mail_permissions,
+        pool_updates,
+        read_back,
         user_attributes,
     ):
         mend.apply()

@@ -193,6 +193,12 @@ def test_a_lambda_that_a_state_machine_invokes_is_subject_to_faults_and_counted(
     assert aws.calls_by_caller()["states.amazonaws.com"] == {"lambda:InvokeFunction": 6}
 
 
+def test_a_function_without_free_concurrency_fails_its_task_by_the_name_of_aws(aws: LocalAws) -> None:
+    function = make_function(aws, "def handler(event, context): return 1")
+    aws.client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+    assert run(aws, make_machine(aws, invoking(function)))["error"] == "Lambda.TooManyRequestsException"
+
+
 def test_one_function_can_be_failed_after_its_work_is_done(aws: LocalAws) -> None:
     queue = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
     sending = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}

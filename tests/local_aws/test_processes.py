@@ -59,7 +59,7 @@ def test_it_ends_with_its_context_and_leaves_no_files(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir() if path.name != "log"] == []
 
 
-def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
+def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom local_aws.client import LocalAws\n"
         "with LocalAws.started() as aws:\n    print(aws.process.pid, flush=True)\n    sys.stdin.read()"
@@ -69,7 +69,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=client.server_environment(),
+        env={**client.server_environment(), "TMPDIR": str(tmp_path)},
     ) as starter:
         assert starter.stdout is not None
         server = int(starter.stdout.readline())

@@ -1,0 +1,51 @@
+"""UpdateUserPool is as unforgiving as Cognito's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local_aws.conftest import name
+
+if TYPE_CHECKING:
+    from local_aws.client import LocalAws
+
+SETTINGS: dict[str, Any] = {
+    "AutoVerifiedAttributes": ["email"],
+    "EmailVerificationSubject": "Your code",
+    "DeviceConfiguration": {"ChallengeRequiredOnNewDevice": True},
+    "VerificationMessageTemplate": {"DefaultEmailOption": "CONFIRM_WITH_LINK"},
+    "UserPoolTags": {"team": "accounts"},
+    "DeletionProtection": "ACTIVE",
+}
+
+
+def test_what_an_update_leaves_out_is_reset(aws: LocalAws) -> None:
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(
+        PoolName=name("pool"), Policies={"PasswordPolicy": {"MinimumLength": 20}}, **SETTINGS
+    )["UserPool"]["Id"]
+    cognito.update_user_pool(
+        UserPoolId=pool,
+        AutoVerifiedAttributes=["email"],
+        LambdaConfig={"PostConfirmation": "arn:aws:lambda:us-east-1:000000000000:function:f"},
+    )
+    found = cognito.describe_user_pool(UserPoolId=pool)["UserPool"]
+    assert found["LambdaConfig"] == {"PostConfirmation": "arn:aws:lambda:us-east-1:000000000000:function:f"}
+    assert found["AutoVerifiedAttributes"] == ["email"]
+    assert found["Policies"]["PasswordPolicy"]["MinimumLength"] == 8
+    assert found.get("EmailVerificationSubject", "") == ""
+    assert not {"DeviceConfiguration", "VerificationMessageTemplate"} & set(found)
+    assert (found["UserPoolTags"], found["DeletionProtection"]) == ({"team": "accounts"}, "ACTIVE")
+
+
+def test_both_names_of_the_validity_of_a_temporary_password_are_refused(aws: LocalAws) -> None:
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]
+    with pytest.raises(cognito.exceptions.InvalidParameterException, match="TemporaryPasswordValidityDays"):
+        cognito.update_user_pool(
+            UserPoolId=pool["Id"],
+            Policies=pool["Policies"],
+            AdminCreateUserConfig={"UnusedAccountValidityDays": 7},
+        )

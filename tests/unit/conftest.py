@@ -1,0 +1,71 @@
+"""No unit test reaches AWS: credentials are made up, and what would leave this machine is refused."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.httpsession import URLLib3Session
+
+from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, sync_user
+from tests.unit.fakes import FakeAws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.awsrequest import AWSPreparedRequest
+
+REGION = "eu-central-1"
+LOOPBACK = "127.0.0.1"
+
+_send = URLLib3Session.send
+
+
+def _send_on_this_machine(self: URLLib3Session, request: AWSPreparedRequest) -> Any:
+    """Every request of botocore goes through here, the ones to a metadata service or through a proxy included."""
+    assert urlsplit(request.url).hostname == LOOPBACK, f"a unit test called {request.url}"
+    return _send(self, request)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_reaches_aws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _cut_off(monkeypatch)
+        yield
+
+
+def _cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK])),
+        "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), LOOPBACK])),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(URLLib3Session, "send", _send_on_this_machine)
+
+
+@pytest.fixture(autouse=True)
+def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for handler in (post_confirmation, replay_sign_ups, send_welcome, sync_user):
+        for value in vars(handler).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """Answers every client that the code under test makes with boto3.client."""
+    fake = FakeAws()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", fake.session)
+    return fake

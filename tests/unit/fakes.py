@@ -1,0 +1,161 @@
+"""Stands in for AWS and Lambda where moto is too kind: it cannot fail in the ways that matter here."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import BotoCoreError
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the service answers over HTTP."""
+
+    body: Mapping[str, Any] | bytes = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer: TypeAlias = Response | BotoCoreError
+"""What comes of a call: a response, or what botocore raises where none comes."""
+
+
+def refusal(code: str, status: int = 400, message: str = "refused by the test") -> Response:
+    return Response({"__type": code, "message": message}, status)
+
+
+@dataclass(frozen=True)
+class Call:
+    operation: str
+    body: Any
+    path: str
+
+
+class FakeAws:
+    """Takes the place of the network under real boto3 clients: all of botocore runs, retries included.
+
+    Operations are named as botocore's events name them: `sfn.StartExecution`. One without an answer fails its test.
+    """
+
+    def __init__(self) -> None:
+        self.session = boto3.Session()
+        self.session.events.register("before-send", self._send)
+        self.calls: list[Call] = []
+        self._answers: dict[str, deque[Answer]] = {}
+
+    def on(self, operation: str, *answers: Answer) -> None:
+        """Answer calls of an operation with these in turn, and with the last for ever."""
+        self._answers[operation] = deque(answers)
+
+    @property
+    def operations(self) -> list[str]:
+        return [call.operation for call in self.calls]
+
+    def _send(self, request: Any, event_name: str, **_: Any) -> Any:
+        operation = event_name.removeprefix("before-send.")
+        body = request.body.read() if hasattr(request.body, "read") else request.body
+        self.calls.append(Call(operation, json.loads(body or b"{}"), unquote(urlsplit(request.url).path)))
+        assert operation in self._answers, f"unexpected call of {operation}"
+        answers = self._answers[operation]
+        answer = answers.popleft() if len(answers) > 1 else answers[0]
+        if isinstance(answer, BotoCoreError):
+            raise answer
+        content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+        headers: Any = dict(answer.headers)
+        return AWSResponse(request.url, answer.status, headers, _Raw(content))
+
+
+class _Raw(io.BytesIO):
+    """The part of urllib3's response that botocore uses."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+@dataclass(frozen=True)
+class FakeContext:
+    """Lambda's context of a call that has this much of its time left."""
+
+    seconds_left: float = 5.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds_left * 1000)
+
+
+class FakePool:
+    """A user pool behind HTTP. `state` is what DescribeUserPool shows, and null stands for a pool that is gone.
+
+    As in Cognito, an update replaces every setting, and a setting it leaves out is reset.
+    """
+
+    def __init__(self, state: dict[str, Any], facts: frozenset[str]) -> None:
+        self.state: dict[str, Any] | None = state
+        self.facts = facts
+        self.updates: list[dict[str, Any]] = []
+        self.refusals: dict[str, deque[Callable[[], Response]]] = {}
+        self.after_update: Callable[[dict[str, Any]], None] = lambda state: None
+        self.describes = 0
+
+    def refuse(self, operation: str, *responses: Callable[[], Response]) -> None:
+        """Refuse the next calls of an operation, one for each response."""
+        self.refusals[operation] = deque(responses)
+
+    def answer(self, operation: str, request: dict[str, Any]) -> Response:
+        if operation == "DescribeUserPool":
+            self.describes += 1
+        if self.refusals.get(operation):
+            return self.refusals[operation].popleft()()
+        if self.state is None or request["UserPoolId"] != self.state["Id"]:
+            return refusal("ResourceNotFoundException", message="User pool does not exist.")
+        if operation == "DescribeUserPool":
+            return Response({"UserPool": self.state})
+        assert operation == "UpdateUserPool", operation
+        self.updates.append(request)
+        settings = {name: value for name, value in request.items() if name not in {"UserPoolId", "PoolName"}}
+        refused = settings.keys() & self.facts
+        if refused:
+            return refusal("InvalidParameterException", message=f"not settings: {sorted(refused)}")
+        kept = {name: value for name, value in self.state.items() if name in self.facts}
+        self.state = kept | {"Name": request["PoolName"]} | settings
+        self.after_update(self.state)
+        return Response()
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """The endpoint's URL, while it is up."""
+        pool = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+                response = pool.answer(operation, json.loads(body))
+                content = json.dumps(response.body).encode()
+                self.send_response(response.status)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{server.server_port}"
+            finally:
+                server.shutdown()
+                thread.join()

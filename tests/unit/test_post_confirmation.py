@@ -1,0 +1,295 @@
+"""Whatever goes wrong behind it, the sign-up goes on and the user is not lost."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+
+from cognito_user_sync import sync_request
+from cognito_user_sync.handlers import post_confirmation
+from tests.unit.fakes import Answer, FakeAws, FakeContext, Response, refusal
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted"
+THEIRS = "arn:aws:lambda:eu-central-1:111122223333:function:theirs"
+
+START = "sfn.StartExecution"
+PARK = "sqs.SendMessage"
+INVOKE = "lambda.Invoke"
+
+STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
+PARKED = Response({"MessageId": "1"})
+
+PERSONAL = ("Ada Lovelace", "ada@example.com", "ada.l", "+441234567", "gold")
+
+WAYS_TO_FAIL: dict[str, Answer] = {
+    "throttled": refusal("ThrottlingException"),
+    "access-denied": refusal("AccessDeniedException"),
+    "gone": refusal("StateMachineDoesNotExist"),
+    "internal-error": refusal("InternalFailure", 500),
+    "unavailable": Response(b"<html>Service Unavailable</html>", 503),
+    "connect-timeout": ConnectTimeoutError(endpoint_url="https://aws"),
+    "read-timeout": ReadTimeoutError(endpoint_url="https://aws"),
+    "reset": ConnectionClosedError(endpoint_url="https://aws"),
+    "no-such-host": EndpointConnectionError(endpoint_url="https://aws", error="unknown"),
+}
+
+
+def an_event(source: str = "PostConfirmation_ConfirmSignUp", **user_attributes: Any) -> dict[str, Any]:
+    return {
+        "version": "1",
+        "region": "eu-central-1",
+        "userPoolId": "eu-central-1_abcdefghi",
+        "userName": "ada.l",
+        "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": "app1"},
+        "triggerSource": source,
+        "request": {
+            "userAttributes": {
+                "sub": SUB,
+                "email": "ada@example.com",
+                "email_verified": "true",
+                "name": "Ada Lovelace",
+                "phone_number": "+441234567",
+                "custom:plan": "gold",
+                "cognito:user_status": "CONFIRMED",
+                **user_attributes,
+            }
+        },
+        "response": {},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", STATE_MACHINE)
+    monkeypatch.setenv("UNSTARTED_QUEUE_URL", QUEUE)
+    monkeypatch.setenv("ATTRIBUTES", '["name","email"]')
+    caplog.set_level(logging.INFO)
+
+
+@pytest.fixture
+def chained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """All that the records hold, their extra fields included."""
+    return "\n".join(repr(vars(record)) for record in caplog.records)
+
+
+def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Of our own records: botocore says at times where it found credentials."""
+    return [record.levelname for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+
+
+def assert_nothing_personal_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert [value for value in PERSONAL if value in logged(caplog)] == []
+
+
+@pytest.mark.parametrize("source", sync_request.REASON_OF_TRIGGER_SOURCE)
+def test_the_good_path_is_one_start_execution_and_nothing_else(aws: FakeAws, source: str) -> None:
+    aws.on(START, STARTED)
+    event = an_event(source)
+    original = copy.deepcopy(event)
+    assert post_confirmation.handler(event, FakeContext()) is event
+    assert event == original
+    assert aws.operations == [START]
+
+
+def test_a_sign_ups_execution_has_the_fixed_name_and_the_request_as_input(aws: FakeAws) -> None:
+    aws.on(START, STARTED)
+    post_confirmation.handler(an_event(), FakeContext())
+    [call] = aws.calls
+    assert call.body["stateMachineArn"] == STATE_MACHINE
+    assert call.body["name"] == f"sign-up-{SUB}"
+    request = json.loads(call.body["input"])
+    assert request.pop("occurred_at") == sync_request.parse(json.loads(call.body["input"])).occurred_at
+    assert request == {
+        "sub": SUB,
+        "reason": "sign_up",
+        "username": "ada.l",
+        "client_id": "app1",
+        "attributes": {"name": "Ada Lovelace", "email": "ada@example.com"},
+    }
+
+
+def test_a_password_reset_starts_a_sync_without_a_fixed_name(aws: FakeAws) -> None:
+    aws.on(START, STARTED)
+    post_confirmation.handler(an_event("PostConfirmation_ConfirmForgotPassword"), FakeContext())
+    [call] = aws.calls
+    assert "name" not in call.body
+    assert json.loads(call.body["input"])["reason"] == "password_reset"
+
+
+def test_the_request_occurred_at_the_time_of_the_call(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws.on(START, STARTED)
+    monkeypatch.setattr(post_confirmation.user, "now", lambda: "2026-01-01T00:00:00.000Z")
+    post_confirmation.handler(an_event(), FakeContext())
+    assert json.loads(aws.calls[0].body["input"])["occurred_at"] == "2026-01-01T00:00:00.000Z"
+
+
+def test_an_execution_that_was_started_before_is_neither_parked_nor_logged_as_a_failure(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Cognito calls again when an answer of ours was lost.
+    aws.on(START, refusal("ExecutionAlreadyExists"))
+    event = an_event()
+    assert post_confirmation.handler(event, FakeContext()) is event
+    assert aws.operations == [START]
+    assert levels(caplog) == []
+
+
+@pytest.mark.parametrize("failure", WAYS_TO_FAIL)
+def test_a_request_that_could_not_be_started_is_parked_whole(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, failure: str
+) -> None:
+    aws.on(START, WAYS_TO_FAIL[failure])
+    aws.on(PARK, PARKED)
+    event = an_event()
+    original = copy.deepcopy(event)
+    assert post_confirmation.handler(event, FakeContext()) is event
+    assert event == original
+
+    assert aws.operations == [START, PARK]  # one attempt each: there is no time for more
+    start, park = aws.calls
+    assert park.body["QueueUrl"] == QUEUE
+    parked = sync_request.parse(json.loads(park.body["MessageBody"]))
+    assert parked == sync_request.parse(json.loads(start.body["input"]))
+    assert parked.attributes == {"name": "Ada Lovelace", "email": "ada@example.com"}
+    assert levels(caplog) == ["WARNING"]
+    assert_nothing_personal_logged(caplog)
+
+
+@pytest.mark.parametrize("failure", WAYS_TO_FAIL)
+def test_a_user_who_could_not_even_be_parked_is_one_error_with_the_sub(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, failure: str
+) -> None:
+    aws.on(START, refusal("InternalFailure", 500, "ada@example.com"))
+    aws.on(PARK, WAYS_TO_FAIL[failure])
+    event = an_event()
+    assert post_confirmation.handler(event, FakeContext()) is event
+    assert aws.operations == [START, PARK]
+    [error] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert vars(error)["sub"] == SUB
+    assert_nothing_personal_logged(caplog)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        "event",
+        {},
+        an_event("PreSignUp_SignUp"),
+        an_event("PostConfirmation_SomethingNew"),
+        an_event(sub=None),
+        an_event(sub="ada@example.com"),
+        an_event(sub=7),
+        {**an_event(), "userName": None},
+        {**an_event(), "request": None},
+        {**an_event(), "request": {"userAttributes": ["ada@example.com"]}},
+    ],
+    ids=range(12),
+)
+def test_a_senseless_event_is_returned_unchanged_and_logged_and_nothing_is_called(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, event: Any
+) -> None:
+    original = copy.deepcopy(event)
+    assert post_confirmation.handler(event, FakeContext()) is event
+    assert event == original
+    assert aws.calls == []
+    assert levels(caplog) == ["ERROR"]
+    assert_nothing_personal_logged(caplog)
+
+
+def test_both_calls_together_end_within_cognitos_five_seconds_without_a_second_attempt() -> None:
+    worst_case = 0.0
+    for client in (post_confirmation._states(), post_confirmation._queues()):
+        config: Any = client.meta.config
+        assert config.retries["total_max_attempts"] == 1
+        worst_case += config.connect_timeout + config.read_timeout
+    assert worst_case <= 4
+
+
+# The function that the pool had before.
+
+
+def test_the_chained_function_gets_the_same_event_and_its_answer_is_returned(aws: FakeAws, chained: None) -> None:
+    aws.on(START, STARTED)
+    aws.on(INVOKE, Response({"response": {"theirs": True}}))
+    event = an_event()
+    assert post_confirmation.handler(event, FakeContext()) == {"response": {"theirs": True}}
+    assert aws.operations == [START, INVOKE]
+    assert aws.calls[1].body == event
+    assert aws.calls[1].path == f"/2015-03-31/functions/{THEIRS}/invocations"
+
+
+def test_the_failure_of_the_chained_function_is_raised_with_its_own_message(aws: FakeAws, chained: None) -> None:
+    aws.on(START, STARTED)
+    answer = {"errorMessage": "Sorry, no more seats", "errorType": "Full"}
+    aws.on(INVOKE, Response(answer, headers={"X-Amz-Function-Error": "Unhandled"}))
+    with pytest.raises(post_confirmation.ChainedFunctionFailed) as raised:
+        post_confirmation.handler(an_event(), FakeContext())
+    assert str(raised.value) == "Sorry, no more seats"
+
+
+@pytest.mark.parametrize("failure", WAYS_TO_FAIL)
+def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would_without_us(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, chained: None, failure: str
+) -> None:
+    aws.on(START, STARTED)
+    aws.on(INVOKE, WAYS_TO_FAIL[failure])
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=THEIRS):
+        post_confirmation.handler(an_event(), FakeContext())
+    assert aws.operations == [START, INVOKE]  # it is not invoked twice: Cognito calls again
+    assert_nothing_personal_logged(caplog)
+
+
+def test_the_chained_function_is_called_even_when_ours_failed(aws: FakeAws, chained: None) -> None:
+    aws.on(START, refusal("ThrottlingException"))
+    aws.on(PARK, refusal("AccessDenied"))
+    aws.on(INVOKE, Response({"theirs": True}))
+    assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
+
+
+def test_the_chained_function_is_called_for_an_event_that_says_nothing_to_us(aws: FakeAws, chained: None) -> None:
+    aws.on(INVOKE, Response({"theirs": True}))
+    event = an_event("PostConfirmation_SomethingNew")
+    assert post_confirmation.handler(event, FakeContext()) == {"theirs": True}
+    assert aws.calls[0].body == event
+
+
+@pytest.mark.parametrize(("left", "allowed"), [(4.5, 4.3), (0.05, 0.1)], ids=["most-of-it", "next-to-nothing"])
+def test_the_chained_function_has_what_is_left_of_the_time(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, chained: None, left: float, allowed: float
+) -> None:
+    aws.on(START, STARTED)
+    aws.on(INVOKE, Response({}))
+    made: dict[str, Any] = {}
+    make_client: Any = post_confirmation.boto3.client
+
+    def remember(service: str, **arguments: Any) -> Any:
+        made[service] = arguments["config"]
+        return make_client(service, **arguments)
+
+    monkeypatch.setattr(post_confirmation.boto3, "client", remember)
+    post_confirmation.handler(an_event(), FakeContext(left))
+    assert made["lambda"].read_timeout == pytest.approx(allowed)
+
+
+def test_an_error_is_named_by_its_code_alone() -> None:
+    # Its message may repeat what was sent.
+    assert post_confirmation._name(HTTPClientError(error="ada@example.com")) == "HTTPClientError"

@@ -1,0 +1,510 @@
+"""Newer wins, deleted stays deleted, and what is not ours stays."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from cognito_user_sync import user_table
+from cognito_user_sync.user import User, to_item
+from cognito_user_sync.user_table import Outcome, TableUnavailable, UserTable, WriteRefused
+from tests.unit.fakes import FakeAws, Response, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+ATTRIBUTES = ("name", "email", "custom:plan")
+NAME = "users"
+
+# A repeat that writes nothing must show: each moment of writing is a new one.
+_seconds = itertools.count()
+
+
+def at(hour: int) -> str:
+    return f"2026-01-01T{hour:02}:00:00.000Z"
+
+
+def undated(hour: int, **attributes: str) -> User:
+    """What a trigger event tells of a user."""
+    return User(sub=SUB, observed_at=at(hour), username="ada", attributes=attributes, status="CONFIRMED")
+
+
+def dated(hour: int, modified: int, *, enabled: bool = True, **attributes: str) -> User:
+    """What a read of Cognito tells of a user."""
+    return User(
+        sub=SUB,
+        observed_at=at(hour),
+        username="ada",
+        attributes=attributes,
+        status="CONFIRMED",
+        enabled=enabled,
+        created_at=at(0),
+        modified_at=at(modified),
+    )
+
+
+class Table:
+    """The real table of modules/user_table in moto."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        attributes: tuple[str, ...] = ATTRIBUTES,
+        index_keys: frozenset[str] = frozenset(),
+    ) -> None:
+        self.client = client
+        keys = ["id", "shard", *index_keys]
+        indexes: list[Any] = [
+            {
+                "IndexName": "by_shard",
+                "KeySchema": [
+                    {"AttributeName": "shard", "KeyType": "HASH"},
+                    {"AttributeName": "id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ]
+        indexes += [
+            {
+                "IndexName": f"by_{key}",
+                "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for key in index_keys
+        ]
+        self.client.create_table(
+            TableName=NAME,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            GlobalSecondaryIndexes=indexes,
+        )
+        self.users = UserTable(self.client, NAME, attributes, index_keys)
+
+    def write(self, *users: User) -> list[Outcome]:
+        return [self.users.write(user) for user in users]
+
+    def item(self, sub: str = SUB) -> dict[str, Any]:
+        item = self.client.get_item(TableName=NAME, Key={"id": {"S": sub}}, ConsistentRead=True).get("Item", {})
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+    def put(self, **values: dict[str, Any]) -> None:
+        self.client.put_item(TableName=NAME, Item={"id": {"S": SUB}, **values})
+
+    def mark_deleted(self, hour: int) -> None:
+        """As reconciliation marks it: gone from the shard's index, with an end."""
+        self.client.update_item(
+            TableName=NAME,
+            Key={"id": {"S": SUB}},
+            UpdateExpression="SET deleted_at = :at, expires_at = :end REMOVE #shard",
+            ExpressionAttributeNames={"#shard": "shard"},
+            ExpressionAttributeValues={":at": {"S": at(hour)}, ":end": {"N": "1800000000"}},
+        )
+
+    def living(self, shard: str) -> list[str]:
+        found = self.client.query(
+            TableName=NAME,
+            IndexName="by_shard",
+            KeyConditionExpression="#shard = :shard",
+            ExpressionAttributeNames={"#shard": "shard"},
+            ExpressionAttributeValues={":shard": {"S": shard}},
+        )
+        return [item["id"]["S"] for item in found["Items"]]
+
+
+@pytest.fixture(autouse=True)
+def _every_write_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_table, "now", lambda: f"2030-01-01T00:00:00.{next(_seconds):06}Z")
+
+
+@pytest.fixture(scope="module")
+def client() -> DynamoDBClient:
+    return boto3.Session().client("dynamodb")
+
+
+@pytest.fixture
+def moto(client: DynamoDBClient) -> Iterator[DynamoDBClient]:
+    with mock_aws():
+        yield client
+
+
+@pytest.fixture
+def table(moto: DynamoDBClient) -> Table:
+    return Table(moto)
+
+
+@pytest.fixture
+def indexed_table(moto: DynamoDBClient) -> Table:
+    return Table(moto, index_keys=frozenset({"email"}))
+
+
+def test_a_sign_up_becomes_an_item_with_every_field_of_the_design(table: Table) -> None:
+    assert table.write(undated(1, name="Ada", email="ada@example.com")) == [Outcome.CREATED]
+    assert table.item() == {
+        "id": SUB,
+        "name": "Ada",
+        "email": "ada@example.com",
+        "custom:plan": "",
+        "username": "ada",
+        "status": "CONFIRMED",
+        "enabled": True,
+        "observed_at": at(1),
+        "synced_at": ANY,
+        "shard": "b",
+    }
+
+
+def test_a_read_of_cognito_adds_its_dates(table: Table) -> None:
+    table.write(dated(2, 1, enabled=False, name="Ada"))
+    item = table.item()
+    assert item["cognito_created_at"] == at(0)
+    assert item["cognito_modified_at"] == at(1)
+    assert item["enabled"] is False
+
+
+def test_a_living_user_is_found_by_shard(table: Table) -> None:
+    table.write(undated(1))
+    assert table.living("b") == [SUB]
+
+
+def test_synced_at_is_the_moment_of_writing(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_table, "now", lambda: at(23))
+    table.write(undated(1))
+    assert table.item()["synced_at"] == at(23)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (undated(1, name="Ada"), undated(2, name="Ada L.")),
+        (undated(1, name="Ada"), dated(3, 2, name="Ada L.")),
+        (dated(2, 1, name="Ada"), dated(4, 3, name="Ada L.")),
+        (dated(2, 1, name="Ada"), undated(3, name="Ada L.")),
+        # The page showed the new state although it began at the same moment.
+        (dated(2, 1, name="Ada"), dated(2, 2, name="Ada L.")),
+    ],
+    ids=["undated-undated", "undated-dated", "dated-dated", "dated-undated", "same-moment"],
+)
+def test_the_newer_observation_wins_in_both_orders(table: Table, first: User, second: User) -> None:
+    assert table.write(first, second) == [Outcome.CREATED, Outcome.UPDATED]
+    assert table.item()["name"] == "Ada L."
+
+    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+    assert table.write(second, first) == [Outcome.CREATED, Outcome.STALE]
+    assert table.item()["name"] == "Ada L."
+
+
+def test_an_undated_observation_older_than_the_items_last_modification_is_refused(table: Table) -> None:
+    # The page was read before the event, but showed a state that is later than the event.
+    table.put(observed_at={"S": at(1)}, cognito_modified_at={"S": at(5)}, name={"S": "Ada"})
+    assert table.write(undated(4, name="Old")) == [Outcome.STALE]
+    assert table.item()["name"] == "Ada"
+
+
+def test_a_page_read_later_but_of_an_older_state_is_refused(table: Table) -> None:
+    # ListUsers is eventually consistent.
+    table.write(dated(6, 5, name="Ada"))
+    assert table.write(dated(7, 3, name="Old")) == [Outcome.STALE]
+    assert table.item()["name"] == "Ada"
+
+
+def test_an_undated_observation_sets_no_modification_date(table: Table) -> None:
+    table.write(undated(1))
+    assert "cognito_modified_at" not in table.item()
+    table.write(dated(3, 2))
+    table.write(undated(4, name="Ada"))
+    assert table.item()["cognito_modified_at"] == at(2)
+
+
+def test_a_sign_up_replayed_after_a_password_reset_changes_nothing(table: Table) -> None:
+    sign_up, password_reset = undated(1, email="old@example.com"), undated(5, email="new@example.com")
+    table.write(sign_up, password_reset)
+    before = table.item()
+    assert table.write(sign_up) == [Outcome.STALE]
+    assert table.item() == before
+
+
+@pytest.mark.parametrize("user", [undated(2, name="Ada"), dated(2, 1, name="Ada")], ids=["undated", "dated"])
+def test_a_repeat_leaves_the_item_identical(table: Table, user: User) -> None:
+    table.write(user)
+    before = table.item()
+    assert table.write(user, user) == [Outcome.UNCHANGED, Outcome.UNCHANGED]
+    assert table.item() == before
+
+
+def test_looking_again_at_an_unchanged_user_writes_nothing(table: Table) -> None:
+    # A reconciliation of a million users of whom ten changed writes ten items.
+    table.write(dated(2, 1, name="Ada"))
+    before = table.item()
+    assert table.write(dated(9, 1, name="Ada")) == [Outcome.UNCHANGED]
+    assert table.item() == before
+
+
+def test_a_user_who_only_was_disabled_is_updated(table: Table) -> None:
+    table.write(dated(2, 1))
+    assert table.write(dated(4, 3, enabled=False)) == [Outcome.UPDATED]
+    assert table.item()["enabled"] is False
+
+
+def test_enabled_is_kept_by_an_observation_that_does_not_know_it(table: Table) -> None:
+    table.write(dated(2, 1, enabled=False))
+    table.write(undated(3, name="Ada"))
+    assert table.item()["name"] == "Ada"
+    assert table.item()["enabled"] is False
+
+
+def test_attributes_of_the_application_stay_as_they_are(table: Table) -> None:
+    theirs: dict[str, Any] = {
+        "theme": {"S": "dark"},
+        "cart": {"L": [{"M": {"sku": {"S": "1"}, "count": {"N": "2"}}}]},
+        "logins": {"N": "7"},
+    }
+    table.put(**theirs)
+    table.write(undated(1, name="Ada"), dated(3, 2, name="Ada L."))
+    item = table.client.get_item(TableName=NAME, Key={"id": {"S": SUB}})["Item"]
+    assert item["name"] == {"S": "Ada L."}
+    assert {name: item[name] for name in theirs} == theirs
+
+
+def test_an_attribute_that_the_user_emptied_becomes_an_empty_string(table: Table) -> None:
+    table.write(undated(1, name="Ada"), undated(2))
+    assert table.item()["name"] == ""
+
+
+@pytest.mark.parametrize("deleted", [3, 4], ids=["deleted-at-that-moment", "deleted-after"])
+@pytest.mark.parametrize("late", [undated(3, name="Ada"), dated(3, 2, name="Ada")], ids=["undated", "dated"])
+def test_an_observation_made_before_the_deletion_revives_nobody(table: Table, late: User, deleted: int) -> None:
+    table.write(undated(1))
+    table.mark_deleted(deleted)
+    before = table.item()
+    assert table.write(late) == [Outcome.DELETED]
+    assert table.item() == before
+    assert table.living("b") == []
+
+
+def test_a_tombstone_alone_holds_off_a_late_replay(table: Table) -> None:
+    table.put(deleted_at={"S": at(4)}, expires_at={"N": "1800000000"})
+    assert table.write(undated(1, name="Ada")) == [Outcome.DELETED]
+    assert table.item() == {"id": SUB, "deleted_at": at(4), "expires_at": "1800000000"}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [undated(5, name="Ada"), dated(5, 1, name="Ada"), dated(5, 4, name="Ada")],
+    ids=["undated", "dated-before", "dated-after"],
+)
+def test_a_user_seen_after_the_deletion_is_alive_again(table: Table, seen: User) -> None:
+    table.write(undated(1))
+    table.mark_deleted(4)
+    assert table.write(seen) == [Outcome.UPDATED]
+    assert table.item().keys().isdisjoint({"deleted_at", "expires_at"})
+    assert table.living("b") == [SUB]
+
+
+def test_a_user_who_differs_in_the_deletion_alone_is_alive_again(table: Table) -> None:
+    user = dated(2, 1, name="Ada")
+    table.write(user)
+    table.client.update_item(
+        TableName=NAME,
+        Key={"id": {"S": SUB}},
+        UpdateExpression="SET deleted_at = :at",
+        ExpressionAttributeValues={":at": {"S": at(4)}},
+    )
+    assert table.write(dated(5, 1, name="Ada")) == [Outcome.UPDATED]
+    assert "deleted_at" not in table.item()
+
+
+def test_reserved_words_and_names_with_colons_are_written(moto: DynamoDBClient) -> None:
+    # All of these break an expression that spells them out; #n0 and :v0 look like our own aliases.
+    names = (
+        "name",
+        "zoneinfo",
+        "locale",
+        "address",
+        "custom:x",
+        "dev:custom:y",
+        "custom:#n0",
+        "custom::v0",
+        "custom:é",
+    )
+    table = Table(moto, names)
+    table.write(undated(1), undated(2, **{name: f"value of {name}" for name in names}))
+    assert {name: table.item()[name] for name in names} == {name: f"value of {name}" for name in names}
+
+
+def test_seventy_attributes_fit_into_one_write(client: DynamoDBClient) -> None:
+    # As many as the module's variable takes. DynamoDB allows 4 KB and 300 operators in an expression; moto any.
+    names = tuple(f"custom:{number:020}" for number in range(70))
+    user = dated(2, 1)
+    request = UserTable(client, NAME, names, frozenset())._update(user, to_item(user, names, frozenset()))
+    for name in ("UpdateExpression", "ConditionExpression"):
+        assert len(request[name].encode()) <= 4096
+        assert len(re.findall(r"<>|<=|<|=|OR|AND|attribute_\w+|if_not_exists", request[name])) <= 300
+
+
+def test_an_emptied_index_key_is_removed_from_the_item(indexed_table: Table) -> None:
+    table = indexed_table
+    table.write(undated(1, email="ada@example.com"))
+    assert table.write(undated(2, name="Ada")) == [Outcome.UPDATED]
+    assert "email" not in table.item()
+    assert table.item()["name"] == "Ada"
+
+
+def test_a_dated_observation_that_differs_in_an_emptied_index_key_alone_is_written(indexed_table: Table) -> None:
+    table = indexed_table
+    table.put(
+        **{name: {"S": str(value)} for name, value in {"name": "", "custom:plan": "", "username": "ada"}.items()},
+        observed_at={"S": at(2)},
+        shard={"S": "b"},
+        status={"S": "CONFIRMED"},
+        enabled={"BOOL": True},
+        cognito_created_at={"S": at(0)},
+        cognito_modified_at={"S": at(1)},
+        email={"S": "ada@example.com"},
+    )
+    assert table.write(dated(3, 1)) == [Outcome.UPDATED]
+    assert "email" not in table.item()
+    assert table.write(dated(4, 1)) == [Outcome.UNCHANGED]
+
+
+def test_an_index_key_too_long_for_the_index_is_left_out(indexed_table: Table) -> None:
+    table = indexed_table
+    table.write(undated(1, email="a" * 1024))
+    assert table.item()["email"] == "a" * 1024
+    table.write(undated(2, email="é" * 513))
+    assert "email" not in table.item()
+
+
+def test_the_longest_values_of_cognito_are_written(table: Table) -> None:
+    longest = "😀" * 2048
+    table.write(undated(1, **dict.fromkeys(ATTRIBUTES, longest)))
+    assert {table.item()[name] for name in ATTRIBUTES} == {longest}
+
+
+_HOURS = st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True).map(sorted)
+
+
+@st.composite
+def _histories(draw: st.DrawFn) -> list[User]:
+    """Observations of one user in the order of their moments. Reads of Cognito show ever later modifications: each
+    is of a state that began after the read before it, and no later than the read itself."""
+    history: list[User] = []
+    last_modified = -1
+    for hour in draw(_HOURS):
+        values = draw(st.dictionaries(st.sampled_from(ATTRIBUTES), st.text(max_size=5)))
+        if draw(st.booleans()):
+            last_modified = draw(st.integers(last_modified + 1, hour))
+            history.append(dated(hour, last_modified, enabled=draw(st.booleans()), **values))
+        else:
+            history.append(undated(hour, **values))
+    return history
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=_histories(), data=st.data())
+def test_any_order_with_any_repeats_ends_with_the_newest_observation(
+    table: Table, history: list[User], data: st.DataObject
+) -> None:
+    repeats = data.draw(st.lists(st.sampled_from(history), max_size=2))
+    arrivals = data.draw(st.permutations([*history, *repeats]))
+    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+
+    table.write(*arrivals)
+
+    newest, item = history[-1], table.item()
+    assert {name: item[name] for name in ATTRIBUTES} == {name: newest.attributes.get(name, "") for name in ATTRIBUTES}
+    assert item["observed_at"] == newest.observed_at
+    if newest.enabled is not None:
+        assert (item["enabled"], item["cognito_modified_at"]) == (newest.enabled, newest.modified_at)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=_histories(), deleted=st.integers(0, 23), seed=st.integers())
+def test_after_a_deletion_only_a_later_observation_brings_the_user_back_in_any_order(
+    table: Table, history: list[User], deleted: int, seed: int
+) -> None:
+    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+    table.mark_deleted(deleted)
+    table.write(*random.Random(seed).sample(history, len(history)))
+    alive = any(user.observed_at > at(deleted) for user in history)
+    assert ("deleted_at" not in table.item()) == alive
+    assert (table.living("b") == [SUB]) == alive
+
+
+# How it fails. moto never does.
+
+
+def _users(aws: FakeAws) -> UserTable:
+    client = aws.session.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+    return UserTable(client, NAME, ATTRIBUTES, frozenset())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
+        refusal("com.amazon.coral.availability#ThrottlingException"),
+        refusal("RequestLimitExceeded"),
+        refusal("TransactionConflictException"),
+        refusal("InternalServerError", 500),
+        refusal("ServiceUnavailable", 503),
+        Response(b"<html>Bad gateway</html>", 502),
+    ],
+    ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
+)
+def test_a_busy_table_is_table_unavailable(aws: FakeAws, answer: Response) -> None:
+    aws.on("dynamodb.UpdateItem", answer)
+    with pytest.raises(TableUnavailable):
+        _users(aws).write(undated(1))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectTimeoutError(endpoint_url="https://dynamodb"),
+        ReadTimeoutError(endpoint_url="https://dynamodb"),
+        EndpointConnectionError(endpoint_url="https://dynamodb", error="refused"),
+        ConnectionClosedError(endpoint_url="https://dynamodb"),
+        HTTPClientError(error="anything else"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_unreachable_table_is_table_unavailable(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    users = _users(aws)
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(users.client, "update_item", fail)
+    with pytest.raises(TableUnavailable, match=type(error).__name__):
+        users.write(undated(1))
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])
+def test_what_will_be_refused_again_is_write_refused_with_its_code(aws: FakeAws, code: str) -> None:
+    aws.on("dynamodb.UpdateItem", refusal(code, message="holds ada@example.com"))
+    with pytest.raises(WriteRefused) as raised:
+        _users(aws).write(undated(1))
+    assert str(raised.value) == code

@@ -1,0 +1,326 @@
+"""A value is data, whatever it holds; and a mail is sent again only when it certainly was not sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cognito_user_sync.welcome_email import (
+    Email,
+    UnknownPlaceholder,
+    WelcomeEmail,
+    WelcomeNotSent,
+    WelcomeOutcomeUnknown,
+    WelcomeRefused,
+    deliverable_address,
+    placeholder_values,
+)
+from tests.unit.fakes import FakeAws, Response, refusal
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+SEND = "sesv2.SendEmail"
+
+WELCOME = WelcomeEmail(
+    sender="Shop <hello@example.com>",
+    subject="Welcome, {{name}}",
+    text="Hello {{name}},\nyour address is {{email}}.",
+    html='<p title="{{name}}">Hello {{name}}</p>',
+    reply_to=None,
+    configuration_set=None,
+    app_client_ids=frozenset(),
+)
+MAIL = Email(subject="Welcome", text="Hello", html="<p>Hello</p>")
+
+
+def render(name: str, email: str = "ada@example.com") -> Email:
+    return WELCOME.render({"name": name, "email": email})
+
+
+def test_each_part_is_filled_and_the_rest_of_the_template_stays() -> None:
+    assert render("Ada") == Email(
+        subject="Welcome, Ada",
+        text="Hello Ada,\nyour address is ada@example.com.",
+        html='<p title="Ada">Hello Ada</p>',
+    )
+
+
+def test_spaces_inside_the_braces_do_not_matter() -> None:
+    template = dataclasses.replace(WELCOME, text="{{  name}} {{name  }} {{ custom:plan }}", html="", subject="")
+    assert template.render({"name": "Ada", "custom:plan": "gold"}).text == "Ada Ada gold"
+
+
+def test_values_are_escaped_in_the_html_part_alone() -> None:
+    name = """<script>"O'Hara" & sons</script>"""
+    mail = render(name)
+    assert mail.subject == f"Welcome, {name}"
+    assert mail.text.startswith(f"Hello {name},")
+    escaped = "&lt;script&gt;&quot;O&#x27;Hara&quot; &amp; sons&lt;/script&gt;"
+    assert mail.html == f'<p title="{escaped}">Hello {escaped}</p>'
+
+
+@pytest.mark.parametrize("name", ["{{email}}", "{{ unknown }}", "{{name}}", r"\1 \g<0>", "{{", "}}"])
+def test_a_value_is_never_read_as_a_template(name: str) -> None:
+    mail = render(name)
+    assert mail.subject == f"Welcome, {name}"
+    assert mail.text == f"Hello {name},\nyour address is ada@example.com."
+    assert html.unescape(mail.html) == f'<p title="{name}">Hello {name}</p>'
+
+
+@pytest.mark.parametrize(
+    "control", ["\r\n", "\n", "\r", "\0", "\t", "\x0b", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"], ids=ascii
+)
+def test_control_characters_and_line_separators_of_a_value_become_spaces_in_every_part(control: str) -> None:
+    mail = render(f"Ada{control}Bcc: eve@example.com")
+    one_line = f"Ada{' ' * len(control)}Bcc: eve@example.com"
+    assert mail.subject == f"Welcome, {one_line}"
+    assert mail.text == f"Hello {one_line},\nyour address is ada@example.com."
+    assert mail.html == f'<p title="{one_line}">Hello {one_line}</p>'
+
+
+def test_a_subject_template_is_one_line_too() -> None:
+    # Terraform heredocs end with a line break.
+    template = dataclasses.replace(WELCOME, subject="Welcome,\n{{name}}\n")
+    assert template.render({"name": "Ada", "email": ""}).subject == "Welcome, Ada "
+
+
+def test_other_scripts_pass_unchanged() -> None:
+    assert render("Zoë 李 😀 عمر").subject == "Welcome, Zoë 李 😀 عمر"
+
+
+@given(st.text(max_size=50))
+def test_no_value_adds_a_line_or_a_tag(name: str) -> None:
+    mail = render(name)
+    assert len(mail.subject.splitlines()) == 1
+    assert len(mail.text.splitlines()) == 2
+    assert mail.html.count("<") == 2
+    assert mail.html.count('"') == 2
+
+
+@pytest.mark.parametrize("part", ["subject", "text", "html"])
+def test_an_unknown_placeholder_is_named(part: str) -> None:
+    template = dataclasses.replace(WELCOME, **cast("Any", {part: "{{custom:plan}}"}))
+    with pytest.raises(UnknownPlaceholder) as raised:
+        template.render({"name": "Ada", "email": ""})
+    assert str(raised.value) == "custom:plan"
+
+
+def test_the_file_of_terraform_is_read_whole() -> None:
+    content = {
+        "from": "hello@example.com",
+        "subject": "s",
+        "text": "t",
+        "html": "h",
+        "reply_to": "help@example.com",
+        "configuration_set": "set",
+        "app_client_ids": ["app1", "app2"],
+    }
+    assert WelcomeEmail.from_json(json.dumps(content)) == WelcomeEmail(
+        "hello@example.com", "s", "t", "h", "help@example.com", "set", frozenset({"app1", "app2"})
+    )
+
+
+@pytest.mark.parametrize("part", ["text", "html"])
+def test_the_templates_in_emails_need_nothing_but_what_every_user_has(part: str) -> None:
+    suffix = {"text": "txt", "html": "html"}[part]
+    [file] = (Path(__file__).parents[2] / "emails").glob(f"*.{suffix}")
+    template = dataclasses.replace(WELCOME, **cast("Any", {part: file.read_text(encoding="utf-8")}))
+    values = placeholder_values(SUB, "ada-of-the-test", {"name": "ada-of-the-test"}, ("email",))
+    assert "ada-of-the-test" in getattr(template.render(values), part)
+
+
+# What templates may name.
+
+
+def test_every_synced_attribute_and_the_name_have_a_value() -> None:
+    values = placeholder_values(SUB, "ada.l", {"email": "ada@example.com"}, ("email", "custom:plan"))
+    assert values == {"username": "ada.l", "name": "", "email": "ada@example.com", "custom:plan": ""}
+
+
+def test_a_username_that_is_only_the_sub_is_the_email_address_instead() -> None:
+    assert placeholder_values(SUB, SUB, {"email": "ada@example.com"}, ())["username"] == "ada@example.com"
+    assert placeholder_values(SUB, SUB, {}, ())["username"] == ""
+
+
+# Where it may go.
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["ada@example.com", "a@b.co", "o'hara+shop/x=1@sub.example.co.uk", "a" * 64 + "@example.com", "ADA@Example.COM"],
+)
+def test_a_plain_address_is_kept_as_it_is(email: str) -> None:
+    assert deliverable_address(email) == email
+
+
+@pytest.mark.parametrize(
+    ("email", "deliverable"),
+    [
+        ("ada@münchen.de", "ada@xn--mnchen-3ya.de"),
+        ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"),
+        ("ada@example\uff0ecom", "ada@example.com"),
+    ],
+)
+def test_an_international_domain_becomes_ascii(email: str, deliverable: str) -> None:
+    assert deliverable_address(email) == deliverable
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "ada",
+        "@example.com",
+        "ada@",
+        "ada@@example.com",
+        "ada@example.com,eve@example.com",
+        "ada@example.com;eve@example.com",
+        "ada@example.com eve@example.com",
+        "Ada <ada@example.com>",
+        "<ada@example.com>",
+        '"ada"@example.com',
+        "ada@[127.0.0.1]",
+        "friends:ada@example.com",
+        "ada(x)@example.com",
+        "a da@example.com",
+        " ada@example.com",
+        "ada@example.com\n",
+        "ada@example.com\r\nBcc: eve@example.com",
+        "ada\0@example.com",
+        "ada\x7f@example.com",
+        "ada@example.com\u2028",
+        "ada@ex..ample",
+        "ada@.example.com",
+        # Full-width marks, which IDNA turns into plain ones: two addresses.
+        "ada@example.com\uff0ceve\uff20example.com",
+        "ada@example.com\uff20example.org",
+        "ada@example.com\uff1b",
+        # SES takes only ASCII before the @.
+        "adaé@example.com",
+        "ada\u200b@example.com",
+        "a" * 65 + "@example.com",
+        "a" * 2000 + "@example.com",
+        "ada@" + "a" * 64 + ".com",
+        "ada@" + ".".join(["a" * 60] * 5),
+        "ada@" + "ü" * 63 + ".de",
+    ],
+    ids=lambda email: ascii(email[:40]) + str(len(email)),
+)
+def test_what_is_not_exactly_one_address_that_ses_takes_is_not_deliverable(email: str) -> None:
+    assert deliverable_address(email) is None
+
+
+@given(st.text(st.sampled_from("ab.@,;:<> \r\n\"'\uff20\uff0c\uff1b\uff1a\u3002é"), max_size=20))
+def test_a_deliverable_address_is_ascii_with_one_at_and_nothing_that_separates(email: str) -> None:
+    address = deliverable_address(email)
+    if address is not None:
+        assert address.isascii()
+        assert address.count("@") == 1
+        assert not set(address) & set(',;:<>()[]\\" \t\r\n\0')
+
+
+# Sending.
+
+
+def send(aws: FakeAws, welcome: WelcomeEmail = WELCOME) -> str:
+    client = aws.session.client("sesv2", config=Config(retries={"total_max_attempts": 1}))
+    return welcome.send(client, "ada@example.com", MAIL)
+
+
+def test_the_request_is_one_mail_to_one_address_and_nothing_optional(aws: FakeAws) -> None:
+    aws.on(SEND, Response({"MessageId": "m1"}))
+    assert send(aws) == "m1"
+    assert [call.body for call in aws.calls] == [
+        {
+            "FromEmailAddress": "Shop <hello@example.com>",
+            "Destination": {"ToAddresses": ["ada@example.com"]},
+            "Content": {
+                "Simple": {
+                    "Subject": {"Data": "Welcome", "Charset": "UTF-8"},
+                    "Body": {
+                        "Text": {"Data": "Hello", "Charset": "UTF-8"},
+                        "Html": {"Data": "<p>Hello</p>", "Charset": "UTF-8"},
+                    },
+                }
+            },
+        }
+    ]
+
+
+def test_reply_to_and_configuration_set_are_sent_where_given(aws: FakeAws) -> None:
+    aws.on(SEND, Response({"MessageId": "m1"}))
+    send(aws, dataclasses.replace(WELCOME, reply_to="help@example.com", configuration_set="set"))
+    [call] = aws.calls
+    assert call.body["ReplyToAddresses"] == ["help@example.com"]
+    assert call.body["ConfigurationSetName"] == "set"
+
+
+def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
+    aws.on(SEND, refusal("TooManyRequestsException", 429))
+    with pytest.raises(WelcomeNotSent, match="^TooManyRequestsException$"):
+        send(aws)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("MessageRejected", 400),
+        ("MailFromDomainNotVerifiedException", 400),
+        ("SendingPausedException", 400),
+        ("AccessDeniedException", 403),
+        ("NotFoundException", 404),
+    ],
+)
+def test_a_refusal_is_refused_with_its_code_and_not_its_message(aws: FakeAws, code: str, status: int) -> None:
+    # "Email address is not verified. The following identities failed the check ...: ada@example.com"
+    aws.on(SEND, refusal(code, status, "ada@example.com"))
+    with pytest.raises(WelcomeRefused) as raised:
+        send(aws)
+    assert str(raised.value) == code
+
+
+UNKNOWN: list[Any] = [
+    refusal("InternalFailure", 500),
+    Response(b"<html>Bad gateway</html>", 502),
+    refusal("ServiceUnavailable", 503),
+    ReadTimeoutError(endpoint_url="https://email"),
+    ConnectionClosedError(endpoint_url="https://email"),
+]
+
+
+@pytest.mark.parametrize("answer", UNKNOWN, ids=["500", "502", "503", "read-timeout", "closed"])
+def test_an_answer_that_does_not_say_whether_the_mail_went_out_is_outcome_unknown(aws: FakeAws, answer: Any) -> None:
+    aws.on(SEND, answer)
+    with pytest.raises(WelcomeOutcomeUnknown):
+        send(aws)
+    assert aws.operations == [SEND]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectTimeoutError(endpoint_url="https://email"),
+        EndpointConnectionError(endpoint_url="https://email", error="refused"),
+        ProxyConnectionError(proxy_url="https://proxy"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_connection_that_never_was_is_not_sent(aws: FakeAws, error: BotoCoreError) -> None:
+    aws.on(SEND, error)
+    with pytest.raises(WelcomeNotSent, match=type(error).__name__):
+        send(aws)
