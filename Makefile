@@ -85,7 +85,7 @@ check: check-python check-terraform ## format, lint, types, validate, imports
 check-python: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy lambda_src local_aws tests $(wildcard demo)
+	$(VENV)/bin/mypy lambda_src local_aws demo tests
 	$(PYTHON) tests/check_lambda_imports.py
 
 .PHONY: check-terraform

@@ -1,0 +1,1 @@
+"""The whole main job on a laptop, step by step: `make demo`."""

@@ -1,0 +1,70 @@
+"""What the demo says: each step with what was seen, and a table of all steps at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+
+class Unexpected(Exception):
+    """A step went otherwise than it should; the message says how."""
+
+
+class Report:
+    """Prints to a terminal in colour, and plainly where the output is piped."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._steps: list[tuple[str, float, bool]] = []
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """One step, timed. What it raises ends the demo."""
+        self.console.print(f"\n[bold]{len(self._steps) + 1}. {escape(name)}[/bold]")
+        began, went_well = time.monotonic(), False
+        try:
+            yield
+            went_well = True
+        finally:
+            self._steps.append((name, time.monotonic() - began, went_well))
+
+    def say(self, text: str) -> None:
+        self.console.print(f"   {escape(text)}")
+
+    def check(self, holds: bool, expectation: str, otherwise: str = "") -> None:
+        """Say what holds; raise Unexpected where it does not."""
+        if not holds:
+            raise Unexpected(f"not so: {expectation}{'. ' + otherwise if otherwise else ''}")
+        self.console.print(f"   [green]ok[/green]  {escape(expectation)}")
+
+    def fields(self, values: Mapping[str, object]) -> None:
+        width = max(map(len, values))
+        for name, value in values.items():
+            self.console.print(f"       [cyan]{escape(name.ljust(width))}[/cyan]  {escape(str(value))}")
+
+    def letter(self, title: str, text: str) -> None:
+        if self.console.is_terminal:
+            self.console.print(Panel(escape(text.strip()), title=escape(title), width=72, padding=(1, 2)))
+        else:
+            self.console.print("\n".join(f"       | {line}" for line in [title, "", *text.strip().splitlines()]))
+
+    def summary(self, error: str | None) -> None:
+        table = Table(box=box.SIMPLE_HEAD if self.console.is_terminal else box.ASCII2, title="Summary")
+        table.add_column("step")
+        table.add_column("seconds", justify="right")
+        table.add_column("result")
+        for name, seconds, went_well in self._steps:
+            table.add_row(escape(name), f"{seconds:.1f}", "[green]ok[/green]" if went_well else "[red]FAILED[/red]")
+        total = sum(seconds for _, seconds, _ in self._steps)
+        table.add_row("all", f"{total:.1f}", "[red]FAILED[/red]" if error else "[green]ok[/green]")
+        self.console.print()
+        self.console.print(table)
+        if error:
+            self.console.print(f"[red]{escape(error)}[/red]")
