@@ -1,0 +1,173 @@
+# What the modules make of what they are given.
+
+mock_provider "archive" {}
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  prefix        = "sync-dev"
+  attributes    = ["email", "custom:plan"]
+  user_pool_arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+  settings = {
+    memory_mb          = 512
+    architecture       = "arm64"
+    log_retention_days = 30
+    tracing            = false
+    tags               = {}
+  }
+}
+
+run "the_trigger_is_cognitos_for_this_pool_and_fits_its_time" {
+  command = apply
+
+  module {
+    source = "./modules/sign_up"
+  }
+
+  variables {
+    user_sync_state_machine_arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:sync-dev-user-sync"
+    chained_function_arn        = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_permission.cognito.principal == "cognito-idp.amazonaws.com"
+      && aws_lambda_permission.cognito.source_arn == var.user_pool_arn
+      && aws_lambda_permission.cognito.source_account == "123456789012"
+    )
+    error_message = "Not this pool of this account alone may call the trigger."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.unstarted.visibility_timeout_seconds >= 6 * local.replay_timeout_seconds
+    error_message = "A message may come back while it is still being replayed."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_sqs_queue.unstarted.redrive_policy).maxReceiveCount * aws_sqs_queue.unstarted.visibility_timeout_seconds
+      >= 12 * 3600
+    )
+    error_message = "Step Functions may be away for less than 12 hours."
+  }
+
+  assert {
+    condition     = contains(aws_lambda_event_source_mapping.unstarted.function_response_types, "ReportBatchItemFailures")
+    error_message = "One bad message would bring back its whole batch."
+  }
+}
+
+run "with_a_welcome_each_step_names_its_function_and_what_it_retries" {
+  command = apply
+
+  module {
+    source = "./modules/user_sync"
+  }
+
+  variables {
+    table = {
+      name       = "users"
+      arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
+      index_keys = ["shard"]
+    }
+    welcome_email = {
+      from           = "Example <welcome@example.com>"
+      subject        = "Welcome"
+      text           = "Hello"
+      html           = "<p>Hello</p>"
+      app_client_ids = []
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for state in jsondecode(module.state_machine.definition).States : (
+        state.TimeoutSeconds > 0 && length(state.Retry) > 0 && !contains(flatten(state.Retry[*].ErrorEquals), "States.ALL")
+      )
+      if state.Type == "Task"
+    ])
+    error_message = "A task has no timeout, retries nothing, or retries without naming the error."
+  }
+
+  assert {
+    condition = (
+      jsondecode(module.state_machine.definition).States.IsWelcomed.Choices[0].And[0].StringEquals == "sign_up"
+    )
+    error_message = "A sign-up is not welcomed."
+  }
+
+  assert {
+    condition = length(setintersection(
+      flatten(jsondecode(module.state_machine.definition).States.SendWelcome.Retry[*].ErrorEquals),
+      ["Lambda.Unknown", "Lambda.SdkClientException", "Sandbox.Timedout", "States.Timeout", "WelcomeOutcomeUnknown"],
+    )) == 0
+    error_message = "A send whose outcome is unknown would be repeated."
+  }
+}
+
+run "without_a_welcome_there_is_no_function_and_no_way_to_it" {
+  command = apply
+
+  module {
+    source = "./modules/user_sync"
+  }
+
+  variables {
+    table = {
+      name       = "users"
+      arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
+      index_keys = ["shard"]
+    }
+    welcome_email = null
+  }
+
+  assert {
+    condition     = length(module.send_welcome) == 0
+    error_message = "The function is there."
+  }
+
+  assert {
+    condition = (
+      jsondecode(module.state_machine.definition).States.IsWelcomed.Choices[0].And[0].StringEquals == "none"
+    )
+    error_message = "An execution could get to a function that is not there."
+  }
+}
+
+run "the_guard_only_detaches_and_attach_is_made_once" {
+  command = apply
+
+  module {
+    source = "./modules/pool_trigger"
+  }
+
+  variables {
+    user_pool_id         = "eu-west-1_AbCdEfGhI"
+    function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    chained_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
+    attach_after         = []
+  }
+
+  assert {
+    condition = (
+      aws_lambda_invocation.guard.lifecycle_scope == "CRUD"
+      && aws_lambda_invocation.attach.lifecycle_scope == "CREATE_ONLY"
+    )
+    error_message = "The guard must be called on destroy, and attach must not."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_lambda_invocation.guard.input) == {
+        action               = "detach"
+        user_pool_id         = "eu-west-1_AbCdEfGhI"
+        function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+        chained_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
+      }
+      && jsondecode(aws_lambda_invocation.attach.input).action == "attach"
+    )
+    error_message = "The guard is called with ${aws_lambda_invocation.guard.input}."
+  }
+}
