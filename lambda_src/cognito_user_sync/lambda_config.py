@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -52,6 +52,8 @@ _TRY_AGAIN = frozenset(
     }
 )
 
+Answer = TypeVar("Answer")
+
 
 class ForeignTrigger(Exception):
     """The pool has a post-confirmation trigger that is not ours; the message names it."""
@@ -75,35 +77,44 @@ class UserPool:
         Repeating it changes nothing. Raises ForeignTrigger for a trigger that is neither this function nor
         `chained_function_arn`, before anything changes; and PoolChanged.
         """
-        pool = self._describe()
-        current = _trigger(pool)
-        if current == function_arn:
-            return "attached already"
-        if current not in {None, chained_function_arn}:
-            raise ForeignTrigger(
-                f"user pool {self.id} has the post-confirmation trigger {current}. To keep it, and have it called"
-                f" after this module's own function, set chained_function_arn to exactly this ARN; or remove it from"
-                f" the pool. Nothing was changed."
-            )
-        self._set_trigger(pool, function_arn)
-        return f"attached, in place of {current}" if current else "attached"
+
+        def once() -> str:
+            pool = self._describe()
+            current = _trigger(pool)
+            if current == function_arn:
+                return "attached already"
+            if current not in {None, chained_function_arn}:
+                raise ForeignTrigger(
+                    f"user pool {self.id} has the post-confirmation trigger {current}. To keep it, and have it called"
+                    f" after this module's own function, set chained_function_arn to exactly this ARN; or remove it"
+                    f" from the pool. Nothing was changed."
+                )
+            self._set_trigger(pool, function_arn)
+            return f"attached, in place of {current}" if current else "attached"
+
+        return self._patiently(once)
 
     def detach(self, function_arn: str, chained_function_arn: str | None) -> str:
         """Give the trigger back: to `chained_function_arn`, or to nobody. Returns what was done, in words.
 
         Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises PoolChanged.
         """
-        try:
-            pool = self._describe()
-        except self.client.exceptions.ResourceNotFoundException:
-            return "nothing to detach: the user pool does not exist"
-        current = _trigger(pool)
-        if current != function_arn:
-            return f"nothing to detach: the trigger is {current or 'not set'}"
-        self._set_trigger(pool, chained_function_arn)
-        return f"detached, {chained_function_arn} put back" if chained_function_arn else "detached"
+
+        def once() -> str:
+            try:
+                pool = self._describe()
+            except self.client.exceptions.ResourceNotFoundException:
+                return "nothing to detach: the user pool does not exist"
+            current = _trigger(pool)
+            if current != function_arn:
+                return f"nothing to detach: the trigger is {current or 'not set'}"
+            self._set_trigger(pool, chained_function_arn)
+            return f"detached, {chained_function_arn} put back" if chained_function_arn else "detached"
+
+        return self._patiently(once)
 
     def _set_trigger(self, pool: dict[str, Any], function_arn: str | None) -> None:
+        """Send the pool's settings back with this trigger, and prove that nothing else changed."""
         before = _update_request(pool)
         wanted = _update_request(pool)
         triggers = wanted.setdefault("LambdaConfig", {})
@@ -112,17 +123,16 @@ class UserPool:
         else:
             triggers["PostConfirmation"] = function_arn
         self._update(wanted)
-        after = _update_request(self._describe())
+        after = _update_request(self._patiently(self._describe))
         for request in (before, after):
-            triggers = request.setdefault("LambdaConfig", {})
-            triggers.pop("PostConfirmation", None)
+            request.setdefault("LambdaConfig", {}).pop("PostConfirmation", None)
         different = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         if different:
             raise PoolChanged(f"user pool {self.id}: {', '.join(different)} changed together with the trigger")
 
     def _describe(self) -> dict[str, Any]:
         """The pool as Cognito's JSON has it, members that boto3 does not know included."""
-        response = self._patiently(lambda: self.client.describe_user_pool(UserPoolId=self.id))
+        response: Any = self.client.describe_user_pool(UserPoolId=self.id)
         pool: dict[str, Any] = json.loads(response["RawBody"])["UserPool"]
         return pool
 
@@ -135,15 +145,17 @@ class UserPool:
         events = self.client.meta.events
         events.register("before-call.cognito-identity-provider.UpdateUserPool", replace_body)
         try:
-            self._patiently(lambda: self.client.update_user_pool(UserPoolId=self.id))
+            self.client.update_user_pool(UserPoolId=self.id)
         finally:
             events.unregister("before-call.cognito-identity-provider.UpdateUserPool", replace_body)
 
-    def _patiently(self, call: Callable[[], Any]) -> Any:
+    def _patiently(self, act: Callable[[], Answer]) -> Answer:
+        """Do it again while Cognito is busy. An update is repeated together with the reading before it: whoever made
+        it conflict may have changed a setting, and the old reading would undo that."""
         pause_seconds = 0.5
         while True:
             try:
-                return call()
+                return act()
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _TRY_AGAIN or self.seconds_left() < 2 * pause_seconds:
                     raise

@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     Raises InvalidRequest, ForeignTrigger, PoolChanged, or what botocore raises: Terraform then fails, with the message.
     """
     action = event.get("action")
-    if action not in {"attach", "detach"}:
+    if action not in ("attach", "detach"):
         raise InvalidRequest(f"action {action!r} is neither attach nor detach")
     for name in ("user_pool_id", "function_arn"):
         if not isinstance(event.get(name), str) or not event[name]:
