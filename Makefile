@@ -110,7 +110,7 @@ TFVARS = environments/$(ENV).tfvars
 
 .PHONY: known-stage
 known-stage:
-	@$(if $(filter $(ENV),$(STAGES)),:,echo 'ENV is "$(ENV)": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))' >&2; exit 1)
+	@$(if $(and $(filter 1,$(words $(ENV))),$(filter $(STAGES),$(ENV))),:,echo 'ENV is "$(ENV)": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))' >&2; exit 1)
 
 define in_stage
 	@region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' $(TFVARS))"; \
