@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -63,6 +63,10 @@ class PoolChanged(Exception):
     """After the update the pool differs in more than the trigger; the message names the fields."""
 
 
+class PoolUnproved(Exception):
+    """The trigger was changed, but then Cognito did not show the pool: whether anything else changed is unknown."""
+
+
 @dataclass(frozen=True)
 class UserPool:
     """The pool `id`. Calls are repeated while Cognito is busy, as long as `seconds_left` says there is time."""
@@ -75,7 +79,7 @@ class UserPool:
         """Make `function_arn` the post-confirmation trigger. Returns what was done, in words.
 
         Repeating it changes nothing. Raises ForeignTrigger for a trigger that is neither this function nor
-        `chained_function_arn`, before anything changes; and PoolChanged.
+        `chained_function_arn`, before anything changes; PoolChanged and PoolUnproved after it.
         """
 
         def once() -> str:
@@ -97,7 +101,7 @@ class UserPool:
     def detach(self, function_arn: str, chained_function_arn: str | None) -> str:
         """Give the trigger back: to `chained_function_arn`, or to nobody. Returns what was done, in words.
 
-        Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises PoolChanged.
+        Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises PoolChanged and PoolUnproved.
         """
 
         def once() -> str:
@@ -123,7 +127,13 @@ class UserPool:
         else:
             triggers["PostConfirmation"] = function_arn
         self._update(wanted)
-        after = _update_request(self._patiently(self._describe))
+        try:
+            after = _update_request(self._patiently(self._describe))
+        except (BotoCoreError, ClientError) as error:
+            # Not to be repeated as a whole: the next round would find the trigger there and prove nothing.
+            raise PoolUnproved(
+                f"user pool {self.id}: the trigger was changed, and then not to be seen: {error}"
+            ) from error
         for request in (before, after):
             request.setdefault("LambdaConfig", {}).pop("PostConfirmation", None)
         different = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

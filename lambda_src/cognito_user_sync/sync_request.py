@@ -19,7 +19,7 @@ REASON_OF_TRIGGER_SOURCE = {
 REASONS = frozenset(REASON_OF_TRIGGER_SOURCE.values())
 
 _SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 class InvalidSyncRequest(Exception):

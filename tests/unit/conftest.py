@@ -11,7 +11,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, sync_user
-from tests.unit.fakes import FakeAws
+from tests.unit.fakes import FakeAws, new_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", new_session())
     for handler in (post_confirmation, replay_sign_ups, send_welcome, sync_user):
         for value in vars(handler).values():
             if hasattr(value, "cache_clear"):

@@ -14,8 +14,19 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import create_loader
+
+_LOADER = create_loader()
+
+
+def new_session() -> boto3.Session:
+    """A session of its own, but with service models that are read from disk once for all tests."""
+    core = botocore.session.Session()
+    core.register_component("data_loader", _LOADER)
+    return boto3.Session(botocore_session=core)
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class FakeAws:
     """
 
     def __init__(self) -> None:
-        self.session = boto3.Session()
+        self.session = new_session()
         self.session.events.register("before-send", self._send)
         self.calls: list[Call] = []
         self._answers: dict[str, deque[Answer]] = {}

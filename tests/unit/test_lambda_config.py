@@ -10,11 +10,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cognito_user_sync import lambda_config
-from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, UserPool, keep_raw_body
+from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved, UserPool, keep_raw_body
 from tests.unit.fakes import FakePool, Response, refusal
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ LAMBDA = "arn:aws:lambda:eu-central-1:111122223333:function"
 OURS, THEIRS, OTHER = f"{LAMBDA}:ours", f"{LAMBDA}:theirs", f"{LAMBDA}:other"
 
 
-_MODEL: Any = boto3.Session().client("cognito-idp", region_name="eu-central-1").meta.service_model
+_MODEL: Any = ServiceModel(Loader().load_service_model("cognito-idp", "service-2"))
 SHOWN = frozenset(_MODEL.shape_for("UserPoolType").members)
 TRIGGERS = frozenset(_MODEL.shape_for("LambdaConfigType").members)
 # What DescribeUserPool shows and UpdateUserPool does not take, by the model of the installed botocore.
@@ -359,6 +361,19 @@ def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: FakePool
     cognito.after_update = reset
     with pytest.raises(PoolChanged, match="MfaConfiguration"):
         pool.attach(OURS, None)
+
+
+def test_a_change_that_could_not_be_proved_is_no_success(cognito: FakePool, pool: UserPool, clock: Clock) -> None:
+    # Time runs out on the look at the result, and by then the trigger is there.
+    def then_be_busy(state: dict[str, Any]) -> None:
+        state["MfaConfiguration"] = "OFF"
+        clock.seconds_left = 1.9
+        cognito.refuse("DescribeUserPool", *[lambda: refusal("TooManyRequestsException")] * 2)
+
+    cognito.after_update = then_be_busy
+    with pytest.raises(PoolUnproved, match="TooManyRequestsException"):
+        pool.attach(OURS, None)
+    assert len(cognito.updates) == 1
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "UpdateUserPool"])

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import (
+    BotoCoreError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -489,17 +490,10 @@ def test_a_busy_table_is_table_unavailable(aws: FakeAws, answer: Response) -> No
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_unreachable_table_is_table_unavailable(
-    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    users = _users(aws)
-
-    def fail(**_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(users.client, "update_item", fail)
+def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, error: BotoCoreError) -> None:
+    aws.on("dynamodb.UpdateItem", error)
     with pytest.raises(TableUnavailable, match=type(error).__name__):
-        users.write(undated(1))
+        _users(aws).write(undated(1))
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])

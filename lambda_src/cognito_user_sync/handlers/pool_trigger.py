@@ -23,7 +23,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
 
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
     resource which exists only to detach on destroy does nothing until then.
-    Raises InvalidRequest, ForeignTrigger, PoolChanged, or what botocore raises: Terraform then fails, with the message.
+    Raises InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, or what botocore raises: Terraform then fails,
+    with the message.
     """
     action = event.get("action")
     if action not in ("attach", "detach"):

@@ -1,0 +1,78 @@
+"""One execution for a sign-up, however often it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
+from moto import mock_aws
+
+from cognito_user_sync import executions
+from cognito_user_sync.sync_request import SyncRequest
+from tests.unit.fakes import FakeAws, Response, refusal
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
+SIGN_UP = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", "app1", {"name": "Zoë 😀"})
+PASSWORD_RESET = SyncRequest(SUB, "password_reset", "2026-01-02T00:00:00.000Z")
+START = "sfn.StartExecution"
+STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
+
+
+def states(aws: FakeAws) -> SFNClient:
+    return aws.session.client("stepfunctions", config=Config(retries={"total_max_attempts": 1}))
+
+
+def test_a_sign_up_is_started_under_its_fixed_name(aws: FakeAws) -> None:
+    aws.on(START, STARTED)
+    assert executions.start(states(aws), STATE_MACHINE, SIGN_UP) is True
+    assert [call.body for call in aws.calls] == [
+        {"stateMachineArn": STATE_MACHINE, "name": f"sign-up-{SUB}", "input": SIGN_UP.to_json()}
+    ]
+
+
+def test_any_other_request_is_started_without_a_name(aws: FakeAws) -> None:
+    aws.on(START, STARTED)
+    assert executions.start(states(aws), STATE_MACHINE, PASSWORD_RESET) is True
+    assert [call.body for call in aws.calls] == [{"stateMachineArn": STATE_MACHINE, "input": PASSWORD_RESET.to_json()}]
+
+
+def test_an_execution_that_exists_already_is_no_failure(aws: FakeAws) -> None:
+    aws.on(START, refusal("ExecutionAlreadyExists"))
+    assert executions.start(states(aws), STATE_MACHINE, SIGN_UP) is False
+
+
+def test_a_second_sign_up_with_another_content_is_not_started() -> None:
+    # As when Cognito calls the trigger again: the time in it is a new one.
+    again = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:05.000Z")
+    with mock_aws():
+        client = boto3.client("stepfunctions")
+        arn = client.create_state_machine(
+            name="user-sync",
+            definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+            roleArn="arn:aws:iam::123456789012:role/states",
+        )["stateMachineArn"]
+        assert [executions.start(client, arn, request) for request in (SIGN_UP, again)] == [True, False]
+        assert [execution["name"] for execution in client.list_executions(stateMachineArn=arn)["executions"]] == [
+            f"sign-up-{SUB}"
+        ]
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "StateMachineDoesNotExist"])
+def test_any_other_refusal_is_raised(aws: FakeAws, code: str) -> None:
+    aws.on(START, refusal(code))
+    with pytest.raises(ClientError, match=code):
+        executions.start(states(aws), STATE_MACHINE, SIGN_UP)
+
+
+def test_a_lost_answer_is_raised(aws: FakeAws) -> None:
+    lost: Any = ReadTimeoutError(endpoint_url="https://states")
+    aws.on(START, lost)
+    with pytest.raises(ReadTimeoutError):
+        executions.start(states(aws), STATE_MACHINE, SIGN_UP)

@@ -1,0 +1,114 @@
+"""What waits in the unstarted queue is started, or stays there."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from cognito_user_sync.handlers import replay_sign_ups
+from cognito_user_sync.sync_request import SyncRequest
+from tests.unit.fakes import Answer, FakeAws, FakeContext, Response, refusal
+
+SUBS = [f"b4c8d9e0-1234-4abc-8def-00112233445{number}" for number in range(3)]
+STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
+START = "sfn.StartExecution"
+STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
+REQUESTS = [
+    SyncRequest(sub, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", attributes={"email": "ada@example.com"})
+    for sub in SUBS
+]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", STATE_MACHINE)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def replay(*bodies: str) -> list[str]:
+    """The ids of the messages to be delivered again."""
+    records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
+    answer = replay_sign_ups.handler({"Records": records}, FakeContext())
+    assert answer.keys() == {"batchItemFailures"}
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -> None:
+    aws.on(START, STARTED)
+    assert replay(*[request.to_json() for request in REQUESTS]) == []
+    assert [call.body for call in aws.calls] == [
+        {"stateMachineArn": STATE_MACHINE, "name": f"sign-up-{request.sub}", "input": request.to_json()}
+        for request in REQUESTS
+    ]
+
+
+def test_one_that_was_started_before_all_is_done(aws: FakeAws) -> None:
+    # StartExecution took effect and its answer was lost: the trigger parked the request all the same.
+    aws.on(START, refusal("ExecutionAlreadyExists"))
+    assert replay(REQUESTS[0].to_json()) == []
+
+
+def test_only_the_messages_that_failed_are_delivered_again(aws: FakeAws) -> None:
+    aws.on(START, STARTED, refusal("AccessDeniedException"), STARTED)
+    assert replay(*[request.to_json() for request in REQUESTS]) == ["m1"]
+    assert len(aws.calls) == 3
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refusal("ThrottlingException"),
+        refusal("InternalFailure", 500),
+        ConnectTimeoutError(endpoint_url="https://states"),
+        ReadTimeoutError(endpoint_url="https://states"),
+    ],
+    ids=["throttled", "500", "connect-timeout", "read-timeout"],
+)
+def test_a_busy_step_functions_is_asked_again_and_then_the_message_waits(aws: FakeAws, failure: Answer) -> None:
+    aws.on(START, failure)
+    assert replay(REQUESTS[0].to_json()) == ["m0"]
+    assert aws.operations == [START] * 3
+
+    aws.on(START, failure, STARTED)
+    assert replay(REQUESTS[0].to_json()) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "ada@example.com",
+        "null",
+        "[]",
+        "7",
+        "{}",
+        '{"sub": "ada@example.com"}',
+        json.dumps({"sub": SUBS[0]}),
+        '{"sub',
+    ],
+    ids=range(9),
+)
+def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    aws.on(START, STARTED)
+    assert replay(REQUESTS[0].to_json(), body, REQUESTS[1].to_json()) == ["m1"]
+    assert aws.operations == [START, START]
+    [record] = [vars(record) for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record["message_id"] == "m1"
+    assert "ada" not in repr(record)
+
+
+def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    personal: Any = refusal("AccessDeniedException", message="ada@example.com")
+    aws.on(START, STARTED, refusal("ExecutionAlreadyExists", message="ada@example.com"), personal)
+    replay(*[request.to_json() for request in REQUESTS])
+    ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert [record["msg"] for record in ours] == ["replayed", "had been started before", "message not replayed"]
+    assert "ada" not in repr(ours)

@@ -1,0 +1,149 @@
+"""What an observation of a user becomes in the table, and times that compare as strings."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cognito_user_sync import user
+from cognito_user_sync.user import User, timestamp, to_item
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+ATTRIBUTES = ("name", "email", "custom:plan")
+UNDATED = User(
+    sub=SUB,
+    observed_at="2026-01-02T00:00:00.000Z",
+    username="ada",
+    attributes={"name": "Ada", "email": "ada@example.com", "sub": SUB, "email_verified": "true"},
+)
+NO_KEYS: frozenset[str] = frozenset()
+
+MOMENTS = st.datetimes(
+    datetime(1, 1, 3),  # noqa: DTZ001 - hypothesis takes naive bounds
+    datetime(9999, 12, 29),  # noqa: DTZ001
+    timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)
+
+
+def test_an_undated_observation_determines_what_it_knows_and_nothing_else() -> None:
+    assert to_item(UNDATED, ATTRIBUTES, NO_KEYS) == {
+        "name": "Ada",
+        "email": "ada@example.com",
+        "custom:plan": "",
+        "username": "ada",
+        "observed_at": "2026-01-02T00:00:00.000Z",
+        "shard": "b",
+    }
+
+
+def test_a_full_observation_determines_every_field() -> None:
+    full = dataclasses.replace(
+        UNDATED,
+        status="CONFIRMED",
+        enabled=False,
+        created_at="2026-01-01T00:00:00.000Z",
+        modified_at="2026-01-01T12:00:00.000Z",
+    )
+    assert to_item(full, (), NO_KEYS) == {
+        "username": "ada",
+        "observed_at": "2026-01-02T00:00:00.000Z",
+        "shard": "b",
+        "status": "CONFIRMED",
+        "enabled": False,
+        "cognito_created_at": "2026-01-01T00:00:00.000Z",
+        "cognito_modified_at": "2026-01-01T12:00:00.000Z",
+    }
+
+
+def test_an_attribute_that_is_not_configured_is_left_out() -> None:
+    assert "email" not in to_item(UNDATED, ("name",), NO_KEYS)
+
+
+def test_the_key_is_not_among_the_attributes_to_write() -> None:
+    # DynamoDB refuses an update that names a key.
+    assert to_item(UNDATED, ATTRIBUTES, NO_KEYS).keys().isdisjoint({"id", "sub"})
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("", False),
+        ("a", True),
+        ("a" * 1024, True),
+        ("a" * 1025, False),
+        ("é" * 512, True),
+        ("é" * 513, False),
+        ("😀" * 256, True),
+        ("😀" * 257, False),
+    ],
+    ids=[
+        "empty",
+        "one",
+        "1024",
+        "1025",
+        "1024-in-two-byte",
+        "1026-in-two-byte",
+        "1024-in-four-byte",
+        "1028-in-four-byte",
+    ],
+)
+def test_an_index_key_is_left_out_where_dynamodb_would_refuse_it(value: str, kept: bool) -> None:
+    observed = dataclasses.replace(UNDATED, attributes={"email": value})
+    assert ("email" in to_item(observed, ATTRIBUTES, frozenset({"email"}))) is kept
+    assert to_item(observed, ATTRIBUTES, NO_KEYS)["email"] == value
+
+
+@given(
+    attributes=st.dictionaries(st.sampled_from([*ATTRIBUTES, "other"]), st.text(max_size=600)),
+    index_keys=st.frozensets(st.sampled_from(ATTRIBUTES)),
+)
+def test_every_configured_attribute_has_a_value_unless_an_index_cannot_hold_it(
+    attributes: dict[str, str], index_keys: frozenset[str]
+) -> None:
+    item = to_item(dataclasses.replace(UNDATED, attributes=attributes), ATTRIBUTES, index_keys)
+    for name in ATTRIBUTES:
+        value = attributes.get(name, "")
+        if name in index_keys and not 0 < len(value.encode()) <= 1024:
+            assert name not in item
+        else:
+            assert item[name] == value
+    assert "other" not in item
+
+
+def test_the_version_is_the_modification_date_where_it_is_known() -> None:
+    assert UNDATED.version == "2026-01-02T00:00:00.000Z"
+    assert dataclasses.replace(UNDATED, modified_at="2026-01-01T00:00:00.000Z").version == "2026-01-01T00:00:00.000Z"
+
+
+def test_a_timestamp_is_utc_with_milliseconds() -> None:
+    india = timezone(timedelta(hours=5, minutes=30))
+    assert timestamp(datetime(2026, 1, 31, 4, 0, 0, 999_999, india)) == "2026-01-30T22:30:00.999Z"
+    assert timestamp(datetime(2026, 1, 31, tzinfo=UTC)) == "2026-01-31T00:00:00.000Z"
+
+
+@given(MOMENTS, MOMENTS)
+def test_timestamps_are_of_one_width_and_sort_as_their_moments(first: datetime, second: datetime) -> None:
+    texts = timestamp(first), timestamp(second)
+    assert {len(text) for text in texts} == {len("2026-01-31T00:00:00.000Z")}
+
+    def milliseconds(moment: datetime) -> timedelta:
+        since = moment - datetime(1, 1, 1, tzinfo=UTC)
+        return since - since % timedelta(milliseconds=1)
+
+    assert (texts[0] < texts[1]) == (milliseconds(first) < milliseconds(second))
+    assert (texts[0] == texts[1]) == (milliseconds(first) == milliseconds(second))
+
+
+@given(MOMENTS)
+def test_a_timestamp_reads_back_as_its_moment(moment: datetime) -> None:
+    read = datetime.fromisoformat(timestamp(moment))
+    assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
+
+
+def test_now_lies_between_before_and_after() -> None:
+    before = timestamp(datetime.now(UTC))
+    assert before <= user.now() <= timestamp(datetime.now(UTC))
