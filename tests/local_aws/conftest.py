@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
 # A call that fails fails at once, so that a test sees each failure.
 ONCE = Config(retries={"max_attempts": 0}, read_timeout=3, connect_timeout=3)
-TRIGGER_TIMEOUT_SECONDS = 1.0
 T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
-    settings = {"LOCAL_AWS_TRIGGER_TIMEOUT_SECONDS": str(TRIGGER_TIMEOUT_SECONDS)}
-    with LocalAws.started(environment=settings) as started:
+    with LocalAws.started() as started:
         started.scale_waits(0.01)
         yield started
 
