@@ -11,7 +11,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, sync_user
-from tests.unit.fakes import FakeAws, new_session
+from tests.unit.fakes import FakeAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +54,15 @@ def _cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(URLLib3Session, "send", _send_on_this_machine)
 
 
+@pytest.fixture(scope="module")
+def session(_nothing_reaches_aws: None) -> boto3.Session:
+    """What boto3.client uses. One for a module, because it takes its time to read the services' models."""
+    return boto3.Session()
+
+
 @pytest.fixture(autouse=True)
-def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", new_session())
+def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     for handler in (post_confirmation, replay_sign_ups, send_welcome, sync_user):
         for value in vars(handler).values():
             if hasattr(value, "cache_clear"):
@@ -64,8 +70,8 @@ def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
-    """Answers every client that the code under test makes with boto3.client."""
-    fake = FakeAws()
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", fake.session)
-    return fake
+def aws(session: boto3.Session) -> Iterator[FakeAws]:
+    """Answers every client that the test, or the code under test with boto3.client, makes."""
+    fake = FakeAws(session)
+    with fake.answering():
+        yield fake

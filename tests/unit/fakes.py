@@ -14,19 +14,8 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import boto3
-import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError
-from botocore.loaders import create_loader
-
-_LOADER = create_loader()
-
-
-def new_session() -> boto3.Session:
-    """A session of its own, but with service models that are read from disk once for all tests."""
-    core = botocore.session.Session()
-    core.register_component("data_loader", _LOADER)
-    return boto3.Session(botocore_session=core)
 
 
 @dataclass(frozen=True)
@@ -59,11 +48,19 @@ class FakeAws:
     Operations are named as botocore's events name them: `sfn.StartExecution`. One without an answer fails its test.
     """
 
-    def __init__(self) -> None:
-        self.session = new_session()
-        self.session.events.register("before-send", self._send)
+    def __init__(self, session: boto3.Session) -> None:
+        self.session = session
         self.calls: list[Call] = []
         self._answers: dict[str, deque[Answer]] = {}
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Every client that the session makes meanwhile is answered here."""
+        self.session.events.register("before-send", self._send)
+        try:
+            yield
+        finally:
+            self.session.events.unregister("before-send", self._send)
 
     def on(self, operation: str, *answers: Answer) -> None:
         """Answer calls of an operation with these in turn, and with the last for ever."""

@@ -258,6 +258,13 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
     assert_nothing_personal_logged(caplog)
 
 
+def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: FakeAws, chained: None) -> None:
+    aws.on(START, STARTED)
+    aws.on(INVOKE, Response({"theirs": True}, headers={"Content-Length": "1000"}))
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"{THEIRS} .*IncompleteReadError"):
+        post_confirmation.handler(an_event(), FakeContext())
+
+
 def test_the_chained_function_is_called_even_when_ours_failed(aws: FakeAws, chained: None) -> None:
     aws.on(START, refusal("ThrottlingException"))
     aws.on(PARK, refusal("AccessDenied"))

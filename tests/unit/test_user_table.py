@@ -139,8 +139,8 @@ def _every_write_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def client() -> DynamoDBClient:
-    return boto3.Session().client("dynamodb")
+def client(session: boto3.Session) -> DynamoDBClient:
+    return session.client("dynamodb")
 
 
 @pytest.fixture

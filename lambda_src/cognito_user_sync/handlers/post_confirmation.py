@@ -94,9 +94,10 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     )
     try:
         response = client.invoke(FunctionName=function_arn, Payload=json.dumps(event).encode())
+        payload = response["Payload"].read()
     except (BotoCoreError, ClientError) as error:
         raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
-    answer = json.loads(response["Payload"].read())
+    answer = json.loads(payload)
     if response.get("FunctionError"):
         raise ChainedFunctionFailed(str(answer.get("errorMessage", "")))
     return answer
