@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ministack.core.responses import error_response_json
-from ministack.services import eventbridge, lambda_svc, stepfunctions
+from ministack.services import cognito, eventbridge, lambda_svc, stepfunctions
 
 from local_aws.emulator_mends.patching import expect
 from local_aws.gate import Gate, counted_operation
@@ -79,11 +79,12 @@ def _install_lambda(gate: Gate) -> None:
 
     lambda_svc._execute_function = gated_execute
 
-    for module, name, service in (
-        (stepfunctions, "_call_lambda", "states.amazonaws.com"),
-        (lambda_svc, "_run_sqs_batch", "lambda.amazonaws.com"),
+    for module, name, calls, service in (
+        (stepfunctions, "_call_lambda", "_execute_function", "states.amazonaws.com"),
+        (lambda_svc, "_run_sqs_batch", "_execute_function", "lambda.amazonaws.com"),
+        (cognito, "_run_idp_handler", "handler(", "cognito-idp.amazonaws.com"),
     ):
-        expect(getattr(module, name), "_execute_function")
+        expect(getattr(module, name), calls)
         setattr(module, name, _invoked_by(service, getattr(module, name)))
 
 

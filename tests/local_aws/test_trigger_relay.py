@@ -108,6 +108,13 @@ def test_confirm_sign_up_gives_the_function_the_event_of_cognito(aws: LocalAws) 
     assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
 
 
+def test_the_emulators_own_triggers_are_cognitos_calls_too(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    pool.cognito.update_user_pool(UserPoolId=pool.pool, LambdaConfig={"PreSignUp": pool.function})
+    pool.sign_up()
+    assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
+
+
 def test_admin_confirm_sign_up_fires_too_and_verifies_no_address(aws: LocalAws) -> None:
     pool = SignUps(aws)
     pool.cognito.admin_confirm_sign_up(UserPoolId=pool.pool, Username=pool.sign_up())
