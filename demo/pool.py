@@ -1,4 +1,4 @@
-"""A user pool with a history, made by somebody else before the module comes to it."""
+"""The user pool that is there before the module: somebody else's, with a history."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from local_aws.client import LocalAws
 
 PRE_SIGN_UP = """\
 def handler(event, context):
-    if "example" not in event["request"]["userAttributes"].get("email", ""):
+    if not event["request"]["userAttributes"].get("email", "").endswith("@example.com"):
         raise ValueError("only our own people")
     return event
 """
+OWNER = "somebody-elses"
 SENDER = "welcome@example.com"
 PASSWORD = "Correct-horse-1"
 
-# What changes by itself, and the deprecated twin of Policies.PasswordPolicy.TemporaryPasswordValidityDays: no update
-# may name both, AWS shows the one for the other, and the emulator shows what it was sent.
-NOT_COMPARED = ("LastModifiedDate", "EstimatedNumberOfUsers", "AdminCreateUserConfig.UnusedAccountValidityDays")
+# They change by themselves: with every update, and with every user.
+NOT_COMPARED = ("LastModifiedDate", "EstimatedNumberOfUsers")
 
 
 @dataclass(frozen=True)
@@ -37,60 +37,59 @@ class ForeignPool:
         pool = cognito.describe_user_pool(UserPoolId=self.id)["UserPool"]
         mfa = cognito.get_user_pool_mfa_config(UserPoolId=self.id)
         mfa.pop("ResponseMetadata")
-        settings = _flat({**pool, "MfaConfig": mfa})
+        settings = flat({**pool, "GetUserPoolMfaConfig": mfa})
         return {name: value for name, value in settings.items() if name not in NOT_COMPARED}
 
-    def sign_up(self, username: str, **attributes: str) -> str:
-        """Returns the sub."""
+    def sign_up(self, username: str, attributes: dict[str, str]) -> str:
+        """Sign up without confirming; returns the sub."""
         answer = self.aws.client("cognito-idp").sign_up(
             ClientId=self.client_id,
             Username=username,
             Password=PASSWORD,
-            UserAttributes=[{"Name": name.replace("__", ":"), "Value": text} for name, text in attributes.items()],
+            UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
         )
         return str(answer["UserSub"])
 
-    def mailed_code(self, address: str) -> str:
-        """The code in the newest mail of Cognito to this address."""
-        codes = [
+    def confirm(self, username: str, code: str) -> None:
+        """Confirm a sign-up. As on AWS, this returns when the post-confirmation trigger has."""
+        self.aws.client("cognito-idp").confirm_sign_up(
+            ClientId=self.client_id, Username=username, ConfirmationCode=code
+        )
+
+    def post_confirmation_event(self, username: str) -> dict[str, Any]:
+        """What Cognito hands to the trigger when the user confirms the sign-up.
+
+        https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-post-confirmation.html
+        """
+        user = self.aws.client("cognito-idp").admin_get_user(UserPoolId=self.id, Username=username)
+        attributes = {attribute["Name"]: attribute["Value"] for attribute in user["UserAttributes"]}
+        return {
+            "version": "1",
+            "region": self.aws.region,
+            "userPoolId": self.id,
+            "userName": username,
+            "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": self.client_id},
+            "triggerSource": "PostConfirmation_ConfirmSignUp",
+            "request": {"userAttributes": {**attributes, "cognito:user_status": user["UserStatus"]}},
+            "response": {},
+        }
+
+    def mailed_codes(self, address: str) -> list[str]:
+        """The codes that Cognito mailed to this address, oldest first."""
+        return [
             found[0]
             for mail in self.aws.outbox()
             if address in mail.to and SENDER not in mail.source and (found := re.findall(r"\b\d{6}\b", mail.text))
         ]
-        return codes[-1] if codes else ""
 
 
 def make_foreign_pool(aws: LocalAws) -> ForeignPool:
-    """Password policy, custom attribute, another trigger, tags, optional MFA, mail templates."""
-    role = aws.client("iam").create_role(
-        RoleName="somebody-elses-pre-sign-up",
-        AssumeRolePolicyDocument=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "lambda.amazonaws.com"},
-                        "Action": "sts:AssumeRole",
-                    }
-                ],
-            }
-        ),
-    )["Role"]["Arn"]
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("pre_sign_up.py", PRE_SIGN_UP)
-    functions = aws.client("lambda")
-    function = functions.create_function(
-        FunctionName="somebody-elses-pre-sign-up",
-        Runtime="python3.13",
-        Role=role,
-        Handler="pre_sign_up.handler",
-        Code={"ZipFile": content.getvalue()},
-    )["FunctionArn"]
+    """Make the pool, the function and the role that it names, an app client, and the sender's identity in SES."""
+    pre_sign_up = _pre_sign_up_function(aws)
+    sms_role = _role(aws, f"{OWNER}-sms", "cognito-idp.amazonaws.com")
     cognito = aws.client("cognito-idp")
     pool = cognito.create_user_pool(
-        PoolName="somebody-elses",
+        PoolName=OWNER,
         AutoVerifiedAttributes=["email"],
         Policies={
             "PasswordPolicy": {
@@ -102,20 +101,32 @@ def make_foreign_pool(aws: LocalAws) -> ForeignPool:
                 "TemporaryPasswordValidityDays": 3,
             }
         },
-        LambdaConfig={"PreSignUp": function},
+        LambdaConfig={"PreSignUp": pre_sign_up},
         Schema=[{"Name": "plan", "AttributeDataType": "String", "Mutable": True}],
         UserPoolTags={"owner": "somebody-else", "cost-center": "4711"},
+        EmailConfiguration={"EmailSendingAccount": "COGNITO_DEFAULT", "ReplyToEmailAddress": "help@example.com"},
+        SmsConfiguration={"SnsCallerArn": sms_role, "ExternalId": "4711", "SnsRegion": aws.region},
+        SmsAuthenticationMessage="Your code to sign in is {####}",
         VerificationMessageTemplate={
             "DefaultEmailOption": "CONFIRM_WITH_CODE",
             "EmailSubject": "Your code for Example",
             "EmailMessage": "Your code is {####}",
         },
+        AdminCreateUserConfig={
+            "AllowAdminCreateUserOnly": False,
+            "InviteMessageTemplate": {
+                "EmailSubject": "Join Example",
+                "EmailMessage": "You are {username}, your password is {####}",
+                "SMSMessage": "{username}: {####}",
+            },
+        },
+        UserAttributeUpdateSettings={"AttributesRequireVerificationBeforeUpdate": ["email"]},
         AccountRecoverySetting={"RecoveryMechanisms": [{"Priority": 1, "Name": "verified_email"}]},
         DeviceConfiguration={"ChallengeRequiredOnNewDevice": True, "DeviceOnlyRememberedOnUserPrompt": True},
         DeletionProtection="ACTIVE",
     )["UserPool"]
-    functions.add_permission(
-        FunctionName=function,
+    aws.client("lambda").add_permission(
+        FunctionName=pre_sign_up,
         StatementId="UserPool",
         Action="lambda:InvokeFunction",
         Principal="cognito-idp.amazonaws.com",
@@ -129,19 +140,45 @@ def make_foreign_pool(aws: LocalAws) -> ForeignPool:
     return ForeignPool(aws, pool["Id"], client["ClientId"])
 
 
+def _pre_sign_up_function(aws: LocalAws) -> str:
+    """Returns its ARN."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("pre_sign_up.py", PRE_SIGN_UP)
+    function = aws.client("lambda").create_function(
+        FunctionName=f"{OWNER}-pre-sign-up",
+        Runtime="python3.13",
+        Role=_role(aws, f"{OWNER}-pre-sign-up", "lambda.amazonaws.com"),
+        Handler="pre_sign_up.handler",
+        Code={"ZipFile": content.getvalue()},
+    )
+    return str(function["FunctionArn"])
+
+
+def _role(aws: LocalAws, name: str, service: str) -> str:
+    """Returns its ARN."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+    }
+    role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    return str(role["Role"]["Arn"])
+
+
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
     """The settings that differ, as "old -> new"."""
     return {
         name: f"{before.get(name, '(not set)')} -> {after.get(name, '(not set)')}"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        if name not in before or name not in after or before[name] != after[name]
     }
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Nested objects as one, with paths for names. A list is one value, and so is an empty object."""
+    if not isinstance(value, dict) or not value:
         return {path: value}
     found: dict[str, Any] = {}
     for name, inner in value.items():
-        found |= _flat(inner, f"{path}.{name}" if path else name)
+        found |= flat(inner, f"{path}.{name}" if path else name)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from rich import box
 from rich.console import Console
@@ -20,8 +20,8 @@ class Unexpected(Exception):
 class Report:
     """Prints to a terminal in colour, and plainly where the output is piped."""
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
         self._steps: list[tuple[str, float, bool]] = []
 
     @contextlib.contextmanager
@@ -35,27 +35,39 @@ class Report:
         finally:
             self._steps.append((name, time.monotonic() - began, went_well))
 
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something takes its time; gives a function that changes the words."""
+        if not self.console.is_terminal:
+            yield lambda _: None
+            return
+        with self.console.status(escape(what)) as status:
+            yield lambda words: status.update(escape(words))
+
     def say(self, text: str) -> None:
         self.console.print(f"   {escape(text)}")
 
-    def check(self, holds: bool, expectation: str, otherwise: str = "") -> None:
-        """Say what holds; raise Unexpected where it does not."""
+    def check(self, holds: bool, expectation: str, otherwise: object = "") -> None:
+        """Say what holds; raise Unexpected where it does not, with what was seen instead."""
         if not holds:
-            raise Unexpected(f"not so: {expectation}{'. ' + otherwise if otherwise else ''}")
+            raise Unexpected(f"not so: {expectation}" + (f"\nbut: {otherwise}" if otherwise != "" else ""))
         self.console.print(f"   [green]ok[/green]  {escape(expectation)}")
 
     def fields(self, values: Mapping[str, object]) -> None:
-        width = max(map(len, values))
+        width = max(map(len, values), default=0)
         for name, value in values.items():
-            self.console.print(f"       [cyan]{escape(name.ljust(width))}[/cyan]  {escape(str(value))}")
+            self.console.print(f"       [cyan]{escape(name.ljust(width))}[/cyan]  {escape(str(value))}".rstrip())
 
     def letter(self, title: str, text: str) -> None:
         if self.console.is_terminal:
             self.console.print(Panel(escape(text.strip()), title=escape(title), width=72, padding=(1, 2)))
         else:
-            self.console.print("\n".join(f"       | {line}" for line in [title, "", *text.strip().splitlines()]))
+            self.console.print(
+                "\n".join(f"       | {escape(line)}" for line in [title, "", *text.strip().splitlines()])
+            )
 
     def summary(self, error: str | None) -> None:
+        """The table of all steps that began, and what went wrong."""
         table = Table(box=box.SIMPLE_HEAD if self.console.is_terminal else box.ASCII2, title="Summary")
         table.add_column("step")
         table.add_column("seconds", justify="right")
@@ -66,5 +78,6 @@ class Report:
         table.add_row("all", f"{total:.1f}", "[red]FAILED[/red]" if error else "[green]ok[/green]")
         self.console.print()
         self.console.print(table)
-        if error:
-            self.console.print(f"[red]{escape(error)}[/red]")
+        if error is not None:
+            failed = [f"Step {number}, {name}" for number, (name, _, well) in enumerate(self._steps, 1) if not well]
+            self.console.print(f"[red]{escape(failed[-1] if failed else 'The demo')} failed:[/red]\n{escape(error)}")

@@ -1,0 +1,208 @@
+"""The steps of the demo, in order. Each says what it saw, and raises Unexpected where that is not as it should be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from demo.deployment import Deployment
+from demo.pool import NOT_COMPARED, PASSWORD, SENDER, ForeignPool, differences, make_foreign_pool
+from demo.report import Report, Unexpected
+from local_aws.client import LocalAws, Mail
+
+Answer = TypeVar("Answer")
+
+USERNAME = "ada"
+EMAIL = "ada@example.com"
+ATTRIBUTES = {"email": EMAIL, "name": "Ada <Lovelace>", "custom:plan": "gold"}
+TRIGGER = "LambdaConfig.PostConfirmation"
+
+
+def eventually(question: Callable[[], Answer | None], what: str, seconds: float = 30) -> Answer:
+    """The first answer that is true, asked until it is. Raises Unexpected when `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            raise Unexpected(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.1)
+    return answer
+
+
+class Demo:
+    """`folder` takes Terraform's configuration and state; `providers` is what Terraform needs to get its providers."""
+
+    def __init__(self, report: Report, aws: LocalAws, folder: Path, providers: Mapping[str, str]) -> None:
+        self.report = report
+        self.aws = aws
+        self.folder = folder
+        self.providers = providers
+        self.outputs: dict[str, Any] = {}
+        self.sub = ""
+
+    def run(self) -> None:
+        report = self.report
+        with report.step("Somebody else's user pool"):
+            pool = make_foreign_pool(self.aws)
+            found = pool.configuration()
+            report.say(
+                f"{pool.id}: password policy, custom attribute, PreSignUp trigger, SMS role, mail templates, MFA, tags."
+            )
+            report.check(TRIGGER not in found, f"{len(found)} settings, and no post-confirmation trigger")
+        deployment = Deployment(
+            report, self.folder, pool.id, SENDER, {**self.aws.environment(), **self.providers}, self.is_up
+        )
+        with report.step("terraform apply (takes a minute)"):
+            report.say(deployment.apply())
+            self.outputs = deployment.outputs()
+        with report.step("What the pool has now"):
+            changed = differences(found, pool.configuration())
+            report.fields(changed)
+            wanted = {TRIGGER: f"(not set) -> {self.outputs['post_confirmation_function_arn']}"}
+            report.check(changed == wanted, "the trigger is set, and nothing else has changed", changed)
+        self.sign_up(pool)
+        self.inspect_welcome()
+        self.repeat(pool)
+        self.reset_password(pool)
+        with report.step("terraform plan again"):
+            planned = deployment.planned_changes()
+            report.check(not planned, "nothing to change", planned)
+        with report.step("terraform destroy"):
+            report.say(deployment.destroy())
+        with report.step("The pool as it was found"):
+            left = differences(found, pool.configuration())
+            report.say(f"not compared, as they change by themselves: {', '.join(NOT_COMPARED)}")
+            report.check(not left, f"all {len(found)} other settings are what they were", left)
+        self.sign_up_without_module(pool)
+
+    def is_up(self) -> None:
+        """Raises Unexpected if the laptop AWS has ended."""
+        if self.aws.process is not None and (status := self.aws.process.poll()) is not None:
+            raise Unexpected(f"the laptop AWS has ended, with status {status}")
+
+    def sign_up(self, pool: ForeignPool) -> None:
+        """A user signs up and confirms; what becomes of it, up to the item."""
+        report, aws = self.report, self.aws
+        with report.step("A user signs up, and confirms with the mailed code"):
+            aws.reset_calls()
+            self.sub = pool.sign_up(USERNAME, ATTRIBUTES)
+            report.say(f"username {USERNAME}, sub {self.sub}")
+            (code,) = eventually(lambda: pool.mailed_codes(EMAIL), "the mail with the code")
+            report.say(f"code {code}, from the mail to {EMAIL}")
+            asked = aws.calls_by_caller().get("cognito-idp.amazonaws.com")
+            report.check(
+                asked == {"lambda:InvokeFunction": 1}, "the owner's PreSignUp trigger was asked as ever", asked
+            )
+            aws.reset_calls()
+            pool.confirm(USERNAME, code)
+            report.check(True, "confirmed")
+        with report.step("The trigger"):
+            calls = self.calls_of("post_confirmation_function_arn")
+            report.fields(calls)
+            report.check(calls == {"states:StartExecution": 1}, "one AWS call in the sign-up's way", calls)
+        with report.step("The execution"):
+            (execution,) = self.settled(1)
+            states = self.states_of(execution)
+            report.say(f"{execution['name']}: {' > '.join(states)}, {execution['status']}")
+            report.check(
+                states == ["SyncUser", "IsWelcomed", "SendWelcome", "Done"] and execution["status"] == "SUCCEEDED",
+                "synced, then greeted",
+                f"{execution['status']} {execution.get('error', '')} {execution.get('cause', '')}",
+            )
+        with report.step("The item"):
+            item = self.item()
+            report.fields(item)
+            expected = {**ATTRIBUTES, "id": self.sub, "username": USERNAME, "status": "CONFIRMED", "phone_number": ""}
+            report.check(
+                expected.items() <= item.items(), "every attribute is there, the missing one as an empty string"
+            )
+
+    def inspect_welcome(self) -> None:
+        with self.report.step("The welcome"):
+            welcomes = self.welcomes()
+            for mail in welcomes:
+                self.report.letter(f"{mail.source} to {', '.join(mail.to)}: {mail.subject}", mail.text)
+            self.report.check([mail.to for mail in welcomes] == [[EMAIL]], "one mail, to the user")
+            greeting = f"Congratulations {USERNAME}, you have been confirmed"
+            text, html = welcomes[0].text, welcomes[0].html or ""
+            self.report.check(greeting in text and greeting in html, "greeted by name, in text and in HTML", html)
+
+    def repeat(self, pool: ForeignPool) -> None:
+        with self.report.step("Cognito delivers the same event a second time"):
+            event = pool.post_confirmation_event(USERNAME)
+            self.aws.reset_calls()
+            answer = self.aws.client("lambda").invoke(
+                FunctionName=self.outputs["post_confirmation_function_arn"], Payload=json.dumps(event)
+            )
+            returned = json.load(answer["Payload"])
+            self.report.check(returned == event, "the trigger returns the event unchanged", returned)
+            calls = self.calls_of("post_confirmation_function_arn")
+            self.report.check(calls == {"states:StartExecution": 1}, "it asked for the execution again", calls)
+            self.report.check(len(self.settled(1)) == 1, "there is no second execution")
+            self.report.check(len(self.welcomes()) == 1, "and no second welcome")
+
+    def reset_password(self, pool: ForeignPool) -> None:
+        with self.report.step("The user resets the password"):
+            cognito = self.aws.client("cognito-idp")
+            before = len(pool.mailed_codes(EMAIL))
+            cognito.forgot_password(ClientId=pool.client_id, Username=USERNAME)
+            code = eventually(lambda: pool.mailed_codes(EMAIL)[before:], "the mail with the code")[0]
+            cognito.confirm_forgot_password(
+                ClientId=pool.client_id, Username=USERNAME, ConfirmationCode=code, Password=PASSWORD + "x"
+            )
+            executions = self.settled(2)
+            states = {json.loads(each["input"])["reason"]: self.states_of(each) for each in executions}
+            self.report.say(f"code {code}; the execution: {' > '.join(states.get('password_reset', []))}")
+            self.report.check(sorted(states) == ["password_reset", "sign_up"], "an execution of its own", states)
+            self.report.check("SyncUser" in states["password_reset"], "the user is synced")
+            self.report.check(len(self.welcomes()) == 1, "there is no second welcome")
+
+    def sign_up_without_module(self, pool: ForeignPool) -> None:
+        with self.report.step("The next user signs up, without the module"):
+            address = "grace@example.com"
+            pool.sign_up("grace", {"email": address})
+            (code,) = eventually(lambda: pool.mailed_codes(address), "the mail with the code")
+            pool.confirm("grace", code)
+            self.report.check(True, "confirmed: nothing that is gone is still called")
+            self.report.check(len(self.welcomes()) == 1, "and not greeted")
+
+    def calls_of(self, function: str) -> dict[str, int]:
+        """The AWS calls, since the last reset, of the function whose ARN this output holds."""
+        return self.aws.calls_by_caller().get(self.outputs[function].rpartition(":")[2], {})
+
+    def settled(self, count: int) -> list[dict[str, Any]]:
+        """The user's executions, once there are `count` or more and none runs."""
+        states = self.aws.client("stepfunctions")
+
+        def ended() -> list[dict[str, Any]] | None:
+            listed = states.list_executions(stateMachineArn=self.outputs["user_sync_state_machine_arn"])
+            described = [
+                states.describe_execution(executionArn=execution["executionArn"]) for execution in listed["executions"]
+            ]
+            ours = [execution for execution in described if json.loads(execution["input"])["sub"] == self.sub]
+            done = len(ours) >= count and all(execution["status"] != "RUNNING" for execution in ours)
+            return ours if done else None
+
+        return eventually(ended, f"{count} executions of this user, all ended")
+
+    def states_of(self, execution: Mapping[str, Any]) -> list[str]:
+        """The states that an execution went through."""
+        history = self.aws.client("stepfunctions").get_execution_history(executionArn=execution["executionArn"])
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in history["events"]
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def item(self) -> dict[str, Any]:
+        """The user's item, without DynamoDB's types; empty if there is none."""
+        answer = self.aws.client("dynamodb").get_item(
+            TableName=self.outputs["user_table_name"], Key={"id": {"S": self.sub}}, ConsistentRead=True
+        )
+        return {name: next(iter(value.values())) for name, value in sorted(answer.get("Item", {}).items())}
+
+    def welcomes(self) -> list[Mail]:
+        """The welcomes to anybody: Cognito's own mails are in the outbox, too."""
+        return [mail for mail in self.aws.outbox() if SENDER in mail.source]
