@@ -76,7 +76,7 @@ test-terraform: $(READY) ## terraform test, with mocked providers
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the laptop AWS, by the real Terraform
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest -n 2 --dist loadfile tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
 
 .PHONY: check
 check: check-python check-terraform ## format, lint, types, validate, imports

@@ -12,6 +12,12 @@ locals {
     data.aws_caller_identity.current.account_id, "stateMachine", "${local.prefix}-user-sync",
   ])
 
+  # Built from names, so that a plan can compare it before the function is made.
+  post_confirmation_function_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "lambda", data.aws_region.current.id,
+    data.aws_caller_identity.current.account_id, "function", "${local.prefix}-post-confirmation",
+  ])
+
   welcome_email = var.welcome_email == null ? null : merge(var.welcome_email, {
     text = coalesce(var.welcome_email.text, file("${path.module}/emails/welcome.txt"))
     html = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))

@@ -15,6 +15,11 @@ resource "terraform_data" "deployment" {
       error_message = "welcome_email has the unknown placeholder ${join(", ", local.unknown_placeholders)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
     }
 
+    precondition {
+      condition     = !startswith("${coalesce(var.chained_function_arn, "none")}:", "${local.post_confirmation_function_arn}:")
+      error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}, this module's own function, which would call itself for ever. It must be the function that the pool had before."
+    }
+
     postcondition {
       condition = (
         self.input.name == var.name && self.input.stage == var.stage && self.input.user_pool_id == var.user_pool_id
@@ -71,8 +76,7 @@ module "pool_trigger" {
   count  = var.attach_trigger ? 1 : 0
 
   prefix               = local.prefix
-  user_pool_id         = var.user_pool_id
-  user_pool_arn        = data.aws_cognito_user_pool.this.arn
+  user_pool            = data.aws_cognito_user_pool.this
   function_arn         = module.sign_up.post_confirmation_function_arn
   chained_function_arn = var.chained_function_arn
   settings             = local.settings

@@ -144,7 +144,11 @@ run "the_guard_only_detaches_and_attach_is_made_once" {
   }
 
   variables {
-    user_pool_id         = "eu-west-1_AbCdEfGhI"
+    user_pool = {
+      id            = "eu-west-1_AbCdEfGhI"
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = []
+    }
     function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
     chained_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
     attach_after         = []

@@ -1,8 +1,9 @@
 """Sets and clears the post-confirmation trigger of a user pool that somebody else owns, and nothing else of it.
 
 UpdateUserPool resets every setting that a request leaves out, so each change reads the whole configuration and
-sends it back with the one field changed. boto3 drops members of a response that its model does not know, and so
-an older boto3 would reset a newer setting: the raw JSON is read and sent, with signing and errors still botocore's.
+sends it back with the one field changed. boto3 drops members that its model does not know, and so an older boto3
+would reset a newer setting: the raw JSON is read and sent, with signing and errors still botocore's. Afterwards the
+pool is read again and compared, setting by setting.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPool.html
 """
 
@@ -13,8 +14,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import botocore.exceptions
+from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
@@ -41,18 +44,23 @@ _NOT_SETTINGS = frozenset(
     }
 )
 
-# The pool is being updated by someone else, Cognito is busy, or a policy made a moment ago has not arrived everywhere
-# (IAM is eventually consistent).
+# Somebody else is updating the pool, Cognito is busy, or a policy made a moment ago has not arrived everywhere (IAM
+# is eventually consistent).
 _TRY_AGAIN = frozenset(
-    {
-        "AccessDeniedException",
-        "ConcurrentModificationException",
-        "InternalErrorException",
-        "TooManyRequestsException",
-    }
+    {"AccessDeniedException", "ConcurrentModificationException", "ThrottlingException", "TooManyRequestsException"}
 )
+# No answer came.
+_UNANSWERED = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
+
+# Kept for an update that hangs and the look at its result: an update without that look would prove nothing.
+_PROOF_SECONDS = 20.0
 
 Answer = TypeVar("Answer")
+Json: TypeAlias = dict[str, Any]
+Path: TypeAlias = tuple[str, ...]
+"""Where a setting is: ("UpdateUserPool", "Policies", "PasswordPolicy", "MinimumLength")."""
+
+_TRIGGER: Path = ("UpdateUserPool", "LambdaConfig", "PostConfirmation")
 
 
 class ForeignTrigger(Exception):
@@ -60,7 +68,7 @@ class ForeignTrigger(Exception):
 
 
 class PoolChanged(Exception):
-    """After the update the pool differs in more than the trigger; the message names the fields."""
+    """After the update the pool differs in more than the trigger; the message names the settings."""
 
 
 class PoolUnproved(Exception):
@@ -69,7 +77,11 @@ class PoolUnproved(Exception):
 
 @dataclass(frozen=True)
 class UserPool:
-    """The pool `id`. Calls are repeated while Cognito is busy, as long as `seconds_left` says there is time."""
+    """The pool `id`.
+
+    `client` is to make one attempt a call: repeating an update without reading again could undo what somebody else has
+    changed meanwhile. Calls are repeated here, while Cognito is busy and as long as `seconds_left` says there is time.
+    """
 
     client: CognitoIdentityProviderClient
     id: str
@@ -82,21 +94,18 @@ class UserPool:
         `chained_function_arn`, before anything changes; PoolChanged and PoolUnproved after it.
         """
 
-        def once() -> str:
-            pool = self._describe()
-            current = _trigger(pool)
+        def decide(current: str | None) -> tuple[str | None, str]:
             if current == function_arn:
-                return "attached already"
+                return current, "attached already"
             if current not in {None, chained_function_arn}:
                 raise ForeignTrigger(
                     f"user pool {self.id} has the post-confirmation trigger {current}. To keep it, and have it called"
                     f" after this module's own function, set chained_function_arn to exactly this ARN; or remove it"
                     f" from the pool. Nothing was changed."
                 )
-            self._set_trigger(pool, function_arn)
-            return f"attached, in place of {current}" if current else "attached"
+            return function_arn, f"attached, in place of {current}" if current else "attached"
 
-        return self._patiently(once)
+        return self._change_trigger(decide)
 
     def detach(self, function_arn: str, chained_function_arn: str | None) -> str:
         """Give the trigger back: to `chained_function_arn`, or to nobody. Returns what was done, in words.
@@ -104,94 +113,148 @@ class UserPool:
         Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises PoolChanged and PoolUnproved.
         """
 
-        def once() -> str:
-            try:
-                pool = self._describe()
-            except self.client.exceptions.ResourceNotFoundException:
-                return "nothing to detach: the user pool does not exist"
-            current = _trigger(pool)
+        def decide(current: str | None) -> tuple[str | None, str]:
             if current != function_arn:
-                return f"nothing to detach: the trigger is {current or 'not set'}"
-            self._set_trigger(pool, chained_function_arn)
-            return f"detached, {chained_function_arn} put back" if chained_function_arn else "detached"
+                return current, f"nothing to detach: the trigger is {current or 'not set'}"
+            put_back = f", {chained_function_arn} put back" if chained_function_arn else ""
+            return chained_function_arn, f"detached{put_back}"
 
-        return self._patiently(once)
-
-    def _set_trigger(self, pool: dict[str, Any], function_arn: str | None) -> None:
-        """Send the pool's settings back with this trigger, and prove that nothing else changed."""
-        before = _update_request(pool)
-        wanted = _update_request(pool)
-        triggers = wanted.setdefault("LambdaConfig", {})
-        if function_arn is None:
-            triggers.pop("PostConfirmation", None)
-        else:
-            triggers["PostConfirmation"] = function_arn
-        self._update(wanted)
         try:
-            after = _update_request(self._patiently(self._describe))
+            return self._change_trigger(decide)
+        except self.client.exceptions.ResourceNotFoundException:
+            return "nothing to detach: the user pool does not exist"
+
+    def _change_trigger(self, decide: Callable[[str | None], tuple[str | None, str]]) -> str:
+        """Give the pool the trigger that `decide` returns for the one it has, and prove that nothing else changed.
+
+        Returns the words that `decide` returns with it. Sends no update where the trigger stays as it is.
+        """
+        sent: list[tuple[Json, str]] = []  # the configurations, each with its words
+
+        def once() -> str:
+            configuration = self._read()
+            current = _trigger(configuration)
+            if sent and current == _trigger(sent[-1][0]):
+                return sent[-1][1]  # carried out, though the answer did not arrive
+            trigger, words = decide(current)
+            if trigger == current:
+                sent.clear()
+                return words
+            triggers = configuration["UpdateUserPool"].setdefault("LambdaConfig", {})
+            triggers.pop("PostConfirmation", None)
+            if trigger is not None:
+                triggers["PostConfirmation"] = trigger
+            sent.append((configuration, words))
+            self._send("UpdateUserPool", configuration["UpdateUserPool"])
+            return words
+
+        words = self._patiently(once, _PROOF_SECONDS)
+        if sent:
+            self._prove(_flat(sent[-1][0]))
+        return words
+
+    def _prove(self, wanted: dict[Path, Any]) -> None:
+        """Raise unless the pool has exactly the settings that it was given. One that vanished is put back; one that
+        has another value may be somebody else's change, and stays."""
+        vanished: set[Path] = set()
+
+        def put_back_what_vanished() -> dict[Path, Any]:
+            found = self._read()
+            settings = _flat(found)
+            missing = wanted.keys() - settings.keys() - {_TRIGGER}
+            if not missing:
+                return settings
+            vanished.update(missing)
+            for path in missing:
+                _set(found, path, wanted[path])
+            for operation in sorted({path[0] for path in missing}):
+                self._send(operation, found[operation])
+            return _flat(self._read())
+
+        try:
+            settings = self._patiently(put_back_what_vanished)
+        except self.client.exceptions.ResourceNotFoundException:
+            raise
         except (BotoCoreError, ClientError) as error:
             # Not to be repeated as a whole: the next round would find the trigger there and prove nothing.
             raise PoolUnproved(
-                f"user pool {self.id}: the trigger was changed, and then not to be seen: {error}"
+                f"user pool {self.id}: the trigger was changed, and then the pool was not to be seen: {error}"
             ) from error
-        for request in (before, after):
-            request.setdefault("LambdaConfig", {}).pop("PostConfirmation", None)
-        different = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-        if different:
-            raise PoolChanged(f"user pool {self.id}: {', '.join(different)} changed together with the trigger")
+        different = {path for path in wanted.keys() | settings.keys() if wanted.get(path) != settings.get(path)}
+        found = [
+            f"{_names(paths)} {what}"
+            for paths, what in (
+                (different - vanished, "had another value (kept: it may be somebody else's change)"),
+                (different & vanished, "had vanished and could not be put back"),
+                (vanished - different, "had vanished and was put back"),
+            )
+            if paths
+        ]
+        if found:
+            raise PoolChanged(
+                f"user pool {self.id}, after the update of its trigger: {'; '.join(found)}."
+                f" Compare the pool with what it should be."
+            )
 
-    def _describe(self) -> dict[str, Any]:
-        """The pool as Cognito's JSON has it, members that boto3 does not know included."""
-        response: Any = self.client.describe_user_pool(UserPoolId=self.id)
-        pool: dict[str, Any] = json.loads(response["RawBody"])["UserPool"]
-        return pool
+    def _read(self) -> Json:
+        """All that can be set on the pool: the requests, by operation, that would leave it as it is."""
+        pool = self._send("DescribeUserPool", {"UserPoolId": self.id})["UserPool"]
+        mfa = self._send("GetUserPoolMfaConfig", {"UserPoolId": self.id})
+        return {"UpdateUserPool": _update_request(pool), "SetUserPoolMfaConfig": {"UserPoolId": self.id, **mfa}}
 
-    def _update(self, request: dict[str, Any]) -> None:
-        """Send `request` as it is, past boto3's model of UpdateUserPool."""
+    def _send(self, operation: str, request: Json) -> Json:
+        """One call, past boto3's model of it: `request` is sent as it is, and the answer's JSON returned as it came."""
+        body = b""
 
-        def replace_body(params: dict[str, Any], **_: Any) -> None:
+        def replace_body(params: Json, **_: Any) -> None:
             params["body"] = json.dumps(request).encode()
 
-        events = self.client.meta.events
-        events.register("before-call.cognito-identity-provider.UpdateUserPool", replace_body)
-        try:
-            self.client.update_user_pool(UserPoolId=self.id)
-        finally:
-            events.unregister("before-call.cognito-identity-provider.UpdateUserPool", replace_body)
+        def keep_body(response_dict: Json, **_: Any) -> None:
+            nonlocal body
+            body = response_dict["body"]
 
-    def _patiently(self, act: Callable[[], Answer]) -> Answer:
-        """Do it again while Cognito is busy. An update is repeated together with the reading before it: whoever made
-        it conflict may have changed a setting, and the old reading would undo that."""
+        events = self.client.meta.events
+        handlers: dict[str, Callable[..., None]] = {"before-call": replace_body, "before-parse": keep_body}
+        for event, handler in handlers.items():
+            events.register(f"{event}.cognito-identity-provider.{operation}", handler)
+        try:
+            getattr(self.client, xform_name(operation))(UserPoolId=self.id)
+        finally:
+            for event, handler in handlers.items():
+                events.unregister(f"{event}.cognito-identity-provider.{operation}", handler)
+        answer: Json = json.loads(body)
+        return answer
+
+    def _patiently(self, act: Callable[[], Answer], reserved_seconds: float = 0) -> Answer:
+        """Do it again while Cognito is busy and more than `reserved_seconds` are left. An update is repeated together
+        with the reading before it: whoever made it conflict may have changed a setting, and the old reading would undo
+        that."""
         pause_seconds = 0.5
         while True:
             try:
                 return act()
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _TRY_AGAIN or self.seconds_left() < 2 * pause_seconds:
+            except (ClientError, *_UNANSWERED) as error:
+                if not _may_pass(error) or self.seconds_left() < reserved_seconds + 2 * pause_seconds:
                     raise
             time.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311
             pause_seconds = min(2 * pause_seconds, 8)
 
 
-def keep_raw_body(client: CognitoIdentityProviderClient) -> None:
-    """Make a client's DescribeUserPool answer carry the body as it came, as `RawBody`."""
-
-    def keep(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-        customized_response_dict["RawBody"] = response_dict["body"]
-
-    client.meta.events.register("before-parse.cognito-identity-provider.DescribeUserPool", keep)
+def _may_pass(error: BotoCoreError | ClientError) -> bool:
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status >= 500 or error.response["Error"]["Code"] in _TRY_AGAIN
 
 
-def _trigger(pool: dict[str, Any]) -> str | None:
-    trigger: str | None = pool.get("LambdaConfig", {}).get("PostConfirmation")
+def _trigger(configuration: Json) -> str | None:
+    trigger: str | None = configuration["UpdateUserPool"].get("LambdaConfig", {}).get("PostConfirmation")
     return trigger
 
 
-def _update_request(pool: dict[str, Any]) -> dict[str, Any]:
-    """The UpdateUserPool request that would leave the pool as it is (a copy, free to change)."""
-    request: dict[str, Any] = json.loads(json.dumps(pool))
-    for name in _NOT_SETTINGS:
-        request.pop(name, None)
+def _update_request(pool: Json) -> Json:
+    """The UpdateUserPool request that would leave the pool as it is."""
+    request = {name: value for name, value in pool.items() if name not in _NOT_SETTINGS}
     request["UserPoolId"] = pool["Id"]
     request["PoolName"] = pool["Name"]
     # Two names for one setting; Cognito refuses both together, and the old one once the new one exists:
@@ -200,4 +263,29 @@ def _update_request(pool: dict[str, Any]) -> dict[str, Any]:
     if unused_days is not None:
         policy = request.setdefault("Policies", {}).setdefault("PasswordPolicy", {})
         policy.setdefault("TemporaryPasswordValidityDays", unused_days)
+    # AWS's own tags, such as CloudFormation's: nobody else may set them, and they stay without being sent.
+    if "UserPoolTags" in request:
+        request["UserPoolTags"] = {
+            name: value for name, value in request["UserPoolTags"].items() if not name.lower().startswith("aws:")
+        }
     return request
+
+
+def _flat(value: Any, path: Path = ()) -> dict[Path, Any]:
+    """Every setting by its path. A list is one setting; an empty object is none, and neither is null."""
+    if not isinstance(value, dict):
+        return {} if value is None else {path: value}
+    return {inner: found for name in value for inner, found in _flat(value[name], (*path, name)).items()}
+
+
+def _set(target: Any, path: Path, value: Any) -> None:
+    """Set what is missing, unless it is no part of `target` any more because something else took its place."""
+    for name in path[:-1]:
+        target = target.setdefault(name, {})
+        if not isinstance(target, dict):
+            return
+    target[path[-1]] = value
+
+
+def _names(paths: set[Path]) -> str:
+    return ", ".join(sorted({".".join(path[1:]) for path in paths}))

@@ -7,3 +7,8 @@ output "name" {
   description = "Name of the function."
   value       = aws_lambda_function.this.function_name
 }
+
+output "role_name" {
+  description = "Name of the function's role."
+  value       = aws_iam_role.this.name
+}

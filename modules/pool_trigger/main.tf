@@ -9,7 +9,14 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ChangeTrigger"
     actions   = ["cognito-idp:DescribeUserPool", "cognito-idp:UpdateUserPool"]
-    resources = [var.user_pool_arn]
+    resources = [var.user_pool.arn]
+  }
+
+  # The settings that DescribeUserPool does not show are compared, too, and put back if the update lost one.
+  statement {
+    sid       = "KeepMfaSettings"
+    actions   = ["cognito-idp:GetUserPoolMfaConfig", "cognito-idp:SetUserPoolMfaConfig"]
+    resources = [var.user_pool.arn]
   }
 
   statement {
@@ -24,6 +31,23 @@ data "aws_iam_policy_document" "this" {
       values   = ["cognito-idp.amazonaws.com"]
     }
   }
+
+  # Whoever updates a pool that encrypts codes for custom sender triggers grants Cognito the use of the pool's key:
+  # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-custom-sender-triggers.html
+  dynamic "statement" {
+    for_each = compact(var.user_pool.lambda_config[*].kms_key_id)
+    content {
+      sid       = "KeepSenderKey"
+      actions   = ["kms:CreateGrant"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:EncryptionContext:userpool-id"
+        values   = [var.user_pool.id]
+      }
+    }
+  }
 }
 
 module "function" {
@@ -32,14 +56,16 @@ module "function" {
   name            = "${var.prefix}-pool-trigger"
   description     = "Attaches the post-confirmation trigger to the user pool, and detaches it"
   handler         = "pool_trigger"
-  timeout_seconds = 60
+  timeout_seconds = 90
   policy_json     = data.aws_iam_policy_document.this.json
   settings        = var.settings
 }
 
 locals {
+  found_function_arn = one(compact(var.user_pool.lambda_config[*].post_confirmation))
+
   request = {
-    user_pool_id         = var.user_pool_id
+    user_pool_id         = var.user_pool.id
     function_arn         = var.function_arn
     chained_function_arn = var.chained_function_arn
   }
@@ -49,6 +75,8 @@ resource "aws_lambda_invocation" "guard" {
   function_name   = module.function.name
   lifecycle_scope = "CRUD"
   input           = jsonencode(merge(local.request, { action = "detach" }))
+  # A function that is to be replaced is detached before it goes: a sign-up that calls what is gone fails.
+  triggers = { function_arn = var.function_arn }
 
   depends_on = [module.function, var.attach_after]
 }
@@ -59,4 +87,27 @@ resource "aws_lambda_invocation" "attach" {
   input           = jsonencode(merge(local.request, { action = "attach" }))
 
   depends_on = [aws_lambda_invocation.guard]
+
+  lifecycle {
+    replace_triggered_by = [aws_lambda_invocation.guard]
+  }
+}
+
+# When attach was planned: until the trigger is attached, nobody needs to hear that it is not.
+resource "terraform_data" "attached" {
+  input = plantimestamp()
+
+  depends_on = [aws_lambda_invocation.attach]
+
+  lifecycle {
+    ignore_changes       = [input]
+    replace_triggered_by = [aws_lambda_invocation.attach]
+  }
+}
+
+check "trigger_is_attached" {
+  assert {
+    condition     = terraform_data.attached.input == plantimestamp() ? true : local.found_function_arn == var.function_arn
+    error_message = "The post-confirmation trigger of user pool ${var.user_pool.id} is ${coalesce(local.found_function_arn, "gone")}, and not this module's function any more: who signs up is neither synced nor greeted. To attach it again, apply with -replace='ADDRESS.module.pool_trigger[0].aws_lambda_invocation.attach', where ADDRESS is this module's, such as module.user_sync (in a clone: make apply ENV=... ARGS='-replace=module.pool_trigger[0].aws_lambda_invocation.attach'). If another function is there on purpose, set chained_function_arn to its ARN. Whoever took the trigger away has to ignore lambda_config: \"Your pool\" in the README."
+  }
 }

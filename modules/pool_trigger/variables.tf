@@ -4,16 +4,17 @@ variable "prefix" {
   nullable    = false
 }
 
-variable "user_pool_id" {
-  type        = string
-  description = "The existing user pool."
-  nullable    = false
-}
-
-variable "user_pool_arn" {
-  type        = string
-  description = "ARN of the existing user pool."
-  nullable    = false
+variable "user_pool" {
+  description = "The existing user pool, as it was found before this apply."
+  type = object({
+    id  = string
+    arn = string
+    lambda_config = list(object({
+      post_confirmation = string
+      kms_key_id        = string
+    }))
+  })
+  nullable = false
 }
 
 variable "function_arn" {

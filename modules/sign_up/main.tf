@@ -24,15 +24,6 @@ data "aws_iam_policy_document" "post_confirmation" {
     actions   = ["sqs:SendMessage"]
     resources = [aws_sqs_queue.unstarted.arn]
   }
-
-  dynamic "statement" {
-    for_each = var.chained_function_arn[*]
-    content {
-      sid       = "CallChainedFunction"
-      actions   = ["lambda:InvokeFunction"]
-      resources = [statement.value]
-    }
-  }
 }
 
 module "post_confirmation" {
@@ -52,15 +43,38 @@ module "post_confirmation" {
       UNSTARTED_QUEUE_URL         = aws_sqs_queue.unstarted.url
       ATTRIBUTES                  = jsonencode(var.attributes)
     },
-    { for arn in var.chained_function_arn[*] : "CHAINED_FUNCTION_ARN" => arn },
+    # Through the policy: it comes before the function calls, and goes after it has stopped to.
+    { for policy in aws_iam_role_policy.chained : "CHAINED_FUNCTION_ARN" => var.chained_function_arn },
   )
+}
+
+data "aws_iam_policy_document" "chained" {
+  count = var.chained_function_arn == null ? 0 : 1
+
+  statement {
+    sid       = "CallChainedFunction"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [var.chained_function_arn]
+  }
+}
+
+resource "aws_iam_role_policy" "chained" {
+  count = var.chained_function_arn == null ? 0 : 1
+
+  name   = "${var.prefix}-chained-function"
+  role   = module.post_confirmation.role_name
+  policy = data.aws_iam_policy_document.chained[0].json
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 # The statement is given to one pool of one account: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html
 resource "aws_lambda_permission" "cognito" {
   statement_id   = "UserPool"
   action         = "lambda:InvokeFunction"
-  function_name  = module.post_confirmation.name
+  function_name  = module.post_confirmation.arn # a new function has a new ARN to Terraform, and gets the permission, too
   principal      = "cognito-idp.amazonaws.com"
   source_arn     = var.user_pool_arn
   source_account = data.aws_caller_identity.current.account_id

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import subprocess
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.client import LocalAws, Mail
 from local_aws.terraform_providers import terraform_environment
@@ -74,6 +80,71 @@ class Pool:
         return {"pool": pool, "mfa": mfa}
 
 
+class SignUps:
+    """People who sign up and confirm, one after the other, while a change goes on. None of them may fail."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.subs: list[str] = []
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._go_on)
+
+    def __enter__(self) -> SignUps:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _go_on(self) -> None:
+        while not self._stop.is_set():
+            username = f"person-{uuid.uuid4().hex[:12]}"
+            try:
+                self.subs.append(self.pool.sign_up(username, email=f"{username}@example.com"))
+                self.pool.confirm(username)
+            except (ClientError, BotoCoreError) as error:
+                self.failures.append(str(error))
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """The real Terraform in `folder`, with a state and a data directory of its own in `work`."""
+
+    folder: Path
+    work: Path
+    state: Path
+
+    def __call__(
+        self, command: str, *arguments: str, variables: Mapping[str, str] | None = None, expect: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Fails the test unless Terraform ends with the status `expect`. Its streams have no line breaks and frames
+        in messages, so that a sentence can be found."""
+        given = [f"-var={name}={value}" for name, value in (variables or {}).items()]
+        stateful = [] if command == "init" else [f"-state={self.state}"]
+        done = subprocess.run(
+            ["terraform", command, "-input=false", "-no-color", *stateful, *given, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "TF_DATA_DIR": str(self.work)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
+        return done
+
+    def warnings(self, variables: Mapping[str, str] | None = None) -> str:
+        """What `check` blocks say at a plan; the plan must have nothing to change."""
+        planned = self("plan", "-detailed-exitcode", variables=variables)
+        return "".join(planned.stdout.partition("Warning: Check block")[1:])
+
+    def outputs(self) -> dict[str, Any]:
+        state = json.loads(self.state.read_text())
+        return {name: output["value"] for name, output in state["outputs"].items()}
+
+
 @dataclass(frozen=True)
 class Deployment:
     """What the module made, by its outputs."""
@@ -128,13 +199,13 @@ def aws() -> Iterator[LocalAws]:
         yield started
 
 
-@pytest.fixture(scope="session", autouse=True)
-def pool(aws: LocalAws) -> Iterator[Pool]:
-    """Autouse, so that Terraform, which knows nothing of fixtures, finds its id in the environment."""
+def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
+    """Somebody else's pool, with a history."""
     cognito = aws.client("cognito-idp")
     made = cognito.create_user_pool(
         PoolName="somebody-elses",
         AutoVerifiedAttributes=["email"],
+        LambdaConfig=triggers or {},
         MfaConfiguration="OFF",
         Policies={
             "PasswordPolicy": {
@@ -148,14 +219,52 @@ def pool(aws: LocalAws) -> Iterator[Pool]:
         UserPoolTags={"owner": "somebody-else"},
         EmailVerificationSubject="Your code",
         EmailVerificationMessage="It is {####}",
-    )["UserPool"]["Id"]
+    )["UserPool"]
     cognito.set_user_pool_mfa_config(
-        UserPoolId=made, SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration="OPTIONAL"
+        UserPoolId=made["Id"], SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration="OPTIONAL"
     )
-    client = cognito.create_user_pool_client(UserPoolId=made, ClientName="app")["UserPoolClient"]["ClientId"]
+    client = cognito.create_user_pool_client(UserPoolId=made["Id"], ClientName="app")["UserPoolClient"]["ClientId"]
+    for trigger in (triggers or {}).values():
+        aws.client("lambda").add_permission(
+            FunctionName=trigger,
+            StatementId="UserPool",
+            Action="lambda:InvokeFunction",
+            Principal="cognito-idp.amazonaws.com",
+            SourceArn=made["Arn"],
+        )
+    return Pool(aws, made["Id"], client, cognito)
+
+
+def make_function(aws: LocalAws, name: str, code: str, *allowed: dict[str, Any]) -> str:
+    """Somebody else's function of this Python code, with a `handler`, and what it may do. Returns its ARN."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam = aws.client("iam")
+    role = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    if allowed:
+        policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+        iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=policy)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("function.py", code)
+    made = aws.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="function.handler",
+        Code={"ZipFile": content.getvalue()},
+    )
+    return str(made["FunctionArn"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pool(aws: LocalAws) -> Iterator[Pool]:
+    """Autouse, so that Terraform, which knows nothing of fixtures, finds its id in the environment."""
+    made = make_pool(aws)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_VAR_user_pool_id", made)
-        yield Pool(aws, made, client, cognito)
+        patch.setenv("TF_VAR_user_pool_id", made.id)
+        yield made
 
 
 @pytest.fixture

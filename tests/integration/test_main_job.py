@@ -6,7 +6,6 @@ One deployment for all of it, since a queue alone takes the provider 25 s; the l
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from pytest_terraform import terraform
 
 from local_aws.client import LocalAws
-from tests.integration.conftest import Deployment, Pool
+from tests.integration.conftest import Deployment, Pool, Terraform
 
 pytestmark = pytest.mark.usefixtures("aws", "pool")
 
@@ -165,58 +164,44 @@ def test_a_sign_up_while_step_functions_is_away_is_parked_and_replayed(
     assert len(deployed.welcomes_to(email)) == 1
 
 
-def terraform_in(deployment: Any, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Terraform in the deployment's folder and data directory."""
-    import os
-
+@pytest.fixture
+def terraform_again(deployment: Any) -> Terraform:
     runner = deployment.terraform
-    return subprocess.run(
-        ["terraform", *arguments, "-no-color"],
-        cwd=runner.module_dir,
-        env={**os.environ, "TF_DATA_DIR": str(runner.work_dir), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return Terraform(Path(runner.module_dir), Path(runner.work_dir), Path(runner.state_path))
 
 
-def test_a_second_plan_is_empty(deployed: Deployment, deployment: Any) -> None:
-    state = f"-state={deployment.terraform.state_path}"
-    planned = terraform_in(deployment, "plan", "-input=false", "-detailed-exitcode", state)
-    assert planned.returncode == 0, planned.stdout + planned.stderr
+def test_a_second_plan_is_empty_and_warns_of_nothing(deployed: Deployment, terraform_again: Terraform) -> None:
+    assert terraform_again.warnings() == ""
 
 
 @pytest.mark.parametrize(
     ("variables", "message"),
     (
         pytest.param(
-            {"TF_VAR_stage": "other"},
+            {"stage": "other"},
             "This state holds cognito-user-sync-test of user pool {pool}, but the variables say"
             " cognito-user-sync-other of user pool {pool}.",
             id="another stage on this state",
         ),
         pytest.param(
-            {"TF_VAR_user_pool_id": "us-east-1_Missing01"},
+            {"user_pool_id": "us-east-1_Missing01"},
             "reading Cognito User Pool (us-east-1_Missing01)",
             id="a pool that does not exist",
         ),
         pytest.param(
-            {"TF_VAR_user_pool_id": "eu-west-1_Elsewhere"},
+            {"user_pool_id": "eu-west-1_Elsewhere"},
             "User pool eu-west-1_Elsewhere is in the region eu-west-1, but the AWS provider is set to us-east-1.",
             id="a pool in another region",
         ),
     ),
 )
 def test_a_wrong_pool_or_stage_is_refused_at_plan(
-    deployed: Deployment, deployment: Any, pool: Pool, variables: dict[str, str], message: str
+    deployed: Deployment, terraform_again: Terraform, pool: Pool, variables: dict[str, str], message: str
 ) -> None:
-    state = Path(deployment.terraform.state_path)
-    before = state.read_bytes()
-    planned = terraform_in(deployment, "plan", "-input=false", f"-state={state}", **variables)
-    assert planned.returncode == 1
-    words = " ".join(planned.stderr.replace("│", " ").split())
-    assert message.format(pool=pool.id) in words
-    assert state.read_bytes() == before
+    before = terraform_again.state.read_bytes()
+    planned = terraform_again("plan", variables=variables, expect=1)
+    assert message.format(pool=pool.id) in planned.stderr
+    assert terraform_again.state.read_bytes() == before
 
 
 def test_destroy_gives_the_pool_back_as_it_was_found(deployed: Deployment, deployment: Any, pool: Pool) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -99,71 +97,3 @@ class FakeContext:
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self.seconds_left * 1000)
-
-
-class FakePool:
-    """A user pool behind HTTP. `state` is what DescribeUserPool shows, and null stands for a pool that is gone.
-
-    As in Cognito, an update replaces every setting, and a setting it leaves out is reset.
-    """
-
-    def __init__(self, state: dict[str, Any], facts: frozenset[str]) -> None:
-        self.state: dict[str, Any] | None = state
-        self.facts = facts
-        self.updates: list[dict[str, Any]] = []
-        self.refusals: dict[str, deque[Callable[[], Response]]] = {}
-        self.after_update: Callable[[dict[str, Any]], None] = lambda state: None
-        self.describes = 0
-
-    def refuse(self, operation: str, *responses: Callable[[], Response]) -> None:
-        """Refuse the next calls of an operation, one for each response."""
-        self.refusals[operation] = deque(responses)
-
-    def answer(self, operation: str, request: dict[str, Any]) -> Response:
-        if operation == "DescribeUserPool":
-            self.describes += 1
-        if self.refusals.get(operation):
-            return self.refusals[operation].popleft()()
-        if self.state is None or request["UserPoolId"] != self.state["Id"]:
-            return refusal("ResourceNotFoundException", message="User pool does not exist.")
-        if operation == "DescribeUserPool":
-            return Response({"UserPool": self.state})
-        assert operation == "UpdateUserPool", operation
-        self.updates.append(request)
-        settings = {name: value for name, value in request.items() if name not in {"UserPoolId", "PoolName"}}
-        refused = settings.keys() & self.facts
-        if refused:
-            return refusal("InvalidParameterException", message=f"not settings: {sorted(refused)}")
-        kept = {name: value for name, value in self.state.items() if name in self.facts}
-        self.state = kept | {"Name": request["PoolName"]} | settings
-        self.after_update(self.state)
-        return Response()
-
-    @contextmanager
-    def served(self) -> Iterator[str]:
-        """The endpoint's URL, while it is up."""
-        pool = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-                response = pool.answer(operation, json.loads(body))
-                content = json.dumps(response.body).encode()
-                self.send_response(response.status)
-                self.send_header("Content-Type", "application/x-amz-json-1.1")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.loaders import Loader
-from botocore.model import ServiceModel
+from botocore.model import ServiceModel, Shape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cognito_user_sync import lambda_config
-from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved, UserPool, keep_raw_body
-from tests.unit.fakes import FakePool, Response, refusal
+from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved, UserPool
+from tests.unit.fakes import Response, refusal
+from tests.unit.strict_pool import DEFAULTS, FACTS, StrictPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,6 @@ OURS, THEIRS, OTHER = f"{LAMBDA}:ours", f"{LAMBDA}:theirs", f"{LAMBDA}:other"
 
 
 _MODEL: Any = ServiceModel(Loader().load_service_model("cognito-idp", "service-2"))
-SHOWN = frozenset(_MODEL.shape_for("UserPoolType").members)
-TRIGGERS = frozenset(_MODEL.shape_for("LambdaConfigType").members)
-# What DescribeUserPool shows and UpdateUserPool does not take, by the model of the installed botocore.
-FACTS = SHOWN - frozenset(_MODEL.shape_for("UpdateUserPoolRequest").members)
 
 # Facts about the pool, as DescribeUserPool shows them.
 POOL_FACTS: dict[str, Any] = {
@@ -81,10 +78,18 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def with_trigger(trigger: str | None, pool_settings: dict[str, Any] = SETTINGS) -> dict[str, Any]:
-    pool = copy.deepcopy(pool_settings)
+# What SetUserPoolMfaConfig alone sets.
+MFA: dict[str, Any] = {
+    "SoftwareTokenMfaConfiguration": {"Enabled": True},
+    "WebAuthnConfiguration": {"RelyingPartyId": "example.com", "UserVerification": "required"},
+    "TelepathyConfiguration": {"Range": 7},
+}
+
+
+def with_trigger(trigger: str | None) -> dict[str, Any]:
+    pool = copy.deepcopy(SETTINGS)
     if trigger:
-        pool.setdefault("LambdaConfig", {})["PostConfirmation"] = trigger
+        pool["LambdaConfig"]["PostConfirmation"] = trigger
     return pool
 
 
@@ -92,7 +97,7 @@ class Clock:
     """Time that passes only where the code sleeps."""
 
     def __init__(self) -> None:
-        self.seconds_left = 30.0
+        self.seconds_left = 60.0
         self.pauses: list[float] = []
 
     def sleep(self, seconds: float) -> None:
@@ -108,96 +113,133 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def cognito() -> FakePool:
-    return FakePool({**POOL_FACTS, **with_trigger(None)}, FACTS)
+def cognito() -> StrictPool:
+    return StrictPool(SETTINGS, POOL_FACTS, MFA)
 
 
 @pytest.fixture
-def pool(cognito: FakePool, clock: Clock) -> Iterator[UserPool]:
+def pool(cognito: StrictPool, clock: Clock) -> Iterator[UserPool]:
     with cognito.served() as url:
         client = boto3.client("cognito-idp", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
-        keep_raw_body(client)
         yield UserPool(client, POOL_ID, lambda: clock.seconds_left)
 
 
-def settings_of(cognito: FakePool) -> dict[str, Any]:
-    assert cognito.state is not None
-    return {name: value for name, value in cognito.state.items() if name not in FACTS}
-
-
-def trigger_of(cognito: FakePool) -> str | None:
-    trigger: str | None = settings_of(cognito).get("LambdaConfig", {}).get("PostConfirmation")
-    return trigger
-
-
 def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> None:
-    assert lambda_config._NOT_SETTINGS == FACTS
+    shown = frozenset(_MODEL.shape_for("UserPoolType").members)
+    assert shown - frozenset(_MODEL.shape_for("UpdateUserPoolRequest").members) == lambda_config._NOT_SETTINGS == FACTS
 
 
-def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: FakePool, pool: UserPool) -> None:
+def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: StrictPool, pool: UserPool) -> None:
     assert pool.attach(OURS, None) == "attached"
     assert cognito.updates == [
         {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "somebody else's pool"},
     ]
-    assert settings_of(cognito) == with_trigger(OURS)
-    assert cognito.state is not None
-    assert {name: cognito.state[name] for name in POOL_FACTS} == POOL_FACTS
+    assert cognito.settings == with_trigger(OURS)
 
 
-def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: FakePool, pool: UserPool) -> None:
-    cognito.state = {**POOL_FACTS, **with_trigger(OURS)}
+def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.set_trigger(OURS)
     assert pool.detach(OURS, None) == "detached"
-    assert settings_of(cognito) == with_trigger(None)
+    assert cognito.settings == with_trigger(None)
 
 
-def test_a_pool_without_any_trigger_is_the_same_after_attach_and_detach(cognito: FakePool, pool: UserPool) -> None:
-    bare = {name: value for name, value in SETTINGS.items() if name != "LambdaConfig"}
-    cognito.state = {**POOL_FACTS, **bare}
-    pool.attach(OURS, None)
-    assert settings_of(cognito) == {**bare, "LambdaConfig": {"PostConfirmation": OURS}}
-    pool.detach(OURS, None)
-    assert settings_of(cognito) == {**bare, "LambdaConfig": {}}
+def generated(shape: Shape) -> st.SearchStrategy[Any]:
+    """Values of a shape of botocore's model, structures with members that it does not know among them."""
+    kind: Any = shape
+    match shape.type_name:
+        case "structure":
+            members = {name: generated(member) for name, member in kind.members.items() if name != "PostConfirmation"}
+            unknown = _UNKNOWN.map(lambda new: {name: value for name, value in new.items() if name not in kind.members})
+            known = st.fixed_dictionaries({}, optional=members)
+            return st.builds(lambda known, unknown: {**unknown, **known}, known, unknown)
+        case "list":
+            return st.lists(generated(kind.member), max_size=2)
+        case "map":
+            return st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=3)
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            return st.integers(0, 99)
+        case "string":
+            return st.sampled_from(kind.enum) if kind.enum else st.text(max_size=20)
+        case other:
+            raise AssertionError(f"a new kind of setting: {other}")
 
 
 _JSON: Any = st.recursive(
-    st.booleans()
+    st.none()
+    | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=8,
+    max_leaves=6,
 )
-# Of the settings that boto3 knows, only those that are plain strings: it reads the others itself, and strictly.
-_KNOWN = {"SmsAuthenticationMessage", "EmailVerificationMessage", "EmailVerificationSubject", "SmsVerificationMessage"}
-_UNKNOWN = st.text(max_size=15).filter(lambda name: name not in SHOWN | {"PoolName", "UserPoolId"})
-_CONFIGURATIONS = st.builds(
-    lambda known, unknown: known | unknown,
-    st.dictionaries(st.sampled_from(sorted(_KNOWN)), st.text(max_size=30), max_size=3),
-    st.dictionaries(_UNKNOWN, _JSON, max_size=4),
-)
-_TRIGGERS = st.dictionaries(st.text(max_size=9).filter(lambda name: name not in TRIGGERS), _JSON, max_size=3)
+_UNKNOWN: Any = st.dictionaries(st.text(max_size=15), _JSON, max_size=2)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(configuration=_CONFIGURATIONS, triggers=_TRIGGERS)
+def settable(request: dict[str, Any]) -> dict[str, Any]:
+    # The old name of TemporaryPasswordValidityDays is shown with the new one's value: no setting of its own.
+    request.get("AdminCreateUserConfig", {}).pop("UnusedAccountValidityDays", None)
+    return {name: value for name, value in request.items() if name not in FACTS | {"UserPoolId", "PoolName"}}
+
+
+_CONFIGURATIONS = generated(_MODEL.shape_for("UpdateUserPoolRequest")).map(settable)
+_MFA_SETTINGS = generated(_MODEL.shape_for("GetUserPoolMfaConfigResponse")).map(
+    lambda mfa: {name: value for name, value in mfa.items() if name not in {"SmsMfaConfiguration", "MfaConfiguration"}}
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(configuration=_CONFIGURATIONS, mfa=_MFA_SETTINGS, chained=st.sampled_from([None, THEIRS]))
 def test_any_configuration_outlives_attach_and_detach(
-    cognito: FakePool, pool: UserPool, configuration: dict[str, Any], triggers: dict[str, Any]
+    cognito: StrictPool, pool: UserPool, configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None
 ) -> None:
-    before = {**configuration, "LambdaConfig": triggers}
-    cognito.state = {**POOL_FACTS, **copy.deepcopy(before)}
-    pool.attach(OURS, None)
-    assert settings_of(cognito) == {**configuration, "LambdaConfig": {**triggers, "PostConfirmation": OURS}}
-    pool.detach(OURS, None)
-    assert settings_of(cognito) == before
+    fresh = StrictPool(configuration, POOL_FACTS, mfa)
+    fresh.set_trigger(chained)
+    cognito.settings, cognito.facts, cognito.mfa = fresh.settings, fresh.facts, fresh.mfa
+    before, updates = cognito.shown(), len(cognito.updates)
+
+    assert pool.attach(OURS, chained).startswith("attached")
+    between = cognito.shown()
+    assert between["UserPool"]["LambdaConfig"].pop("PostConfirmation") == OURS
+    expected = copy.deepcopy(before)
+    expected["UserPool"]["LambdaConfig"].pop("PostConfirmation", None)
+    assert without_dates(between) == without_dates(expected)
+
+    assert pool.attach(OURS, chained) == "attached already"
+    assert len(cognito.updates) == updates + 1
+    assert pool.detach(OURS, chained).startswith("detached")
+    assert without_dates(cognito.shown()) == without_dates(before)
 
 
-def test_a_second_attach_updates_nothing(cognito: FakePool, pool: UserPool) -> None:
+def without_dates(shown: dict[str, Any]) -> dict[str, Any]:
+    shown = copy.deepcopy(shown)
+    del shown["UserPool"]["LastModifiedDate"]
+    return shown
+
+
+def test_every_member_that_can_be_set_is_generated() -> None:
+    seen: set[str] = set()
+
+    @settings(max_examples=100, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(configuration=_CONFIGURATIONS)
+    def look(configuration: dict[str, Any]) -> None:
+        seen.update(configuration)
+
+    look()
+    known = set(_MODEL.shape_for("UserPoolType").members) & set(_MODEL.shape_for("UpdateUserPoolRequest").members)
+    assert known <= seen
+    assert seen - known, "and some that nobody knows"
+
+
+def test_a_second_attach_updates_nothing(cognito: StrictPool, pool: UserPool) -> None:
     pool.attach(OURS, None)
     assert pool.attach(OURS, None) == "attached already"
     assert len(cognito.updates) == 1
 
 
-def test_a_second_detach_updates_nothing(cognito: FakePool, pool: UserPool) -> None:
+def test_a_second_detach_updates_nothing(cognito: StrictPool, pool: UserPool) -> None:
     pool.attach(OURS, None)
     pool.detach(OURS, None)
     assert pool.detach(OURS, None) == "nothing to detach: the trigger is not set"
@@ -205,36 +247,42 @@ def test_a_second_detach_updates_nothing(cognito: FakePool, pool: UserPool) -> N
 
 
 @pytest.mark.parametrize("chained", [None, OTHER], ids=["none-chained", "another-chained"])
-def test_a_foreign_trigger_is_named_and_left_alone(cognito: FakePool, pool: UserPool, chained: str | None) -> None:
-    cognito.state = {**POOL_FACTS, **with_trigger(THEIRS)}
+def test_a_foreign_trigger_is_named_and_left_alone(cognito: StrictPool, pool: UserPool, chained: str | None) -> None:
+    cognito.set_trigger(THEIRS)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         pool.attach(OURS, chained)
     assert cognito.updates == []
 
 
-def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(cognito: FakePool, pool: UserPool) -> None:
-    cognito.state = {**POOL_FACTS, **with_trigger(THEIRS)}
+def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.set_trigger(THEIRS)
     assert pool.attach(OURS, THEIRS) == f"attached, in place of {THEIRS}"
-    assert settings_of(cognito) == with_trigger(OURS)
+    assert cognito.settings == with_trigger(OURS)
     assert pool.detach(OURS, THEIRS) == f"detached, {THEIRS} put back"
-    assert settings_of(cognito) == with_trigger(THEIRS)
+    assert cognito.settings == with_trigger(THEIRS)
 
 
-def test_a_trigger_that_is_not_ours_is_not_detached(cognito: FakePool, pool: UserPool) -> None:
+def test_a_trigger_that_is_not_ours_is_not_detached(cognito: StrictPool, pool: UserPool) -> None:
     # Somebody took the trigger over since.
-    cognito.state = {**POOL_FACTS, **with_trigger(THEIRS)}
+    cognito.set_trigger(THEIRS)
     assert pool.detach(OURS, OTHER) == f"nothing to detach: the trigger is {THEIRS}"
     assert cognito.updates == []
 
 
-def test_a_pool_that_is_gone_needs_no_detach(cognito: FakePool, pool: UserPool) -> None:
-    cognito.state = None
+def test_a_pool_that_is_gone_needs_no_detach(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.exists = False
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
     assert cognito.updates == []
 
 
-def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: FakePool, pool: UserPool) -> None:
-    cognito.state = None
+def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.set_trigger(OURS)
+    cognito.after["UpdateUserPool"] = lambda: setattr(cognito, "exists", False)
+    assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
+
+
+def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.exists = False
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         pool.attach(OURS, None)
 
@@ -242,166 +290,270 @@ def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: FakePool, pool: User
 # AdminCreateUserConfig.UnusedAccountValidityDays is the old name of PasswordPolicy.TemporaryPasswordValidityDays.
 
 
-def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: FakePool, pool: UserPool) -> None:
-    assert cognito.state is not None
-    cognito.state["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
-    cognito.state["Policies"] = {"PasswordPolicy": {"MinimumLength": 8}}
-
-    def show_both(state: dict[str, Any]) -> None:
-        state["AdminCreateUserConfig"]["UnusedAccountValidityDays"] = 9
-
-    cognito.after_update = show_both
+def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
+    cognito.settings["Policies"] = {"PasswordPolicy": {"MinimumLength": 8}}
     pool.attach(OURS, None)
     [update] = cognito.updates
     assert update["Policies"] == {"PasswordPolicy": {"MinimumLength": 8, "TemporaryPasswordValidityDays": 9}}
-    assert update["LambdaConfig"]["PostConfirmation"] == OURS
-
-
-def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sent(
-    cognito: FakePool, pool: UserPool
-) -> None:
-    assert cognito.state is not None
-    cognito.state["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
-    pool.attach(OURS, None)
-    [update] = cognito.updates
-    assert update["Policies"] == SETTINGS["Policies"]
     assert update["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
 
 
-def test_where_neither_name_is_shown_none_is_made_up(cognito: FakePool, pool: UserPool) -> None:
-    assert cognito.state is not None
-    del cognito.state["Policies"], cognito.state["AdminCreateUserConfig"]
+def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sent(
+    cognito: StrictPool, pool: UserPool
+) -> None:
+    assert cognito.shown()["UserPool"]["AdminCreateUserConfig"]["UnusedAccountValidityDays"] == 3
+    pool.attach(OURS, None)
+    [update] = cognito.updates
+    assert update["Policies"] == SETTINGS["Policies"]
+    assert update["AdminCreateUserConfig"] == SETTINGS["AdminCreateUserConfig"]
+
+
+def test_where_neither_name_is_shown_none_is_made_up(cognito: StrictPool, pool: UserPool) -> None:
+    del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
+
+    def show_neither() -> None:
+        del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
+
+    cognito.after["UpdateUserPool"] = show_neither
     pool.attach(OURS, None)
     assert cognito.updates[0].keys().isdisjoint({"Policies", "AdminCreateUserConfig"})
 
 
-# Somebody else changes the pool at the same moment.
+def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: StrictPool, pool: UserPool) -> None:
+    tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "somebody else", "my-aws:tag": "1"}
+    cognito.settings["UserPoolTags"] = dict(tags)
+    pool.attach(OURS, None)
+    assert cognito.updates[0]["UserPoolTags"] == {"owner": "somebody else", "my-aws:tag": "1"}
+    assert cognito.settings["UserPoolTags"] == tags
 
 
-def test_a_setting_that_changed_with_the_update_is_named(cognito: FakePool, pool: UserPool) -> None:
-    def reset(state: dict[str, Any]) -> None:
-        state["MfaConfiguration"] = "OFF"
-        del state["QuantumLogin"]
-        state["NewDefault"] = 1
+# The pool differs after the update: it lost a setting, or somebody else changed one at the same moment.
 
-    cognito.after_update = reset
-    with pytest.raises(PoolChanged, match=r"MfaConfiguration, NewDefault, QuantumLogin changed") as raised:
+
+def test_a_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: UserPool) -> None:
+    def lose_once() -> None:
+        del cognito.after["UpdateUserPool"]
+        del cognito.settings["QuantumLogin"]["Level"]
+        del cognito.settings["LambdaConfig"]["PreSignUp"]
+
+    cognito.after["UpdateUserPool"] = lose_once
+    with pytest.raises(PoolChanged) as raised:
         pool.attach(OURS, None)
-    assert POOL_ID in str(raised.value)
-    assert "UserPoolTags" not in str(raised.value)
+    assert str(raised.value) == (
+        f"user pool {POOL_ID}, after the update of its trigger: LambdaConfig.PreSignUp, QuantumLogin.Level had vanished"
+        " and was put back. Compare the pool with what it should be."
+    )
+    assert cognito.settings == with_trigger(OURS)
+    assert pool.attach(OURS, None) == "attached already"
 
 
-def test_another_trigger_that_changed_with_the_update_is_named(cognito: FakePool, pool: UserPool) -> None:
-    def reset(state: dict[str, Any]) -> None:
-        del state["LambdaConfig"]["PreSignUp"]
+def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: UserPool) -> None:
+    def lose() -> None:
+        del cognito.mfa["SoftwareTokenMfaConfiguration"], cognito.mfa["TelepathyConfiguration"]
 
-    cognito.after_update = reset
-    with pytest.raises(PoolChanged, match="LambdaConfig"):
+    cognito.after["UpdateUserPool"] = lose
+    with pytest.raises(
+        PoolChanged,
+        match=r"SoftwareTokenMfaConfiguration\.Enabled, TelepathyConfiguration\.Range had vanished and was put",
+    ):
         pool.attach(OURS, None)
+    assert cognito.mfa == MFA
+    assert cognito.settings == with_trigger(OURS)
+    assert len(cognito.updates) == 1
+
+
+def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: UserPool) -> None:
+    def lose() -> None:
+        del cognito.settings["QuantumLogin"]
+
+    cognito.after["UpdateUserPool"] = lose
+    with pytest.raises(
+        PoolChanged, match=r"QuantumLogin\.Exceptions, QuantumLogin\.Level had vanished and could not be put back"
+    ):
+        pool.attach(OURS, None)
+    assert len(cognito.updates) == 2, "tried once"
+    assert cognito.trigger == OURS
+
+
+def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: StrictPool, pool: UserPool) -> None:
+    # Somebody else's change of another setting, in the same moment, is theirs.
+    def lose_and_change_once() -> None:
+        del cognito.after["UpdateUserPool"]
+        del cognito.settings["QuantumLogin"]
+        cognito.settings["MfaConfiguration"] = "ON"
+
+    cognito.after["UpdateUserPool"] = lose_and_change_once
+    with pytest.raises(PoolChanged, match=r"MfaConfiguration had another value .*; QuantumLogin.* was put back"):
+        pool.attach(OURS, None)
+    assert cognito.settings == {**with_trigger(OURS), "MfaConfiguration": "ON"}
+
+
+def test_what_was_replaced_by_another_form_is_not_put_back(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(QuantumLogin="off")
+    with pytest.raises(PoolChanged, match=r"QuantumLogin had another value"):
+        pool.attach(OURS, None)
+    assert cognito.settings["QuantumLogin"] == "off"
+
+
+def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: StrictPool, pool: UserPool) -> None:
+    def change() -> None:
+        cognito.settings["MfaConfiguration"] = "OFF"
+        cognito.settings["NewDefault"] = 1
+        cognito.settings["Policies"]["PasswordPolicy"]["MinimumLength"] = 6
+        cognito.mfa["SoftwareTokenMfaConfiguration"]["Enabled"] = False
+
+    cognito.after["UpdateUserPool"] = change
+    with pytest.raises(PoolChanged) as raised:
+        pool.attach(OURS, None)
+    assert str(raised.value) == (
+        f"user pool {POOL_ID}, after the update of its trigger: MfaConfiguration, NewDefault,"
+        " Policies.PasswordPolicy.MinimumLength, SoftwareTokenMfaConfiguration.Enabled had another value (kept: it may"
+        " be somebody else's change). Compare the pool with what it should be."
+    )
+    assert len(cognito.updates) == 1
+    assert cognito.settings["MfaConfiguration"] == "OFF"
+
+
+@pytest.mark.parametrize("theirs", [None, THEIRS], ids=["gone", "replaced"])
+def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
+    cognito: StrictPool, pool: UserPool, theirs: str | None
+) -> None:
+    cognito.after["UpdateUserPool"] = lambda: cognito.set_trigger(theirs)
+    with pytest.raises(PoolChanged, match=r"LambdaConfig\.PostConfirmation had another value"):
+        pool.attach(OURS, None)
+    assert cognito.trigger == theirs
+    assert len(cognito.updates) == 1
 
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
+@pytest.mark.parametrize("code", ["ConcurrentModificationException", "InternalErrorException"])
 def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
-    cognito: FakePool, pool: UserPool, action: str
+    cognito: StrictPool, pool: UserPool, action: str, code: str
 ) -> None:
-    cognito.state = {**POOL_FACTS, **with_trigger(OURS if action == "detach" else None)}
+    cognito.set_trigger(OURS if action == "detach" else None)
 
     def somebody_was_faster() -> Response:
-        assert cognito.state is not None
-        cognito.state["MfaConfiguration"] = "ON"
-        return refusal("ConcurrentModificationException")
+        cognito.settings["MfaConfiguration"] = "ON"
+        return refusal(code, 500 if code == "InternalErrorException" else 400)
 
     cognito.refuse("UpdateUserPool", somebody_was_faster)
     getattr(pool, action)(OURS, None)
-    assert settings_of(cognito)["MfaConfiguration"] == "ON"
-    assert trigger_of(cognito) == (OURS if action == "attach" else None)
+    assert cognito.settings["MfaConfiguration"] == "ON"
+    assert cognito.trigger == (OURS if action == "attach" else None)
 
 
-def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: FakePool, pool: UserPool) -> None:
+def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: StrictPool, pool: UserPool) -> None:
     def somebody_was_faster() -> Response:
-        assert cognito.state is not None
-        cognito.state["LambdaConfig"]["PostConfirmation"] = THEIRS
+        cognito.set_trigger(THEIRS)
         return refusal("ConcurrentModificationException")
 
     cognito.refuse("UpdateUserPool", somebody_was_faster)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         pool.attach(OURS, None)
-    assert trigger_of(cognito) == THEIRS
+    assert cognito.trigger == THEIRS
 
 
-# Cognito is busy.
+# Cognito is busy, or does not answer.
 
 BUSY = [
     "AccessDeniedException",
     "ConcurrentModificationException",
     "InternalErrorException",
+    "ServiceUnavailable",
+    "ThrottlingException",
     "TooManyRequestsException",
 ]
 
 
-@pytest.mark.parametrize("operation", ["DescribeUserPool", "UpdateUserPool"])
+@pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 @pytest.mark.parametrize("code", BUSY)
 def test_a_busy_cognito_is_asked_again_after_a_pause(
-    cognito: FakePool, pool: UserPool, clock: Clock, operation: str, code: str
+    cognito: StrictPool, pool: UserPool, clock: Clock, operation: str, code: str
 ) -> None:
-    busy = refusal(code, 500 if code == "InternalErrorException" else 400)
+    busy = refusal(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
     cognito.refuse(operation, lambda: busy, lambda: busy, lambda: busy)
     assert pool.attach(OURS, None) == "attached"
-    assert settings_of(cognito) == with_trigger(OURS)
+    assert cognito.settings == with_trigger(OURS)
     assert len(clock.pauses) == 3
     assert all(0 < pause <= 8 for pause in clock.pauses)
 
 
-def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: FakePool, pool: UserPool) -> None:
+@pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
+def test_a_call_without_an_answer_is_made_again(cognito: StrictPool, pool: UserPool, operation: str) -> None:
+    cognito.lose[operation] = 1
+    assert pool.attach(OURS, None) == "attached"
+    assert cognito.settings == with_trigger(OURS)
+    assert len(cognito.updates) == 1, "what was carried out is not repeated"
+
+
+@pytest.mark.parametrize("action", ["attach", "detach"])
+def test_an_update_without_an_answer_is_proved_like_any_other(cognito: StrictPool, pool: UserPool, action: str) -> None:
+    cognito.set_trigger(OURS if action == "detach" else None)
+    cognito.lose["UpdateUserPool"] = 1
+    cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(MfaConfiguration="ON")
+    with pytest.raises(PoolChanged, match="MfaConfiguration"):
+        getattr(pool, action)(OURS, None)
+
+
+def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: StrictPool, pool: UserPool) -> None:
     # The update went through, and the look at its result is refused at first.
-    def reset(state: dict[str, Any]) -> None:
-        state["MfaConfiguration"] = "OFF"
+    def change() -> None:
+        cognito.settings["MfaConfiguration"] = "OFF"
         cognito.refuse("DescribeUserPool", lambda: refusal("TooManyRequestsException"))
 
-    cognito.after_update = reset
+    cognito.after["UpdateUserPool"] = change
     with pytest.raises(PoolChanged, match="MfaConfiguration"):
         pool.attach(OURS, None)
 
 
-def test_a_change_that_could_not_be_proved_is_no_success(cognito: FakePool, pool: UserPool, clock: Clock) -> None:
+def test_a_change_that_could_not_be_proved_is_no_success(cognito: StrictPool, pool: UserPool, clock: Clock) -> None:
     # Time runs out on the look at the result, and by then the trigger is there.
-    def then_be_busy(state: dict[str, Any]) -> None:
-        state["MfaConfiguration"] = "OFF"
+    def then_be_busy() -> None:
         clock.seconds_left = 1.9
         cognito.refuse("DescribeUserPool", *[lambda: refusal("TooManyRequestsException")] * 2)
 
-    cognito.after_update = then_be_busy
+    cognito.after["UpdateUserPool"] = then_be_busy
     with pytest.raises(PoolUnproved, match="TooManyRequestsException"):
         pool.attach(OURS, None)
     assert len(cognito.updates) == 1
 
 
-@pytest.mark.parametrize("operation", ["DescribeUserPool", "UpdateUserPool"])
+@pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
-    cognito: FakePool, pool: UserPool, clock: Clock, operation: str
+    cognito: StrictPool, pool: UserPool, clock: Clock, operation: str
 ) -> None:
     cognito.refuse(operation, *[lambda: refusal("TooManyRequestsException")] * 100)
     with pytest.raises(ClientError, match="TooManyRequestsException"):
         pool.attach(OURS, None)
     assert clock.pauses
-    assert clock.seconds_left > 0
-    assert trigger_of(cognito) is None
+    assert clock.seconds_left > 10, "for an update that hangs, and its proof"
+    assert cognito.trigger is None
+
+
+def test_it_gives_up_where_no_answer_comes(cognito: StrictPool, pool: UserPool) -> None:
+    cognito.lose["DescribeUserPool"] = 100
+    with pytest.raises(ConnectionClosedError):
+        pool.attach(OURS, None)
 
 
 @pytest.mark.parametrize(
     "code", ["InvalidParameterException", "NotAuthorizedException", "UserImportInProgressException"]
 )
-def test_what_will_be_refused_again_is_not_repeated(cognito: FakePool, pool: UserPool, clock: Clock, code: str) -> None:
+def test_what_will_be_refused_again_is_not_repeated(
+    cognito: StrictPool, pool: UserPool, clock: Clock, code: str
+) -> None:
     cognito.refuse("UpdateUserPool", lambda: refusal(code))
     with pytest.raises(ClientError, match=code):
         pool.attach(OURS, None)
     assert clock.pauses == []
 
 
-def test_the_client_sends_its_next_update_by_the_model_again(cognito: FakePool, pool: UserPool) -> None:
+def test_the_client_sends_its_next_update_by_the_model_again(cognito: StrictPool, pool: UserPool) -> None:
     # The replaced body belongs to one call, also where that call failed.
     cognito.refuse("UpdateUserPool", lambda: refusal("InvalidParameterException"))
     with pytest.raises(ClientError):
         pool.attach(OURS, None)
     pool.client.update_user_pool(UserPoolId=POOL_ID, PoolName="by hand")
     assert cognito.updates == [{"UserPoolId": POOL_ID, "PoolName": "by hand"}]
+    assert cognito.settings == DEFAULTS, "a reset, as AWS documents it"

@@ -10,7 +10,8 @@ import pytest
 from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import InvalidRequest
 from cognito_user_sync.lambda_config import ForeignTrigger
-from tests.unit.fakes import FakeContext, FakePool, Response, refusal
+from tests.unit.fakes import FakeContext, Response, refusal
+from tests.unit.strict_pool import StrictPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,112 +22,103 @@ OURS, THEIRS = f"{LAMBDA}:ours", f"{LAMBDA}:theirs"
 
 
 @pytest.fixture
-def cognito(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePool]:
+def cognito(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictPool]:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    pool = FakePool({"Id": POOL_ID, "Name": "pool", "QuantumLogin": {"Level": 3}}, frozenset({"Id", "Name"}))
+    pool = StrictPool({"QuantumLogin": {"Level": 3}}, {"Id": POOL_ID, "Name": "pool"})
     with pool.served() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
         yield pool
 
 
-def trigger_of(cognito: FakePool) -> str | None:
-    assert cognito.state is not None
-    trigger: str | None = cognito.state.get("LambdaConfig", {}).get("PostConfirmation")
-    return trigger
-
-
 def call(action: str, **changes: Any) -> dict[str, str]:
     event = {"action": action, "user_pool_id": POOL_ID, "function_arn": OURS, "chained_function_arn": None, **changes}
-    return pool_trigger.handler(event, FakeContext(30))
+    return pool_trigger.handler(event, FakeContext(60))
 
 
-def test_attach_and_detach_by_hand(cognito: FakePool) -> None:
+def test_attach_and_detach_by_hand(cognito: StrictPool) -> None:
     assert call("attach") == {"action": "attach", "result": "attached"}
-    assert trigger_of(cognito) == OURS
+    assert cognito.trigger == OURS
     assert call("detach") == {"action": "detach", "result": "detached"}
-    assert trigger_of(cognito) is None
+    assert cognito.trigger is None
 
 
-def test_settings_that_boto3_does_not_know_are_kept(cognito: FakePool) -> None:
+def test_settings_that_boto3_does_not_know_are_kept(cognito: StrictPool) -> None:
     call("attach")
-    assert cognito.state is not None
-    assert cognito.state["QuantumLogin"] == {"Level": 3}
+    assert cognito.settings["QuantumLogin"] == {"Level": 3}
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
-def test_attach_acts_whenever_terraform_calls(cognito: FakePool, terraform_action: str) -> None:
+def test_attach_acts_whenever_terraform_calls(cognito: StrictPool, terraform_action: str) -> None:
     call("attach", tf={"action": terraform_action, "prev_input": None})
-    assert trigger_of(cognito) == OURS
+    assert cognito.trigger == OURS
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
 def test_a_detach_that_terraform_creates_or_updates_asks_cognito_nothing(
-    cognito: FakePool, terraform_action: str
+    cognito: StrictPool, terraform_action: str
 ) -> None:
     call("attach")
-    asked = cognito.describes
+    asked = list(cognito.calls)
     answer = call("detach", tf={"action": terraform_action})
     assert answer == {"action": "detach", "result": "will detach on destroy"}
-    assert trigger_of(cognito) == OURS
-    assert cognito.describes == asked
+    assert cognito.trigger == OURS
+    assert cognito.calls == asked
 
 
-def test_a_detach_that_terraform_deletes_detaches(cognito: FakePool) -> None:
+def test_a_detach_that_terraform_deletes_detaches(cognito: StrictPool) -> None:
     call("attach")
     assert call("detach", tf={"action": "delete"})["result"] == "detached"
-    assert trigger_of(cognito) is None
+    assert cognito.trigger is None
 
 
-def test_the_chained_function_is_replaced_and_put_back(cognito: FakePool) -> None:
-    assert cognito.state is not None
-    cognito.state["LambdaConfig"] = {"PostConfirmation": THEIRS}
+def test_the_chained_function_is_replaced_and_put_back(cognito: StrictPool) -> None:
+    cognito.set_trigger(THEIRS)
     call("attach", chained_function_arn=THEIRS)
-    assert trigger_of(cognito) == OURS
+    assert cognito.trigger == OURS
     call("detach", chained_function_arn=THEIRS, tf={"action": "delete"})
-    assert trigger_of(cognito) == THEIRS
+    assert cognito.trigger == THEIRS
 
 
-def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: FakePool) -> None:
-    assert cognito.state is not None
-    cognito.state["LambdaConfig"] = {"PostConfirmation": THEIRS}
+def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: StrictPool) -> None:
+    cognito.set_trigger(THEIRS)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         call("attach")
     assert cognito.updates == []
 
 
-def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: FakePool) -> None:
+def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: StrictPool) -> None:
     # Destroy must not hang on a pool that was destroyed first.
-    cognito.state = None
+    cognito.exists = False
     assert call("detach", tf={"action": "delete"})["result"] == "nothing to detach: the user pool does not exist"
 
 
-def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: FakePool) -> None:
+def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: StrictPool) -> None:
     def busy() -> Response:
         return refusal("TooManyRequestsException")
 
     cognito.refuse("UpdateUserPool", *[busy] * 7)
     call("attach")
-    assert trigger_of(cognito) == OURS
+    assert cognito.trigger == OURS
 
 
 @pytest.mark.parametrize("action", [None, "", "Attach", "delete", 7, ["attach"], {}], ids=repr)
-def test_an_unknown_action_is_an_invalid_request(cognito: FakePool, action: Any) -> None:
+def test_an_unknown_action_is_an_invalid_request(cognito: StrictPool, action: Any) -> None:
     with pytest.raises(InvalidRequest, match="neither attach nor detach"):
         call(action)
-    assert cognito.describes == 0
+    assert cognito.calls == []
 
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
 @pytest.mark.parametrize("name", ["user_pool_id", "function_arn"])
 @pytest.mark.parametrize("value", [None, "", 7, ["x"]], ids=repr)
 def test_a_missing_field_is_an_invalid_request_that_names_it(
-    cognito: FakePool, action: str, name: str, value: Any
+    cognito: StrictPool, action: str, name: str, value: Any
 ) -> None:
     with pytest.raises(InvalidRequest, match=f"^{name} is missing$"):
         call(action, **{name: value})
-    assert cognito.describes == 0
+    assert cognito.calls == []
 
 
 def test_an_empty_event_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="action None"):
-        pool_trigger.handler({}, FakeContext(30))
+        pool_trigger.handler({}, FakeContext(60))

@@ -8,7 +8,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync.lambda_config import UserPool, keep_raw_body
+from cognito_user_sync.lambda_config import UserPool
+
+# UserPool repeats calls itself, since an update may be repeated only together with the reading before it.
+_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +38,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     if action == "detach" and event.get("tf", {}).get("action", "delete") != "delete":
         return {"action": action, "result": "will detach on destroy"}
 
-    client = boto3.client(
-        "cognito-idp", config=Config(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=10)
-    )
-    keep_raw_body(client)
+    client = boto3.client("cognito-idp", config=_CONFIG)
     pool = UserPool(client, event["user_pool_id"], lambda: context.get_remaining_time_in_millis() / 1000)
     act = pool.attach if action == "attach" else pool.detach
     result = act(event["function_arn"], event.get("chained_function_arn"))

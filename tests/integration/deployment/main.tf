@@ -9,12 +9,26 @@ variable "stage" {
   default = "test"
 }
 
+variable "attach_trigger" {
+  type    = bool
+  default = true
+}
+
+variable "chained_function_arn" {
+  type    = string
+  default = null
+}
+
 module "user_sync" {
   source = "../../.."
 
   user_pool_id = var.user_pool_id
   stage        = var.stage
-  attributes   = ["name", "email", "phone_number", "custom:plan"]
+
+  attach_trigger       = var.attach_trigger
+  chained_function_arn = var.chained_function_arn
+
+  attributes = ["name", "email", "phone_number", "custom:plan"]
 
   welcome_email = {
     from = "Example <welcome@example.com>"

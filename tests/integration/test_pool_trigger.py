@@ -1,0 +1,360 @@
+"""The trigger of a pool that somebody else owns: refused or chained, changed while people sign up, lost and found.
+
+One deployment that goes from change to change: each test begins where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.client import Fault, LocalAws
+from tests.integration.conftest import Deployment, Pool, SignUps, Terraform, eventually, make_function, make_pool
+
+MODULE = Path(__file__).parents[2]
+STAGE = "changes"
+FUNCTION = f"cognito-user-sync-{STAGE}-post-confirmation"
+POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
+ATTACH = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.attach"
+REFUSED = "refused"
+
+# The pool's own trigger. It keeps the events that it gets, and lets some people's sign-up end with its error.
+THEIRS = """
+import boto3, json
+def handler(event, context):
+    boto3.client("sqs").send_message(QueueUrl="{queue}", MessageBody=json.dumps(event))
+    if event["userName"].startswith("refused"):
+        raise ValueError("no room for " + event["userName"])
+    event["response"]["greeting"] = "theirs"
+    return event
+"""
+PRE_SIGN_UP = "def handler(event, context):\n    return event\n"
+
+
+class TheirTrigger:
+    def __init__(self, aws: LocalAws) -> None:
+        self._sqs = aws.client("sqs")
+        self._queue = self._sqs.create_queue(QueueName="their-events")["QueueUrl"]
+        sending = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+        self.arn = make_function(aws, "their-trigger", THEIRS.format(queue=self._queue), sending)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events since it was last asked."""
+        found = []
+        while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+
+@pytest.fixture(scope="module")
+def theirs(aws: LocalAws) -> TheirTrigger:
+    return TheirTrigger(aws)
+
+
+@pytest.fixture(scope="module")
+def owned(aws: LocalAws, theirs: TheirTrigger) -> Pool:
+    """A pool with triggers."""
+    pre_sign_up = make_function(aws, "their-pre-sign-up", PRE_SIGN_UP)
+    return make_pool(aws, {"PostConfirmation": theirs.arn, "PreSignUp": pre_sign_up})
+
+
+@pytest.fixture(scope="module")
+def found(owned: Pool) -> dict[str, Any]:
+    """The pool's configuration, before the module is applied to it."""
+    return owned.configuration()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def terraform(tmp_path_factory: pytest.TempPathFactory, owned: Pool) -> Iterator[Terraform]:
+    """The configuration of the other tests, in a folder of its own, for this pool."""
+    folder = tmp_path_factory.mktemp("changes").resolve()
+    configuration = (Path(__file__).parent / "deployment" / "main.tf").read_text()
+    relative = os.path.relpath(MODULE, folder)
+    (folder / "main.tf").write_text(configuration.replace('source = "../../.."', f'source = "{relative}"'))
+    run = Terraform(folder, folder / "data", folder / "terraform.tfstate")
+    run("init")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_VAR_user_pool_id", owned.id)
+        patch.setenv("TF_VAR_stage", STAGE)
+        yield run
+
+
+def trigger_of(pool: Pool) -> str | None:
+    triggers = pool.configuration()["pool"].get("LambdaConfig", {})
+    found: str | None = triggers.get("PostConfirmation")
+    return found
+
+
+def set_trigger(pool: Pool, function_arn: str | None) -> None:
+    """As somebody else sets it, by hand."""
+    described = pool.cognito.describe_user_pool(UserPoolId=pool.id)["UserPool"]
+    triggers = {**described["LambdaConfig"], "PostConfirmation": function_arn}
+    settings = {
+        name: described[name] for name in ("AutoVerifiedAttributes", "Policies", "MfaConfiguration", "UserPoolTags")
+    }
+    pool.cognito.update_user_pool(
+        UserPoolId=pool.id,
+        LambdaConfig={name: arn for name, arn in triggers.items() if arn},
+        EmailVerificationSubject=described["EmailVerificationSubject"],
+        EmailVerificationMessage=described["EmailVerificationMessage"],
+        **settings,
+    )
+
+
+def with_trigger(configuration: dict[str, Any], function_arn: str | None) -> dict[str, Any]:
+    changed: dict[str, Any] = json.loads(json.dumps(configuration, default=str))
+    changed["pool"]["LambdaConfig"].pop("PostConfirmation", None)
+    if function_arn:
+        changed["pool"]["LambdaConfig"]["PostConfirmation"] = function_arn
+    return changed
+
+
+def configuration_of(pool: Pool) -> dict[str, Any]:
+    configuration: dict[str, Any] = json.loads(json.dumps(pool.configuration(), default=str))
+    return configuration
+
+
+@pytest.fixture
+def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
+    return Deployment(aws, terraform.outputs()["user_sync"])
+
+
+@pytest.fixture
+def ours(deployed: Deployment) -> str:
+    return str(deployed.outputs["post_confirmation_function_arn"])
+
+
+def error_at_confirmation(pool: Pool, username: str) -> str:
+    pool.sign_up(username, email=f"{username}@example.com")
+    with pytest.raises(ClientError) as raised:
+        pool.confirm(username)
+    return str(raised.value).replace(username, "<username>")
+
+
+def said_by_pool_trigger(aws: LocalAws, words: str) -> bool:
+    events = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{POOL_TRIGGER}")["events"]
+    return any(words in event["message"] for event in events)
+
+
+# Refuse or chain.
+
+
+def test_a_foreign_trigger_is_refused_by_name_and_the_pool_left_as_it_was(
+    aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
+) -> None:
+    aws.reset_calls()
+    applied = terraform("apply", "-auto-approve", expect=1)
+    assert f"user pool {owned.id} has the post-confirmation trigger {theirs.arn}." in applied.stderr
+    assert "set chained_function_arn to exactly this ARN" in applied.stderr
+    assert "cognito-idp:UpdateUserPool" not in aws.calls()
+    assert owned.configuration() == found
+    owned.sign_up(username, email=f"{username}@example.com")
+    owned.confirm(username)
+    assert [event["userName"] for event in theirs.events()] == [username]
+
+
+def test_named_as_chained_it_is_replaced_and_nothing_else_is(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
+) -> None:
+    with SignUps(owned) as people:
+        terraform("apply", "-auto-approve", variables={"chained_function_arn": theirs.arn})
+    assert people.failures == []
+    arn = terraform.outputs()["user_sync"]["post_confirmation_function_arn"]
+    assert terraform.outputs()["user_sync"]["user_pool_trigger"] == {
+        "attached_function_arn": arn,
+        "chained_function_arn": theirs.arn,
+    }
+    assert configuration_of(owned) == with_trigger(found, arn)
+    assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
+
+
+def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
+    aws: LocalAws, deployed: Deployment, ours: str, owned: Pool, theirs: TheirTrigger, username: str
+) -> None:
+    sub = owned.sign_up(username, email=f"{username}@example.com", custom__plan="gold")
+    owned.confirm(username)
+    (execution,) = deployed.settled(sub)
+    assert execution["status"] == "SUCCEEDED"
+    assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
+    (event,) = theirs.events()
+    assert event["userName"] == username
+    assert event["triggerSource"] == "PostConfirmation_ConfirmSignUp"
+    assert event["request"]["userAttributes"]["custom:plan"] == "gold"
+    answer = json.load(aws.client("lambda").invoke(FunctionName=ours, Payload=json.dumps(event))["Payload"])
+    assert theirs.events() == [event]
+    assert answer == {**event, "response": {"greeting": "theirs"}}
+
+
+def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
+    aws: LocalAws, deployed: Deployment, owned: Pool, theirs: TheirTrigger, ours: str
+) -> None:
+    with_us = error_at_confirmation(owned, f"{REFUSED}-1")
+    set_trigger(owned, theirs.arn)
+    without_us = error_at_confirmation(owned, f"{REFUSED}-2")
+    set_trigger(owned, ours)
+    assert with_us == without_us
+    assert "no room for <username>" in with_us
+    (event, _) = theirs.events()
+    sub = event["request"]["userAttributes"]["sub"]
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed all the same, and synced"
+
+
+# Noticing loss.
+
+
+def test_a_plan_reports_a_lost_trigger_and_how_to_attach_it_again(
+    aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    given = {"chained_function_arn": theirs.arn}
+    assert terraform.warnings(given) == ""
+
+    set_trigger(owned, None)
+    warnings = terraform.warnings(given)
+    assert f"The post-confirmation trigger of user pool {owned.id} is gone" in warnings
+    assert "module.pool_trigger[0].aws_lambda_invocation.attach" in warnings
+
+    terraform("apply", "-auto-approve", f"-replace={ATTACH}", variables=given)
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert terraform.warnings(given) == ""
+
+
+def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
+    aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    another = make_function(aws, "another-trigger", PRE_SIGN_UP)
+    set_trigger(owned, another)
+    given = {"chained_function_arn": theirs.arn}
+    assert f"is {another}, and not this module's function any more" in terraform.warnings(given)
+    terraform("apply", "-auto-approve", variables=given)
+    assert trigger_of(owned) == another
+
+    request = {"action": "attach", "user_pool_id": owned.id, "function_arn": ours, **given}
+    answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
+    assert json.load(answer["Payload"])["errorType"] == "ForeignTrigger"
+    assert trigger_of(owned) == another
+
+    set_trigger(owned, None)
+    aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
+    assert configuration_of(owned) == with_trigger(found, ours), "an empty place is filled"
+
+
+# Changes, each in one apply, while people sign up.
+
+
+def test_attach_trigger_off_gives_the_pool_back_and_on_takes_it_again(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    given = {"chained_function_arn": theirs.arn}
+    with SignUps(owned) as people:
+        terraform("apply", "-auto-approve", variables=given | {"attach_trigger": "false"})
+        assert configuration_of(owned) == with_trigger(found, theirs.arn)
+        assert terraform.warnings(given | {"attach_trigger": "false"}) == ""
+        terraform("apply", "-auto-approve", variables=given)
+    assert people.failures == []
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
+
+
+def test_a_function_that_is_replaced_is_detached_meanwhile(
+    terraform: Terraform, owned: Pool, deployed: Deployment, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    given = {"chained_function_arn": theirs.arn}
+    replace = "-replace=module.user_sync.module.sign_up.module.post_confirmation.aws_lambda_function.this"
+    with SignUps(owned) as people:
+        terraform("apply", "-auto-approve", replace, variables=given)
+    assert people.failures == []
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert terraform.warnings(given) == ""
+    with SignUps(owned) as later:
+        eventually(lambda: len(later.subs) > 1)
+    assert later.failures == []
+    assert deployed.settled(later.subs[0])[0]["status"] == "SUCCEEDED"
+    theirs.events()
+
+
+def test_chaining_ends_when_it_is_no_longer_named(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    with SignUps(owned) as people:
+        terraform("apply", "-auto-approve")
+    assert people.failures == []
+    assert configuration_of(owned) == with_trigger(found, ours)
+    theirs.events()
+    with SignUps(owned) as later:
+        eventually(lambda: len(later.subs) > 1)
+    assert later.failures == []
+    assert theirs.events() == []
+
+
+# An attach that failed half-way, and detaching.
+
+
+def attach_half_way(aws: LocalAws, terraform: Terraform, pool: Pool, ours: str) -> None:
+    """The trigger is lost, attached again, and Terraform does not hear of it."""
+    set_trigger(pool, None)
+    lost_answer: Fault = {
+        "operation": "lambda:InvokeFunction",
+        "function": POOL_TRIGGER,
+        "fault": "access_denied",
+        "after": True,
+        "times": 1,
+    }
+    aws.set_faults([lost_answer])
+    try:
+        terraform("apply", "-auto-approve", f"-replace={ATTACH}", expect=1)
+    finally:
+        aws.clear_faults()
+    assert trigger_of(pool) == ours
+
+
+def test_an_attach_that_failed_half_way_is_retried_by_the_next_apply(
+    aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    attach_half_way(aws, terraform, owned, ours)
+    terraform("apply", "-auto-approve")
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert terraform.warnings() == ""
+
+
+def test_an_attach_that_failed_half_way_is_detached_all_the_same(
+    aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    attach_half_way(aws, terraform, owned, ours)
+    terraform("apply", "-auto-approve", variables={"attach_trigger": "false"})
+    assert configuration_of(owned) == with_trigger(found, None)
+
+
+def test_a_trigger_that_somebody_replaced_is_not_detached(
+    aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
+) -> None:
+    terraform("apply", "-auto-approve")
+    set_trigger(owned, theirs.arn)
+    request = {"action": "detach", "user_pool_id": owned.id, "function_arn": trigger_arn(terraform)}
+    for _ in range(2):
+        answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
+        assert json.load(answer["Payload"])["result"] == f"nothing to detach: the trigger is {theirs.arn}"
+    terraform("destroy", "-auto-approve", "-target=module.user_sync.module.pool_trigger[0].aws_lambda_invocation.guard")
+    assert said_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs.arn}")
+    assert configuration_of(owned) == with_trigger(found, theirs.arn)
+
+
+def trigger_arn(terraform: Terraform) -> str:
+    return str(terraform.outputs()["user_sync"]["post_confirmation_function_arn"])
+
+
+def test_a_deployment_can_be_destroyed_after_its_pool(aws: LocalAws, terraform: Terraform, owned: Pool) -> None:
+    set_trigger(owned, None)
+    terraform("apply", "-auto-approve")
+    assert trigger_of(owned) == trigger_arn(terraform)
+    aws.client("cognito-idp").delete_user_pool(UserPoolId=owned.id)
+    terraform("destroy", "-auto-approve", "-refresh=false")
+    functions = aws.client("lambda").list_functions()["Functions"]
+    assert [each["FunctionName"] for each in functions if STAGE in each["FunctionName"]] == []
