@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 from local_aws.client import LocalAws
+from local_aws.resources import let_pool_invoke, make_function, make_role
 
 PRE_SIGN_UP = """\
 def handler(event, context):
@@ -85,8 +83,8 @@ class ForeignPool:
 
 def make_foreign_pool(aws: LocalAws) -> ForeignPool:
     """Make the pool, the function and the role that it names, an app client, and the sender's identity in SES."""
-    pre_sign_up = _pre_sign_up_function(aws)
-    sms_role = _role(aws, f"{OWNER}-sms", "cognito-idp.amazonaws.com")
+    pre_sign_up = make_function(aws, f"{OWNER}-pre-sign-up", PRE_SIGN_UP)
+    sms_role = make_role(aws, f"{OWNER}-sms", service="cognito-idp.amazonaws.com")
     cognito = aws.client("cognito-idp")
     pool = cognito.create_user_pool(
         PoolName=OWNER,
@@ -125,44 +123,13 @@ def make_foreign_pool(aws: LocalAws) -> ForeignPool:
         DeviceConfiguration={"ChallengeRequiredOnNewDevice": True, "DeviceOnlyRememberedOnUserPrompt": True},
         DeletionProtection="ACTIVE",
     )["UserPool"]
-    aws.client("lambda").add_permission(
-        FunctionName=pre_sign_up,
-        StatementId="UserPool",
-        Action="lambda:InvokeFunction",
-        Principal="cognito-idp.amazonaws.com",
-        SourceArn=pool["Arn"],
-    )
+    let_pool_invoke(aws, pre_sign_up, pool["Arn"])
     cognito.set_user_pool_mfa_config(
         UserPoolId=pool["Id"], SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration="OPTIONAL"
     )
     client = cognito.create_user_pool_client(UserPoolId=pool["Id"], ClientName="app")["UserPoolClient"]
     aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
     return ForeignPool(aws, pool["Id"], client["ClientId"])
-
-
-def _pre_sign_up_function(aws: LocalAws) -> str:
-    """Returns its ARN."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("pre_sign_up.py", PRE_SIGN_UP)
-    function = aws.client("lambda").create_function(
-        FunctionName=f"{OWNER}-pre-sign-up",
-        Runtime="python3.13",
-        Role=_role(aws, f"{OWNER}-pre-sign-up", "lambda.amazonaws.com"),
-        Handler="pre_sign_up.handler",
-        Code={"ZipFile": content.getvalue()},
-    )
-    return str(function["FunctionArn"])
-
-
-def _role(aws: LocalAws, name: str, service: str) -> str:
-    """Returns its ARN."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
-    }
-    role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
-    return str(role["Role"]["Arn"])
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:

@@ -175,3 +175,59 @@ run "the_guard_only_detaches_and_attach_is_made_once" {
     error_message = "The guard is called with ${aws_lambda_invocation.guard.input}."
   }
 }
+
+run "no_key_of_a_pool_without_sender_triggers_is_used" {
+  command = apply
+
+  module {
+    source = "./modules/pool_trigger"
+  }
+
+  variables {
+    user_pool = {
+      id            = "eu-west-1_AbCdEfGhI"
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = [{ post_confirmation = "", kms_key_id = "" }]
+    }
+    function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    attach_after = []
+  }
+
+  assert {
+    condition     = !contains(data.aws_iam_policy_document.this.statement[*].sid, "KeepSenderKey")
+    error_message = "The function may grant the use of a key that the pool does not have."
+  }
+}
+
+run "the_key_of_the_sender_triggers_may_be_granted_to_this_pool_alone" {
+  command = apply
+
+  module {
+    source = "./modules/pool_trigger"
+  }
+
+  variables {
+    user_pool = {
+      id  = "eu-west-1_AbCdEfGhI"
+      arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = [{
+        post_confirmation = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+        kms_key_id        = "arn:aws:kms:eu-west-1:123456789012:key/theirs"
+      }]
+    }
+    function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    attach_after = []
+  }
+
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.this.statement : [
+        statement.actions, statement.resources, [for condition in statement.condition : [condition.variable, condition.values]],
+      ] if statement.sid == "KeepSenderKey"
+      ] == [[
+        toset(["kms:CreateGrant"]), toset(["arn:aws:kms:eu-west-1:123456789012:key/theirs"]),
+        [["kms:EncryptionContext:userpool-id", tolist(["eu-west-1_AbCdEfGhI"])]],
+    ]]
+    error_message = "The statements are ${jsonencode(data.aws_iam_policy_document.this.statement)}."
+  }
+}

@@ -251,6 +251,27 @@ run "a_chained_function_that_is_no_ARN" {
   expect_failures = [var.chained_function_arn]
 }
 
+run "a_chained_function_in_another_region" {
+  command = plan
+
+  variables {
+    chained_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:theirs"
+  }
+
+  expect_failures = [var.chained_function_arn]
+}
+
+run "a_chained_function_that_is_our_own" {
+  command = plan
+
+  variables {
+    stage                = "dev"
+    chained_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-post-confirmation:live"
+  }
+
+  expect_failures = [terraform_data.deployment]
+}
+
 run "a_table_name_of_two_characters" {
   command = plan
 

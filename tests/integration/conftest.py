@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import threading
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.client import LocalAws, Mail
+from local_aws.resources import let_pool_invoke
 from local_aws.terraform_providers import terraform_environment
 
 SENDER = "welcome@example.com"
@@ -225,37 +224,8 @@ def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
     )
     client = cognito.create_user_pool_client(UserPoolId=made["Id"], ClientName="app")["UserPoolClient"]["ClientId"]
     for trigger in (triggers or {}).values():
-        aws.client("lambda").add_permission(
-            FunctionName=trigger,
-            StatementId="UserPool",
-            Action="lambda:InvokeFunction",
-            Principal="cognito-idp.amazonaws.com",
-            SourceArn=made["Arn"],
-        )
+        let_pool_invoke(aws, trigger, made["Arn"])
     return Pool(aws, made["Id"], client, cognito)
-
-
-def make_function(aws: LocalAws, name: str, code: str, *allowed: dict[str, Any]) -> str:
-    """Somebody else's function of this Python code, with a `handler`, and what it may do. Returns its ARN."""
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    iam = aws.client("iam")
-    role = iam.create_role(
-        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    )["Role"]["Arn"]
-    if allowed:
-        policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
-        iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=policy)
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("function.py", code)
-    made = aws.client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Role=role,
-        Handler="function.handler",
-        Code={"ZipFile": content.getvalue()},
-    )
-    return str(made["FunctionArn"])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.client import Fault, LocalAws
-from tests.integration.conftest import Deployment, Pool, SignUps, Terraform, eventually, make_function, make_pool
+from local_aws.resources import make_function
+from tests.integration.conftest import Deployment, Pool, SignUps, Terraform, eventually, make_pool
 
 MODULE = Path(__file__).parents[2]
 STAGE = "changes"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import textwrap
 import time
-import zipfile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from botocore.config import Config
 
+from local_aws import resources
 from local_aws.client import LocalAws
 
 if TYPE_CHECKING:
@@ -54,43 +52,17 @@ def until(condition: Callable[[], T], seconds: float = 15) -> T:
         time.sleep(0.02)
 
 
-def make_role(aws: LocalAws, *statements: dict[str, Any]) -> str:
-    iam = aws.client("iam")
-    role = name("role")
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-            for service in ("lambda.amazonaws.com", "states.amazonaws.com")
-        ],
-    }
-    arn: str = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    if statements:
-        policy = {"Version": "2012-10-17", "Statement": list(statements)}
-        iam.put_role_policy(RoleName=role, PolicyName="policy", PolicyDocument=json.dumps(policy))
-    return arn
-
-
 def make_function(aws: LocalAws, code: str, *statements: dict[str, Any], **settings: Any) -> str:
     """A function of this Python code with a `handler`; gives its ARN."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as files:
-        files.writestr("function.py", textwrap.dedent(code))
-    made = aws.client("lambda").create_function(
-        FunctionName=settings.pop("FunctionName", name("function")),
-        Runtime="python3.13",
-        Handler="function.handler",
-        Role=make_role(aws, *statements),
-        Code={"ZipFile": archive.getvalue()},
-        **{"Timeout": 10, **settings},
-    )
-    arn: str = made["FunctionArn"]
-    return arn
+    return resources.make_function(aws, settings.pop("FunctionName", name("function")), code, *statements, **settings)
 
 
 def make_machine(aws: LocalAws, definition: dict[str, Any], **settings: Any) -> str:
     arn: str = aws.client("stepfunctions").create_state_machine(
-        name=name("machine"), roleArn=make_role(aws), definition=json.dumps(definition), **settings
+        name=name("machine"),
+        roleArn=resources.make_role(aws, name("role"), service="states.amazonaws.com"),
+        definition=json.dumps(definition),
+        **settings,
     )["stateMachineArn"]
     return arn
 

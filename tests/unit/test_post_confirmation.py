@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -246,7 +247,7 @@ def test_the_failure_of_the_chained_function_is_raised_with_its_own_message(aws:
     assert str(raised.value) == "Sorry, no more seats"
 
 
-@pytest.mark.parametrize("failure", WAYS_TO_FAIL)
+@pytest.mark.parametrize("failure", [failure for failure in WAYS_TO_FAIL if failure != "access-denied"])
 def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would_without_us(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, chained: None, failure: str
 ) -> None:
@@ -256,6 +257,31 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
         post_confirmation.handler(an_event(), FakeContext())
     assert aws.operations == [START, INVOKE]  # it is not invoked twice: Cognito calls again
     assert_nothing_personal_logged(caplog)
+
+
+def test_a_permission_that_has_not_arrived_yet_is_waited_for(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, chained: None
+) -> None:
+    # The apply that names the chained function made it a moment ago.
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    aws.on(START, STARTED)
+    aws.on(INVOKE, refusal("AccessDeniedException"), refusal("AccessDeniedException"), Response({"theirs": True}))
+    assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
+    assert aws.operations == [START, INVOKE, INVOKE, INVOKE]
+    assert len(pauses) == 2
+
+
+def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, chained: None
+) -> None:
+    context = FakeContext(4.5)
+    monkeypatch.setattr(time, "sleep", lambda s: object.__setattr__(context, "seconds_left", context.seconds_left - s))
+    aws.on(START, STARTED)
+    aws.on(INVOKE, refusal("AccessDeniedException"))
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"{THEIRS} .*AccessDeniedException"):
+        post_confirmation.handler(an_event(), context)
+    assert 0.5 < context.seconds_left < 1.5
 
 
 def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: FakeAws, chained: None) -> None:
