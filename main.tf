@@ -15,6 +15,13 @@ resource "terraform_data" "deployment" {
       error_message = "welcome_email has the unknown placeholder ${join(", ", local.unknown_placeholders)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
     }
 
+    # Here, because the function depends on chained_function_arn, and so that variable's validation may not depend on the
+    # pool (examples/owned_pool). Only a function of its own region can have been the pool's trigger.
+    precondition {
+      condition     = var.chained_function_arn == null ? true : split(":", var.chained_function_arn)[3] == split("_", var.user_pool_id)[0]
+      error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}: it must be a function in the pool's region, ${split("_", var.user_pool_id)[0]}."
+    }
+
     precondition {
       condition     = !startswith("${coalesce(var.chained_function_arn, "none")}:", "${local.post_confirmation_function_arn}:")
       error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}, this module's own function, which would call itself for ever. It must be the function that the pool had before."

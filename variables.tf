@@ -116,12 +116,6 @@ variable "chained_function_arn" {
     condition     = can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$", coalesce(var.chained_function_arn, "arn:aws:lambda:r:000000000000:function:none")))
     error_message = "chained_function_arn is \"${coalesce(var.chained_function_arn, "null")}\": it must be the ARN of a Lambda function, like arn:aws:lambda:eu-west-1:123456789012:function:name."
   }
-
-  validation {
-    # Only such a function can have been the pool's trigger.
-    condition     = var.chained_function_arn == null ? true : try(split(":", var.chained_function_arn)[3], "") == split("_", var.user_pool_id)[0]
-    error_message = "chained_function_arn is \"${coalesce(var.chained_function_arn, "null")}\": it must be a function in the region of user_pool_id, ${split("_", var.user_pool_id)[0]}."
-  }
 }
 
 variable "table" {

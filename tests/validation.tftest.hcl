@@ -258,7 +258,7 @@ run "a_chained_function_in_another_region" {
     chained_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:theirs"
   }
 
-  expect_failures = [var.chained_function_arn]
+  expect_failures = [terraform_data.deployment]
 }
 
 run "a_chained_function_that_is_our_own" {

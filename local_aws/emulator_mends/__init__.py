@@ -20,6 +20,7 @@ def apply() -> None:
     from local_aws.emulator_mends import (
         confirmations,
         executions,
+        function_updates,
         lambda_errors_and_logs,
         mail_permissions,
         pool_updates,
@@ -30,6 +31,7 @@ def apply() -> None:
     for mend in (
         confirmations,
         executions,
+        function_updates,
         lambda_errors_and_logs,
         mail_permissions,
         pool_updates,

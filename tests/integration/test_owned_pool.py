@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.conftest import Terraform
+from local_aws.client import LocalAws
+from tests.integration.conftest import Deployment, Pool, Terraform
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "owned_pool"
+REGION = {"region": LocalAws.region}
 
 
-def test_the_pool_can_name_the_trigger_without_a_cycle(tmp_path: Path) -> None:
+def test_the_pool_names_the_trigger_itself_without_a_cycle(aws: LocalAws, tmp_path: Path, username: str) -> None:
     terraform = Terraform(EXAMPLE, tmp_path / "data", tmp_path / "state")
     terraform("init")
-    planned = terraform("plan", "-detailed-exitcode", variables={"region": "us-east-1"}, expect=2)  # 2: something to do
-    assert "aws_cognito_user_pool.this will be created" in planned.stdout
+    terraform("apply", "-auto-approve", variables=REGION)
+    outputs = terraform.outputs()
+    cognito = aws.client("cognito-idp")
+    client = cognito.create_user_pool_client(UserPoolId=outputs["user_pool_id"], ClientName="app")["UserPoolClient"]
+    pool = Pool(aws, outputs["user_pool_id"], client["ClientId"], cognito)
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    pool.confirm(username)
+    deployed = Deployment(aws, outputs["user_sync"])
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert deployed.item(sub) is not None
+    assert terraform.warnings(REGION) == ""
+    terraform("destroy", "-auto-approve", variables=REGION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -186,6 +187,30 @@ def test_each_line_is_in_the_log_of_its_own_invocation(aws: LocalAws) -> None:
     ]
     assert sorted(map(len, messages)) == [2, 301]
     assert ["b 0", "no newline"] in messages
+
+
+@pytest.mark.parametrize("change", ["update", "delete"])
+def test_an_invocation_outlives_an_update_and_a_deletion_of_its_function(aws: LocalAws, change: str) -> None:
+    sqs, functions = aws.client("sqs"), aws.client("lambda")
+    begun, go_on = (sqs.create_queue(QueueName=name(queue))["QueueUrl"] for queue in ("begun", "go-on"))
+    code = f"""
+        import boto3
+        def handler(event, context):
+            sqs = boto3.client("sqs")
+            sqs.send_message(QueueUrl="{begun}", MessageBody="begun")
+            return sqs.receive_message(QueueUrl="{go_on}", WaitTimeSeconds=10)["Messages"][0]["Body"]
+    """
+    allowed = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:ReceiveMessage"], "Resource": "*"}
+    function = make_function(aws, code, allowed)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(invoke, aws, function)
+        assert sqs.receive_message(QueueUrl=begun, WaitTimeSeconds=10)["Messages"]
+        if change == "update":
+            functions.update_function_configuration(FunctionName=function, Environment={"Variables": {"A": "b"}})
+        else:
+            functions.delete_function(FunctionName=function)
+        sqs.send_message(QueueUrl=go_on, MessageBody="ended")
+        assert answer.result() == "ended"
 
 
 def test_functions_see_the_laptop_aws_and_nothing_of_the_caller(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
