@@ -85,6 +85,7 @@ module "pool_trigger" {
   prefix               = local.prefix
   user_pool            = data.aws_cognito_user_pool.this
   function_arn         = module.sign_up.post_confirmation_function_arn
+  function_arn_by_name = local.post_confirmation_function_arn
   chained_function_arn = var.chained_function_arn
   settings             = local.settings
 

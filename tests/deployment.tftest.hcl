@@ -29,6 +29,14 @@ run "names_at_their_longest_are_within_the_limits_of_aws" {
     stage = "abcdefghijkl"
   }
 
+  override_data {
+    target = data.aws_cognito_user_pool.this
+    values = {
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = []
+    }
+  }
+
   assert {
     # The longest suffix that design leaves room for; 64 is the limit of a role's and of a function's name.
     condition     = length("${local.prefix}-start-reconciliation") <= 64
@@ -90,6 +98,14 @@ run "dev_is_applied" {
 
 run "another_stage_is_refused_on_the_state_of_dev" {
   command = plan
+
+  override_data {
+    target = data.aws_cognito_user_pool.this
+    values = {
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = [{ post_confirmation = "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-production-post-confirmation" }]
+    }
+  }
 
   variables {
     stage = "production"

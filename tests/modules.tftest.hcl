@@ -150,6 +150,7 @@ run "the_guard_only_detaches_and_attach_is_made_once" {
       lambda_config = []
     }
     function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    function_arn_by_name = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
     chained_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
     attach_after         = []
   }
@@ -176,6 +177,28 @@ run "the_guard_only_detaches_and_attach_is_made_once" {
   }
 }
 
+run "a_foreign_trigger_is_reported_at_plan" {
+  command = plan
+
+  module {
+    source = "./modules/pool_trigger"
+  }
+
+  variables {
+    user_pool = {
+      id            = "eu-west-1_AbCdEfGhI"
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = [{ post_confirmation = "arn:aws:lambda:eu-west-1:123456789012:function:another", kms_key_id = "" }]
+    }
+    function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    function_arn_by_name = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    chained_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:theirs"
+    attach_after         = []
+  }
+
+  expect_failures = [check.trigger_is_attached]
+}
+
 run "no_key_of_a_pool_without_sender_triggers_is_used" {
   command = apply
 
@@ -189,8 +212,9 @@ run "no_key_of_a_pool_without_sender_triggers_is_used" {
       arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
       lambda_config = [{ post_confirmation = "", kms_key_id = "" }]
     }
-    function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
-    attach_after = []
+    function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    function_arn_by_name = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    attach_after         = []
   }
 
   assert {
@@ -215,8 +239,9 @@ run "the_key_of_the_sender_triggers_may_be_granted_to_this_pool_alone" {
         kms_key_id        = "arn:aws:kms:eu-west-1:123456789012:key/theirs"
       }]
     }
-    function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
-    attach_after = []
+    function_arn         = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    function_arn_by_name = "arn:aws:lambda:eu-west-1:123456789012:function:ours"
+    attach_after         = []
   }
 
   assert {

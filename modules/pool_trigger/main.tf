@@ -62,7 +62,9 @@ module "function" {
 }
 
 locals {
-  found_function_arn = one(compact(var.user_pool.lambda_config[*].post_confirmation))
+  # Below the address of this module's caller, which it cannot know.
+  attach_address     = "<module.NAME.>module.pool_trigger[0].aws_lambda_invocation.attach"
+  found_function_arn = join("", compact(var.user_pool.lambda_config[*].post_confirmation))
 
   request = {
     user_pool_id         = var.user_pool.id
@@ -107,7 +109,12 @@ resource "terraform_data" "attached" {
 
 check "trigger_is_attached" {
   assert {
-    condition     = terraform_data.attached.input == plantimestamp() ? true : local.found_function_arn == var.function_arn
-    error_message = "The post-confirmation trigger of user pool ${var.user_pool.id} is ${coalesce(local.found_function_arn, "gone")}, and not this module's function any more: who signs up is neither synced nor greeted. To attach it again, apply with -replace='ADDRESS.module.pool_trigger[0].aws_lambda_invocation.attach', where ADDRESS is this module's, such as module.user_sync (in a clone: make apply ENV=... ARGS='-replace=module.pool_trigger[0].aws_lambda_invocation.attach'). If another function is there on purpose, set chained_function_arn to its ARN. Whoever took the trigger away has to ignore lambda_config: \"Your pool\" in the README."
+    condition     = contains(["", var.function_arn_by_name, coalesce(var.chained_function_arn, var.function_arn_by_name)], local.found_function_arn)
+    error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's: it is left as it is, and who signs up is neither synced nor greeted. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove it from the pool, and apply with -replace='${local.attach_address}'."
+  }
+
+  assert {
+    condition     = terraform_data.attached.input == plantimestamp() ? true : !contains(["", coalesce(var.chained_function_arn, "none")], local.found_function_arn)
+    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: who signs up is neither synced nor greeted. To attach it again, apply with -replace='${local.attach_address}'. Whoever took it away has to ignore lambda_config: see \"Your pool\" in the README."
   }
 }

@@ -23,6 +23,12 @@ variable "function_arn" {
   nullable    = false
 }
 
+variable "function_arn_by_name" {
+  type        = string
+  description = "The same ARN, built from names, and so known to a plan that is to make or replace the function."
+  nullable    = false
+}
+
 variable "chained_function_arn" {
   type        = string
   description = "The post-confirmation function that the pool may have, and gets back on destroy; null for none."

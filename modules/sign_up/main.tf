@@ -61,7 +61,8 @@ data "aws_iam_policy_document" "chained" {
 resource "aws_iam_role_policy" "chained" {
   count = var.chained_function_arn == null ? 0 : 1
 
-  name   = "${var.prefix}-chained-function"
+  # Of another function, another policy: so the old one, too, goes after the calls.
+  name   = "${var.prefix}-chained-${substr(sha256(var.chained_function_arn), 0, 8)}"
   role   = module.post_confirmation.role_name
   policy = data.aws_iam_policy_document.chained[0].json
 

@@ -151,6 +151,8 @@ def said_by_pool_trigger(aws: LocalAws, words: str) -> bool:
 def test_a_foreign_trigger_is_refused_by_name_and_the_pool_left_as_it_was(
     aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
 ) -> None:
+    named = f"has the post-confirmation trigger {theirs.arn}, which is not this module's"
+    assert named in terraform("plan").stdout, "already before anything is made"
     aws.reset_calls()
     applied = terraform("apply", "-auto-approve", expect=1)
     assert f"user pool {owned.id} has the post-confirmation trigger {theirs.arn}." in applied.stderr
@@ -195,10 +197,12 @@ def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
 
 
 def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
-    aws: LocalAws, deployed: Deployment, owned: Pool, theirs: TheirTrigger, ours: str
+    terraform: Terraform, deployed: Deployment, owned: Pool, theirs: TheirTrigger, ours: str
 ) -> None:
     with_us = error_at_confirmation(owned, f"{REFUSED}-1")
     set_trigger(owned, theirs.arn)
+    lost = f"has lost this module's post-confirmation trigger, and has {theirs.arn} now"
+    assert lost in terraform.warnings({"chained_function_arn": theirs.arn})
     without_us = error_at_confirmation(owned, f"{REFUSED}-2")
     set_trigger(owned, ours)
     assert with_us == without_us
@@ -219,7 +223,7 @@ def test_a_plan_reports_a_lost_trigger_and_how_to_attach_it_again(
 
     set_trigger(owned, None)
     warnings = terraform.warnings(given)
-    assert f"The post-confirmation trigger of user pool {owned.id} is gone" in warnings
+    assert f"User pool {owned.id} has lost this module's post-confirmation trigger, and has none now" in warnings
     assert "module.pool_trigger[0].aws_lambda_invocation.attach" in warnings
 
     terraform("apply", "-auto-approve", f"-replace={ATTACH}", variables=given)
@@ -233,7 +237,7 @@ def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
     another = make_function(aws, "another-trigger", PRE_SIGN_UP)
     set_trigger(owned, another)
     given = {"chained_function_arn": theirs.arn}
-    assert f"is {another}, and not this module's function any more" in terraform.warnings(given)
+    assert f"has the post-confirmation trigger {another}, which is not this module's" in terraform.warnings(given)
     terraform("apply", "-auto-approve", variables=given)
     assert trigger_of(owned) == another
 

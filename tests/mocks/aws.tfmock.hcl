@@ -22,7 +22,7 @@ mock_data "aws_region" {
 mock_data "aws_cognito_user_pool" {
   defaults = {
     arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
-    lambda_config = [{ post_confirmation = "arn:aws:lambda:eu-west-1:123456789012:function:mocked", kms_key_id = "" }]
+    lambda_config = [{ post_confirmation = "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-post-confirmation" }]
   }
 }
 
