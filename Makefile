@@ -75,8 +75,15 @@ test-terraform: $(READY) ## terraform test, with mocked providers
 	$(IN_SCRATCH) && terraform init -input=false -backend=false > /dev/null && terraform test
 
 .PHONY: test-integration
-test-integration: $(READY) ## the module on the laptop AWS, by the real Terraform
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest -n 2 --dist loadfile tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+test-integration: $(READY) ## the module on the laptop AWS, by the real Terraform, and under faults
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest -n 2 --dist loadfile tests/faults tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+
+USERS ?= 1000
+SEED ?= 1
+
+.PHONY: storm
+storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=1); writes its figures to docs/reliability.md
+	$(PYTHON) -m pytest -p no:terraform -s tests/faults -k storm --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
 
 .PHONY: check
 check: check-python check-terraform ## format, lint, types, validate, imports
@@ -85,7 +92,7 @@ check: check-python check-terraform ## format, lint, types, validate, imports
 check-python: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy lambda_src local_aws demo tests
+	$(VENV)/bin/mypy lambda_src cli local_aws demo tests
 	$(PYTHON) tests/check_lambda_imports.py
 
 .PHONY: check-terraform

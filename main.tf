@@ -96,3 +96,12 @@ module "pool_trigger" {
     module.user_table.arn,
   ]
 }
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  prefix                 = local.prefix
+  dead_letter_queue_name = module.sign_up.dead_letter_queue_name
+  alarm_topic_arns       = var.alarm_topic_arns
+  tags                   = var.tags
+}

@@ -160,6 +160,18 @@ variable "table" {
   }
 }
 
+variable "alarm_topic_arns" {
+  type        = set(string)
+  description = "SNS topics that are told of alarms, and of their end. The alarms are there without any."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    error_message = "alarm_topic_arns are ${jsonencode(var.alarm_topic_arns)}: each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name."
+  }
+}
+
 variable "kms_key_arn" {
   type        = string
   description = "Customer managed KMS key that encrypts table, queues, logs, state machine and the functions' environment; null for the AWS owned ones."

@@ -256,3 +256,29 @@ run "the_key_of_the_sender_triggers_may_be_granted_to_this_pool_alone" {
     error_message = "The statements are ${jsonencode(data.aws_iam_policy_document.this.statement)}."
   }
 }
+
+run "one_message_in_the_dead_letter_queue_is_an_alarm" {
+  command = apply
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    dead_letter_queue_name = "sync-dev-unstarted-dead-letter"
+    alarm_topic_arns       = ["arn:aws:sns:eu-west-1:123456789012:alarms"]
+    tags                   = {}
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.dead_letter.namespace == "AWS/SQS"
+      && aws_cloudwatch_metric_alarm.dead_letter.metric_name == "ApproximateNumberOfMessagesVisible"
+      && aws_cloudwatch_metric_alarm.dead_letter.dimensions == tomap({ QueueName = "sync-dev-unstarted-dead-letter" })
+      && aws_cloudwatch_metric_alarm.dead_letter.comparison_operator == "GreaterThanThreshold"
+      && aws_cloudwatch_metric_alarm.dead_letter.threshold == 0
+      && aws_cloudwatch_metric_alarm.dead_letter.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:alarms"])
+    )
+    error_message = "The alarm is ${jsonencode(aws_cloudwatch_metric_alarm.dead_letter)}."
+  }
+}

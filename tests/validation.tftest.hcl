@@ -313,6 +313,16 @@ run "an_email_index_on_somebodys_table" {
   expect_failures = [var.table]
 }
 
+run "a_topic_that_is_no_ARN" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = ["alarms"]
+  }
+
+  expect_failures = [var.alarm_topic_arns]
+}
+
 run "a_key_that_is_no_ARN" {
   command = plan
 

@@ -13,7 +13,7 @@ import pytest
 from pytest_terraform import terraform
 
 from local_aws.client import LocalAws
-from tests.integration.conftest import Deployment, Pool, Terraform
+from tests.deployed import Deployment, Pool, Terraform
 
 pytestmark = pytest.mark.usefixtures("aws", "pool")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from local_aws.client import LocalAws
-from tests.integration.conftest import Deployment, Pool, Terraform
+from tests.deployed import Deployment, Pool, Terraform
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "owned_pool"
 REGION = {"region": LocalAws.region}

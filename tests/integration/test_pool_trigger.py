@@ -6,9 +6,7 @@ One deployment that goes from change to change: each test begins where the one b
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +14,8 @@ from botocore.exceptions import ClientError
 
 from local_aws.client import Fault, LocalAws
 from local_aws.resources import make_function
-from tests.integration.conftest import Deployment, Pool, SignUps, Terraform, eventually, make_pool
+from tests.deployed import Deployment, Pool, SignUps, Terraform, eventually, make_pool
 
-MODULE = Path(__file__).parents[2]
 STAGE = "changes"
 FUNCTION = f"cognito-user-sync-{STAGE}-post-confirmation"
 POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
@@ -76,12 +73,7 @@ def found(owned: Pool) -> dict[str, Any]:
 @pytest.fixture(scope="module", autouse=True)
 def terraform(tmp_path_factory: pytest.TempPathFactory, owned: Pool) -> Iterator[Terraform]:
     """The configuration of the other tests, in a folder of its own, for this pool."""
-    folder = tmp_path_factory.mktemp("changes").resolve()
-    configuration = (Path(__file__).parent / "deployment" / "main.tf").read_text()
-    relative = os.path.relpath(MODULE, folder)
-    (folder / "main.tf").write_text(configuration.replace('source = "../../.."', f'source = "{relative}"'))
-    run = Terraform(folder, folder / "data", folder / "terraform.tfstate")
-    run("init")
+    run = Terraform.of_deployment(tmp_path_factory.mktemp("changes"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", owned.id)
         patch.setenv("TF_VAR_stage", STAGE)

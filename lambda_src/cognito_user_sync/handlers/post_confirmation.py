@@ -7,10 +7,9 @@ returned as it came, in time:
 
 | step                           | connect | read  | attempts | worst case |
 |--------------------------------|---------|-------|----------|------------|
-| StartExecution                 | 0.6 s   | 1.2 s | 1        | 1.8 s      |
-| SendMessage, if that failed    | 0.6 s   | 1.2 s | 1        | 1.8 s      |
-| both again, if both failed and | 0.4 s of quick failures |        | 0.4 s      |
-| less than 0.4 s have passed    |         |       |          |            |
+| StartExecution                 | 0.5 s   | 1.0 s | 1        | 1.5 s      |
+| SendMessage, if that failed    | 0.5 s   | 1.0 s | 1        | 1.5 s      |
+| both again, if both failed and | in the first second     |          | 1.0 s      |
 | all                            |         |       |          | 4.0 s      |
 
 A chained function gets what is left of the 5 s: about 4.5 s as a rule, and 0.8 s in the worst case. If that is too
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-_CONFIG = Config(connect_timeout=0.6, read_timeout=1.2, retries={"total_max_attempts": 1})
-_AGAIN_WITHIN_SECONDS = 0.4
+_CONFIG = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 1})
+_AGAIN_WITHIN_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +119,7 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     # Made for each call, because its timeout is what this call has left; a warm one takes a few milliseconds.
     client = boto3.client(
         "lambda",
-        config=Config(connect_timeout=0.6, read_timeout=max(seconds_left(), 0.1), retries={"total_max_attempts": 1}),
+        config=Config(connect_timeout=0.5, read_timeout=max(seconds_left(), 0.1), retries={"total_max_attempts": 1}),
     )
     while True:
         try:

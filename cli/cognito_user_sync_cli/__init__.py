@@ -1,0 +1,1 @@
+"""`cognito-user-sync`: what an operator types."""

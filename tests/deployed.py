@@ -1,0 +1,241 @@
+"""Somebody else's user pool on the laptop AWS, and the module deployed to it by the real Terraform: helpers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.client import LocalAws, Mail
+from local_aws.resources import let_pool_invoke
+from local_aws.terraform_providers import terraform_environment
+
+SENDER = "welcome@example.com"
+PASSWORD = "Correct-horse-1"
+SIGN_UP_CODE = "123456"  # the emulator's
+RESET_CODE = "654321"
+
+_DEPLOYMENT = Path(__file__).parent / "integration" / "deployment"
+
+Answer = TypeVar("Answer")
+
+
+@contextmanager
+def laptop_aws() -> Iterator[LocalAws]:
+    """A laptop AWS; this process's environment, and so Terraform's, points at it and at nothing else."""
+    with LocalAws.started() as started, pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "TF_VAR_", "TF_CLI_ARGS")):
+                patch.delenv(name)
+        for name, value in {**terraform_environment(), **started.environment()}.items():
+            patch.setenv(name, value)
+        started.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+        yield started
+
+
+def eventually(question: Callable[[], Answer | None], seconds: float = 20) -> Answer:
+    """The first answer that is true, asked until it is."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+    return answer
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A user pool that somebody else made, with its app client."""
+
+    aws: LocalAws
+    id: str
+    client_id: str
+    cognito: Any = field(repr=False)
+
+    def sign_up(self, username: str, **attributes: str) -> str:
+        """Sign up without confirming; returns the sub."""
+        given = [{"Name": name.replace("__", ":"), "Value": value} for name, value in attributes.items()]
+        answer = self.cognito.sign_up(
+            ClientId=self.client_id, Username=username, Password=PASSWORD, UserAttributes=given
+        )
+        return str(answer["UserSub"])
+
+    def confirm(self, username: str) -> None:
+        self.cognito.confirm_sign_up(ClientId=self.client_id, Username=username, ConfirmationCode=SIGN_UP_CODE)
+
+    def reset_password(self, username: str) -> None:
+        self.cognito.forgot_password(ClientId=self.client_id, Username=username)
+        self.cognito.confirm_forgot_password(
+            ClientId=self.client_id, Username=username, ConfirmationCode=RESET_CODE, Password=PASSWORD + "x"
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """All that can be set on the pool; what changes by itself is left out."""
+        pool = dict(self.cognito.describe_user_pool(UserPoolId=self.id)["UserPool"])
+        for fact in ("LastModifiedDate", "EstimatedNumberOfUsers"):
+            pool.pop(fact, None)
+        # The deprecated twin of TemporaryPasswordValidityDays: AWS derives it, the emulator stores what it is sent.
+        pool["AdminCreateUserConfig"] = {
+            name: value
+            for name, value in pool.get("AdminCreateUserConfig", {}).items()
+            if name != "UnusedAccountValidityDays"
+        }
+        mfa = self.cognito.get_user_pool_mfa_config(UserPoolId=self.id)
+        mfa.pop("ResponseMetadata")
+        return {"pool": pool, "mfa": mfa}
+
+
+class SignUps:
+    """People who sign up and confirm, one after the other, while a change goes on. None of them may fail."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.subs: list[str] = []
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._go_on)
+
+    def __enter__(self) -> SignUps:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _go_on(self) -> None:
+        while not self._stop.is_set():
+            username = f"person-{uuid.uuid4().hex[:12]}"
+            try:
+                self.subs.append(self.pool.sign_up(username, email=f"{username}@example.com"))
+                self.pool.confirm(username)
+            except (ClientError, BotoCoreError) as error:
+                self.failures.append(str(error))
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """The real Terraform in `folder`, with a state and a data directory of its own in `work`."""
+
+    folder: Path
+    work: Path
+    state: Path
+
+    @classmethod
+    def of_deployment(cls, folder: Path) -> Terraform:
+        """The configuration tests/integration/deployment in another, empty folder, initialised."""
+        folder = folder.resolve()
+        configuration = (_DEPLOYMENT / "main.tf").read_text()
+        source = os.path.relpath(_DEPLOYMENT / "../../..", folder)
+        (folder / "main.tf").write_text(configuration.replace('source = "../../.."', f'source = "{source}"'))
+        terraform = cls(folder, folder / "data", folder / "terraform.tfstate")
+        terraform("init")
+        return terraform
+
+    def __call__(
+        self, command: str, *arguments: str, variables: Mapping[str, str] | None = None, expect: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Fails the test unless Terraform ends with the status `expect`. Its streams have no line breaks and frames
+        in messages, so that a sentence can be found."""
+        given = [f"-var={name}={value}" for name, value in (variables or {}).items()]
+        stateful = [] if command == "init" else [f"-state={self.state}"]
+        done = subprocess.run(
+            ["terraform", command, "-input=false", "-no-color", *stateful, *given, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "TF_DATA_DIR": str(self.work)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
+        return done
+
+    def warnings(self, variables: Mapping[str, str] | None = None) -> str:
+        """What `check` blocks say at a plan; the plan must have nothing to change."""
+        planned = self("plan", "-detailed-exitcode", variables=variables)
+        return "".join(planned.stdout.partition("Warning: Check block")[1:])
+
+    def outputs(self) -> dict[str, Any]:
+        state = json.loads(self.state.read_text())
+        return {name: output["value"] for name, output in state["outputs"].items()}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the module made, by its outputs."""
+
+    aws: LocalAws
+    outputs: dict[str, Any]
+
+    def item(self, sub: str) -> dict[str, Any] | None:
+        answer = self.aws.client("dynamodb").get_item(
+            TableName=self.outputs["user_table_name"], Key={"id": {"S": sub}}, ConsistentRead=True
+        )
+        return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()} or None
+
+    def executions(self, sub: str) -> list[dict[str, Any]]:
+        """The user's executions, each with its parsed input, newest first."""
+        states = self.aws.client("stepfunctions")
+        arn = self.outputs["user_sync_state_machine_arn"]
+        found = []
+        for execution in states.list_executions(stateMachineArn=arn, maxResults=1000)["executions"]:
+            described = states.describe_execution(executionArn=execution["executionArn"])
+            described["request"] = json.loads(described["input"])
+            if described["request"]["sub"] == sub:
+                found.append(described)
+        return found
+
+    def settled(self, sub: str, count: int = 1) -> list[dict[str, Any]]:
+        """The user's `count` executions once none of them runs."""
+
+        def all_ended() -> list[dict[str, Any]] | None:
+            found = self.executions(sub)
+            ended = len(found) == count and all(execution["status"] != "RUNNING" for execution in found)
+            return found if ended else None
+
+        return eventually(all_ended)
+
+    def welcomes_to(self, address: str) -> list[Mail]:
+        """The welcomes alone: Cognito's own mails with codes are in the outbox, too."""
+        return [mail for mail in self.aws.outbox() if address in mail.to and SENDER in mail.source]
+
+
+def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
+    """Somebody else's pool, with a history."""
+    cognito = aws.client("cognito-idp")
+    made = cognito.create_user_pool(
+        PoolName="somebody-elses",
+        AutoVerifiedAttributes=["email"],
+        LambdaConfig=triggers or {},
+        MfaConfiguration="OFF",
+        Policies={
+            "PasswordPolicy": {
+                "MinimumLength": 10,
+                "RequireNumbers": True,
+                "RequireUppercase": True,
+                "TemporaryPasswordValidityDays": 7,  # which AWS fills in, and the emulator does not
+            }
+        },
+        Schema=[{"Name": "plan", "AttributeDataType": "String", "Mutable": True}],
+        UserPoolTags={"owner": "somebody-else"},
+        EmailVerificationSubject="Your code",
+        EmailVerificationMessage="It is {####}",
+    )["UserPool"]
+    cognito.set_user_pool_mfa_config(
+        UserPoolId=made["Id"], SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration="OPTIONAL"
+    )
+    client = cognito.create_user_pool_client(UserPoolId=made["Id"], ClientName="app")["UserPoolClient"]["ClientId"]
+    for trigger in (triggers or {}).values():
+        let_pool_invoke(aws, trigger, made["Arn"])
+    return Pool(aws, made["Id"], client, cognito)

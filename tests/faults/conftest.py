@@ -1,0 +1,79 @@
+"""One deployment for all faults, and what an operator types against it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cognito_user_sync_cli.app import app
+from local_aws.client import LocalAws
+from tests.deployed import Deployment, Pool, Terraform, laptop_aws, make_pool
+from tests.faults.storm import Operator
+
+# Of the unstarted queue, in place of three minutes.
+VISIBILITY_TIMEOUT_SECONDS = "2"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--storm-users", type=int, help="people who sign up in a storm")
+    parser.addoption("--storm-seed", type=int, help="what decides which calls of a storm fail")
+    parser.addoption("--storm-report", type=Path, help="file that takes the storm's figures")
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    with laptop_aws() as started:
+        started.scale_waits(0.002)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def pool(aws: LocalAws) -> Pool:
+    return make_pool(aws)
+
+
+@pytest.fixture(scope="session")
+def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    run = Terraform.of_deployment(tmp_path_factory.mktemp("faults"))
+    run("apply", "-auto-approve", variables={"user_pool_id": pool.id, "stage": "faults"})
+    return run
+
+
+@pytest.fixture(scope="session")
+def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
+    deployment = Deployment(aws, terraform.outputs()["user_sync"])
+    aws.client("sqs").set_queue_attributes(
+        QueueUrl=deployment.outputs["unstarted_queue_url"],
+        Attributes={"VisibilityTimeout": VISIBILITY_TIMEOUT_SECONDS},
+    )
+    return deployment
+
+
+@pytest.fixture(scope="session")
+def operator(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    """Types `cognito-user-sync ...` and returns what it says."""
+    outputs = tmp_path_factory.mktemp("operator") / "outputs.json"
+    outputs.write_text(json.dumps({"user_sync": {"value": deployed.outputs}}))
+
+    def types(*arguments: str) -> str:
+        result = CliRunner().invoke(app, ["--outputs", str(outputs), *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return types
+
+
+@pytest.fixture(autouse=True)
+def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
+    yield
+    aws.clear_faults()
+
+
+@pytest.fixture
+def username() -> str:
+    return f"user-{uuid.uuid4().hex[:12]}"
