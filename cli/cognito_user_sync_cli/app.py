@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
@@ -99,8 +100,8 @@ def main() -> None:
     try:
         app()
     except NotDeployed as error:
-        problems.print(f"[red]Nothing to work on:[/red] {error}", markup=True)
+        problems.print(f"[red]Nothing to work on:[/red] {escape(str(error))}")
         raise SystemExit(2) from None
     except (BotoCoreError, ClientError) as error:
-        problems.print(f"[red]AWS refused:[/red] {error}")
+        problems.print(f"[red]AWS refused:[/red] {escape(str(error))}")
         raise SystemExit(1) from None

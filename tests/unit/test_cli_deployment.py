@@ -1,0 +1,104 @@
+"""The command line finds what is deployed, or says clearly why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+
+ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:cognito-user-sync-dev-user-sync"
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/cognito-user-sync-dev-unstarted"
+OUTPUTS = {"user_sync_state_machine_arn": ARN, "unstarted_queue_url": QUEUE, "dashboard_url": None}
+CLI = Path(__file__).parents[2] / "cli"
+
+
+def as_terraform_prints(**outputs: Any) -> dict[str, Any]:
+    return {name: {"sensitive": False, "type": "string", "value": value} for name, value in outputs.items()}
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [OUTPUTS, {"user_sync": OUTPUTS}, {"user_pool_id": "eu-west-1_AbCdEfGhI", "user_sync": OUTPUTS}],
+    ids=["of-a-clone", "of-a-configuration", "among-others"],
+)
+def test_the_modules_outputs_are_found(tmp_path: Path, outputs: dict[str, Any]) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(as_terraform_prints(**outputs)))
+    deployment = Deployment.from_file(file)
+    assert deployment == Deployment(ARN, QUEUE)
+    assert deployment.region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({}, "has 0 outputs named user_sync_state_machine_arn"),
+        ({"one": OUTPUTS, "two": OUTPUTS}, "has 2 outputs named"),
+    ],
+    ids=["none", "two"],
+)
+def test_none_or_several_deployments_are_refused(tmp_path: Path, outputs: dict[str, Any], message: str) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(as_terraform_prints(**outputs)))
+    with pytest.raises(NotDeployed, match=message):
+        Deployment.from_file(file)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": {"b": 1}}'])
+def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(content)
+    with pytest.raises(NotDeployed, match=r"outputs\.json does not hold what `terraform output -json` prints"):
+        Deployment.from_file(file)
+
+
+def test_a_folder_without_a_deployment_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotDeployed, match="has 0 outputs"):
+        Deployment.from_terraform(tmp_path)
+
+
+def test_a_missing_terraform_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotDeployed, match="terraform is not installed"):
+        Deployment.from_terraform(tmp_path)
+
+
+def cognito_user_sync(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cognito_user_sync_cli", *arguments],
+        env={**os.environ, "PYTHONPATH": str(CLI)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_deployed_ends_with_one_message_and_status_2(tmp_path: Path) -> None:
+    done = cognito_user_sync("--chdir", str(tmp_path), "failures")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"Nothing to work on: terraform output in {tmp_path} has 0 outputs")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_aws_ends_with_one_message_and_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(as_terraform_prints(**OUTPUTS)))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    done = cognito_user_sync("--outputs", str(file), "failures")
+    assert done.returncode == 1
+    assert done.stderr == "AWS refused: Unable to locate credentials\n"
+
+
+def test_help_needs_no_deployment() -> None:
+    done = cognito_user_sync("failures", "redrive", "--help")
+    assert done.returncode == 0
+    assert "--all" in done.stdout
