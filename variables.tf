@@ -109,7 +109,7 @@ variable "attach_trigger" {
 
 variable "chained_function_arn" {
   type        = string
-  description = "ARN of the post-confirmation function that the pool has already: it is called after this module's own, and put back on destroy. null where the pool has none."
+  description = "ARN of the post-confirmation function that the pool has already: it is called after this module's own, and put back on destroy. null where the pool has none. Must be known at plan."
   default     = null
 
   validation {

@@ -46,6 +46,8 @@ class Deployment:
     @classmethod
     def from_terraform(cls, folder: Path) -> Deployment:
         """Of the folder and its selected workspace. Raises NotDeployed."""
+        if not folder.is_dir():
+            raise NotDeployed(f"{folder} is not a folder")
         try:
             done = subprocess.run(
                 ["terraform", "output", "-json"], cwd=folder, capture_output=True, text=True, check=False

@@ -49,19 +49,13 @@ def failures(states: SFNClient, state_machine_arn: str) -> Iterator[Failure]:
 
 
 def _failure(states: SFNClient, arn: str, status: str) -> Failure:
-    # The end is in the last events: how the execution ended, and before it how the state was entered.
+    # Newest first: how the execution ended, and before it how its last state was entered. An execution that was
+    # redriven has ended before, too: of that only the last end counts.
     events = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=100)["events"]
-    state = next(
-        (event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event), None
-    )
-    details = (
-        event.get("executionFailedEventDetails")
-        or event.get("executionTimedOutEventDetails")
-        or event.get("executionAbortedEventDetails")
-        for event in events
-    )
-    error = next((found.get("error", "") for found in details if found), "")
-    return Failure(arn, status, state, error or status)
+    entered = (event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
+    end = events[0]
+    details = end.get("executionFailedEventDetails") or end.get("executionTimedOutEventDetails") or {}
+    return Failure(arn, status, next(entered, None), details.get("error") or status)
 
 
 def redrive(states: SFNClient, failure: Failure) -> str | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -72,7 +72,7 @@ class PoolChanged(Exception):
 
 
 class PoolUnproved(Exception):
-    """The trigger was changed, but then Cognito did not show the pool: whether anything else changed is unknown."""
+    """An update was sent, but then Cognito did not show the pool: whether anything else changed is unknown."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,13 @@ class UserPool:
 
         Returns the words that `decide` returns with it. Sends no update where the trigger stays as it is.
         """
-        sent: list[tuple[Json, str]] = []  # the configurations, each with its words
+        sent: list[tuple[Json, str]] = []  # the last update, and its words
 
         def once() -> str:
             configuration = self._read()
             current = _trigger(configuration)
-            if sent and current == _trigger(sent[-1][0]):
-                return sent[-1][1]  # carried out, though the answer did not arrive
+            if sent and current == _trigger(sent[0][0]):
+                return sent[0][1]  # carried out, though the answer did not arrive
             trigger, words = decide(current)
             if trigger == current:
                 sent.clear()
@@ -144,19 +144,32 @@ class UserPool:
             triggers.pop("PostConfirmation", None)
             if trigger is not None:
                 triggers["PostConfirmation"] = trigger
-            sent.append((configuration, words))
+            sent[:] = [(configuration, words)]
             self._send("UpdateUserPool", configuration["UpdateUserPool"])
             return words
 
-        words = self._patiently(once, _PROOF_SECONDS)
+        try:
+            words = self._patiently(once, _PROOF_SECONDS)
+        except (ClientError, *_UNANSWERED) as error:
+            # There is no time for another update, but the last one may have been carried out all the same.
+            if not sent or not _may_pass(error) or not self._has_trigger(_trigger(sent[0][0])):
+                raise
+            words = sent[0][1]
         if sent:
-            self._prove(_flat(sent[-1][0]))
+            self._prove(_flat(sent[0][0]))
         return words
+
+    def _has_trigger(self, function_arn: str | None) -> bool:
+        try:
+            return _trigger(self._patiently(self._read)) == function_arn
+        except (BotoCoreError, ClientError) as error:
+            raise self._unproved(error) from error
 
     def _prove(self, wanted: dict[Path, Any]) -> None:
         """Raise unless the pool has exactly the settings that it was given. One that vanished is put back; one that
         has another value may be somebody else's change, and stays."""
         vanished: set[Path] = set()
+        refusals: list[str] = []
 
         def put_back_what_vanished() -> dict[Path, Any]:
             found = self._read()
@@ -168,7 +181,12 @@ class UserPool:
             for path in missing:
                 _set(found, path, wanted[path])
             for operation in sorted({path[0] for path in missing}):
-                self._send(operation, found[operation])
+                try:
+                    self._send(operation, found[operation])
+                except ClientError as error:
+                    if _may_pass(error):
+                        raise
+                    refusals.append(f"{operation}: {error.response['Error']['Code']}")
             return _flat(self._read())
 
         try:
@@ -177,15 +195,14 @@ class UserPool:
             raise
         except (BotoCoreError, ClientError) as error:
             # Not to be repeated as a whole: the next round would find the trigger there and prove nothing.
-            raise PoolUnproved(
-                f"user pool {self.id}: the trigger was changed, and then the pool was not to be seen: {error}"
-            ) from error
+            raise self._unproved(error, vanished) from error
         different = {path for path in wanted.keys() | settings.keys() if wanted.get(path) != settings.get(path)}
+        refused = f" ({', '.join(refusals)})" if refusals else ""
         found = [
             f"{_names(paths)} {what}"
             for paths, what in (
                 (different - vanished, "had another value (kept: it may be somebody else's change)"),
-                (different & vanished, "had vanished and could not be put back"),
+                (different & vanished, f"had vanished and could not be put back{refused}"),
                 (vanished - different, "had vanished and was put back"),
             )
             if paths
@@ -195,6 +212,13 @@ class UserPool:
                 f"user pool {self.id}, after the update of its trigger: {'; '.join(found)}."
                 f" Compare the pool with what it should be."
             )
+
+    def _unproved(self, error: Exception, vanished: Set[Path] = frozenset()) -> PoolUnproved:
+        lost = f"; {_names(vanished)} had vanished" if vanished else ""
+        return PoolUnproved(
+            f"user pool {self.id}: the trigger may have been changed, and then the pool was not to be seen: {error}"
+            f"{lost}. Compare the pool with what it should be."
+        )
 
     def _read(self) -> Json:
         """All that can be set on the pool: the requests, by operation, that would leave it as it is."""
@@ -272,9 +296,9 @@ def _update_request(pool: Json) -> Json:
 
 
 def _flat(value: Any, path: Path = ()) -> dict[Path, Any]:
-    """Every setting by its path. A list is one setting; an empty object is none, and neither is null."""
+    """Every setting by its path. A list is one setting; null, and an empty object or list, are none."""
     if not isinstance(value, dict):
-        return {} if value is None else {path: value}
+        return {} if value in (None, []) else {path: value}
     return {inner: found for name in value for inner, found in _flat(value[name], (*path, name)).items()}
 
 
@@ -287,5 +311,5 @@ def _set(target: Any, path: Path, value: Any) -> None:
     target[path[-1]] = value
 
 
-def _names(paths: set[Path]) -> str:
+def _names(paths: Set[Path]) -> str:
     return ", ".join(sorted({".".join(path[1:]) for path in paths}))

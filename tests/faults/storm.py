@@ -93,7 +93,7 @@ def storm(aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, u
 
     redriven = 0
     while True:
-        eventually(lambda: _is_quiet(aws, deployed), seconds=600)
+        eventually(lambda: is_quiet(aws, deployed), seconds=600)
         said = operator("failures", "redrive")
         now = int(said.split(maxsplit=1)[0])
         if not now:
@@ -141,7 +141,7 @@ def _is_right(item: dict[str, Any] | None, name: str) -> bool:
     return item is not None and (expected | {"status": "CONFIRMED", "score": "7"}).items() <= item.items()
 
 
-def _is_quiet(aws: LocalAws, deployed: Deployment) -> bool:
+def is_quiet(aws: LocalAws, deployed: Deployment) -> bool:
     """No message waits, and no execution runs."""
     queue = aws.client("sqs").get_queue_attributes(
         QueueUrl=deployed.outputs["unstarted_queue_url"],

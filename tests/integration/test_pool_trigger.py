@@ -352,6 +352,9 @@ def test_a_deployment_can_be_destroyed_after_its_pool(aws: LocalAws, terraform: 
     terraform("apply", "-auto-approve")
     assert trigger_of(owned) == trigger_arn(terraform)
     aws.client("cognito-idp").delete_user_pool(UserPoolId=owned.id)
+    request = {"action": "detach", "user_pool_id": owned.id, "function_arn": trigger_arn(terraform)}
+    answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
+    assert json.load(answer["Payload"])["result"] == "nothing to detach: the user pool does not exist"
     terraform("destroy", "-auto-approve", "-refresh=false")
     functions = aws.client("lambda").list_functions()["Functions"]
     assert [each["FunctionName"] for each in functions if STAGE in each["FunctionName"]] == []

@@ -64,6 +64,11 @@ def test_a_folder_without_a_deployment_is_refused(tmp_path: Path) -> None:
         Deployment.from_terraform(tmp_path)
 
 
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotDeployed, match="missing is not a folder"):
+        Deployment.from_terraform(tmp_path / "missing")
+
+
 def test_a_missing_terraform_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotDeployed, match="terraform is not installed"):

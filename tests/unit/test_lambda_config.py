@@ -376,6 +376,37 @@ def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: U
     assert cognito.trigger == OURS
 
 
+@pytest.mark.parametrize("operation", ["UpdateUserPool", "SetUserPoolMfaConfig"])
+def test_a_setting_whose_return_is_refused_is_named(cognito: StrictPool, pool: UserPool, operation: str) -> None:
+    def lose() -> None:
+        del cognito.settings["QuantumLogin"], cognito.mfa["TelepathyConfiguration"]
+        cognito.refuse(operation, lambda: refusal("InvalidParameterException"))
+
+    cognito.after["UpdateUserPool"] = lose
+    with pytest.raises(PoolChanged, match=rf"could not be put back \({operation}: InvalidParameterException\)"):
+        pool.attach(OURS, None)
+
+
+def test_a_setting_that_vanished_is_named_where_time_runs_out(
+    cognito: StrictPool, pool: UserPool, clock: Clock
+) -> None:
+    def lose() -> None:
+        del cognito.settings["QuantumLogin"]
+        clock.seconds_left = 1.9
+        cognito.refuse("UpdateUserPool", *[lambda: refusal("TooManyRequestsException")] * 5)
+
+    cognito.after["UpdateUserPool"] = lose
+    with pytest.raises(PoolUnproved, match=r"TooManyRequests.*QuantumLogin\.Level had vanished"):
+        pool.attach(OURS, None)
+
+
+@pytest.mark.parametrize("nothing", [{}, [], None], ids=repr)
+def test_what_holds_no_setting_may_come_and_go(cognito: StrictPool, pool: UserPool, nothing: Any) -> None:
+    cognito.settings["AliasesOfTomorrow"] = nothing
+    cognito.after["UpdateUserPool"] = lambda: cognito.settings.pop("AliasesOfTomorrow")
+    assert pool.attach(OURS, None) == "attached"
+
+
 def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: StrictPool, pool: UserPool) -> None:
     # Somebody else's change of another setting, in the same moment, is theirs.
     def lose_and_change_once() -> None:
@@ -494,6 +525,33 @@ def test_an_update_without_an_answer_is_proved_like_any_other(cognito: StrictPoo
     cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(MfaConfiguration="ON")
     with pytest.raises(PoolChanged, match="MfaConfiguration"):
         getattr(pool, action)(OURS, None)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
+    cognito: StrictPool, pool: UserPool, clock: Clock, carried_out: bool
+) -> None:
+    clock.seconds_left = lambda_config._PROOF_SECONDS + 0.5  # no time for another update
+    if carried_out:
+        cognito.lose["UpdateUserPool"] = 1
+        cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(MfaConfiguration="ON")
+        with pytest.raises(PoolChanged, match="MfaConfiguration"):
+            pool.attach(OURS, None)
+    else:
+        cognito.refuse("UpdateUserPool", lambda: refusal("InternalErrorException", 500))
+        with pytest.raises(ClientError, match="InternalErrorException"):
+            pool.attach(OURS, None)
+    assert cognito.calls.count("UpdateUserPool") == 1
+
+
+def test_a_last_update_that_cannot_be_looked_for_is_unproved(cognito: StrictPool, pool: UserPool, clock: Clock) -> None:
+    clock.seconds_left = lambda_config._PROOF_SECONDS + 0.5
+    cognito.lose["UpdateUserPool"] = 1
+    cognito.after["UpdateUserPool"] = lambda: cognito.refuse(
+        "DescribeUserPool", *[lambda: refusal("TooManyRequestsException")] * 50
+    )
+    with pytest.raises(PoolUnproved, match="TooManyRequestsException"):
+        pool.attach(OURS, None)
 
 
 def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: StrictPool, pool: UserPool) -> None:
