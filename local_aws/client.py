@@ -49,6 +49,7 @@ class FiredFault(Fault):
 class Quota(TypedDict):
     per_second: NotRequired[float]
     latency_ms: NotRequired[float]
+    short_pages: NotRequired[float]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""Request quotas: a token bucket an operation, whose burst is one second's worth, and a latency for each
-call.
+"""Request quotas: a token bucket an operation, whose burst is one second's worth, and a latency for each call.
+
+Beside them, of ListUsers, the share of its pages that are short or empty.
 """
 
 from __future__ import annotations
@@ -7,18 +8,21 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from local_aws.validation import InvalidSettingError, known_keys, number, operation, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LISTING: Final = "cognito-idp:ListUsers"
+
 
 @dataclass
 class Quota:
     per_second: float | None
     latency_ms: float
+    short_pages: float
     tokens: float
     refilled_at: float
 
@@ -54,11 +58,16 @@ class Quotas:
                     f"operation {shown(name)} is not one exact operation, e.g. 'cognito-idp:ListUsers'"
                 )
             if not isinstance(quota, dict) or not quota:
-                raise InvalidSettingError(f"quota {shown(quota)} is not an object with per_second, latency_ms or both")
-            known_keys("quota", quota, ("per_second", "latency_ms"))
+                raise InvalidSettingError(
+                    f"quota {shown(quota)} is not an object with per_second, latency_ms or short_pages"
+                )
+            known_keys("quota", quota, ("per_second", "latency_ms", "short_pages"))
+            if "short_pages" in quota and name != _LISTING:
+                raise InvalidSettingError(f"short_pages is allowed with {_LISTING} alone, not {shown(name)}")
             per_second = number("per_second", quota["per_second"], 0.001) if "per_second" in quota else None
             latency = number("latency_ms", quota.get("latency_ms", 0), 0)
-            quotas[name] = Quota(per_second, latency, max(per_second or 0.0, 1.0), self._clock())
+            short_pages = number("short_pages", quota.get("short_pages", 0), 0, 0.9)
+            quotas[name] = Quota(per_second, latency, short_pages, max(per_second or 0.0, 1.0), self._clock())
         with self._lock:
             self._quotas = quotas
 
@@ -69,6 +78,7 @@ class Quotas:
         with self._lock:
             return {
                 name: {"per_second": quota.per_second, "latency_ms": quota.latency_ms}
+                | ({"short_pages": quota.short_pages} if quota.short_pages else {})
                 for name, quota in self._quotas.items()
             }
 
@@ -79,3 +89,9 @@ class Quotas:
             if quota is None:
                 return True, 0.0
             return quota.take(self._clock()), quota.latency_ms / 1000
+
+    def short_pages(self, called: str) -> float:
+        """The share of the operation's pages that are short or empty."""
+        with self._lock:
+            quota = self._quotas.get(called)
+            return quota.short_pages if quota else 0.0

@@ -26,6 +26,7 @@ def apply() -> None:
         pool_updates,
         read_back,
         user_attributes,
+        user_listing,
     )
 
     for mend in (
@@ -37,5 +38,6 @@ def apply() -> None:
         pool_updates,
         read_back,
         user_attributes,
+        user_listing,
     ):
         mend.apply()

@@ -1,0 +1,65 @@
+"""Users have subs like Cognito's, and a listing has short and empty pages.
+
+On AWS, the subs of a newer pool are not random at their start: every second hex digit is that of the region. Those of
+an older pool are plain UUIDs. ministack makes plain ones; here both kinds come in turn.
+ListUsers may give fewer users than asked for, or none, although more follow: only a missing token ends a list.
+https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from typing import Any, Final
+
+from ministack.services import cognito
+
+from local_aws.emulator_mends.patching import expect
+from local_aws.gate import gate
+
+Json = dict[str, Any]
+# The first twelve hex digits; x is any. As seen in us-east-1.
+_REGIONAL: Final = "x4x8x4x8-x0x1"
+_kinds = itertools.cycle((True, False))
+
+
+def apply() -> None:
+    _mend_subs()
+    _mend_pages()
+
+
+def _mend_subs() -> None:
+    plain = cognito.new_uuid
+    for makes_users in (cognito._sign_up, cognito._admin_create_user):
+        expect(makes_users, 'attr_dict["sub"] = new_uuid()')
+
+    def like_cognitos() -> str:
+        made: str = plain()
+        if not next(_kinds):
+            return made
+        fixed = "".join(digit if digit != "x" else own for digit, own in zip(_REGIONAL, made, strict=False))
+        return fixed + made[len(_REGIONAL) :]
+
+    cognito.new_uuid = like_cognitos
+
+
+def _mend_pages() -> None:
+    list_users = cognito._list_users
+    expect(list_users, 'limit = min(data.get("Limit", 60), 60)', 'resp["PaginationToken"] = str(start + limit)')
+
+    def with_short_pages(data: Json) -> Any:
+        share = gate.quotas.short_pages("cognito-idp:ListUsers")
+        if random.random() >= share:
+            return list_users(data)
+        limit = min(data.get("Limit", 60), 60)
+        shorter = random.randrange(limit)
+        if shorter:
+            return list_users({**data, "Limit": shorter})
+        start = data.get("PaginationToken", "0")
+        status, headers, body = list_users({**data, "Limit": 1})
+        if status != 200 or not json.loads(body)["Users"]:
+            return status, headers, body
+        return cognito.json_response({"Users": [], "PaginationToken": start})
+
+    cognito._list_users = with_short_pages
