@@ -149,17 +149,25 @@ class Terraform:
         in messages, so that a sentence can be found."""
         given = [f"-var={name}={value}" for name, value in (variables or {}).items()]
         stateful = [] if command == "init" else [f"-state={self.state}"]
-        done = subprocess.run(
-            ["terraform", command, "-input=false", "-no-color", *stateful, *given, *arguments],
+        done = self._run(command, "-input=false", "-no-color", *stateful, *given, *arguments)
+        assert done.returncode == expect, done.stdout + done.stderr
+        done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
+        return done
+
+    def forget(self, address: str) -> None:
+        """Take a resource out of the state."""
+        done = self._run("state", "rm", f"-state={self.state}", address)
+        assert done.returncode == 0, done.stderr
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["terraform", *arguments],
             cwd=self.folder,
             env={**os.environ, "TF_DATA_DIR": str(self.work)},
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == expect, done.stdout + done.stderr
-        done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
-        return done
 
     def warnings(self, variables: Mapping[str, str] | None = None) -> str:
         """What `check` blocks say at a plan; the plan must have nothing to change."""
@@ -205,6 +213,13 @@ class Deployment:
             return found if ended else None
 
         return eventually(all_ended)
+
+    def functions(self) -> list[str]:
+        """The names of this deployment's functions that exist."""
+        prefix = self.outputs["user_table_name"].removesuffix("users")
+        pages = self.aws.client("lambda").get_paginator("list_functions").paginate()
+        names = [function["FunctionName"] for page in pages for function in page["Functions"]]
+        return [name for name in names if name.startswith(prefix)]
 
     def welcomes_to(self, address: str) -> list[Mail]:
         """The welcomes alone: Cognito's own mails with codes are in the outbox, too."""

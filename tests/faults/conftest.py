@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from typer.testing import CliRunner
 
 from cognito_user_sync_cli.app import app
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Pool, Terraform, laptop_aws, make_pool
+from tests.deployed import Deployment, Pool, Terraform, make_pool
 from tests.faults.storm import Operator
 
 # Of the unstarted queue, in place of three minutes.
@@ -23,13 +22,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--storm-users", type=int, help="people who sign up in a storm")
     parser.addoption("--storm-seed", type=int, help="what decides which calls of a storm fail")
     parser.addoption("--storm-report", type=Path, help="file that takes the storm's figures")
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[LocalAws]:
-    with laptop_aws() as started:
-        started.scale_waits(0.002)
-        yield started
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +64,3 @@ def operator(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
 def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
     yield
     aws.clear_faults()
-
-
-@pytest.fixture
-def username() -> str:
-    return f"user-{uuid.uuid4().hex[:12]}"

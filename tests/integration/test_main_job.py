@@ -211,4 +211,4 @@ def test_destroy_gives_the_pool_back_as_it_was_found(deployed: Deployment, deplo
         if not configuration["pool"].get("LambdaConfig"):
             configuration["pool"].pop("LambdaConfig", None)
     assert after == FOUND
-    assert deployed.aws.client("lambda").list_functions()["Functions"] == []
+    assert deployed.functions() == []

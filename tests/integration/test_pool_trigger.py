@@ -19,6 +19,7 @@ from tests.deployed import Deployment, Pool, SignUps, Terraform, eventually, mak
 STAGE = "changes"
 FUNCTION = f"cognito-user-sync-{STAGE}-post-confirmation"
 POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
+GUARD = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.guard"
 ATTACH = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.attach"
 REFUSED = "refused"
 
@@ -291,6 +292,17 @@ def test_chaining_ends_when_it_is_no_longer_named(
     assert theirs.events() == []
 
 
+def test_the_trigger_can_be_handed_over_without_a_gap_and_taken_back(
+    terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    terraform.forget(GUARD)
+    terraform("apply", "-auto-approve", variables={"attach_trigger": "false"})
+    assert configuration_of(owned) == with_trigger(found, ours), "the owner's configuration names it from now on"
+    terraform("apply", "-auto-approve")
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert terraform.warnings() == ""
+
+
 # An attach that failed half-way, and detaching.
 
 
@@ -338,7 +350,7 @@ def test_a_trigger_that_somebody_replaced_is_not_detached(
     for _ in range(2):
         answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
         assert json.load(answer["Payload"])["result"] == f"nothing to detach: the trigger is {theirs.arn}"
-    terraform("destroy", "-auto-approve", "-target=module.user_sync.module.pool_trigger[0].aws_lambda_invocation.guard")
+    terraform("destroy", "-auto-approve", f"-target={GUARD}")
     assert said_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs.arn}")
     assert configuration_of(owned) == with_trigger(found, theirs.arn)
 
@@ -350,11 +362,12 @@ def trigger_arn(terraform: Terraform) -> str:
 def test_a_deployment_can_be_destroyed_after_its_pool(aws: LocalAws, terraform: Terraform, owned: Pool) -> None:
     set_trigger(owned, None)
     terraform("apply", "-auto-approve")
+    deployed = Deployment(aws, terraform.outputs()["user_sync"])
+    assert len(deployed.functions()) > 3
     assert trigger_of(owned) == trigger_arn(terraform)
     aws.client("cognito-idp").delete_user_pool(UserPoolId=owned.id)
     request = {"action": "detach", "user_pool_id": owned.id, "function_arn": trigger_arn(terraform)}
     answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
     assert json.load(answer["Payload"])["result"] == "nothing to detach: the user pool does not exist"
     terraform("destroy", "-auto-approve", "-refresh=false")
-    functions = aws.client("lambda").list_functions()["Functions"]
-    assert [each["FunctionName"] for each in functions if STAGE in each["FunctionName"]] == []
+    assert deployed.functions() == []
