@@ -10,7 +10,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.failures import failures as failed_executions
@@ -53,7 +53,7 @@ def list_failures(context: typer.Context) -> None:
         return
     counts = Counter((each.state or "-", each.error, each.may_have_greeted) for each in found)
     examples = {(each.state or "-", each.error, each.may_have_greeted): each.name for each in reversed(found)}
-    table = Table("executions", "failed in", "error", "may have greeted", "for example")
+    table = Table("executions", "failed in", "error", "may have greeted", Column("for example", overflow="fold"))
     for key, count in counts.most_common():
         state, error, may_have_greeted = key
         table.add_row(str(count), state, error, "yes" if may_have_greeted else "no", examples[key])
