@@ -40,7 +40,8 @@ class Failure:
 
 
 def failures(states: SFNClient, state_machine_arn: str) -> Iterator[Failure]:
-    """The failed executions, newest first; each costs one call more. Raises what botocore raises."""
+    """The failed executions: FAILED, TIMED_OUT, ABORTED, each newest first, at one call more each. Raises what botocore
+    raises."""
     pages = states.get_paginator("list_executions")
     for status in _FAILED:
         for page in pages.paginate(stateMachineArn=state_machine_arn, statusFilter=status):
