@@ -15,6 +15,7 @@ from local_aws import cognito_side_effects, control, emulator_mends, in_process_
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
 from local_aws.operations import Call, Request, call_of
+from local_aws.repeated_creates import RepeatedCreates, is_create
 from local_aws.service_errors import Response, error_response
 
 Message = MutableMapping[str, Any]
@@ -27,6 +28,7 @@ HELD_SECONDS: Final = 60.0
 
 emulator_mends.apply()
 in_process_calls.install(gate)
+repeated_creates = RepeatedCreates()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,10 +55,13 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
     if outcome.fault is not None and not outcome.after:
         await _fail(outcome.fault, call, request, scope, receive, send)
         return
+    if answered := repeated_creates.answer(call, request):
+        await _respond(send, answered)
+        return
     counted_operation.set(call.operation)
     emulator_mends.current_request.set(request)
     side_effects = cognito_side_effects.of(call, request)
-    if outcome.fault is None and side_effects is None:
+    if outcome.fault is None and side_effects is None and not is_create(call):
         await ministack_app(scope, _replay(request, receive), send)
         return
     response = await _collect(scope, request, receive)
@@ -65,6 +70,7 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
     if outcome.fault is not None:
         await _fail(outcome.fault, call, request, scope, receive, send)
     else:
+        repeated_creates.keep(call, request, response)
         await _respond(send, response)
 
 
