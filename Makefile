@@ -85,6 +85,10 @@ SEED ?= 1
 storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=1); writes its figures to docs/reliability.md
 	$(PYTHON) -m pytest -p no:terraform -s tests/faults -k storm --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
 
+.PHONY: bench
+bench: $(READY) ## reconciliation of simulated users, beside the script that people write; writes docs/benchmarks.md
+	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.reconciliation --report docs/benchmarks.md
+
 .PHONY: check
 check: check-python check-terraform ## format, lint, types, validate, imports
 
@@ -92,7 +96,7 @@ check: check-python check-terraform ## format, lint, types, validate, imports
 check-python: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy lambda_src cli local_aws demo tests
+	$(VENV)/bin/mypy lambda_src cli local_aws demo benchmarks tests
 	$(PYTHON) tests/check_lambda_imports.py
 
 .PHONY: check-terraform
@@ -144,9 +148,16 @@ apply: known-stage $(READY) ## deploy a stage (ENV=dev)
 destroy: known-stage $(READY) ## detach the trigger and delete a stage (ENV=dev)
 	$(call in_stage,destroy)
 
+.PHONY: reconcile
+reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
+	@terraform workspace select $(ENV) > /dev/null
+	@PYTHONPATH=cli $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
+
 # The zips are made by a data source, so a plan of these data sources alone makes them; it needs no credentials.
 FUNCTIONS := module.sign_up.module.post_confirmation module.sign_up.module.replay_sign_ups \
-	module.user_sync.module.sync_user module.user_sync.module.send_welcome[0] module.pool_trigger[0].module.function
+	module.user_sync.module.sync_user module.user_sync.module.send_welcome[0] module.pool_trigger[0].module.function \
+	module.change_tracking[0].module.start_changes module.reconciliation[0].module.plan_shards \
+	module.reconciliation[0].module.reconcile_shards module.reconciliation[0].module.start_reconciliation[0]
 
 .PHONY: package
 package: ENV ?= dev
@@ -155,6 +166,6 @@ package: known-stage $(READY) ## the functions' zips in build/, by the same Terr
 	@$(USE_PROVIDERS); \
 	terraform init -input=false > /dev/null; \
 	rm -rf build .terraform/cognito-user-sync; \
-	terraform plan -input=false -lock=false -refresh=false -var-file=$(TFVARS) $(foreach function,$(FUNCTIONS),-target='$(function).data.archive_file.this') > /dev/null; \
+	terraform plan -input=false -lock=false -refresh=false -var-file=$(TFVARS) -var=track_changes=true $(foreach function,$(FUNCTIONS),-target='$(function).data.archive_file.this') > /dev/null; \
 	cp -R .terraform/cognito-user-sync build; \
 	$(PYTHON) -c 'import hashlib, pathlib; [print(f"{zip.stat().st_size:>7} bytes  sha256 {hashlib.sha256(zip.read_bytes()).hexdigest()}  {zip}") for zip in sorted(pathlib.Path("build").glob("*.zip"))]'

@@ -60,8 +60,10 @@ module "user_sync" {
   source = "./modules/user_sync"
 
   prefix        = local.prefix
+  user_pool     = data.aws_cognito_user_pool.this
   attributes    = var.attributes
   table         = module.user_table
+  deleted_users = var.deleted_users
   welcome_email = local.welcome_email
   settings      = local.settings
 }
@@ -97,11 +99,39 @@ module "pool_trigger" {
   ]
 }
 
+module "change_tracking" {
+  source = "./modules/change_tracking"
+  count  = var.track_changes ? 1 : 0
+
+  prefix                      = local.prefix
+  user_pool_id                = var.user_pool_id
+  user_sync_state_machine_arn = module.user_sync.state_machine_arn
+  settings                    = local.settings
+}
+
+module "reconciliation" {
+  source = "./modules/reconciliation"
+  count  = var.reconciliation.enabled ? 1 : 0
+
+  prefix         = local.prefix
+  user_pool      = data.aws_cognito_user_pool.this
+  attributes     = var.attributes
+  table          = module.user_table
+  deleted_users  = var.deleted_users
+  reconciliation = var.reconciliation
+  pool_trigger   = one(module.pool_trigger)
+  settings       = local.settings
+}
+
 module "monitoring" {
   source = "./modules/monitoring"
 
-  prefix                 = local.prefix
-  dead_letter_queue_name = module.sign_up.dead_letter_queue_name
-  alarm_topic_arns       = var.alarm_topic_arns
-  tags                   = var.tags
+  prefix           = local.prefix
+  alarm_topic_arns = var.alarm_topic_arns
+  tags             = var.tags
+
+  dead_letter_queue_names = {
+    unstarted = module.sign_up.dead_letter_queue_name
+    changes   = one(module.change_tracking[*].dead_letter_queue_name)
+  }
 }

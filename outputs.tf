@@ -18,6 +18,11 @@ output "user_sync_state_machine_arn" {
   value       = module.user_sync.state_machine_arn
 }
 
+output "reconciliation_state_machine_arn" {
+  description = "ARN of the state machine that brings the table to what the pool is; null where there is none."
+  value       = one(module.reconciliation[*].state_machine_arn)
+}
+
 output "post_confirmation_function_arn" {
   description = "ARN of the post-confirmation trigger, for a pool that names its triggers itself (attach_trigger = false)."
   value       = module.sign_up.post_confirmation_function_arn

@@ -160,6 +160,87 @@ variable "table" {
   }
 }
 
+variable "deleted_users" {
+  description = <<-EOT
+    What becomes of the item of a user who is gone from the pool.
+    - action: mark sets deleted_at and keeps all else; delete takes away what came from Cognito and leaves a tombstone
+      (id, deleted_at, expires_at); keep does nothing
+    - retention_days: the whole item expires so many days later. null: a marked item stays, a tombstone stays 45 days
+  EOT
+  type = object({
+    action         = optional(string, "mark")
+    retention_days = optional(number)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["mark", "delete", "keep"], var.deleted_users.action)
+    error_message = "deleted_users.action is \"${var.deleted_users.action}\": it must be mark, delete or keep."
+  }
+
+  validation {
+    # user_table.py, TOMBSTONE_DAYS
+    condition     = coalesce(var.deleted_users.retention_days, 45) >= 45 && floor(coalesce(var.deleted_users.retention_days, 45)) == coalesce(var.deleted_users.retention_days, 45)
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}: it must be a whole number of at least 45, for as long as a sign-up may be replayed, or null."
+  }
+
+  validation {
+    condition     = var.deleted_users.action != "keep" || var.deleted_users.retention_days == null
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}, but deleted_users.action is keep: nothing expires then. Leave it null, or set action to mark or delete."
+  }
+}
+
+variable "track_changes" {
+  type        = bool
+  description = "Whether users are synced when they change or leave, by CloudTrail's events. Needs a CloudTrail trail that logs management events in the pool's region; without one no event ever comes. Reconciliation has all changes, later."
+  default     = false
+  nullable    = false
+}
+
+variable "reconciliation" {
+  description = <<-EOT
+    The reconciliation of the table with the whole pool.
+    - enabled: whether there is one
+    - schedule: when it runs, as EventBridge Scheduler's cron(...) or rate(...), in UTC; null for on demand alone
+    - run_on_apply: run after the first apply, and when attributes or table change: the users who are in the pool already
+    - list_users_per_second: ListUsers requests a second. Cognito allows 30 for all of the account and region together
+    - max_concurrency: workers at once; one alone reaches about 16 requests a second
+    - max_delete_percent: no run deletes more than this of a shard (or 20 users), but stops
+  EOT
+  type = object({
+    enabled               = optional(bool, true)
+    schedule              = optional(string, "cron(15 3 * * ? *)")
+    run_on_apply          = optional(bool, true)
+    list_users_per_second = optional(number, 15)
+    max_concurrency       = optional(number, 4)
+    max_delete_percent    = optional(number, 10)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^(cron\\(.+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", coalesce(var.reconciliation.schedule, "rate(1 day)")))
+    error_message = "reconciliation.schedule is \"${coalesce(var.reconciliation.schedule, "null")}\": it must be like cron(15 3 * * ? *) or rate(12 hours), or null."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
+    condition     = var.reconciliation.list_users_per_second >= 1 && var.reconciliation.list_users_per_second <= 30
+    error_message = "reconciliation.list_users_per_second is ${var.reconciliation.list_users_per_second}: it must be from 1 to 30, which is all that Cognito allows an account in a region."
+  }
+
+  validation {
+    condition     = var.reconciliation.max_concurrency >= 1 && var.reconciliation.max_concurrency <= 40 && floor(var.reconciliation.max_concurrency) == var.reconciliation.max_concurrency
+    error_message = "reconciliation.max_concurrency is ${var.reconciliation.max_concurrency}: it must be a whole number from 1 to 40."
+  }
+
+  validation {
+    condition     = var.reconciliation.max_delete_percent >= 0 && var.reconciliation.max_delete_percent <= 100
+    error_message = "reconciliation.max_delete_percent is ${var.reconciliation.max_delete_percent}: it must be from 0 to 100."
+  }
+}
+
 variable "alarm_topic_arns" {
   type        = set(string)
   description = "SNS topics that are told of alarms, and of their end. The alarms are there without any."

@@ -16,11 +16,16 @@ SOURCES = Path(__file__).parents[1] / "lambda_src"
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "user": set(),
-    "settings": set(),
+    "user_pool": {"user"},
+    "user_table": {"user"},
+    "departure": {"user", "user_pool", "user_table"},
+    "pace": {"user_pool", "user_table"},
+    "shards": {"user_pool"},
+    "reconciliation": {"departure", "pace", "shards", "user", "user_pool", "user_table"},
+    "settings": {"user_table"},
     "lambda_config": set(),
     "sync_request": {"user"},
     "executions": {"sync_request"},
-    "user_table": {"user"},
     "welcome_email": set(),
 }
 IN_RUNTIME = {"boto3", "botocore"}

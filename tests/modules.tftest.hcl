@@ -10,6 +10,11 @@ variables {
   prefix        = "sync-dev"
   attributes    = ["email", "custom:plan"]
   user_pool_arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+  user_pool = {
+    id  = "eu-west-1_AbCdEfGhI"
+    arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+  }
+  deleted_users = { action = "mark" }
   settings = {
     memory_mb          = 512
     architecture       = "arm64"
@@ -265,20 +270,164 @@ run "one_message_in_the_dead_letter_queue_is_an_alarm" {
   }
 
   variables {
-    dead_letter_queue_name = "sync-dev-unstarted-dead-letter"
-    alarm_topic_arns       = ["arn:aws:sns:eu-west-1:123456789012:alarms"]
-    tags                   = {}
+    dead_letter_queue_names = { unstarted = "sync-dev-unstarted-dead-letter", changes = "sync-dev-changes-dead-letter" }
+    alarm_topic_arns        = ["arn:aws:sns:eu-west-1:123456789012:alarms"]
+    tags                    = {}
+  }
+
+  assert {
+    condition = alltrue([
+      for name, alarm in aws_cloudwatch_metric_alarm.dead_letter :
+      alarm.namespace == "AWS/SQS"
+      && alarm.metric_name == "ApproximateNumberOfMessagesVisible"
+      && alarm.dimensions == tomap({ QueueName = "sync-dev-${name}-dead-letter" })
+      && alarm.comparison_operator == "GreaterThanThreshold"
+      && alarm.threshold == 0
+      && alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:alarms"])
+    ]) && toset(keys(aws_cloudwatch_metric_alarm.dead_letter)) == toset(["unstarted", "changes"])
+    error_message = "The alarms are ${jsonencode(aws_cloudwatch_metric_alarm.dead_letter)}."
+  }
+}
+
+run "the_reconciliation_names_what_it_retries_and_ensures_the_trigger" {
+  command = apply
+
+  module {
+    source = "./modules/reconciliation"
+  }
+
+  variables {
+    table = {
+      name            = "users"
+      arn             = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
+      index_keys      = ["shard"]
+      has_shard_index = true
+    }
+    deleted_users = { action = "delete", retention_days = 60 }
+    reconciliation = {
+      schedule              = "rate(12 hours)"
+      run_on_apply          = true
+      list_users_per_second = 15
+      max_concurrency       = 4
+      max_delete_percent    = 10
+    }
+    pool_trigger = {
+      function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:sync-dev-pool-trigger"
+      request      = { function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:sync-dev-post-confirmation" }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for state in concat(
+        values(jsondecode(module.state_machine.definition).States),
+        values(jsondecode(module.state_machine.definition).States.ReconcileBatches.ItemProcessor.States),
+      ) : state.TimeoutSeconds > 0 && length(state.Retry) > 0
+      if state.Type == "Task"
+    ])
+    error_message = "A task has no timeout, or retries nothing."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.dead_letter.namespace == "AWS/SQS"
-      && aws_cloudwatch_metric_alarm.dead_letter.metric_name == "ApproximateNumberOfMessagesVisible"
-      && aws_cloudwatch_metric_alarm.dead_letter.dimensions == tomap({ QueueName = "sync-dev-unstarted-dead-letter" })
-      && aws_cloudwatch_metric_alarm.dead_letter.comparison_operator == "GreaterThanThreshold"
-      && aws_cloudwatch_metric_alarm.dead_letter.threshold == 0
-      && aws_cloudwatch_metric_alarm.dead_letter.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:alarms"])
+      jsondecode(module.state_machine.definition).States.Begin.Parameters.attach_trigger == "true"
+      && jsondecode(module.state_machine.definition).States.EnsureTrigger.Parameters.FunctionName == var.pool_trigger.function_arn
+      && jsondecode(module.state_machine.definition).States.EnsureTrigger.Parameters.Payload == {
+        action               = "attach"
+        user_pool_id         = "eu-west-1_AbCdEfGhI"
+        function_arn         = var.pool_trigger.request.function_arn
+        chained_function_arn = ""
+      }
     )
-    error_message = "The alarm is ${jsonencode(aws_cloudwatch_metric_alarm.dead_letter)}."
+    error_message = "The trigger is not ensured."
+  }
+
+  assert {
+    condition     = jsondecode(module.state_machine.definition).States.ReconcileBatches.MaxConcurrency == 4
+    error_message = "There may be more workers than the pace is shared by."
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this[0].schedule_expression == "rate(12 hours)"
+      && aws_scheduler_schedule.this[0].target[0].arn == module.state_machine.arn
+    )
+    error_message = "The schedule is ${jsonencode(aws_scheduler_schedule.this)}."
+  }
+}
+
+run "without_trigger_schedule_and_first_run_there_is_the_state_machine_alone" {
+  command = apply
+
+  module {
+    source = "./modules/reconciliation"
+  }
+
+  variables {
+    table = {
+      name            = "users"
+      arn             = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
+      index_keys      = []
+      has_shard_index = false
+    }
+    reconciliation = {
+      schedule              = null
+      run_on_apply          = false
+      list_users_per_second = 15
+      max_concurrency       = 4
+      max_delete_percent    = 10
+    }
+    pool_trigger = null
+  }
+
+  assert {
+    condition = (
+      length(aws_scheduler_schedule.this) + length(aws_lambda_invocation.first_run) + length(module.start_reconciliation) == 0
+      && jsondecode(module.state_machine.definition).States.Begin.Parameters.attach_trigger == "false"
+    )
+    error_message = "There is more than the state machine."
+  }
+}
+
+run "changes_of_this_pool_that_succeeded_wait_in_a_queue" {
+  command = apply
+
+  module {
+    source = "./modules/change_tracking"
+  }
+
+  variables {
+    user_pool_id                = "eu-west-1_AbCdEfGhI"
+    user_sync_state_machine_arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:sync-dev-user-sync"
+  }
+
+  assert {
+    condition = (
+      !contains(jsondecode(aws_cloudwatch_event_rule.changes.event_pattern).detail.eventName, "ConfirmSignUp")
+      && contains(jsondecode(aws_cloudwatch_event_rule.changes.event_pattern).detail.eventName, "DeleteUser")
+      && contains(jsondecode(aws_cloudwatch_event_rule.changes.event_pattern).detail.eventName, "AdminDeleteUser")
+      && jsondecode(aws_cloudwatch_event_rule.changes.event_pattern).detail.errorCode == [{ exists = false }]
+      && jsondecode(aws_cloudwatch_event_rule.changes.event_pattern).detail["$or"] == [
+        { requestParameters = { userPoolId = ["eu-west-1_AbCdEfGhI"] } },
+        { additionalEventData = { userPoolId = ["eu-west-1_AbCdEfGhI"] } },
+      ]
+    )
+    error_message = "The pattern is ${aws_cloudwatch_event_rule.changes.event_pattern}."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_target.queue.arn == aws_sqs_queue.changes.arn
+      && aws_cloudwatch_event_target.queue.dead_letter_config[0].arn == aws_sqs_queue.dead_letter.arn
+    )
+    error_message = "What cannot be delivered is lost."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.changes.scaling_config[0].maximum_concurrency == 2
+      && aws_sqs_queue.changes.visibility_timeout_seconds >= 6 * local.start_timeout_seconds
+    )
+    error_message = "A bulk change would take the account's ListUsers requests, or come back while it is worked on."
   }
 }

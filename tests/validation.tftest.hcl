@@ -392,3 +392,113 @@ run "a_concurrency_that_would_stop_every_sign_up" {
 
   expect_failures = [var.lambda]
 }
+
+run "an_unknown_action_for_deleted_users" {
+  command = plan
+
+  variables {
+    deleted_users = { action = "forget" }
+  }
+
+  expect_failures = [var.deleted_users]
+}
+
+run "deleted_users_forgotten_before_a_replay_may_come" {
+  command = plan
+
+  variables {
+    deleted_users = { action = "delete", retention_days = 44 }
+  }
+
+  expect_failures = [var.deleted_users]
+}
+
+run "half_a_day_of_retention" {
+  command = plan
+
+  variables {
+    deleted_users = { retention_days = 45.5 }
+  }
+
+  expect_failures = [var.deleted_users]
+}
+
+run "retention_of_what_is_kept" {
+  command = plan
+
+  variables {
+    deleted_users = { action = "keep", retention_days = 90 }
+  }
+
+  expect_failures = [var.deleted_users]
+}
+
+run "a_schedule_in_words" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "every night" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "more_requests_than_cognito_allows" {
+  command = plan
+
+  variables {
+    reconciliation = { list_users_per_second = 31 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "no_requests_at_all" {
+  command = plan
+
+  variables {
+    reconciliation = { list_users_per_second = 0 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "no_worker" {
+  command = plan
+
+  variables {
+    reconciliation = { max_concurrency = 0 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "more_workers_than_an_inline_map_has" {
+  command = plan
+
+  variables {
+    reconciliation = { max_concurrency = 41 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "half_a_worker" {
+  command = plan
+
+  variables {
+    reconciliation = { max_concurrency = 1.5 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "more_than_all_deleted" {
+  command = plan
+
+  variables {
+    reconciliation = { max_delete_percent = 101 }
+  }
+
+  expect_failures = [var.reconciliation]
+}

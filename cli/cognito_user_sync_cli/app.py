@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.failures import failures as failed_executions
 from cognito_user_sync_cli.failures import redrive, requeue
+from cognito_user_sync_cli.reconciliation import start, wait
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Operate terraform-aws-cognito-user-sync.")
 failures_app = typer.Typer(help="What failed, and how to try it again.")
@@ -36,6 +37,39 @@ def of_deployment(
 ) -> None:
     # Read by the commands, so that --help needs no deployment.
     context.obj = lambda: Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
+
+
+@app.command()
+def reconcile(
+    context: typer.Context,
+    allow_deletes: Annotated[
+        int, typer.Option(min=0, help="Delete so many users of a shard, even if that is more than max_delete_percent.")
+    ] = 0,
+) -> None:
+    """Run the reconciliation, wait for its end, and print its counts. Ctrl-C leaves the run going.
+
+    Example: cognito-user-sync reconcile
+    """
+    deployment: Deployment = context.obj()
+    if deployment.reconciliation_state_machine_arn is None:
+        raise NotDeployed("this deployment has no reconciliation: reconciliation.enabled is false")
+    execution_arn = start(deployment.states, deployment.reconciliation_state_machine_arn, allow_deletes)
+    out.print(f"Started {execution_arn}")
+    run = wait(deployment.states, execution_arn)
+    if run.summary is None:
+        problems.print(f"[red]{run.status}:[/red] {escape(run.reason)}")
+        raise typer.Exit(1)
+    table = Table("", Column(justify="right"), show_header=False)
+    for name, value in run.summary.items():
+        if isinstance(value, int):
+            table.add_row(name, f"{value:,}")
+    out.print(table)
+    if run.summary["not_swept"]:
+        out.print(f"Nobody was looked for who is gone: {escape(run.summary['not_swept'])}.")
+    for problem in run.summary["problems"]:
+        problems.print(f"[red]Problem:[/red] {escape(problem)}")
+    if run.status != "SUCCEEDED":
+        raise typer.Exit(1)
 
 
 @failures_app.callback(invoke_without_command=True)

@@ -28,6 +28,7 @@ class NotDeployed(Exception):
 class Deployment:
     user_sync_state_machine_arn: str
     unstarted_queue_url: str
+    reconciliation_state_machine_arn: str | None = None
 
     @classmethod
     def from_outputs(cls, outputs: dict[str, Any], source: str) -> Deployment:
@@ -41,7 +42,7 @@ class Deployment:
                 f"{source} has {len(found)} outputs named {_MARK}: it must have exactly one, its own or one in an"
                 ' output such as: output "user_sync" { value = module.user_sync }'
             )
-        return cls(found[0][_MARK], found[0]["unstarted_queue_url"])
+        return cls(found[0][_MARK], found[0]["unstarted_queue_url"], found[0].get("reconciliation_state_machine_arn"))
 
     @classmethod
     def from_terraform(cls, folder: Path) -> Deployment:

@@ -1,13 +1,20 @@
-"""Starts user_sync executions: at a sign-up, and again when a sign-up is replayed from the unstarted queue."""
+"""Starts user_sync executions: at a sign-up, and from a queue of requests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.sync_request import SyncRequest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, parse
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+logger = logging.getLogger(__name__)
 
 
 def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bool:
@@ -22,4 +29,25 @@ def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bo
         )
     except client.exceptions.ExecutionAlreadyExists:
         return False
+    return True
+
+
+def start_queued(client: SFNClient, state_machine_arn: str, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Start the execution of each SQS message, a SyncRequest. Returns the messages to be delivered again, as Lambda
+    takes them; in the end they are in the dead-letter queue, where a person sees them.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+    """
+    failed = [record["messageId"] for record in records if not _is_started(client, state_machine_arn, record)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _is_started(client: SFNClient, state_machine_arn: str, record: dict[str, Any]) -> bool:
+    try:
+        request = parse(json.loads(record["body"]))
+        started = start(client, state_machine_arn, request)
+    except (ValueError, InvalidSyncRequest, BotoCoreError, ClientError) as error:
+        logger.warning("message not started", extra={"message_id": record["messageId"], "error": type(error).__name__})
+        return False
+    logger.info("started" if started else "had been started before", extra={"sub": request.sub})
     return True

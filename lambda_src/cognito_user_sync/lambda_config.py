@@ -76,7 +76,7 @@ class PoolUnproved(Exception):
 
 
 @dataclass(frozen=True)
-class UserPool:
+class PoolTrigger:
     """The pool `id`.
 
     `client` is to make one attempt a call: repeating an update without reading again could undo what somebody else has

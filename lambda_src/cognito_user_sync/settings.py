@@ -10,6 +10,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 class MissingSetting(Exception):
@@ -25,15 +31,13 @@ class PostConfirmationSettings:
 
 
 @dataclass(frozen=True)
-class ReplaySignUpsSettings:
-    state_machine_arn: str
-
-
-@dataclass(frozen=True)
-class SyncUserSettings:
+class PlanShardsSettings:
+    list_users_per_second: float
+    max_concurrency: int
+    max_delete_percent: float
     table_name: str
-    attributes: tuple[str, ...]
-    index_keys: frozenset[str]
+    has_shard_index: bool
+    deletion: DeletionPolicy
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,39 @@ def post_confirmation(environ: Mapping[str, str] = os.environ) -> PostConfirmati
     )
 
 
-def replay_sign_ups(environ: Mapping[str, str] = os.environ) -> ReplaySignUpsSettings:
-    return ReplaySignUpsSettings(state_machine_arn=_text(environ, "USER_SYNC_STATE_MACHINE_ARN"))
+def user_sync_state_machine_arn(environ: Mapping[str, str] = os.environ) -> str:
+    """Of each function that starts user_sync."""
+    return _text(environ, "USER_SYNC_STATE_MACHINE_ARN")
 
 
-def sync_user(environ: Mapping[str, str] = os.environ) -> SyncUserSettings:
-    return SyncUserSettings(
+def reconciliation_state_machine_arn(environ: Mapping[str, str] = os.environ) -> str:
+    return _text(environ, "RECONCILIATION_STATE_MACHINE_ARN")
+
+
+def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
+    return PlanShardsSettings(
+        list_users_per_second=_number(environ, "LIST_USERS_PER_SECOND"),
+        max_concurrency=int(_number(environ, "MAX_CONCURRENCY")),
+        max_delete_percent=_number(environ, "MAX_DELETE_PERCENT"),
         table_name=_text(environ, "USER_TABLE_NAME"),
+        has_shard_index=_text(environ, "HAS_SHARD_INDEX") == "true",
+        deletion=_deletion(environ),
+    )
+
+
+def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:
+    """Of each function that reads the pool."""
+    return _text(environ, "USER_POOL_ID")
+
+
+def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) -> UserTable:
+    """The table, for each function that reads or writes it."""
+    return UserTable(
+        client=client,
+        name=_text(environ, "USER_TABLE_NAME"),
         attributes=_names(environ, "ATTRIBUTES"),
         index_keys=frozenset(_names(environ, "INDEX_KEYS")),
+        deletion=_deletion(environ),
     )
 
 
@@ -71,6 +99,22 @@ def _text(environ: Mapping[str, str], name: str) -> str:
     if not value:
         raise MissingSetting(f"environment variable {name} is not set")
     return value
+
+
+def _number(environ: Mapping[str, str], name: str) -> float:
+    try:
+        return float(_text(environ, name))
+    except ValueError as error:
+        raise MissingSetting(f"environment variable {name} is not a number") from error
+
+
+def _deletion(environ: Mapping[str, str]) -> DeletionPolicy:
+    action = _text(environ, "DELETED_USERS")
+    days = environ.get("RETENTION_DAYS")
+    try:
+        return DeletionPolicy(DeletedUsers(action), int(days) if days else None)
+    except ValueError as error:
+        raise MissingSetting(f"DELETED_USERS {action!r} or RETENTION_DAYS {days!r} is not understood") from error
 
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

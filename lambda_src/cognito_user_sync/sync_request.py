@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cognito_user_sync.user import User
+from cognito_user_sync.user import SUB, User
 
 # The trigger sources that mean "this user is confirmed", and the reason that each gives.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-post-confirmation.html
@@ -16,10 +16,26 @@ REASON_OF_TRIGGER_SOURCE = {
     "PostConfirmation_ConfirmSignUp": "sign_up",
     "PostConfirmation_ConfirmForgotPassword": "password_reset",
 }
-REASONS = frozenset(REASON_OF_TRIGGER_SOURCE.values())
+CHANGED = "changed"
+REASONS = frozenset({*REASON_OF_TRIGGER_SOURCE.values(), CHANGED})
 
-_SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+# Of CloudTrail's event names: after these the user is gone.
+DELETIONS = frozenset({"AdminDeleteUser", "DeleteUser"})
+# After these Cognito shows a later UserLastModifiedDate, so that a read from before can be told.
+MOVES_MODIFIED_DATE = frozenset(
+    {
+        "AdminDeleteUserAttributes",
+        "AdminDisableUser",
+        "AdminEnableUser",
+        "AdminUpdateUserAttributes",
+        "DeleteUserAttributes",
+        "UpdateUserAttributes",
+        "VerifyUserAttribute",
+    }
+)
+
+# CloudTrail's times have whole seconds.
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})?Z", re.ASCII)
 
 
 class InvalidSyncRequest(Exception):
@@ -30,7 +46,8 @@ class InvalidSyncRequest(Exception):
 class SyncRequest:
     """Why and as of when a user is to be synced, as JSON between the Lambda functions and Step Functions.
 
-    `occurred_at` is a `user.timestamp`; `attributes` are under their Cognito names.
+    `occurred_at` is a `user.timestamp`; `attributes` are under their Cognito names. Of a change, nothing but its name
+    in CloudTrail is known, `event_name`: the user is read anew.
     """
 
     sub: str
@@ -38,6 +55,7 @@ class SyncRequest:
     occurred_at: str
     username: str = ""
     client_id: str = ""
+    event_name: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -90,13 +108,14 @@ def from_trigger_event(event: Any, attributes: tuple[str, ...], occurred_at: str
 def parse(execution_input: Any) -> SyncRequest:
     """The request in an execution's input (or a queued message); raises InvalidSyncRequest."""
     sub = _field(execution_input, "sub", str)
-    if not _SUB.fullmatch(sub):
+    if not SUB.fullmatch(sub):
         raise InvalidSyncRequest("sub is not a UUID in lower case")
     reason = _field(execution_input, "reason", str)
     if reason not in REASONS:
         raise InvalidSyncRequest(f"reason {reason[:100]!r} is none of {', '.join(sorted(REASONS))}")
     occurred_at = _field(execution_input, "occurred_at", str)
-    if not _TIMESTAMP.fullmatch(occurred_at):
+    moment = _TIMESTAMP.fullmatch(occurred_at)
+    if not moment:
         raise InvalidSyncRequest("occurred_at is not of the form 2026-01-31T12:00:00.000Z")
     attributes = execution_input.get("attributes", {})
     if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
@@ -104,9 +123,10 @@ def parse(execution_input: Any) -> SyncRequest:
     return SyncRequest(
         sub=sub,
         reason=reason,
-        occurred_at=occurred_at,
+        occurred_at=f"{moment[1]}{moment[2] or '.000'}Z",
         username=_field(execution_input, "username", str, default=""),
         client_id=_field(execution_input, "client_id", str, default=""),
+        event_name=_field(execution_input, "event_name", str, default=""),
         attributes=attributes,
     )
 

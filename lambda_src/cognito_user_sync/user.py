@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 ItemValue: TypeAlias = str | bool | int
 
 # DynamoDB's limit for a sort key, the smaller of its two key limits, in UTF-8 bytes.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_INDEX_KEY_BYTES = 1024
+
+SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+# The status of who has signed up and never confirmed: no user of ours yet.
+UNCONFIRMED = "UNCONFIRMED"
+
+
+class UnusableUser(Exception):
+    """Cognito's answer does not make a user. `sub` is "" where it says none; the message holds no personal data."""
+
+    def __init__(self, sub: str, why: str) -> None:
+        super().__init__(f"user {sub or 'without a sub'}: {why}")
+        self.sub = sub
 
 
 def timestamp(moment: datetime) -> str:
@@ -47,6 +61,30 @@ class User:
     def version(self) -> str:
         """What decides which of two observations is the newer state."""
         return self.modified_at or self.observed_at
+
+
+def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
+    """The user as boto3 gives it in an answer of ListUsers; `observed_at` is a `timestamp` from before that call.
+
+    Raises UnusableUser where there is no sub, or a member that every user has is missing.
+    """
+    attributes = {attribute["Name"]: attribute.get("Value", "") for attribute in found.get("Attributes", [])}
+    sub = attributes.pop("sub", "")
+    if not SUB.fullmatch(sub):
+        raise UnusableUser("", "its sub is not a UUID in lower case")
+    try:
+        return User(
+            sub=sub,
+            observed_at=observed_at,
+            username=found["Username"],
+            attributes=attributes,
+            status=found["UserStatus"],
+            enabled=found["Enabled"],
+            created_at=timestamp(found["UserCreateDate"]),
+            modified_at=timestamp(found["UserLastModifiedDate"]),
+        )
+    except KeyError as error:
+        raise UnusableUser(sub, f"{error.args[0]} is missing") from error
 
 
 def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> dict[str, ItemValue]:

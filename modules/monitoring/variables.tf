@@ -4,10 +4,13 @@ variable "prefix" {
   nullable    = false
 }
 
-variable "dead_letter_queue_name" {
-  type        = string
-  description = "Name of the queue that holds sign-ups which could not be replayed."
-  nullable    = false
+variable "dead_letter_queue_names" {
+  description = "Names of the queues that hold sign-ups, and changes, which could not be started; changes is null where none are tracked."
+  type = object({
+    unstarted = string
+    changes   = optional(string)
+  })
+  nullable = false
 }
 
 variable "alarm_topic_arns" {

@@ -2,3 +2,16 @@ output "result" {
   description = "What attaching did, in words."
   value       = jsondecode(aws_lambda_invocation.attach.result).result
 }
+
+output "function_arn" {
+  description = "ARN of the function that attaches and detaches."
+  value       = module.function.arn
+
+  # Whoever calls it goes before the trigger is detached for good.
+  depends_on = [aws_lambda_invocation.attach]
+}
+
+output "request" {
+  description = "What the function is asked for."
+  value       = local.request
+}

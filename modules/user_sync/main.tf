@@ -10,8 +10,15 @@ locals {
 data "aws_iam_policy_document" "sync_user" {
   statement {
     sid       = "WriteUser"
-    actions   = ["dynamodb:UpdateItem"]
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
     resources = [var.table.arn]
+  }
+
+  # Of a change nothing but the sub is known.
+  statement {
+    sid       = "ReadChangedUser"
+    actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
+    resources = [var.user_pool.arn]
   }
 }
 
@@ -21,15 +28,17 @@ module "sync_user" {
   name            = "${var.prefix}-sync-user"
   description     = "Writes one Cognito user to the user table"
   handler         = "sync_user"
-  timeout_seconds = 15
+  timeout_seconds = 60
   policy_json     = data.aws_iam_policy_document.sync_user.json
   settings        = var.settings
 
-  environment = {
+  environment = merge({
+    USER_POOL_ID    = var.user_pool.id
     USER_TABLE_NAME = var.table.name
     ATTRIBUTES      = jsonencode(var.attributes)
     INDEX_KEYS      = jsonencode(var.table.index_keys)
-  }
+    DELETED_USERS   = var.deleted_users.action
+  }, { for days in var.deleted_users.retention_days[*] : "RETENTION_DAYS" => days })
 }
 
 data "aws_iam_policy_document" "send_welcome" {

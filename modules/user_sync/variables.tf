@@ -4,6 +4,15 @@ variable "prefix" {
   nullable    = false
 }
 
+variable "user_pool" {
+  description = "The existing user pool."
+  type = object({
+    id  = string
+    arn = string
+  })
+  nullable = false
+}
+
 variable "attributes" {
   type        = list(string)
   description = "Cognito attributes to sync."
@@ -16,6 +25,15 @@ variable "table" {
     name       = string
     arn        = string
     index_keys = list(string)
+  })
+  nullable = false
+}
+
+variable "deleted_users" {
+  description = "The root's variable `deleted_users`."
+  type = object({
+    action         = string
+    retention_days = optional(number)
   })
   nullable = false
 }

@@ -19,3 +19,11 @@ output "index_keys" {
     for index in local.indexes : [index.hash_key, try(coalesce(index.range_key), "")]
   ]))))
 }
+
+output "has_shard_index" {
+  description = "Whether the table has the index by_shard, without which nobody is looked for who is gone."
+  value = anytrue([
+    for index in local.indexes :
+    index.name == "by_shard" && index.hash_key == "shard" && try(coalesce(index.range_key), "") == "id"
+  ])
+}

@@ -10,7 +10,16 @@ import boto3
 import pytest
 from botocore.httpsession import URLLib3Session
 
-from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, sync_user
+from cognito_user_sync.handlers import (
+    plan_shards,
+    post_confirmation,
+    reconcile_shards,
+    replay_sign_ups,
+    send_welcome,
+    start_changes,
+    start_reconciliation,
+    sync_user,
+)
 from tests.unit.fakes import FakeAws
 
 if TYPE_CHECKING:
@@ -63,7 +72,16 @@ def session(_nothing_reaches_aws: None) -> boto3.Session:
 @pytest.fixture(autouse=True)
 def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-    for handler in (post_confirmation, replay_sign_ups, send_welcome, sync_user):
+    for handler in (
+        plan_shards,
+        post_confirmation,
+        reconcile_shards,
+        replay_sign_ups,
+        send_welcome,
+        start_changes,
+        start_reconciliation,
+        sync_user,
+    ):
         for value in vars(handler).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

@@ -41,7 +41,7 @@ def found(aws: FakeAws) -> list[Failure]:
 @pytest.mark.parametrize(
     ("events", "state", "error", "may_have_greeted"),
     [
-        ([failed("WriteRefused"), entered("SyncUser")], "SyncUser", "WriteRefused", False),
+        ([failed("TableRefused"), entered("SyncUser")], "SyncUser", "TableRefused", False),
         ([failed("States.Timeout"), entered("SyncUser")], "SyncUser", "States.Timeout", False),
         ([failed("WelcomeNotSent"), entered("SendWelcome")], "SendWelcome", "WelcomeNotSent", False),
         ([failed("WelcomeRefused"), entered("SendWelcome")], "SendWelcome", "WelcomeRefused", False),
@@ -87,7 +87,7 @@ def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
 
 def test_what_cannot_be_redriven_any_more_says_why(aws: FakeAws) -> None:
     states = aws.session.client("stepfunctions")
-    failure = Failure(EXECUTION, "FAILED", "SyncUser", "WriteRefused")
+    failure = Failure(EXECUTION, "FAILED", "SyncUser", "TableRefused")
     aws.on(REDRIVE, Response({"redriveDate": 1}), refusal("ExecutionNotRedrivable"))
     assert redrive(states, failure) is None
     assert "more than 14 days ago" in str(redrive(states, failure))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
-SIGN_UP = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", "app1", {"name": "Zoë 😀"})
+SIGN_UP = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", "app1", attributes={"name": "Zoë 😀"})
 PASSWORD_RESET = SyncRequest(SUB, "password_reset", "2026-01-02T00:00:00.000Z")
 START = "sfn.StartExecution"
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})

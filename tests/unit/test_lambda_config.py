@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cognito_user_sync import lambda_config
-from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved, UserPool
+from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolTrigger, PoolUnproved
 from tests.unit.fakes import Response, refusal
 from tests.unit.strict_pool import DEFAULTS, FACTS, StrictPool
 
@@ -118,10 +118,10 @@ def cognito() -> StrictPool:
 
 
 @pytest.fixture
-def pool(cognito: StrictPool, clock: Clock) -> Iterator[UserPool]:
+def pool(cognito: StrictPool, clock: Clock) -> Iterator[PoolTrigger]:
     with cognito.served() as url:
         client = boto3.client("cognito-idp", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
-        yield UserPool(client, POOL_ID, lambda: clock.seconds_left)
+        yield PoolTrigger(client, POOL_ID, lambda: clock.seconds_left)
 
 
 def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> None:
@@ -129,7 +129,7 @@ def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> No
     assert shown - frozenset(_MODEL.shape_for("UpdateUserPoolRequest").members) == lambda_config._NOT_SETTINGS == FACTS
 
 
-def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: StrictPool, pool: UserPool) -> None:
+def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: StrictPool, pool: PoolTrigger) -> None:
     assert pool.attach(OURS, None) == "attached"
     assert cognito.updates == [
         {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "somebody else's pool"},
@@ -137,7 +137,7 @@ def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: Stri
     assert cognito.settings == with_trigger(OURS)
 
 
-def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: StrictPool, pool: UserPool) -> None:
+def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(OURS)
     assert pool.detach(OURS, None) == "detached"
     assert cognito.settings == with_trigger(None)
@@ -193,7 +193,7 @@ _MFA_SETTINGS = generated(_MODEL.shape_for("GetUserPoolMfaConfigResponse")).map(
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(configuration=_CONFIGURATIONS, mfa=_MFA_SETTINGS, chained=st.sampled_from([None, THEIRS]))
 def test_any_configuration_outlives_attach_and_detach(
-    cognito: StrictPool, pool: UserPool, configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None
+    cognito: StrictPool, pool: PoolTrigger, configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None
 ) -> None:
     fresh = StrictPool(configuration, POOL_FACTS, mfa)
     fresh.set_trigger(chained)
@@ -233,13 +233,13 @@ def test_every_member_that_can_be_set_is_generated() -> None:
     assert seen - known, "and some that nobody knows"
 
 
-def test_a_second_attach_updates_nothing(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_second_attach_updates_nothing(cognito: StrictPool, pool: PoolTrigger) -> None:
     pool.attach(OURS, None)
     assert pool.attach(OURS, None) == "attached already"
     assert len(cognito.updates) == 1
 
 
-def test_a_second_detach_updates_nothing(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_second_detach_updates_nothing(cognito: StrictPool, pool: PoolTrigger) -> None:
     pool.attach(OURS, None)
     pool.detach(OURS, None)
     assert pool.detach(OURS, None) == "nothing to detach: the trigger is not set"
@@ -247,14 +247,16 @@ def test_a_second_detach_updates_nothing(cognito: StrictPool, pool: UserPool) ->
 
 
 @pytest.mark.parametrize("chained", [None, OTHER], ids=["none-chained", "another-chained"])
-def test_a_foreign_trigger_is_named_and_left_alone(cognito: StrictPool, pool: UserPool, chained: str | None) -> None:
+def test_a_foreign_trigger_is_named_and_left_alone(cognito: StrictPool, pool: PoolTrigger, chained: str | None) -> None:
     cognito.set_trigger(THEIRS)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         pool.attach(OURS, chained)
     assert cognito.updates == []
 
 
-def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(cognito: StrictPool, pool: UserPool) -> None:
+def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
+    cognito: StrictPool, pool: PoolTrigger
+) -> None:
     cognito.set_trigger(THEIRS)
     assert pool.attach(OURS, THEIRS) == f"attached, in place of {THEIRS}"
     assert cognito.settings == with_trigger(OURS)
@@ -262,26 +264,26 @@ def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(cognit
     assert cognito.settings == with_trigger(THEIRS)
 
 
-def test_a_trigger_that_is_not_ours_is_not_detached(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_trigger_that_is_not_ours_is_not_detached(cognito: StrictPool, pool: PoolTrigger) -> None:
     # Somebody took the trigger over since.
     cognito.set_trigger(THEIRS)
     assert pool.detach(OURS, OTHER) == f"nothing to detach: the trigger is {THEIRS}"
     assert cognito.updates == []
 
 
-def test_a_pool_that_is_gone_needs_no_detach(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_pool_that_is_gone_needs_no_detach(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.exists = False
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
     assert cognito.updates == []
 
 
-def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(OURS)
     cognito.after["UpdateUserPool"] = lambda: setattr(cognito, "exists", False)
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
 
 
-def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.exists = False
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         pool.attach(OURS, None)
@@ -290,7 +292,7 @@ def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: StrictPool, pool: Us
 # AdminCreateUserConfig.UnusedAccountValidityDays is the old name of PasswordPolicy.TemporaryPasswordValidityDays.
 
 
-def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: StrictPool, pool: UserPool) -> None:
+def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
     cognito.settings["Policies"] = {"PasswordPolicy": {"MinimumLength": 8}}
     pool.attach(OURS, None)
@@ -300,7 +302,7 @@ def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: StrictPool
 
 
 def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sent(
-    cognito: StrictPool, pool: UserPool
+    cognito: StrictPool, pool: PoolTrigger
 ) -> None:
     assert cognito.shown()["UserPool"]["AdminCreateUserConfig"]["UnusedAccountValidityDays"] == 3
     pool.attach(OURS, None)
@@ -309,7 +311,7 @@ def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sen
     assert update["AdminCreateUserConfig"] == SETTINGS["AdminCreateUserConfig"]
 
 
-def test_where_neither_name_is_shown_none_is_made_up(cognito: StrictPool, pool: UserPool) -> None:
+def test_where_neither_name_is_shown_none_is_made_up(cognito: StrictPool, pool: PoolTrigger) -> None:
     del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
 
     def show_neither() -> None:
@@ -320,7 +322,7 @@ def test_where_neither_name_is_shown_none_is_made_up(cognito: StrictPool, pool: 
     assert cognito.updates[0].keys().isdisjoint({"Policies", "AdminCreateUserConfig"})
 
 
-def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: StrictPool, pool: UserPool) -> None:
+def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: StrictPool, pool: PoolTrigger) -> None:
     tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "somebody else", "my-aws:tag": "1"}
     cognito.settings["UserPoolTags"] = dict(tags)
     pool.attach(OURS, None)
@@ -331,7 +333,7 @@ def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: StrictPool, pool: Use
 # The pool differs after the update: it lost a setting, or somebody else changed one at the same moment.
 
 
-def test_a_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: PoolTrigger) -> None:
     def lose_once() -> None:
         del cognito.after["UpdateUserPool"]
         del cognito.settings["QuantumLogin"]["Level"]
@@ -348,7 +350,7 @@ def test_a_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool
     assert pool.attach(OURS, None) == "attached already"
 
 
-def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: UserPool) -> None:
+def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: PoolTrigger) -> None:
     def lose() -> None:
         del cognito.mfa["SoftwareTokenMfaConfiguration"], cognito.mfa["TelepathyConfiguration"]
 
@@ -363,7 +365,7 @@ def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: StrictPool,
     assert len(cognito.updates) == 1
 
 
-def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: PoolTrigger) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"]
 
@@ -377,7 +379,7 @@ def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: U
 
 
 @pytest.mark.parametrize("operation", ["UpdateUserPool", "SetUserPoolMfaConfig"])
-def test_a_setting_whose_return_is_refused_is_named(cognito: StrictPool, pool: UserPool, operation: str) -> None:
+def test_a_setting_whose_return_is_refused_is_named(cognito: StrictPool, pool: PoolTrigger, operation: str) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"], cognito.mfa["TelepathyConfiguration"]
         cognito.refuse(operation, lambda: refusal("InvalidParameterException"))
@@ -388,7 +390,7 @@ def test_a_setting_whose_return_is_refused_is_named(cognito: StrictPool, pool: U
 
 
 def test_a_setting_that_vanished_is_named_where_time_runs_out(
-    cognito: StrictPool, pool: UserPool, clock: Clock
+    cognito: StrictPool, pool: PoolTrigger, clock: Clock
 ) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"]
@@ -401,13 +403,13 @@ def test_a_setting_that_vanished_is_named_where_time_runs_out(
 
 
 @pytest.mark.parametrize("nothing", [{}, [], None], ids=repr)
-def test_what_holds_no_setting_may_come_and_go(cognito: StrictPool, pool: UserPool, nothing: Any) -> None:
+def test_what_holds_no_setting_may_come_and_go(cognito: StrictPool, pool: PoolTrigger, nothing: Any) -> None:
     cognito.settings["AliasesOfTomorrow"] = nothing
     cognito.after["UpdateUserPool"] = lambda: cognito.settings.pop("AliasesOfTomorrow")
     assert pool.attach(OURS, None) == "attached"
 
 
-def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: StrictPool, pool: UserPool) -> None:
+def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: StrictPool, pool: PoolTrigger) -> None:
     # Somebody else's change of another setting, in the same moment, is theirs.
     def lose_and_change_once() -> None:
         del cognito.after["UpdateUserPool"]
@@ -420,14 +422,14 @@ def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: Stric
     assert cognito.settings == {**with_trigger(OURS), "MfaConfiguration": "ON"}
 
 
-def test_what_was_replaced_by_another_form_is_not_put_back(cognito: StrictPool, pool: UserPool) -> None:
+def test_what_was_replaced_by_another_form_is_not_put_back(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(QuantumLogin="off")
     with pytest.raises(PoolChanged, match=r"QuantumLogin had another value"):
         pool.attach(OURS, None)
     assert cognito.settings["QuantumLogin"] == "off"
 
 
-def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: StrictPool, pool: PoolTrigger) -> None:
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
         cognito.settings["NewDefault"] = 1
@@ -448,7 +450,7 @@ def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: Stric
 
 @pytest.mark.parametrize("theirs", [None, THEIRS], ids=["gone", "replaced"])
 def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
-    cognito: StrictPool, pool: UserPool, theirs: str | None
+    cognito: StrictPool, pool: PoolTrigger, theirs: str | None
 ) -> None:
     cognito.after["UpdateUserPool"] = lambda: cognito.set_trigger(theirs)
     with pytest.raises(PoolChanged, match=r"LambdaConfig\.PostConfirmation had another value"):
@@ -460,7 +462,7 @@ def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
 @pytest.mark.parametrize("action", ["attach", "detach"])
 @pytest.mark.parametrize("code", ["ConcurrentModificationException", "InternalErrorException"])
 def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
-    cognito: StrictPool, pool: UserPool, action: str, code: str
+    cognito: StrictPool, pool: PoolTrigger, action: str, code: str
 ) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
 
@@ -474,7 +476,7 @@ def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
     assert cognito.trigger == (OURS if action == "attach" else None)
 
 
-def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: StrictPool, pool: PoolTrigger) -> None:
     def somebody_was_faster() -> Response:
         cognito.set_trigger(THEIRS)
         return refusal("ConcurrentModificationException")
@@ -500,7 +502,7 @@ BUSY = [
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 @pytest.mark.parametrize("code", BUSY)
 def test_a_busy_cognito_is_asked_again_after_a_pause(
-    cognito: StrictPool, pool: UserPool, clock: Clock, operation: str, code: str
+    cognito: StrictPool, pool: PoolTrigger, clock: Clock, operation: str, code: str
 ) -> None:
     busy = refusal(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
     cognito.refuse(operation, lambda: busy, lambda: busy, lambda: busy)
@@ -511,7 +513,7 @@ def test_a_busy_cognito_is_asked_again_after_a_pause(
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
-def test_a_call_without_an_answer_is_made_again(cognito: StrictPool, pool: UserPool, operation: str) -> None:
+def test_a_call_without_an_answer_is_made_again(cognito: StrictPool, pool: PoolTrigger, operation: str) -> None:
     cognito.lose[operation] = 1
     assert pool.attach(OURS, None) == "attached"
     assert cognito.settings == with_trigger(OURS)
@@ -519,7 +521,9 @@ def test_a_call_without_an_answer_is_made_again(cognito: StrictPool, pool: UserP
 
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
-def test_an_update_without_an_answer_is_proved_like_any_other(cognito: StrictPool, pool: UserPool, action: str) -> None:
+def test_an_update_without_an_answer_is_proved_like_any_other(
+    cognito: StrictPool, pool: PoolTrigger, action: str
+) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
     cognito.lose["UpdateUserPool"] = 1
     cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(MfaConfiguration="ON")
@@ -529,7 +533,7 @@ def test_an_update_without_an_answer_is_proved_like_any_other(cognito: StrictPoo
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
-    cognito: StrictPool, pool: UserPool, clock: Clock, carried_out: bool
+    cognito: StrictPool, pool: PoolTrigger, clock: Clock, carried_out: bool
 ) -> None:
     clock.seconds_left = lambda_config._PROOF_SECONDS + 0.5  # no time for another update
     if carried_out:
@@ -544,7 +548,9 @@ def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
     assert cognito.calls.count("UpdateUserPool") == 1
 
 
-def test_a_last_update_that_cannot_be_looked_for_is_unproved(cognito: StrictPool, pool: UserPool, clock: Clock) -> None:
+def test_a_last_update_that_cannot_be_looked_for_is_unproved(
+    cognito: StrictPool, pool: PoolTrigger, clock: Clock
+) -> None:
     clock.seconds_left = lambda_config._PROOF_SECONDS + 0.5
     cognito.lose["UpdateUserPool"] = 1
     cognito.after["UpdateUserPool"] = lambda: cognito.refuse(
@@ -554,7 +560,7 @@ def test_a_last_update_that_cannot_be_looked_for_is_unproved(cognito: StrictPool
         pool.attach(OURS, None)
 
 
-def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: StrictPool, pool: UserPool) -> None:
+def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: StrictPool, pool: PoolTrigger) -> None:
     # The update went through, and the look at its result is refused at first.
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
@@ -565,7 +571,7 @@ def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: StrictPo
         pool.attach(OURS, None)
 
 
-def test_a_change_that_could_not_be_proved_is_no_success(cognito: StrictPool, pool: UserPool, clock: Clock) -> None:
+def test_a_change_that_could_not_be_proved_is_no_success(cognito: StrictPool, pool: PoolTrigger, clock: Clock) -> None:
     # Time runs out on the look at the result, and by then the trigger is there.
     def then_be_busy() -> None:
         clock.seconds_left = 1.9
@@ -579,7 +585,7 @@ def test_a_change_that_could_not_be_proved_is_no_success(cognito: StrictPool, po
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
-    cognito: StrictPool, pool: UserPool, clock: Clock, operation: str
+    cognito: StrictPool, pool: PoolTrigger, clock: Clock, operation: str
 ) -> None:
     cognito.refuse(operation, *[lambda: refusal("TooManyRequestsException")] * 100)
     with pytest.raises(ClientError, match="TooManyRequestsException"):
@@ -589,7 +595,7 @@ def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
     assert cognito.trigger is None
 
 
-def test_it_gives_up_where_no_answer_comes(cognito: StrictPool, pool: UserPool) -> None:
+def test_it_gives_up_where_no_answer_comes(cognito: StrictPool, pool: PoolTrigger) -> None:
     cognito.lose["DescribeUserPool"] = 100
     with pytest.raises(ConnectionClosedError):
         pool.attach(OURS, None)
@@ -599,7 +605,7 @@ def test_it_gives_up_where_no_answer_comes(cognito: StrictPool, pool: UserPool) 
     "code", ["InvalidParameterException", "NotAuthorizedException", "UserImportInProgressException"]
 )
 def test_what_will_be_refused_again_is_not_repeated(
-    cognito: StrictPool, pool: UserPool, clock: Clock, code: str
+    cognito: StrictPool, pool: PoolTrigger, clock: Clock, code: str
 ) -> None:
     cognito.refuse("UpdateUserPool", lambda: refusal(code))
     with pytest.raises(ClientError, match=code):
@@ -607,7 +613,7 @@ def test_what_will_be_refused_again_is_not_repeated(
     assert clock.pauses == []
 
 
-def test_the_client_sends_its_next_update_by_the_model_again(cognito: StrictPool, pool: UserPool) -> None:
+def test_the_client_sends_its_next_update_by_the_model_again(cognito: StrictPool, pool: PoolTrigger) -> None:
     # The replaced body belongs to one call, also where that call failed.
     cognito.refuse("UpdateUserPool", lambda: refusal("InvalidParameterException"))
     with pytest.raises(ClientError):

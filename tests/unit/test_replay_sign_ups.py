@@ -110,5 +110,5 @@ def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixtu
     aws.on(START, STARTED, refusal("ExecutionAlreadyExists", message="ada@example.com"), personal)
     replay(*[request.to_json() for request in REQUESTS])
     ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
-    assert [record["msg"] for record in ours] == ["replayed", "had been started before", "message not replayed"]
+    assert [record["msg"] for record in ours] == ["started", "had been started before", "message not started"]
     assert "ada" not in repr(ours)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from unittest.mock import sentinel
 
 import pytest
 
 from cognito_user_sync import settings
 from cognito_user_sync.settings import MissingSetting
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 
 Read = Callable[[Mapping[str, str]], Any]
 
@@ -21,15 +23,41 @@ READERS: dict[str, tuple[Read, dict[str, str]]] = {
             "ATTRIBUTES": '["name","custom:é"]',
         },
     ),
-    "replay_sign_ups": (settings.replay_sign_ups, {"USER_SYNC_STATE_MACHINE_ARN": "arn:state-machine"}),
-    "sync_user": (
-        settings.sync_user,
-        {"USER_TABLE_NAME": "users", "ATTRIBUTES": '["name"]', "INDEX_KEYS": '["email"]'},
+    "user_sync_state_machine_arn": (
+        settings.user_sync_state_machine_arn,
+        {"USER_SYNC_STATE_MACHINE_ARN": "arn:state-machine"},
+    ),
+    "reconciliation_state_machine_arn": (
+        settings.reconciliation_state_machine_arn,
+        {"RECONCILIATION_STATE_MACHINE_ARN": "arn:reconciliation"},
+    ),
+    "plan_shards": (
+        settings.plan_shards,
+        {
+            "LIST_USERS_PER_SECOND": "7.5",
+            "MAX_CONCURRENCY": "4",
+            "MAX_DELETE_PERCENT": "10",
+            "USER_TABLE_NAME": "users",
+            "HAS_SHARD_INDEX": "true",
+            "DELETED_USERS": "delete",
+        },
+    ),
+    "user_pool_id": (settings.user_pool_id, {"USER_POOL_ID": "eu-central-1_abcdefghi"}),
+    "user_table": (
+        lambda environ: settings.user_table(sentinel.client, environ),
+        {
+            "USER_TABLE_NAME": "users",
+            "ATTRIBUTES": '["name"]',
+            "INDEX_KEYS": '["email"]',
+            "DELETED_USERS": "mark",
+        },
     ),
     "send_welcome": (settings.send_welcome, {"ATTRIBUTES": '["name"]'}),
 }
 REQUIRED = [(function, name) for function, (_, environ) in READERS.items() for name in environ]
 LISTS = [(function, name) for function, name in REQUIRED if name in {"ATTRIBUTES", "INDEX_KEYS"}]
+NUMBERS = [("plan_shards", name) for name in ("LIST_USERS_PER_SECOND", "MAX_CONCURRENCY", "MAX_DELETE_PERCENT")]
+DELETING = [function for function, name in REQUIRED if name == "DELETED_USERS"]
 
 
 def test_the_environment_is_read_into_each_functions_settings() -> None:
@@ -40,9 +68,23 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
             attributes=("name", "custom:é"),
             chained_function_arn=None,
         ),
-        "replay_sign_ups": settings.ReplaySignUpsSettings(state_machine_arn="arn:state-machine"),
-        "sync_user": settings.SyncUserSettings(
-            table_name="users", attributes=("name",), index_keys=frozenset({"email"})
+        "user_sync_state_machine_arn": "arn:state-machine",
+        "reconciliation_state_machine_arn": "arn:reconciliation",
+        "plan_shards": settings.PlanShardsSettings(
+            list_users_per_second=7.5,
+            max_concurrency=4,
+            max_delete_percent=10,
+            table_name="users",
+            has_shard_index=True,
+            deletion=DeletionPolicy(DeletedUsers.DELETE, retention_days=None),
+        ),
+        "user_pool_id": "eu-central-1_abcdefghi",
+        "user_table": UserTable(
+            client=sentinel.client,
+            name="users",
+            attributes=("name",),
+            index_keys=frozenset({"email"}),
+            deletion=DeletionPolicy(DeletedUsers.MARK, retention_days=None),
         ),
         "send_welcome": settings.SendWelcomeSettings(attributes=("name",)),
     }
@@ -74,3 +116,37 @@ def test_a_list_that_is_none_is_named(function: str, name: str, value: str) -> N
 def test_an_empty_list_is_a_list(function: str, name: str) -> None:
     read, environ = READERS[function]
     assert read({**environ, name: "[]"}) is not None
+
+
+@pytest.mark.parametrize("value", ["fifteen", "1,5", "[1]"])
+@pytest.mark.parametrize(("function", "name"), NUMBERS)
+def test_a_number_that_is_none_is_named(function: str, name: str, value: str) -> None:
+    read, environ = READERS[function]
+    with pytest.raises(MissingSetting, match=rf"\b{name} is not a number"):
+        read({**environ, name: value})
+
+
+def test_a_table_without_the_shard_index_is_known_by_it() -> None:
+    read, environ = READERS["plan_shards"]
+    assert read({**environ, "HAS_SHARD_INDEX": "false"}).has_shard_index is False
+
+
+@pytest.mark.parametrize("action", DeletedUsers)
+@pytest.mark.parametrize(("days", "retention_days"), [("", None), ("30", 30)], ids=["for-ever", "30-days"])
+@pytest.mark.parametrize("function", DELETING)
+def test_what_becomes_of_deleted_users_is_read(
+    function: str, days: str, retention_days: int | None, action: DeletedUsers
+) -> None:
+    read, environ = READERS[function]
+    deletion = read({**environ, "DELETED_USERS": str(action), "RETENTION_DAYS": days}).deletion
+    assert deletion == DeletionPolicy(action, retention_days)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DELETED_USERS", "forget"), ("RETENTION_DAYS", "a month"), ("RETENTION_DAYS", "30.5")]
+)
+@pytest.mark.parametrize("function", DELETING)
+def test_a_deletion_that_is_not_understood_is_named_with_its_value(function: str, name: str, value: str) -> None:
+    read, environ = READERS[function]
+    with pytest.raises(MissingSetting, match=rf"\b{name} '{value}'"):
+        read({**environ, name: value})

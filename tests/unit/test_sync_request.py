@@ -141,19 +141,21 @@ def test_what_is_no_post_confirmation_event_is_refused_by_field_without_personal
         (an_input(occurred_at=GONE), "occurred_at"),
         (an_input(occurred_at=1767225600), "occurred_at"),
         # These do not compare as strings with what is in the table.
-        (an_input(occurred_at="2026-01-01T00:00:00Z"), "occurred_at"),
+        (an_input(occurred_at="2026-01-01T00:00:00"), "occurred_at"),
+        (an_input(occurred_at="2026-01-01T00:00:00.0Z"), "occurred_at"),
         (an_input(occurred_at="2026-01-01T00:00:00.000+00:00"), "occurred_at"),
         (an_input(occurred_at="2026-01-01T00:00:00.000000Z"), "occurred_at"),
         (an_input(occurred_at="٢٠٢٦-01-01T00:00:00.000Z"), "occurred_at"),
         (an_input(occurred_at=OCCURRED_AT + "\n"), "occurred_at"),
         (an_input(username=7), "username"),
         (an_input(client_id=["app1"]), "client_id"),
+        (an_input(event_name=7), "event_name"),
         (an_input(attributes=None), "attributes"),
         (an_input(attributes=["ada@example.com"]), "attributes"),
         (an_input(attributes={"email": 7}), "attributes"),
         (an_input(attributes={"email": None}), "attributes"),
     ],
-    ids=range(22),
+    ids=range(24),
 )
 def test_what_is_no_request_is_refused_by_field_without_personal_data(execution_input: Any, field: str) -> None:
     with pytest.raises(InvalidSyncRequest, match=rf"\b{field}\b") as raised:
@@ -170,7 +172,21 @@ def test_a_refused_value_is_named_in_a_message_of_bounded_length() -> None:
 def test_optional_fields_have_empty_defaults() -> None:
     request = parse({"sub": SUB, "reason": "password_reset", "occurred_at": OCCURRED_AT})
     assert request == SyncRequest(sub=SUB, reason="password_reset", occurred_at=OCCURRED_AT)
-    assert (request.username, request.client_id, request.attributes) == ("", "", {})
+    assert (request.username, request.client_id, request.event_name, request.attributes) == ("", "", "", {})
+
+
+def test_a_change_is_known_by_its_name_alone_and_can_come_again() -> None:
+    request = parse({"sub": SUB, "reason": "changed", "occurred_at": OCCURRED_AT, "event_name": "AdminDisableUser"})
+    assert request == SyncRequest(
+        sub=SUB, reason="changed", occurred_at=OCCURRED_AT, event_name="AdminDisableUser", username="", attributes={}
+    )
+    assert request.execution_name is None
+
+
+def test_a_time_of_whole_seconds_gets_milliseconds() -> None:
+    # As CloudTrail gives it. Times are compared as strings, and "Z" sorts after ".".
+    assert parse(an_input(occurred_at="2026-01-31T12:00:05Z")).occurred_at == "2026-01-31T12:00:05.000Z"
+    assert parse(an_input(occurred_at="2026-01-31T12:00:05.678Z")).occurred_at == "2026-01-31T12:00:05.678Z"
 
 
 def test_the_json_is_the_documented_shape_without_what_has_no_value() -> None:
@@ -187,10 +203,11 @@ def test_an_attribute_that_the_user_has_but_empty_stays_in_the_json() -> None:
 _REQUESTS = st.builds(
     SyncRequest,
     sub=st.uuids().map(str),
-    reason=st.sampled_from(["sign_up", "password_reset"]),
+    reason=st.sampled_from(["sign_up", "password_reset", "changed"]),
     occurred_at=st.datetimes(timezones=st.just(UTC)).map(timestamp),
     username=st.text(),
     client_id=st.text(),
+    event_name=st.text(),
     attributes=st.dictionaries(st.text(), st.text()),
 )
 

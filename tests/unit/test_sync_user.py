@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from cognito_user_sync import departure, user_pool, user_table
 from cognito_user_sync.handlers import sync_user
-from cognito_user_sync.sync_request import InvalidSyncRequest
-from cognito_user_sync.user_table import TableUnavailable, WriteRefused
-from tests.unit.fakes import FakeAws, FakeContext, refusal
+from cognito_user_sync.sync_request import DELETIONS, MOVES_MODIFIED_DATE, InvalidSyncRequest
+from cognito_user_sync.user import UnusableUser
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+OTHER = "b5c8d9e0-1234-4abc-8def-001122334455"
+POOL_ID = "eu-central-1_abcdefghi"
+OCCURRED_AT = "2026-01-02T00:00:00.000Z"
 WRITE = "dynamodb.UpdateItem"
+COGNITO = "cognito-identity-provider"
+LIST = f"{COGNITO}.ListUsers"
+GET = f"{COGNITO}.AdminGetUser"
 
 
 def an_input(**changes: Any) -> dict[str, Any]:
     return {
         "sub": SUB,
         "reason": "sign_up",
-        "occurred_at": "2026-01-02T00:00:00.000Z",
+        "occurred_at": OCCURRED_AT,
         "username": "ada.l",
         "attributes": {"name": "Ada", "email": ""},
         **changes,
@@ -35,6 +45,8 @@ def an_input(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER_POOL_ID", POOL_ID)
+    monkeypatch.setenv("DELETED_USERS", "mark")
     monkeypatch.setenv("USER_TABLE_NAME", "users")
     monkeypatch.setenv("ATTRIBUTES", '["name","email","custom:plan"]')
     monkeypatch.setenv("INDEX_KEYS", '["email"]')
@@ -42,8 +54,27 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def cognito(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    """Cognito alone, since DynamoDB is moto's; and a clock that shows how many calls of Cognito have been made."""
+    fake = FakeAws(session)
+    for module in (departure, sync_user, user_pool, user_table):
+        monkeypatch.setattr(module, "now", lambda: after_calls(len(fake.calls)))
+    session.events.register(f"before-send.{COGNITO}", fake._send)
+    yield fake
+    session.events.unregister(f"before-send.{COGNITO}", fake._send)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    made: list[float] = []
+    monkeypatch.setattr(time, "sleep", made.append)
+    return made
+
+
+@pytest.fixture
 def _users() -> Iterator[None]:
-    with mock_aws():
+    # In the session that the other fixtures know.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         boto3.client("dynamodb").create_table(
             TableName="users",
             BillingMode="PAY_PER_REQUEST",
@@ -55,6 +86,50 @@ def _users() -> Iterator[None]:
 
 def sync(**changes: Any) -> Any:
     return sync_user.handler(an_input(**changes), FakeContext())
+
+
+def change(event_name: str, **changes: Any) -> Any:
+    """A change as CloudTrail tells of it."""
+    request = {"sub": SUB, "reason": "changed", "occurred_at": OCCURRED_AT, "event_name": event_name, **changes}
+    return sync_user.handler(request, FakeContext())
+
+
+def put(**values: str) -> None:
+    item: Any = {name: {"S": value} for name, value in {"id": SUB, **values}.items()}
+    boto3.client("dynamodb").put_item(TableName="users", Item=item)
+
+
+def item() -> dict[str, Any]:
+    found = boto3.client("dynamodb").get_item(TableName="users", Key={"id": {"S": SUB}}).get("Item", {})
+    return {name: next(iter(value.values())) for name, value in found.items()}
+
+
+def after_calls(count: int) -> str:
+    return f"2026-02-01T00:00:00.{count:03}Z"
+
+
+def listed(modified_at: str = OCCURRED_AT, **changes: Any) -> Response:
+    """ListUsers shows the user."""
+    user = {
+        "Username": "ada.l",
+        "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "name", "Value": "Countess"}],
+        "UserCreateDate": datetime(2026, 1, 1, tzinfo=UTC).timestamp(),
+        "UserLastModifiedDate": datetime.fromisoformat(modified_at).timestamp(),
+        "Enabled": False,
+        "UserStatus": "CONFIRMED",
+        **changes,
+    }
+    return Response({"Users": [user]})
+
+
+NOT_LISTED = Response({"Users": []})
+GONE = refusal("UserNotFoundException")
+EARLIER = "2026-01-01T23:59:59.999Z"
+
+
+def known(sub: str = SUB) -> Response:
+    """AdminGetUser knows the username."""
+    return Response({"Username": "ada.l", "UserAttributes": [{"Name": "sub", "Value": sub}]})
 
 
 @pytest.mark.usefixtures("_users")
@@ -101,7 +176,7 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
 
 def test_a_refused_write_is_not_repeated(aws: FakeAws) -> None:
     aws.on(WRITE, refusal("AccessDeniedException"))
-    with pytest.raises(WriteRefused, match="AccessDeniedException"):
+    with pytest.raises(TableRefused, match="AccessDeniedException"):
         sync()
     assert aws.operations == [WRITE]
 
@@ -113,3 +188,247 @@ def test_no_personal_data_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert (record["sub"], record["reason"], record["outcome"]) == (SUB, "sign_up", "created")
     assert "ada" not in repr(record).lower()
+
+
+# A change is read anew.
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_changed_user_is_read_from_cognito_and_written(cognito: FakeAws) -> None:
+    cognito.on(LIST, listed())
+    assert change("AdminDisableUser") == {"outcome": "created"}
+    assert item() == {
+        "id": SUB,
+        "name": "Countess",
+        "custom:plan": "",
+        "username": "ada.l",
+        "status": "CONFIRMED",
+        "enabled": False,
+        "cognito_created_at": "2026-01-01T00:00:00.000Z",
+        "cognito_modified_at": OCCURRED_AT,
+        "observed_at": after_calls(0),
+        "synced_at": after_calls(1),
+        "shard": "b",
+    }
+    assert [call.body for call in cognito.calls] == [{"UserPoolId": POOL_ID, "Limit": 1, "Filter": f'sub = "{SUB}"'}]
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_change_that_is_known_already_is_unchanged(cognito: FakeAws) -> None:
+    cognito.on(LIST, listed())
+    change("AdminDisableUser")
+    assert change("AdminDisableUser") == {"outcome": "unchanged"}
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_user_who_has_never_confirmed_is_not_written(cognito: FakeAws) -> None:
+    cognito.on(LIST, listed(UserStatus="UNCONFIRMED"))
+    assert change("AdminUpdateUserAttributes") == {"outcome": "unconfirmed"}
+    assert item() == {}
+
+
+@pytest.mark.usefixtures("_users")
+@pytest.mark.parametrize("event_name", sorted(MOVES_MODIFIED_DATE))
+def test_a_read_older_than_the_change_is_tried_again(cognito: FakeAws, pauses: list[float], event_name: str) -> None:
+    cognito.on(LIST, listed(EARLIER, Enabled=True), listed(OCCURRED_AT))
+    assert change(event_name) == {"outcome": "created"}
+    assert item()["enabled"] is False
+    assert item()["observed_at"] == after_calls(1)
+    assert (cognito.operations, pauses) == ([LIST] * 2, [1.0])
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_read_that_stays_older_than_the_change_is_written_as_it_is(cognito: FakeAws, pauses: list[float]) -> None:
+    # What this module takes for a change of the date need not be one.
+    cognito.on(LIST, listed(EARLIER))
+    assert change("AdminDisableUser") == {"outcome": "created"}
+    assert item()["cognito_modified_at"] == EARLIER
+    assert (cognito.operations, pauses) == ([LIST] * 3, [1.0, 2.0])
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_read_in_the_second_of_the_change_is_not_older(cognito: FakeAws) -> None:
+    # CloudTrail's times have whole seconds.
+    cognito.on(LIST, listed("2026-01-02T00:00:00.400Z"))
+    change("AdminDisableUser", occurred_at="2026-01-02T00:00:00Z")
+    assert cognito.operations == [LIST]
+
+
+@pytest.mark.usefixtures("_users")
+@pytest.mark.parametrize("event_name", ["AdminConfirmSignUp", "AdminSetUserPassword", "AdminCreateUser"])
+def test_an_event_that_may_not_move_the_date_is_read_once(
+    cognito: FakeAws, pauses: list[float], event_name: str
+) -> None:
+    cognito.on(LIST, listed(EARLIER))
+    assert change(event_name) == {"outcome": "created"}
+    assert (cognito.operations, pauses) == ([LIST], [])
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_user_who_is_not_listed_yet_is_looked_for_again(cognito: FakeAws, pauses: list[float]) -> None:
+    cognito.on(LIST, NOT_LISTED, listed())
+    assert change("AdminCreateUser") == {"outcome": "created"}
+    assert pauses == [1.0]
+
+
+# A user who is not there.
+
+
+@pytest.mark.usefixtures("_users")
+@pytest.mark.parametrize("event_name", sorted(DELETIONS))
+def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(cognito: FakeAws, event_name: str) -> None:
+    sync()
+    before = item()
+    cognito.on(GET, GONE)
+    assert change(event_name) == {"outcome": "deleted"}
+    del before["shard"]
+    # Gone by the moment of the question: what was seen after it is newer.
+    assert item() == {**before, "deleted_at": after_calls(0), "synced_at": after_calls(1)}
+    # The list may show a deleted user for a while.
+    assert [(call.operation, call.body) for call in cognito.calls] == [
+        (GET, {"UserPoolId": POOL_ID, "Username": "ada.l"})
+    ]
+
+
+@pytest.mark.usefixtures("_users")
+@pytest.mark.parametrize("event_name", ["DeleteUser", "AdminDisableUser"])
+def test_a_user_who_is_deleted_already_stays_as_found(cognito: FakeAws, event_name: str) -> None:
+    sync()
+    cognito.on(GET, GONE)
+    cognito.on(LIST, NOT_LISTED)
+    change("AdminDeleteUser")
+    before = item()
+    assert change(event_name) == {"outcome": "unchanged"}
+    assert item() == before
+    assert cognito.operations.count(GET) == 1
+
+
+@pytest.mark.usefixtures("_users")
+@pytest.mark.parametrize("event_name", sorted(DELETIONS))
+def test_a_deletion_leaves_a_tombstone_where_the_sign_up_has_not_arrived(cognito: FakeAws, event_name: str) -> None:
+    assert change(event_name) == {"outcome": "deleted"}
+    assert item().keys() == {"id", "deleted_at", "expires_at"}
+    assert item()["deleted_at"] == after_calls(0)
+    assert sync() == {"outcome": "deleted"}
+    assert cognito.calls == []
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(cognito: FakeAws) -> None:
+    sync()
+    before = item()
+    cognito.on(GET, known(), GONE)
+    with pytest.raises(PoolUnavailable):
+        change("AdminDeleteUser")
+    assert item() == before
+    assert change("AdminDeleteUser") == {"outcome": "deleted"}
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_deleted_user_whose_name_was_taken_over_is_marked(cognito: FakeAws) -> None:
+    sync()
+    cognito.on(GET, known(OTHER))
+    cognito.on(LIST, NOT_LISTED)
+    assert change("AdminDeleteUser") == {"outcome": "deleted"}
+    assert "deleted_at" in item()
+
+
+@pytest.mark.usefixtures("_users")
+def test_an_item_without_a_username_is_marked_on_the_word_of_the_event(cognito: FakeAws) -> None:
+    put(theme="dark")
+    assert change("AdminDeleteUser") == {"outcome": "deleted"}
+    assert item()["theme"] == "dark"
+    assert "deleted_at" in item()
+    assert cognito.operations == []
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_user_seen_after_the_question_is_not_deleted(cognito: FakeAws) -> None:
+    # And the execution comes back to it, since the deletion is a fact.
+    put(username="ada.l", observed_at=after_calls(9))
+    cognito.on(GET, GONE)
+    with pytest.raises(PoolUnavailable):
+        change("AdminDeleteUser")
+    assert "deleted_at" not in item()
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_changed_user_who_was_deleted_since_is_marked(cognito: FakeAws, pauses: list[float]) -> None:
+    sync()
+    cognito.on(LIST, NOT_LISTED)
+    cognito.on(GET, GONE)
+    assert change("AdminDisableUser") == {"outcome": "deleted"}
+    assert "deleted_at" in item()
+    assert (cognito.operations, pauses) == ([*[LIST] * 3, GET], [1.0, 2.0])
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_changed_user_who_is_neither_listed_nor_known_is_looked_for_later(cognito: FakeAws) -> None:
+    # Nobody can be asked whether the user is gone, and a tombstone would hold off the sign-up.
+    cognito.on(LIST, NOT_LISTED)
+    with pytest.raises(PoolUnavailable):
+        change("AdminCreateUser")
+    assert item() == {}
+
+
+@pytest.mark.usefixtures("_users")
+def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(cognito: FakeAws) -> None:
+    sync()
+    before = item()
+    cognito.on(LIST, NOT_LISTED)
+    cognito.on(GET, known())
+    with pytest.raises(PoolUnavailable):
+        change("AdminDisableUser")
+    assert item() == before
+
+
+@pytest.mark.usefixtures("_users")
+def test_users_who_are_gone_are_kept_where_they_are_to_be(cognito: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELETED_USERS", "keep")
+    assert change("AdminDeleteUser") == {"outcome": "kept"}
+    sync()
+    before = item()
+    cognito.on(GET, GONE)
+    assert change("AdminDeleteUser") == {"outcome": "kept"}
+    assert item() == before
+
+
+# How it fails.
+
+
+def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeAws, pauses: list[float]) -> None:
+    aws.on(LIST, refusal("InternalErrorException", 500))
+    with pytest.raises(PoolUnavailable, match="InternalErrorException"):
+        change("AdminDisableUser")
+    assert (aws.operations, pauses) == ([LIST], [])
+
+
+def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
+    aws.on(LIST, refusal("AccessDeniedException"))
+    with pytest.raises(PoolRefused, match="AccessDeniedException"):
+        change("AdminDisableUser")
+    assert aws.operations == [LIST]
+
+
+def test_a_user_who_is_unusable_is_named_by_sub(aws: FakeAws) -> None:
+    aws.on(LIST, listed(UserStatus=None))
+    with pytest.raises(UnusableUser, match=SUB):
+        change("AdminDisableUser")
+    assert aws.operations == [LIST]
+
+
+def test_a_sign_up_asks_cognito_nothing(aws: FakeAws) -> None:
+    # ListUsers may not show the user yet.
+    aws.on(WRITE, Response())
+    sync()
+    assert aws.operations == [WRITE]
+
+
+@pytest.mark.usefixtures("_users")
+def test_no_personal_data_of_a_changed_user_is_logged(cognito: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    cognito.on(LIST, listed())
+    change("AdminDisableUser")
+    [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert (record["sub"], record["reason"], record["outcome"]) == (SUB, "changed", "created")
+    assert not any(value in repr(record).lower() for value in ("ada", "countess"))

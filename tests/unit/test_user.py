@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cognito_user_sync import user
-from cognito_user_sync.user import User, timestamp, to_item
+from cognito_user_sync.user import UnusableUser, User, from_cognito, timestamp, to_item
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 ATTRIBUTES = ("name", "email", "custom:plan")
@@ -22,11 +23,81 @@ UNDATED = User(
 )
 NO_KEYS: frozenset[str] = frozenset()
 
+INDIA = timezone(timedelta(hours=5, minutes=30))
+GONE: Any = object()
+
 MOMENTS = st.datetimes(
     datetime(1, 1, 3),  # noqa: DTZ001 - hypothesis takes naive bounds
     datetime(9999, 12, 29),  # noqa: DTZ001
     timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
 )
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    """A user as boto3 gives it: the dates are in the time zone of the machine."""
+    members = {
+        "Username": "ada",
+        "Attributes": [
+            {"Name": "email", "Value": "ada@example.com"},
+            {"Name": "sub", "Value": SUB},
+            {"Name": "custom:plan", "Value": "gold"},
+        ],
+        "UserCreateDate": datetime(2026, 1, 1, 4, 0, 0, 7_999, INDIA),
+        "UserLastModifiedDate": datetime(2026, 1, 2, 12, tzinfo=UTC),
+        "Enabled": False,
+        "UserStatus": "RESET_REQUIRED",
+        **changes,
+    }
+    return {name: value for name, value in members.items() if value is not GONE}
+
+
+def with_sub(sub: str) -> dict[str, Any]:
+    return found(Attributes=[{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ada@example.com"}])
+
+
+def test_a_user_of_cognito_is_read_in_full() -> None:
+    assert from_cognito(found(), "2026-01-03T00:00:00.000Z") == User(
+        sub=SUB,
+        observed_at="2026-01-03T00:00:00.000Z",
+        username="ada",
+        attributes={"email": "ada@example.com", "custom:plan": "gold"},
+        status="RESET_REQUIRED",
+        enabled=False,
+        created_at="2025-12-31T22:30:00.007Z",
+        modified_at="2026-01-02T12:00:00.000Z",
+    )
+
+
+def test_an_attribute_without_a_value_is_empty() -> None:
+    attributes = [{"Name": "sub", "Value": SUB}, {"Name": "email"}]
+    assert from_cognito(found(Attributes=attributes), UNDATED.observed_at).attributes == {"email": ""}
+
+
+@pytest.mark.parametrize("member", ["Username", "UserStatus", "Enabled", "UserCreateDate", "UserLastModifiedDate"])
+def test_a_user_of_cognito_who_lacks_a_member_is_refused_by_sub_and_member(member: str) -> None:
+    with pytest.raises(UnusableUser) as raised:
+        from_cognito(found(**{member: GONE}), UNDATED.observed_at)
+    assert raised.value.sub == SUB
+    assert str(raised.value) == f"user {SUB}: {member} is missing"
+
+
+@pytest.mark.parametrize(
+    "without",
+    [found(Attributes=GONE), found(Attributes=[]), found(Attributes=[{"Name": "sub"}]), with_sub("")],
+    ids=["no-attributes", "not-among-them", "without-a-value", "empty"],
+)
+def test_a_user_of_cognito_without_a_sub_is_refused(without: dict[str, Any]) -> None:
+    with pytest.raises(UnusableUser) as raised:
+        from_cognito(without, UNDATED.observed_at)
+    assert raised.value.sub == ""
+
+
+@pytest.mark.parametrize("sub", ["ada@example.com", SUB.upper(), f"{SUB}\n", f"{SUB}0", f"x{SUB}"], ids=range(5))
+def test_an_ill_formed_sub_is_refused_and_not_repeated(sub: str) -> None:
+    with pytest.raises(UnusableUser) as raised:
+        from_cognito(with_sub(sub), UNDATED.observed_at)
+    assert raised.value.sub == ""
+    assert str(raised.value) == "user without a sub: its sub is not a UUID in lower case"
 
 
 def test_an_undated_observation_determines_what_it_knows_and_nothing_else() -> None:
@@ -120,8 +191,7 @@ def test_the_version_is_the_modification_date_where_it_is_known() -> None:
 
 
 def test_a_timestamp_is_utc_with_milliseconds() -> None:
-    india = timezone(timedelta(hours=5, minutes=30))
-    assert timestamp(datetime(2026, 1, 31, 4, 0, 0, 999_999, india)) == "2026-01-30T22:30:00.999Z"
+    assert timestamp(datetime(2026, 1, 31, 4, 0, 0, 999_999, INDIA)) == "2026-01-30T22:30:00.999Z"
     assert timestamp(datetime(2026, 1, 31, tzinfo=UTC)) == "2026-01-31T00:00:00.000Z"
 
 

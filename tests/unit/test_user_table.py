@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
-from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
 
@@ -19,23 +20,33 @@ from botocore.exceptions import (
     HTTPClientError,
     ReadTimeoutError,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from cognito_user_sync import user_table
-from cognito_user_sync.user import User, to_item
-from cognito_user_sync.user_table import Outcome, TableUnavailable, UserTable, WriteRefused
+from cognito_user_sync.user import User
+from cognito_user_sync.user_table import (
+    DeletedUsers,
+    DeletionPolicy,
+    Outcome,
+    TableRefused,
+    TableUnavailable,
+    UserTable,
+)
 from tests.unit.fakes import FakeAws, Response, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 ATTRIBUTES = ("name", "email", "custom:plan")
 NAME = "users"
+MARK, DELETE, KEEP = DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.KEEP
+NOW = 1_800_000_000
+DAY = 24 * 3600
 
 # A repeat that writes nothing must show: each moment of writing is a new one.
 _seconds = itertools.count()
@@ -112,18 +123,9 @@ class Table:
     def put(self, **values: dict[str, Any]) -> None:
         self.client.put_item(TableName=NAME, Item={"id": {"S": SUB}, **values})
 
-    def mark_deleted(self, hour: int) -> None:
-        """As a reconciliation marks it that saw the user gone: out of the shard's index, with an end. Not where the
-        user has been seen since."""
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
-            self.client.update_item(
-                TableName=NAME,
-                Key={"id": {"S": SUB}},
-                UpdateExpression="SET deleted_at = :at, expires_at = :end REMOVE #shard",
-                ConditionExpression="attribute_not_exists(observed_at) OR observed_at <= :at",
-                ExpressionAttributeNames={"#shard": "shard"},
-                ExpressionAttributeValues={":at": {"S": at(hour)}, ":end": {"N": "1"}},
-            )
+    def delete(self, hour: int, action: DeletedUsers = MARK, retention_days: int | None = None) -> Outcome:
+        policy = DeletionPolicy(action, retention_days)
+        return dataclasses.replace(self.users, deletion=policy).delete(SUB, at(hour))
 
     def living(self, shard: str) -> list[str]:
         found = self.client.query(
@@ -139,6 +141,7 @@ class Table:
 @pytest.fixture(autouse=True)
 def _every_write_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_table, "now", lambda: f"2030-01-01T00:00:00.{next(_seconds):06}Z")
+    monkeypatch.setattr(user_table, "time", SimpleNamespace(time=lambda: NOW + 0.9))
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +263,7 @@ def test_looking_again_at_an_unchanged_user_writes_nothing(table: Table) -> None
     # A reconciliation of a million users of whom ten changed writes ten items.
     table.write(dated(2, 1, name="Ada"))
     before = table.item()
+    assert table.users.differs(dated(9, 1, name="Ada"), table.users.read([SUB])[SUB]) is False
     assert table.write(dated(9, 1, name="Ada")) == [Outcome.UNCHANGED]
     assert table.item() == before
 
@@ -295,11 +299,14 @@ def test_an_attribute_that_the_user_emptied_becomes_an_empty_string(table: Table
     assert table.item()["name"] == ""
 
 
+@pytest.mark.parametrize("action", [MARK, DELETE])
 @pytest.mark.parametrize("deleted", [3, 4], ids=["deleted-at-that-moment", "deleted-after"])
 @pytest.mark.parametrize("late", [undated(3, name="Ada"), dated(3, 2, name="Ada")], ids=["undated", "dated"])
-def test_an_observation_made_before_the_deletion_revives_nobody(table: Table, late: User, deleted: int) -> None:
+def test_an_observation_made_before_the_deletion_revives_nobody(
+    table: Table, late: User, deleted: int, action: DeletedUsers
+) -> None:
     table.write(undated(1))
-    table.mark_deleted(deleted)
+    table.delete(deleted, action)
     before = table.item()
     assert table.write(late) == [Outcome.DELETED]
     assert table.item() == before
@@ -307,19 +314,20 @@ def test_an_observation_made_before_the_deletion_revives_nobody(table: Table, la
 
 
 def test_a_tombstone_alone_holds_off_a_late_replay(table: Table) -> None:
-    table.put(deleted_at={"S": at(4)}, expires_at={"N": "1800000000"})
+    table.delete(4)
     assert table.write(undated(1, name="Ada")) == [Outcome.DELETED]
-    assert table.item() == {"id": SUB, "deleted_at": at(4), "expires_at": "1800000000"}
+    assert table.item() == {"id": SUB, "deleted_at": at(4), "expires_at": str(NOW + 45 * DAY)}
 
 
+@pytest.mark.parametrize("action", [MARK, DELETE])
 @pytest.mark.parametrize(
     "seen",
     [undated(5, name="Ada"), dated(5, 1, name="Ada"), dated(5, 4, name="Ada")],
     ids=["undated", "dated-before", "dated-after"],
 )
-def test_a_user_seen_after_the_deletion_is_alive_again(table: Table, seen: User) -> None:
+def test_a_user_seen_after_the_deletion_is_alive_again(table: Table, seen: User, action: DeletedUsers) -> None:
     table.write(undated(1))
-    table.mark_deleted(4)
+    table.delete(4, action, retention_days=60)
     assert table.write(seen) == [Outcome.UPDATED]
     assert table.item().keys().isdisjoint({"deleted_at", "expires_at"})
     assert table.living("b") == [SUB]
@@ -360,7 +368,7 @@ def test_seventy_attributes_fit_into_one_write(client: DynamoDBClient) -> None:
     # As many as the module's variable takes. DynamoDB allows 4 KB and 300 operators in an expression; moto any.
     names = tuple(f"custom:{number:020}" for number in range(70))
     user = dated(2, 1)
-    request = UserTable(client, NAME, names, frozenset())._update(user, to_item(user, names, frozenset()))
+    request = UserTable(client, NAME, names, frozenset())._update(user)
     for name in ("UpdateExpression", "ConditionExpression"):
         assert len(request[name].encode()) <= 4096
         assert len(re.findall(r"<>|<=|<|=|OR|AND|attribute_\w+|if_not_exists", request[name])) <= 300
@@ -405,6 +413,200 @@ def test_the_longest_values_of_cognito_are_written(table: Table) -> None:
     assert {table.item()[name] for name in ATTRIBUTES} == {longest}
 
 
+# What becomes of a user who is gone.
+
+
+@pytest.mark.parametrize(
+    ("retention_days", "ends"), [(None, {}), (60, {"expires_at": str(NOW + 60 * DAY)})], ids=["for-ever", "60-days"]
+)
+def test_a_marked_user_leaves_the_living_and_keeps_all_else(
+    table: Table, retention_days: int | None, ends: dict[str, str]
+) -> None:
+    table.put(theme={"S": "dark"})
+    table.write(dated(2, 1, name="Ada"))
+    before = table.item()
+    assert table.delete(3, MARK, retention_days) is Outcome.DELETED
+    after = table.item()
+    assert after["synced_at"] > before["synced_at"]
+    del before["shard"]
+    assert after == {**before, "synced_at": after["synced_at"], "deleted_at": at(3), **ends}
+    assert table.living("b") == []
+
+
+@pytest.mark.parametrize(("retention_days", "days"), [(None, 45), (60, 60)], ids=["not-said", "60-days"])
+def test_a_deleted_users_item_loses_all_that_is_ours_but_a_tombstone(
+    indexed_table: Table, retention_days: int | None, days: int
+) -> None:
+    table = indexed_table
+    table.put(theme={"S": "dark"})
+    table.write(dated(2, 1, name="Ada", email="ada@example.com"))
+    assert table.delete(3, DELETE, retention_days) is Outcome.DELETED
+    assert table.item() == {
+        "id": SUB,
+        "theme": "dark",
+        "deleted_at": at(3),
+        "expires_at": str(NOW + days * DAY),
+    }
+
+
+def test_the_end_of_an_item_is_a_number_of_seconds_as_dynamodb_wants_it(table: Table) -> None:
+    table.write(undated(1))
+    table.delete(2, MARK, retention_days=1)
+    item = table.client.get_item(TableName=NAME, Key={"id": {"S": SUB}})["Item"]
+    assert item["expires_at"] == {"N": str(NOW + DAY)}
+
+
+@pytest.mark.parametrize(("retention_days", "days"), [(None, 45), (60, 60)], ids=["not-said", "60-days"])
+@pytest.mark.parametrize("action", [MARK, DELETE])
+def test_a_user_without_an_item_gets_a_tombstone(
+    table: Table, action: DeletedUsers, retention_days: int | None, days: int
+) -> None:
+    assert table.delete(3, action, retention_days) is Outcome.DELETED
+    assert table.item() == {"id": SUB, "deleted_at": at(3), "expires_at": str(NOW + days * DAY)}
+    assert table.living("b") == []
+
+
+def test_a_user_who_is_to_be_kept_is_left_as_found(table: Table) -> None:
+    assert table.delete(3, KEEP) is Outcome.KEPT
+    assert table.item() == {}
+    table.write(undated(1, name="Ada"))
+    before = table.item()
+    assert table.delete(3, KEEP) is Outcome.KEPT
+    assert table.item() == before
+
+
+@pytest.mark.parametrize("action", [MARK, DELETE])
+@pytest.mark.parametrize("known", [[undated(1, name="Ada")], []], ids=["with-an-item", "without"])
+def test_a_deletion_that_is_known_changes_nothing(table: Table, action: DeletedUsers, known: list[User]) -> None:
+    # It keeps its date and its end, too: else each reconciliation would put the end off.
+    table.write(*known)
+    table.delete(3, action, retention_days=60)
+    before = table.item()
+    assert [table.delete(hour, action, retention_days=90) for hour in (2, 3, 4)] == [Outcome.UNCHANGED] * 3
+    assert table.item() == before
+
+
+@pytest.mark.parametrize("action", [MARK, DELETE])
+def test_a_user_seen_since_is_not_deleted(table: Table, action: DeletedUsers) -> None:
+    table.write(undated(4, name="Ada"))
+    before = table.item()
+    assert table.delete(3, action) is Outcome.STALE
+    assert table.item() == before
+
+
+@pytest.mark.parametrize("action", [MARK, DELETE])
+def test_a_tombstone_is_not_put_over_an_item_that_came_meanwhile(table: Table, action: DeletedUsers) -> None:
+    events = table.client.meta.events
+    after_call = "after-call.dynamodb.UpdateItem"
+
+    def sign_up_arrives(**_: Any) -> None:
+        events.unregister(after_call, sign_up_arrives)
+        table.write(undated(4, name="Ada"))
+
+    # After the deletion has found no item, before the tombstone.
+    events.register(after_call, sign_up_arrives)
+    assert table.delete(3, action) is Outcome.STALE
+    assert {"deleted_at", "expires_at"}.isdisjoint(table.item())
+    assert table.living("b") == [SUB]
+
+
+@pytest.mark.parametrize("action", [MARK, DELETE])
+def test_a_user_seen_in_the_moment_of_the_deletion_is_deleted(table: Table, action: DeletedUsers) -> None:
+    table.write(undated(3, name="Ada"))
+    assert table.delete(3, action) is Outcome.DELETED
+    assert table.living("b") == []
+
+
+def test_an_item_that_was_never_synced_is_deleted_too(table: Table) -> None:
+    table.put(theme={"S": "dark"})
+    assert table.delete(3) is Outcome.DELETED
+    assert table.item() == {"id": SUB, "theme": "dark", "deleted_at": at(3), "synced_at": ANY}
+
+
+# Reading.
+
+
+def test_items_are_read_by_sub_and_who_has_none_is_left_out(table: Table) -> None:
+    subs = [f"{number:08x}{SUB[8:]}" for number in range(100)]
+    for sub in subs[:2]:
+        table.write(dataclasses.replace(dated(2, 1, name="Ada"), sub=sub))
+    found = table.users.read(subs)
+    assert found.keys() == set(subs[:2])
+    assert found[subs[0]]["id"] == {"S": subs[0]}
+
+
+def test_an_item_is_read_with_all_that_is_ours_and_nothing_else(table: Table) -> None:
+    table.put(theme={"S": "dark"})
+    table.write(dated(2, 1, name="Ada", email="ada@example.com"))
+    living = table.item()
+    assert table.users.read([SUB])[SUB].keys() == living.keys() - {"theme"}
+    table.delete(3, MARK, retention_days=60)
+    assert table.users.read([SUB])[SUB].keys() == (living.keys() - {"theme", "shard"}) | {"deleted_at", "expires_at"}
+
+
+def test_the_living_are_listed_by_the_beginning_of_the_sub_in_order(table: Table) -> None:
+    for beginning in ("b4", "b40", "b3", "a4", "b41"):
+        table.write(dataclasses.replace(undated(1), sub=beginning + SUB[len(beginning) :]))
+    table.delete(2)
+    b3, b40, b41, b4c = (f"{beginning}{SUB[len(beginning) :]}" for beginning in ("b3", "b40", "b41", "b4c"))
+    assert b4c == SUB
+    assert table.users.living_subs("b") == ([b3, b40, b41], None)
+    assert table.users.living_subs("b4") == ([b40, b41], None)
+    assert table.users.living_subs("b40") == ([b40], None)
+    assert table.users.living_subs("c") == ([], None)
+
+
+_VALUES = st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(["", "a", "a" * 1025]))
+_DATED = st.builds(
+    lambda hour, modified, enabled, values: dated(hour, modified, enabled=enabled, **values),
+    st.integers(0, 8),
+    st.integers(0, 2),
+    st.booleans(),
+    _VALUES,
+)
+_UNDATED = st.builds(lambda hour, values: undated(hour, **values), st.integers(0, 9), _VALUES)
+_DELETIONS = st.tuples(st.integers(0, 9), st.sampled_from([MARK, DELETE]))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    history=st.lists(_DATED | _UNDATED | _DELETIONS, max_size=3),
+    emails=st.none() | st.just("b"),
+    user=_DATED,
+    looks_again=st.booleans(),
+)
+def test_a_user_differs_from_the_item_exactly_where_a_write_would_not_find_it_unchanged(
+    indexed_table: Table,
+    history: list[User | tuple[int, DeletedUsers]],
+    emails: str | None,
+    user: User,
+    looks_again: bool,
+) -> None:
+    table = indexed_table
+    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+    for happened in history:
+        if isinstance(happened, User):
+            table.write(happened)
+        else:
+            table.delete(*happened)
+    seen_before = [happened for happened in history if isinstance(happened, User) and happened.modified_at]
+    if seen_before and looks_again:
+        user = dataclasses.replace(seen_before[-1], observed_at=at(9))
+    if history and emails:
+        # The application's, or of a time when the table had no such index.
+        table.client.update_item(
+            TableName=NAME,
+            Key={"id": {"S": SUB}},
+            UpdateExpression="SET email = :email",
+            ExpressionAttributeValues={":email": {"S": emails}},
+        )
+
+    differs = table.users.differs(user, table.users.read([SUB]).get(SUB))
+    [outcome] = table.write(user)
+    assume(outcome is not Outcome.STALE)
+    assert differs is (outcome is not Outcome.UNCHANGED)
+
+
 _HOURS = st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True).map(sorted)
 
 
@@ -425,9 +627,14 @@ def _histories(draw: st.DrawFn) -> list[User]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=_histories(), deleted=st.none() | st.integers(0, 23), data=st.data())
+@given(
+    history=_histories(),
+    deleted=st.none() | st.integers(0, 23),
+    action=st.sampled_from([MARK, DELETE]),
+    data=st.data(),
+)
 def test_any_order_with_any_repeats_ends_in_the_state_of_the_newest_observation(
-    table: Table, history: list[User], deleted: int | None, data: st.DataObject
+    table: Table, history: list[User], deleted: int | None, action: DeletedUsers, data: st.DataObject
 ) -> None:
     """Sign-ups and password resets are undated, changes and reconciliations dated; and one may see the user gone."""
     happened: list[User | int] = [*history, *([] if deleted is None else [deleted])]
@@ -437,7 +644,7 @@ def test_any_order_with_any_repeats_ends_in_the_state_of_the_newest_observation(
 
     for arrival in arrivals:
         if isinstance(arrival, int):
-            table.mark_deleted(arrival)
+            table.delete(arrival, action, retention_days=60)
         else:
             table.write(arrival)
 
@@ -469,6 +676,28 @@ def _users(aws: FakeAws) -> UserTable:
     return UserTable(client, NAME, ATTRIBUTES, frozenset())
 
 
+def _condition_failed(**item: dict[str, Any]) -> Response:
+    return Response({"__type": "ConditionalCheckFailedException", **({"Item": item} if item else {})}, 400)
+
+
+def _read_part(subs: list[str], *unread: str) -> Response:
+    keys = {NAME: {"Keys": [{"id": {"S": sub}} for sub in unread], "ProjectionExpression": "id"}}
+    return Response(
+        {
+            "Responses": {NAME: [{"id": {"S": sub}} for sub in subs]},
+            "UnprocessedKeys": keys if unread else {},
+        }
+    )
+
+
+CALLS: dict[str, tuple[str, Callable[[UserTable], object]]] = {
+    "write": ("dynamodb.UpdateItem", lambda users: users.write(undated(1))),
+    "delete": ("dynamodb.UpdateItem", lambda users: users.delete(SUB, at(1))),
+    "read": ("dynamodb.BatchGetItem", lambda users: users.read([SUB])),
+    "living_subs": ("dynamodb.Query", lambda users: users.living_subs("b")),
+}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -482,10 +711,12 @@ def _users(aws: FakeAws) -> UserTable:
     ],
     ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
 )
-def test_a_busy_table_is_table_unavailable(aws: FakeAws, answer: Response) -> None:
-    aws.on("dynamodb.UpdateItem", answer)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_busy_table_is_table_unavailable(aws: FakeAws, call: str, answer: Response) -> None:
+    operation, made = CALLS[call]
+    aws.on(operation, answer)
     with pytest.raises(TableUnavailable):
-        _users(aws).write(undated(1))
+        made(_users(aws))
 
 
 @pytest.mark.parametrize(
@@ -499,15 +730,62 @@ def test_a_busy_table_is_table_unavailable(aws: FakeAws, answer: Response) -> No
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, error: BotoCoreError) -> None:
-    aws.on("dynamodb.UpdateItem", error)
+@pytest.mark.parametrize("call", CALLS)
+def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, error: BotoCoreError) -> None:
+    operation, made = CALLS[call]
+    aws.on(operation, error)
     with pytest.raises(TableUnavailable, match=type(error).__name__):
-        _users(aws).write(undated(1))
+        made(_users(aws))
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])
-def test_what_will_be_refused_again_is_write_refused_with_its_code(aws: FakeAws, code: str) -> None:
-    aws.on("dynamodb.UpdateItem", refusal(code, message="holds ada@example.com"))
-    with pytest.raises(WriteRefused) as raised:
-        _users(aws).write(undated(1))
+@pytest.mark.parametrize("call", CALLS)
+def test_what_will_be_refused_again_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
+    operation, made = CALLS[call]
+    aws.on(operation, refusal(code, message="holds ada@example.com"))
+    with pytest.raises(TableRefused) as raised:
+        made(_users(aws))
     assert str(raised.value) == code
+
+
+def test_keys_that_dynamodb_left_for_later_are_asked_for_again(aws: FakeAws) -> None:
+    aws.on("dynamodb.BatchGetItem", _read_part(["one"], "two", "three"), _read_part(["two"], "three"), _read_part([]))
+    assert _users(aws).read(["one", "two", "three"]) == {"one": {"id": {"S": "one"}}, "two": {"id": {"S": "two"}}}
+    asked = [call.body["RequestItems"][NAME] for call in aws.calls]
+    assert [[key["id"]["S"] for key in part["Keys"]] for part in asked] == [
+        ["one", "two", "three"],
+        ["two", "three"],
+        ["three"],
+    ]
+
+
+def test_a_read_of_which_nothing_is_answered_is_table_unavailable(aws: FakeAws) -> None:
+    # A throttled table: not to be asked again at once.
+    nothing, the_rest = _read_part([], "two", "three"), _read_part(["two", "three"])
+    aws.on("dynamodb.BatchGetItem", _read_part(["one"], "two", "three"), nothing, the_rest)
+    with pytest.raises(TableUnavailable):
+        _users(aws).read(["one", "two", "three"])
+    assert aws.operations == ["dynamodb.BatchGetItem"] * 2
+
+
+def test_a_page_of_the_living_says_where_the_next_one_starts(aws: FakeAws) -> None:
+    last: Any = {"id": {"S": SUB}, "shard": {"S": "b"}}
+    aws.on(
+        "dynamodb.Query", Response({"Items": [], "LastEvaluatedKey": last}), Response({"Items": [{"id": {"S": SUB}}]})
+    )
+    users = _users(aws)
+    assert users.living_subs("b") == ([], last)
+    assert users.living_subs("b", last) == ([SUB], None)
+    assert [call.body.get("ExclusiveStartKey") for call in aws.calls] == [None, last]
+
+
+def test_another_deletion_in_between_is_the_deletion(aws: FakeAws) -> None:
+    theirs = _condition_failed(id={"S": SUB}, deleted_at={"S": at(2)})
+    aws.on("dynamodb.UpdateItem", _condition_failed(), theirs)
+    assert _users(aws).delete(SUB, at(3)) is Outcome.UNCHANGED
+
+
+def test_an_item_that_comes_and_goes_meanwhile_is_table_unavailable(aws: FakeAws) -> None:
+    aws.on("dynamodb.UpdateItem", _condition_failed())
+    with pytest.raises(TableUnavailable):
+        _users(aws).delete(SUB, at(3))

@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync.lambda_config import UserPool
+from cognito_user_sync.lambda_config import PoolTrigger
 
-# UserPool repeats calls itself, since an update may be repeated only together with the reading before it.
+# PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class InvalidRequest(Exception):
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
-    """{"action": "attach" | "detach", "user_pool_id", "function_arn", "chained_function_arn": null | arn} in,
+    """{"action": "attach" | "detach", "user_pool_id", "function_arn", "chained_function_arn": null | "" | arn} in,
     {"action", "result"} out, where result is a sentence for a person.
 
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
@@ -39,8 +39,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
         return {"action": action, "result": "will detach on destroy"}
 
     client = boto3.client("cognito-idp", config=_CONFIG)
-    pool = UserPool(client, event["user_pool_id"], lambda: context.get_remaining_time_in_millis() / 1000)
+    pool = PoolTrigger(client, event["user_pool_id"], lambda: context.get_remaining_time_in_millis() / 1000)
     act = pool.attach if action == "attach" else pool.detach
-    result = act(event["function_arn"], event.get("chained_function_arn"))
+    result = act(event["function_arn"], event.get("chained_function_arn") or None)
     logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
     return {"action": action, "result": result}

@@ -19,6 +19,16 @@ variable "chained_function_arn" {
   default = null
 }
 
+variable "track_changes" {
+  type    = bool
+  default = false
+}
+
+variable "reconciliation" {
+  type    = any
+  default = { enabled = false }
+}
+
 module "user_sync" {
   source = "../../.."
 
@@ -27,6 +37,8 @@ module "user_sync" {
 
   attach_trigger       = var.attach_trigger
   chained_function_arn = var.chained_function_arn
+  track_changes        = var.track_changes
+  reconciliation       = var.reconciliation
 
   attributes = ["name", "email", "phone_number", "custom:plan"]
 

@@ -1,0 +1,101 @@
+"""What a run came to: its time, its calls, and what AWS's list prices make of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.simulated_run import SimulatedAws
+
+APIS = (
+    "ListUsers",
+    "BatchGetItem",
+    "UpdateItem",
+    "PutItem",
+    "BatchWriteItem",
+    "Query",
+    "AdminGetUser",
+    "Lambda",
+    "StepFunctions",
+)
+_WRITES = ("UpdateItem", "PutItem", "BatchWriteItem")
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars: of a million each, and of one GB-second on arm64."""
+
+    recorded_on: str
+    region: str
+    per_million: Mapping[str, float]
+    gb_second: float
+
+    @classmethod
+    def load(cls) -> Prices:
+        found: dict[str, Any] = json.loads((Path(__file__).parent / "prices.json").read_text())
+        return cls(found["recorded_on"], found["region"], found["per_million"], found["lambda_gb_second_arm64"])
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one run over `users`, which might list `list_users_per_second`."""
+
+    users: int
+    list_users_per_second: float
+    seconds: float
+    calls: Mapping[str, int]
+    write_units: float
+    read_units: float
+    gb_seconds: float
+
+    @property
+    def users_per_second(self) -> float:
+        return self.users / self.seconds
+
+    @property
+    def share_of_rate(self) -> float:
+        """How much of the ListUsers calls that it might make it made."""
+        return self.calls["ListUsers"] / (self.seconds * self.list_users_per_second)
+
+    @property
+    def write_calls(self) -> int:
+        return sum(self.calls.get(name, 0) for name in _WRITES)
+
+    def calls_per_thousand(self, api: str) -> float:
+        return 1000 * self.calls.get(api, 0) / self.users
+
+    def dollars(self, prices: Prices) -> dict[str, float]:
+        """By what they are paid for."""
+        price = prices.per_million
+        return {
+            "DynamoDB writes": self.write_units * price["dynamodb_write_units"] / _MILLION,
+            "DynamoDB reads": self.read_units * price["dynamodb_read_units"] / _MILLION,
+            "Step Functions": self.calls.get("StepFunctions", 0) * price["step_functions_transitions"] / _MILLION,
+            "Lambda": self.calls.get("Lambda", 0) * price["lambda_requests"] / _MILLION
+            + self.gb_seconds * prices.gb_second,
+            "ListUsers": self.calls["ListUsers"] * price["cognito_list_users"] / _MILLION,
+        }
+
+    def dollars_per_million_users(self, prices: Prices) -> float:
+        return sum(self.dollars(prices).values()) * _MILLION / self.users
+
+
+def measured(aws: SimulatedAws, list_users_per_second: float, run: Callable[[], object]) -> Figures:
+    """What `run` takes, of a pool, a table and a time that others may have used before."""
+    users, began_at, calls_before = len(aws.users), aws.time.now, Counter(aws.calls)
+    written, read, gb_seconds = aws.dynamodb.write_units, aws.dynamodb.read_units, aws.gb_seconds
+    run()
+    return Figures(
+        users=users,
+        list_users_per_second=list_users_per_second,
+        seconds=aws.time.now - began_at,
+        calls=aws.calls - calls_before,
+        write_units=aws.dynamodb.write_units - written,
+        read_units=aws.dynamodb.read_units - read,
+        gb_seconds=aws.gb_seconds - gb_seconds,
+    )

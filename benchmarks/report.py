@@ -1,0 +1,246 @@
+"""The figures as tables: for the terminal, and as the page docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich import box
+from rich.table import Table as RichTable
+
+from benchmarks import estimate, scenarios
+from benchmarks.figures import APIS, Figures, Prices
+from benchmarks.scenarios import Measurement
+from benchmarks.simulated_run import Assumptions
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def for_terminal(self) -> RichTable:
+        table = RichTable(
+            title=self.title, box=box.SIMPLE, title_justify="left", caption=self.note or None, caption_justify="left"
+        )
+        for position, name in enumerate(self.header):
+            table.add_column(name, justify="left" if position in self._texts() else "right")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        rule = ["---" if position in self._texts() else "--:" for position in range(len(self.header))]
+        lines = [f"| {' | '.join(row)} |" for row in (self.header, *self.rows)]
+        lines.insert(1, f"|{'|'.join(rule)}|")
+        return "\n".join([f"## {self.title}", "", *([textwrap.fill(self.note, 120), ""] if self.note else []), *lines])
+
+    def _texts(self) -> set[int]:
+        return {position for position, name in enumerate(self.header) if name in ("run", "if")}
+
+
+def tables(measurements: Sequence[Measurement], variants: Mapping[str, Figures], prices: Prices) -> list[Table]:
+    return [
+        _times(measurements),
+        _calls(measurements),
+        _prices(measurements, prices),
+        _memory(measurements),
+        _sensitivity(variants),
+        _estimates(measurements, prices),
+    ]
+
+
+def page(shown: Sequence[Table], assumptions: Assumptions, command: str) -> str:
+    """As Markdown."""
+    today = datetime.now(UTC).date()
+    assumed = f"""\
+| assumed | |
+|---|--:|
+| quota of ListUsers, a token bucket of one second's worth for the whole account | {assumptions.quota_per_second:g}/s |
+| one call of Cognito (a page of 60 users, one AdminGetUser) | {1000 * assumptions.cognito_seconds:g} ms |
+| one call of DynamoDB, of whichever kind | {1000 * assumptions.dynamodb_seconds:g} ms |
+| CPU of one boto3 call; a function has one processor, its 16 threads wait for it | \
+{1000 * assumptions.processor_seconds:g} ms |
+| from Step Functions' call of a function to its first line, cold or warm | {1000 * assumptions.start_seconds:g} ms |
+| memory of a worker, of the planner | 1,769 MB, 512 MB |
+| workers at once (`max_concurrency`) | 4 |"""
+    return f"""\
+# Benchmarks
+
+How fast the reconciliation brings a pool to the table, with how many calls, and for how much; beside it, the script
+that people write today: one cursor of ListUsers, one write after another.
+
+**These are figures of a simulation, not of AWS.** Written on {today} by
+
+```
+{command}
+```
+
+on {_machine()}. Time in them is virtual: they come out the same on each run and on any machine.
+
+- **Real**: the module's code. The handlers `plan_shards` and, for each batch, `reconcile_shards`, with all that they
+  call: pace, patience, comparisons, conditional writes, sweep. Conditions and updates are evaluated as the code writes
+  them. Of the script, all of it (`benchmarks/plain_script.py`).
+- **Simulated**: Cognito, DynamoDB, Lambda and Step Functions, in virtual time (`benchmarks/simulated_*.py`). The 16
+  threads of a worker are simulated, too: its calls are made one after another and take the time of 16 at once. The step
+  that attaches the trigger is two calls of Cognito.
+- **Not in it**: throttling by DynamoDB (at 30/s the first run writes 1,800 items a second; a new on-demand table takes
+  4,000, and its index 1,000 for one first digit of `sub`), pages that are short, latencies that vary.
+- **The users** are generated (seed {scenarios.SEED}): half have subs like those of newer pools, in which every second
+  digit of a region is fixed, half have plain UUIDs. One in 50 has never confirmed: it is listed, and not written.
+
+{assumed}
+
+{chr(10).join(table.markdown() + chr(10) for table in shown)}"""
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def _times(measurements: Sequence[Measurement]) -> Table:
+    rows = [
+        [
+            f"{measurement.users:,}",
+            name,
+            f"{figures.list_users_per_second:g}/s",
+            f"{figures.seconds:,.1f}",
+            f"{figures.users_per_second:,.0f}",
+            f"{figures.share_of_rate:.0%}",
+            f"{figures.write_calls:,}",
+        ]
+        for measurement in measurements
+        for name, figures in measurement.figures.items()
+    ]
+    return Table(
+        "Time",
+        ("users", "run", "allowed", "seconds", "users/s", "of the rate used", "write calls"),
+        rows,
+        "From the start of the execution to its end. The rate is what `list_users_per_second` allows; the script knows"
+        " none, and is held against the quota.",
+    )
+
+
+def _calls(measurements: Sequence[Measurement]) -> Table:
+    rows = [
+        [f"{measurement.users:,}", name, *(_number(figures.calls_per_thousand(api)) for api in APIS)]
+        for measurement in measurements
+        for name, figures in measurement.figures.items()
+        if name not in (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.SCRIPT_AGAIN)
+    ]
+    return Table(
+        "Calls per 1,000 users",
+        ("users", "run", *APIS),
+        rows,
+        "Lambda: invocations; StepFunctions: state transitions. The floor of ListUsers is 16.7, at 60 users a page.",
+    )
+
+
+def _prices(measurements: Sequence[Measurement], prices: Prices) -> Table:
+    kinds = ("DynamoDB writes", "DynamoDB reads", "Step Functions", "Lambda", "ListUsers")
+    rows = []
+    for measurement in measurements:
+        for name, figures in measurement.figures.items():
+            parts = figures.dollars(prices)
+            per_million = [1_000_000 / figures.users * parts[kind] for kind in kinds]
+            rows.append(
+                [
+                    f"{measurement.users:,}",
+                    name,
+                    *(f"{part:,.3f}" for part in per_million),
+                    f"{figures.dollars_per_million_users(prices):,.3f}",
+                ]
+            )
+    return Table(
+        "US dollars per million users",
+        ("users", "run", *kinds, "all"),
+        rows,
+        f"List prices of {prices.region}, recorded on {prices.recorded_on} (`benchmarks/prices.json`), without free"
+        " tiers, logs and storage. A new item is one write unit of the table and one of the index `by_shard`; the"
+        " script's table has no index, and the script runs on a machine that costs nothing.",
+    )
+
+
+def _memory(measurements: Sequence[Measurement]) -> Table:
+    rows = [
+        [
+            f"{measurement.users:,}",
+            f"{measurement.worker_users:,}",
+            f"{measurement.worker_megabytes:.2f} MB",
+            f"{measurement.script_megabytes:.2f} MB",
+        ]
+        for measurement in measurements
+    ]
+    return Table(
+        "Peak memory",
+        ("users", "users of the largest worker", "that worker", "script"),
+        rows,
+        "What Python allocates (tracemalloc) while one worker, the one with the most users, goes over a table that is"
+        " complete: the code's own structures and the answers it works on, not what the simulation keeps; nor Python,"
+        " boto3 and the stacks of 16 threads. A worker holds the subs of one prefix, of at most 250,000 users. The"
+        " script holds one page, whatever the size.",
+    )
+
+
+def _sensitivity(variants: Mapping[str, Figures]) -> Table:
+    rows = [[what, f"{figures.seconds:,.1f}", f"{figures.share_of_rate:.0%}"] for what, figures in variants.items()]
+    users = max(figures.users for figures in variants.values())
+    return Table(
+        f"The first run of {users:,} users at {scenarios.FAST:g}/s, if AWS is otherwise than assumed",
+        ("if", "seconds", "of the rate used"),
+        rows,
+        "A worker of four may take 133 ms a page at 30/s, and 267 ms at 15/s: what it does beyond that, the run takes"
+        " longer.",
+    )
+
+
+def _estimates(measurements: Sequence[Measurement], prices: Prices) -> Table:
+    def of(names: tuple[str, ...], users: int, rate: float) -> estimate.Estimate:
+        measured = [measurement.figures[name] for measurement in measurements for name in names]
+        return estimate.estimate(measured, users, rate, prices)
+
+    rows = []
+    for users in estimate.SIZES:
+        for rate in estimate.RATES:
+            first = of((scenarios.FIRST, scenarios.FIRST_DEFAULT), users, rate)
+            later = of((scenarios.UNCHANGED, scenarios.UNCHANGED_DEFAULT), users, rate)
+            rows.append(
+                [
+                    f"{users:,}",
+                    f"{rate:g}/s",
+                    _duration(first.seconds),
+                    _dollars(first.dollars),
+                    _duration(later.seconds),
+                    _dollars(later.dollars),
+                ]
+            )
+    return Table(
+        "An estimate for your pool",
+        ("users", "list_users_per_second", "first run", "costs", "run with nothing changed", "costs each"),
+        rows,
+        "From the measured run that is nearest in size, calls per user unchanged (`benchmarks/estimate.py`). Beyond the"
+        " sizes above it is an extrapolation: it leaves out the planner's looks for inhabited prefixes, up to ten"
+        " minutes for 50 million users, and shards that turn out too large and are listed once more.",
+    )
+
+
+def _number(number: float) -> str:
+    if not number:
+        return "0"
+    return f"{number:,.1f}" if number >= 1 else f"{number:.3f}"
+
+
+def _dollars(dollars: float) -> str:
+    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

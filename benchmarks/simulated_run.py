@@ -1,0 +1,226 @@
+"""One run of the reconciliation, as Step Functions and Lambda would carry it out: the project's code, in virtual time.
+
+Real are: the handlers plan_shards and reconcile_shards, with all that they call. Simulated are: the state
+machine modules/reconciliation/reconciliation.asl.json (its order, its Map, its number of transitions), the step
+EnsureTrigger, Lambda, Cognito and DynamoDB.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from unittest.mock import patch
+
+from benchmarks.generated_users import GeneratedUsers
+from benchmarks.simulated_cognito import SimulatedCognito
+from benchmarks.simulated_dynamodb import SimulatedDynamoDB
+from benchmarks.virtual_time import VirtualTime, virtual_datetime
+from cognito_user_sync import pace, settings, user
+from cognito_user_sync.handlers import plan_shards, reconcile_shards
+from cognito_user_sync.pace import Pace, Patience
+from cognito_user_sync.reconciliation import PARALLEL, Worker
+from cognito_user_sync.user_pool import UserPool
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Json: TypeAlias = dict[str, Any]
+Answer = TypeVar("Answer")
+
+ATTRIBUTES = ("name", "email", "phone_number")
+
+# As modules/reconciliation has them.
+_FUNCTION_SECONDS = 900
+_PLANNER_GB = 512 / 1024
+_WORKER_GB = 1769 / 1024
+
+# States that an execution enters: ListRuns to EnsureTrigger; PlanShards and IsWorkLeft; ReconcileBatches; Summarize to
+# Done. Each batch is one more.
+_STATES_BEFORE = 7
+_STATES_OF_PLAN = 2
+_STATES_OF_MAP = 1
+_STATES_AFTER = 3
+# EnsureTrigger asks for the pool's configuration and its MFA settings.
+_ENSURE_TRIGGER_CALLS = 2
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What AWS is taken to be."""
+
+    quota_per_second: float = 30
+    """Of ListUsers, for the whole account."""
+    cognito_seconds: float = 0.06
+    dynamodb_seconds: float = 0.005
+    start_seconds: float = 0.1
+    """From the moment that Step Functions may call a function to its first line."""
+    cold_start_seconds: float = 0.1
+    """The same, where no instance of the function is idle."""
+    processor_seconds: float = 0.001
+    """What one call of boto3 costs the function's one processor, of which its threads wait for each other."""
+
+
+class SimulatedAws:
+    """A pool, an empty table and their time."""
+
+    def __init__(self, users: GeneratedUsers, assumptions: Assumptions) -> None:
+        self.time = VirtualTime()
+        self.calls: Counter[str] = Counter()
+        self.gb_seconds = 0.0
+        self._idle_instances: Counter[str] = Counter()
+        self.users = users
+        self.assumptions = assumptions
+        self.cognito = SimulatedCognito(
+            users,
+            self.time,
+            self.calls,
+            list_users_per_second=assumptions.quota_per_second,
+            call_seconds=assumptions.cognito_seconds,
+            processor_seconds=assumptions.processor_seconds,
+        )
+        self.dynamodb = SimulatedDynamoDB(
+            self.time,
+            self.calls,
+            call_seconds=assumptions.dynamodb_seconds,
+            processor_seconds=assumptions.processor_seconds,
+        )
+
+    def invoke(self, name: str, gigabytes: float, function: Callable[[Callable[[], float]], Answer]) -> Answer:
+        """Call a function, which is told how many seconds it has left."""
+        called_at = self.time.now
+        self.calls["Lambda"] += 1
+        is_warm = self._idle_instances[name] > 0
+        self._idle_instances[name] -= is_warm
+        self.time.sleep(self.assumptions.start_seconds if is_warm else self.assumptions.cold_start_seconds)
+        deadline = self.time.now + _FUNCTION_SECONDS
+        try:
+            return function(lambda: deadline - self.time.now)
+        finally:
+            self.gb_seconds += (self.time.now - called_at) * gigabytes
+            self._idle_instances[name] += 1
+
+    def in_parallel(self, act: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
+        return self.time.in_parallel(act, arguments, PARALLEL)
+
+
+@dataclass(frozen=True)
+class _Context:
+    """As Lambda gives it to a handler."""
+
+    seconds_left: Callable[[], float]
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds_left() * 1000)
+
+
+class SimulatedRun:
+    """A run of the state machine over a pool and its table, at `list_users_per_second`."""
+
+    def __init__(self, aws: SimulatedAws, list_users_per_second: float, max_concurrency: int = 4) -> None:
+        self._aws = aws
+        self._max_concurrency = max_concurrency
+        self._environment = {
+            "USER_POOL_ID": "us-east-1_Simulated",
+            "USER_TABLE_NAME": "users",
+            "ATTRIBUTES": json.dumps(ATTRIBUTES),
+            "INDEX_KEYS": "[]",
+            "DELETED_USERS": "mark",
+            "RETENTION_DAYS": "",
+            "HAS_SHARD_INDEX": "true",
+            "LIST_USERS_PER_SECOND": str(list_users_per_second),
+            "MAX_CONCURRENCY": str(max_concurrency),
+            "MAX_DELETE_PERCENT": "10",
+        }
+        self._pool = UserPool(cast("CognitoIdentityProviderClient", aws.cognito), "us-east-1_Simulated")
+        self._table = settings.user_table(cast("DynamoDBClient", aws.dynamodb), self._environment)
+
+    def execute(self) -> Json:
+        """Returns the summary of the run."""
+        with self._code_in_virtual_time():
+            event: Json = {"input": {}, "started_at": user.now(), "trigger": {"result": "unchanged"}}
+            self._aws.calls["StepFunctions"] += _STATES_BEFORE
+            self._aws.invoke("pool_trigger", _PLANNER_GB, self._ensure_trigger)
+            while True:
+                event["plan"] = self._plan(event)
+                if not event["plan"]["batches"]:
+                    self._aws.calls["StepFunctions"] += _STATES_AFTER
+                    summary: Json = event["plan"]["summary"]
+                    return summary
+                event["results"] = self._map(event["plan"]["batches"])
+
+    def first_batches(self) -> list[Json]:
+        """What the planner makes of the pool, for who wants to look at one worker alone."""
+        with self._code_in_virtual_time():
+            batches: list[Json] = self._plan({"input": {}, "started_at": user.now(), "trigger": {}})["batches"]
+            return batches
+
+    def work(self, batch: Json) -> Json:
+        """What one worker makes of a batch."""
+        with self._code_in_virtual_time():
+            return self._aws.invoke("reconcile_shards", _WORKER_GB, partial(self._reconcile, batch))
+
+    def _plan(self, event: Mapping[str, Any]) -> Json:
+        self._aws.calls["StepFunctions"] += _STATES_OF_PLAN
+        return self._aws.invoke(
+            "plan_shards",
+            _PLANNER_GB,
+            lambda seconds_left: _as_json(plan_shards.handler(_as_json(event), _Context(seconds_left))),
+        )
+
+    def _map(self, batches: list[Json]) -> list[Json]:
+        """Step Functions' inline Map: the next batch is taken by the lane that is free first."""
+        self._aws.calls["StepFunctions"] += _STATES_OF_MAP + len(batches)
+        waiting = deque(enumerate(batches))
+        results: dict[int, Json] = {}
+
+        def lane() -> None:
+            while waiting:
+                number, batch = waiting.popleft()
+                results[number] = self._aws.invoke("reconcile_shards", _WORKER_GB, partial(self._reconcile, batch))
+
+        self._aws.time.run([lane] * min(self._max_concurrency, len(batches)))
+        return [results[number] for number in range(len(batches))]
+
+    def _reconcile(self, batch: Json, seconds_left: Callable[[], float]) -> Json:
+        return _as_json(reconcile_shards.handler(batch, _Context(seconds_left)))
+
+    def _ensure_trigger(self, _: Callable[[], float]) -> None:
+        self._aws.time.sleep(_ENSURE_TRIGGER_CALLS * self._aws.assumptions.cognito_seconds)
+
+    @contextmanager
+    def _code_in_virtual_time(self) -> Iterator[None]:
+        """Where the code under test takes time, chance, clients or settings from the outside, it gets ours."""
+        time = self._aws.time
+        datetime = virtual_datetime(time)
+        clients: Json = {"_pool": lambda: self._pool, "_table": lambda: self._table}
+        with (
+            patch.dict("os.environ", self._environment),
+            patch.object(user, "datetime", datetime),
+            patch.object(pace, "random", random.Random(1)),
+            patch.multiple(
+                plan_shards,
+                Pace=partial(Pace, clock=time.clock, sleep=time.sleep),
+                Patience=partial(Patience, sleep=time.sleep),
+                datetime=datetime,
+                **clients,
+            ),
+            patch.multiple(
+                reconcile_shards,
+                Worker=partial(Worker, clock=time.clock, sleep=time.sleep, in_parallel=self._aws.in_parallel),
+                **clients,
+            ),
+        ):
+            yield
+
+
+def _as_json(value: Any) -> Json:
+    """As Step Functions hands it on."""
+    passed: Json = json.loads(json.dumps(value))
+    return passed

@@ -1,0 +1,112 @@
+"""Time that passes only where somebody waits, so that minutes of AWS take seconds here and come out alike each time.
+
+Lanes are plain threads, because the code under test is plain code. Only one of them ever runs: whoever waits hands
+over to the lane whose time is earliest. So the order of events does not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TypeVar
+
+# When every simulation begins.
+EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+
+Answer = TypeVar("Answer")
+Argument = TypeVar("Argument")
+
+
+class VirtualTime:
+    """Seconds since the simulation began: `now` is that of the lane that runs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._waiting: list[tuple[float, int, threading.Semaphore]] = []
+        self._order = itertools.count()
+        self._is_parallel = False
+        self._processor_free_at = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let other lanes run until this one's time has come."""
+        until = self.now + seconds
+        if not self._is_parallel and self._waiting and self._waiting[0][0] <= until:
+            baton = threading.Semaphore(0)
+            heapq.heappush(self._waiting, (until, next(self._order), baton))
+            self._hand_over()
+            baton.acquire()
+        self.now = until
+
+    def compute(self, seconds: float) -> None:
+        """Use the lane's processor, of which there is one: the parallel calls of a lane wait for each other."""
+        if self._is_parallel:
+            self.now = self._processor_free_at = max(self.now, self._processor_free_at) + seconds
+        elif seconds:
+            self.sleep(seconds)
+
+    def in_parallel(
+        self, act: Callable[[Argument], Answer], arguments: Iterable[Argument], threads: int
+    ) -> list[Answer]:
+        """`act` of each argument, one after another, in the time that so many threads would take.
+
+        Other lanes stand still meanwhile: what `act` does must not matter to them within these milliseconds.
+        """
+        began_at = self.now
+        free_at = [began_at] * threads
+        answers = []
+        self._is_parallel, self._processor_free_at = True, began_at
+        try:
+            for argument in arguments:
+                self.now = heapq.heappop(free_at)
+                answers.append(act(argument))
+                heapq.heappush(free_at, self.now)
+        finally:
+            self._is_parallel, self.now = False, began_at
+        self.sleep(max(free_at) - began_at)
+        return answers
+
+    def run(self, lanes: Sequence[Callable[[], None]]) -> None:
+        """Run all lanes to their end, from now on. Raises what one of them raises."""
+        began_at = self.now
+        ended_at: list[float] = []
+
+        def run(lane: Callable[[], None], baton: threading.Semaphore) -> None:
+            baton.acquire()
+            self.now = began_at
+            try:
+                lane()
+            finally:
+                ended_at.append(self.now)
+                if self._waiting:
+                    self._hand_over()
+
+        batons = [threading.Semaphore(0) for _ in lanes]
+        for baton in batons:
+            heapq.heappush(self._waiting, (began_at, next(self._order), baton))
+        with ThreadPoolExecutor(len(lanes)) as threads:
+            running = [threads.submit(run, lane, baton) for lane, baton in zip(lanes, batons, strict=True)]
+            self._hand_over()
+        self.now = max(ended_at)
+        for lane_run in running:
+            lane_run.result()
+
+    def _hand_over(self) -> None:
+        heapq.heappop(self._waiting)[2].release()
+
+
+def virtual_datetime(time: VirtualTime) -> type[datetime]:
+    """`datetime` as the code under test shall see it."""
+
+    class VirtualDatetime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return (EPOCH + timedelta(seconds=time.now)).astimezone(tz)
+
+    return VirtualDatetime

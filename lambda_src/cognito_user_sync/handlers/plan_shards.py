@@ -1,0 +1,155 @@
+"""Plans the reconciliation: the shards of the pool at first, and after each round what is left of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import boto3
+from botocore.config import Config
+
+from cognito_user_sync import settings, shards
+from cognito_user_sync.pace import Pace, Patience
+from cognito_user_sync.reconciliation import COUNTS
+from cognito_user_sync.user_pool import UserPool
+from cognito_user_sync.user_table import DeletedUsers, UserTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Json: TypeAlias = dict[str, Any]
+
+# Of one round, and of one run: docs/reconciliation.md has the arithmetic of Step Functions' limits.
+MAX_BATCHES_OF_ROUND = 128
+MAX_BATCHES_OF_RUN = 2_500
+MAX_PREFIXES_LEFT = 6_000
+NAMED_FAILURES = 10
+
+logger = logging.getLogger(__name__)
+
+_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+
+
+class InvalidInput(Exception):
+    """The run's input is not what it may be; the message names the value."""
+
+
+@cache
+def _pool() -> UserPool:
+    client: CognitoIdentityProviderClient = boto3.client("cognito-idp", config=_CONFIG)
+    return UserPool(client, settings.user_pool_id())
+
+
+@cache
+def _table() -> UserTable:
+    client: DynamoDBClient = boto3.client("dynamodb", config=_CONFIG)
+    return settings.user_table(client)
+
+
+def handler(event: Json, context: Any) -> Json:
+    """{"input": the run's input, "started_at", "trigger": what EnsureTrigger came to} in; after a round also "plan",
+    which is what this function returned before, and "results", one Result for each of its batches.
+
+    Out: {"batches": one Batch each, none when all is done; "summary": what the run has come to; "sequential"}.
+    Raises InvalidInput, PoolRefused, TableRefused, or OutOfTime.
+    """
+    options = _options(event["input"])
+    if "plan" in event:
+        prefixes, token, sequential, summary = _left(event["plan"], event["results"])
+    else:
+        planned = _planned(lambda: context.get_remaining_time_in_millis() / 1000)
+        prefixes, token, sequential = list(planned.prefixes), None, planned.sequential
+        summary = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "batches": 0}
+
+    dealt = shards.deal(prefixes, MAX_BATCHES_OF_ROUND)
+    unfinished = len(prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(dealt) > MAX_BATCHES_OF_RUN
+    if unfinished:
+        dealt = []
+    of_function = settings.plan_shards()
+    workers = min(of_function.max_concurrency, max(len(dealt), 1))
+    common = {
+        "pages_per_second": of_function.list_users_per_second / workers,
+        "sweeps": _why_not_swept(sequential) is None,
+        "token": token,
+        "sequential": sequential,
+        **options,
+    }
+    summary["seconds"] = round((datetime.now(UTC) - datetime.fromisoformat(event["started_at"])).total_seconds())
+    summary["not_swept"] = _why_not_swept(sequential)
+    summary["problems"] = _problems(summary, event.get("trigger", {}), unfinished, sequential)
+    logger.info("planned", extra={"batches": len(dealt), "prefixes": len(prefixes), "summary": summary})
+    return {"batches": [{"prefixes": hand, **common} for hand in dealt], "summary": summary, "sequential": sequential}
+
+
+def _options(given: Any) -> Json:
+    """What the run's input decides of each batch."""
+    if not isinstance(given, dict) or not given.keys() <= {"allow_deletes"}:
+        raise InvalidInput(f'the input is {given!r}: it must be {{}} or like {{"allow_deletes": 500}}')
+    allowed = given.get("allow_deletes", 0)
+    if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
+        raise InvalidInput(f"allow_deletes is {allowed!r}: it must be a whole number of users, 0 or more")
+    return {"allow_deletes": allowed, "max_delete_percent": settings.plan_shards().max_delete_percent}
+
+
+def _planned(seconds_left: Any) -> shards.Shards:
+    of_function = settings.plan_shards()
+    patience = Patience(seconds_left)
+    pace = Pace(of_function.list_users_per_second)
+
+    def is_inhabited(prefix: str) -> bool:
+        page = patience.call(pace.call, _pool().page, prefix, None, 1)
+        # An empty page that goes on says nothing.
+        return bool(page.users or page.unusable) or page.next_token is not None
+
+    def has_items(prefix: str) -> bool:
+        return _why_not_swept() is None and bool(patience.call(_table().living_subs, prefix)[0])
+
+    users = patience.call(_pool().estimated_users)
+    return shards.plan(users, of_function.list_users_per_second / of_function.max_concurrency, is_inhabited, has_items)
+
+
+def _left(plan: Json, results: list[Json]) -> tuple[list[str], str | None, bool, Json]:
+    """The prefixes that a round left, the token of a sequential listing, whether it is one, and the counts so far."""
+    summary = plan["summary"]
+    for result in results:
+        for name in COUNTS:
+            summary[name] += result["counts"].get(name, 0)
+        summary["failed_subs"] = [*summary["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
+    summary["batches"] += len(results)
+    if not plan["sequential"] and any(result["sequential"] for result in results):
+        return [""], None, True, summary
+    token = next((result["token"] for result in results if result["token"]), None)
+    return [prefix for result in results for prefix in result["prefixes"]], token, plan["sequential"], summary
+
+
+def _why_not_swept(sequential: bool = False) -> str | None:
+    of_function = settings.plan_shards()
+    if sequential:
+        return "Cognito did not list this pool by prefixes of sub"
+    if of_function.deletion.action is DeletedUsers.KEEP:
+        return "deleted_users.action is keep"
+    if not of_function.has_shard_index:
+        return f"the table {of_function.table_name} has no index by_shard"
+    return None
+
+
+def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished: bool, sequential: bool) -> list[str]:
+    """What a person has to look at, in words. A run with any fails when it ends."""
+    found = []
+    if "Error" in trigger:
+        found.append(f"the trigger could not be attached: {trigger['Error']}: {trigger.get('Cause', '')[:1000]}")
+    if unfinished:
+        found.append("there is more to do than one run holds: the next one begins anew")
+    if sequential:
+        found.append("Cognito did not list this pool by prefixes of sub: nobody was looked for who is gone")
+    if summary["failed"]:
+        found.append(f"{summary['failed']} users could not be synced, for example {', '.join(summary['failed_subs'])}")
+    if summary["still_there"]:
+        found.append(
+            f"{summary['still_there']} users are missing in the pool's list, but Cognito knows them: not deleted"
+        )
+    return found

@@ -1,0 +1,45 @@
+"""Reconciles one batch of shards: a worker of the reconciliation."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from cognito_user_sync import settings
+from cognito_user_sync.reconciliation import PARALLEL, Batch, Worker
+from cognito_user_sync.user_pool import UserPool
+from cognito_user_sync.user_table import UserTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+logger = logging.getLogger(__name__)
+
+# One attempt each: the worker repeats calls itself, at its pace and as long as it has time.
+_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}, max_pool_connections=PARALLEL)
+
+
+@cache
+def _pool() -> UserPool:
+    client: CognitoIdentityProviderClient = boto3.client("cognito-idp", config=_CONFIG)
+    return UserPool(client, settings.user_pool_id())
+
+
+@cache
+def _table() -> UserTable:
+    client: DynamoDBClient = boto3.client("dynamodb", config=_CONFIG)
+    return settings.user_table(client)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A Batch in, a Result out. Raises what Worker.work raises."""
+    batch = Batch(**{**event, "prefixes": tuple(event["prefixes"])})
+    worker = Worker(_pool(), _table(), batch, lambda: context.get_remaining_time_in_millis() / 1000)
+    result = worker.work()
+    logger.info("reconciled", extra={"batch": event, "counts": dict(result.counts), "left": len(result.prefixes)})
+    return result.to_json()

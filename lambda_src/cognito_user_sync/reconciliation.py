@@ -1,0 +1,264 @@
+"""Brings the table to what the pool is: one worker's part of it, a batch of shards.
+
+A shard is listed to its end, page by page; each page is compared with the table's items, and what differs is written.
+Then, and only then, the items of the shard that the list did not show are looked at: see `_sweep`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cognito_user_sync.departure import delete_if_gone
+from cognito_user_sync.pace import OutOfTime, Pace, Patience
+from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
+from cognito_user_sync.user import UNCONFIRMED, User, now
+from cognito_user_sync.user_pool import Page, PrefixRefused, UserPool
+from cognito_user_sync.user_table import (
+    READ_SIZE,
+    Item,
+    Outcome,
+    TableRefused,
+    UserTable,
+)
+
+# Calls to DynamoDB, and to AdminGetUser, at once.
+PARALLEL = 16
+# AdminGetUser has four times the quota of ListUsers: 120 requests a second.
+# https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
+_GET_USERS_PER_LIST_USERS = 4
+# Fewer users than these may always go.
+_FEW = 20
+# Of the users that could not be synced, a worker names so many.
+NAMED_FAILURES = 3
+
+Answer = TypeVar("Answer")
+Argument = TypeVar("Argument")
+
+COUNTS = ("listed", "created", "updated", "unchanged", "unconfirmed", "failed", "deleted", "still_there")
+_COUNT = {
+    Outcome.CREATED: "created",
+    Outcome.UPDATED: "updated",
+    Outcome.UNCHANGED: "unchanged",
+    Outcome.STALE: "unchanged",
+    Outcome.DELETED: "unchanged",
+}
+
+
+class TooManyDeletions(Exception):
+    """More users are missing than may be deleted in one run; the message names the shard and the numbers."""
+
+
+class _TooLarge(Exception):
+    """The shard has more users than a worker holds."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one worker is to do."""
+
+    prefixes: tuple[str, ...]
+    pages_per_second: float
+    sweeps: bool = True
+    """Whether to look for users who are gone."""
+    token: str | None = None
+    """Where a sequential listing goes on."""
+    sequential: bool = False
+    """The pool cannot be cut into shards: the one prefix is "", and nobody is looked for who is gone."""
+    max_delete_percent: float = 10
+    allow_deletes: int = 0
+
+
+@dataclass
+class Result:
+    """What a worker did, and what is left of its batch. `counts` has listed, which is the sum of created, updated,
+    unchanged, unconfirmed and failed; and deleted and still_there."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed_subs: list[str] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    token: str | None = None
+    sequential: bool = False
+    """Cognito refused to list a shard: the rest has to be one listing from end to end."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "counts": dict(self.counts)}
+
+
+def in_threads(act: Callable[[Argument], Answer], arguments: Iterable[Argument]) -> list[Answer]:
+    """`act` of each argument, PARALLEL at a time."""
+    with ThreadPoolExecutor(PARALLEL) as threads:
+        return list(threads.map(act, arguments))
+
+
+@dataclass
+class Worker:
+    """Works on one batch. `seconds_left` says how much of its time is left; clock, sleep and in_parallel stand in for
+    the real ones in a simulation."""
+
+    pool: UserPool
+    table: UserTable
+    batch: Batch
+    seconds_left: Callable[[], float]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    in_parallel: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] = in_threads
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.seconds_left, self.sleep)
+        self._listing = Pace(self.batch.pages_per_second, self.clock, self.sleep)
+        self._asking = Pace(_GET_USERS_PER_LIST_USERS * self.batch.pages_per_second, self.clock, self.sleep)
+        self._result = Result(prefixes=list(self.batch.prefixes), token=self.batch.token)
+
+    def work(self) -> Result:
+        """Reconcile the shards of the batch, as many as there is time for.
+
+        Raises TooManyDeletions, PoolRefused or TableRefused. All of it may be done again.
+        """
+        left = self._result.prefixes
+        had_all_the_time = True
+        while left and self._patience.has_time():
+            listed_before = self._result.counts["listed"]
+            try:
+                self._reconcile(left[0])
+            except OutOfTime:
+                listed = self._result.counts["listed"] - listed_before
+                # Fewer users would not have been done either: Cognito was too busy.
+                if had_all_the_time and listed > SMALL_POOL and not self.batch.sequential:
+                    left[:1] = children(left[0])
+                break
+            except _TooLarge:
+                left[:1] = children(left[0])
+            except PrefixRefused:
+                self._result.sequential = True
+                break
+            else:
+                del left[0]
+            had_all_the_time = False
+        return self._result
+
+    def _reconcile(self, prefix: str) -> None:
+        began_at = now()
+        seen: set[str] = set()
+        for page in self._pages(prefix):
+            self._write(page)
+            if not self.batch.sequential:
+                seen.update(user.sub for user in page.users)
+                seen.update(unusable.sub for unusable in page.unusable)
+                if len(seen) > MAX_USERS:
+                    raise _TooLarge
+        if self.batch.sweeps and not self.batch.sequential:
+            self._sweep(prefix, seen, began_at)
+
+    def _pages(self, prefix: str) -> Iterator[Page]:
+        """Every page of the shard. The token of the listing is kept only where it is to be handed on."""
+        token = self._result.token
+        while True:
+            page = self._patience.call(self._listing.call, self.pool.page, prefix, token)
+            yield page
+            token = page.next_token
+            if self.batch.sequential:
+                self._result.token = token
+            if token is None:
+                return
+            if not self._patience.has_time():
+                raise OutOfTime
+
+    def _write(self, page: Page) -> None:
+        """Write the users of a page whose items differ from them."""
+        users = [user for user in page.users if user.status != UNCONFIRMED]
+        items = self._items([user.sub for user in users])
+        different = [user for user in users if self.table.differs(user, items.get(user.sub))]
+        outcomes = self.in_parallel(self._write_one, different)
+        counts = self._result.counts
+        counts["listed"] += len(page.users) + len(page.unusable)
+        counts["unconfirmed"] += len(page.users) - len(users)
+        counts["unchanged"] += len(users) - len(different)
+        for failed in page.unusable:
+            self._failed(failed.sub or "one without a sub")
+        for user, outcome in zip(different, outcomes, strict=True):
+            if outcome is None:
+                self._failed(user.sub)
+            else:
+                counts[_COUNT[outcome]] += 1
+
+    def _write_one(self, user: User) -> Outcome | None:
+        try:
+            return self._patience.call(self.table.write, user)
+        except TableRefused:
+            return None
+
+    def _failed(self, sub: str) -> None:
+        self._result.counts["failed"] += 1
+        if len(self._result.failed_subs) < NAMED_FAILURES:
+            self._result.failed_subs.append(sub)
+
+    def _sweep(self, prefix: str, seen: set[str], began_at: str) -> None:
+        """Delete the users of a shard, listed to its end, whom the list did not show and whom Cognito knows no more.
+
+        Twice through the table: all are counted before any is deleted. Raises TooManyDeletions.
+        """
+        living = missing = 0
+        for subs in self._living_subs(prefix):
+            living += len(subs)
+            missing += sum(sub not in seen for sub in subs)
+        if not missing:
+            return
+        allowed = max(_FEW, int(living * self.batch.max_delete_percent / 100), self.batch.allow_deletes)
+        if missing > allowed:
+            raise TooManyDeletions(
+                f"of {living} users in the table whose sub begins with {prefix!r}, {missing} are not in the pool's"
+                f" list: more than the {allowed} that may be deleted. Nothing was deleted. If they are really gone,"
+                f' start a run with the input {{"allow_deletes": {missing}}}.'
+            )
+        for subs in self._living_subs(prefix):
+            self._delete([sub for sub in subs if sub not in seen], began_at)
+
+    def _living_subs(self, prefix: str) -> Iterator[list[str]]:
+        for beginning in [prefix] if prefix else HEX_DIGITS:
+            start: Item | None = None
+            while True:
+                subs, start = self._patience.call(self.table.living_subs, beginning, start)
+                yield subs
+                if start is None:
+                    break
+
+    def _delete(self, subs: Sequence[str], began_at: str) -> None:
+        for chunk in _chunks(subs, READ_SIZE):
+            items = [item for item in self._items(chunk).values() if _is_older(item, began_at)]
+            outcomes = self.in_parallel(self._delete_one, items)
+            counts = self._result.counts
+            # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
+            counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
+            counts["still_there"] += outcomes.count(Outcome.STALE)
+            if None in outcomes:
+                raise OutOfTime
+
+    def _delete_one(self, item: Item) -> Outcome | None:
+        """None where there is no time for it."""
+        try:
+            return self._patience.call(self._delete_at_its_pace, item) if self._patience.has_time() else None
+        except OutOfTime:
+            return None
+
+    def _delete_at_its_pace(self, item: Item) -> Outcome:
+        return self._asking.call(delete_if_gone, self.pool, self.table, item)
+
+    def _items(self, subs: Sequence[str]) -> dict[str, Item]:
+        return self._patience.call(self.table.read, subs) if subs else {}
+
+
+def _chunks(subs: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(subs), size):
+        yield subs[start : start + size]
+
+
+def _is_older(item: Item, began_at: str) -> bool:
+    """Whether a living user's item was last written before the listing began: one written since may have come after
+    its page was read."""
+    times = [item.get(name, {}).get("S", "") for name in ("observed_at", "synced_at")]
+    return "deleted_at" not in item and max(times) < began_at

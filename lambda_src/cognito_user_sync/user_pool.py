@@ -1,0 +1,138 @@
+"""All reads of Cognito's users.
+
+Users are found with ListUsers: AdminGetUser can make a user count as monthly active, and so cost money. It is asked for
+one thing alone, whether a user that is not listed is really gone.
+https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
+
+from cognito_user_sync.user import UnusableUser, User, from_cognito, now
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+
+# The most users that ListUsers gives at once.
+PAGE_SIZE = 60
+
+_TRANSIENT = frozenset(
+    {"InternalErrorException", "LimitExceededException", "ThrottlingException", "TooManyRequestsException"}
+)
+
+
+class PoolUnavailable(Exception):
+    """Cognito did not answer now, but may later."""
+
+
+class PoolRefused(Exception):
+    """Cognito refuses this call, and will again: permissions, a pool that is gone."""
+
+
+class PrefixRefused(PoolRefused):
+    """The pool cannot be listed by the beginning of `sub`, or the answer holds users that were not asked for."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the list of users. Only a missing `next_token` ends a list: a page may be short, or empty."""
+
+    users: tuple[User, ...]
+    unusable: tuple[UnusableUser, ...]
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class UserPool:
+    """The pool `id`."""
+
+    client: CognitoIdentityProviderClient
+    id: str
+
+    def estimated_users(self) -> int:
+        """How many users the pool has, by Cognito's own estimate. Raises PoolUnavailable or PoolRefused."""
+        with _explained():
+            return self.client.describe_user_pool(UserPoolId=self.id)["UserPool"].get("EstimatedNumberOfUsers", 0)
+
+    def page(self, prefix: str = "", token: str | None = None, size: int = PAGE_SIZE) -> Page:
+        """At most `size` users whose sub begins with `prefix`, from where `token` says.
+
+        Raises PoolUnavailable, PoolRefused or PrefixRefused.
+        """
+        return self._list(f'sub ^= "{prefix}"' if prefix else "", prefix, token, size)
+
+    def find(self, sub: str) -> User | None:
+        """The user of a sub, or None where the list does not show it (yet, or any more).
+
+        Raises PoolUnavailable, PoolRefused, or UnusableUser.
+        """
+        token = None
+        while True:
+            try:
+                page = self._list(f'sub = "{sub}"', sub, token, 1)
+            except PrefixRefused as error:
+                raise PoolRefused(str(error)) from error
+            if page.unusable:
+                raise page.unusable[0]
+            if page.users or page.next_token is None:
+                return page.users[0] if page.users else None
+            token = page.next_token
+
+    def is_gone(self, sub: str, username: str) -> bool:
+        """Whether Cognito knows this user no more: False where it does not say so clearly. A username that another
+        user has taken over proves nothing alone, so the list has to agree then. Raises PoolUnavailable or PoolRefused.
+        """
+        try:
+            with _explained(but=("UserNotFoundException", "InvalidParameterException")):
+                found = self.client.admin_get_user(UserPoolId=self.id, Username=username)
+            subs = [attribute.get("Value") for attribute in found["UserAttributes"] if attribute["Name"] == "sub"]
+            return bool(subs) and subs != [sub] and self.find(sub) is None
+        except self.client.exceptions.UserNotFoundException:
+            return True
+        except (self.client.exceptions.InvalidParameterException, UnusableUser):
+            return False
+
+    def _list(self, query: str, prefix: str, token: str | None, size: int) -> Page:
+        arguments: dict[str, Any] = {"Filter": query} if query else {}
+        if token is not None:
+            arguments["PaginationToken"] = token
+        observed_at = now()
+        try:
+            with _explained(but=("InvalidParameterException",)):
+                answer = self.client.list_users(UserPoolId=self.id, Limit=size, **arguments)
+        except self.client.exceptions.InvalidParameterException as error:
+            refusal = PrefixRefused if query and token is None else PoolRefused
+            raise refusal(str(error)) from error
+        users: list[User] = []
+        unusable: list[UnusableUser] = []
+        for found in answer["Users"]:
+            try:
+                users.append(from_cognito(found, observed_at))
+            except UnusableUser as error:
+                unusable.append(error)
+        if any(not user.sub.startswith(prefix) for user in users):
+            raise PrefixRefused(f"ListUsers gave users whose sub does not begin with {prefix!r}")
+        return Page(tuple(users), tuple(unusable), answer.get("PaginationToken"))
+
+
+@contextmanager
+def _explained(but: tuple[str, ...] = ()) -> Iterator[None]:
+    """Raises PoolUnavailable or PoolRefused for what botocore raises, but for the error codes that mean something."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in but:
+            raise
+        if code in _TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            raise PoolUnavailable(code) from error
+        raise PoolRefused(str(error)) from error
+    except (NoConnectionError, HTTPClientError) as error:
+        raise PoolUnavailable(type(error).__name__) from error

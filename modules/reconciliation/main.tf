@@ -1,0 +1,248 @@
+# Brings the table to what the pool is: nightly, on demand, and once after the first apply.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  name = "${var.prefix}-reconciliation"
+  # By name: the state machine lists its own executions.
+  state_machine_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "states", data.aws_region.current.id,
+    data.aws_caller_identity.current.account_id, "stateMachine", local.name,
+  ])
+
+  has_schedule = var.reconciliation.schedule != null
+
+  # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
+  worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
+
+  table_environment = merge({
+    USER_POOL_ID    = var.user_pool.id
+    USER_TABLE_NAME = var.table.name
+    ATTRIBUTES      = jsonencode(var.attributes)
+    INDEX_KEYS      = jsonencode(var.table.index_keys)
+    DELETED_USERS   = var.deleted_users.action
+  }, { for days in var.deleted_users.retention_days[*] : "RETENTION_DAYS" => days })
+}
+
+data "aws_iam_policy_document" "plan_shards" {
+  statement {
+    sid       = "LookAtPool"
+    actions   = ["cognito-idp:DescribeUserPool", "cognito-idp:ListUsers"]
+    resources = [var.user_pool.arn]
+  }
+
+  statement {
+    sid       = "LookForItems"
+    actions   = ["dynamodb:Query"]
+    resources = ["${var.table.arn}/index/by_shard"]
+  }
+}
+
+module "plan_shards" {
+  source = "../lambda_function"
+
+  name            = "${var.prefix}-plan-shards"
+  description     = "Plans the reconciliation: cuts the user pool into shards"
+  handler         = "plan_shards"
+  timeout_seconds = 900
+  policy_json     = data.aws_iam_policy_document.plan_shards.json
+  settings        = var.settings
+
+  environment = merge(local.table_environment, {
+    HAS_SHARD_INDEX       = var.table.has_shard_index
+    LIST_USERS_PER_SECOND = var.reconciliation.list_users_per_second
+    MAX_CONCURRENCY       = var.reconciliation.max_concurrency
+    MAX_DELETE_PERCENT    = var.reconciliation.max_delete_percent
+  })
+}
+
+data "aws_iam_policy_document" "reconcile_shards" {
+  statement {
+    sid       = "ReadUsers"
+    actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
+    resources = [var.user_pool.arn]
+  }
+
+  statement {
+    sid       = "ReadAndWriteItems"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+    resources = [var.table.arn]
+  }
+
+  statement {
+    sid       = "ListLivingUsers"
+    actions   = ["dynamodb:Query"]
+    resources = ["${var.table.arn}/index/by_shard"]
+  }
+}
+
+module "reconcile_shards" {
+  source = "../lambda_function"
+
+  name            = "${var.prefix}-reconcile-shards"
+  description     = "Reconciles a batch of shards: a worker of the reconciliation"
+  handler         = "reconcile_shards"
+  timeout_seconds = 900
+  policy_json     = data.aws_iam_policy_document.reconcile_shards.json
+  settings        = local.worker_settings
+  environment     = local.table_environment
+}
+
+data "aws_iam_policy_document" "state_machine" {
+  statement {
+    sid     = "InvokeSteps"
+    actions = ["lambda:InvokeFunction"]
+    resources = concat(
+      [module.plan_shards.arn, module.reconcile_shards.arn], var.pool_trigger[*].function_arn
+    )
+  }
+
+  statement {
+    sid       = "FindOtherRuns"
+    actions   = ["states:ListExecutions"]
+    resources = [local.state_machine_arn]
+  }
+}
+
+module "state_machine" {
+  source = "../state_machine"
+
+  name        = local.name
+  policy_json = data.aws_iam_policy_document.state_machine.json
+  settings    = var.settings
+
+  definition = templatefile("${path.module}/reconciliation.asl.json", {
+    partition                     = data.aws_partition.current.partition
+    max_concurrency               = var.reconciliation.max_concurrency
+    plan_shards_function_arn      = module.plan_shards.arn
+    reconcile_shards_function_arn = module.reconcile_shards.arn
+    # Without it no run gets to the step, and there is no function: another's ARN keeps the definition valid.
+    attach_trigger                 = var.pool_trigger != null
+    pool_trigger_function_arn      = try(var.pool_trigger.function_arn, module.plan_shards.arn)
+    post_confirmation_function_arn = try(var.pool_trigger.request.function_arn, "")
+    chained_function_arn           = try(coalesce(var.pool_trigger.request.chained_function_arn), "")
+    user_pool_id                   = var.user_pool.id
+  })
+}
+
+# --- once after the first apply
+
+data "aws_iam_policy_document" "start_reconciliation" {
+  count = var.reconciliation.run_on_apply ? 1 : 0
+
+  statement {
+    sid       = "StartRun"
+    actions   = ["states:StartExecution"]
+    resources = [module.state_machine.arn]
+  }
+}
+
+module "start_reconciliation" {
+  source = "../lambda_function"
+  count  = var.reconciliation.run_on_apply ? 1 : 0
+
+  name            = "${var.prefix}-start-reconciliation"
+  description     = "Starts a run of the reconciliation, for Terraform"
+  handler         = "start_reconciliation"
+  timeout_seconds = 60
+  policy_json     = one(data.aws_iam_policy_document.start_reconciliation).json
+  settings        = var.settings
+
+  environment = {
+    RECONCILIATION_STATE_MACHINE_ARN = module.state_machine.arn
+  }
+}
+
+resource "aws_lambda_invocation" "first_run" {
+  count = var.reconciliation.run_on_apply ? 1 : 0
+
+  function_name   = one(module.start_reconciliation).name
+  lifecycle_scope = "CREATE_ONLY"
+  input           = jsonencode({ input = {} })
+  # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
+  triggers = {
+    table      = var.table.arn
+    attributes = jsonencode(var.attributes)
+  }
+
+  depends_on = [module.start_reconciliation]
+}
+
+# --- on a schedule
+
+data "aws_iam_policy_document" "assume_schedule_role" {
+  count = local.has_schedule ? 1 : 0
+
+  statement {
+    sid     = "SchedulerAssumesRole"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["scheduler.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "schedule" {
+  count = local.has_schedule ? 1 : 0
+
+  name                 = "${var.prefix}-schedule"
+  description          = "Of the schedule ${local.name}"
+  assume_role_policy   = one(data.aws_iam_policy_document.assume_schedule_role).json
+  permissions_boundary = var.settings.permissions_boundary_arn
+  tags                 = var.settings.tags
+}
+
+data "aws_iam_policy_document" "schedule" {
+  count = local.has_schedule ? 1 : 0
+
+  statement {
+    sid       = "StartRun"
+    actions   = ["states:StartExecution"]
+    resources = [module.state_machine.arn]
+  }
+}
+
+resource "aws_iam_role_policy" "schedule" {
+  count = local.has_schedule ? 1 : 0
+
+  name   = "${var.prefix}-schedule"
+  role   = one(aws_iam_role.schedule).id
+  policy = one(data.aws_iam_policy_document.schedule).json
+}
+
+resource "aws_scheduler_schedule" "this" {
+  count = local.has_schedule ? 1 : 0
+
+  name                = local.name
+  description         = "Starts the reconciliation of the user table with the pool"
+  schedule_expression = var.reconciliation.schedule
+
+  flexible_time_window {
+    mode                      = "FLEXIBLE"
+    maximum_window_in_minutes = 15
+  }
+
+  target {
+    arn      = module.state_machine.arn
+    role_arn = one(aws_iam_role.schedule).arn
+    input    = jsonencode({})
+
+    # The next run makes up for one that could not be started in time.
+    retry_policy {
+      maximum_event_age_in_seconds = 3600
+      maximum_retry_attempts       = 10
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.schedule]
+}

@@ -1,0 +1,78 @@
+variable "prefix" {
+  type        = string
+  description = "What the names of all resources begin with."
+  nullable    = false
+}
+
+variable "user_pool" {
+  description = "The existing user pool."
+  type = object({
+    id  = string
+    arn = string
+  })
+  nullable = false
+}
+
+variable "attributes" {
+  type        = list(string)
+  description = "Cognito attributes to sync."
+  nullable    = false
+}
+
+variable "table" {
+  description = "The user table; index_keys are the attributes that are keys of an index."
+  type = object({
+    name            = string
+    arn             = string
+    index_keys      = list(string)
+    has_shard_index = bool
+  })
+  nullable = false
+}
+
+variable "deleted_users" {
+  description = "The root's variable `deleted_users`."
+  type = object({
+    action         = string
+    retention_days = optional(number)
+  })
+  nullable = false
+}
+
+variable "reconciliation" {
+  description = "The root's variable `reconciliation`."
+  type = object({
+    schedule              = optional(string)
+    run_on_apply          = bool
+    list_users_per_second = number
+    max_concurrency       = number
+    max_delete_percent    = number
+  })
+  nullable = false
+}
+
+variable "pool_trigger" {
+  description = "The function that attaches the trigger, and what it is asked for; null where this module does not attach it."
+  type = object({
+    function_arn = string
+    request = object({
+      function_arn         = string
+      chained_function_arn = optional(string)
+    })
+  })
+  default = null
+}
+
+variable "settings" {
+  description = "What all functions and state machines of a deployment share."
+  type = object({
+    memory_mb                = number
+    architecture             = string
+    kms_key_arn              = optional(string)
+    log_retention_days       = number
+    permissions_boundary_arn = optional(string)
+    tracing                  = bool
+    tags                     = map(string)
+  })
+  nullable = false
+}

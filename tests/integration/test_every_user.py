@@ -1,0 +1,310 @@
+"""Every user, not only new ones: who was there before, who changes and who leaves.
+
+One deployment: first with change tracking, then without, when reconciliation alone has to find the changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cognito_user_sync_cli.app import app
+from local_aws.client import LocalAws
+from tests.deployed import Deployment, Pool, Terraform, eventually, make_pool
+
+STAGE = "everyone"
+# More than fit into one shard, so that the pool is cut into prefixes.
+USERS = 3_000
+RECONCILIATION = "{ list_users_per_second = 30 }"
+
+
+def make_users(pool: Pool, count: int) -> dict[str, str]:
+    """Users whom an administrator made, as their usernames by sub."""
+
+    def make(index: int) -> tuple[str, str]:
+        username = f"user-{index}"
+        made = pool.cognito.admin_create_user(
+            UserPoolId=pool.id,
+            Username=username,
+            MessageAction="SUPPRESS",
+            UserAttributes=[{"Name": "email", "Value": f"{username}@example.com"}],
+        )["User"]
+        return next(attribute["Value"] for attribute in made["Attributes"] if attribute["Name"] == "sub"), username
+
+    with ThreadPoolExecutor(8) as threads:
+        return dict(threads.map(make, range(count)))
+
+
+@pytest.fixture(scope="module")
+def crowd(aws: LocalAws) -> Pool:
+    return make_pool(aws)
+
+
+@pytest.fixture(scope="module")
+def usernames(crowd: Pool) -> dict[str, str]:
+    return make_users(crowd, USERS)
+
+
+@pytest.fixture(scope="module")
+def terraform(tmp_path_factory: pytest.TempPathFactory, crowd: Pool, usernames: dict[str, str]) -> Iterator[Terraform]:
+    run = Terraform.of_deployment(tmp_path_factory.mktemp("everyone"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_VAR_user_pool_id", crowd.id)
+        patch.setenv("TF_VAR_stage", STAGE)
+        patch.setenv("TF_VAR_reconciliation", RECONCILIATION)
+        run("apply", "-auto-approve", variables={"track_changes": "true"})
+        yield run
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
+    return Deployment(aws, terraform.outputs()["user_sync"])
+
+
+Operator = Callable[..., str]
+
+
+@pytest.fixture
+def operator(deployed: Deployment, tmp_path: Path) -> Operator:
+    """Types `cognito-user-sync ...` and returns what it says."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"user_sync": {"value": deployed.outputs}}))
+
+    def types(*arguments: str, expect: int = 0) -> str:
+        result = CliRunner().invoke(app, ["--outputs", str(outputs), *arguments])
+        assert result.exit_code == expect, result.output
+        return result.output
+
+    return types
+
+
+def runs(deployed: Deployment) -> list[dict[str, Any]]:
+    """The runs of the reconciliation, newest first."""
+    states = deployed.aws.client("stepfunctions")
+    arn = deployed.outputs["reconciliation_state_machine_arn"]
+    listed = states.list_executions(stateMachineArn=arn)["executions"]
+    return [states.describe_execution(executionArn=execution["executionArn"]) for execution in listed]
+
+
+def ended(deployed: Deployment, execution_arn: str) -> dict[str, Any]:
+    states = deployed.aws.client("stepfunctions")
+
+    def is_over() -> dict[str, Any] | None:
+        described: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
+        return described if described["status"] != "RUNNING" else None
+
+    return eventually(is_over, seconds=120)
+
+
+def reconcile(deployed: Deployment, **given: Any) -> dict[str, Any]:
+    """Run it, and return the execution with its parsed output, or its cause where it ended with problems."""
+    states = deployed.aws.client("stepfunctions")
+    arn = deployed.outputs["reconciliation_state_machine_arn"]
+    started = states.start_execution(stateMachineArn=arn, input=json.dumps(given))
+    execution = ended(deployed, started["executionArn"])
+    text = execution.get("output") or execution.get("cause", "")
+    return {**execution, "summary": json.loads(text)}
+
+
+def items(deployed: Deployment) -> dict[str, dict[str, Any]]:
+    pages = (
+        deployed.aws.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=deployed.outputs["user_table_name"], ConsistentRead=True)
+    )
+    return {
+        item["id"]["S"]: {name: next(iter(value.values())) for name, value in item.items()}
+        for page in pages
+        for item in page["Items"]
+    }
+
+
+def test_who_was_there_before_is_in_the_table_after_the_first_apply(
+    deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+) -> None:
+    (first,) = runs(deployed)
+    first = ended(deployed, first["executionArn"])
+    assert first["status"] == "SUCCEEDED", first.get("cause")
+    summary = json.loads(first["output"])
+    assert (summary["listed"], summary["created"], summary["failed"]) == (USERS, USERS, 0)
+    found = items(deployed)
+    assert {sub: item["username"] for sub, item in found.items()} == usernames
+    assert {item["status"] for item in found.values()} == {"FORCE_CHANGE_PASSWORD"}
+    assert all("cognito_created_at" in item for item in found.values())
+    assert deployed.aws.outbox() == [], "nobody is greeted who was there before"
+
+
+def test_a_second_run_writes_nothing(aws: LocalAws, deployed: Deployment) -> None:
+    aws.reset_calls()
+    run = reconcile(deployed)
+    assert run["status"] == "SUCCEEDED", run.get("cause")
+    assert (run["summary"]["unchanged"], run["summary"]["created"], run["summary"]["updated"]) == (USERS, 0, 0)
+    calls = aws.calls()
+    assert "dynamodb:UpdateItem" not in calls
+    assert "cognito-idp:AdminGetUser" not in calls
+    # 16 shards, each probed once and each with one page that is not full.
+    assert calls["cognito-idp:ListUsers"] <= USERS / 60 + 2 * 16
+
+
+def test_changes_follow_at_once(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+    changed, disabled, deleted, *_ = usernames
+    cognito = crowd.cognito
+    cognito.admin_update_user_attributes(
+        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Ada"}]
+    )
+    cognito.admin_disable_user(UserPoolId=crowd.id, Username=usernames[disabled])
+    cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
+
+    def all_followed() -> bool:
+        found = [deployed.item(sub) or {} for sub in (changed, disabled, deleted)]
+        return found[0]["name"] == "Ada" and found[1]["enabled"] is False and "deleted_at" in found[2]
+
+    eventually(all_followed)
+    marked = deployed.item(deleted)
+    assert marked is not None
+    assert marked["username"] == usernames[deleted], "a marked item keeps what it had"
+    assert "shard" not in marked
+    (execution,) = deployed.settled(changed)
+    assert {name: execution["request"][name] for name in ("reason", "event_name")} == {
+        "reason": "changed",
+        "event_name": "AdminUpdateUserAttributes",
+    }
+
+
+def test_who_changes_a_password_or_leaves_alone_is_followed_too(
+    deployed: Deployment, crowd: Pool, username: str
+) -> None:
+    sub = crowd.sign_up(username, email=f"{username}@example.com")
+    crowd.confirm(username)
+    deployed.settled(sub)
+    crowd.cognito.admin_set_user_password(
+        UserPoolId=crowd.id, Username=username, Password="Another-horse-2", Permanent=True
+    )
+    deployed.settled(sub, 2)
+    tokens = crowd.cognito.admin_initiate_auth(
+        UserPoolId=crowd.id,
+        ClientId=crowd.client_id,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": username, "PASSWORD": "Another-horse-2"},
+    )["AuthenticationResult"]
+    crowd.cognito.delete_user(AccessToken=tokens["AccessToken"])
+    deployed.settled(sub, 3)
+    item = deployed.item(sub)
+    assert item is not None
+    assert "deleted_at" in item
+
+
+def test_a_call_that_failed_changes_nothing(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+    untouched = list(usernames)[3]
+    with pytest.raises(crowd.cognito.exceptions.InvalidPasswordException):
+        crowd.cognito.admin_set_user_password(UserPoolId=crowd.id, Username=usernames[untouched], Password="short")
+    changed = list(usernames)[4]
+    crowd.cognito.admin_enable_user(UserPoolId=crowd.id, Username=usernames[changed])
+    deployed.settled(changed)
+    assert deployed.executions(untouched) == []
+
+
+def test_a_second_run_beside_an_older_one_ends_at_once(aws: LocalAws, deployed: Deployment) -> None:
+    states = aws.client("stepfunctions")
+    arn = deployed.outputs["reconciliation_state_machine_arn"]
+    aws.set_quotas({"cognito-idp:ListUsers": {"per_second": 30, "latency_ms": 60}})
+    try:
+        older = states.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
+        eventually(lambda: states.get_execution_history(executionArn=older)["events"][5:])
+        younger = reconcile(deployed)
+        assert younger["status"] == "SUCCEEDED"
+        assert younger["summary"] == {
+            "result": "not run: another run, which began earlier, is not over yet",
+            "running_execution_arn": older,
+        }
+        assert ended(deployed, older)["status"] == "SUCCEEDED"
+    finally:
+        aws.clear_quotas()
+
+
+def test_a_second_plan_is_empty(terraform: Terraform) -> None:
+    assert terraform.warnings({"track_changes": "true"}) == ""
+
+
+def test_without_tracking_reconciliation_alone_has_the_changes(
+    aws: LocalAws, terraform: Terraform, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+) -> None:
+    terraform("apply", "-auto-approve")
+    changed, disabled, deleted = list(usernames)[10:13]
+    cognito = crowd.cognito
+    cognito.admin_update_user_attributes(
+        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Grace"}]
+    )
+    cognito.admin_disable_user(UserPoolId=crowd.id, Username=usernames[disabled])
+    cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
+    before = deployed.item(changed)
+    assert before is not None
+    assert before["name"] == ""
+    aws.set_quotas({"cognito-idp:ListUsers": {"short_pages": 0.2}})
+    try:
+        run = reconcile(deployed)
+    finally:
+        aws.clear_quotas()
+    assert run["status"] == "SUCCEEDED", run.get("cause")
+    assert (run["summary"]["updated"], run["summary"]["deleted"]) == (2, 1)
+    found = items(deployed)
+    assert (found[changed]["name"], found[disabled]["enabled"]) == ("Grace", False)
+    assert "deleted_at" in found[deleted]
+
+
+def test_more_deletions_than_allowed_stop_the_run_and_delete_nothing(
+    operator: Operator, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+) -> None:
+    living = {sub for sub, item in items(deployed).items() if "deleted_at" not in item}
+    shard = sorted(sub for sub in living if sub.startswith("a"))
+    leaving = shard[: len(shard) // 2]
+    with ThreadPoolExecutor(8) as threads:
+        list(
+            threads.map(
+                lambda sub: crowd.cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[sub]), leaving
+            )
+        )
+    stopped = operator("reconcile", expect=1)
+    assert f"FAILED: TooManyDeletions: of {len(shard)} users in the table whose sub begins with 'a'" in stopped
+    found = items(deployed)
+    assert all("deleted_at" not in found[sub] for sub in leaving)
+
+    run = operator("reconcile", "--allow-deletes", str(len(leaving)))
+    assert re.search(rf"deleted +│ +{len(leaving)} ", run), run
+    found = items(deployed)
+    assert all("deleted_at" in found[sub] for sub in leaving)
+
+
+def test_a_lost_trigger_is_attached_again(deployed: Deployment, crowd: Pool) -> None:
+    described = crowd.cognito.describe_user_pool(UserPoolId=crowd.id)["UserPool"]
+    crowd.cognito.update_user_pool(UserPoolId=crowd.id, Policies=described["Policies"], LambdaConfig={})
+    assert reconcile(deployed)["status"] == "SUCCEEDED"
+    triggers = crowd.configuration()["pool"]["LambdaConfig"]
+    assert triggers["PostConfirmation"] == deployed.outputs["post_confirmation_function_arn"]
+
+
+def test_a_foreign_trigger_is_left_alone_and_reported_and_the_users_are_synced(
+    operator: Operator, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+) -> None:
+    foreign = "arn:aws:lambda:us-east-1:000000000000:function:foreign"
+    described = crowd.cognito.describe_user_pool(UserPoolId=crowd.id)["UserPool"]
+    crowd.cognito.update_user_pool(
+        UserPoolId=crowd.id, Policies=described["Policies"], LambdaConfig={"PostConfirmation": foreign}
+    )
+    changed = list(usernames)[20]
+    crowd.cognito.admin_update_user_attributes(
+        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Mary"}]
+    )
+    assert "Problem: the trigger could not be attached: ForeignTrigger: " in operator("reconcile", expect=1)
+    run = reconcile(deployed)
+    assert (run["status"], run["error"]) == ("FAILED", "EndedWithProblems")
+    assert "ForeignTrigger" in run["summary"]["problems"][0]
+    assert (deployed.item(changed) or {})["name"] == "Mary"
+    assert crowd.configuration()["pool"]["LambdaConfig"]["PostConfirmation"] == foreign

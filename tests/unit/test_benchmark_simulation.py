@@ -1,0 +1,174 @@
+"""What the reconciliation takes, in the benchmark's virtual time: it may not become slower or busier unnoticed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import expressions
+from benchmarks.figures import Figures, measured
+from benchmarks.generated_users import GeneratedUsers, key_of, sub_of
+from benchmarks.simulated_run import ATTRIBUTES, Assumptions, SimulatedAws, SimulatedRun
+from benchmarks.virtual_time import VirtualTime
+from cognito_user_sync.reconciliation import PARALLEL
+from cognito_user_sync.user import from_cognito, to_item
+from cognito_user_sync.user_pool import PAGE_SIZE
+
+RATE = 30
+MANY, FEW = 100_000, 10_000
+# A pool of this size is cut at the first digit, and each has users.
+PREFIXES = 16
+
+
+def first_run(users: int, assumptions: Assumptions | None = None) -> tuple[SimulatedAws, Figures]:
+    aws = SimulatedAws(GeneratedUsers(users, seed=1), assumptions or Assumptions())
+    return aws, run(aws)
+
+
+def run(aws: SimulatedAws) -> Figures:
+    return measured(aws, RATE, SimulatedRun(aws, RATE).execute)
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[Figures, Figures]:
+    """A first run, and one with nothing changed."""
+    aws, first = first_run(MANY)
+    return first, run(aws)
+
+
+def test_a_hundred_thousand_users_take_a_minute(many: tuple[Figures, Figures]) -> None:
+    first, second = many
+
+    assert first.seconds <= 60
+    assert second.seconds <= 60
+
+
+def test_each_user_is_listed_once(many: tuple[Figures, Figures]) -> None:
+    for figures in many:
+        assert figures.calls["ListUsers"] <= math.ceil(MANY / PAGE_SIZE) + 2 * PREFIXES
+        assert figures.calls["BatchGetItem"] <= figures.calls["ListUsers"]
+
+
+def test_a_second_run_writes_nothing(many: tuple[Figures, Figures]) -> None:
+    first, second = many
+
+    assert first.write_calls > 0.9 * MANY
+    assert second.write_calls == 0
+    assert second.write_units == 0
+
+
+def test_a_larger_pool_takes_no_more_calls_a_user(many: tuple[Figures, Figures]) -> None:
+    of_few = first_run(FEW)[1]
+
+    for api, count in many[0].calls.items():
+        assert count / MANY <= of_few.calls[api] / FEW + 2 * PREFIXES / MANY, api
+
+
+def test_the_figures_are_the_same_each_time() -> None:
+    assert first_run(3_000)[1] == first_run(3_000)[1]
+
+
+def test_the_table_holds_what_the_pool_holds() -> None:
+    aws, _ = first_run(3_000)
+
+    for position in range(0, 3_000, 61):
+        user = from_cognito(aws.users.found(position), "2025-01-01T00:00:00.000Z")
+        item = aws.dynamodb.items.get(key_of(user.sub))
+        if user.status == "UNCONFIRMED":
+            assert item is None
+            continue
+        assert item is not None
+        wanted = to_item(user, ATTRIBUTES, frozenset())
+        found = {name: next(iter(item[name].values())) for name in wanted}
+        assert {**found, "observed_at": ""} == {**wanted, "observed_at": ""}
+
+
+def test_what_changed_is_written_and_who_is_gone_is_marked() -> None:
+    aws, _ = first_run(3_000)
+    gone = [sub_of(key_of(aws.users.found(position)["Username"])) for position in (1, 1001, 2001)]
+    changed = aws.users.change(one_in=100)
+    assert aws.users.remove(one_in=1000) == len(gone)
+
+    figures = run(aws)
+
+    assert figures.calls["AdminGetUser"] == len(gone)
+    assert figures.write_calls == changed + len(gone)
+    for sub in gone:
+        item = aws.dynamodb.items.get(key_of(sub))
+        assert item is not None
+        assert "deleted_at" in item
+    assert run(aws).write_calls == 0
+
+
+def test_a_quota_that_others_use_too_refuses_calls_and_all_users_are_synced() -> None:
+    aws, figures = first_run(6_000, replace(Assumptions(), quota_per_second=10))
+
+    assert aws.cognito.refused > 0
+    assert figures.seconds >= 6_000 / PAGE_SIZE / 10 - 1
+    assert figures.calls["UpdateItem"] == 0.98 * 6_000
+
+
+def test_lanes_take_turns_by_their_time() -> None:
+    time = VirtualTime()
+    seen: list[tuple[str, float]] = []
+
+    def lane(name: str, seconds: float) -> None:
+        for _ in range(2):
+            time.sleep(seconds)
+            seen.append((name, time.now))
+
+    time.run([lambda: lane("slow", 3), lambda: lane("fast", 2)])
+
+    assert seen == [("fast", 2), ("slow", 3), ("fast", 4), ("slow", 6)]
+    assert time.now == 6
+
+
+def test_a_lane_that_fails_lets_the_others_end_and_is_not_hidden() -> None:
+    time = VirtualTime()
+    ended: list[float] = []
+
+    def failing() -> None:
+        time.sleep(1)
+        raise ValueError("of a lane")
+
+    def working() -> None:
+        time.sleep(2)
+        ended.append(time.now)
+
+    with pytest.raises(ValueError, match="of a lane"):
+        time.run([failing, working])
+    assert ended == [2]
+
+
+def test_parallel_calls_share_threads_and_a_processor() -> None:
+    time = VirtualTime()
+
+    time.in_parallel(lambda _: time.sleep(1), range(PARALLEL + 1), PARALLEL)
+    assert time.now == 2
+
+    time.in_parallel(lambda _: time.compute(1), range(3), PARALLEL)
+    assert time.now == 5
+
+
+@pytest.mark.parametrize(
+    ("item", "holds"),
+    [
+        ({}, True),
+        ({"a": {"S": "1"}}, True),
+        ({"a": {"S": "2"}}, True),
+        ({"a": {"S": "3"}}, False),
+        ({"a": {"S": "2"}, "b": {"S": ""}}, False),
+    ],
+)
+def test_conditions_are_evaluated_as_dynamodb_does(item: dict[str, dict[str, str]], holds: bool) -> None:
+    condition = expressions.condition("(attribute_not_exists(#a) OR #a < :v OR #a <= :v) AND b <> :w")
+
+    assert condition(item, {"#a": "a"}, {":v": {"S": "2"}, ":w": {"S": ""}}) is holds
+
+
+@pytest.mark.parametrize("expression", ["a = :v", "size(a) < :v", "a < :v AND", "(a < :v", "a < :v b"])
+def test_a_condition_that_is_not_understood_is_refused(expression: str) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        expressions.condition(expression)

@@ -1,0 +1,192 @@
+"""Calls that share a quota: never faster than asked for, slower while others need it, and not given up early."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from cognito_user_sync import pace
+from cognito_user_sync.pace import OutOfTime, Pace, Patience
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from tests.unit.simulated_pool import FakeClock
+
+
+@dataclass
+class Paced:
+    """A pace on a clock of its own, and when it let each call go."""
+
+    per_second: float = 4.0
+    clock: FakeClock = field(default_factory=FakeClock)
+    at: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.per_second, self.clock, self.clock.sleep)
+
+    def call(self, times: int = 1, error: Exception | None = None) -> None:
+        def noted() -> None:
+            self.at.append(self.clock.seconds)
+            if error:
+                raise error
+
+        for _ in range(times):
+            if error:
+                with pytest.raises(type(error)):
+                    self.pace.call(noted)
+            else:
+                self.pace.call(noted)
+
+    @property
+    def gaps(self) -> list[float]:
+        return [after - before for before, after in itertools.pairwise(self.at)]
+
+
+def test_calls_are_spaced_evenly_and_the_first_does_not_wait() -> None:
+    paced = Paced(per_second=4)
+    paced.call(5)
+    assert paced.at == [0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_time_that_a_call_takes_is_part_of_its_gap() -> None:
+    paced = Paced(per_second=4)
+    for _ in range(5):
+        paced.pace.call(paced.clock.sleep, 0.2)
+    assert paced.clock.seconds == pytest.approx(4 * 0.25 + 0.2)
+
+
+def test_the_answer_is_passed_on_and_the_arguments_are_too() -> None:
+    assert Pace(1.0, FakeClock()).call("{}-{}".format, "a", "b") == "a-b"
+
+
+def test_at_most_a_second_is_caught_up() -> None:
+    paced = Paced(per_second=4)
+    paced.call()
+    paced.clock.seconds = 100
+    paced.call(8)
+    # Those of the last second at once, and then one by one again.
+    assert paced.at[1:] == [100, 100, 100, 100, 100, 100.25, 100.5, 100.75]
+
+
+def test_fewer_calls_are_made_after_a_refused_one() -> None:
+    paced = Paced(per_second=4)
+    paced.call(2)
+    paced.call(error=PoolUnavailable())
+    paced.call()
+    # The turn of the next was given before; from then on it is two thirds of the pace.
+    assert paced.gaps == [0.25, 0.25, 0.25]
+    paced.call()
+    assert paced.gaps[-1] == 0.375
+
+
+def test_each_refusal_slows_the_pace_again_down_to_a_floor() -> None:
+    paced = Paced(per_second=4)
+    paced.call(12, error=PoolUnavailable())
+    assert paced.gaps[1:7] == [0.375, 0.5625, 0.84375, 1.265625, 1.8984375, 2.0]
+    assert max(paced.gaps) == 0.25 * 8
+
+
+def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
+    paced = Paced(per_second=4)
+    paced.call(2, error=PoolUnavailable())
+    paced.call(60)
+    slowed = paced.gaps[2:]
+    assert [round(gap, 9) for gap in slowed] == sorted((round(gap, 9) for gap in slowed), reverse=True)
+    assert slowed[0] > slowed[1] > slowed[2]
+    assert round(slowed[-1], 9) == 0.25
+
+
+@pytest.mark.parametrize("error", [PoolRefused(), TableUnavailable(), TableRefused()], ids=lambda e: type(e).__name__)
+def test_an_error_that_says_nothing_of_the_quota_changes_no_pace(error: Exception) -> None:
+    paced = Paced(per_second=4)
+    paced.call(3, error=error)
+    paced.call(2)
+    assert paced.gaps == [0.25] * 4
+
+
+class _Interrupted(float):
+    """A number in whose division every other thread gets its turn."""
+
+    def __rtruediv__(self, dividend: float) -> float:
+        for _ in range(20):
+            os.sched_yield()
+        return dividend / float(self)
+
+
+def test_all_threads_together_keep_the_pace() -> None:
+    # The clock stands: how long each call is told to wait shows the turn that it got.
+    turns = [0.0]
+    paced = Pace(_Interrupted(8), lambda: 0.0, turns.append)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: paced.call(int), range(400)))
+    assert sorted(turns) == [turn / 8 for turn in range(400)]
+
+
+class Flaky:
+    """Fails with these in turn, and succeeds then."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self, answer: str) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return answer
+
+
+def test_what_is_unavailable_now_is_asked_again() -> None:
+    clock = FakeClock()
+    flaky = Flaky(PoolUnavailable(), TableUnavailable(), PoolUnavailable())
+    assert Patience(lambda: 900, clock.sleep).call(flaky, "answer") == "answer"
+    assert flaky.calls == 4
+    assert len(clock.slept) == 3
+
+
+@pytest.mark.parametrize(
+    "error", [PoolRefused("no"), TableRefused("no"), KeyError("no")], ids=lambda e: type(e).__name__
+)
+def test_what_will_be_refused_again_is_not(error: Exception) -> None:
+    clock = FakeClock()
+    flaky = Flaky(error)
+    with pytest.raises(type(error)):
+        Patience(lambda: 900, clock.sleep).call(flaky, "answer")
+    assert (flaky.calls, clock.slept) == (1, [])
+
+
+def test_waits_are_random_and_grow_to_eight_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = []
+
+    def uniform(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return high
+
+    monkeypatch.setattr(pace.random, "uniform", uniform)
+    clock = FakeClock()
+    Patience(lambda: 900, clock.sleep).call(Flaky(*[PoolUnavailable()] * 9), "answer")
+    assert bounds == [(0, longest) for longest in (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8, 8, 8)]
+    assert clock.slept == [high for _, high in bounds]
+
+
+def test_it_is_given_up_with_out_of_time_before_the_function_is_killed() -> None:
+    clock = FakeClock()
+    patience = Patience(lambda: 900 - clock.seconds, clock.sleep)
+    flaky = Flaky(*[TableUnavailable("ThrottlingException")] * 10_000)
+    with pytest.raises(OutOfTime, match="ThrottlingException"):
+        patience.call(flaky, "answer")
+    assert 870 <= clock.seconds < 880
+    assert not patience.has_time()
+
+
+def test_the_last_seconds_are_left_for_what_is_under_way() -> None:
+    assert Patience(lambda: 30.1).has_time()
+    assert not Patience(lambda: 30.0).has_time()
+
+
+def test_a_call_is_made_even_where_no_time_is_left() -> None:
+    # Who has started something finishes it: the margin is there for that.
+    assert Patience(lambda: 5).call(Flaky(), "answer") == "answer"

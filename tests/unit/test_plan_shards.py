@@ -1,0 +1,489 @@
+"""The plan of a run, and of each of its rounds: what is left is dealt again, and what a person must see is said."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+
+from cognito_user_sync.handlers import plan_shards
+from cognito_user_sync.handlers.plan_shards import (
+    MAX_BATCHES_OF_ROUND,
+    MAX_BATCHES_OF_RUN,
+    MAX_PREFIXES_LEFT,
+    NAMED_FAILURES,
+    InvalidInput,
+)
+from cognito_user_sync.pace import OutOfTime, Pace, Patience
+from cognito_user_sync.reconciliation import COUNTS, Batch
+from cognito_user_sync.reconciliation import NAMED_FAILURES as NAMED_BY_A_WORKER
+from cognito_user_sync.shards import HEX_DIGITS
+from cognito_user_sync.user_pool import PoolRefused
+from cognito_user_sync.user_table import TableRefused
+from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.unit.simulated_pool import FakeClock, plain_sub
+
+DESCRIBE = "cognito-identity-provider.DescribeUserPool"
+LIST = "cognito-identity-provider.ListUsers"
+QUERY = "dynamodb.Query"
+
+# Of a payload between two states. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+PAYLOAD = 256 * 1024
+# Of an error. https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
+CAUSE = 32_768
+STARTED = "2026-01-01T00:00:00.000Z"
+NOBODY = Response({"Users": []})
+NO_ITEMS = Response({"Items": [], "Count": 0})
+ITEMS = Response({"Items": [{"id": {"S": "b4c8d9e0-1234-4abc-8def-001122334455"}}]})
+SUB = "{}4c8d9e0-1234-4abc-8def-001122334455"
+
+
+class _Later(datetime):
+    """95 seconds after STARTED."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+        return datetime(2026, 1, 1, 0, 1, 35, 400_000, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    for name, value in {
+        "USER_POOL_ID": "eu-central-1_abc",
+        "USER_TABLE_NAME": "users",
+        "ATTRIBUTES": '["name"]',
+        "INDEX_KEYS": "[]",
+        "DELETED_USERS": "mark",
+        "HAS_SHARD_INDEX": "true",
+        "LIST_USERS_PER_SECOND": "16",
+        "MAX_CONCURRENCY": "4",
+        "MAX_DELETE_PERCENT": "12.5",
+    }.items():
+        monkeypatch.setenv(name, value)
+    clock = FakeClock()
+    monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "datetime", _Later)
+    return clock
+
+
+def pool_of(users: int) -> Response:
+    return Response({"UserPool": {"EstimatedNumberOfUsers": users}})
+
+
+def user_of(digit: str, **changes: Any) -> Response:
+    attributes = [{"Name": "sub", "Value": SUB.format(digit)}]
+    user = {"Username": "ada", "Attributes": attributes, "Enabled": True, "UserStatus": "CONFIRMED"}
+    dates = {"UserCreateDate": 1767225600, "UserLastModifiedDate": 1767225600}
+    return Response({"Users": [{**user, **dates, **changes}]})
+
+
+def plan(event: dict[str, Any] | None = None, seconds_left: float = 300, **changes: Any) -> Any:
+    """What the handler returns, through JSON as everything between two states is."""
+    given = {"input": {}, "started_at": STARTED, "trigger": {}, **(event or {}), **changes}
+    return json.loads(json.dumps(plan_shards.handler(json.loads(json.dumps(given)), FakeContext(seconds_left))))
+
+
+def a_plan(*prefixes: str, sequential: bool = False, batches: int = 1, **summary: Any) -> dict[str, Any]:
+    """What a round before has returned."""
+    counted = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "batches": batches, **summary}
+    return {"batches": [{"prefixes": list(prefixes)}], "summary": counted, "sequential": sequential}
+
+
+def a_result(*prefixes: str, **changes: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "counts": {},
+        "failed_subs": [],
+        "prefixes": list(prefixes),
+        "token": None,
+        "sequential": False,
+    }
+    return {**result, **changes}
+
+
+def after(*results: dict[str, Any], plan_before: dict[str, Any] | None = None, **changes: Any) -> Any:
+    return plan(plan=plan_before or a_plan("a"), results=list(results), **changes)
+
+
+# The first round
+
+
+def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    assert plan() == {
+        "batches": [
+            {
+                "prefixes": [""],
+                "pages_per_second": 16.0,
+                "sweeps": True,
+                "token": None,
+                "sequential": False,
+                "allow_deletes": 0,
+                "max_delete_percent": 12.5,
+            }
+        ],
+        "summary": {
+            **dict.fromkeys(COUNTS, 0),
+            "failed_subs": [],
+            "batches": 0,
+            "seconds": 95,
+            "not_swept": None,
+            "problems": [],
+        },
+        "sequential": False,
+    }
+    assert aws.operations == [DESCRIBE]
+    assert aws.calls[0].body == {"UserPoolId": "eu-central-1_abc"}
+
+
+def test_a_pool_without_an_estimate_is_a_small_one(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, Response({"UserPool": {}}))
+    assert [batch["prefixes"] for batch in plan()["batches"]] == [[""]]
+
+
+def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: FakeClock) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, *map(user_of, HEX_DIGITS))
+    batches = plan()["batches"]
+    assert [batch["prefixes"] for batch in batches] == [[digit] for digit in HEX_DIGITS]
+    # Four of them work at once.
+    assert {batch["pages_per_second"] for batch in batches} == {4.0}
+    assert {batch["sweeps"] for batch in batches} == {True}
+    probes = [call.body for call in aws.calls if call.operation == LIST]
+    assert [(probe["Filter"], probe["Limit"]) for probe in probes] == [(f'sub ^= "{d}"', 1) for d in HEX_DIGITS]
+    # The planner, alone, has the whole pace.
+    assert clock.seconds == 15 / 16
+
+
+def test_an_empty_page_that_goes_on_is_taken_for_users(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), NOBODY)
+    aws.on(QUERY, NO_ITEMS)
+    assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
+
+
+def test_a_user_who_is_unusable_is_one_all_the_same(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, user_of("0", Attributes=[]), NOBODY)
+    aws.on(QUERY, NO_ITEMS)
+    assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
+
+
+def test_items_of_a_prefix_without_users_are_reconciled_too(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, user_of("0"), NOBODY)
+    aws.on(QUERY, NO_ITEMS, ITEMS, NO_ITEMS)
+    assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"], ["2"]]
+    asked = [call.body["ExpressionAttributeValues"][":prefix"]["S"] for call in aws.calls if call.operation == QUERY]
+    assert asked == list(HEX_DIGITS[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("DELETED_USERS", "keep", "deleted_users.action is keep"),
+        ("HAS_SHARD_INDEX", "false", "the table users has no index by_shard"),
+    ],
+)
+def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_why(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, user_of("0"), NOBODY)
+    planned = plan()
+    assert [(batch["prefixes"], batch["sweeps"]) for batch in planned["batches"]] == [(["0"], False)]
+    assert planned["summary"]["not_swept"] == why
+    # It is as it was asked for: no problem.
+    assert planned["summary"]["problems"] == []
+    assert QUERY not in aws.operations
+
+
+@pytest.mark.parametrize(
+    "answer", [refusal("InvalidParameterException"), user_of("f"), NOBODY], ids=["refused", "ignored", "nobody"]
+)
+def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: FakeAws, answer: Response) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, answer)
+    planned = plan()
+    assert planned["sequential"]
+    [batch] = planned["batches"]
+    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], None, True, False)
+    assert batch["pages_per_second"] == 16
+    why = "Cognito did not list this pool by prefixes of sub"
+    assert planned["summary"]["not_swept"] == why
+    assert planned["summary"]["problems"] == [f"{why}: nobody was looked for who is gone"]
+
+
+def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: FakeClock) -> None:
+    aws.on(DESCRIBE, refusal("TooManyRequestsException"), pool_of(100_000))
+    aws.on(LIST, refusal("TooManyRequestsException"), refusal("InternalErrorException", 500), user_of("0"), NOBODY)
+    aws.on(QUERY, refusal("ThrottlingException"), NO_ITEMS)
+    assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
+    # Refused twice, the pace was slower for a while.
+    assert clock.seconds > 17 / 15
+
+
+@pytest.mark.parametrize("operation", [DESCRIBE, LIST, QUERY])
+def test_it_ends_with_out_of_time_where_that_takes_too_long(aws: FakeAws, operation: str) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, user_of("0"), NOBODY)
+    aws.on(QUERY, NO_ITEMS)
+    aws.on(operation, refusal("ThrottlingException"))
+    with pytest.raises(OutOfTime):
+        plan(seconds_left=20)
+
+
+def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, refusal("ResourceNotFoundException"))
+    with pytest.raises(PoolRefused):
+        plan()
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, user_of("0"), NOBODY)
+    aws.on(QUERY, refusal("AccessDeniedException"))
+    with pytest.raises(TableRefused):
+        plan()
+
+
+# The run's input
+
+
+def test_the_operator_s_allowance_is_in_every_batch_of_every_round(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    first = plan(input={"allow_deletes": 500})
+    assert [batch["allow_deletes"] for batch in first["batches"]] == [500]
+    second = plan(input={"allow_deletes": 500}, plan=first, results=[a_result("1", "2")])
+    assert [batch["allow_deletes"] for batch in second["batches"]] == [500, 500]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (None, "None"),
+        ([], r"\[\]"),
+        ("", "''"),
+        ({"allow_delete": 5}, "allow_delete"),
+        ({"allow_deletes": 5, "more": 1}, "more"),
+        ({"allow_deletes": -1}, "allow_deletes is -1"),
+        ({"allow_deletes": 1.5}, r"allow_deletes is 1\.5"),
+        ({"allow_deletes": "5"}, "allow_deletes is '5'"),
+        ({"allow_deletes": True}, "allow_deletes is True"),
+        ({"allow_deletes": None}, "allow_deletes is None"),
+    ],
+    ids=str,
+)
+def test_an_input_that_is_not_understood_is_named_before_anything_is_done(aws: FakeAws, given: Any, named: str) -> None:
+    with pytest.raises(InvalidInput, match=named) as caught:
+        plan(input=given)
+    assert "allow_deletes" in str(caught.value)
+    assert aws.calls == []
+
+
+# The rounds after it
+
+
+def test_a_run_is_done_when_nothing_is_left(aws: FakeAws) -> None:
+    planned = after(a_result(), a_result())
+    assert planned["batches"] == []
+    assert planned["summary"]["batches"] == 3
+    assert planned["summary"]["problems"] == []
+    assert aws.calls == []
+
+
+def test_what_the_batches_counted_is_added_up_over_the_rounds() -> None:
+    first = after(
+        a_result("7", counts={"listed": 5, "created": 3, "updated": 2, "deleted": 1}, failed_subs=[]),
+        a_result(counts={"listed": 10, "unchanged": 4, "unconfirmed": 5, "failed": 1}, failed_subs=["a"]),
+    )
+    summary = after(a_result(counts={"listed": 2, "created": 1, "failed": 1}, failed_subs=["b"]), plan_before=first)[
+        "summary"
+    ]
+    assert {name: summary[name] for name in COUNTS} == {
+        "listed": 17,
+        "created": 4,
+        "updated": 2,
+        "unchanged": 4,
+        "unconfirmed": 5,
+        "failed": 2,
+        "deleted": 1,
+        "still_there": 0,
+    }
+    assert summary["failed_subs"] == ["a", "b"]
+    assert summary["batches"] == 4
+
+
+def test_what_is_left_is_dealt_again() -> None:
+    planned = after(a_result("1", "2"), a_result(), a_result("3"))
+    assert [batch["prefixes"] for batch in planned["batches"]] == [["1"], ["2"], ["3"]]
+    assert {batch["pages_per_second"] for batch in planned["batches"]} == {16 / 3}
+
+
+def test_a_round_has_a_limited_number_of_batches_and_each_prefix_is_in_one() -> None:
+    left = [f"{number:03x}" for number in range(300)]
+    batches = after(a_result(*left[:200]), a_result(*left[200:]))["batches"]
+    assert len(batches) == MAX_BATCHES_OF_ROUND
+    assert sorted(prefix for batch in batches for prefix in batch["prefixes"]) == left
+    assert {len(batch["prefixes"]) for batch in batches} == {2, 3}
+
+
+def test_every_batch_is_what_a_worker_takes() -> None:
+    [batch] = after(a_result("1"))["batches"]
+    assert Batch(**batch).prefixes == ["1"]  # type: ignore[comparison-overlap]
+
+
+def test_a_sequential_listing_goes_on_where_it_stopped() -> None:
+    planned = after(a_result("", token="page 12"), plan_before=a_plan("", sequential=True))
+    assert planned["sequential"]
+    [batch] = planned["batches"]
+    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], "page 12", True, False)
+
+
+def test_a_sequential_listing_that_is_done_still_says_what_it_could_not_do() -> None:
+    planned = after(a_result(), plan_before=a_plan("", sequential=True))
+    assert planned["batches"] == []
+    assert planned["summary"]["problems"] == [
+        "Cognito did not list this pool by prefixes of sub: nobody was looked for who is gone"
+    ]
+
+
+def test_a_prefix_refused_to_a_worker_turns_the_run_into_one_listing_from_the_beginning() -> None:
+    planned = after(
+        a_result("1", "2", counts={"listed": 60, "created": 60}), a_result("3", sequential=True), a_result()
+    )
+    assert planned["sequential"]
+    [batch] = planned["batches"]
+    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], None, True, False)
+    assert planned["summary"]["created"] == 60
+    # And it stays one.
+    following = after(a_result("", token="page 2"), plan_before=planned)
+    assert following["batches"][0]["token"] == "page 2"
+
+
+# What a person has to look at
+
+
+def problems(*results: dict[str, Any], **changes: Any) -> list[str]:
+    found = after(*results, **changes)["summary"]["problems"]
+    assert all(isinstance(problem, str) for problem in found)
+    return list(found)
+
+
+def test_a_trigger_that_could_not_be_attached_is_a_problem_from_the_first_plan_on(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    trigger = {"Error": "ForeignTrigger", "Cause": "another function is attached"}
+    said = ["the trigger could not be attached: ForeignTrigger: another function is attached"]
+    assert plan(trigger=trigger)["summary"]["problems"] == said
+    assert problems(a_result(), trigger=trigger) == said
+
+
+def test_the_reason_why_it_could_not_is_cut_where_it_is_long(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    [problem] = plan(trigger={"Error": "States.TaskFailed", "Cause": "x" * CAUSE})["summary"]["problems"]
+    assert len(problem) < 1_100
+
+
+@pytest.mark.parametrize("trigger", [{}, {"result": "attached"}])
+def test_a_trigger_that_is_attached_is_none(trigger: dict[str, Any]) -> None:
+    assert problems(a_result(), trigger=trigger) == []
+
+
+def test_a_run_that_was_not_to_attach_a_trigger_says_nothing_of_it(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    event = {"input": {}, "started_at": STARTED}
+    assert plan_shards.handler(event, FakeContext(300))["summary"]["problems"] == []
+
+
+def test_users_who_could_not_be_synced_are_counted_and_a_few_are_named() -> None:
+    subs = [f"sub-{number}" for number in range(15)]
+    results = [
+        a_result(counts={"failed": 3}, failed_subs=subs[start : start + NAMED_BY_A_WORKER])
+        for start in range(0, 15, NAMED_BY_A_WORKER)
+    ]
+    [problem] = problems(*results)
+    assert problem == f"15 users could not be synced, for example {', '.join(subs[:NAMED_FAILURES])}"
+
+
+def test_users_who_are_unlisted_but_known_are_a_problem() -> None:
+    [problem] = problems(a_result(counts={"still_there": 7}))
+    assert problem == "7 users are missing in the pool's list, but Cognito knows them: not deleted"
+
+
+def test_problems_of_an_earlier_round_are_still_said_at_the_end() -> None:
+    first = after(a_result("1", counts={"still_there": 1}))
+    assert len(first["batches"]) == 1
+    assert len(after(a_result(), plan_before=first)["summary"]["problems"]) == 1
+
+
+UNFINISHED = "there is more to do than one run holds: the next one begins anew"
+
+
+def test_a_run_of_too_many_batches_ends_and_says_so() -> None:
+    before = a_plan("1", batches=MAX_BATCHES_OF_RUN - 2)
+    assert len(after(a_result("1"), plan_before=before)["batches"]) == 1
+    ended = after(a_result("1", "2"), plan_before=a_plan("1", batches=MAX_BATCHES_OF_RUN - 2))
+    assert ended["batches"] == []
+    assert ended["summary"]["problems"] == [UNFINISHED]
+
+
+def test_a_run_with_more_left_than_it_can_carry_ends_and_says_so() -> None:
+    left = [f"{number:05x}" for number in range(MAX_PREFIXES_LEFT + 1)]
+    assert len(after(a_result(*left[1:]))["batches"]) == MAX_BATCHES_OF_ROUND
+    ended = after(a_result(*left))
+    assert ended["batches"] == []
+    assert ended["summary"]["problems"] == [UNFINISHED]
+
+
+def test_a_run_that_ends_in_time_is_no_unfinished_one() -> None:
+    assert problems(a_result(), plan_before=a_plan("1", batches=MAX_BATCHES_OF_RUN - 1)) == []
+
+
+# What Step Functions carries
+
+
+def _compact(state: Any) -> int:
+    return len(json.dumps(state, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["all-left", "all-left-and-cut"])
+def test_the_largest_state_of_a_run_fits_between_two_states(cut: bool) -> None:
+    source = random.Random(1)
+    left = [plain_sub(source)[:8] for _ in range(MAX_PREFIXES_LEFT)]
+    counts = dict.fromkeys(COUNTS, 123_456_789)
+    named = [plain_sub(source) for _ in range(NAMED_BY_A_WORKER)]
+    trigger = {"Error": "ForeignTrigger", "Cause": "x" * CAUSE}
+    before = after(
+        a_result(*left, counts=counts, failed_subs=named),
+        *[a_result(failed_subs=named)] * NAMED_FAILURES,
+        trigger=trigger,
+    )
+    assert len(before["batches"]) == MAX_BATCHES_OF_ROUND
+    results = [
+        # Nothing was done; or, of each batch, the first shard was cut.
+        a_result(
+            *(batch["prefixes"][1:] if cut else batch["prefixes"]),
+            *[batch["prefixes"][0]] * (16 if cut else 0),
+            counts=counts,
+            failed_subs=named,
+        )
+        for batch in before["batches"]
+    ]
+    state = {"input": {"allow_deletes": 10**9}, "started_at": STARTED, "attach_trigger": "true", "trigger": trigger}
+    whole = {**state, "plan": before, "results": results}
+    assert _compact(whole) < PAYLOAD
+    # Afterwards, too.
+    assert _compact({**state, "plan": after(*results, plan_before=before, trigger=trigger)}) < PAYLOAD
+
+
+def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    aws.on(DESCRIBE, pool_of(100_000))
+    aws.on(LIST, user_of("0", Username="ada@example.com"), NOBODY)
+    aws.on(QUERY, NO_ITEMS)
+    plan()
+    [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert (record["batches"], record["prefixes"]) == (1, 1)
+    assert "ada" not in repr(record).lower()

@@ -1,0 +1,321 @@
+"""A worker as Lambda runs it: a batch of the plan in, JSON out that the planner understands."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cognito_user_sync.handlers import plan_shards, reconcile_shards
+from cognito_user_sync.pace import Pace, Patience
+from cognito_user_sync.reconciliation import COUNTS, TooManyDeletions, Worker
+from cognito_user_sync.user_pool import PoolRefused
+from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.unit.simulated_pool import (
+    LIST,
+    TABLE,
+    WRITE,
+    Calls,
+    CognitoUser,
+    FakeClock,
+    SimulatedPool,
+    SimulatedTable,
+    client_error,
+    plain_sub,
+    regional_sub,
+)
+
+LIST_USERS = "cognito-identity-provider.ListUsers"
+GET_USER = "cognito-identity-provider.AdminGetUser"
+READ_ITEMS = "dynamodb.BatchGetItem"
+WRITE_ITEM = "dynamodb.UpdateItem"
+QUERY_ITEMS = "dynamodb.Query"
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+NO_ITEMS = Response({"Items": [], "Count": 0})
+
+
+def a_batch(**changes: Any) -> dict[str, Any]:
+    return {
+        "prefixes": ["b4"],
+        "pages_per_second": 4.0,
+        "sweeps": True,
+        "token": None,
+        "sequential": False,
+        "allow_deletes": 0,
+        "max_delete_percent": 10.0,
+        **changes,
+    }
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    for name, value in {
+        "USER_POOL_ID": "eu-central-1_abcdefghi",
+        "USER_TABLE_NAME": TABLE,
+        "ATTRIBUTES": '["name","email"]',
+        "INDEX_KEYS": "[]",
+        "DELETED_USERS": "mark",
+        "HAS_SHARD_INDEX": "true",
+        "LIST_USERS_PER_SECOND": "16",
+        "MAX_CONCURRENCY": "4",
+        "MAX_DELETE_PERCENT": "10",
+    }.items():
+        monkeypatch.setenv(name, value)
+    clock = FakeClock()
+    monkeypatch.setattr(reconcile_shards, "Worker", partial(Worker, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
+    return clock
+
+
+def reconcile(batch: dict[str, Any], seconds_left: float = 900) -> Any:
+    """What the handler returns, through JSON as Lambda sends it."""
+    result = reconcile_shards.handler(json.loads(json.dumps(batch)), FakeContext(seconds_left))
+    return json.loads(json.dumps(result))
+
+
+def listed(sub: str = SUB, **changes: Any) -> dict[str, Any]:
+    return {
+        "Username": "ada",
+        "Attributes": [{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ada@example.com"}],
+        "UserCreateDate": 1767225600,
+        "UserLastModifiedDate": 1767225600,
+        "Enabled": True,
+        "UserStatus": "CONFIRMED",
+        **changes,
+    }
+
+
+@pytest.fixture
+def answered(aws: FakeAws) -> FakeAws:
+    """A shard with one user who has no item yet."""
+    aws.on(LIST_USERS, Response({"Users": [listed()]}))
+    aws.on(READ_ITEMS, Response({"Responses": {TABLE: []}}))
+    aws.on(WRITE_ITEM, Response())
+    aws.on(QUERY_ITEMS, NO_ITEMS)
+    return aws
+
+
+def test_a_batch_is_reconciled_and_its_result_is_json(answered: FakeAws) -> None:
+    result = reconcile(a_batch())
+    counts = result.pop("counts")
+    assert {name: count for name, count in counts.items() if count} == {"listed": 1, "created": 1}
+    assert counts.keys() <= set(COUNTS)
+    assert result == {"failed_subs": [], "prefixes": [], "token": None, "sequential": False}
+
+
+def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAws) -> None:
+    reconcile_shards.handler(a_batch(), FakeContext(900))
+    assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM, QUERY_ITEMS]
+    assert answered.calls[0].body == {"UserPoolId": "eu-central-1_abcdefghi", "Filter": 'sub ^= "b4"', "Limit": 60}
+    assert answered.calls[2].body["Key"] == {"id": {"S": SUB}}
+    assert answered.calls[3].body["ExpressionAttributeValues"] == {":shard": {"S": "b"}, ":prefix": {"S": "b4"}}
+
+
+def test_a_sequential_batch_goes_on_at_its_token(answered: FakeAws) -> None:
+    reconcile_shards.handler(a_batch(prefixes=[""], sequential=True, token="page 12", sweeps=False), FakeContext(900))
+    assert answered.calls[0].body == {"UserPoolId": "eu-central-1_abcdefghi", "PaginationToken": "page 12", "Limit": 60}
+    assert QUERY_ITEMS not in answered.operations
+
+
+def test_a_batch_that_does_not_sweep_asks_for_no_items(answered: FakeAws) -> None:
+    reconcile_shards.handler(a_batch(sweeps=False), FakeContext(900))
+    assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM]
+
+
+def test_the_worker_stops_with_the_function_s_time(aws: FakeAws) -> None:
+    assert reconcile(a_batch(prefixes=["1", "2"]), seconds_left=29)["prefixes"] == ["1", "2"]
+    assert aws.calls == []
+
+
+def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answered: FakeAws, clock: FakeClock) -> None:
+    answered.on(LIST_USERS, refusal("TooManyRequestsException"), Response({"Users": [listed()]}))
+    answered.on(READ_ITEMS, refusal("ThrottlingException"), Response({"Responses": {TABLE: []}}))
+    answered.on(WRITE_ITEM, refusal("InternalServerError", 500), Response())
+    answered.on(QUERY_ITEMS, refusal("ThrottlingException"), NO_ITEMS)
+    reconcile_shards.handler(a_batch(), FakeContext(900))
+    assert answered.operations == [
+        operation for operation in (LIST_USERS, READ_ITEMS, WRITE_ITEM, QUERY_ITEMS) for _ in range(2)
+    ]
+    # One wait for each, and one for the turn of the second ListUsers: all of it on the worker's own clock.
+    assert len(clock.slept) == 5
+
+
+def test_too_many_deletions_are_an_error_with_the_name_that_the_state_machine_knows(answered: FakeAws) -> None:
+    subs = [f"b4c8d9e0-1234-4abc-8def-{number:012}" for number in range(21)]
+    answered.on(QUERY_ITEMS, Response({"Items": [{"id": {"S": sub}} for sub in subs]}))
+    with pytest.raises(TooManyDeletions, match="'b4'"):
+        reconcile(a_batch())
+    assert GET_USER not in answered.operations
+
+
+def test_what_cognito_refuses_for_good_is_raised(aws: FakeAws) -> None:
+    aws.on(LIST_USERS, refusal("ResourceNotFoundException"))
+    with pytest.raises(PoolRefused):
+        reconcile(a_batch())
+    assert aws.operations == [LIST_USERS]
+
+
+def test_no_personal_data_is_logged(answered: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    reconcile_shards.handler(a_batch(), FakeContext(900))
+    [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert (record["counts"]["created"], record["left"]) == (1, 0)
+    assert "ada" not in repr(record).lower()
+
+
+# A whole run: the rounds of the state machine, with the real handlers
+
+
+class Run:
+    """The state machine's loop over both handlers, with everything through JSON as between its states."""
+
+    def __init__(self, pool: SimulatedPool, clock: FakeClock) -> None:
+        self.pool = pool
+        self.clock = clock
+        self.rounds = 0
+
+    def __call__(self, seconds: float = 900, **given: Any) -> dict[str, Any]:
+        """The summary of a run."""
+        state: dict[str, Any] = {"input": given, "started_at": "2026-01-01T00:00:00.000Z", "trigger": {}}
+        while True:
+            state["plan"] = self._invoke(plan_shards.handler, state, seconds)
+            if not state["plan"]["batches"]:
+                return dict(state["plan"]["summary"])
+            self.rounds += 1
+            assert self.rounds < 50
+            state["results"] = [
+                self._invoke(reconcile_shards.handler, batch, seconds) for batch in state["plan"]["batches"]
+            ]
+
+    def _invoke(self, handler: Any, event: dict[str, Any], seconds: float) -> Any:
+        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), _Context(self.clock, seconds))))
+
+
+class _Context:
+    """Lambda's context on the clock of the test."""
+
+    def __init__(self, clock: FakeClock, seconds: float) -> None:
+        self._clock = clock
+        self._end = clock.seconds + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._end - self._clock.seconds) * 1000)
+
+
+def crowd(count: int) -> list[CognitoUser]:
+    source = random.Random(3)
+    return [CognitoUser((plain_sub if number % 2 else regional_sub)(source)) for number in range(count)]
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedTable]:
+    with mock_aws():
+        table = SimulatedTable(Calls(), boto3.client("dynamodb"))
+        for handler in (plan_shards, reconcile_shards):
+            monkeypatch.setattr(handler, "_table", table.users)
+        yield table
+
+
+@pytest.fixture
+def run(table: SimulatedTable, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Run:
+    pool = SimulatedPool(table.calls)
+    for handler in (plan_shards, reconcile_shards):
+        monkeypatch.setattr(handler, "_pool", pool.reader)
+    return Run(pool, clock)
+
+
+def counts_of(summary: dict[str, Any]) -> dict[str, int]:
+    return {name: summary[name] for name in COUNTS if summary[name]}
+
+
+@pytest.mark.parametrize("estimated_users", [40, 100_000], ids=["whole", "in-shards"])
+def test_a_run_brings_the_table_to_what_the_pool_is(run: Run, table: SimulatedTable, estimated_users: int) -> None:
+    users = crowd(40)
+    run.pool.add(*users)
+    run.pool.estimated_users = estimated_users
+    run.pool.page_sizes = (7, 0, 60)
+    table.hold(*users[:30])
+    run.pool.remove(*(user.sub for user in users[:5]))
+    summary = run()
+    assert counts_of(summary) == {"listed": 35, "created": 10, "unchanged": 25, "deleted": 5}
+    assert (summary["problems"], summary["not_swept"]) == ([], None)
+    assert table.living() == run.pool.users.keys()
+    # And a second one finds nothing to do.
+    table.calls.forget()
+    assert counts_of(run()) == {"listed": 35, "unchanged": 35}
+    assert table.calls.count(WRITE) == 0
+
+
+def test_a_pool_that_is_larger_than_estimated_is_done_in_several_rounds(
+    run: Run, table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
+    users = crowd(40)
+    run.pool.add(*users)
+    table.hold(*users)
+    run.pool.remove(users[0].sub)
+    run.pool.page_sizes = (4,)
+    # Time for a few pages of it, after which it is cut.
+    summary = run(seconds=30.2)
+    assert run.rounds >= 2
+    assert run.pool.listings.keys() > {"", "0", "f"}
+    assert (summary["deleted"], summary["problems"], summary["not_swept"]) == (1, [], None)
+    assert table.living() == run.pool.users.keys()
+
+
+def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run: Run, table: SimulatedTable) -> None:
+    users = crowd(40)
+    run.pool.add(*users)
+    run.pool.estimated_users = 100_000
+    run.pool.refuses_prefixes = True
+    run.pool.page_sizes = (4,)
+    gone = CognitoUser(plain_sub(random.Random(9)))
+    table.hold(*users, gone)
+    # 16 pages a second: three of them in the time that a worker has.
+    summary = run(seconds=30.1)
+    assert run.rounds == 4
+    assert counts_of(summary) == {"listed": 40, "unchanged": 40}
+    assert len(summary["problems"]) == 1
+    assert gone.sub in table.living()
+    # The refused probe, and ten pages.
+    assert table.calls.count(LIST) == 11
+
+
+def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_same(
+    run: Run, table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
+    users = crowd(40)
+    run.pool.add(*users)
+    table.hold(*users)
+    run.pool.refuses_prefixes = True
+    run.pool.page_sizes = (4,)
+    summary = run(seconds=30.2)
+    assert summary["not_swept"] == "Cognito did not list this pool by prefixes of sub"
+    assert summary["listed"] >= 40
+    assert summary["failed"] == 0
+
+
+def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) -> None:
+    users = crowd(3)
+    run.pool.add(*users)
+    table.calls.fail(WRITE, client_error("ValidationException"), 2)
+    [problem] = run()["problems"]
+    [missing] = run.pool.users.keys() - table.living()
+    assert problem == f"1 users could not be synced, for example {missing}"
+
+
+def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable) -> None:
+    table.hold(*crowd(30))
+    with pytest.raises(TooManyDeletions, match=r'\{"allow_deletes": 30\}'):
+        run()
+    assert len(table.living()) == 30
+    assert counts_of(run(allow_deletes=30)) == {"deleted": 30}

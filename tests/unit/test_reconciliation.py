@@ -1,0 +1,875 @@
+"""One worker's part of a reconciliation: the table becomes what the pool is, whatever fails, and nobody is lost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
+from moto import mock_aws
+
+from cognito_user_sync import departure, reconciliation, shards, user_pool, user_table
+from cognito_user_sync.reconciliation import COUNTS, Batch, Result, TooManyDeletions, Worker, in_threads
+from cognito_user_sync.shards import HEX_DIGITS
+from cognito_user_sync.user import User
+from cognito_user_sync.user_pool import PoolRefused
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused
+from tests.unit.simulated_pool import (
+    ASK,
+    LIST,
+    QUERY,
+    READ,
+    TABLE,
+    WRITE,
+    Calls,
+    CognitoUser,
+    FakeClock,
+    Killed,
+    Moments,
+    SimulatedPool,
+    SimulatedTable,
+    client_error,
+    invalid_parameter,
+    kill,
+    plain_sub,
+    regional_sub,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# What differs from run to run without a difference in what is known of a user.
+MOMENTS = frozenset({"synced_at", "observed_at", "deleted_at", "expires_at"})
+
+
+def one_by_one(act: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
+    return [act(argument) for argument in arguments]
+
+
+def some_users(count: int, start: str = "", seed: int = 1) -> list[CognitoUser]:
+    """Users of both kinds of subs, in turn."""
+    source = random.Random(f"{seed} {start}")
+    kinds = itertools.cycle((plain_sub, regional_sub))
+    return [
+        CognitoUser(kind(source, start), attributes={"name": f"User {number}", "email": f"u{number}@example.com"})
+        for number, kind in zip(range(count), kinds, strict=False)
+    ]
+
+
+def subs_of(users: Iterable[CognitoUser]) -> set[str]:
+    return {user.sub for user in users}
+
+
+class Simulation:
+    """A pool, a table and a clock, and workers on them."""
+
+    def __init__(self, client: DynamoDBClient, moments: Moments, table: str = TABLE) -> None:
+        self.calls = Calls()
+        self.pool = SimulatedPool(self.calls)
+        self.table = SimulatedTable(self.calls, client, table)
+        self.clock = FakeClock()
+        self.moments = moments
+        self.deletion = DeletionPolicy()
+
+    def work(self, *prefixes: str, seconds: float = 900.0, **batch: Any) -> Result:
+        """One invocation of the function, on a batch of these prefixes or the whole pool, with so much time."""
+        began = self.clock.seconds
+        worker = Worker(
+            self.pool.reader(),
+            self.table.users(self.deletion),
+            Batch(**{"prefixes": prefixes or ("",), "pages_per_second": 4.0, **batch}),
+            lambda: seconds - (self.clock.seconds - began),
+            self.clock,
+            self.clock.sleep,
+            one_by_one,
+        )
+        result = worker.work()
+        # Without what is counted as none.
+        counts = result.counts = +result.counts
+        assert set(counts) <= set(COUNTS)
+        accounted = ("created", "updated", "unchanged", "unconfirmed", "failed")
+        assert counts["listed"] == sum(counts[name] for name in accounted)
+        assert self.clock.seconds - began <= seconds
+        return result
+
+    def knows(self, *users: CognitoUser) -> None:
+        """The pool has these users, and the table their items."""
+        self.pool.add(*users)
+        self.table.hold(*users)
+
+    def sign_up(self, user: CognitoUser) -> None:
+        """What the trigger's own execution does, beside a reconciliation."""
+        observation = User(user.sub, self.moments(), user.username, user.attributes, user.status)
+        self.pool.add(user)
+        requests = list(self.calls.operations)
+        self.table.users().write(observation)
+        self.calls.operations[:] = requests
+
+    def in_step(self) -> bool:
+        """Whether the living items are the confirmed users, with all that Cognito says of them."""
+        living = {sub: item for sub, item in self.table.items().items() if "deleted_at" not in item}
+        confirmed = {sub: user for sub, user in self.pool.users.items() if user.status != "UNCONFIRMED"}
+        return living.keys() == confirmed.keys() and all(
+            (item["username"], item["status"], item["enabled"], item["shard"])
+            == (user.username, user.status, user.enabled, user.sub[0])
+            and all(item[name] == user.attributes.get(name, "") for name in ("name", "email"))
+            for (_, item), (_, user) in zip(sorted(living.items()), sorted(confirmed.items()), strict=True)
+        )
+
+
+@pytest.fixture(scope="module")
+def client(session: boto3.Session) -> DynamoDBClient:
+    return session.client("dynamodb")
+
+
+@pytest.fixture
+def moments(monkeypatch: pytest.MonkeyPatch) -> Moments:
+    ticking = Moments()
+    for module in (departure, reconciliation, user_pool, user_table):
+        monkeypatch.setattr(module, "now", ticking)
+    return ticking
+
+
+@pytest.fixture
+def simulation(client: DynamoDBClient, moments: Moments) -> Iterator[Simulation]:
+    with mock_aws():
+        yield Simulation(client, moments)
+
+
+# What is written
+
+
+def test_every_user_of_the_pool_becomes_an_item(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(12))
+    result = simulation.work()
+    assert result.counts == {"listed": 12, "created": 12}
+    assert (result.prefixes, result.token, result.sequential, result.failed_subs) == ([], None, False, [])
+    assert simulation.in_step()
+
+
+def test_a_second_run_writes_nothing(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(10))
+    simulation.work()
+    before = simulation.table.items()
+    simulation.calls.forget()
+    assert simulation.work().counts == {"listed": 10, "unchanged": 10}
+    assert simulation.calls.count(WRITE) == 0
+    assert simulation.table.items() == before
+
+
+def test_only_who_has_changed_is_written(simulation: Simulation) -> None:
+    users = some_users(8)
+    simulation.knows(*users)
+    users[3].change(attributes={"name": "Ada"})
+    users[5].change(enabled=False)
+    simulation.pool.add(*some_users(1, seed=2))
+    assert simulation.work().counts == {"listed": 9, "created": 1, "updated": 2, "unchanged": 6}
+    assert simulation.calls.count(WRITE) == 3
+    assert simulation.in_step()
+
+
+def test_what_an_application_keeps_in_an_item_stays(simulation: Simulation) -> None:
+    [user] = some_users(1)
+    simulation.knows(user)
+    simulation.table.client.update_item(
+        TableName=TABLE,
+        Key={"id": {"S": user.sub}},
+        UpdateExpression="SET favourite = :tea",
+        ExpressionAttributeValues={":tea": {"S": "tea"}},
+    )
+    user.change(attributes={"name": "Ada"})
+    simulation.work()
+    assert simulation.table.items()[user.sub]["favourite"] == "tea"
+
+
+def test_an_item_of_a_newer_state_than_the_list_shows_is_left(simulation: Simulation) -> None:
+    [user] = some_users(1)
+    simulation.knows(user)
+    newer = CognitoUser(user.sub, user.username, {"name": "Newer"}, modified_at=datetime(2027, 1, 1, tzinfo=UTC))
+    simulation.table.hold(newer)
+    assert simulation.work().counts == {"listed": 1, "unchanged": 1}
+    assert simulation.table.items()[user.sub]["name"] == "Newer"
+
+
+def test_who_has_not_confirmed_is_no_user_yet_and_is_counted(simulation: Simulation) -> None:
+    users = some_users(4)
+    users[1].status = users[2].status = "UNCONFIRMED"
+    simulation.pool.add(*users)
+    assert simulation.work().counts == {"listed": 4, "created": 2, "unconfirmed": 2}
+    assert simulation.table.living() == {users[0].sub, users[3].sub}
+    users[1].change(status="CONFIRMED")
+    assert simulation.work().counts == {"listed": 4, "created": 1, "unconfirmed": 1, "unchanged": 2}
+
+
+def test_unusable_users_are_counted_and_named_and_stop_nobody(simulation: Simulation) -> None:
+    users = some_users(9)
+    for user in users[:5]:
+        user.lacks = frozenset({"UserStatus"})
+    simulation.pool.add(*users)
+    result = simulation.work()
+    assert result.counts == {"listed": 9, "created": 4, "failed": 5}
+    assert len(result.failed_subs) == 3
+    assert set(result.failed_subs) < subs_of(users[:5])
+    assert simulation.table.living() == subs_of(users[5:])
+
+
+def test_an_unusable_user_who_has_an_item_is_not_taken_for_gone(simulation: Simulation) -> None:
+    users = some_users(3)
+    simulation.knows(*users)
+    users[0].lacks = frozenset({"Enabled"})
+    assert simulation.work().counts == {"listed": 3, "unchanged": 2, "failed": 1}
+    assert simulation.table.living() == subs_of(users)
+    assert simulation.calls.count(ASK) == 0
+
+
+def test_a_user_without_a_sub_is_counted(simulation: Simulation) -> None:
+    users = some_users(3)
+    users[1].lacks = frozenset({"sub"})
+    simulation.pool.add(*users)
+    assert simulation.work().counts == {"listed": 3, "created": 2, "failed": 1}
+
+
+def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simulation) -> None:
+    users = some_users(8)
+    simulation.pool.add(*users)
+    simulation.calls.fail(WRITE, client_error("ValidationException"), 2, 3, 5, 7)
+    result = simulation.work()
+    assert result.counts == {"listed": 8, "created": 4, "failed": 4}
+    missing = subs_of(users) - simulation.table.living()
+    assert len(missing) == 4
+    assert len(result.failed_subs) == 3
+    assert set(result.failed_subs) < missing
+
+
+def test_a_read_that_is_refused_ends_the_run(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(3))
+    simulation.calls.fail(READ, client_error("AccessDeniedException"), None)
+    with pytest.raises(TableRefused, match="AccessDeniedException"):
+        simulation.work()
+
+
+def test_a_pool_that_is_gone_ends_the_run(simulation: Simulation) -> None:
+    simulation.calls.fail(LIST, client_error("ResourceNotFoundException"), None)
+    with pytest.raises(PoolRefused, match="ResourceNotFoundException"):
+        simulation.work()
+
+
+# How the list comes
+
+
+@pytest.mark.parametrize(
+    "page_sizes", [(60,), (3, 0, 1, 60), (0, 0, 0, 7), (1,)], ids=["full", "short", "empty", "single"]
+)
+@pytest.mark.parametrize("ends_with_an_empty_page", [False, True], ids=["ends", "ends-empty"])
+def test_a_list_ends_only_where_there_is_no_token(
+    simulation: Simulation, page_sizes: tuple[int, ...], ends_with_an_empty_page: bool
+) -> None:
+    users = some_users(12)
+    simulation.knows(*users)
+    simulation.pool.page_sizes = page_sizes
+    simulation.pool.ends_with_an_empty_page = ends_with_an_empty_page
+    assert simulation.work().counts == {"listed": 12, "unchanged": 12}
+    assert simulation.table.living() == subs_of(users)
+
+
+def test_keys_that_dynamodb_leaves_unprocessed_are_read_all_the_same(simulation: Simulation) -> None:
+    simulation.knows(*some_users(10))
+    simulation.table.reads_at_once = 3
+    assert simulation.work().counts == {"listed": 10, "unchanged": 10}
+    assert simulation.calls.count(READ) == 4
+
+
+def test_a_batch_lists_its_own_prefixes_alone(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(3, "a"), *some_users(4, "b7"), *some_users(5, "b8"))
+    assert simulation.work("a", "b8").counts == {"listed": 8, "created": 8}
+    assert simulation.pool.listings == {"a": 1, "b8": 1}
+
+
+def test_the_list_is_read_at_the_batch_s_pace(simulation: Simulation) -> None:
+    simulation.knows(*some_users(12))
+    simulation.pool.page_sizes = (2,)
+    simulation.work(pages_per_second=0.5, sweeps=False)
+    assert simulation.clock.seconds == 5 * 2.0
+
+
+BUSY: list[tuple[str, Exception]] = [
+    (LIST, client_error("TooManyRequestsException")),
+    (LIST, client_error("InternalErrorException", 500)),
+    (LIST, ConnectTimeoutError(endpoint_url="https://cognito-idp")),
+    (READ, client_error("ProvisionedThroughputExceededException")),
+    (READ, ReadTimeoutError(endpoint_url="https://dynamodb")),
+    (WRITE, client_error("ThrottlingException")),
+    (WRITE, client_error("InternalServerError", 500)),
+    (QUERY, client_error("ThrottlingException")),
+    (ASK, client_error("TooManyRequestsException")),
+]
+
+
+def _name(value: object) -> str:
+    if isinstance(value, BotoCoreError):
+        return type(value).__name__
+    return str(value.response["Error"]["Code"]) if hasattr(value, "response") else str(value)
+
+
+def _some_of_each(simulation: Simulation) -> list[CognitoUser]:
+    """A pool and a table with a new user, a changed one, one who is gone, and one who has not changed."""
+    users = some_users(4)
+    simulation.pool.add(users[0])
+    simulation.knows(*users[1:])
+    users[1].change(attributes={"name": "Ada"})
+    simulation.pool.remove(users[2].sub)
+    return users
+
+
+@pytest.mark.parametrize(("operation", "error"), BUSY, ids=_name)
+def test_what_is_throttled_slows_a_run_and_does_not_fail_it(
+    simulation: Simulation, operation: str, error: Exception
+) -> None:
+    _some_of_each(simulation)
+    simulation.pool.page_sizes = (2,)
+    # So that the pace itself takes no time worth mentioning.
+    simulation.calls.fail(operation, error, 1, 2, 3)
+    result = simulation.work(pages_per_second=1e9)
+    assert result.counts == {"listed": 3, "created": 1, "updated": 1, "unchanged": 1, "deleted": 1}
+    assert result.prefixes == []
+    assert simulation.in_step()
+    waits = [seconds for seconds in simulation.clock.slept if seconds > 1e-6]
+    assert 1 <= len(waits) <= 3
+
+
+def test_a_throttled_list_is_read_at_half_the_pace(simulation: Simulation) -> None:
+    simulation.knows(*some_users(12))
+    simulation.pool.page_sizes = (2,)
+    simulation.work(pages_per_second=0.05, sweeps=False, seconds=1e6)
+    undisturbed = simulation.clock.seconds
+    simulation.calls.fail(LIST, client_error("TooManyRequestsException"), simulation.calls.count(LIST) + 2)
+    simulation.work(pages_per_second=0.05, sweeps=False, seconds=1e6)
+    assert simulation.clock.seconds - undisturbed > undisturbed + 20 + 20
+
+
+def test_users_are_written_by_several_threads_at_once(simulation: Simulation) -> None:
+    assert sorted(in_threads(lambda number: number * number, range(100))) == [n * n for n in range(100)]
+    with pytest.raises(TableRefused):
+        in_threads(_refuse_one, range(100))
+
+
+def _refuse_one(number: int) -> int:
+    if number == 57:
+        raise TableRefused
+    return number
+
+
+# What is left
+
+
+@pytest.mark.parametrize("operation", [LIST, READ, WRITE, QUERY, ASK])
+def test_work_that_is_refused_for_too_long_is_left_for_another_worker(simulation: Simulation, operation: str) -> None:
+    _some_of_each(simulation)
+    simulation.calls.fail(operation, client_error("ThrottlingException"), None)
+    result = simulation.work()
+    assert result.prefixes == [""]
+    assert result.token is None
+    assert 870 <= simulation.clock.seconds <= 900
+    simulation.calls.forget()
+    assert simulation.work().prefixes == []
+    assert simulation.in_step()
+
+
+def test_what_there_was_no_time_for_is_left_and_nothing_else(simulation: Simulation) -> None:
+    groups = {digit: some_users(4, digit) for digit in "2468"}
+    simulation.pool.add(*itertools.chain(*groups.values()))
+    simulation.pool.page_sizes = (1,)
+    # A page a second, and a margin of 30 seconds: seven pages.
+    result = simulation.work(*groups, pages_per_second=1.0, seconds=35.5)
+    assert result.prefixes == ["4", "6", "8"]
+    assert simulation.table.living() >= subs_of(groups["2"])
+    rounds = 0
+    while result.prefixes:
+        before, rounds = len(result.prefixes), rounds + 1
+        result = simulation.work(*result.prefixes, pages_per_second=1.0, seconds=35.5)
+        assert len(result.prefixes) < before
+    assert rounds == 3
+    assert simulation.in_step()
+
+
+def test_a_worker_without_time_leaves_its_batch_as_it_is(simulation: Simulation) -> None:
+    result = simulation.work("1", "2", seconds=30)
+    assert result.prefixes == ["1", "2"]
+    assert simulation.calls.operations == []
+
+
+@pytest.fixture
+def _small_pools_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "SMALL_POOL", 20)
+
+
+@pytest.mark.usefixtures("_small_pools_are_small")
+def test_a_shard_that_took_all_the_time_and_was_not_done_comes_back_as_its_children(simulation: Simulation) -> None:
+    simulation.knows(*some_users(60, "b"))
+    simulation.pool.page_sizes = (7,)
+    result = simulation.work("b", "c", pages_per_second=1.0, seconds=33.5)
+    assert result.counts["listed"] == 35
+    assert result.prefixes == [*shards.children("b"), "c"]
+
+
+@pytest.mark.usefixtures("_small_pools_are_small")
+def test_a_shard_that_had_only_a_part_of_the_time_comes_back_as_it_is(simulation: Simulation) -> None:
+    simulation.knows(*some_users(60, "b"))
+    simulation.pool.page_sizes = (7,)
+    result = simulation.work("a", "b", "c", pages_per_second=1.0, seconds=34.5)
+    assert result.counts["listed"] == 35
+    assert result.prefixes == ["b", "c"]
+
+
+@pytest.mark.usefixtures("_small_pools_are_small")
+def test_a_shard_of_few_users_that_was_not_done_is_not_too_large_but_cognito_too_busy(simulation: Simulation) -> None:
+    simulation.knows(*some_users(30, "b"))
+    simulation.pool.page_sizes = (20, 10)
+    simulation.calls.fail(LIST, client_error("TooManyRequestsException"), *range(2, 1_000))
+    result = simulation.work("b", "c")
+    assert result.counts["listed"] == 20
+    assert result.prefixes == ["b", "c"]
+
+
+@pytest.mark.usefixtures("_small_pools_are_small")
+@pytest.mark.parametrize("start", ["", "b4c8"], ids=["the-whole-pool", "a-prefix"])
+def test_a_pool_that_was_taken_for_small_is_done_in_the_end(simulation: Simulation, start: str) -> None:
+    simulation.knows(*some_users(50, start))
+    simulation.pool.add(*some_users(5, start, seed=2))
+    simulation.table.hold(*some_users(5, start, seed=3))
+    simulation.pool.page_sizes = (7,)
+    left = [start]
+    for _ in range(20):
+        if not left:
+            break
+        left = simulation.work(*left, pages_per_second=1.0, seconds=36).prefixes
+    assert left == []
+    assert simulation.in_step()
+
+
+def test_a_shard_with_more_users_than_a_worker_holds_is_cut_and_done(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciliation, "MAX_USERS", 20)
+    gone, *users = some_users(41)
+    simulation.knows(*users)
+    simulation.table.hold(gone)
+    simulation.pool.page_sizes = (10,)
+    result = simulation.work()
+    assert result.prefixes == []
+    assert result.counts["deleted"] == 1
+    # Of the whole pool three pages, and the rest by prefix.
+    assert simulation.pool.listings[""] == 3
+    assert simulation.pool.listings.keys() == {"", *HEX_DIGITS}
+    assert simulation.in_step()
+
+
+# A pool that cannot be listed by prefixes
+
+
+@pytest.mark.parametrize("fault", ["refuses_prefixes", "ignores_filters"])
+def test_a_refused_prefix_asks_for_one_listing_from_end_to_end(simulation: Simulation, fault: str) -> None:
+    simulation.pool.add(*some_users(20, "a"), *some_users(3, "b"))
+    setattr(simulation.pool, fault, True)
+    result = simulation.work("b", "a")
+    assert result.sequential
+    assert result.prefixes == ["b", "a"]
+    assert result.counts.total() == 0
+    assert simulation.table.items() == {}
+
+
+def test_a_prefix_that_is_refused_to_a_worker_deletes_nobody(simulation: Simulation) -> None:
+    simulation.table.hold(*some_users(3, "b"))
+    simulation.pool.refuses_prefixes = True
+    assert simulation.work("b").sequential
+    assert len(simulation.table.living()) == 3
+
+
+def test_a_token_that_has_expired_is_no_refused_prefix(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(4, "b"))
+    simulation.pool.page_sizes = (2,)
+    simulation.calls.fail(LIST, invalid_parameter(), 2)
+    with pytest.raises(PoolRefused) as caught:
+        simulation.work("b")
+    assert type(caught.value) is PoolRefused
+
+
+def test_a_sequential_listing_hands_its_token_on_and_looks_for_nobody(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(20))
+    gone = some_users(3, seed=2)
+    simulation.table.hold(*gone)
+    simulation.pool.refuses_prefixes = True
+    simulation.pool.page_sizes = (3,)
+    counts: Counter[str] = Counter()
+    result = simulation.work(sequential=True, pages_per_second=1.0, seconds=31.5)
+    tokens = []
+    while result.prefixes:
+        counts += result.counts
+        tokens.append(result.token)
+        assert result.prefixes == [""]
+        assert not result.sequential
+        result = simulation.work(sequential=True, pages_per_second=1.0, seconds=31.5, token=result.token)
+    counts += result.counts
+    # Three pages each, and none of them twice.
+    assert (len(tokens), None in tokens, result.token) == (2, False, None)
+    assert counts == {"listed": 20, "created": 20}
+    assert simulation.calls.count(LIST) == 7
+    assert simulation.calls.count(QUERY) == simulation.calls.count(ASK) == 0
+    assert simulation.table.living() == subs_of(simulation.pool.users.values()) | subs_of(gone)
+
+
+@pytest.mark.usefixtures("_small_pools_are_small")
+def test_a_sequential_listing_is_never_cut(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "MAX_USERS", 20)
+    simulation.knows(*some_users(60))
+    simulation.pool.page_sizes = (10,)
+    result = simulation.work(sequential=True, pages_per_second=1.0, seconds=33.5)
+    assert result.counts["listed"] == 50
+    assert result.prefixes == [""]
+
+
+def test_a_page_that_was_not_written_is_listed_again(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(9))
+    simulation.pool.page_sizes = (3,)
+    simulation.calls.fail(WRITE, client_error("ThrottlingException"), *range(5, 1_000))
+    result = simulation.work(sequential=True)
+    assert result.counts == {"listed": 3, "created": 3}
+    simulation.calls.forget()
+    assert simulation.work(sequential=True, token=result.token).counts["listed"] == 6
+    assert simulation.in_step()
+
+
+# Who is gone
+
+
+def test_who_is_gone_is_marked_once_cognito_itself_has_said_so(simulation: Simulation) -> None:
+    users = some_users(8)
+    simulation.knows(*users)
+    gone = users[2:5]
+    simulation.pool.remove(*subs_of(gone))
+    assert simulation.work().counts == {"listed": 5, "unchanged": 5, "deleted": 3}
+    assert simulation.calls.count(ASK) == 3
+    items = simulation.table.items()
+    for user in gone:
+        assert "shard" not in items[user.sub]
+        assert items[user.sub]["deleted_at"] > items[user.sub]["observed_at"]
+        assert items[user.sub]["name"] == user.attributes["name"]
+    assert simulation.table.living() == subs_of(users) - subs_of(gone)
+    # And that was that.
+    simulation.calls.forget()
+    assert simulation.work().counts == {"listed": 5, "unchanged": 5}
+    assert simulation.calls.count(ASK) == simulation.calls.count(WRITE) == 0
+
+
+def test_a_tombstone_is_left_where_the_deleted_are_to_be_deleted(simulation: Simulation) -> None:
+    simulation.deletion = DeletionPolicy(DeletedUsers.DELETE)
+    [gone] = some_users(1)
+    simulation.table.hold(gone)
+    assert simulation.work().counts == {"deleted": 1}
+    assert simulation.table.items()[gone.sub].keys() == {"id", "deleted_at", "expires_at"}
+
+
+def test_nobody_is_looked_for_where_the_batch_does_not_sweep(simulation: Simulation) -> None:
+    simulation.table.hold(*some_users(3))
+    assert simulation.work(sweeps=False).counts.total() == 0
+    assert simulation.calls.operations == [LIST]
+
+
+def test_who_is_missing_in_the_list_but_known_to_cognito_is_counted_and_kept(simulation: Simulation) -> None:
+    users = some_users(5)
+    simulation.knows(*users)
+    simulation.pool.unlisted = {users[0].sub, users[4].sub}
+    before = simulation.table.items()
+    assert simulation.work().counts == {"listed": 3, "unchanged": 3, "still_there": 2}
+    assert simulation.table.items() == before
+
+
+def test_a_username_that_somebody_else_has_taken_over_keeps_nobody_alive(simulation: Simulation) -> None:
+    gone, heir = some_users(2)
+    heir.username = gone.username
+    simulation.knows(heir)
+    simulation.table.hold(gone)
+    assert simulation.work().counts == {"listed": 1, "unchanged": 1, "deleted": 1}
+    assert simulation.table.living() == {heir.sub}
+
+
+def test_an_item_of_which_nobody_can_be_asked_is_kept(simulation: Simulation) -> None:
+    sub = plain_sub(random.Random(1))
+    simulation.table.client.put_item(TableName=TABLE, Item={"id": {"S": sub}, "shard": {"S": sub[0]}})
+    assert simulation.work().counts == {"still_there": 1}
+    assert simulation.table.living() == {sub}
+
+
+def test_the_table_is_swept_page_by_page_to_its_end(simulation: Simulation) -> None:
+    users = some_users(15, "b")
+    simulation.knows(*users)
+    simulation.table.query_size = 4
+    gone = sorted(subs_of(users))[::3]
+    simulation.pool.remove(*gone)
+    assert simulation.work("b").counts["deleted"] == 5
+    assert simulation.table.living() == subs_of(users) - set(gone)
+
+
+def test_a_shard_sweeps_its_own_items_alone(simulation: Simulation) -> None:
+    gone, elsewhere = some_users(4, "b4"), some_users(4, "b5")
+    simulation.table.hold(*gone, *elsewhere)
+    assert simulation.work("b4").counts == {"deleted": 4}
+    assert simulation.table.living() == subs_of(elsewhere)
+
+
+def test_an_item_written_since_the_listing_began_is_left_alone(simulation: Simulation) -> None:
+    # Signed up after the page was read on which the list would show it: neither the list nor AdminGetUser counts.
+    simulation.knows(*some_users(3))
+    [late] = some_users(1, seed=2)
+
+    def sign_up_and_leave() -> None:
+        simulation.sign_up(late)
+        simulation.pool.remove(late.sub)
+
+    simulation.calls.before(QUERY, 1, sign_up_and_leave)
+    assert simulation.work().counts == {"listed": 3, "unchanged": 3}
+    assert late.sub in simulation.table.living()
+    assert simulation.calls.count(ASK) == 0
+
+
+@pytest.mark.parametrize("number", range(1, 40, 3))
+def test_a_sign_up_at_any_moment_of_a_sweep_survives_it(simulation: Simulation, number: int) -> None:
+    users = some_users(3)
+    simulation.knows(*users)
+    simulation.pool.remove(users[0].sub)
+    [late] = some_users(1, seed=2)
+    simulation.calls.before(None, number, lambda: simulation.sign_up(late))
+    simulation.work()
+    if late.sub in simulation.pool.users:
+        assert simulation.in_step()
+    else:
+        assert len(simulation.calls.operations) < number
+
+
+def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> None:
+    # Gone when AdminGetUser was asked, written anew before the item is marked: the condition of the write decides.
+    [user] = some_users(1)
+    simulation.table.hold(user)
+    simulation.calls.after(ASK, 1, lambda: simulation.sign_up(user))
+    assert simulation.work().counts == {"still_there": 1}
+    assert simulation.table.living() == {user.sub}
+
+
+def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) -> None:
+    [gone] = some_users(1)
+    simulation.table.hold(gone)
+
+    def lose() -> None:
+        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    simulation.calls.after(WRITE, 1, lose)
+    assert simulation.work().counts == {"deleted": 1}
+
+
+@pytest.mark.parametrize("refusals", [0, 5], ids=["undisturbed", "throttled"])
+def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, refusals: int) -> None:
+    # Four AdminGetUser a second, or less where they are throttled, for 30 seconds: what is left goes to another worker.
+    simulation.table.hold(*some_users(300, "b"))
+    simulation.calls.fail(ASK, client_error("TooManyRequestsException"), *range(1, 1 + refusals))
+    result = simulation.work("b", "c", pages_per_second=1.0, seconds=60, allow_deletes=500)
+    assert result.prefixes == ["b", "c"]
+    assert 60 <= len(simulation.table.living()) < 300
+
+
+# Too many of them
+
+
+def _hold(simulation: Simulation, living: int, gone: int, start: str = "b") -> set[str]:
+    """A shard in which so many users are gone of so many in the table; returns who is not."""
+    users = some_users(living, start)
+    simulation.knows(*users)
+    simulation.pool.remove(*subs_of(users[:gone]))
+    return subs_of(users[gone:])
+
+
+def _refuses_to_delete(simulation: Simulation, **batch: Any) -> str:
+    """The message, after which nothing has changed."""
+    before = simulation.table.items()
+    with pytest.raises(TooManyDeletions) as caught:
+        simulation.work("b", **batch)
+    assert simulation.table.items() == before
+    assert simulation.calls.count(ASK) == simulation.calls.count(WRITE) == 0
+    return str(caught.value)
+
+
+def test_a_few_may_always_go(simulation: Simulation) -> None:
+    assert _hold(simulation, 20, 20) == set()
+    assert simulation.work("b").counts == {"deleted": 20}
+
+
+def test_more_than_a_few_of_a_small_shard_may_not(simulation: Simulation) -> None:
+    _hold(simulation, 30, 21)
+    message = _refuses_to_delete(simulation)
+    assert "of 30 users in the table whose sub begins with 'b', 21 are not in the pool's list" in message
+    assert "more than the 20 that may be deleted" in message
+    assert '{"allow_deletes": 21}' in message
+
+
+def test_a_share_of_a_large_shard_may_go(simulation: Simulation) -> None:
+    left = _hold(simulation, 250, 25)
+    assert simulation.work("b", max_delete_percent=10).counts["deleted"] == 25
+    assert simulation.table.living() == left
+
+
+def test_more_than_that_share_may_not(simulation: Simulation) -> None:
+    _hold(simulation, 250, 26)
+    assert "more than the 25 that may be deleted" in _refuses_to_delete(simulation, max_delete_percent=10)
+
+
+def test_an_operator_may_allow_more(simulation: Simulation) -> None:
+    _hold(simulation, 30, 25)
+    assert "more than the 24 that may be deleted" in _refuses_to_delete(simulation, allow_deletes=24)
+    assert simulation.work("b", allow_deletes=25).counts["deleted"] == 25
+
+
+def test_shards_before_the_refused_one_have_been_done_and_it_has_not(simulation: Simulation) -> None:
+    gone = some_users(1, "a")
+    simulation.table.hold(*gone)
+    _hold(simulation, 25, 25)
+    with pytest.raises(TooManyDeletions):
+        simulation.work("a", "b")
+    assert {sub[0] for sub in simulation.table.living()} == {"b"}
+
+
+@pytest.mark.parametrize("error", [client_error("NotAuthorizedException"), client_error("TooManyRequestsException")])
+def test_a_listing_that_fails_half_way_deletes_nothing(simulation: Simulation, error: Exception) -> None:
+    users = some_users(9)
+    simulation.knows(*users)
+    simulation.pool.remove(users[0].sub)
+    simulation.pool.page_sizes = (3,)
+    simulation.calls.fail(LIST, error, *range(2, 1_000))
+    if "NotAuthorized" in str(error):
+        with pytest.raises(PoolRefused):
+            simulation.work()
+    else:
+        assert simulation.work().prefixes == [""]
+    assert simulation.table.living() == subs_of(users)
+    assert simulation.calls.count(QUERY) == simulation.calls.count(ASK) == 0
+
+
+def test_a_small_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Simulation) -> None:
+    users = some_users(20)
+    simulation.knows(*users)
+    simulation.pool.unlisted = subs_of(users)
+    assert simulation.work().counts == {"still_there": 20}
+    assert simulation.table.living() == subs_of(users)
+
+
+def test_a_larger_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Simulation) -> None:
+    users = some_users(21)
+    simulation.knows(*users)
+    simulation.pool.unlisted = subs_of(users)
+    with pytest.raises(TooManyDeletions):
+        simulation.work()
+    assert simulation.table.living() == subs_of(users)
+
+
+# Killed at any point
+
+
+class _Life:
+    """A pool in which everything is to be done, and one run on it after another, each in a table of its own."""
+
+    def __init__(self, client: DynamoDBClient, moments: Moments) -> None:
+        self.client = client
+        self.moments = moments
+        self.tables = itertools.count()
+
+    def begin(self) -> Simulation:
+        simulation = Simulation(self.client, self.moments, f"users-{next(self.tables)}")
+        new, changed, gone, unlisted, same, unconfirmed = some_users(6, "b")
+        simulation.knows(changed, gone, unlisted, same)
+        simulation.pool.add(new, unconfirmed)
+        changed.change(attributes={"name": "Ada"}, enabled=False)
+        unconfirmed.status = "UNCONFIRMED"
+        simulation.pool.remove(gone.sub)
+        simulation.pool.unlisted = {unlisted.sub}
+        simulation.pool.page_sizes = (2, 0, 2, 2)
+        return simulation
+
+    @staticmethod
+    def state(simulation: Simulation) -> dict[str, Any]:
+        """The table, but for the moments; that they are there counts."""
+        return {
+            sub: {name: name in MOMENTS or value for name, value in item.items()}
+            for sub, item in simulation.table.items().items()
+        }
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_killed_at_any_call_and_begun_again_ends_in_the_same_table(
+    client: DynamoDBClient, moments: Moments, moment: str
+) -> None:
+    with mock_aws():
+        life = _Life(client, moments)
+        undisturbed = life.begin()
+        counts = undisturbed.work("b").counts
+        assert counts == {
+            "listed": 4, "created": 1, "updated": 1, "unchanged": 1, "unconfirmed": 1, "deleted": 1, "still_there": 1
+        }  # fmt: skip
+        expected = life.state(undisturbed)
+        assert sum("deleted_at" in item for item in expected.values()) == 1
+
+        for number in range(1, len(undisturbed.calls.operations) + 1):
+            killed = life.begin()
+            getattr(killed.calls, moment)(None, number, kill)
+            with pytest.raises(Killed):
+                killed.work("b")
+            assert len(killed.calls.operations) == number
+            killed.calls.forget()
+            killed.work("b")
+            assert life.state(killed) == expected, f"killed {moment} call {number}"
+
+
+# What it costs
+
+
+@pytest.mark.parametrize("kind", [plain_sub, regional_sub], ids=["plain", "regional"])
+@pytest.mark.parametrize("ends_with_an_empty_page", [False, True], ids=["ends", "ends-empty"])
+def test_a_run_calls_listusers_as_often_as_its_pages_are_and_little_more(
+    simulation: Simulation, kind: Callable[..., str], ends_with_an_empty_page: bool
+) -> None:
+    source = random.Random(7)
+    crowd = [CognitoUser(kind(source)) for _ in range(60)] + [CognitoUser(kind(source, "b4")) for _ in range(130)]
+    simulation.knows(*crowd)
+    simulation.pool.ends_with_an_empty_page = ends_with_an_empty_page
+    reader, table = simulation.pool.reader(), simulation.table.users()
+
+    def is_inhabited(prefix: str) -> bool:
+        page = reader.page(prefix, None, 1)
+        return bool(page.users) or page.next_token is not None
+
+    planned = shards.plan(100_000, 0.25, is_inhabited, lambda prefix: bool(table.living_subs(prefix)[0]))
+    result = simulation.work(*planned.prefixes, pages_per_second=1e9)
+    assert result.counts == {"listed": len(crowd), "unchanged": len(crowd)}
+    assert len(planned.prefixes) >= 16 or kind is regional_sub
+    for prefix, calls in simulation.pool.listings.items():
+        users = sum(user.sub.startswith(prefix) for user in crowd)
+        assert calls <= (math.ceil(users / 60) + 2 if users else 1), prefix
+    # Each level of an empty prefix is asked for once: what is above it is inhabited.
+    assert all(any(user.sub.startswith(prefix[:-1]) for user in crowd) for prefix in simulation.pool.listings if prefix)
+
+
+def test_a_page_costs_one_read_of_the_table_and_no_write_where_nothing_has_changed(simulation: Simulation) -> None:
+    simulation.knows(*some_users(130))
+    simulation.work()
+    assert simulation.calls.count(LIST) == simulation.calls.count(READ) == 3
+    assert simulation.calls.count(QUERY) == 16
+    assert simulation.calls.count(WRITE) == simulation.calls.count(ASK) == 0
+
+
+def test_outcomes_that_a_write_may_have_are_all_counted() -> None:
+    # KEPT and UNCONFIRMED are no outcomes of UserTable.write.
+    assert set(reconciliation._COUNT) == set(Outcome) - {Outcome.KEPT, Outcome.UNCONFIRMED}

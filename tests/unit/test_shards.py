@@ -1,0 +1,215 @@
+"""The pool in pieces: every user in exactly one, none of them too large for a worker, none of them for nothing."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import uuid
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cognito_user_sync import shards
+from cognito_user_sync.shards import HEX_DIGITS, MAX_PREFIXES, MAX_USERS, SMALL_POOL, Shards, children, deal, plan
+from cognito_user_sync.user_pool import PAGE_SIZE, PoolUnavailable, PrefixRefused
+from tests.unit.simulated_pool import plain_sub, regional_sub
+
+# What one worker of this many pages a second does in its ten minutes.
+PAGES_PER_SECOND = 1.0
+CAPACITY = PAGE_SIZE * shards.WORKER_SECONDS
+
+
+def among(subs: Iterable[str]) -> Callable[[str], bool]:
+    """Whether there are users, or items, of a prefix."""
+    beginnings = {sub[:length] for sub in subs for length in range(len(sub) + 1)}
+    return lambda prefix: prefix in beginnings
+
+
+def nowhere(prefix: str) -> bool:
+    return False
+
+
+def everywhere(prefix: str) -> bool:
+    return True
+
+
+def unasked(prefix: str) -> bool:
+    raise AssertionError(f"asked for {prefix!r}")
+
+
+def subs_of(kind: Callable[[random.Random], str], count: int) -> list[str]:
+    source = random.Random(20260101)
+    return [kind(source) for _ in range(count)]
+
+
+def holders(prefixes: Iterable[str], sub: str) -> list[str]:
+    """The shards that a user is in."""
+    return [prefix for prefix in prefixes if sub.startswith(prefix)]
+
+
+def test_the_children_of_a_prefix_are_its_16_continuations() -> None:
+    assert children("") == list(HEX_DIGITS)
+    assert children("f4") == [f"f4{digit}" for digit in "0123456789abcdef"]
+
+
+@pytest.mark.parametrize("kind", [plain_sub, regional_sub], ids=["plain", "regional"])
+def test_the_children_know_where_the_dashes_of_a_sub_are(kind: Callable[[random.Random], str]) -> None:
+    for sub in subs_of(kind, 20):
+        prefix = ""
+        while prefix != sub:
+            [prefix] = [child for child in children(prefix) if sub.startswith(child)]
+
+
+@pytest.mark.parametrize("users", [0, 1, SMALL_POOL])
+def test_a_small_pool_is_one_shard_and_costs_no_probe(users: int) -> None:
+    assert plan(users, PAGES_PER_SECOND, unasked, unasked) == Shards(("",))
+
+
+@pytest.mark.parametrize("users", [SMALL_POOL + 1, 16 * CAPACITY])
+def test_a_larger_pool_is_cut_at_the_first_digit(users: int) -> None:
+    assert plan(users, PAGES_PER_SECOND, everywhere, unasked) == Shards(tuple(HEX_DIGITS))
+
+
+def test_shards_are_cut_until_each_fits_into_a_worker_s_time() -> None:
+    planned = plan(16 * CAPACITY + 16, PAGES_PER_SECOND, everywhere, unasked)
+    assert planned == Shards(tuple(first + second for first in HEX_DIGITS for second in HEX_DIGITS))
+
+
+def test_a_slower_worker_gets_smaller_shards() -> None:
+    assert len(plan(16 * CAPACITY, PAGES_PER_SECOND / 2, everywhere, unasked).prefixes) == 256
+
+
+def test_a_shard_fits_into_a_worker_s_memory_however_fast_it_is() -> None:
+    # With room to spare, since no two are equally large.
+    assert len(plan(16 * MAX_USERS * 4 // 5, 1e6, everywhere, unasked).prefixes) == 16
+    assert len(plan(16 * MAX_USERS * 4 // 5 + 16, 1e6, everywhere, unasked).prefixes) == 256
+
+
+def test_digits_that_a_region_fixes_make_no_empty_shards_and_do_not_count_as_a_cut() -> None:
+    subs = subs_of(regional_sub, 5_000)
+    planned = plan(16 * CAPACITY + 16, PAGES_PER_SECOND, among(subs), nowhere)
+    # x4x: the second digit is the same for all.
+    assert planned == Shards(tuple(f"{first}4{third}" for first in HEX_DIGITS for third in HEX_DIGITS))
+
+
+def test_a_pool_of_both_kinds_of_subs_is_cut_where_its_users_are() -> None:
+    subs = [*subs_of(plain_sub, 2_000), *subs_of(regional_sub, 2_000)]
+    is_inhabited = among(subs)
+    planned = plan(200 * CAPACITY, PAGES_PER_SECOND, is_inhabited, nowhere)
+    assert all(len(holders(planned.prefixes, sub)) == 1 for sub in subs[::20])
+    assert all(is_inhabited(prefix) for prefix in planned.prefixes)
+    assert len(planned.prefixes) > 200
+
+
+def test_the_largest_shards_are_cut_and_the_small_ones_are_left() -> None:
+    # Two first digits hold all users: what is under them is divided, each by how many of its children are inhabited.
+    subs = ["0" + digit for digit in HEX_DIGITS] + ["f0", "f1"]
+    planned = plan(20 * CAPACITY, PAGES_PER_SECOND, among(subs), nowhere)
+    assert [prefix for prefix in planned.prefixes if prefix[0] == "0"] == ["0" + digit for digit in HEX_DIGITS]
+    assert {prefix for prefix in planned.prefixes if prefix[0] == "f"} == {"f0", "f1"}
+
+
+def test_a_pool_that_shows_nobody_under_any_first_digit_is_listed_from_end_to_end() -> None:
+    assert plan(SMALL_POOL + 1, PAGES_PER_SECOND, nowhere, everywhere) == Shards(("",), sequential=True)
+
+
+@pytest.mark.parametrize("refused", ["0", "7", "f", "a3"])
+def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(refused: str) -> None:
+    def is_inhabited(prefix: str) -> bool:
+        if prefix == refused:
+            raise PrefixRefused
+        return True
+
+    assert plan(100 * CAPACITY, PAGES_PER_SECOND, is_inhabited, unasked) == Shards(("",), sequential=True)
+
+
+def test_a_pool_that_does_not_answer_is_not_taken_for_one_that_refuses() -> None:
+    def is_inhabited(prefix: str) -> bool:
+        raise PoolUnavailable
+
+    with pytest.raises(PoolUnavailable):
+        plan(SMALL_POOL + 1, PAGES_PER_SECOND, is_inhabited, nowhere)
+
+
+def test_a_prefix_without_users_whose_items_are_still_there_is_a_shard() -> None:
+    planned = plan(SMALL_POOL + 1, PAGES_PER_SECOND, among(["3", "7"]), among(["7", "9abc"]))
+    assert planned == Shards(("3", "7", "9"))
+
+
+def test_items_are_found_under_every_prefix_that_is_cut() -> None:
+    planned = plan(100 * CAPACITY, PAGES_PER_SECOND, among(["3c", "3d"]), among(["3ef", "5"]))
+    assert {"3ef"[:2], "5"} <= set(planned.prefixes)
+
+
+def test_a_prefix_whose_users_went_while_it_was_cut_is_kept() -> None:
+    # "a" had users when the planner asked for it, and none of its children has.
+    planned = plan(100 * CAPACITY, PAGES_PER_SECOND, lambda prefix: prefix in ("a", "b") or prefix[0] == "b", nowhere)
+    assert "a" in planned.prefixes
+    assert holders(planned.prefixes, "a123") == ["a"]
+
+
+def test_there_are_never_more_shards_than_a_round_can_carry() -> None:
+    planned = plan(10**9, PAGES_PER_SECOND, everywhere, unasked)
+    assert MAX_PREFIXES - 16 < len(planned.prefixes) <= MAX_PREFIXES
+    assert max(len(prefix) for prefix in planned.prefixes) == 3
+
+
+def test_an_estimate_far_above_the_truth_still_ends() -> None:
+    [sub] = subs_of(plain_sub, 1)
+    planned = plan(10**9, PAGES_PER_SECOND, among([sub]), nowhere)
+    assert planned == Shards((sub,))
+
+
+def _regional(number: int) -> str:
+    return regional_sub(random.Random(number))
+
+
+_SUBS = st.one_of(st.uuids().map(str), st.integers(min_value=0).map(_regional))
+# Neighbours: subs that differ only somewhere after a shared beginning.
+_ALIKE = st.builds(
+    lambda start, rest: [str(uuid.UUID(start + tail)) for tail in rest],
+    st.text(HEX_DIGITS, min_size=20, max_size=20),
+    st.lists(st.text(HEX_DIGITS, min_size=12, max_size=12), max_size=10),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    users=st.lists(_SUBS, max_size=60),
+    alike=_ALIKE,
+    gone=st.lists(_SUBS, max_size=20),
+    estimate=st.integers(0, 10**7),
+    pages_per_second=st.floats(0.01, 30),
+)
+def test_every_user_and_every_item_is_in_exactly_one_shard_whatever_the_estimate_says(
+    users: list[str], alike: list[str], gone: list[str], estimate: int, pages_per_second: float
+) -> None:
+    inhabitants = [*users, *alike]
+    planned = plan(estimate, pages_per_second, among(inhabitants), among(gone))
+    assert len(planned.prefixes) <= MAX_PREFIXES
+    for sub in [*inhabitants, *gone]:
+        assert len(holders(planned.prefixes, sub)) == 1
+    ordered = sorted(planned.prefixes)
+    assert all(not after.startswith(before) for before, after in itertools.pairwise(ordered))
+    assert planned.sequential == (estimate > SMALL_POOL and not inhabitants)
+
+
+def test_neighbouring_batches_begin_with_different_digits() -> None:
+    batches = deal([f"{first}{second}" for first in HEX_DIGITS for second in HEX_DIGITS], 128)
+    assert all(batches[number][0][0] != batches[number + 1][0][0] for number in range(127))
+
+
+def test_shards_are_dealt_in_turn() -> None:
+    assert deal(["0", "1", "2", "3", "4", "5", "6"], 3) == [["0", "3", "6"], ["1", "4"], ["2", "5"]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 128, 129, 4_096])
+def test_every_shard_is_dealt_once_and_no_batch_is_empty(count: int) -> None:
+    prefixes = [f"{number:04x}" for number in range(count)]
+    batches = deal(prefixes, 128)
+    assert len(batches) == min(count, 128)
+    assert sorted(prefix for batch in batches for prefix in batch) == prefixes
+    sizes = {len(batch) for batch in batches}
+    assert not sizes or max(sizes) - min(sizes) <= 1

@@ -1,0 +1,75 @@
+"""A reconciliation is started where Terraform, or a person, asks for one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cognito_user_sync.handlers import start_reconciliation
+from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+
+STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:reconciliation"
+EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:1"
+START = "sfn.StartExecution"
+STARTED = Response({"executionArn": EXECUTION, "startDate": 1767225600})
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILIATION_STATE_MACHINE_ARN", STATE_MACHINE)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def start(event: dict[str, Any]) -> dict[str, str]:
+    return start_reconciliation.handler(event, FakeContext())
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({}, {}),
+        ({"input": {}}, {}),
+        ({"input": {"allow_deletes": 500}}, {"allow_deletes": 500}),
+        # As Terraform's aws_lambda_invocation calls it.
+        ({"input": {}, "tf": {"action": "create", "prev_input": None}}, {}),
+    ],
+    ids=["nothing", "empty", "allowance", "terraform"],
+)
+def test_a_run_is_started_with_its_input(aws: FakeAws, event: dict[str, Any], expected: dict[str, Any]) -> None:
+    aws.on(START, STARTED)
+    assert start(event) == {"execution_arn": EXECUTION}
+    [call] = aws.calls
+    assert call.body.keys() - {"name"} == {"stateMachineArn", "input"}
+    assert call.body["stateMachineArn"] == STATE_MACHINE
+    assert json.loads(call.body["input"]) == expected
+
+
+def test_a_busy_step_functions_is_asked_again(aws: FakeAws) -> None:
+    aws.on(START, refusal("ThrottlingException"), refusal("InternalFailure", 500), STARTED)
+    assert start({}) == {"execution_arn": EXECUTION}
+    assert aws.operations == [START] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [("ThrottlingException", 5), ("StateMachineDoesNotExist", 1), ("AccessDeniedException", 1)]
+)
+def test_a_run_that_does_not_start_fails_the_call_so_that_terraform_says_so(
+    aws: FakeAws, error: str, attempts: int
+) -> None:
+    aws.on(START, refusal(error))
+    with pytest.raises(ClientError, match=error):
+        start({})
+    assert aws.operations == [START] * attempts
+
+
+def test_the_run_is_named_in_the_log(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    aws.on(START, STARTED)
+    start({})
+    [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert record["execution_arn"] == EXECUTION

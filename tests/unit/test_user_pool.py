@@ -1,0 +1,281 @@
+"""What Cognito says of users, and what its silence means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from cognito_user_sync import user_pool
+from cognito_user_sync.user import UnusableUser, User
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, PrefixRefused, UserPool
+from tests.unit.fakes import FakeAws, Response, refusal
+
+POOL_ID = "eu-central-1_abcdefghi"
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+OTHER = "b5c8d9e0-1234-4abc-8def-001122334455"
+LIST = "cognito-identity-provider.ListUsers"
+GET = "cognito-identity-provider.AdminGetUser"
+DESCRIBE = "cognito-identity-provider.DescribeUserPool"
+GONE = refusal("UserNotFoundException")
+
+
+def at(hour: int) -> str:
+    return f"2026-01-01T{hour:02}:00:00.000Z"
+
+
+def seconds(hour: int) -> float:
+    """As Cognito's JSON has dates."""
+    return datetime(2026, 1, 1, hour, tzinfo=UTC).timestamp()
+
+
+def a_user(sub: str = SUB, **changes: Any) -> dict[str, Any]:
+    return {
+        "Username": "ada",
+        "Attributes": [{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ada@example.com"}],
+        "UserCreateDate": seconds(1),
+        "UserLastModifiedDate": seconds(2),
+        "Enabled": True,
+        "UserStatus": "CONFIRMED",
+        **changes,
+    }
+
+
+def unusable(sub: str = SUB) -> dict[str, Any]:
+    return {"Username": "ada", "Attributes": [{"Name": "sub", "Value": sub}]}
+
+
+def listed(*users: dict[str, Any], token: str | None = None) -> Response:
+    return Response({"Users": users} | ({"PaginationToken": token} if token else {}))
+
+
+def got(*subs: str) -> Response:
+    """The answer of AdminGetUser."""
+    return Response({"Username": "ada", "UserAttributes": [{"Name": "sub", "Value": sub} for sub in subs]})
+
+
+@pytest.fixture
+def pool(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> UserPool:
+    """A pool at whose clock it is as many o'clock as calls have been made."""
+    monkeypatch.setattr(user_pool, "now", lambda: at(len(aws.calls)))
+    client = aws.session.client("cognito-idp", config=Config(retries={"total_max_attempts": 1}))
+    return UserPool(client, POOL_ID)
+
+
+def test_a_page_has_users_as_of_a_moment_before_the_call(aws: FakeAws, pool: UserPool) -> None:
+    # What changes during the call must count as newer.
+    aws.on(LIST, listed(a_user()))
+    assert pool.page().users == (
+        User(
+            sub=SUB,
+            observed_at=at(0),
+            username="ada",
+            attributes={"email": "ada@example.com"},
+            status="CONFIRMED",
+            enabled=True,
+            created_at=at(1),
+            modified_at=at(2),
+        ),
+    )
+
+
+def test_the_whole_pool_is_listed_without_a_filter(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(a_user()))
+    pool.page()
+    assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID, "Limit": 60}]
+
+
+def test_a_prefix_token_and_size_are_handed_to_cognito(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(a_user()))
+    pool.page("b4", "where-we-were", 7)
+    assert [call.body for call in aws.calls] == [
+        {"UserPoolId": POOL_ID, "Limit": 7, "Filter": 'sub ^= "b4"', "PaginationToken": "where-we-were"}
+    ]
+
+
+@pytest.mark.parametrize("users", [(), (a_user(),)], ids=["empty", "short"])
+def test_only_a_missing_token_ends_the_list(aws: FakeAws, pool: UserPool, users: tuple[dict[str, Any], ...]) -> None:
+    aws.on(LIST, listed(*users, token="go-on"), listed(*users))
+    first, last = pool.page(), pool.page()
+    assert (len(first.users), first.next_token) == (len(users), "go-on")
+    assert (len(last.users), last.next_token) == (len(users), None)
+
+
+def test_users_who_are_unusable_stand_beside_the_others(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(unusable(OTHER), a_user(), unusable("")))
+    page = pool.page("b")
+    assert [user.sub for user in page.users] == [SUB]
+    assert [error.sub for error in page.unusable] == [OTHER, ""]
+
+
+def test_a_filter_that_cognito_refuses_is_a_prefix_refused(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, refusal("InvalidParameterException"))
+    with pytest.raises(PrefixRefused):
+        pool.page("b")
+
+
+@pytest.mark.parametrize(("prefix", "token"), [("", None), ("b", "expired")], ids=["no-filter", "token"])
+def test_a_parameter_that_is_refused_but_not_the_filter_is_a_pool_refused(
+    aws: FakeAws, pool: UserPool, prefix: str, token: str | None
+) -> None:
+    # The first page of the shard had the same filter.
+    aws.on(LIST, refusal("InvalidParameterException"))
+    with pytest.raises(PoolRefused) as raised:
+        pool.page(prefix, token)
+    assert type(raised.value) is PoolRefused
+
+
+def test_a_list_that_ignores_the_filter_is_a_prefix_refused(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(a_user(SUB), a_user(OTHER)))
+    assert len(pool.page("b").users) == 2
+    with pytest.raises(PrefixRefused):
+        pool.page("b4")
+
+
+def test_a_user_is_found_by_sub(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(a_user()))
+    found = pool.find(SUB)
+    assert found is not None
+    assert (found.sub, found.observed_at) == (SUB, at(0))
+    assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID, "Limit": 1, "Filter": f'sub = "{SUB}"'}]
+
+
+def test_a_user_is_found_behind_empty_pages(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(token="one"), listed(token="two"), listed(a_user(), token="three"))
+    found = pool.find(SUB)
+    assert found is not None
+    assert found.observed_at == at(2)
+    assert [call.body.get("PaginationToken") for call in aws.calls] == [None, "one", "two"]
+    assert {call.body["Filter"] for call in aws.calls} == {f'sub = "{SUB}"'}
+
+
+def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(token="one"), listed())
+    assert pool.find(SUB) is None
+    assert aws.operations == [LIST] * 2
+
+
+def test_a_found_user_who_is_unusable_is_not_taken_for_gone(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(unusable()))
+    with pytest.raises(UnusableUser) as raised:
+        pool.find(SUB)
+    assert raised.value.sub == SUB
+
+
+def test_another_user_is_not_taken_for_the_one_asked_for(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, listed(a_user(OTHER)))
+    with pytest.raises(PoolRefused) as refused:
+        pool.find(SUB)
+    assert type(refused.value) is PoolRefused, "a listing by prefix is not at fault"
+
+
+def test_a_user_whom_cognito_does_not_know_is_gone(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(GET, GONE)
+    assert pool.is_gone(SUB, "ada") is True
+    assert [(call.operation, call.body) for call in aws.calls] == [(GET, {"UserPoolId": POOL_ID, "Username": "ada"})]
+
+
+def test_a_user_whom_cognito_knows_is_not_gone(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(GET, got(SUB))
+    assert pool.is_gone(SUB, "ada") is False
+    assert aws.operations == [GET]
+
+
+@pytest.mark.parametrize(
+    ("list_of_the_sub", "gone"), [(listed(), True), (listed(a_user()), False)], ids=["list-agrees", "list-does-not"]
+)
+def test_a_username_taken_over_is_gone_only_if_the_list_agrees(
+    aws: FakeAws, pool: UserPool, list_of_the_sub: Response, gone: bool
+) -> None:
+    aws.on(GET, got(OTHER))
+    aws.on(LIST, list_of_the_sub)
+    assert pool.is_gone(SUB, "ada") is gone
+    assert aws.calls[1].body["Filter"] == f'sub = "{SUB}"'
+
+
+def test_an_answer_without_a_sub_proves_nothing(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(GET, got())
+    assert pool.is_gone(SUB, "ada") is False
+
+
+def test_the_estimate_of_the_number_of_users_is_cognitos(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(DESCRIBE, Response({"UserPool": {"Id": POOL_ID, "EstimatedNumberOfUsers": 1_234_567}}))
+    assert pool.estimated_users() == 1_234_567
+    assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID}]
+
+
+def test_a_pool_without_an_estimate_counts_as_empty(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(DESCRIBE, Response({"UserPool": {"Id": POOL_ID}}))
+    assert pool.estimated_users() == 0
+
+
+# How it fails.
+
+READS: dict[str, tuple[str, Callable[[UserPool], object]]] = {
+    "page": (LIST, lambda pool: pool.page("b")),
+    "find": (LIST, lambda pool: pool.find(SUB)),
+    "is_gone": (GET, lambda pool: pool.is_gone(SUB, "ada")),
+    "estimated_users": (DESCRIBE, lambda pool: pool.estimated_users()),
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal("TooManyRequestsException"),
+        refusal("TooManyRequestsException", 429),
+        refusal("ThrottlingException"),
+        refusal("LimitExceededException"),
+        refusal("InternalErrorException"),
+        refusal("ServiceUnavailable", 503),
+        Response(b"<html>Bad gateway</html>", 502),
+    ],
+    ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
+)
+@pytest.mark.parametrize("read", READS)
+def test_a_busy_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str, answer: Response) -> None:
+    operation, call = READS[read]
+    aws.on(operation, answer)
+    with pytest.raises(PoolUnavailable):
+        call(pool)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectTimeoutError(endpoint_url="https://cognito"),
+        ReadTimeoutError(endpoint_url="https://cognito"),
+        EndpointConnectionError(endpoint_url="https://cognito", error="refused"),
+        ConnectionClosedError(endpoint_url="https://cognito"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("read", READS)
+def test_an_unreachable_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str, error: BotoCoreError) -> None:
+    operation, call = READS[read]
+    aws.on(operation, error)
+    with pytest.raises(PoolUnavailable, match=type(error).__name__):
+        call(pool)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "NotAuthorizedException", "ResourceNotFoundException"])
+@pytest.mark.parametrize("read", READS)
+def test_what_will_be_refused_again_is_pool_refused_with_its_code(
+    aws: FakeAws, pool: UserPool, read: str, code: str
+) -> None:
+    operation, call = READS[read]
+    aws.on(operation, refusal(code))
+    with pytest.raises(PoolRefused, match=code) as raised:
+        call(pool)
+    # A pool that is refused is not gone through without its prefixes.
+    assert type(raised.value) is PoolRefused
