@@ -44,11 +44,13 @@ def plan(
     pages_per_second: float,
     is_inhabited: Callable[[str], bool],
     has_items: Callable[[str], bool],
+    has_time: Callable[[], bool] = lambda: True,
 ) -> Shards:
     """The shards of a pool of about so many users, for workers of so many pages a second each.
 
     `is_inhabited` says whether the pool has users of a prefix, and may raise PrefixRefused; `has_items` whether the
-    table has: such a prefix is a shard, too, since its users are gone. What else the two raise is passed on.
+    table has: such a prefix is a shard, too, since its users are gone. What else the two raise is passed on. Without time, what is
+    left stays large: a worker cuts it.
     """
     if users <= SMALL_POOL:
         return Shards(("",))
@@ -56,7 +58,7 @@ def plan(
     ready: list[str] = []
     largest_first = [(-users, "")]
     try:
-        while largest_first and len(ready) + len(largest_first) - 1 + len(HEX_DIGITS) <= MAX_PREFIXES:
+        while largest_first and has_time() and len(ready) + len(largest_first) - 1 + len(HEX_DIGITS) <= MAX_PREFIXES:
             negative, prefix = heapq.heappop(largest_first)
             if prefix and -negative <= capacity:
                 ready.append(prefix)

@@ -147,7 +147,7 @@ class UserTable:
         Raises TableUnavailable or TableRefused."""
         names = {f"#n{index}": name for index, name in enumerate(dict.fromkeys(("id", *self.attributes, *_OWN)))}
         asked: Any = {
-            "Keys": [{"id": {"S": sub}} for sub in subs],
+            "Keys": [{"id": {"S": sub}} for sub in dict.fromkeys(subs)],
             "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeNames": names,
             "ConsistentRead": consistent,

@@ -2,8 +2,9 @@
 # waits in it, instead of taking all of the account's ListUsers requests at once.
 
 locals {
-  name                       = "${var.prefix}-changes"
-  start_timeout_seconds      = 30
+  name = "${var.prefix}-changes"
+  # Ten messages, each with three attempts of four seconds.
+  start_timeout_seconds      = 130
   visibility_timeout_seconds = 6 * local.start_timeout_seconds
   queue_retention_seconds    = 14 * 24 * 3600
   # As long as Step Functions may be away.

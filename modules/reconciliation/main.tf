@@ -210,6 +210,15 @@ data "aws_iam_policy_document" "schedule" {
     actions   = ["states:StartExecution"]
     resources = [module.state_machine.arn]
   }
+
+  dynamic "statement" {
+    for_each = var.settings.kms_key_arn[*]
+    content {
+      sid       = "UseKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "schedule" {

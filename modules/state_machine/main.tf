@@ -125,5 +125,10 @@ resource "aws_sfn_state_machine" "this" {
     }
   }
 
+  # It is gone when the last execution has stopped, which is at its next step.
+  timeouts {
+    delete = "30m"
+  }
+
   depends_on = [aws_iam_role_policy.this]
 }

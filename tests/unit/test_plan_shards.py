@@ -228,14 +228,15 @@ def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: FakeClock) -> Non
     assert clock.seconds > 17 / 15
 
 
-@pytest.mark.parametrize("operation", [DESCRIBE, LIST, QUERY])
-def test_it_ends_with_out_of_time_where_that_takes_too_long(aws: FakeAws, operation: str) -> None:
-    aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, user_of("0"), NOBODY)
-    aws.on(QUERY, NO_ITEMS)
-    aws.on(operation, refusal("ThrottlingException"))
+def test_it_ends_with_out_of_time_where_that_takes_too_long(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, refusal("ThrottlingException"))
     with pytest.raises(OutOfTime):
         plan(seconds_left=20)
+
+
+def test_without_time_what_is_left_stays_large_for_the_workers_to_cut(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(100_000))
+    assert [batch["prefixes"] for batch in plan(seconds_left=20)["batches"]] == [[""]]
 
 
 def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:

@@ -109,7 +109,8 @@ def _planned(seconds_left: Any) -> shards.Shards:
         return _why_not_swept() is None and bool(patience.call(_table().living_subs, prefix)[0])
 
     users = patience.call(_pool().estimated_users)
-    return shards.plan(users, of_function.list_users_per_second / of_function.max_concurrency, is_inhabited, has_items)
+    pages_per_second = of_function.list_users_per_second / of_function.max_concurrency
+    return shards.plan(users, pages_per_second, is_inhabited, has_items, patience.has_time)
 
 
 def _left(plan: Json, results: list[Json]) -> tuple[list[str], str | None, bool, Json]:

@@ -27,12 +27,14 @@ _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempt
 @cache
 def _pool() -> UserPool:
     client: CognitoIdentityProviderClient = boto3.client("cognito-idp", config=_CONFIG)
+    _ = client.exceptions  # made at first use, and not safely by several threads at once
     return UserPool(client, settings.user_pool_id())
 
 
 @cache
 def _table() -> UserTable:
     client: DynamoDBClient = boto3.client("dynamodb", config=_CONFIG)
+    _ = client.exceptions  # made at first use, and not safely by several threads at once
     return settings.user_table(client)
 
 
