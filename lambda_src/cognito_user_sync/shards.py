@@ -49,8 +49,8 @@ def plan(
     """The shards of a pool of about so many users, for workers of so many pages a second each.
 
     `is_inhabited` says whether the pool has users of a prefix, and may raise PrefixRefused; `has_items` whether the
-    table has: such a prefix is a shard, too, since its users are gone. What else the two raise is passed on. Without time, what is
-    left stays large: a worker cuts it.
+    table has: such a prefix is a shard, too, since its users are gone. What else the two raise is passed on.
+    Without time, what is left stays large: a worker cuts it.
     """
     if users <= SMALL_POOL:
         return Shards(("",))
