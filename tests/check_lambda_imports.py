@@ -16,8 +16,9 @@ SOURCES = Path(__file__).parents[1] / "lambda_src"
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "user": set(),
-    "user_pool": {"user"},
-    "user_table": {"user"},
+    "aws_errors": set(),
+    "user_pool": {"aws_errors", "user"},
+    "user_table": {"aws_errors", "user"},
     "departure": {"user", "user_pool", "user_table"},
     "pace": {"user_pool", "user_table"},
     "shards": {"user_pool"},

@@ -1,7 +1,7 @@
-"""What Terraform tells a function: its environment, read once into a frozen dataclass, one function a Lambda.
+"""What Terraform tells a function: its environment, read into a frozen dataclass, or into what it describes.
 
 Every variable is set by the Terraform module of the function; none has a default here, so that a missing one is
-found at the first call and not in the data.
+found at the first call and not in the data. CHAINED_FUNCTION_ARN and RETENTION_DAYS are set only where there is one.
 """
 
 from __future__ import annotations

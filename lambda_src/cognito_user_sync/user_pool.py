@@ -7,14 +7,12 @@ https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
-
+from cognito_user_sync.aws_errors import sorted_out
 from cognito_user_sync.user import UnusableUser, User, from_cognito, now
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ class UserPool:
 
     def estimated_users(self) -> int:
         """How many users the pool has, by Cognito's own estimate. Raises PoolUnavailable or PoolRefused."""
-        with _explained():
+        with _answering():
             return self.client.describe_user_pool(UserPoolId=self.id)["UserPool"].get("EstimatedNumberOfUsers", 0)
 
     def page(self, prefix: str = "", token: str | None = None, size: int = PAGE_SIZE) -> Page:
@@ -90,7 +88,7 @@ class UserPool:
         user has taken over proves nothing alone, so the list has to agree then. Raises PoolUnavailable or PoolRefused.
         """
         try:
-            with _explained(but=("UserNotFoundException", "InvalidParameterException")):
+            with _answering(but={"UserNotFoundException", "InvalidParameterException"}):
                 found = self.client.admin_get_user(UserPoolId=self.id, Username=username)
             subs = [attribute.get("Value") for attribute in found["UserAttributes"] if attribute["Name"] == "sub"]
             return bool(subs) and subs != [sub] and self.find(sub) is None
@@ -105,7 +103,7 @@ class UserPool:
             arguments["PaginationToken"] = token
         observed_at = now()
         try:
-            with _explained(but=("InvalidParameterException",)):
+            with _answering(but={"InvalidParameterException"}):
                 answer = self.client.list_users(UserPoolId=self.id, Limit=size, **arguments)
         except self.client.exceptions.InvalidParameterException as error:
             refusal = PrefixRefused if query and token is None else PoolRefused
@@ -122,17 +120,6 @@ class UserPool:
         return Page(tuple(users), tuple(unusable), answer.get("PaginationToken"))
 
 
-@contextmanager
-def _explained(but: tuple[str, ...] = ()) -> Iterator[None]:
-    """Raises PoolUnavailable or PoolRefused for what botocore raises, but for the error codes that mean something."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in but:
-            raise
-        if code in _TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-            raise PoolUnavailable(code) from error
-        raise PoolRefused(str(error)) from error
-    except (NoConnectionError, HTTPClientError) as error:
-        raise PoolUnavailable(type(error).__name__) from error
+def _answering(but: Set[str] = frozenset()) -> AbstractContextManager[None]:
+    """Raises PoolUnavailable or PoolRefused, but for the error codes that mean something."""
+    return sorted_out(_TRANSIENT, PoolUnavailable, PoolRefused, but)

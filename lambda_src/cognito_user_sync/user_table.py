@@ -16,15 +16,13 @@ docs/architecture.md, "Newer wins, deleted stays deleted", has the reasoning.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
-
+from cognito_user_sync.aws_errors import sorted_out
 from cognito_user_sync.user import ItemValue, User, now, to_item
 
 if TYPE_CHECKING:
@@ -134,7 +132,7 @@ class UserTable:
         Raises TableUnavailable or TableRefused.
         """
         try:
-            with _explained():
+            with _answering():
                 response = self.client.update_item(**self._update(user))
         except self.client.exceptions.ConditionalCheckFailedException as refused:
             found: Any = refused.response.get("Item", {})
@@ -154,7 +152,7 @@ class UserTable:
         }
         found: dict[str, Item] = {}
         while asked:
-            with _explained():
+            with _answering():
                 response = self.client.batch_get_item(RequestItems={self.name: asked})
             items = response["Responses"].get(self.name, [])
             found |= {item["id"]["S"]: item for item in items}
@@ -168,7 +166,7 @@ class UserTable:
         """A page of the subs of users who are not deleted and whose sub begins with `prefix`, at least one digit, in
         order; and where the next page starts, None after the last. Raises TableUnavailable or TableRefused."""
         arguments: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
-        with _explained():
+        with _answering():
             response = self.client.query(
                 TableName=self.name,
                 IndexName=BY_SHARD,
@@ -202,7 +200,7 @@ class UserTable:
         # Once more where the item came in between.
         for update in (deletion, tombstone, deletion):
             try:
-                with _explained():
+                with _answering():
                     self.client.update_item(**update)
             except self.client.exceptions.ConditionalCheckFailedException as refused:
                 found: Any = refused.response.get("Item", {})
@@ -328,17 +326,6 @@ def _marshal(value: ItemValue) -> dict[str, str | bool]:
     return {"S": value}
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Raises TableUnavailable or TableRefused for what botocore raises, but a condition that does not hold."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "ConditionalCheckFailedException":
-            raise
-        if code in _TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-            raise TableUnavailable(code) from error
-        raise TableRefused(code) from error
-    except (NoConnectionError, HTTPClientError) as error:
-        raise TableUnavailable(type(error).__name__) from error
+def _answering() -> AbstractContextManager[None]:
+    """Raises TableUnavailable or TableRefused, but for a condition that does not hold."""
+    return sorted_out(_TRANSIENT, TableUnavailable, TableRefused, but={"ConditionalCheckFailedException"})

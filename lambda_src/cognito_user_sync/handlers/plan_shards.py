@@ -70,16 +70,17 @@ def handler(event: Json, context: Any) -> Json:
     if unfinished:
         dealt = []
     of_function = settings.plan_shards()
+    not_swept = _why_not_swept(sequential)
     workers = min(of_function.max_concurrency, max(len(dealt), 1))
     common = {
         "pages_per_second": of_function.list_users_per_second / workers,
-        "sweeps": _why_not_swept(sequential) is None,
+        "sweeps": not_swept is None,
         "token": token,
         "sequential": sequential,
         **options,
     }
     summary["seconds"] = round((datetime.now(UTC) - datetime.fromisoformat(event["started_at"])).total_seconds())
-    summary["not_swept"] = _why_not_swept(sequential)
+    summary["not_swept"] = not_swept
     summary["problems"] = _problems(summary, event.get("trigger", {}), unfinished, sequential)
     logger.info("planned", extra={"batches": len(dealt), "prefixes": len(prefixes), "summary": summary})
     return {"batches": [{"prefixes": hand, **common} for hand in dealt], "summary": summary, "sequential": sequential}
@@ -105,8 +106,10 @@ def _planned(seconds_left: Any) -> shards.Shards:
         # An empty page that goes on says nothing.
         return bool(page.users or page.unusable) or page.next_token is not None
 
+    sweeps = _why_not_swept(sequential=False) is None
+
     def has_items(prefix: str) -> bool:
-        return _why_not_swept() is None and bool(patience.call(_table().living_subs, prefix)[0])
+        return sweeps and bool(patience.call(_table().living_subs, prefix)[0])
 
     users = patience.call(_pool().estimated_users)
     pages_per_second = of_function.list_users_per_second / of_function.max_concurrency
@@ -127,7 +130,7 @@ def _left(plan: Json, results: list[Json]) -> tuple[list[str], str | None, bool,
     return [prefix for result in results for prefix in result["prefixes"]], token, plan["sequential"], summary
 
 
-def _why_not_swept(sequential: bool = False) -> str | None:
+def _why_not_swept(sequential: bool) -> str | None:
     of_function = settings.plan_shards()
     if sequential:
         return "Cognito did not list this pool by prefixes of sub"
@@ -146,7 +149,7 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
     if unfinished:
         found.append("there is more to do than one run holds: the next one begins anew")
     if sequential:
-        found.append("Cognito did not list this pool by prefixes of sub: nobody was looked for who is gone")
+        found.append(f"{_why_not_swept(sequential)}: nobody was looked for who is gone")
     if summary["failed"]:
         found.append(f"{summary['failed']} users could not be synced, for example {', '.join(summary['failed_subs'])}")
     if summary["still_there"]:
