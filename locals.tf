@@ -41,4 +41,13 @@ locals {
     tracing                  = var.tracing
     tags                     = var.tags
   }
+
+  # Of each function that reads the pool, or reads or writes the table: user_pool_id and user_table in settings.py.
+  user_environment = merge({
+    USER_POOL_ID    = var.user_pool_id
+    USER_TABLE_NAME = module.user_table.name
+    ATTRIBUTES      = jsonencode(var.attributes)
+    INDEX_KEYS      = jsonencode(module.user_table.index_keys)
+    DELETED_USERS   = var.deleted_users.action
+  }, { for days in var.deleted_users.retention_days[*] : "RETENTION_DAYS" => days })
 }

@@ -60,10 +60,10 @@ module "user_sync" {
   source = "./modules/user_sync"
 
   prefix        = local.prefix
-  user_pool     = data.aws_cognito_user_pool.this
+  user_pool_arn = data.aws_cognito_user_pool.this.arn
+  table_arn     = module.user_table.arn
+  environment   = local.user_environment
   attributes    = var.attributes
-  table         = module.user_table
-  deleted_users = var.deleted_users
   welcome_email = local.welcome_email
   settings      = local.settings
 }
@@ -115,9 +115,9 @@ module "reconciliation" {
 
   prefix         = local.prefix
   user_pool      = data.aws_cognito_user_pool.this
-  attributes     = var.attributes
   table          = module.user_table
-  deleted_users  = var.deleted_users
+  environment    = local.user_environment
+  attributes     = var.attributes
   reconciliation = var.reconciliation
   pool_trigger   = one(module.pool_trigger)
   settings       = local.settings

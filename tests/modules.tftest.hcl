@@ -14,7 +14,8 @@ variables {
     id  = "eu-west-1_AbCdEfGhI"
     arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
   }
-  deleted_users = { action = "mark" }
+  table_arn   = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
+  environment = { USER_TABLE_NAME = "users" }
   settings = {
     memory_mb          = 512
     architecture       = "arm64"
@@ -72,11 +73,6 @@ run "with_a_welcome_each_step_names_its_function_and_what_it_retries" {
   }
 
   variables {
-    table = {
-      name       = "users"
-      arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
-      index_keys = ["shard"]
-    }
     welcome_email = {
       from           = "Example <welcome@example.com>"
       subject        = "Welcome"
@@ -120,11 +116,6 @@ run "without_a_welcome_there_is_no_function_and_no_way_to_it" {
   }
 
   variables {
-    table = {
-      name       = "users"
-      arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
-      index_keys = ["shard"]
-    }
     welcome_email = null
   }
 
@@ -298,12 +289,9 @@ run "the_reconciliation_names_what_it_retries_and_ensures_the_trigger" {
 
   variables {
     table = {
-      name            = "users"
       arn             = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
-      index_keys      = ["shard"]
       has_shard_index = true
     }
-    deleted_users = { action = "delete", retention_days = 60 }
     reconciliation = {
       schedule              = "rate(12 hours)"
       run_on_apply          = true
@@ -365,9 +353,7 @@ run "without_trigger_schedule_and_first_run_there_is_the_state_machine_alone" {
 
   variables {
     table = {
-      name            = "users"
       arn             = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
-      index_keys      = []
       has_shard_index = false
     }
     reconciliation = {

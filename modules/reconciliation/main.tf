@@ -16,14 +16,6 @@ locals {
 
   # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
   worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
-
-  table_environment = merge({
-    USER_POOL_ID    = var.user_pool.id
-    USER_TABLE_NAME = var.table.name
-    ATTRIBUTES      = jsonencode(var.attributes)
-    INDEX_KEYS      = jsonencode(var.table.index_keys)
-    DELETED_USERS   = var.deleted_users.action
-  }, { for days in var.deleted_users.retention_days[*] : "RETENTION_DAYS" => days })
 }
 
 data "aws_iam_policy_document" "plan_shards" {
@@ -50,7 +42,7 @@ module "plan_shards" {
   policy_json     = data.aws_iam_policy_document.plan_shards.json
   settings        = var.settings
 
-  environment = merge(local.table_environment, {
+  environment = merge(var.environment, {
     HAS_SHARD_INDEX       = var.table.has_shard_index
     LIST_USERS_PER_SECOND = var.reconciliation.list_users_per_second
     MAX_CONCURRENCY       = var.reconciliation.max_concurrency
@@ -87,7 +79,7 @@ module "reconcile_shards" {
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.reconcile_shards.json
   settings        = local.worker_settings
-  environment     = local.table_environment
+  environment     = var.environment
 }
 
 data "aws_iam_policy_document" "state_machine" {

@@ -15,28 +15,23 @@ variable "user_pool" {
 
 variable "attributes" {
   type        = list(string)
-  description = "Cognito attributes to sync."
+  description = "Cognito attributes to sync: a further one is in no item yet."
   nullable    = false
 }
 
 variable "table" {
-  description = "The user table; index_keys are the attributes that are keys of an index."
+  description = "The user table."
   type = object({
-    name            = string
     arn             = string
-    index_keys      = list(string)
     has_shard_index = bool
   })
   nullable = false
 }
 
-variable "deleted_users" {
-  description = "The root's variable `deleted_users`."
-  type = object({
-    action         = string
-    retention_days = optional(number)
-  })
-  nullable = false
+variable "environment" {
+  type        = map(string)
+  description = "What the functions that read the pool, or read or write the table, read in settings.py."
+  nullable    = false
 }
 
 variable "reconciliation" {

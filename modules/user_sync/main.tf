@@ -11,14 +11,14 @@ data "aws_iam_policy_document" "sync_user" {
   statement {
     sid       = "WriteUser"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
-    resources = [var.table.arn]
+    resources = [var.table_arn]
   }
 
   # Of a change nothing but the sub is known.
   statement {
     sid       = "ReadChangedUser"
     actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
-    resources = [var.user_pool.arn]
+    resources = [var.user_pool_arn]
   }
 }
 
@@ -31,14 +31,7 @@ module "sync_user" {
   timeout_seconds = 60
   policy_json     = data.aws_iam_policy_document.sync_user.json
   settings        = var.settings
-
-  environment = merge({
-    USER_POOL_ID    = var.user_pool.id
-    USER_TABLE_NAME = var.table.name
-    ATTRIBUTES      = jsonencode(var.attributes)
-    INDEX_KEYS      = jsonencode(var.table.index_keys)
-    DELETED_USERS   = var.deleted_users.action
-  }, { for days in var.deleted_users.retention_days[*] : "RETENTION_DAYS" => days })
+  environment     = var.environment
 }
 
 data "aws_iam_policy_document" "send_welcome" {

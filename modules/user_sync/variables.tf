@@ -4,13 +4,10 @@ variable "prefix" {
   nullable    = false
 }
 
-variable "user_pool" {
-  description = "The existing user pool."
-  type = object({
-    id  = string
-    arn = string
-  })
-  nullable = false
+variable "user_pool_arn" {
+  type        = string
+  description = "ARN of the existing user pool."
+  nullable    = false
 }
 
 variable "attributes" {
@@ -19,23 +16,16 @@ variable "attributes" {
   nullable    = false
 }
 
-variable "table" {
-  description = "The user table; index_keys are the attributes that are keys of an index."
-  type = object({
-    name       = string
-    arn        = string
-    index_keys = list(string)
-  })
-  nullable = false
+variable "table_arn" {
+  type        = string
+  description = "ARN of the user table."
+  nullable    = false
 }
 
-variable "deleted_users" {
-  description = "The root's variable `deleted_users`."
-  type = object({
-    action         = string
-    retention_days = optional(number)
-  })
-  nullable = false
+variable "environment" {
+  type        = map(string)
+  description = "What the functions that read the pool, or read or write the table, read in settings.py."
+  nullable    = false
 }
 
 variable "welcome_email" {
