@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from typer.testing import CliRunner
 
+from cognito_user_sync_cli.app import app
 from local_aws.client import LocalAws, Mail
 from local_aws.resources import let_pool_invoke
 from local_aws.terraform_providers import terraform_environment
@@ -224,6 +226,24 @@ class Deployment:
     def welcomes_to(self, address: str) -> list[Mail]:
         """The welcomes alone: Cognito's own mails with codes are in the outbox, too."""
         return [mail for mail in self.aws.outbox() if address in mail.to and SENDER in mail.source]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Types `cognito-user-sync ...` for a deployment whose outputs are in a file, and returns what it says."""
+
+    outputs: Path
+
+    @classmethod
+    def of(cls, deployment: Deployment, folder: Path) -> Operator:
+        outputs = folder / "outputs.json"
+        outputs.write_text(json.dumps({"user_sync": {"value": deployment.outputs}}))
+        return cls(outputs)
+
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
+        result = CliRunner().invoke(app, ["--outputs", str(self.outputs), *arguments])
+        assert result.exit_code == expect, result.output
+        return result.output
 
 
 def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:

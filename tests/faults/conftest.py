@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from cognito_user_sync_cli.app import app
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Pool, Terraform, make_pool
-from tests.faults.storm import Operator
+from tests.deployed import Deployment, Operator, Pool, Terraform, make_pool
 
 # Of the unstarted queue, in place of three minutes.
 VISIBILITY_TIMEOUT_SECONDS = "2"
@@ -48,16 +44,7 @@ def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
 
 @pytest.fixture(scope="session")
 def operator(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """Types `cognito-user-sync ...` and returns what it says."""
-    outputs = tmp_path_factory.mktemp("operator") / "outputs.json"
-    outputs.write_text(json.dumps({"user_sync": {"value": deployed.outputs}}))
-
-    def types(*arguments: str) -> str:
-        result = CliRunner().invoke(app, ["--outputs", str(outputs), *arguments])
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return types
+    return Operator.of(deployed, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(autouse=True)

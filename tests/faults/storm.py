@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.client import Fault, LocalAws
-from tests.deployed import Deployment, Pool, eventually
-
-Operator: TypeAlias = Callable[..., str]
+from tests.deployed import Deployment, Operator, Pool, eventually
 
 # Every call that the module makes, or that AWS makes for it, from the trigger on. Not Cognito's own invocation of the
 # trigger: where Lambda refuses that, Cognito tells the user, whatever the function would have done.

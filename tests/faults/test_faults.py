@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from local_aws.client import Fault, LocalAws
-from tests.deployed import Deployment, Pool, eventually
-from tests.faults.storm import Figures, Operator, is_quiet, keep_score, storm
+from tests.deployed import Deployment, Operator, Pool, eventually
+from tests.faults.storm import Figures, is_quiet, keep_score, storm
 
 TRIGGER = "post_confirmation_function_arn"
 START: Fault = {"operation": "states:StartExecution", "fault": "500"}

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from cognito_user_sync_cli.app import app
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Pool, Terraform, eventually, make_pool
+from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
 
 STAGE = "everyone"
 # More than fit into one shard, so that the pool is cut into prefixes.
@@ -68,21 +66,9 @@ def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
     return Deployment(aws, terraform.outputs()["user_sync"])
 
 
-Operator = Callable[..., str]
-
-
 @pytest.fixture
 def operator(deployed: Deployment, tmp_path: Path) -> Operator:
-    """Types `cognito-user-sync ...` and returns what it says."""
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps({"user_sync": {"value": deployed.outputs}}))
-
-    def types(*arguments: str, expect: int = 0) -> str:
-        result = CliRunner().invoke(app, ["--outputs", str(outputs), *arguments])
-        assert result.exit_code == expect, result.output
-        return result.output
-
-    return types
+    return Operator.of(deployed, tmp_path)
 
 
 def runs(deployed: Deployment) -> list[dict[str, Any]]:
