@@ -154,15 +154,15 @@ reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait f
 	@PYTHONPATH=cli $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
 
 # The zips are made by a data source, so a plan of these data sources alone makes them; it needs no credentials.
-FUNCTIONS := module.sign_up.module.post_confirmation module.sign_up.module.replay_sign_ups \
+FUNCTIONS := module.sign_up.module.post_confirmation module.sign_up.module.unstarted.module.function \
 	module.user_sync.module.sync_user module.user_sync.module.send_welcome[0] module.pool_trigger[0].module.function \
-	module.change_tracking[0].module.start_changes module.reconciliation[0].module.plan_shards \
+	module.change_tracking[0].module.queue.module.function module.reconciliation[0].module.plan_shards \
 	module.reconciliation[0].module.reconcile_shards module.reconciliation[0].module.start_reconciliation[0]
 
 .PHONY: package
 package: ENV ?= dev
 package: known-stage $(READY) ## the functions' zips in build/, by the same Terraform code as apply (ENV=dev)
-	@[ $(words $(FUNCTIONS)) -eq "$$(grep -hE '"\.\./lambda_function"' modules/*/main.tf | wc -l)" ] || { echo "FUNCTIONS in the Makefile does not name every function of modules/" >&2; exit 1; }
+	@[ $(words $(FUNCTIONS)) -eq "$$(grep -rhE --include=main.tf --exclude-dir=request_queue '"\.\./(lambda_function|request_queue)"' modules | wc -l)" ] || { echo "FUNCTIONS in the Makefile does not name every function of modules/" >&2; exit 1; }
 	@$(USE_PROVIDERS); \
 	terraform init -input=false > /dev/null; \
 	rm -rf build .terraform/cognito-user-sync; \

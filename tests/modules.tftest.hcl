@@ -45,23 +45,46 @@ run "the_trigger_is_cognitos_for_this_pool_and_fits_its_time" {
     )
     error_message = "Not this pool of this account alone may call the trigger."
   }
+}
+
+run "what_is_queued_is_started_or_kept_for_a_person" {
+  command = apply
+
+  module {
+    source = "./modules/request_queue"
+  }
+
+  variables {
+    name                        = "sync-dev-unstarted"
+    user_sync_state_machine_arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:sync-dev-user-sync"
+    function = {
+      name        = "sync-dev-replay-sign-ups"
+      description = "Replays"
+      handler     = "replay_sign_ups"
+    }
+  }
 
   assert {
-    condition     = aws_sqs_queue.unstarted.visibility_timeout_seconds >= 6 * local.replay_timeout_seconds
-    error_message = "A message may come back while it is still being replayed."
+    condition     = aws_sqs_queue.this.visibility_timeout_seconds >= 6 * local.timeout_seconds
+    error_message = "A message may come back while it is still being started."
   }
 
   assert {
     condition = (
-      jsondecode(aws_sqs_queue.unstarted.redrive_policy).maxReceiveCount * aws_sqs_queue.unstarted.visibility_timeout_seconds
+      jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount * aws_sqs_queue.this.visibility_timeout_seconds
       >= 12 * 3600
     )
     error_message = "Step Functions may be away for less than 12 hours."
   }
 
   assert {
-    condition     = contains(aws_lambda_event_source_mapping.unstarted.function_response_types, "ReportBatchItemFailures")
+    condition     = contains(aws_lambda_event_source_mapping.this.function_response_types, "ReportBatchItemFailures")
     error_message = "One bad message would bring back its whole batch."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency == 2
+    error_message = "A bulk change would take the account's ListUsers requests."
   }
 }
 
@@ -403,17 +426,9 @@ run "changes_of_this_pool_that_succeeded_wait_in_a_queue" {
 
   assert {
     condition = (
-      aws_cloudwatch_event_target.queue.arn == aws_sqs_queue.changes.arn
-      && aws_cloudwatch_event_target.queue.dead_letter_config[0].arn == aws_sqs_queue.dead_letter.arn
+      aws_cloudwatch_event_target.queue.arn == module.queue.queue.arn
+      && aws_cloudwatch_event_target.queue.dead_letter_config[0].arn == module.queue.dead_letter_queue.arn
     )
     error_message = "What cannot be delivered is lost."
-  }
-
-  assert {
-    condition = (
-      aws_lambda_event_source_mapping.changes.scaling_config[0].maximum_concurrency == 2
-      && aws_sqs_queue.changes.visibility_timeout_seconds >= 6 * local.start_timeout_seconds
-    )
-    error_message = "A bulk change would take the account's ListUsers requests, or come back while it is worked on."
   }
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +14,9 @@ from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, pars
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+# Of a client with three attempts of at most 1 + 3 s, with a short pause between them.
+SLOWEST_START_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +36,26 @@ def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bo
     return True
 
 
-def start_queued(client: SFNClient, state_machine_arn: str, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Start the execution of each SQS message, a SyncRequest. Returns the messages to be delivered again, as Lambda
-    takes them; in the end they are in the dead-letter queue, where a person sees them.
+def start_queued(
+    client: SFNClient,
+    state_machine_arn: str,
+    records: Iterable[dict[str, Any]],
+    seconds_left: Callable[[], float],
+    pause_seconds: float = 0,
+) -> dict[str, Any]:
+    """Start the execution of each SQS message, a SyncRequest, with a pause after each, as long as there is time.
+    Returns the messages to be delivered again, as Lambda takes them; in the end they are in the dead-letter queue,
+    where a person sees them.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
     """
-    failed = [record["messageId"] for record in records if not _is_started(client, state_machine_arn, record)]
+    failed = []
+    for record in records:
+        # A function that is cut off would have all of its messages delivered again, the started ones, too.
+        if seconds_left() < SLOWEST_START_SECONDS or not _is_started(client, state_machine_arn, record):
+            failed.append(record["messageId"])
+        else:
+            time.sleep(pause_seconds)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

@@ -1,4 +1,4 @@
 output "dead_letter_queue_name" {
   description = "Name of the queue that holds changes which could not be synced."
-  value       = aws_sqs_queue.dead_letter.name
+  value       = module.queue.dead_letter_queue.name
 }

@@ -4,14 +4,6 @@
 
 data "aws_caller_identity" "current" {}
 
-locals {
-  # As long as Step Functions may be away: each failed delivery comes back after the visibility timeout.
-  replay_timeout_seconds     = 30
-  visibility_timeout_seconds = 6 * local.replay_timeout_seconds
-  replay_hours               = 12
-  queue_retention_seconds    = 14 * 24 * 3600
-}
-
 data "aws_iam_policy_document" "post_confirmation" {
   statement {
     sid       = "StartUserSync"
@@ -22,7 +14,7 @@ data "aws_iam_policy_document" "post_confirmation" {
   statement {
     sid       = "ParkUnstarted"
     actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.unstarted.arn]
+    resources = [module.unstarted.queue.arn]
   }
 }
 
@@ -40,7 +32,7 @@ module "post_confirmation" {
   environment = merge(
     {
       USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
-      UNSTARTED_QUEUE_URL         = aws_sqs_queue.unstarted.url
+      UNSTARTED_QUEUE_URL         = module.unstarted.queue.url
       ATTRIBUTES                  = jsonencode(var.attributes)
     },
     # Through the policy: it comes before the function calls, and goes after it has stopped to.
@@ -81,64 +73,16 @@ resource "aws_lambda_permission" "cognito" {
   source_account = data.aws_caller_identity.current.account_id
 }
 
-resource "aws_sqs_queue" "unstarted" {
-  name                       = "${var.prefix}-unstarted"
-  visibility_timeout_seconds = local.visibility_timeout_seconds
-  message_retention_seconds  = local.queue_retention_seconds
-  kms_master_key_id          = var.settings.kms_key_arn
-  sqs_managed_sse_enabled    = var.settings.kms_key_arn == null ? true : null
-  tags                       = var.settings.tags
+module "unstarted" {
+  source = "../request_queue"
 
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
-    maxReceiveCount     = ceil(local.replay_hours * 3600 / local.visibility_timeout_seconds)
-  })
-}
+  name                        = "${var.prefix}-unstarted"
+  user_sync_state_machine_arn = var.user_sync_state_machine_arn
+  settings                    = var.settings
 
-resource "aws_sqs_queue" "dead_letter" {
-  name                      = "${var.prefix}-unstarted-dead-letter"
-  message_retention_seconds = local.queue_retention_seconds
-  kms_master_key_id         = var.settings.kms_key_arn
-  sqs_managed_sse_enabled   = var.settings.kms_key_arn == null ? true : null
-  tags                      = var.settings.tags
-}
-
-data "aws_iam_policy_document" "replay_sign_ups" {
-  statement {
-    sid       = "StartUserSync"
-    actions   = ["states:StartExecution"]
-    resources = [var.user_sync_state_machine_arn]
-  }
-
-  statement {
-    sid       = "ReadUnstarted"
-    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    resources = [aws_sqs_queue.unstarted.arn]
-  }
-}
-
-module "replay_sign_ups" {
-  source = "../lambda_function"
-
-  name            = "${var.prefix}-replay-sign-ups"
-  description     = "Starts the user_sync executions that the post-confirmation trigger could not start"
-  handler         = "replay_sign_ups"
-  timeout_seconds = local.replay_timeout_seconds
-  policy_json     = data.aws_iam_policy_document.replay_sign_ups.json
-  settings        = var.settings
-
-  environment = {
-    USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
-  }
-}
-
-resource "aws_lambda_event_source_mapping" "unstarted" {
-  event_source_arn        = aws_sqs_queue.unstarted.arn
-  function_name           = module.replay_sign_ups.arn
-  batch_size              = 10
-  function_response_types = ["ReportBatchItemFailures"]
-
-  scaling_config {
-    maximum_concurrency = 2
+  function = {
+    name        = "${var.prefix}-replay-sign-ups"
+    description = "Starts the user_sync executions that the post-confirmation trigger could not start"
+    handler     = "replay_sign_ups"
   }
 }

@@ -10,10 +10,10 @@ output "permission_id" {
 
 output "unstarted_queue_url" {
   description = "URL of the queue that holds sign-ups whose execution could not be started."
-  value       = aws_sqs_queue.unstarted.url
+  value       = module.unstarted.queue.url
 }
 
 output "dead_letter_queue_name" {
   description = "Name of the queue that holds sign-ups which could not be replayed."
-  value       = aws_sqs_queue.dead_letter.name
+  value       = module.unstarted.dead_letter_queue.name
 }

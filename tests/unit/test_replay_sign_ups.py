@@ -33,7 +33,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def replay(*bodies: str) -> list[str]:
     """The ids of the messages to be delivered again."""
     records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
-    answer = replay_sign_ups.handler({"Records": records}, FakeContext())
+    answer = replay_sign_ups.handler({"Records": records}, FakeContext(30))
     assert answer.keys() == {"batchItemFailures"}
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -112,3 +112,10 @@ def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixtu
     ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert [record["msg"] for record in ours] == ["started", "had been started before", "message not started"]
     assert "ada" not in repr(ours)
+
+
+def test_what_there_is_no_time_for_is_delivered_again_unstarted(aws: FakeAws) -> None:
+    records = [{"messageId": "m0", "body": REQUESTS[0].to_json()}]
+    answer = replay_sign_ups.handler({"Records": records}, FakeContext(14))
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert aws.calls == []

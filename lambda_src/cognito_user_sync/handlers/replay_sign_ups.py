@@ -22,6 +22,11 @@ def _states() -> SFNClient:
     )
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of SQS messages in, each a SyncRequest; the ones to be delivered again out."""
-    return executions.start_queued(_states(), settings.user_sync_state_machine_arn(), event["Records"])
+    return executions.start_queued(
+        _states(),
+        settings.user_sync_state_machine_arn(),
+        event["Records"],
+        lambda: context.get_remaining_time_in_millis() / 1000,
+    )

@@ -6,8 +6,6 @@ two of this function at most (modules/change_tracking), so the pause after each 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +29,12 @@ def _states() -> SFNClient:
     )
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of SQS messages in, each a SyncRequest; the ones to be delivered again out."""
-    return executions.start_queued(_states(), settings.user_sync_state_machine_arn(), _unhurried(event["Records"]))
-
-
-def _unhurried(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for record in records:
-        yield record
-        time.sleep(_PAUSE_SECONDS)
+    return executions.start_queued(
+        _states(),
+        settings.user_sync_state_machine_arn(),
+        event["Records"],
+        lambda: context.get_remaining_time_in_millis() / 1000,
+        _PAUSE_SECONDS,
+    )

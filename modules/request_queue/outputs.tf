@@ -1,0 +1,9 @@
+output "queue" {
+  description = "The queue that takes SyncRequests."
+  value       = { arn = aws_sqs_queue.this.arn, url = aws_sqs_queue.this.url }
+}
+
+output "dead_letter_queue" {
+  description = "The queue that holds what could not be started."
+  value       = { arn = aws_sqs_queue.dead_letter.arn, url = aws_sqs_queue.dead_letter.url, name = aws_sqs_queue.dead_letter.name }
+}

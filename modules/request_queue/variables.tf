@@ -1,0 +1,35 @@
+variable "name" {
+  type        = string
+  description = "Name of the queue; the dead-letter queue's is <name>-dead-letter."
+  nullable    = false
+}
+
+variable "function" {
+  description = "The function that starts the executions; handler is a file name (without .py) under lambda_src/cognito_user_sync/handlers."
+  type = object({
+    name        = string
+    description = string
+    handler     = string
+  })
+  nullable = false
+}
+
+variable "user_sync_state_machine_arn" {
+  type        = string
+  description = "State machine that syncs one user."
+  nullable    = false
+}
+
+variable "settings" {
+  description = "What all functions and state machines of a deployment share."
+  type = object({
+    memory_mb                = number
+    architecture             = string
+    kms_key_arn              = optional(string)
+    log_retention_days       = number
+    permissions_boundary_arn = optional(string)
+    tracing                  = bool
+    tags                     = map(string)
+  })
+  nullable = false
+}
