@@ -14,8 +14,8 @@ from ministack.app import app as ministack_app
 from local_aws import cognito_side_effects, control, emulator_mends, in_process_calls
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
+from local_aws.lost_answers import LostAnswers
 from local_aws.operations import Call, Request, call_of
-from local_aws.repeated_creates import RepeatedCreates, is_create
 from local_aws.service_errors import Response, error_response
 
 Message = MutableMapping[str, Any]
@@ -28,7 +28,7 @@ HELD_SECONDS: Final = 60.0
 
 emulator_mends.apply()
 in_process_calls.install(gate)
-repeated_creates = RepeatedCreates()
+lost_answers = LostAnswers()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,22 +55,19 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
     if outcome.fault is not None and not outcome.after:
         await _fail(outcome.fault, call, request, scope, receive, send)
         return
-    if answered := repeated_creates.answer(call, request):
+    if answered := lost_answers.answer(call, request):
         await _respond(send, answered)
         return
     counted_operation.set(call.operation)
     emulator_mends.current_request.set(request)
     side_effects = cognito_side_effects.of(call, request)
-    if outcome.fault is None and side_effects is None and not is_create(call):
-        await ministack_app(scope, _replay(request, receive), send)
-        return
     response = await _collect(scope, request, receive)
     if side_effects is not None:
         response = await side_effects(response)
     if outcome.fault is not None:
         await _fail(outcome.fault, call, request, scope, receive, send)
     else:
-        repeated_creates.keep(call, request, response)
+        lost_answers.keep(call, request, response)
         await _respond(send, response)
 
 

@@ -1,4 +1,4 @@
-"""A create that an SDK sends again gets the answer of its first attempt; another create does not."""
+"""A call that an SDK sends again gets the answer of its first attempt; another call does not."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def create_role(aws: LocalAws, role: str, invocation: str) -> Any:
     return iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]
 
 
-def test_the_second_attempt_of_a_create_is_answered_as_the_first(aws: LocalAws) -> None:
+def test_the_second_attempt_of_a_call_is_answered_as_the_first(aws: LocalAws) -> None:
     role = name("role")
     first = create_role(aws, role, "an-invocation")
     assert create_role(aws, role, "an-invocation")["RoleId"] == first["RoleId"]
 
 
-def test_a_second_create_is_refused(aws: LocalAws) -> None:
+def test_a_second_call_is_carried_out(aws: LocalAws) -> None:
     role = name("role")
     create_role(aws, role, "one-invocation")
     with pytest.raises(ClientError, match="EntityAlreadyExists"):
         create_role(aws, role, "another-invocation")
 
 
-def test_a_create_whose_answer_a_fault_hides_is_not_spared(aws: LocalAws) -> None:
+def test_a_call_whose_answer_a_fault_hides_is_not_spared(aws: LocalAws) -> None:
     role = name("role")
     aws.set_faults([{"operation": "iam:CreateRole", "fault": "500", "times": 1, "after": True}])
     try:
