@@ -32,6 +32,9 @@ locals {
     ))) : "{{${name}}}" if !contains(local.placeholders, name)
   ]
 
+  # A null would be the default: Terraform fills it in for an attribute that is null, too.
+  schedule = var.reconciliation.schedule == "none" ? null : var.reconciliation.schedule
+
   settings = {
     memory_mb                = var.lambda.memory_mb
     architecture             = var.lambda.architecture

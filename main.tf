@@ -118,7 +118,7 @@ module "reconciliation" {
   table          = module.user_table
   environment    = local.user_environment
   attributes     = var.attributes
-  reconciliation = var.reconciliation
+  reconciliation = merge(var.reconciliation, { schedule = local.schedule })
   pool_trigger   = one(module.pool_trigger)
   settings       = local.settings
 }
@@ -130,8 +130,15 @@ module "monitoring" {
   alarm_topic_arns = var.alarm_topic_arns
   tags             = var.tags
 
-  dead_letter_queue_names = {
-    unstarted = module.sign_up.dead_letter_queue_name
-    changes   = one(module.change_tracking[*].dead_letter_queue_name)
-  }
+  table_name                      = module.user_table.name
+  post_confirmation_function_name = module.sign_up.post_confirmation_function_name
+  send_welcome_function_name      = module.user_sync.send_welcome_function_name
+  user_sync_state_machine_arn     = module.user_sync.state_machine_arn
+  unstarted_queue_names           = module.sign_up.unstarted_queue_names
+  changes                         = one(module.change_tracking)
+
+  reconciliation = var.reconciliation.enabled ? {
+    state_machine_arn = one(module.reconciliation).state_machine_arn
+    overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours
+  } : null
 }

@@ -1,3 +1,13 @@
+output "user_pool_id" {
+  description = "Id of the user pool."
+  value       = var.user_pool_id
+}
+
+output "attributes" {
+  description = "Cognito attributes that the items of the user table carry."
+  value       = var.attributes
+}
+
 output "user_table_name" {
   description = "Name of the user table."
   value       = module.user_table.name
@@ -31,6 +41,21 @@ output "post_confirmation_function_arn" {
 output "unstarted_queue_url" {
   description = "URL of the queue that holds sign-ups whose execution could not be started; empty when all is well."
   value       = module.sign_up.unstarted_queue_url
+}
+
+output "changes_queue_url" {
+  description = "URL of the queue that holds changes of users until they are synced; null without track_changes."
+  value       = one(module.change_tracking[*].queue_url)
+}
+
+output "alarm_names" {
+  description = "Names of the alarms."
+  value       = sort(values(module.monitoring.alarms)[*].alarm_name)
+}
+
+output "dashboard_url" {
+  description = "Where the CloudWatch dashboard is: sign-ups, executions, items, mails, lag and failures."
+  value       = module.monitoring.dashboard_url
 }
 
 output "user_pool_trigger" {

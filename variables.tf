@@ -202,11 +202,12 @@ variable "reconciliation" {
   description = <<-EOT
     The reconciliation of the table with the whole pool.
     - enabled: whether there is one
-    - schedule: when it runs, as EventBridge Scheduler's cron(...) or rate(...), in UTC; null for on demand alone
+    - schedule: when it runs, as EventBridge Scheduler's cron(...) or rate(...), in UTC; none for on demand alone
     - run_on_apply: run after the first apply, and when attributes or table change: the users who are in the pool already
     - list_users_per_second: ListUsers requests a second. Cognito allows 30 for all of the account and region together
     - max_concurrency: workers at once; one alone reaches about 16 requests a second
     - max_delete_percent: no run deletes more than this of a shard (or 20 users), but stops
+    - overdue_hours: an alarm when no run has succeeded for so long, which must be longer than from run to run; 0 for none
   EOT
   type = object({
     enabled               = optional(bool, true)
@@ -215,13 +216,14 @@ variable "reconciliation" {
     list_users_per_second = optional(number, 15)
     max_concurrency       = optional(number, 4)
     max_delete_percent    = optional(number, 10)
+    overdue_hours         = optional(number, 48)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = can(regex("^(cron\\(.+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", coalesce(var.reconciliation.schedule, "rate(1 day)")))
-    error_message = "reconciliation.schedule is \"${coalesce(var.reconciliation.schedule, "null")}\": it must be like cron(15 3 * * ? *) or rate(12 hours), or null."
+    condition     = can(regex("^(none|cron\\(.+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
+    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be like cron(15 3 * * ? *) or rate(12 hours), or none."
   }
 
   validation {
@@ -238,6 +240,12 @@ variable "reconciliation" {
   validation {
     condition     = var.reconciliation.max_delete_percent >= 0 && var.reconciliation.max_delete_percent <= 100
     error_message = "reconciliation.max_delete_percent is ${var.reconciliation.max_delete_percent}: it must be from 0 to 100."
+  }
+
+  validation {
+    # An alarm looks back seven days: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    condition     = var.reconciliation.overdue_hours >= 0 && var.reconciliation.overdue_hours <= 168 && floor(var.reconciliation.overdue_hours) == var.reconciliation.overdue_hours
+    error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}: it must be a whole number from 1 to 168, or 0."
   }
 }
 

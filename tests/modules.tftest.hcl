@@ -276,33 +276,6 @@ run "the_key_of_the_sender_triggers_may_be_granted_to_this_pool_alone" {
   }
 }
 
-run "one_message_in_the_dead_letter_queue_is_an_alarm" {
-  command = apply
-
-  module {
-    source = "./modules/monitoring"
-  }
-
-  variables {
-    dead_letter_queue_names = { unstarted = "sync-dev-unstarted-dead-letter", changes = "sync-dev-changes-dead-letter" }
-    alarm_topic_arns        = ["arn:aws:sns:eu-west-1:123456789012:alarms"]
-    tags                    = {}
-  }
-
-  assert {
-    condition = alltrue([
-      for name, alarm in aws_cloudwatch_metric_alarm.dead_letter :
-      alarm.namespace == "AWS/SQS"
-      && alarm.metric_name == "ApproximateNumberOfMessagesVisible"
-      && alarm.dimensions == tomap({ QueueName = "sync-dev-${name}-dead-letter" })
-      && alarm.comparison_operator == "GreaterThanThreshold"
-      && alarm.threshold == 0
-      && alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:alarms"])
-    ]) && toset(keys(aws_cloudwatch_metric_alarm.dead_letter)) == toset(["unstarted", "changes"])
-    error_message = "The alarms are ${jsonencode(aws_cloudwatch_metric_alarm.dead_letter)}."
-  }
-}
-
 run "the_reconciliation_names_what_it_retries_and_ensures_the_trigger" {
   command = apply
 

@@ -502,3 +502,13 @@ run "more_than_all_deleted" {
 
   expect_failures = [var.reconciliation]
 }
+
+run "a_reconciliation_overdue_after_more_than_a_week" {
+  command = plan
+
+  variables {
+    reconciliation = { overdue_hours = 169 }
+  }
+
+  expect_failures = [var.reconciliation]
+}

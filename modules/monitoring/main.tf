@@ -1,40 +1,156 @@
-# Each alarm's description says what it means, and what to type.
+# The alarms; the dashboard is in dashboard.tf. Each alarm's description says what it means, and what to type.
+
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
 
 locals {
-  dead_letter_alarms = merge(
-    {
-      unstarted = {
-        queue_name  = var.dead_letter_queue_names.unstarted
-        description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails (the log of ${var.prefix}-replay-sign-ups), then: cognito-user-sync failures requeue"
-      }
-    },
-    {
-      for name in var.dead_letter_queue_names.changes[*] : "changes" => {
-        queue_name  = name
-        description = "Changes of users that could not be started within 12 hours: until the next reconciliation their items are as before. Look why StartExecution fails (the log of ${var.prefix}-start-changes); then purge the queue ${name} and run the reconciliation: make reconcile ENV=..."
-      }
-    },
+  trigger   = { FunctionName = var.post_confirmation_function_name }
+  user_sync = { StateMachineArn = var.user_sync_state_machine_arn }
+
+  trigger_alarms = {
+    trigger-errors = {
+      description = "The post-confirmation trigger failed: whoever signed up saw an error, although the sign-up is confirmed. Look why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h. The next reconciliation syncs such users, without a welcome: cognito-user-sync reconcile. An error of a chained function counts, too."
+      namespace   = "AWS/Lambda"
+      metric_name = "Errors"
+      dimensions  = local.trigger
+      statistic   = "Sum"
+    }
+    trigger-throttles = {
+      description = "Lambda had no room for the post-confirmation trigger: whoever signed up waited, or saw an error. Set lambda.trigger_reserved_concurrency aside, or have the account's concurrency raised; then: cognito-user-sync reconcile, for the users who were missed."
+      namespace   = "AWS/Lambda"
+      metric_name = "Throttles"
+      dimensions  = local.trigger
+      statistic   = "Sum"
+    }
+    trigger-duration = {
+      description = "The post-confirmation trigger took more than 4 of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h. A chained function has what the trigger leaves of the time."
+      namespace   = "AWS/Lambda"
+      metric_name = "Duration"
+      dimensions  = local.trigger
+      statistic   = "Maximum"
+      threshold   = 4000
+    }
+  }
+
+  user_sync_alarms = {
+    user-sync-failed = {
+      description = "Users could not be synced or greeted. To see which, in which step and why: cognito-user-sync failures. When the cause is mended: cognito-user-sync failures redrive."
+      namespace   = "AWS/States"
+      metric_name = "ExecutionsFailed"
+      dimensions  = local.user_sync
+      statistic   = "Sum"
+    }
+    user-sync-timed-out = {
+      description = "Executions took longer than their hour, so users are not synced or not greeted. To see which: cognito-user-sync failures. When the cause is mended: cognito-user-sync failures redrive."
+      namespace   = "AWS/States"
+      metric_name = "ExecutionsTimedOut"
+      dimensions  = local.user_sync
+      statistic   = "Sum"
+    }
+  }
+
+  unstarted_alarms = {
+    unstarted-age = {
+      description = "Sign-ups have been waiting for more than 15 minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h. What waits: cognito-user-sync status."
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateAgeOfOldestMessage"
+      dimensions  = { QueueName = var.unstarted_queue_names.queue }
+      statistic   = "Maximum"
+      threshold   = 900
+    }
+    unstarted-dead-letter = {
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d. When it is mended: cognito-user-sync failures requeue."
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.unstarted_queue_names.dead_letter_queue }
+      statistic   = "Maximum"
+    }
+  }
+
+  changes_alarms = merge([for changes in var.changes[*] : {
+    changes-undelivered = {
+      description = "EventBridge could not put changes of users into their queue: until the next reconciliation their items are as before. Look at the policy of the queue ${changes.queue_names.queue}, and of its KMS key; then: cognito-user-sync reconcile."
+      namespace   = "AWS/Events"
+      metric_name = "FailedInvocations"
+      dimensions  = { RuleName = changes.rule_name }
+      statistic   = "Sum"
+    }
+    changes-dead-letter = {
+      description = "Changes of users that could not be delivered, or not be started within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-start-changes --since 1d. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = changes.queue_names.dead_letter_queue }
+      statistic   = "Maximum"
+    }
+  }]...)
+
+  reconciliation_alarms = merge([for reconciliation in var.reconciliation[*] : {
+    reconciliation-failed = {
+      description = "A run of the reconciliation failed, or ended with something for a person to look at. To see what: cognito-user-sync status. When the cause is mended: cognito-user-sync reconcile."
+      namespace   = "AWS/States"
+      metric_name = "ExecutionsFailed"
+      dimensions  = { StateMachineArn = reconciliation.state_machine_arn }
+      statistic   = "Sum"
+    }
+    reconciliation-timed-out = {
+      description = "A run of the reconciliation was not over after seven days. To see how far it came: cognito-user-sync status. Begin anew: cognito-user-sync reconcile."
+      namespace   = "AWS/States"
+      metric_name = "ExecutionsTimedOut"
+      dimensions  = { StateMachineArn = reconciliation.state_machine_arn }
+      statistic   = "Sum"
+    }
+  }]...)
+
+  overdue_alarms = merge([for hours in var.reconciliation[*].overdue_hours : {
+    reconciliation-overdue = {
+      description         = "No run of the reconciliation has succeeded for ${hours} hours: who came, changed or left otherwise than by a sign-up may be missing in the table. To see the last run: cognito-user-sync status. Run it now: cognito-user-sync reconcile. It should start by the schedule ${var.prefix}-reconciliation."
+      namespace           = "AWS/States"
+      metric_name         = "ExecutionsSucceeded"
+      dimensions          = { StateMachineArn = one(var.reconciliation[*].state_machine_arn) }
+      statistic           = "Sum"
+      comparison_operator = "LessThanThreshold"
+      threshold           = 1
+      period_seconds      = 3600
+      evaluation_periods  = hours
+      # An hour without a run reports nothing.
+      treat_missing_data = "breaching"
+    }
+  } if hours != null]...)
+
+  alarms = merge(
+    local.trigger_alarms, local.user_sync_alarms, local.unstarted_alarms, local.changes_alarms,
+    local.reconciliation_alarms, local.overdue_alarms,
   )
 }
 
-resource "aws_cloudwatch_metric_alarm" "dead_letter" {
-  for_each = local.dead_letter_alarms
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
 
-  alarm_name        = "${var.prefix}-${each.key}-dead-letter"
+  alarm_name        = "${var.prefix}-${each.key}"
   alarm_description = each.value.description
 
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = each.value.queue_name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  # An idle queue reports nothing.
-  treat_missing_data = "notBreaching"
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric_name
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  comparison_operator = try(each.value.comparison_operator, "GreaterThanThreshold")
+  threshold           = try(each.value.threshold, 0)
+  period              = try(each.value.period_seconds, 60)
+  evaluation_periods  = try(each.value.evaluation_periods, 1)
+  # What is idle reports nothing.
+  treat_missing_data = try(each.value.treat_missing_data, "notBreaching")
 
   alarm_actions = var.alarm_topic_arns
   ok_actions    = var.alarm_topic_arns
   tags          = var.tags
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.dead_letter["unstarted"]
+  to   = aws_cloudwatch_metric_alarm.this["unstarted-dead-letter"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.dead_letter["changes"]
+  to   = aws_cloudwatch_metric_alarm.this["changes-dead-letter"]
 }

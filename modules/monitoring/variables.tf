@@ -4,13 +4,58 @@ variable "prefix" {
   nullable    = false
 }
 
-variable "dead_letter_queue_names" {
-  description = "Names of the queues that hold sign-ups, and changes, which could not be started; changes is null where none are tracked."
+variable "table_name" {
+  type        = string
+  description = "Name of the user table."
+  nullable    = false
+}
+
+variable "post_confirmation_function_name" {
+  type        = string
+  description = "Name of the post-confirmation trigger."
+  nullable    = false
+}
+
+variable "send_welcome_function_name" {
+  type        = string
+  description = "Name of the function that greets; null where there is none."
+  default     = null
+}
+
+variable "user_sync_state_machine_arn" {
+  type        = string
+  description = "State machine that syncs one user."
+  nullable    = false
+}
+
+variable "unstarted_queue_names" {
+  description = "Names of the queue of sign-ups whose execution could not be started, and of its dead-letter queue."
   type = object({
-    unstarted = string
-    changes   = optional(string)
+    queue             = string
+    dead_letter_queue = string
   })
   nullable = false
+}
+
+variable "changes" {
+  description = "The rule on CloudTrail's events and the queue that it sends to; null where no changes are tracked."
+  type = object({
+    rule_name = string
+    queue_names = object({
+      queue             = string
+      dead_letter_queue = string
+    })
+  })
+  default = null
+}
+
+variable "reconciliation" {
+  description = "The reconciliation, null where there is none. overdue_hours is null where no run is ever due."
+  type = object({
+    state_machine_arn = string
+    overdue_hours     = optional(number)
+  })
+  default = null
 }
 
 variable "alarm_topic_arns" {

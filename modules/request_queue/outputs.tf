@@ -1,6 +1,6 @@
 output "queue" {
   description = "The queue that takes SyncRequests."
-  value       = { arn = aws_sqs_queue.this.arn, url = aws_sqs_queue.this.url }
+  value       = { arn = aws_sqs_queue.this.arn, url = aws_sqs_queue.this.url, name = aws_sqs_queue.this.name }
 }
 
 output "dead_letter_queue" {
