@@ -7,8 +7,8 @@ from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import Item, Outcome, UserTable
 
 
-def delete_if_gone(pool: UserPool, table: UserTable, item: Item) -> Outcome:
-    """Delete a user whom the list of users does not show, if Cognito knows the user no more.
+def delete_if_gone(pool: UserPool, table: UserTable, item: Item, dry_run: bool = False) -> Outcome:
+    """Delete a user whom the list of users does not show, if Cognito knows the user no more; in a dry run, only ask.
 
     Returns what UserTable.delete returns, or STALE where the user is there after all. Raises what the two raise.
     """
@@ -18,4 +18,4 @@ def delete_if_gone(pool: UserPool, table: UserTable, item: Item) -> Outcome:
     username = item.get("username", {}).get("S")
     if not username or not pool.is_gone(sub, username):
         return Outcome.STALE
-    return table.delete(sub, asked_at)
+    return Outcome.DELETED if dry_run else table.delete(sub, asked_at)

@@ -26,10 +26,9 @@ def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bo
 
     Raises what botocore raises.
     """
-    name = request.execution_name
     try:
         client.start_execution(
-            stateMachineArn=state_machine_arn, input=request.to_json(), **({"name": name} if name else {})
+            stateMachineArn=state_machine_arn, name=request.execution_name(), input=request.to_json()
         )
     except client.exceptions.ExecutionAlreadyExists:
         return False

@@ -71,6 +71,8 @@ class Batch:
     """The pool cannot be cut into shards: the one prefix is "", and nobody is looked for who is gone."""
     max_delete_percent: float = 10
     allow_deletes: int = 0
+    dry_run: bool = False
+    """Only count what would be written and deleted."""
 
 
 @dataclass
@@ -97,8 +99,8 @@ def in_threads(act: Callable[[Argument], Answer], arguments: Iterable[Argument])
 
 @dataclass
 class Worker:
-    """Works on one batch. `seconds_left` says how much of its time is left; clock, sleep and in_parallel stand in for
-    the real ones in a simulation."""
+    """Works on one batch. `seconds_left` says how much of its time is left; `progress` is told how many users have been
+    listed, after each page; clock, sleep and in_parallel stand in for the real ones in a simulation."""
 
     pool: UserPool
     table: UserTable
@@ -107,6 +109,7 @@ class Worker:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     in_parallel: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] = in_threads
+    progress: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.seconds_left, self.sleep)
@@ -146,6 +149,8 @@ class Worker:
         seen: set[str] = set()
         for page in self._pages(prefix):
             self._write(page)
+            if self.progress:
+                self.progress(self._result.counts["listed"])
             if not self.batch.sequential:
                 seen.update(user.sub for user in page.users)
                 seen.update(unusable.sub for unusable in page.unusable)
@@ -173,7 +178,11 @@ class Worker:
         users = [user for user in page.users if user.status != UNCONFIRMED]
         items = self._items([user.sub for user in users])
         different = [user for user in users if self.table.differs(user, items.get(user.sub))]
-        outcomes = self.in_parallel(self._write_one, different)
+        outcomes: list[Outcome | None]
+        if self.batch.dry_run:
+            outcomes = [self.table.would_write(user, items.get(user.sub)) for user in different]
+        else:
+            outcomes = self.in_parallel(self._write_one, different)
         counts = self._result.counts
         counts["listed"] += len(page.users) + len(page.unusable)
         counts["unconfirmed"] += len(page.users) - len(users)
@@ -246,7 +255,7 @@ class Worker:
             return None
 
     def _delete_at_its_pace(self, item: Item) -> Outcome:
-        return self._asking.call(delete_if_gone, self.pool, self.table, item)
+        return self._asking.call(delete_if_gone, self.pool, self.table, item, self.batch.dry_run)
 
     def _items(self, subs: Sequence[str]) -> dict[str, Item]:
         return self._patience.call(self.table.read, subs) if subs else {}

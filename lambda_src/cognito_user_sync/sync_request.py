@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -58,11 +59,12 @@ class SyncRequest:
     event_name: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def execution_name(self) -> str | None:
-        """The name of the execution. A sign-up has a fixed one: Step Functions refuses to start a second of
-        that name for 90 days, and that is what makes one welcome. Others may happen again: None."""
-        return f"sign-up-{self.sub}" if self.reason == "sign_up" else None
+    def execution_name(self) -> str:
+        """A name for the execution, by which the user's executions are found. A sign-up has a fixed one: Step Functions
+        refuses to start a second of that name for 90 days, and that is what makes one welcome. Others may happen again:
+        each call gives another name."""
+        name = f"{self.reason.replace('_', '-')}-{self.sub}"
+        return name if self.reason == "sign_up" else f"{name}-{secrets.token_hex(8)}"
 
     def to_json(self) -> str:
         """Compact JSON; fields without a value are left out."""

@@ -187,6 +187,13 @@ class UserTable:
             name in item for name in self._removed(wanted)
         )
 
+    def would_write(self, user: User, item: Item | None) -> Outcome:
+        """What `write` of this dated observation would return, if `item` is as `read` found it. Nothing is written."""
+        if item is None:
+            return Outcome.CREATED
+        refused = self._why_not_written(user, item)
+        return Outcome.UPDATED if refused is Outcome.UNCHANGED and self.differs(user, item) else refused
+
     def delete(self, sub: str, gone_at: str) -> Outcome:
         """Make the item that of a user who was gone at `gone_at`, a `timestamp`.
 

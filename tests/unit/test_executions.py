@@ -37,10 +37,16 @@ def test_a_sign_up_is_started_under_its_fixed_name(aws: FakeAws) -> None:
     ]
 
 
-def test_any_other_request_is_started_without_a_name(aws: FakeAws) -> None:
+def test_any_other_request_is_started_each_time_under_another_name(aws: FakeAws) -> None:
     aws.on(START, STARTED)
     assert executions.start(states(aws), STATE_MACHINE, PASSWORD_RESET) is True
-    assert [call.body for call in aws.calls] == [{"stateMachineArn": STATE_MACHINE, "input": PASSWORD_RESET.to_json()}]
+    assert executions.start(states(aws), STATE_MACHINE, PASSWORD_RESET) is True
+    names = {call.body.pop("name") for call in aws.calls}
+    assert len(names) == 2
+    assert all(SUB in name for name in names)
+    assert [call.body for call in aws.calls] == [
+        {"stateMachineArn": STATE_MACHINE, "input": PASSWORD_RESET.to_json()}
+    ] * 2
 
 
 def test_an_execution_that_exists_already_is_no_failure(aws: FakeAws) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -123,10 +124,12 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
                 "token": None,
                 "sequential": False,
                 "allow_deletes": 0,
+                "dry_run": False,
                 "max_delete_percent": 12.5,
             }
         ],
         "summary": {
+            "dry_run": False,
             **dict.fromkeys(COUNTS, 0),
             "failed_subs": [],
             "batches": 0,
@@ -261,6 +264,14 @@ def test_the_operator_s_allowance_is_in_every_batch_of_every_round(aws: FakeAws)
     assert [batch["allow_deletes"] for batch in second["batches"]] == [500, 500]
 
 
+def test_a_dry_run_is_one_in_every_batch_of_every_round_and_in_its_summary(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    first = plan(input={"dry_run": True})
+    second = plan(input={"dry_run": True}, plan=first, results=[a_result("1", "2")])
+    assert [batch["dry_run"] for batch in first["batches"] + second["batches"]] == [True] * 3
+    assert (first["summary"]["dry_run"], second["summary"]["dry_run"]) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
@@ -274,13 +285,15 @@ def test_the_operator_s_allowance_is_in_every_batch_of_every_round(aws: FakeAws)
         ({"allow_deletes": "5"}, "allow_deletes is '5'"),
         ({"allow_deletes": True}, "allow_deletes is True"),
         ({"allow_deletes": None}, "allow_deletes is None"),
+        ({"dry_run": "true"}, "dry_run is 'true'"),
+        ({"dry_run": 1}, "dry_run is 1"),
     ],
     ids=str,
 )
 def test_an_input_that_is_not_understood_is_named_before_anything_is_done(aws: FakeAws, given: Any, named: str) -> None:
     with pytest.raises(InvalidInput, match=named) as caught:
         plan(input=given)
-    assert "allow_deletes" in str(caught.value)
+    assert re.search("allow_deletes|dry_run", str(caught.value))
     assert aws.calls == []
 
 
@@ -472,7 +485,12 @@ def test_the_largest_state_of_a_run_fits_between_two_states(cut: bool) -> None:
         )
         for batch in before["batches"]
     ]
-    state = {"input": {"allow_deletes": 10**9}, "started_at": STARTED, "attach_trigger": "true", "trigger": trigger}
+    state = {
+        "input": {"allow_deletes": 10**9, "dry_run": False},
+        "started_at": STARTED,
+        "attach_trigger": "true",
+        "trigger": trigger,
+    }
     whole = {**state, "plan": before, "results": results}
     assert _compact(whole) < PAYLOAD
     # Afterwards, too.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -49,6 +51,7 @@ def a_batch(**changes: Any) -> dict[str, Any]:
         "token": None,
         "sequential": False,
         "allow_deletes": 0,
+        "dry_run": False,
         "max_delete_percent": 10.0,
         **changes,
     }
@@ -169,6 +172,24 @@ def test_no_personal_data_is_logged(answered: FakeAws, caplog: pytest.LogCapture
     [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert (record["counts"]["created"], record["left"]) == (1, 0)
     assert "ada" not in repr(record).lower()
+
+
+def test_a_batch_says_now_and_then_how_far_it_is(
+    answered: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A page takes 3 s.
+    monkeypatch.setattr(reconcile_shards, "time", SimpleNamespace(monotonic=itertools.count(0, 3).__next__))
+    pages = [Response({"Users": [listed()], "PaginationToken": "more"})] * 5
+    answered.on(LIST_USERS, *pages, Response({"Users": [listed()]}))
+    caplog.set_level("INFO")
+    reconcile_shards.handler(a_batch(), FakeContext(900))
+    lines = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert [(line["message"], line["listed"]) for line in lines] == [
+        ("reconciling", 2),
+        ("reconciling", 4),
+        ("reconciling", 6),
+        ("reconciled", 6),
+    ]
 
 
 # A whole run: the rounds of the state machine, with the real handlers

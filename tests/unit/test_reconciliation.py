@@ -546,6 +546,50 @@ def test_a_page_that_was_not_written_is_listed_again(simulation: Simulation) -> 
     assert simulation.in_step()
 
 
+# A dry run
+
+
+def test_a_dry_run_counts_what_a_run_would_do_and_writes_nothing(simulation: Simulation) -> None:
+    users = some_users(12)
+    simulation.knows(*users)
+    users[0].change(attributes={"name": "Ada"})
+    simulation.pool.remove(*subs_of(users[1:3]))
+    simulation.pool.unlisted = {users[3].sub}
+    newer = CognitoUser(users[4].sub, users[4].username, {}, modified_at=datetime(2027, 1, 1, tzinfo=UTC))
+    simulation.table.hold(newer)
+    simulation.pool.add(*some_users(2, seed=2))
+    before = simulation.table.items()
+    simulation.calls.forget()
+    foretold = simulation.work(dry_run=True).counts
+    assert simulation.calls.count(WRITE) == 0
+    assert simulation.table.items() == before
+    assert foretold == {"listed": 11, "created": 2, "updated": 1, "unchanged": 8, "deleted": 2, "still_there": 1}
+    assert simulation.work().counts == foretold
+
+
+def test_a_dry_run_stops_where_a_run_would(simulation: Simulation) -> None:
+    simulation.table.hold(*some_users(25))
+    with pytest.raises(TooManyDeletions):
+        simulation.work(dry_run=True)
+
+
+def test_progress_is_told_after_each_page(simulation: Simulation) -> None:
+    simulation.pool.add(*some_users(130))
+    told: list[int] = []
+    batch = Batch(prefixes=("",), pages_per_second=4.0)
+    Worker(
+        simulation.pool.reader(),
+        simulation.table.users(),
+        batch,
+        lambda: 900.0,
+        simulation.clock,
+        simulation.clock.sleep,
+        one_by_one,
+        told.append,
+    ).work()
+    assert told == [60, 120, 130]
+
+
 # Who is gone
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_change_starts_an_execution_without_a_fixed_name(aws: FakeAws) -> None
     aws.on(START, STARTED)
     assert start(CHANGE) == []
     [call] = aws.calls
-    assert call.body.keys() == {"stateMachineArn", "input"}
+    assert re.fullmatch(r"changed-" + json.loads(CHANGE)["sub"] + "-[0-9a-f]{16}", call.body["name"])
     assert call.body["stateMachineArn"] == STATE_MACHINE
     assert json.loads(call.body["input"]) == {**json.loads(CHANGE), "occurred_at": "2026-01-02T00:00:00.000Z"}
 

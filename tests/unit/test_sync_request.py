@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import UTC
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, from_trigger_event, parse
+from cognito_user_sync.sync_request import REASONS, InvalidSyncRequest, SyncRequest, from_trigger_event, parse
 from cognito_user_sync.user import User, timestamp
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
@@ -60,21 +61,22 @@ def test_a_sign_up_becomes_a_request_whose_execution_can_start_once() -> None:
         client_id="app1",
         attributes={"name": "Ada", "email": "ada@example.com"},
     )
-    assert request.execution_name == f"sign-up-{SUB}"
+    assert request.execution_name() == f"sign-up-{SUB}"
 
 
 def test_a_password_reset_becomes_a_request_that_can_come_again() -> None:
     event = an_event(triggerSource="PostConfirmation_ConfirmForgotPassword")
     request = from_trigger_event(event, ATTRIBUTES, OCCURRED_AT)
     assert request.reason == "password_reset"
-    assert request.execution_name is None
+    assert request.execution_name() != request.execution_name()
 
 
-def test_an_execution_name_is_one_that_step_functions_takes() -> None:
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_an_execution_name_is_one_that_step_functions_takes_and_has_the_sub(reason: str) -> None:
     # At most 80 characters: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
-    name = from_trigger_event(an_event(), ATTRIBUTES, OCCURRED_AT).execution_name
-    assert name is not None
-    assert len(name) <= 80
+    name = SyncRequest(SUB, reason, OCCURRED_AT).execution_name()
+    assert re.fullmatch(r"[a-z0-9-]{1,80}", name)
+    assert name.startswith(f"{reason.replace('_', '-')}-{SUB}")
 
 
 def test_only_configured_attributes_leave_the_trigger() -> None:
@@ -180,7 +182,7 @@ def test_a_change_is_known_by_its_name_alone_and_can_come_again() -> None:
     assert request == SyncRequest(
         sub=SUB, reason="changed", occurred_at=OCCURRED_AT, event_name="AdminDisableUser", username="", attributes={}
     )
-    assert request.execution_name is None
+    assert request.execution_name() != request.execution_name()
 
 
 def test_a_time_of_whole_seconds_gets_milliseconds() -> None:

@@ -601,8 +601,10 @@ def test_a_user_differs_from_the_item_exactly_where_a_write_would_not_find_it_un
             ExpressionAttributeValues={":email": {"S": emails}},
         )
 
-    differs = table.users.differs(user, table.users.read([SUB]).get(SUB))
+    item = table.users.read([SUB]).get(SUB)
+    differs, foretold = table.users.differs(user, item), table.users.would_write(user, item)
     [outcome] = table.write(user)
+    assert foretold is outcome
     assume(outcome is not Outcome.STALE)
     assert differs is (outcome is not Outcome.UNCHANGED)
 

@@ -63,7 +63,7 @@ def handler(event: Json, context: Any) -> Json:
     else:
         planned = _planned(lambda: context.get_remaining_time_in_millis() / 1000)
         prefixes, token, sequential = list(planned.prefixes), None, planned.sequential
-        summary = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "batches": 0}
+        summary = {"dry_run": options["dry_run"], **dict.fromkeys(COUNTS, 0), "failed_subs": [], "batches": 0}
 
     dealt = shards.deal(prefixes, MAX_BATCHES_OF_ROUND)
     unfinished = len(prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(dealt) > MAX_BATCHES_OF_RUN
@@ -88,12 +88,19 @@ def handler(event: Json, context: Any) -> Json:
 
 def _options(given: Any) -> Json:
     """What the run's input decides of each batch."""
-    if not isinstance(given, dict) or not given.keys() <= {"allow_deletes"}:
-        raise InvalidInput(f'the input is {given!r}: it must be {{}} or like {{"allow_deletes": 500}}')
+    if not isinstance(given, dict) or not given.keys() <= {"allow_deletes", "dry_run"}:
+        raise InvalidInput(f'the input is {given!r}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}')
     allowed = given.get("allow_deletes", 0)
     if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
         raise InvalidInput(f"allow_deletes is {allowed!r}: it must be a whole number of users, 0 or more")
-    return {"allow_deletes": allowed, "max_delete_percent": settings.plan_shards().max_delete_percent}
+    dry_run = given.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise InvalidInput(f"dry_run is {dry_run!r}: it must be true or false")
+    return {
+        "allow_deletes": allowed,
+        "dry_run": dry_run,
+        "max_delete_percent": settings.plan_shards().max_delete_percent,
+    }
 
 
 def _planned(seconds_left: Any) -> shards.Shards:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,9 @@ from cognito_user_sync.user_table import UserTable
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
+
+# Between two lines that say how far a batch is: `cognito-user-sync reconcile` follows them.
+_PROGRESS_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +46,27 @@ def _table() -> UserTable:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A Batch in, a Result out. Raises what Worker.work raises."""
     batch = Batch(**{**event, "prefixes": tuple(event["prefixes"])})
-    worker = Worker(_pool(), _table(), batch, lambda: context.get_remaining_time_in_millis() / 1000)
+    worker = Worker(
+        _pool(), _table(), batch, lambda: context.get_remaining_time_in_millis() / 1000, progress=_logged_progress()
+    )
     result = worker.work()
-    logger.info("reconciled", extra={"batch": event, "counts": dict(result.counts), "left": len(result.prefixes)})
+    counts = dict(result.counts)
+    logger.info(
+        "reconciled",
+        extra={"batch": event, "counts": counts, "listed": counts.get("listed", 0), "left": len(result.prefixes)},
+    )
     return result.to_json()
+
+
+def _logged_progress() -> Callable[[int], None]:
+    """Logs the number of users that it is told, every few seconds."""
+    last = time.monotonic()
+
+    def log(listed: int) -> None:
+        nonlocal last
+        moment = time.monotonic()
+        if moment - last >= _PROGRESS_SECONDS:
+            last = moment
+            logger.info("reconciling", extra={"listed": listed})
+
+    return log
