@@ -37,7 +37,7 @@ setup: $(READY) ## make the virtual environment .venv
 lock: $(READY) ## renew requirements/dev.txt from dev.in
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
-	cd requirements && ../$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file dev.txt dev.in
+	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/dev.txt requirements/dev.in
 
 .PHONY: clean
 clean: ## remove what these targets made (never state)
@@ -90,13 +90,13 @@ bench: $(READY) ## reconciliation of simulated users, beside the script that peo
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.reconciliation --report docs/benchmarks.md
 
 .PHONY: check
-check: check-python check-terraform ## format, lint, types, validate, imports
+check: check-python check-terraform check-docs ## format, lint, types, validate, imports, generated docs
 
 .PHONY: check-python
 check-python: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy lambda_src cli local_aws demo benchmarks tests
+	$(VENV)/bin/mypy lambda_src cli local_aws demo benchmarks docs tests
 	$(PYTHON) tests/check_lambda_imports.py
 
 .PHONY: check-terraform
@@ -107,6 +107,14 @@ check-terraform: $(READY)
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \
 		terraform -chdir="$$folder" validate; \
 	done
+
+.PHONY: check-docs
+check-docs: $(READY)
+	@$(PYTHON) docs/generate.py --check
+
+.PHONY: docs
+docs: $(READY) ## write the generated parts of README.md and docs/
+	$(PYTHON) docs/generate.py
 
 .PHONY: fmt
 fmt: $(READY) ## format all code
