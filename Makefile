@@ -86,8 +86,9 @@ storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=
 	$(PYTHON) -m pytest -p no:terraform -s tests/faults -k storm --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
 
 .PHONY: bench
-bench: $(READY) ## reconciliation of simulated users, beside the script that people write; writes docs/benchmarks.md
+bench: $(READY) ## reconciliation of simulated users, and what all of it costs; writes docs/benchmarks.md and docs/cost.md
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.reconciliation --report docs/benchmarks.md
+	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.sign_up_cost --report docs/cost.md
 
 .PHONY: check
 check: check-python check-terraform check-docs ## format, lint, types, validate, imports, generated docs

@@ -28,17 +28,31 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars: of a million each, and of one GB-second on arm64."""
+    """US dollars: of a million each, of one GB-second on arm64, of a GB of logs, of each for a month.
+
+    `not_confirmed` are the names of prices that were found in secondary sources alone, not on AWS's own pages.
+    """
 
     recorded_on: str
     region: str
     per_million: Mapping[str, float]
     gb_second: float
+    log_gigabyte: float
+    per_month: Mapping[str, float]
+    not_confirmed: frozenset[str]
 
     @classmethod
     def load(cls) -> Prices:
         found: dict[str, Any] = json.loads((Path(__file__).parent / "prices.json").read_text())
-        return cls(found["recorded_on"], found["region"], found["per_million"], found["lambda_gb_second_arm64"])
+        return cls(
+            recorded_on=found["recorded_on"],
+            region=found["region"],
+            per_million=found["per_million"],
+            gb_second=found["lambda_gb_second_arm64"],
+            log_gigabyte=found["log_gigabyte"],
+            per_month=found["per_month"],
+            not_confirmed=frozenset(found["not_confirmed"]),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,203 @@
+"""From what was measured to dollars, and from there to docs/cost.md. The values are computed by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import sign_up_cost
+from benchmarks.figures import Prices
+from benchmarks.sign_up_cost import (
+    RECONCILED_USERS,
+    Measurement,
+    Standing,
+    Usage,
+    alarm_metrics,
+    billed_bytes,
+    index_write_units,
+    item_bytes,
+    placed,
+    tables,
+    transitions,
+    write_units,
+)
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+PRICES = Prices(
+    recorded_on="2026-01-31",
+    region="us-east-1",
+    per_million={
+        "step_functions_transitions": 25,
+        "lambda_requests": 0.2,
+        "dynamodb_write_units": 0.625,
+        "sqs_requests": 0.4,
+        "ses_mails": 100,
+    },
+    gb_second=0.00001,
+    log_gigabyte=0.5,
+    per_month={"alarm": 0.1, "dashboard": 3},
+    not_confirmed=frozenset(),
+)
+SIGN_UP = Usage(
+    transitions=4,
+    invocations={"post-confirmation": 1, "sync-user": 1, "send-welcome": 1},
+    laptop_milliseconds={"post-confirmation": 4, "sync-user": 5, "send-welcome": 3},
+    table_write_units=1,
+    index_write_units=1,
+    sqs_requests=0,
+    mails=1,
+    log_bytes=1000,
+    input_bytes=300,
+    item_bytes=250,
+    index_bytes=44,
+    calls={},
+)
+
+
+def test_each_service_has_its_price() -> None:
+    dollars = SIGN_UP.dollars_per_million(512, PRICES)
+
+    assert dollars == pytest.approx(
+        {
+            "Step Functions": 4 * 25,
+            # Three requests, and 100 + 100 + 200 ms at half a GB: 200,000 GB-seconds.
+            "Lambda": 0.6 + 2.0,
+            "DynamoDB": 2 * 0.625,
+            "SQS": 0,
+            "SES": 100,
+            # A million times 1,000 bytes is a GB.
+            "Logs": 0.5,
+        }
+    )
+
+
+def test_a_change_pays_for_its_queue_and_for_the_pause_after_it() -> None:
+    change = replace(SIGN_UP, transitions=3, invocations={"start-changes": 1, "sync-user": 1}, sqs_requests=3, mails=0)
+
+    dollars = change.dollars_per_million(512, PRICES)
+
+    assert dollars["Step Functions"] == 75
+    assert dollars["SQS"] == pytest.approx(1.2)
+    assert dollars["SES"] == 0
+    assert dollars["Lambda"] == pytest.approx(0.4 + 2.0)  # 300 + 100 ms
+
+
+def test_twice_the_memory_is_twice_the_gb_seconds() -> None:
+    assert SIGN_UP.gb_seconds(512) == pytest.approx(0.2)
+    assert SIGN_UP.gb_seconds(1024) == pytest.approx(0.4)
+
+
+def test_what_stands_there_is_paid_for_by_the_month() -> None:
+    dollars = Standing(alarms=12, dashboards=1, polled_queues=2).dollars(PRICES)
+
+    # Five connections that ask every 20 s are 648,000 requests in 30 days.
+    assert dollars == pytest.approx({"alarms": 1.2, "dashboard": 3, "queues, empty": 2 * 0.648 * 0.4})
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metrics"),
+    [
+        ({"MetricName": "Errors"}, 1),
+        ({"Metrics": [{"Expression": "a / b"}, {"MetricStat": {}}, {"MetricStat": {}}]}, 2),
+    ],
+    ids=["of a metric", "of an expression"],
+)
+def test_an_alarm_is_billed_by_its_metrics(alarm: dict[str, Any], metrics: int) -> None:
+    assert alarm_metrics(alarm) == metrics
+
+
+def test_an_item_is_as_large_as_its_names_and_values() -> None:
+    assert item_bytes({"id": {"S": "0" * 36}}) == 2 + 36
+    assert item_bytes({"name": {"S": "Müller"}}) == 4 + 7
+    assert item_bytes({"enabled": {"BOOL": False}}) == 7 + 1
+    assert item_bytes({"expires_at": {"N": "1790000000"}}) == 10 + 2 + 1  # three significant digits
+    assert item_bytes({"id": {"S": "0"}, "enabled": {"BOOL": True}}) == 3 + 8
+    assert item_bytes({}) == 0
+    with pytest.raises(ValueError, match="SS"):
+        item_bytes({"names": {"SS": ["a"]}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "units"), [(0, 1, 1), (0, 1024, 1), (0, 1025, 2), (1025, 10, 2), (300, 340, 1)]
+)
+def test_a_write_is_billed_by_the_larger_item(before: int, after: int, units: int) -> None:
+    assert write_units(before, after) == units
+
+
+def test_an_index_is_written_only_where_its_entry_changes() -> None:
+    entry = {"id": {"S": "a1"}, "shard": {"S": "a"}}
+
+    assert index_write_units({}, entry) == 1
+    assert index_write_units(entry, entry) == 0
+    assert index_write_units(entry, {**entry, "shard": {"S": "b"}}) == 2
+    assert index_write_units(entry, {}) == 1
+    assert index_write_units({}, {}) == 0
+
+
+def test_each_step_that_is_entered_is_a_transition() -> None:
+    task = ["TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited"]
+    history = [
+        "ExecutionStarted", *task, "ChoiceStateEntered", "ChoiceStateExited", *task, "SucceedStateEntered",
+        "SucceedStateExited", "ExecutionSucceeded",
+    ]  # fmt: skip
+
+    assert transitions(history) == 4
+    for failure in ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed"):
+        with pytest.raises(ValueError, match=failure):
+            transitions([*history, failure])
+
+
+def test_lambdas_own_lines_are_not_in_the_log() -> None:
+    assert billed_bytes(json.dumps({"time": "...", "type": "platform.report", "record": {}})) == 0
+    assert billed_bytes('{"message": "ü"}') == 17 + 26
+
+
+def test_tables_take_their_place_and_nothing_else() -> None:
+    page = "a\n<!-- x: written by make bench -->\nold\n<!-- x: end -->\nb\n"
+
+    once = placed(page, {"x": "| new |"})
+
+    assert once == "a\n<!-- x: written by make bench -->\n\n| new |\n\n<!-- x: end -->\nb\n"
+    assert placed(once, {"x": "| new |"}) == once
+    for without in ("", "<!-- x: written by make bench -->\n", "<!-- x: end -->\n"):
+        with pytest.raises(ValueError, match="x"):
+            placed(without, {"x": ""})
+
+
+def test_a_measurement_is_stored_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    measurement = Measurement.load()
+    monkeypatch.setattr(sign_up_cost, "STORED", tmp_path / "stored.json")
+
+    replace(measurement, people=7).store()
+
+    assert Measurement.load() == replace(measurement, people=7)
+
+
+def test_the_page_has_the_tables_of_the_stored_measurement() -> None:
+    page = (DOCS / "cost.md").read_text(encoding="utf-8")
+
+    assert placed(page, tables(Measurement.load(), Prices.load())) == page, "make bench has not written docs/cost.md"
+
+
+def test_both_pages_say_the_same_of_a_reconciled_user() -> None:
+    """A row of docs/benchmarks.md ends with the dollars of a million users."""
+    rows = [line.split(" | ") for line in (DOCS / "benchmarks.md").read_text(encoding="utf-8").splitlines()]
+    measurement = Measurement.load()
+
+    for name, figures in measurement.reconciliation.items():
+        (said,) = {
+            row[-1].rstrip(" |") for row in rows if row[:2] == [f"| {RECONCILED_USERS:,}", name] and len(row) == 8
+        }
+        assert said == f"{figures.dollars_per_million_users(Prices.load()):,.3f}", name
+
+
+def test_what_is_not_confirmed_is_marked() -> None:
+    prices = Prices.load()
+
+    assert prices.not_confirmed <= {*prices.per_million, *prices.per_month, "log_gigabyte"}
+    assert tables(Measurement.load(), prices)["prices"].count("not confirmed") == len(prices.not_confirmed)
