@@ -160,7 +160,7 @@ destroy: known-stage $(READY) ## detach the trigger and delete a stage (ENV=dev)
 .PHONY: reconcile
 reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
 	@terraform workspace select $(ENV) > /dev/null
-	@PYTHONPATH=cli $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
+	@PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
 
 # The zips are made by a data source, so a plan of these data sources alone makes them; it needs no credentials.
 FUNCTIONS := module.sign_up.module.post_confirmation module.sign_up.module.unstarted.module.function \

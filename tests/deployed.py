@@ -241,7 +241,7 @@ class Operator:
         return cls(outputs)
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
-        result = CliRunner().invoke(app, ["--outputs", str(self.outputs), *arguments])
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--outputs", str(self.outputs), *arguments])
         assert result.exit_code == expect, result.output
         return result.output
 

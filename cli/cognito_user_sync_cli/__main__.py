@@ -1,5 +1,5 @@
 """`python -m cognito_user_sync_cli`: the same as `cognito-user-sync`."""
 
-from cognito_user_sync_cli.app import main
+from cognito_user_sync_cli.app import app
 
-main()
+app()

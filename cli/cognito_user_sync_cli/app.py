@@ -1,28 +1,79 @@
-"""The commands. Each asks Terraform what is deployed, calls one function, and prints what came of it."""
+"""The commands. Each asks Terraform what is deployed, calls a function or two, and prints what came of it."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
+from typer.core import TyperGroup
 
+from cognito_user_sync.user import UNCONFIRMED, UnusableUser
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from cognito_user_sync.welcome_email import UnknownPlaceholder
+from cognito_user_sync_cli import reconciliation, users, welcome
+from cognito_user_sync_cli import status as all_of_it
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.failures import dead_letter_queue, redrive, requeue
 from cognito_user_sync_cli.failures import failures as failed_executions
-from cognito_user_sync_cli.failures import redrive, requeue
-from cognito_user_sync_cli.reconciliation import start, wait
+from cognito_user_sync_cli.status import Status
+from cognito_user_sync_cli.welcome import NoWelcome
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Operate terraform-aws-cognito-user-sync.")
-failures_app = typer.Typer(help="What failed, and how to try it again.")
-app.add_typer(failures_app, name="failures")
+# What a command ends with.
+NOT_WELL = 1
+CANNOT_TELL = 2
+INTERRUPTED = 130
+
 
 out = Console(soft_wrap=True, highlight=False)
 problems = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Commands(TyperGroup):
+    """The commands, whose errors each end with one message."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NotDeployed as error:
+            _end("Nothing to work on", str(error))
+        except NoCredentialsError:
+            _end("No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in")
+        except (PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
+            # Of the table and the pool only the code is said; its cause is AWS's own message.
+            _end("AWS refused", str(error.__cause__ or error))
+        except (BotoCoreError, ClientError) as error:
+            _end("AWS refused", str(error))
+        except UnusableUser as error:
+            _end("Not a user", str(error))
+        except (UnknownPlaceholder, NoWelcome) as error:
+            _end("No preview", str(error))
+
+
+def _end(what: str, why: str) -> NoReturn:
+    problems.print(f"[red]{what}:[/red] {escape(why)}")
+    raise typer.Exit(CANNOT_TELL)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Operate terraform-aws-cognito-user-sync, in the Terraform folder and workspace that deployed it.",
+    epilog="Status 0: all is well. 1: it is not, or something failed. 2: it cannot be told.",
+)
+failures_app = typer.Typer(help="What failed, and how to try it again.")
+app.add_typer(failures_app, name="failures")
 
 
 @app.callback()
@@ -35,46 +86,256 @@ def of_deployment(
         Path | None, typer.Option("--outputs", help="File with `terraform output -json`, instead of a folder.")
     ] = None,
 ) -> None:
-    # Read by the commands, so that --help needs no deployment.
-    context.obj = lambda: Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
+    def deployment() -> Deployment:
+        found = Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
+        found.check()
+        return found
+
+    # Called by the commands, so that --help needs no deployment.
+    context.obj = deployment
+
+
+# --- status
+
+
+@app.command("status")
+def show_status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Say whether all is well: the trigger, the counts, the last reconciliation, what failed, what waits, alarms.
+
+    Example: cognito-user-sync status --json | jq .problems
+    """
+    found = all_of_it.status(context.obj())
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        _print_status(found)
+    if not found.is_healthy:
+        raise typer.Exit(NOT_WELL)
+
+
+def _print_status(found: Status) -> None:
+    table = Table("", Column(overflow="fold"), show_header=False)
+    attached = "attached" if found.is_attached else "[red]not attached[/red]"
+    table.add_row("trigger", f"{attached}: {escape(found.trigger or 'none')}")
+    table.add_row("users in the pool", f"{found.users_in_pool:,} (Cognito's estimate, with unconfirmed ones)")
+    table.add_row("users in the table", f"{found.users_in_table:,} (as DynamoDB counted within six hours)")
+    table.add_row("last reconciliation", _of_run(found.last_run))
+    if found.run_going_on:
+        table.add_row("", "one is going on: cognito-user-sync reconcile --follow")
+    table.add_row(
+        "failed executions", f"{found.failed_in_one_day:,} in 24 hours, {found.failed_in_14_days:,} in 14 days"
+    )
+    for name, queue in found.queues.items():
+        table.add_row(f"queue {name}", f"{queue.waiting:,} waiting, {queue.given_up:,} given up")
+    table.add_row("alarms", escape(", ".join(found.alarms)) or "none in ALARM")
+    table.add_row("dashboard", escape(found.dashboard_url))
+    out.print(table)
+    if found.is_healthy:
+        out.print("[green]All is well.[/green]")
+    for problem in found.problems:
+        out.print(f"[red]Problem:[/red] {escape(problem)}.")
+
+
+def _of_run(run: reconciliation.Run | None) -> str:
+    if run is None:
+        return "none has ended yet"
+    counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _counts(run.summary).items() if value)
+    return escape(f"{run.status}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}")
+
+
+def _counts(summary: dict[str, Any] | None) -> dict[str, int]:
+    """The numbers of users in a run's summary."""
+    return {
+        name: value
+        for name, value in (summary or {}).items()
+        if isinstance(value, int) and not isinstance(value, bool) and name not in ("batches", "seconds")
+    }
+
+
+# --- reconcile
 
 
 @app.command()
 def reconcile(
     context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be written and deleted; write nothing.")
+    ] = False,
     allow_deletes: Annotated[
         int, typer.Option(min=0, help="Delete so many users of a shard, even if that is more than max_delete_percent.")
     ] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Start none: follow the run that goes on.")] = False,
 ) -> None:
-    """Run the reconciliation, wait for its end, and print its counts. Ctrl-C leaves the run going.
+    """Run the reconciliation, follow it to its end, and print its counts. Ctrl-C leaves the run going.
 
-    Example: cognito-user-sync reconcile
+    Example: cognito-user-sync reconcile --dry-run
     """
     deployment: Deployment = context.obj()
-    if deployment.reconciliation_state_machine_arn is None:
+    machine = deployment.reconciliation_state_machine_arn
+    if machine is None:
         raise NotDeployed("this deployment has no reconciliation: reconciliation.enabled is false")
-    execution_arn = start(deployment.states, deployment.reconciliation_state_machine_arn, allow_deletes)
-    out.print(f"Started {execution_arn}")
-    run = wait(deployment.states, execution_arn)
+    if follow:
+        newest = next(reconciliation.runs(deployment.states, machine), None)
+        if newest is None:
+            raise NotDeployed("no reconciliation has run yet")
+        arn = newest.arn
+    else:
+        arn = reconciliation.start(deployment.states, machine, allow_deletes, dry_run)
+        out.print(f"Started {arn}")
+    try:
+        run = _followed(deployment, arn)
+    except KeyboardInterrupt:
+        out.print("\nThe run goes on. To follow it again: cognito-user-sync reconcile --follow")
+        raise typer.Exit(INTERRUPTED) from None
+    _print_run(run)
+    if run.status != "SUCCEEDED":
+        raise typer.Exit(NOT_WELL)
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} users/s" if task.speed else "")
+
+
+def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
+    """The run as it ended, with a progress bar until then."""
+    pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
+    columns = (
+        TextColumn("{task.completed:,.0f} of about {task.total:,.0f} users listed"),
+        BarColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+    )
+    log_group = f"/aws/lambda/{deployment.prefix}-reconcile-shards"
+    with Progress(*columns, console=problems, transient=True) as bar:
+        task = bar.add_task("", total=max(pool.get("EstimatedNumberOfUsers", 0), 1))
+        for found in reconciliation.follow(deployment.states, deployment.logs, log_group, arn):
+            if isinstance(found, reconciliation.Run):
+                return found
+            bar.update(task, completed=found, total=max(found, bar.tasks[task].total or 0))
+    raise AssertionError("a run is followed to its end")
+
+
+def _print_run(run: reconciliation.Run) -> None:
+    if run.status == "NOT_RUN":
+        problems.print(
+            f"[red]Not run:[/red] {escape(run.reason)}. Follow that one: cognito-user-sync reconcile --follow"
+        )
+        return
     if run.summary is None:
         problems.print(f"[red]{run.status}:[/red] {escape(run.reason)}")
-        raise typer.Exit(1)
+        return
+    if run.dry_run:
+        out.print("A dry run: nothing was written. So many would be:")
     table = Table("", Column(justify="right"), show_header=False)
-    for name, value in run.summary.items():
-        if isinstance(value, int):
-            table.add_row(name, f"{value:,}")
+    for name, value in {**_counts(run.summary), "seconds": run.summary["seconds"]}.items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
     out.print(table)
     if run.summary["not_swept"]:
         out.print(f"Nobody was looked for who is gone: {escape(run.summary['not_swept'])}.")
     for problem in run.summary["problems"]:
         problems.print(f"[red]Problem:[/red] {escape(problem)}")
-    if run.status != "SUCCEEDED":
-        raise typer.Exit(1)
+
+
+# --- user
+
+
+@app.command()
+def user(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(metavar="SUB|USERNAME|EMAIL", help="Whom to look for.")],
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Sync this user now, as Cognito says it; greets nobody.")
+    ] = False,
+) -> None:
+    """Show a user in Cognito and in the table, side by side, and the executions that synced or greeted this user.
+
+    Status 0 where the table says what Cognito says.
+
+    Example: cognito-user-sync user ada@example.com --sync
+    """
+    deployment: Deployment = context.obj()
+    subs = users.subs_of(deployment, who)
+    if len(subs) > 1:
+        problems.print(f"{len(subs)} users are meant by {escape(who)}. Ask for one of them by sub: {', '.join(subs)}")
+        raise typer.Exit(NOT_WELL)
+    compared = users.compare(deployment, subs[0]) if subs else None
+    if compared is None or (compared.cognito is None and compared.item is None):
+        problems.print(
+            f"[red]Nobody:[/red] neither the pool {deployment.user_pool_id} nor the table {deployment.user_table_name}"
+            f" has {escape(who)}. Who is gone from the pool is found in the table by sub, and by email address where it"
+            " has an index on that"
+        )
+        raise typer.Exit(NOT_WELL)
+    if sync:
+        _sync(deployment, compared.sub)
+        compared = users.compare(deployment, compared.sub)
+    _print_comparison(compared)
+    found, more = users.executions(deployment, compared.sub)
+    table = Table(Column("execution", overflow="fold"), "started, UTC", "status", Column("outcome", overflow="fold"))
+    for execution in found:
+        started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(execution.name, started, execution.status, escape(execution.outcome))
+    out.print(table if found else "No execution of this user is known.")
+    if more:
+        out.print(
+            f"There may be older ones: {users.LOOKED_AT:,} were looked through, and {users.SHOWN} at most are shown."
+        )
+    out.print(_verdict(compared))
+    if not compared.is_in_step:
+        raise typer.Exit(NOT_WELL)
+
+
+def _sync(deployment: Deployment, sub: str) -> None:
+    arn = users.sync(deployment, sub)
+    with problems.status(f"Syncing {sub}"):
+        while (execution := users.look(deployment.states, arn)).status == "RUNNING":
+            time.sleep(1)
+    if execution.status != "SUCCEEDED":
+        problems.print(f"[red]Not synced:[/red] {escape(execution.outcome)}. See: cognito-user-sync failures")
+        raise typer.Exit(NOT_WELL)
+    out.print(f"Synced: {execution.outcome}.")
+
+
+def _print_comparison(compared: users.Comparison) -> None:
+    table = Table("", Column("Cognito", overflow="fold"), Column("table", overflow="fold"), "", title=compared.sub)
+    cognito, item = compared.cognito or {}, compared.item or {}
+    differing = compared.differing
+    for name in {**cognito, **item}:
+        differs = name in differing
+        cells = [_cell(side.get(name, "-")) for side in (cognito, item)]
+        table.add_row(name, *cells, "≠" if differs else "", style="red" if differs else None)
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else escape(str(value))
+
+
+def _verdict(compared: users.Comparison) -> str:
+    mend = f"Sync now: cognito-user-sync user {compared.sub} --sync"
+    if compared.cognito is None:
+        return "Gone from Cognito, and the table says so." if compared.is_in_step else f"Gone from Cognito. {mend}"
+    if compared.cognito["status"] == UNCONFIRMED and compared.is_in_step:
+        return "Has signed up and never confirmed: not in the table until then."
+    if compared.is_in_step:
+        return "The table says what Cognito says."
+    if compared.item is None:
+        return f"[red]Missing in the table.[/red] {mend}"
+    if "deleted_at" in compared.item:
+        return f"[red]In Cognito, but deleted in the table.[/red] {mend}"
+    return f"[red]The table differs.[/red] {mend}"
+
+
+# --- failures
 
 
 @failures_app.callback(invoke_without_command=True)
 def list_failures(context: typer.Context) -> None:
-    """List the failed executions, by state and error.
+    """List the executions that failed in the last 14 days, by state and error, and what is in the dead-letter queue.
 
     Example: cognito-user-sync failures
     """
@@ -82,16 +343,19 @@ def list_failures(context: typer.Context) -> None:
         return
     deployment: Deployment = context.obj()
     found = list(failed_executions(deployment.states, deployment.user_sync_state_machine_arn))
-    if not found:
-        out.print("No execution has failed.")
-        return
-    counts = Counter((each.state or "-", each.error, each.may_have_greeted) for each in found)
-    examples = {(each.state or "-", each.error, each.may_have_greeted): each.name for each in reversed(found)}
+    counts = Counter((each.end, each.may_have_greeted) for each in found)
+    examples = {(each.end, each.may_have_greeted): each.name for each in reversed(found)}
     table = Table("executions", "failed in", "error", "may have greeted", Column("for example", overflow="fold"))
     for key, count in counts.most_common():
-        state, error, may_have_greeted = key
-        table.add_row(str(count), state, error, "yes" if may_have_greeted else "no", examples[key])
-    out.print(table)
+        end, may_have_greeted = key
+        table.add_row(f"{count:,}", end.state or "-", end.error, "yes" if may_have_greeted else "no", examples[key])
+    out.print(table if found else "No execution has failed in 14 days.")
+    if found:
+        out.print("When the cause is mended: cognito-user-sync failures redrive")
+    if lost := all_of_it.messages(
+        deployment.queues, dead_letter_queue(deployment.queues, deployment.unstarted_queue_url)
+    ):
+        out.print(f"{lost:,} sign-ups in the dead-letter queue. Move them back: cognito-user-sync failures requeue")
 
 
 @failures_app.command("redrive")
@@ -130,12 +394,56 @@ def requeue_failures(context: typer.Context) -> None:
     out.print(f"{requeue(deployment.queues, deployment.unstarted_queue_url)} sign-ups moved back.")
 
 
-def main() -> None:
-    try:
-        app()
-    except NotDeployed as error:
-        problems.print(f"[red]Nothing to work on:[/red] {escape(str(error))}")
-        raise SystemExit(2) from None
-    except (BotoCoreError, ClientError) as error:
-        problems.print(f"[red]AWS refused:[/red] {escape(str(error))}")
-        raise SystemExit(1) from None
+# --- preview-email
+
+
+@app.command("preview-email")
+def preview_email(
+    context: typer.Context,
+    username: Annotated[str, typer.Option(help="The user's username.")],
+    name: Annotated[str, typer.Option(help="The user's name.")] = "",
+    attribute: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A further attribute, such as custom:plan=gold.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="A subject, in place of the deployed one.")] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file with the text, in place of the deployed one."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file with the HTML, in place of the deployed one."),
+    ] = None,
+    folder: Annotated[Path, typer.Option("--folder", help="Where to write welcome.html and welcome.txt.")] = Path(),
+) -> None:
+    """Write the welcome email as a user would get it, as HTML and text. With --subject, --text and --html, of templates
+    that are not deployed, nothing has to be deployed.
+
+    Example: cognito-user-sync preview-email --username ada --name "Ada Lovelace" --html emails/welcome.html
+    """
+    attributes = dict(_pair(each) for each in attribute or [])
+    attributes.setdefault("name", name)
+    attributes.setdefault("email", f"{username}@example.com")
+    given = (subject, _content(text), _content(html))
+    if subject is not None and text is not None and html is not None:
+        mail, names = welcome.not_deployed(subject, text.read_text(), html.read_text()), tuple(attributes)
+    else:
+        deployment: Deployment = context.obj()
+        found = welcome.deployed(deployment.functions, f"{deployment.prefix}-send-welcome")
+        mail, names = welcome.with_templates(found, *given), tuple(deployment.attributes)
+    email = welcome.render(mail, username, attributes, names)
+    paths = welcome.write(email, folder)
+    out.print(f"Subject: {escape(email.subject)}")
+    for path in paths:
+        out.print(f"Written: {path}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE, such as custom:plan=gold", param_hint="--attribute")
+    return name, value
+
+
+def _content(file: Path | None) -> str | None:
+    return None if file is None else file.read_text(encoding="utf-8")

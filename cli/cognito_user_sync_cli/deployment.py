@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +12,42 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from cognito_user_sync.user_table import UserTable
+
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_sts import STSClient
 
-# An output that no other module is likely to have.
+# An output that no other module is likely to have, and what its value ends with.
 _MARK = "user_sync_state_machine_arn"
+_SUFFIX = "-user-sync"
+
+_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 class NotDeployed(Exception):
-    """The module's outputs were not found; the message says where they were looked for, and what to do."""
+    """The module was not found where it was looked for; the message says where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Deployment:
+    """The module's outputs that are worked with, under their names."""
+
+    user_pool_id: str
+    attributes: list[str]
+    user_table_name: str
     user_sync_state_machine_arn: str
+    post_confirmation_function_arn: str
     unstarted_queue_url: str
+    alarm_names: list[str]
+    dashboard_url: str
+    changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
 
     @classmethod
@@ -40,9 +60,16 @@ class Deployment:
         if len(found) != 1:
             raise NotDeployed(
                 f"{source} has {len(found)} outputs named {_MARK}: it must have exactly one, its own or one in an"
-                ' output such as: output "user_sync" { value = module.user_sync }'
+                ' output such as: output "user_sync" { value = module.user_sync }. Was this folder, in this workspace,'
+                " applied?"
             )
-        return cls(found[0][_MARK], found[0]["unstarted_queue_url"], found[0].get("reconciliation_state_machine_arn"))
+        if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in found[0]]:
+            raise NotDeployed(
+                f"{source} has no {', '.join(missing)}: it is of another version of the module than this command."
+                " Apply the module's version that this command came with."
+            )
+        known: dict[str, Any] = {field.name: found[0].get(field.name) for field in fields(cls)}
+        return cls(**known)
 
     @classmethod
     def from_terraform(cls, folder: Path) -> Deployment:
@@ -74,9 +101,37 @@ class Deployment:
             raise NotDeployed(f"{file} does not hold what `terraform output -json` prints")
         return cls.from_outputs(outputs, str(file))
 
+    def check(self) -> None:
+        """Raises NotDeployed where the credentials are of another account, or nothing is deployed in this one."""
+        account = self._client_of_identity().get_caller_identity()["Account"]
+        if account != self.account:
+            raise NotDeployed(
+                f"your AWS credentials are of account {account}, but this deployment is in account {self.account}:"
+                " set AWS_PROFILE, or log in there"
+            )
+        try:
+            self.states.describe_state_machine(stateMachineArn=self.user_sync_state_machine_arn)
+        except self.states.exceptions.StateMachineDoesNotExist:
+            raise NotDeployed(
+                f"there is no {self.prefix}{_SUFFIX} in account {self.account} and region {self.region}: it was"
+                " destroyed, or these outputs are of something else"
+            ) from None
+
     @property
     def region(self) -> str:
         return self.user_sync_state_machine_arn.split(":")[3]
+
+    @property
+    def account(self) -> str:
+        return self.user_sync_state_machine_arn.split(":")[4]
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all resources begin with: <name>-<stage>."""
+        return self.user_sync_state_machine_arn.rpartition(":")[2].removesuffix(_SUFFIX)
+
+    def _client_of_identity(self) -> STSClient:
+        return boto3.client("sts", region_name=self.region, config=_CONFIG)
 
     @cached_property
     def states(self) -> SFNClient:
@@ -86,5 +141,33 @@ class Deployment:
     def queues(self) -> SQSClient:
         return boto3.client("sqs", region_name=self.region, config=_CONFIG)
 
+    @cached_property
+    def cognito(self) -> CognitoIdentityProviderClient:
+        return boto3.client("cognito-idp", region_name=self.region, config=_CONFIG)
 
-_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        return boto3.client("dynamodb", region_name=self.region, config=_CONFIG)
+
+    @cached_property
+    def alarms(self) -> CloudWatchClient:
+        return boto3.client("cloudwatch", region_name=self.region, config=_CONFIG)
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        return boto3.client("logs", region_name=self.region, config=_CONFIG)
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        return boto3.client("lambda", region_name=self.region, config=_CONFIG)
+
+    @cached_property
+    def user_table(self) -> UserTable:
+        """The user table, to be read."""
+        described = self.dynamodb.describe_table(TableName=self.user_table_name)["Table"]
+        keys = {
+            key["AttributeName"]
+            for index in described.get("GlobalSecondaryIndexes", [])
+            for key in index.get("KeySchema", [])
+        }
+        return UserTable(self.dynamodb, self.user_table_name, tuple(self.attributes), keys)

@@ -4,49 +4,124 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from cognito_user_sync_cli.executions import message_of
+
 if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 _POLL_SECONDS = 2.0
+# CloudWatch may show a line so much later than others.
+_LATE_MS = 60_000
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: its counts (docs/reconciliation.md), or why it has none."""
+    """A run: its counts (docs/reconciliation.md) where it has come to any; else `reason` says why not."""
 
+    arn: str
     status: str
+    started_at: datetime
+    dry_run: bool
     summary: dict[str, Any] | None
     reason: str = ""
 
+    @property
+    def took_place(self) -> bool:
+        """Whether it was not kept from running by an older run."""
+        return self.status != "NOT_RUN"
 
-def start(states: SFNClient, state_machine_arn: str, allow_deletes: int) -> str:
+
+def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run: bool) -> str:
     """Start a run; returns the ARN of its execution."""
-    given = {"allow_deletes": allow_deletes} if allow_deletes else {}
+    given: dict[str, Any] = {"allow_deletes": allow_deletes} if allow_deletes else {}
+    if dry_run:
+        given["dry_run"] = True
     return states.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(given))["executionArn"]
 
 
-def wait(states: SFNClient, execution_arn: str) -> Run:
-    """Wait for the end of a run."""
-    while (execution := states.describe_execution(executionArn=execution_arn))["status"] == "RUNNING":
-        time.sleep(_POLL_SECONDS)
-    status = execution["status"]
+def runs(states: SFNClient, state_machine_arn: str) -> Iterator[Run]:
+    """The runs that took place, or are going on, newest first, at one call each."""
+    for page in states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn):
+        for execution in page["executions"]:
+            run = look(states, execution["executionArn"])
+            if run.took_place:
+                yield run
+
+
+def look(states: SFNClient, execution_arn: str) -> Run:
+    """How a run stands: RUNNING, SUCCEEDED, NOT_RUN beside an older one, or how it failed."""
+    execution = states.describe_execution(executionArn=execution_arn)
+    status, summary, reason = execution["status"], None, ""
     if status == "SUCCEEDED":
-        output = json.loads(execution["output"])
-        if "result" in output:
-            return Run("NOT RUN", None, f"{output['result']}: {output['running_execution_arn']}")
-        return Run(status, output)
-    cause = execution.get("cause", "")
-    if execution.get("error") == "EndedWithProblems":
-        return Run(status, json.loads(cause))
-    return Run(status, None, f"{execution.get('error', status)}: {_message(cause)}")
+        summary = json.loads(execution["output"])
+        if "result" in summary:
+            why = summary["result"].removeprefix("not run: ")
+            return _run(execution, "NOT_RUN", None, f"{why}: {summary['running_execution_arn']}")
+    elif execution.get("error") == "EndedWithProblems":
+        summary = json.loads(execution.get("cause", ""))
+    elif status != "RUNNING":
+        reason = ": ".join(filter(None, (execution.get("error", status), message_of(execution.get("cause", "")))))
+    return _run(execution, status, summary, reason)
 
 
-def _message(cause: str) -> str:
-    """A function's error comes as JSON with its message and stack trace."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause
+def _run(execution: DescribeExecutionOutputTypeDef, status: str, summary: dict[str, Any] | None, reason: str) -> Run:
+    given = json.loads(execution.get("input", "{}"))
+    dry_run = isinstance(given, dict) and given.get("dry_run") is True
+    return Run(execution["executionArn"], status, execution["startDate"], dry_run, summary, reason)
+
+
+def follow(states: SFNClient, logs: CloudWatchLogsClient, log_group: str, execution_arn: str) -> Iterator[int | Run]:
+    """How many users have been listed, again and again while the run goes on, and at last the run as it ended.
+
+    The number is what the workers log; where the log may not be read, it stays 0.
+    """
+    progress: _Progress | None = None
+    while (run := look(states, execution_arn)).status == "RUNNING":
+        progress = progress or _Progress(logs, log_group, run.started_at)
+        yield progress.listed()
+        time.sleep(_POLL_SECONDS)
+    yield run
+
+
+class _Progress:
+    """What the workers of a run, all that work since a moment, say in their log."""
+
+    def __init__(self, logs: CloudWatchLogsClient, log_group: str, since: datetime) -> None:
+        self._logs = logs
+        self._log_group = log_group
+        self._since = self._newest = int(since.timestamp() * 1000)
+        self._by_request: dict[str, int] = {}
+
+    def listed(self) -> int:
+        try:
+            self._read()
+        except ClientError as error:
+            # Nothing is logged yet; or who asks may not read the log.
+            if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "AccessDeniedException"):
+                raise
+        return sum(self._by_request.values())
+
+    def _read(self) -> None:
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self._log_group,
+            startTime=max(self._since, self._newest - _LATE_MS),
+            filterPattern="{ $.listed >= 0 }",
+        )
+        for page in pages:
+            for event in page["events"]:
+                self._newest = max(self._newest, event["timestamp"])
+                try:
+                    line = json.loads(event["message"])
+                    request, listed = line["requestId"], int(line["listed"])
+                except (ValueError, KeyError, TypeError):
+                    continue
+                self._by_request[request] = max(self._by_request.get(request, 0), listed)

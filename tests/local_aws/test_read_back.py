@@ -177,3 +177,27 @@ def test_a_mend_that_does_not_fit_the_installed_emulator_says_so() -> None:
         expect_exactly(plain, "0")
     with pytest.raises(EmulatorChangedError, match="expected once, found 2 times"):
         replace_once("aa", "a", "b")
+
+
+def test_an_index_counts_the_items_that_have_its_keys(aws: LocalAws) -> None:
+    dynamodb, table = aws.client("dynamodb"), name("table")
+    dynamodb.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("id", "shard")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_shard",
+                "KeySchema": [
+                    {"AttributeName": "shard", "KeyType": "HASH"},
+                    {"AttributeName": "id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "1"}, "shard": {"S": "1"}})
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "2"}})
+    described = dynamodb.describe_table(TableName=table)["Table"]
+    assert (described["ItemCount"], described["GlobalSecondaryIndexes"][0]["ItemCount"]) == (2, 1)

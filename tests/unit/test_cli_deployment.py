@@ -15,7 +15,17 @@ from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 
 ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:cognito-user-sync-dev-user-sync"
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/cognito-user-sync-dev-unstarted"
-OUTPUTS = {"user_sync_state_machine_arn": ARN, "unstarted_queue_url": QUEUE, "dashboard_url": None}
+OUTPUTS: dict[str, Any] = {
+    "user_pool_id": "eu-west-1_AbCdEfGhI",
+    "attributes": ["email"],
+    "user_table_name": "cognito-user-sync-dev-users",
+    "user_sync_state_machine_arn": ARN,
+    "post_confirmation_function_arn": "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-x",
+    "unstarted_queue_url": QUEUE,
+    "alarm_names": [],
+    "dashboard_url": "https://example.com",
+    "user_table_stream_arn": None,
+}
 CLI = Path(__file__).parents[2] / "cli"
 
 
@@ -32,8 +42,10 @@ def test_the_modules_outputs_are_found(tmp_path: Path, outputs: dict[str, Any]) 
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(as_terraform_prints(**outputs)))
     deployment = Deployment.from_file(file)
-    assert deployment == Deployment(ARN, QUEUE)
-    assert deployment.region == "eu-west-1"
+    known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
+    assert deployment == Deployment(**known)
+    assert (deployment.region, deployment.account) == ("eu-west-1", "123456789012")
+    assert deployment.prefix == "cognito-user-sync-dev"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +60,14 @@ def test_none_or_several_deployments_are_refused(tmp_path: Path, outputs: dict[s
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(as_terraform_prints(**outputs)))
     with pytest.raises(NotDeployed, match=message):
+        Deployment.from_file(file)
+
+
+def test_outputs_of_another_version_of_the_module_are_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    older = {name: value for name, value in OUTPUTS.items() if name not in ("alarm_names", "dashboard_url")}
+    file.write_text(json.dumps(as_terraform_prints(**older)))
+    with pytest.raises(NotDeployed, match="has no alarm_names, dashboard_url: it is of another version of the module"):
         Deployment.from_file(file)
 
 
@@ -78,7 +98,7 @@ def test_a_missing_terraform_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 def cognito_user_sync(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cognito_user_sync_cli", *arguments],
-        env={**os.environ, "PYTHONPATH": str(CLI)},
+        env={**os.environ, "PYTHONPATH": f"{CLI}{os.pathsep}{CLI.parent / 'lambda_src'}"},
         capture_output=True,
         text=True,
         check=False,
@@ -93,14 +113,15 @@ def test_nothing_deployed_ends_with_one_message_and_status_2(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_an_unreachable_aws_ends_with_one_message_and_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_end_with_one_message_and_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(as_terraform_prints(**OUTPUTS)))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     done = cognito_user_sync("--outputs", str(file), "failures")
-    assert done.returncode == 1
-    assert done.stderr == "AWS refused: Unable to locate credentials\n"
+    assert done.returncode == 2
+    assert done.stderr.startswith("No AWS credentials: set AWS_PROFILE or ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_help_needs_no_deployment() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from cognito_user_sync_cli.executions import End
 from cognito_user_sync_cli.failures import Failure, failures, redrive
 from tests.unit.fakes import FakeAws, Response, refusal
 
@@ -15,8 +17,15 @@ LIST, HISTORY, REDRIVE = "sfn.ListExecutions", "sfn.GetExecutionHistory", "sfn.R
 NONE = Response({"executions": []})
 
 
-def listed(*arns: str, next_token: str | None = None) -> Response:
-    execution = {"stateMachineArn": MACHINE, "name": "sign-up-1", "status": "FAILED", "startDate": 1767225600}
+def listed(*arns: str, next_token: str | None = None, days_ago: float = 0) -> Response:
+    ended = time.time() - days_ago * 24 * 3600
+    execution = {
+        "stateMachineArn": MACHINE,
+        "name": "sign-up-1",
+        "status": "FAILED",
+        "startDate": ended,
+        "stopDate": ended,
+    }
     answer: dict[str, Any] = {"executions": [{**execution, "executionArn": arn} for arn in arns]}
     return Response({**answer, "nextToken": next_token} if next_token else answer)
 
@@ -69,14 +78,14 @@ def test_a_failure_is_known_by_its_last_state_and_its_last_end(
     aws.on(LIST, listed(EXECUTION), NONE)
     aws.on(HISTORY, history(*events))
     (failure,) = found(aws)
-    assert (failure.name, failure.state, failure.error) == ("sign-up-1", state, error)
+    assert (failure.name, failure.end) == ("sign-up-1", End(state, error))
     assert failure.may_have_greeted is may_have_greeted
 
 
 def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
     aws.on(LIST, listed(EXECUTION, next_token="more"), listed(EXECUTION), listed(EXECUTION), listed(EXECUTION))
     aws.on(HISTORY, history(failed("A")))
-    assert [failure.status for failure in found(aws)] == ["FAILED", "FAILED", "TIMED_OUT", "ABORTED"]
+    assert len(found(aws)) == 4
     assert [call.body.get("statusFilter") for call in aws.calls if call.operation == LIST] == [
         "FAILED",
         "FAILED",
@@ -85,9 +94,21 @@ def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
     ]
 
 
+def test_what_ended_more_than_14_days_ago_is_left_out(aws: FakeAws) -> None:
+    aws.on(LIST, listed(EXECUTION, days_ago=15), listed(EXECUTION, days_ago=13.9), NONE)
+    aws.on(HISTORY, history(failed("A")))
+    assert len(found(aws)) == 1
+
+
+def test_pages_of_what_is_older_still_are_not_asked_for(aws: FakeAws) -> None:
+    aws.on(LIST, listed(EXECUTION, next_token="more", days_ago=29), NONE, NONE)
+    assert found(aws) == []
+    assert [call.body.get("nextToken") for call in aws.calls] == [None, None, None]
+
+
 def test_what_cannot_be_redriven_any_more_says_why(aws: FakeAws) -> None:
     states = aws.session.client("stepfunctions")
-    failure = Failure(EXECUTION, "FAILED", "SyncUser", "TableRefused")
+    failure = Failure(EXECUTION, End("SyncUser", "TableRefused"))
     aws.on(REDRIVE, Response({"redriveDate": 1}), refusal("ExecutionNotRedrivable"))
     assert redrive(states, failure) is None
     assert "more than 14 days ago" in str(redrive(states, failure))

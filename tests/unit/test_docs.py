@@ -468,7 +468,7 @@ def misuse(arguments: list[str]) -> str | None:
         if word.startswith("-"):
             name, equals, _ = word.partition("=")
             option = next((each for each in command.params if name in (*each.opts, *each.secondary_opts)), None)
-            if name == "--help":
+            if name == "--help" or (option is not None and option.is_eager):
                 return None
             if option is None or option.param_type_name != "option":
                 return f"{command.name} has no option {name}"
@@ -502,6 +502,7 @@ def test_every_command_line_is_one_that_the_cli_takes(document: Path) -> None:
     [
         ("", None),
         ("--help", None),
+        ("--install-completion", None),
         ("reconcile", None),
         ("reconcile --allow-deletes 500", None),
         ("reconcile --allow-deletes=500", None),

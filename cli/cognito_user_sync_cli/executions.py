@@ -1,0 +1,72 @@
+"""Executions of the state machines: listed, and how they ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.literals import ExecutionStatusType
+    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
+
+FAILED: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
+
+# An execution can be redriven for so long after its end.
+# https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+REDRIVABLE = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class End:
+    """How an execution failed. `state` is where, None if before the first."""
+
+    state: str | None
+    error: str
+
+
+def failed(states: SFNClient, state_machine_arn: str) -> Iterator[ExecutionListItemTypeDef]:
+    """The executions that failed and can still be redriven: FAILED, TIMED_OUT, ABORTED, each newest first. Raises what
+    botocore raises."""
+    since = datetime.now(UTC) - REDRIVABLE
+    for status in FAILED:
+        pages = states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn, statusFilter=status)
+        listed = (execution for page in pages for execution in page["executions"])
+        # In the order of their start; one that was redriven at its last moment ended so much later.
+        for execution in takewhile(lambda each: each["startDate"] >= since - REDRIVABLE, listed):
+            if execution["stopDate"] >= since:
+                yield execution
+
+
+def end_of(states: SFNClient, arn: str, status: str) -> End:
+    """How an execution that failed came to its end, at one call."""
+    # Newest first: how the execution ended, and before it how its last state was entered. An execution that was
+    # redriven has ended before, too: of that only the last end counts.
+    events = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=100)["events"]
+    entered = (event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
+    details = events[0].get("executionFailedEventDetails") or events[0].get("executionTimedOutEventDetails") or {}
+    return End(next(entered, None), details.get("error") or status)
+
+
+def message_of(cause: str) -> str:
+    """What a cause says: a function's error comes as JSON with its message and stack trace."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause
+
+
+def named(states: SFNClient, state_machine_arn: str, part: str, among: int) -> tuple[Sequence[str], bool]:
+    """ARNs of the executions with `part` in their names, newest first, and whether there are more than the newest
+    `among` that were looked at."""
+    found, looked = [], 0
+    for page in states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn):
+        found += [each["executionArn"] for each in page["executions"] if part in each["name"]]
+        looked += len(page["executions"])
+        if looked >= among:
+            return found, True
+    return found, False

@@ -1,0 +1,75 @@
+# Everything that can be said, for a pool that is there already.
+
+variable "user_pool_id" {
+  type        = string
+  description = "Id of the existing user pool."
+}
+
+provider "aws" {
+  region = split("_", var.user_pool_id)[0]
+
+  default_tags {
+    tags = { team = "identity" }
+  }
+}
+
+# Who is told of alarms. Subscribe to it.
+resource "aws_sns_topic" "alarms" {
+  name = "user-sync-alarms"
+}
+
+module "user_sync" {
+  source = "../.."
+
+  user_pool_id = var.user_pool_id
+  stage        = "complete"
+  name         = "people"
+
+  attributes = ["name", "given_name", "family_name", "email", "email_verified", "phone_number", "custom:plan"]
+
+  welcome_email = {
+    from     = "Example <welcome@example.com>" # verified in SES, in the pool's region
+    subject  = "Welcome, {{name}}"
+    text     = file("${path.module}/welcome.txt")
+    html     = file("${path.module}/welcome.html")
+    reply_to = "help@example.com"
+  }
+
+  table = {
+    deletion_protection    = false # an example is to be easy to remove
+    point_in_time_recovery = true
+    stream_view_type       = "NEW_AND_OLD_IMAGES"
+    email_index            = true
+  }
+
+  deleted_users = {
+    action         = "delete"
+    retention_days = 90
+  }
+
+  # Needs a CloudTrail trail that logs management events in the pool's region.
+  track_changes = true
+
+  reconciliation = {
+    schedule              = "rate(12 hours)"
+    list_users_per_second = 20
+    max_delete_percent    = 5
+    overdue_hours         = 26
+  }
+
+  lambda = {
+    memory_mb                    = 512
+    architecture                 = "arm64"
+    trigger_reserved_concurrency = 50
+  }
+
+  alarm_topic_arns   = [aws_sns_topic.alarms.arn]
+  log_retention_days = 90
+  tracing            = true
+  tags               = { service = "user-sync" }
+}
+
+output "user_sync" {
+  description = "All outputs of the module: the command line reads them."
+  value       = module.user_sync
+}

@@ -1,0 +1,27 @@
+# An existing pool, and nothing else said: its users are in a table, new ones at once, all others by the reconciliation.
+
+variable "user_pool_id" {
+  type        = string
+  description = "Id of the existing user pool."
+}
+
+provider "aws" {
+  region = split("_", var.user_pool_id)[0]
+}
+
+module "user_sync" {
+  source = "../.."
+
+  user_pool_id = var.user_pool_id
+  stage        = "example"
+
+  # An example is to be easy to remove.
+  table = {
+    deletion_protection = false
+  }
+}
+
+output "user_sync" {
+  description = "All outputs of the module: the command line reads them."
+  value       = module.user_sync
+}

@@ -1,0 +1,63 @@
+"""Each folder of examples/ is applied, as it is. test_operating.py works on examples/complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local_aws.client import LocalAws
+from tests.deployed import Deployment, Operator, Pool, Terraform, make_pool
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_no_example_is_without_a_test() -> None:
+    assert {each.name for each in EXAMPLES.iterdir() if each.is_dir()} == {"minimal", "complete", "owned_pool"}
+
+
+def test_the_minimal_one_syncs_who_was_there_and_who_signs_up_and_greets_nobody(
+    aws: LocalAws, tmp_path: Path, username: str
+) -> None:
+    pool = make_pool(aws)
+    found = pool.configuration()
+    before = pool.sign_up(f"{username}-before", email=f"{username}-before@example.com")
+    pool.confirm(f"{username}-before")
+    terraform = Terraform(EXAMPLES / "minimal", tmp_path / "data", tmp_path / "state")
+    variables = {"user_pool_id": pool.id}
+    terraform("init")
+    terraform("apply", "-auto-approve", variables=variables)
+    deployed = Deployment(aws, terraform.outputs()["user_sync"])
+    operator = Operator.of(deployed, tmp_path)
+    assert "listed" in operator("reconcile", "--follow")
+    assert deployed.item(before) is not None
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    pool.confirm(username)
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert deployed.item(sub) is not None
+    assert deployed.welcomes_to(f"{username}@example.com") == []
+    assert "this deployment sends no welcome" in operator("preview-email", "--username", "ada", expect=2)
+    assert "All is well." in operator("status")
+    assert terraform.warnings(variables) == ""
+    terraform("destroy", "-auto-approve", variables=variables)
+    after = pool.configuration()
+    assert after["pool"].pop("LambdaConfig", {}) == found["pool"].pop("LambdaConfig", {}) == {}
+    assert after == found
+
+
+def test_a_pool_of_ones_own_names_the_trigger_itself_without_a_cycle(
+    aws: LocalAws, tmp_path: Path, username: str
+) -> None:
+    region = {"region": LocalAws.region}
+    terraform = Terraform(EXAMPLES / "owned_pool", tmp_path / "data", tmp_path / "state")
+    terraform("init")
+    terraform("apply", "-auto-approve", variables=region)
+    outputs = terraform.outputs()
+    cognito = aws.client("cognito-idp")
+    client = cognito.create_user_pool_client(UserPoolId=outputs["user_pool_id"], ClientName="app")["UserPoolClient"]
+    pool = Pool(aws, outputs["user_pool_id"], client["ClientId"], cognito)
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    pool.confirm(username)
+    deployed = Deployment(aws, outputs["user_sync"])
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert deployed.item(sub) is not None
+    assert terraform.warnings(region) == ""
+    terraform("destroy", "-auto-approve", variables=region)

@@ -1,0 +1,411 @@
+"""What an operator types, on the deployment of examples/complete, when all is well and when it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cognito_user_sync_cli import reconciliation
+from local_aws.client import LocalAws
+from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "complete"
+PREFIX = "people-complete"
+
+
+@pytest.fixture(scope="module")
+def people(aws: LocalAws) -> Pool:
+    return make_pool(aws)
+
+
+@pytest.fixture(scope="module")
+def terraform(people: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    work = tmp_path_factory.mktemp("complete")
+    run = Terraform(EXAMPLE, work / "data", work / "terraform.tfstate")
+    run("init")
+    run("apply", "-auto-approve", variables={"user_pool_id": people.id})
+    return run
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
+    return Deployment(aws, terraform.outputs()["user_sync"])
+
+
+@pytest.fixture
+def operator(deployed: Deployment, tmp_path: Path) -> Operator:
+    return Operator.of(deployed, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
+    yield
+    aws.clear_faults()
+    aws.clear_quotas()
+
+
+@pytest.fixture
+def ada(deployed: Deployment, people: Pool, username: str) -> str:
+    """The sub of somebody who has signed up, and is synced and greeted."""
+    sub = people.sign_up(username, email=f"{username}@example.com", name="Ada", custom__plan="gold")
+    people.confirm(username)
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    return sub
+
+
+def facts(said: str) -> str:
+    """What was said, without the lines of tables, and in one line."""
+    return " ".join(re.sub(r"[│┃━─┌┐└┘├┤┬┴┼┏┓┗┛┡┩╇┳┻╋]", " ", said).split())
+
+
+def status(operator: Operator, healthy: bool) -> Any:
+    return json.loads(operator("status", "--json", expect=0 if healthy else 1))
+
+
+# --- is all well
+
+
+def test_all_is_well_after_the_apply(deployed: Deployment, operator: Operator, ada: str, people: Pool) -> None:
+    found = status(operator, healthy=True)
+    assert found["trigger"] == deployed.outputs["post_confirmation_function_arn"]
+    assert found["users_in_pool"] >= 1
+    assert found["users_in_table"] >= 1
+    assert found["last_run"]["status"] == "SUCCEEDED"
+    assert found["queues"]["unstarted"] == {"waiting": 0, "given_up": 0}
+    assert (found["failed_in_14_days"], found["alarms"], found["problems"]) == (0, [], [])
+    said = facts(operator("status"))
+    assert "attached: " in said
+    assert "last reconciliation SUCCEEDED, begun " in said
+    assert said.endswith("All is well.")
+    assert "@example.com" not in said
+
+
+def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator: Operator, people: Pool) -> None:
+    described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
+    kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
+    people.cognito.update_user_pool(UserPoolId=people.id, LambdaConfig={}, **kept)
+    found = status(operator, healthy=False)
+    assert (found["is_attached"], found["trigger"]) == (False, None)
+    assert "post-confirmation trigger is none, not this module's" in found["problems"][0]
+    assert "trigger not attached: none" in facts(operator("status", expect=1))
+    # A dry run leaves even that as it is.
+    operator("reconcile", "--dry-run")
+    assert status(operator, healthy=False)["is_attached"] is False
+    operator("reconcile")
+    assert status(operator, healthy=True)["is_attached"] is True
+
+
+def test_an_alarm_is_a_problem_by_name(aws: LocalAws, operator: Operator) -> None:
+    alarm = f"{PREFIX}-trigger-errors"
+    alarms = aws.client("cloudwatch")
+    # Another deployment's is none of ours.
+    alarms.put_metric_alarm(
+        AlarmName=f"{PREFIX}-elsewhere", Namespace="A", MetricName="B", ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1, Period=60, Statistic="Sum", Threshold=0,
+    )  # fmt: skip
+    for name in (alarm, f"{PREFIX}-elsewhere"):
+        alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    try:
+        found = status(operator, healthy=False)
+        assert found["alarms"] == [alarm]
+        assert found["problems"] == [f"alarm {alarm}: its description says what to do"]
+    finally:
+        alarms.delete_alarms(AlarmNames=[f"{PREFIX}-elsewhere"])
+        alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the test is over")
+
+
+def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
+) -> None:
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    aws.set_faults([{"operation": "dynamodb:UpdateItem", "fault": "access_denied"}])
+    people.confirm(username)
+    assert deployed.settled(sub)[0]["status"] == "FAILED"
+    aws.clear_faults()
+    assert "1 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
+    said = facts(operator("failures"))
+    assert "1 SyncUser TableRefused no" in said
+    user = facts(operator("user", username, expect=1))
+    assert "FAILED TableRefused in SyncUser" in user
+    assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
+    assert "1 redriven." in operator("failures", "redrive")
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert "No execution has failed in 14 days." in operator("failures")
+    status(operator, healthy=True)
+
+
+def test_a_sign_up_in_the_dead_letter_queue_is_a_problem_until_it_is_moved_back(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
+) -> None:
+    queues, queue = aws.client("sqs"), deployed.outputs["unstarted_queue_url"]
+    found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy", "VisibilityTimeout"])[
+        "Attributes"
+    ]
+    policy = json.dumps(json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": 1})
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    queues.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "2"})
+    try:
+        aws.set_faults([{"operation": "states:StartExecution", "fault": "500"}])
+        people.confirm(username)
+        assert "1 sign-ups could not be started yet" in status(operator, healthy=False)["problems"][0]
+        eventually(
+            lambda: json.loads(operator("status", "--json", expect=1))["queues"]["unstarted"]["given_up"] == 1,
+            seconds=30,
+        )
+    finally:
+        aws.clear_faults()
+        queues.set_queue_attributes(QueueUrl=queue, Attributes=found)
+    assert "failures requeue, when the cause is mended" in status(operator, healthy=False)["problems"][0]
+    assert "1 sign-ups in the dead-letter queue." in operator("failures")
+    assert "1 sign-ups moved back." in operator("failures", "requeue")
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    eventually(lambda: json.loads(operator("status", "--json"))["healthy"])
+
+
+# --- reconcile
+
+
+def test_a_dry_run_reports_and_writes_nothing(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str
+) -> None:
+    operator("reconcile")
+    # A change that was not heard of: the rule is CloudTrail's, and this is nobody's call.
+    aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["user_table_name"],
+        Key={"id": {"S": ada}},
+        UpdateExpression="SET custom_mark = :mark REMOVE given_name",
+        ExpressionAttributeValues={":mark": {"S": "mine"}},
+    )
+    before = deployed.item(ada)
+    last = status(operator, healthy=True)["last_run"]["arn"]
+    said = facts(operator("reconcile", "--dry-run"))
+    assert "A dry run: nothing was written. So many would be:" in said
+    assert "updated 1 " in said
+    assert deployed.item(ada) == before
+    assert status(operator, healthy=True)["last_run"]["arn"] == last, "a dry run is no reconciliation"
+    assert "updated 1 " in facts(operator("reconcile"))
+    after = deployed.item(ada) or {}
+    assert (after["given_name"], after["custom_mark"]) == ("", "mine")
+
+
+def test_ctrl_c_leaves_the_run_going_and_says_how_to_follow_it_again(
+    aws: LocalAws, operator: Operator, people: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    aws.set_quotas({"cognito-idp:ListUsers": {"per_second": 30, "latency_ms": 1500}})
+    with monkeypatch.context() as patch:
+        patch.setattr("cognito_user_sync_cli.reconciliation.time.sleep", interrupted)
+        left = operator("reconcile", expect=130)
+    assert "The run goes on. To follow it again: cognito-user-sync reconcile --follow" in left
+    arn = re.findall(r"Started (\S+)", left)[0]
+    beside = operator("reconcile", expect=1)
+    assert "Not run: another run, which began earlier, is not over yet: " in beside
+    assert "Follow that one: cognito-user-sync reconcile --follow" in beside
+    aws.clear_quotas()
+    assert "listed" in operator("reconcile", "--follow")
+    assert status(operator, healthy=True)["last_run"]["arn"] == arn
+
+
+def test_the_workers_say_how_far_they_are(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    listed = reconciliation._Progress.listed
+
+    def remembered(progress: Any) -> int:
+        seen.append(listed(progress))
+        return seen[-1]
+
+    operator("reconcile")
+    monkeypatch.setattr(reconciliation._Progress, "listed", remembered)
+    aws.set_quotas({"cognito-idp:ListUsers": {"latency_ms": 500}})
+    operator("reconcile")
+    assert seen, "nobody asked"
+    described = deployed.aws.client("stepfunctions").list_executions(
+        stateMachineArn=deployed.outputs["reconciliation_state_machine_arn"], maxResults=1
+    )["executions"][0]
+    progress = reconciliation._Progress(
+        aws.client("logs"), f"/aws/lambda/{PREFIX}-reconcile-shards", described["startDate"]
+    )
+    summary = status(operator, healthy=True)["last_run"]["summary"]
+    assert listed(progress) == summary["listed"] > 0
+
+
+# --- one user
+
+
+def test_a_user_is_shown_by_sub_username_and_email(operator: Operator, ada: str, username: str) -> None:
+    for who in (ada, username, f"{username}@example.com", f"{username.upper()}@EXAMPLE.com"):
+        said = facts(operator("user", who))
+        assert f"email {username}@example.com {username}@example.com" in said
+        assert "custom:plan gold gold" in said
+        assert "SUCCEEDED created, greeted" in said
+        assert said.endswith("The table says what Cognito says.")
+
+
+def test_a_difference_is_marked_and_synced_at_once(
+    aws: LocalAws, deployed: Deployment, operator: Operator, ada: str, username: str
+) -> None:
+    aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["user_table_name"],
+        Key={"id": {"S": ada}},
+        UpdateExpression="SET #name = :name",
+        ExpressionAttributeNames={"#name": "name"},
+        ExpressionAttributeValues={":name": {"S": "Bob"}},
+    )
+    said = facts(operator("user", username, expect=1))
+    assert "name Ada Bob ≠" in said
+    assert said.endswith(f"The table differs. Sync now: cognito-user-sync user {ada} --sync")
+    said = facts(operator("user", username, "--sync"))
+    assert said.startswith("Synced: updated.")
+    assert "name Ada Ada" in said
+    assert "changed-" in said
+
+
+def test_who_has_left_is_found_by_sub_and_by_the_index_on_the_email(
+    deployed: Deployment, operator: Operator, people: Pool, ada: str, username: str
+) -> None:
+    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
+    eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
+    assert facts(operator("user", ada)).endswith("Gone from Cognito, and the table says so.")
+    # deleted_users.action is delete: the address is gone, too.
+    assert "Nobody: neither the pool" in operator("user", f"{username}@example.com", expect=1)
+
+
+def test_who_never_confirmed_is_not_missing(operator: Operator, people: Pool, username: str) -> None:
+    people.sign_up(username, email=f"{username}@example.com")
+    assert "never confirmed: not in the table until then" in operator("user", username)
+
+
+def test_an_address_of_two_users_asks_for_one(operator: Operator, people: Pool, ada: str, username: str) -> None:
+    other = people.sign_up(f"{username}-2", email=f"{username}@example.com")
+    said = operator("user", f"{username}@example.com", expect=1)
+    assert said.startswith("2 users are meant by")
+    assert ada in said
+    assert other in said
+
+
+def test_nobody_is_said_to_be_nobody(operator: Operator) -> None:
+    for who in ("nobody", "nobody@example.com", "00000000-0000-4000-8000-000000000000", 'x" or sub ^= "'):
+        assert "Nobody: neither the pool" in operator("user", who, expect=1)
+
+
+# --- the welcome, before it is sent
+
+
+def test_the_deployed_welcome_is_what_a_new_user_gets(
+    deployed: Deployment, operator: Operator, ada: str, username: str, tmp_path: Path
+) -> None:
+    said = operator(
+        "preview-email", "--username", username, "--name", "Ada", "--attribute", "custom:plan=gold",
+        "--folder", str(tmp_path / "mail"),
+    )  # fmt: skip
+    (mail,) = [
+        mail for mail in deployed.aws.outbox() if f"{username}@example.com" in mail.to and "Example" in mail.source
+    ]
+    assert f"Subject: {mail.subject}" in said
+    assert (tmp_path / "mail" / "welcome.txt").read_text() == mail.text
+    assert (tmp_path / "mail" / "welcome.html").read_text() == mail.html
+
+
+def test_a_template_can_be_looked_at_before_it_is_deployed(operator: Operator, tmp_path: Path) -> None:
+    html = tmp_path / "new.html"
+    html.write_text("<p>{{name}} of {{custom:plan}}</p>")
+    operator("preview-email", "--username", "ada", "--name", "<Ada>", "--html", str(html), "--folder", str(tmp_path))
+    assert (tmp_path / "welcome.html").read_text() == "<p>&lt;Ada&gt; of </p>"
+    assert (tmp_path / "welcome.txt").read_text().startswith("Hello <Ada>,")
+
+
+# --- elsewhere
+
+
+def test_another_region_and_another_account_are_named(deployed: Deployment, tmp_path: Path) -> None:
+    def elsewhere(old: str, new: str) -> Operator:
+        outputs = json.loads(json.dumps(deployed.outputs).replace(old, new))
+        return Operator.of(Deployment(deployed.aws, outputs), tmp_path)
+
+    for command in (("status",), ("failures",), ("reconcile",), ("user", "ada")):
+        said = elsewhere("us-east-1", "eu-west-1")(*command, expect=2)
+        assert f"there is no {PREFIX}-user-sync in account 000000000000 and region eu-west-1: it was destroyed" in said
+        said = elsewhere(":000000000000:", ":111122223333:")(*command, expect=2)
+        assert (
+            "your AWS credentials are of account 000000000000, but this deployment is in account 111122223333" in said
+        )
+
+
+# --- what Terraform made
+
+
+def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, deployed: Deployment) -> None:
+    """CloudWatch takes any name: an alarm on a wrong one would never tell."""
+    functions = {each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"]}
+    machines = {each["stateMachineArn"] for each in aws.client("stepfunctions").list_state_machines()["stateMachines"]}
+    queues = {url.rpartition("/")[2] for url in aws.client("sqs").list_queues()["QueueUrls"]}
+    rules = {each["Name"] for each in aws.client("events").list_rules()["Rules"]}
+    tables = set(aws.client("dynamodb").list_tables()["TableNames"])
+    real = {
+        "FunctionName": functions,
+        "StateMachineArn": machines,
+        "QueueName": queues,
+        "RuleName": rules,
+        "TableName": tables,
+        "Operation": {"UpdateItem"},
+    }
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and the pages of the other services
+    metrics = {
+        "AWS/Lambda": {"Errors", "Throttles", "Duration", "Invocations"},
+        "AWS/States": {
+            "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsSucceeded", "ExecutionsStarted", "ExecutionTime",
+        },
+        "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"},
+        "AWS/Events": {"FailedInvocations"},
+        "AWS/DynamoDB": {
+            "ConditionalCheckFailedRequests", "ConsumedWriteCapacityUnits", "SuccessfulRequestLatency",
+            "WriteThrottleEvents",
+        },
+    }  # fmt: skip
+    cloudwatch = aws.client("cloudwatch")
+    alarms = cloudwatch.describe_alarms(AlarmNames=deployed.outputs["alarm_names"])["MetricAlarms"]
+    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 12
+    for alarm in alarms:
+        assert alarm["MetricName"] in metrics[alarm["Namespace"]], alarm["AlarmName"]
+        for dimension in alarm["Dimensions"]:
+            assert dimension["Value"] in real[dimension["Name"]], alarm["AlarmName"]
+
+    name = deployed.outputs["dashboard_url"].rpartition("/")[2]
+    widgets = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
+    charts = [widget for widget in widgets if widget["type"] == "metric"]
+    flow = sorted((chart["x"], chart["properties"]["title"]) for chart in charts if chart["y"] == charts[0]["y"])
+    assert [title for _, title in flow] == ["Sign-ups in", "Executions", "Items written", "Mails", "Lag", "Failures"]
+    for chart in charts:
+        for namespace, metric, *dimensions, _ in chart["properties"]["metrics"]:
+            assert metric in metrics[namespace], chart["properties"]["title"]
+            for dimension, value in zip(dimensions[::2], dimensions[1::2], strict=True):
+                assert value in real[dimension], chart["properties"]["title"]
+    occupied = [
+        (x, y)
+        for widget in widgets
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(occupied) == len(set(occupied)), "widgets lie upon each other"
+    assert max(x for x, _ in occupied) < 24, "a dashboard is 24 columns wide"
+    (shown,) = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
+    assert {arn.rpartition(":")[2] for arn in shown} == set(deployed.outputs["alarm_names"])
+
+
+def test_a_second_plan_is_empty(terraform: Terraform, people: Pool) -> None:
+    assert terraform.warnings({"user_pool_id": people.id}) == ""
+
+
+def test_destroy_gives_the_pool_back(terraform: Terraform, deployed: Deployment, people: Pool) -> None:
+    terraform("destroy", "-auto-approve", variables={"user_pool_id": people.id})
+    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
+    assert deployed.functions() == []
