@@ -468,7 +468,7 @@ def misuse(arguments: list[str]) -> str | None:
         if word.startswith("-"):
             name, equals, _ = word.partition("=")
             option = next((each for each in command.params if name in (*each.opts, *each.secondary_opts)), None)
-            if name == "--help" or (option is not None and option.is_eager):
+            if name in ("--help", "--install-completion", "--show-completion"):
                 return None
             if option is None or option.param_type_name != "option":
                 return f"{command.name} has no option {name}"
