@@ -125,17 +125,20 @@ class Worker:
         left = self._result.prefixes
         had_all_the_time = True
         while left and self._patience.has_time():
-            listed_before = self._result.counts["listed"]
+            before = Counter(self._result.counts)
             try:
                 self._reconcile(left[0])
             except OutOfTime:
-                listed = self._result.counts["listed"] - listed_before
-                # Fewer users would not have been done either: Cognito was too busy.
-                if had_all_the_time and listed > SMALL_POOL and not self.batch.sequential:
+                listed = self._result.counts["listed"] - before["listed"]
+                # Fewer users would not have been done either: Cognito was too busy. But a dry run deletes nobody, so
+                # that its next sweep of the same shard would come no further than this one.
+                if had_all_the_time and (listed > SMALL_POOL or self.batch.dry_run) and not self.batch.sequential:
                     left[:1] = children(left[0])
+                self._count_again_from(before)
                 break
             except _TooLarge:
                 left[:1] = children(left[0])
+                self._count_again_from(before)
             except PrefixRefused:
                 self._result.sequential = True
                 break
@@ -143,6 +146,11 @@ class Worker:
                 del left[0]
             had_all_the_time = False
         return self._result
+
+    def _count_again_from(self, before: Counter[str]) -> None:
+        """Of a shard that will be listed again, a dry run would find everything to do once more."""
+        if self.batch.dry_run and not self.batch.sequential:
+            self._result.counts = before
 
     def _reconcile(self, prefix: str) -> None:
         began_at = now()

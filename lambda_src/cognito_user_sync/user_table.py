@@ -189,7 +189,7 @@ class UserTable:
 
     def would_write(self, user: User, item: Item | None) -> Outcome:
         """What `write` of this dated observation would return, if `item` is as `read` found it. Nothing is written."""
-        if item is None:
+        if item is None or item.keys() == {"id"}:
             return Outcome.CREATED
         refused = self._why_not_written(user, item)
         return Outcome.UPDATED if refused is Outcome.UNCHANGED and self.differs(user, item) else refused

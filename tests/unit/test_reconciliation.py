@@ -573,6 +573,35 @@ def test_a_dry_run_stops_where_a_run_would(simulation: Simulation) -> None:
         simulation.work(dry_run=True)
 
 
+def test_a_dry_run_of_more_than_one_function_s_time_comes_to_its_end_and_to_the_same_counts(
+    simulation: Simulation,
+) -> None:
+    users = some_users(400)
+    simulation.knows(*users)
+    simulation.pool.remove(*subs_of(users[:300]))
+    for user in users[300:340]:
+        user.change(attributes={"name": "Ada"})
+    simulation.pool.add(*some_users(30, seed=2))
+
+    def counted(**batch: Any) -> tuple[Counter[str], int]:
+        counts: Counter[str] = Counter()
+        left, invocations = [""], 0
+        while left:
+            result = simulation.work(*left, seconds=45, allow_deletes=300, **batch)
+            counts += result.counts
+            left, invocations = result.prefixes, invocations + 1
+            assert invocations < 50, "it never ends"
+        return counts, invocations
+
+    foretold, invocations = counted(dry_run=True)
+    assert invocations > 1, "it all fitted into one function's time"
+    done, _ = counted()
+    assert (foretold["created"], foretold["updated"], foretold["deleted"]) == (30, 40, 300)
+    assert {name: done[name] for name in ("created", "updated", "deleted")} == {
+        name: foretold[name] for name in ("created", "updated", "deleted")
+    }
+
+
 def test_progress_is_told_after_each_page(simulation: Simulation) -> None:
     simulation.pool.add(*some_users(130))
     told: list[int] = []
