@@ -48,6 +48,11 @@ output "changes_queue_url" {
   value       = one(module.change_tracking[*].queue_url)
 }
 
+output "deleted_users" {
+  description = "What becomes of the item of a user who is gone from the pool."
+  value       = var.deleted_users
+}
+
 output "alarm_names" {
   description = "Names of the alarms."
   value       = sort(values(module.monitoring.alarms)[*].alarm_name)

@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.testing import CliRunner
 
-from cognito_user_sync_cli.app import app
+from cognito_user_sync_cli import app as command_line
 from local_aws.client import LocalAws, Mail
 from local_aws.resources import let_pool_invoke
 from local_aws.terraform_providers import terraform_environment
@@ -230,9 +230,11 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Operator:
-    """Types `cognito-user-sync ...` for a deployment whose outputs are in a file, and returns what it says."""
+    """Types `cognito-user-sync ...` for a deployment whose outputs are in a file, on a terminal of so many columns, and
+    returns what it says."""
 
     outputs: Path
+    columns: int = 200
 
     @classmethod
     def of(cls, deployment: Deployment, folder: Path) -> Operator:
@@ -241,9 +243,12 @@ class Operator:
         return cls(outputs)
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
-        result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--outputs", str(self.outputs), *arguments])
+        with pytest.MonkeyPatch.context() as patch:
+            for console in (command_line.out, command_line.problems):
+                patch.setattr(console, "width", self.columns)
+            result = CliRunner().invoke(command_line.app, ["--outputs", str(self.outputs), *arguments])
         assert result.exit_code == expect, result.output
-        return result.output
+        return result.stdout if "--json" in arguments else result.output
 
 
 def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:

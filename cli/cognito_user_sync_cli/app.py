@@ -24,7 +24,7 @@ from cognito_user_sync.welcome_email import UnknownPlaceholder
 from cognito_user_sync_cli import reconciliation, users, welcome
 from cognito_user_sync_cli import status as all_of_it
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
-from cognito_user_sync_cli.failures import dead_letter_queue, redrive, requeue
+from cognito_user_sync_cli.failures import Failure, dead_letter_queue, redrive, requeue
 from cognito_user_sync_cli.failures import failures as failed_executions
 from cognito_user_sync_cli.status import Status
 from cognito_user_sync_cli.welcome import NoWelcome
@@ -34,9 +34,19 @@ NOT_WELL = 1
 CANNOT_TELL = 2
 INTERRUPTED = 130
 
+# Where there is no terminal for a progress bar, a line says now and then how far a run is.
+_SAY_SECONDS = 30.0
+_POLL_SECONDS = 1.0
 
-out = Console(soft_wrap=True, highlight=False)
-problems = Console(stderr=True, soft_wrap=True, highlight=False)
+
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+problems = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+
+def plain(value: object) -> str:
+    """What was not written here, to be shown as it is: a user chooses a name, and so could steer the terminal."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return escape("".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text))
 
 
 class Commands(TyperGroup):
@@ -56,7 +66,13 @@ class Commands(TyperGroup):
             _end("AWS refused", str(error))
         except UnusableUser as error:
             _end("Not a user", str(error))
-        except (UnknownPlaceholder, NoWelcome) as error:
+        except UnknownPlaceholder as error:
+            _end(
+                "No preview",
+                f"nothing fills {{{{{error}}}}}: it must be a synced attribute, or, of templates that are not deployed,"
+                " be given by --attribute",
+            )
+        except NoWelcome as error:
             _end("No preview", str(error))
 
 
@@ -70,7 +86,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Operate terraform-aws-cognito-user-sync, in the Terraform folder and workspace that deployed it.",
-    epilog="Status 0: all is well. 1: it is not, or something failed. 2: it cannot be told.",
+    epilog="Status 0: all is well. 1: it is not, or something failed. 2: it cannot be told. 130: interrupted.",
 )
 failures_app = typer.Typer(help="What failed, and how to try it again.")
 app.add_typer(failures_app, name="failures")
@@ -89,6 +105,7 @@ def of_deployment(
     def deployment() -> Deployment:
         found = Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
         found.check()
+        problems.print(f"{found.prefix} in account {found.account}, {found.region}", style="dim")
         return found
 
     # Called by the commands, so that --help needs no deployment.
@@ -119,7 +136,7 @@ def show_status(
 def _print_status(found: Status) -> None:
     table = Table("", Column(overflow="fold"), show_header=False)
     attached = "attached" if found.is_attached else "[red]not attached[/red]"
-    table.add_row("trigger", f"{attached}: {escape(found.trigger or 'none')}")
+    table.add_row("trigger", f"{attached}: {plain(found.trigger or 'none')}")
     table.add_row("users in the pool", f"{found.users_in_pool:,} (Cognito's estimate, with unconfirmed ones)")
     table.add_row("users in the table", f"{found.users_in_table:,} (as DynamoDB counted within six hours)")
     table.add_row("last reconciliation", _of_run(found.last_run))
@@ -130,20 +147,20 @@ def _print_status(found: Status) -> None:
     )
     for name, queue in found.queues.items():
         table.add_row(f"queue {name}", f"{queue.waiting:,} waiting, {queue.given_up:,} given up")
-    table.add_row("alarms", escape(", ".join(found.alarms)) or "none in ALARM")
-    table.add_row("dashboard", escape(found.dashboard_url))
+    table.add_row("alarms", plain(", ".join(found.alarms)) or "none in ALARM")
+    table.add_row("dashboard", plain(found.dashboard_url))
     out.print(table)
     if found.is_healthy:
         out.print("[green]All is well.[/green]")
     for problem in found.problems:
-        out.print(f"[red]Problem:[/red] {escape(problem)}.")
+        out.print(f"[red]Problem:[/red] {plain(problem)}.")
 
 
 def _of_run(run: reconciliation.Run | None) -> str:
     if run is None:
         return "none has ended yet"
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _counts(run.summary).items() if value)
-    return escape(f"{run.status}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}")
+    return plain(f"{run.status}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}")
 
 
 def _counts(summary: dict[str, Any] | None) -> dict[str, int]:
@@ -173,6 +190,8 @@ def reconcile(
 
     Example: cognito-user-sync reconcile --dry-run
     """
+    if follow and (dry_run or allow_deletes):
+        raise typer.BadParameter("starts no run: leave out --dry-run and --allow-deletes", param_hint="--follow")
     deployment: Deployment = context.obj()
     machine = deployment.reconciliation_state_machine_arn
     if machine is None:
@@ -187,9 +206,11 @@ def reconcile(
         out.print(f"Started {arn}")
     try:
         run = _followed(deployment, arn)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BotoCoreError, ClientError) as left:
         out.print("\nThe run goes on. To follow it again: cognito-user-sync reconcile --follow")
-        raise typer.Exit(INTERRUPTED) from None
+        if isinstance(left, KeyboardInterrupt):
+            raise typer.Exit(INTERRUPTED) from None
+        raise
     _print_run(run)
     if run.status != "SUCCEEDED":
         raise typer.Exit(NOT_WELL)
@@ -210,23 +231,30 @@ def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
         TimeRemainingColumn(),
     )
     log_group = f"/aws/lambda/{deployment.prefix}-reconcile-shards"
+    estimate = pool.get("EstimatedNumberOfUsers", 0)
+    task, said_at = None, time.monotonic()
     with Progress(*columns, console=problems, transient=True) as bar:
-        task = bar.add_task("", total=max(pool.get("EstimatedNumberOfUsers", 0), 1))
         for found in reconciliation.follow(deployment.states, deployment.logs, log_group, arn):
             if isinstance(found, reconciliation.Run):
                 return found
-            bar.update(task, completed=found, total=max(found, bar.tasks[task].total or 0))
+            total = max(estimate, found, 1)
+            if task is None:
+                task = bar.add_task("", completed=found, total=total)
+            bar.update(task, completed=found, total=total)
+            if not problems.is_terminal and time.monotonic() - said_at >= _SAY_SECONDS:
+                said_at = time.monotonic()
+                problems.print(f"{found:,} of about {total:,} users listed")
     raise AssertionError("a run is followed to its end")
 
 
 def _print_run(run: reconciliation.Run) -> None:
     if run.status == "NOT_RUN":
         problems.print(
-            f"[red]Not run:[/red] {escape(run.reason)}. Follow that one: cognito-user-sync reconcile --follow"
+            f"[red]Not run:[/red] {plain(run.reason)}. Follow that one: cognito-user-sync reconcile --follow"
         )
         return
     if run.summary is None:
-        problems.print(f"[red]{run.status}:[/red] {escape(run.reason)}")
+        problems.print(f"[red]{run.status}:[/red] {plain(run.reason)}")
         return
     if run.dry_run:
         out.print("A dry run: nothing was written. So many would be:")
@@ -235,9 +263,9 @@ def _print_run(run: reconciliation.Run) -> None:
         table.add_row(name.replace("_", " "), f"{value:,}")
     out.print(table)
     if run.summary["not_swept"]:
-        out.print(f"Nobody was looked for who is gone: {escape(run.summary['not_swept'])}.")
+        out.print(f"Nobody was looked for who is gone: {plain(run.summary['not_swept'])}.")
     for problem in run.summary["problems"]:
-        problems.print(f"[red]Problem:[/red] {escape(problem)}")
+        problems.print(f"[red]Problem:[/red] {plain(problem)}")
 
 
 # --- user
@@ -260,13 +288,15 @@ def user(
     deployment: Deployment = context.obj()
     subs = users.subs_of(deployment, who)
     if len(subs) > 1:
-        problems.print(f"{len(subs)} users are meant by {escape(who)}. Ask for one of them by sub: {', '.join(subs)}")
+        problems.print(
+            f"{len(subs)} users are meant by {plain(who)}. Ask for one of them by sub: {plain(', '.join(subs))}"
+        )
         raise typer.Exit(NOT_WELL)
     compared = users.compare(deployment, subs[0]) if subs else None
     if compared is None or (compared.cognito is None and compared.item is None):
         problems.print(
             f"[red]Nobody:[/red] neither the pool {deployment.user_pool_id} nor the table {deployment.user_table_name}"
-            f" has {escape(who)}. Who is gone from the pool is found in the table by sub, and by email address where it"
+            f" has {plain(who)}. Who is gone from the pool is found in the table by sub, and by email address where it"
             " has an index on that"
         )
         raise typer.Exit(NOT_WELL)
@@ -278,7 +308,7 @@ def user(
     table = Table(Column("execution", overflow="fold"), "started, UTC", "status", Column("outcome", overflow="fold"))
     for execution in found:
         started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(execution.name, started, execution.status, escape(execution.outcome))
+        table.add_row(plain(execution.name), started, execution.status, plain(execution.outcome))
     out.print(table if found else "No execution of this user is known.")
     if more:
         out.print(
@@ -293,11 +323,11 @@ def _sync(deployment: Deployment, sub: str) -> None:
     arn = users.sync(deployment, sub)
     with problems.status(f"Syncing {sub}"):
         while (execution := users.look(deployment.states, arn)).status == "RUNNING":
-            time.sleep(1)
+            time.sleep(_POLL_SECONDS)
     if execution.status != "SUCCEEDED":
-        problems.print(f"[red]Not synced:[/red] {escape(execution.outcome)}. See: cognito-user-sync failures")
+        problems.print(f"[red]Not synced:[/red] {plain(execution.outcome)}. See: cognito-user-sync failures")
         raise typer.Exit(NOT_WELL)
-    out.print(f"Synced: {execution.outcome}.")
+    out.print(f"Synced: {plain(execution.outcome)}.")
 
 
 def _print_comparison(compared: users.Comparison) -> None:
@@ -306,19 +336,18 @@ def _print_comparison(compared: users.Comparison) -> None:
     differing = compared.differing
     for name in {**cognito, **item}:
         differs = name in differing
-        cells = [_cell(side.get(name, "-")) for side in (cognito, item)]
+        cells = [plain(side.get(name, "-")) for side in (cognito, item)]
         table.add_row(name, *cells, "≠" if differs else "", style="red" if differs else None)
     out.print(table)
-
-
-def _cell(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else escape(str(value))
 
 
 def _verdict(compared: users.Comparison) -> str:
     mend = f"Sync now: cognito-user-sync user {compared.sub} --sync"
     if compared.cognito is None:
-        return "Gone from Cognito, and the table says so." if compared.is_in_step else f"Gone from Cognito. {mend}"
+        if not compared.is_in_step:
+            return f"[red]Cognito's list does not show this user, yet or any more.[/red] {mend}"
+        kept = compared.item is not None and "deleted_at" not in compared.item
+        return f"Gone from Cognito, and the table {'keeps the item, as it is to' if kept else 'says so'}."
     if compared.cognito["status"] == UNCONFIRMED and compared.is_in_step:
         return "Has signed up and never confirmed: not in the table until then."
     if compared.is_in_step:
@@ -342,13 +371,19 @@ def list_failures(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     deployment: Deployment = context.obj()
-    found = list(failed_executions(deployment.states, deployment.user_sync_state_machine_arn))
+    found = _failed(deployment)
     counts = Counter((each.end, each.may_have_greeted) for each in found)
     examples = {(each.end, each.may_have_greeted): each.name for each in reversed(found)}
-    table = Table("executions", "failed in", "error", "may have greeted", Column("for example", overflow="fold"))
+    table = Table(
+        *(
+            Column(name, overflow="fold")
+            for name in ("executions", "failed in", "error", "may have greeted", "for example")
+        )
+    )
     for key, count in counts.most_common():
         end, may_have_greeted = key
-        table.add_row(f"{count:,}", end.state or "-", end.error, "yes" if may_have_greeted else "no", examples[key])
+        greeted = "yes" if may_have_greeted else "no"
+        table.add_row(f"{count:,}", plain(end.state or "-"), plain(end.error), greeted, plain(examples[key]))
     out.print(table if found else "No execution has failed in 14 days.")
     if found:
         out.print("When the cause is mended: cognito-user-sync failures redrive")
@@ -370,18 +405,34 @@ def redrive_failures(
     Example: cognito-user-sync failures redrive
     """
     deployment: Deployment = context.obj()
-    redriven, left = 0, 0
-    # All of them first: one that is redriven moves the pages of the rest.
-    for failure in list(failed_executions(deployment.states, deployment.user_sync_state_machine_arn)):
-        if failure.may_have_greeted and not include_greeted:
-            left += 1
-        elif refused := redrive(deployment.states, failure):
-            problems.print(f"{failure.name}: not redriven: {refused}")
-        else:
-            redriven += 1
-    out.print(f"{redriven} redriven.")
+    redriven, left, hopeless = 0, 0, 0
+    try:
+        # All of them first: one that is redriven moves the pages of the rest.
+        for failure in _failed(deployment):
+            if failure.is_hopeless:
+                hopeless += 1
+            elif failure.may_have_greeted and not include_greeted:
+                left += 1
+            elif refused := redrive(deployment.states, failure):
+                problems.print(f"{plain(failure.name)}: not redriven: {refused}")
+            else:
+                redriven += 1
+    finally:
+        out.print(f"{redriven:,} redriven.")
     if left:
-        out.print(f"{left} left alone: their welcome may have been sent. Redrive them, too, with --all.")
+        out.print(f"{left:,} left alone: their welcome may have been sent. Redrive them, too, with --all.")
+    if hopeless:
+        out.print(f"{hopeless:,} left alone: their input is none, and would fail again.")
+
+
+def _failed(deployment: Deployment) -> list[Failure]:
+    """The failed executions, each asked how it ended: that takes a while where there are many."""
+    found: list[Failure] = []
+    with problems.status("Looking for failed executions") as spinner:
+        for failure in failed_executions(deployment.states, deployment.user_sync_state_machine_arn):
+            found.append(failure)
+            spinner.update(f"{len(found):,} failed executions found")
+    return found
 
 
 @failures_app.command("requeue")
@@ -414,7 +465,9 @@ def preview_email(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A file with the HTML, in place of the deployed one."),
     ] = None,
-    folder: Annotated[Path, typer.Option("--folder", help="Where to write welcome.html and welcome.txt.")] = Path(),
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where to write welcome-preview.html and welcome-preview.txt.")
+    ] = Path(),
 ) -> None:
     """Write the welcome email as a user would get it, as HTML and text. With --subject, --text and --html, of templates
     that are not deployed, nothing has to be deployed.
@@ -424,16 +477,16 @@ def preview_email(
     attributes = dict(_pair(each) for each in attribute or [])
     attributes.setdefault("name", name)
     attributes.setdefault("email", f"{username}@example.com")
-    given = (subject, _content(text), _content(html))
-    if subject is not None and text is not None and html is not None:
-        mail, names = welcome.not_deployed(subject, text.read_text(), html.read_text()), tuple(attributes)
+    new_text, new_html = _content(text, "--text"), _content(html, "--html")
+    if subject is not None and new_text is not None and new_html is not None:
+        mail, names = welcome.not_deployed(subject, new_text, new_html), tuple(attributes)
     else:
         deployment: Deployment = context.obj()
         found = welcome.deployed(deployment.functions, f"{deployment.prefix}-send-welcome")
-        mail, names = welcome.with_templates(found, *given), tuple(deployment.attributes)
+        mail, names = welcome.with_templates(found, subject, new_text, new_html), tuple(deployment.attributes)
     email = welcome.render(mail, username, attributes, names)
     paths = welcome.write(email, folder)
-    out.print(f"Subject: {escape(email.subject)}")
+    out.print(f"Subject: {plain(email.subject)}")
     for path in paths:
         out.print(f"Written: {path}")
 
@@ -445,5 +498,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _content(file: Path | None) -> str | None:
-    return None if file is None else file.read_text(encoding="utf-8")
+def _content(file: Path | None, option: str) -> str | None:
+    try:
+        return None if file is None else file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file} is not text in UTF-8", param_hint=option) from None

@@ -47,6 +47,8 @@ class Deployment:
     unstarted_queue_url: str
     alarm_names: list[str]
     dashboard_url: str
+    deleted_users: dict[str, Any]
+    user_pool_trigger: dict[str, Any]
     changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
 

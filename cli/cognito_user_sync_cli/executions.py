@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,13 +13,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
-    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
+    from mypy_boto3_stepfunctions.type_defs import (
+        DescribeExecutionOutputTypeDef,
+        ExecutionListItemTypeDef,
+        PaginatorConfigTypeDef,
+    )
 
 FAILED: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 
 # An execution can be redriven for so long after its end.
 # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 REDRIVABLE = timedelta(days=14)
+
+# 100 would be the default: ten times as many calls of a quota that the reconciliation needs, too.
+_LARGE_PAGES: PaginatorConfigTypeDef = {"PageSize": 1000}
+
+# DescribeExecution may not know at once what has been started a moment ago.
+_LOOKS, _PAUSE_SECONDS = 5, 1.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +45,29 @@ def failed(states: SFNClient, state_machine_arn: str) -> Iterator[ExecutionListI
     botocore raises."""
     since = datetime.now(UTC) - REDRIVABLE
     for status in FAILED:
-        pages = states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn, statusFilter=status)
-        listed = (execution for page in pages for execution in page["executions"])
-        # In the order of their start; one that was redriven at its last moment ended so much later.
-        for execution in takewhile(lambda each: each["startDate"] >= since - REDRIVABLE, listed):
-            if execution["stopDate"] >= since:
-                yield execution
+        pages = states.get_paginator("list_executions").paginate(
+            stateMachineArn=state_machine_arn, statusFilter=status, PaginationConfig=_LARGE_PAGES
+        )
+        # Those that are over are listed by their end:
+        # https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html
+        yield from takewhile(
+            lambda each: each["stopDate"] >= since, (each for page in pages for each in page["executions"])
+        )
+
+
+def describe(states: SFNClient, arn: str) -> DescribeExecutionOutputTypeDef:
+    """An execution that is known to exist, its times in UTC."""
+    for looks_left in reversed(range(_LOOKS)):
+        try:
+            described = states.describe_execution(executionArn=arn)
+        except states.exceptions.ExecutionDoesNotExist:
+            if not looks_left:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            described["startDate"] = described["startDate"].astimezone(UTC)
+            return described
+    raise AssertionError("the last look returns or raises")
 
 
 def end_of(states: SFNClient, arn: str, status: str) -> End:
@@ -64,7 +92,9 @@ def named(states: SFNClient, state_machine_arn: str, part: str, among: int) -> t
     """ARNs of the executions with `part` in their names, newest first, and whether there are more than the newest
     `among` that were looked at."""
     found, looked = [], 0
-    for page in states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn):
+    for page in states.get_paginator("list_executions").paginate(
+        stateMachineArn=state_machine_arn, PaginationConfig=_LARGE_PAGES
+    ):
         found += [each["executionArn"] for each in page["executions"] if part in each["name"]]
         looked += len(page["executions"])
         if looked >= among:

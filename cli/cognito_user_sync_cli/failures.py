@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cognito_user_sync_cli.deployment import NotDeployed
 from cognito_user_sync_cli.executions import End, end_of, failed
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class Failure:
     @property
     def name(self) -> str:
         return self.arn.rpartition(":")[2]
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether trying again fails again, whatever is mended: the execution's own input is none."""
+        return self.end.error == "InvalidSyncRequest"
 
     @property
     def may_have_greeted(self) -> bool:
@@ -56,9 +62,11 @@ def redrive(states: SFNClient, failure: Failure) -> str | None:
 
 
 def dead_letter_queue(queues: SQSClient, queue_url: str) -> str:
-    """The URL of the queue's dead-letter queue."""
-    attributes = queues.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])["Attributes"]
-    _, _, _, _, account, name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].split(":")
+    """The URL of the queue's dead-letter queue. Raises NotDeployed where somebody took it away."""
+    found = queues.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
+    if "RedrivePolicy" not in found:
+        raise NotDeployed(f"the queue {queue_url} has lost its dead-letter queue: apply the module again")
+    _, _, _, _, account, name = json.loads(found["RedrivePolicy"])["deadLetterTargetArn"].split(":")
     return queues.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
 

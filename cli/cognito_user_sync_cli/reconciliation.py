@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from cognito_user_sync_cli.executions import message_of
+from cognito_user_sync_cli.executions import describe, message_of
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -45,7 +47,10 @@ def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run
     given: dict[str, Any] = {"allow_deletes": allow_deletes} if allow_deletes else {}
     if dry_run:
         given["dry_run"] = True
-    return states.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(given))["executionArn"]
+    # Named, so that a start whose answer was lost and that is sent again starts no second run.
+    return states.start_execution(
+        stateMachineArn=state_machine_arn, name=f"by-hand-{secrets.token_hex(8)}", input=json.dumps(given)
+    )["executionArn"]
 
 
 def runs(states: SFNClient, state_machine_arn: str) -> Iterator[Run]:
@@ -59,7 +64,7 @@ def runs(states: SFNClient, state_machine_arn: str) -> Iterator[Run]:
 
 def look(states: SFNClient, execution_arn: str) -> Run:
     """How a run stands: RUNNING, SUCCEEDED, NOT_RUN beside an older one, or how it failed."""
-    execution = states.describe_execution(executionArn=execution_arn)
+    execution = describe(states, execution_arn)
     status, summary, reason = execution["status"], None, ""
     if status == "SUCCEEDED":
         summary = json.loads(execution["output"])
@@ -102,12 +107,9 @@ class _Progress:
         self._by_request: dict[str, int] = {}
 
     def listed(self) -> int:
-        try:
+        # Nothing may be logged yet, or who asks may not read the log; the run is followed all the same.
+        with contextlib.suppress(ClientError, BotoCoreError):
             self._read()
-        except ClientError as error:
-            # Nothing is logged yet; or who asks may not read the log.
-            if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "AccessDeniedException"):
-                raise
         return sum(self._by_request.values())
 
     def _read(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class Status:
     """The ARN of the pool's post-confirmation trigger."""
     is_attached: bool
     """Whether that is this module's function."""
+    is_attached_by_module: bool
+    """Whether this module is to attach it, and not whoever owns the pool."""
     users_in_pool: int
     """As Cognito estimates it, unconfirmed users among them."""
     users_in_table: int
@@ -50,17 +53,22 @@ class Status:
     alarms: list[str]
     """Those in ALARM."""
     dashboard_url: str
-    problems: list[str] = field(default_factory=list)
 
     @property
     def is_healthy(self) -> bool:
         return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not well, each with what to type."""
+        return list(_problems(self))
 
     def to_json(self) -> dict[str, Any]:
         """Times as ISO 8601 strings."""
         last_run = self.last_run
         return {
             "healthy": self.is_healthy,
+            "problems": self.problems,
             **asdict(self),
             "last_run": last_run and {**asdict(last_run), "started_at": last_run.started_at.isoformat()},
         }
@@ -72,9 +80,10 @@ def status(deployment: Deployment) -> Status:
     trigger = pool.get("LambdaConfig", {}).get("PostConfirmation")
     last_run, going_on = _last_run(deployment)
     ends = [each["stopDate"] for each in failed(deployment.states, deployment.user_sync_state_machine_arn)]
-    found = Status(
+    return Status(
         trigger=trigger,
         is_attached=trigger == deployment.post_confirmation_function_arn,
+        is_attached_by_module=deployment.user_pool_trigger["attached_function_arn"] is not None,
         users_in_pool=pool.get("EstimatedNumberOfUsers", 0),
         users_in_table=_users_in_table(deployment),
         last_run=last_run,
@@ -89,41 +98,38 @@ def status(deployment: Deployment) -> Status:
         alarms=_alarms(deployment),
         dashboard_url=deployment.dashboard_url,
     )
-    found.problems.extend(_problems(found))
-    return found
 
 
-def _problems(found: Status) -> list[str]:
-    """What is not well, each with what to type."""
-    problems = []
+def _problems(found: Status) -> Iterator[str]:
     if not found.is_attached:
-        problems.append(
+        yield (
             f"the pool's post-confirmation trigger is {found.trigger or 'none'}, not this module's: who signs up is"
-            " neither synced nor greeted. See whether a plan says more, then: cognito-user-sync reconcile"
-            " attaches it again where there is none"
+            f" neither synced nor greeted. {_how_to_attach(found)}"
         )
     if found.last_run and found.last_run.status != "SUCCEEDED":
-        problems.append(
-            f"the last reconciliation ended as {found.last_run.status}: see above, then: cognito-user-sync reconcile"
-        )
+        yield f"the last reconciliation ended as {found.last_run.status}: see above, then: cognito-user-sync reconcile"
     if found.failed_in_one_day:
-        problems.append(f"{found.failed_in_one_day} executions failed in 24 hours: cognito-user-sync failures")
+        yield f"{found.failed_in_one_day} executions failed in 24 hours: cognito-user-sync failures"
     unstarted = found.queues["unstarted"]
     if unstarted.waiting:
-        problems.append(
-            f"{unstarted.waiting} sign-ups could not be started yet; they are tried again every 3 minutes, for 12 hours"
-        )
+        yield f"{unstarted.waiting} sign-ups could not be started yet: tried again every 3 minutes, for 12 hours"
     if unstarted.given_up:
-        problems.append(
-            f"{unstarted.given_up} sign-ups could not be started: cognito-user-sync failures requeue, when the cause is"
-            " mended"
+        yield (
+            f"{unstarted.given_up} sign-ups could not be started. When the cause is mended: cognito-user-sync failures"
+            " requeue"
         )
     if "changes" in found.queues and (lost := found.queues["changes"].given_up):
-        problems.append(
-            f"{lost} changes of users could not be synced: cognito-user-sync reconcile, then purge the queue"
-        )
-    problems += [f"alarm {name}: its description says what to do" for name in found.alarms]
-    return problems
+        yield f"{lost} changes of users could not be synced: cognito-user-sync reconcile, then purge the queue"
+    for name in found.alarms:
+        yield f"alarm {name}: its description says what to do"
+
+
+def _how_to_attach(found: Status) -> str:
+    if not found.is_attached_by_module:
+        return "Name the output post_confirmation_function_arn in the configuration of the pool"
+    if found.trigger:
+        return "Remove that trigger, or name it in chained_function_arn, and apply"
+    return "To attach it again: cognito-user-sync reconcile"
 
 
 def _last_run(deployment: Deployment) -> tuple[Run | None, str | None]:

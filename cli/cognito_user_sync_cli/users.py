@@ -13,8 +13,9 @@ from boto3.dynamodb.types import TypeDeserializer
 from cognito_user_sync.sync_request import CHANGED, SyncRequest
 from cognito_user_sync.user import SUB, UNCONFIRMED, User, now, to_item
 from cognito_user_sync.user_pool import UserPool
+from cognito_user_sync.user_table import DeletedUsers
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.executions import FAILED, end_of, named
+from cognito_user_sync_cli.executions import FAILED, describe, end_of, named
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -32,11 +33,13 @@ _SAID_LATER = ("cognito_created_at", "cognito_modified_at")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A user in Cognito and in the table: None where it is not there. Both under the item's names."""
+    """A user in Cognito and in the table: None where it is not there. Both under the item's names. `is_kept`: whether
+    the item of who is gone is to stay as it is."""
 
     sub: str
     cognito: dict[str, Any] | None
     item: dict[str, Any] | None
+    is_kept: bool
 
     @property
     def differing(self) -> list[str]:
@@ -53,7 +56,7 @@ class Comparison:
     @property
     def is_in_step(self) -> bool:
         if self.cognito is None:
-            return self.item is None or "deleted_at" in self.item
+            return self.item is None or self.is_kept or "deleted_at" in self.item
         if self.cognito["status"] == UNCONFIRMED:
             return self.item is None
         return self.item is not None and "deleted_at" not in self.item and not self.differing
@@ -71,19 +74,20 @@ class Execution:
 
 def subs_of(deployment: Deployment, who: str) -> list[str]:
     """The subs of those whom `who` may mean: a sub, a username or an email address, which several may share."""
-    if SUB.fullmatch(who):
-        return [who]
-    found: dict[str, None] = {}
-    for attribute in ("email", "username") if "@" in who else ("username",):
-        found |= dict.fromkeys(_listed(deployment, attribute, who))
-    return list(found or dict.fromkeys(_by_email_index(deployment, who)))
+    found = _listed(deployment, "username", who)
+    if "@" in who:
+        found += _listed(deployment, "email", who)
+        found = found or _by_email_index(deployment, who)
+    # Last: a username may look like a sub, as in a pool whose users were those of another one.
+    return list(dict.fromkeys(found)) or ([who.lower()] if SUB.fullmatch(who.lower()) else [])
 
 
 def compare(deployment: Deployment, sub: str) -> Comparison:
     """Raises what UserPool.find and UserTable.read raise."""
     user = UserPool(deployment.cognito, deployment.user_pool_id).find(sub)
     item = deployment.user_table.read([sub], consistent=True).get(sub)
-    return Comparison(sub, _as_item(deployment, user) if user else None, _plain(item) if item else None)
+    is_kept = deployment.deleted_users["action"] == DeletedUsers.KEEP
+    return Comparison(sub, _as_item(deployment, user) if user else None, _plain(item) if item else None, is_kept)
 
 
 def executions(deployment: Deployment, sub: str) -> tuple[Sequence[Execution], bool]:
@@ -93,7 +97,8 @@ def executions(deployment: Deployment, sub: str) -> tuple[Sequence[Execution], b
     if more:
         # The one that matters most is found by its name at any age.
         sign_up = f"{arn.replace(':stateMachine:', ':execution:')}:sign-up-{sub}"
-        found = [*found, *([sign_up] if sign_up not in found and _exists(states, sign_up) else [])]
+        if sign_up not in found[: SHOWN - 1] and _exists(states, sign_up):
+            found = [*found[: SHOWN - 1], sign_up]
     return [look(states, each) for each in found[:SHOWN]], more or len(found) > SHOWN
 
 
@@ -107,7 +112,7 @@ def sync(deployment: Deployment, sub: str) -> str:
 
 def look(states: SFNClient, arn: str) -> Execution:
     """How an execution stands."""
-    described = states.describe_execution(executionArn=arn)
+    described = describe(states, arn)
     status, outcome = described["status"], ""
     if status == "SUCCEEDED":
         output = json.loads(described.get("output") or "{}")
@@ -147,7 +152,8 @@ def _by_email_index(deployment: Deployment, email: str) -> list[str]:
                 KeyConditionExpression="email = :email",
                 ExpressionAttributeValues={":email": {"S": email}},
             )
-            return [item["id"]["S"] for page in pages for item in page["Items"]]
+            # An existing table may have items that are no users.
+            return [sub for page in pages for item in page["Items"] if SUB.fullmatch(sub := item["id"]["S"])]
     return []
 
 

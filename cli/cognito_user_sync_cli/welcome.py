@@ -20,19 +20,22 @@ _FILE = "welcome_email.json"
 
 
 class NoWelcome(Exception):
-    """The deployment sends no welcome."""
+    """There is none to look at; the message says why."""
 
 
 def deployed(functions: LambdaClient, function_name: str) -> WelcomeEmail:
-    """What the function `function_name` sends. Raises NoWelcome where there is no such function."""
+    """What the function `function_name` sends. Raises NoWelcome."""
     try:
         location = functions.get_function(FunctionName=function_name)["Code"]["Location"]
     except functions.exceptions.ResourceNotFoundException:
         raise NoWelcome("this deployment sends no welcome: its variable welcome_email is null") from None
-    with urllib.request.urlopen(location, timeout=30) as answer:  # noqa: S310 - a signed address that AWS gave
-        content = answer.read()
-    with zipfile.ZipFile(io.BytesIO(content)) as code:
-        return WelcomeEmail.from_json(code.read(_FILE).decode())
+    try:
+        with urllib.request.urlopen(location, timeout=30) as answer:  # noqa: S310 - a signed address that AWS gave
+            content = answer.read()
+        with zipfile.ZipFile(io.BytesIO(content)) as code:
+            return WelcomeEmail.from_json(code.read(_FILE).decode())
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise NoWelcome(f"the code of {function_name} could not be read: {error}") from error
 
 
 def not_deployed(subject: str, text: str, html: str) -> WelcomeEmail:
@@ -57,9 +60,9 @@ def render(welcome: WelcomeEmail, username: str, attributes: Mapping[str, str], 
 
 
 def write(email: Email, folder: Path) -> tuple[Path, Path]:
-    """Write it as welcome.html and welcome.txt."""
+    """Write it as welcome-preview.html and welcome-preview.txt: other names than a template is likely to have."""
     folder.mkdir(parents=True, exist_ok=True)
-    html, text = folder / "welcome.html", folder / "welcome.txt"
+    html, text = folder / "welcome-preview.html", folder / "welcome-preview.txt"
     html.write_text(email.html, encoding="utf-8")
     text.write_text(email.text, encoding="utf-8")
     return html, text

@@ -2,7 +2,6 @@
 # reconciliation, the table and the alarms.
 
 locals {
-  region  = data.aws_region.current.id
   minutes = 5
 
   # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
@@ -130,7 +129,7 @@ resource "aws_cloudwatch_dashboard" "this" {
       ],
       [{
         type       = "alarm", x = 12, y = 9, width = 12, height = 6
-        properties = { title = "Alarms", alarms = values(aws_cloudwatch_metric_alarm.this)[*].arn }
+        properties = { title = "Alarms", alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, [aws_cloudwatch_metric_alarm.unstarted_age.arn]) }
       }],
     )
   })

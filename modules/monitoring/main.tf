@@ -4,12 +4,13 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
+  region    = data.aws_region.current.id
   trigger   = { FunctionName = var.post_confirmation_function_name }
   user_sync = { StateMachineArn = var.user_sync_state_machine_arn }
 
   trigger_alarms = {
     trigger-errors = {
-      description = "The post-confirmation trigger failed: whoever signed up saw an error, although the sign-up is confirmed. Look why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h. The next reconciliation syncs such users, without a welcome: cognito-user-sync reconcile. An error of a chained function counts, too."
+      description = "The post-confirmation trigger failed: whoever signed up saw an error, although the sign-up is confirmed. Look why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${local.region}. The next reconciliation syncs such users, without a welcome: cognito-user-sync reconcile. An error of a chained function counts, too."
       namespace   = "AWS/Lambda"
       metric_name = "Errors"
       dimensions  = local.trigger
@@ -23,7 +24,7 @@ locals {
       statistic   = "Sum"
     }
     trigger-duration = {
-      description = "The post-confirmation trigger took more than 4 of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h. A chained function has what the trigger leaves of the time."
+      description = "The post-confirmation trigger took more than 4 of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${local.region}. A chained function has what the trigger leaves of the time."
       namespace   = "AWS/Lambda"
       metric_name = "Duration"
       dimensions  = local.trigger
@@ -50,16 +51,8 @@ locals {
   }
 
   unstarted_alarms = {
-    unstarted-age = {
-      description = "Sign-ups have been waiting for more than 15 minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h. What waits: cognito-user-sync status."
-      namespace   = "AWS/SQS"
-      metric_name = "ApproximateAgeOfOldestMessage"
-      dimensions  = { QueueName = var.unstarted_queue_names.queue }
-      statistic   = "Maximum"
-      threshold   = 900
-    }
     unstarted-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d. When it is mended: cognito-user-sync failures requeue."
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${local.region}. When it is mended: cognito-user-sync failures requeue."
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = var.unstarted_queue_names.dead_letter_queue }
@@ -75,8 +68,15 @@ locals {
       dimensions  = { RuleName = changes.rule_name }
       statistic   = "Sum"
     }
+    changes-lost = {
+      description = "EventBridge could put changes of users neither into their queue nor into its dead-letter queue: until the next reconciliation their items are as before. Look at the policies of both queues, and of their KMS key; then: cognito-user-sync reconcile."
+      namespace   = "AWS/Events"
+      metric_name = "InvocationsFailedToBeSentToDlq"
+      dimensions  = { RuleName = changes.rule_name }
+      statistic   = "Sum"
+    }
     changes-dead-letter = {
-      description = "Changes of users that could not be delivered, or not be started within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-start-changes --since 1d. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
+      description = "Changes of users that could not be delivered, or not be started within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-start-changes --since 1d --region ${local.region}. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = changes.queue_names.dead_letter_queue }
@@ -86,7 +86,7 @@ locals {
 
   reconciliation_alarms = merge([for reconciliation in var.reconciliation[*] : {
     reconciliation-failed = {
-      description = "A run of the reconciliation failed, or ended with something for a person to look at. To see what: cognito-user-sync status. When the cause is mended: cognito-user-sync reconcile."
+      description = "A run of the reconciliation failed, or ended with something for a person to look at. To see what: cognito-user-sync status (a dry run tells only whoever started it). When the cause is mended: cognito-user-sync reconcile."
       namespace   = "AWS/States"
       metric_name = "ExecutionsFailed"
       dimensions  = { StateMachineArn = reconciliation.state_machine_arn }
@@ -103,7 +103,7 @@ locals {
 
   overdue_alarms = merge([for hours in var.reconciliation[*].overdue_hours : {
     reconciliation-overdue = {
-      description         = "No run of the reconciliation has succeeded for ${hours} hours: who came, changed or left otherwise than by a sign-up may be missing in the table. To see the last run: cognito-user-sync status. Run it now: cognito-user-sync reconcile. It should start by the schedule ${var.prefix}-reconciliation."
+      description         = "No run of the reconciliation has succeeded for ${hours} hours: who came, changed or left otherwise than by a sign-up may be missing in the table. To see the last run: cognito-user-sync status. Run it now: cognito-user-sync reconcile. It should start by the schedule ${var.prefix}-reconciliation. A new deployment is overdue until its first run has succeeded; dry runs, and runs that end at once beside another, count as successes."
       namespace           = "AWS/States"
       metric_name         = "ExecutionsSucceeded"
       dimensions          = { StateMachineArn = one(var.reconciliation[*].state_machine_arn) }
@@ -139,6 +139,44 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   evaluation_periods  = try(each.value.evaluation_periods, 1)
   # What is idle reports nothing.
   treat_missing_data = try(each.value.treat_missing_data, "notBreaching")
+
+  alarm_actions = var.alarm_topic_arns
+  ok_actions    = var.alarm_topic_arns
+  tags          = var.tags
+}
+
+# Not on ApproximateAgeOfOldestMessage: that leaves out messages which were received more than three times, and these are
+# received every 3 minutes. So: there has been one, waiting or being tried, in each of 15 minutes.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+resource "aws_cloudwatch_metric_alarm" "unstarted_age" {
+  alarm_name        = "${var.prefix}-unstarted-age"
+  alarm_description = "Sign-ups have been waiting for 15 minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h --region ${local.region}. What waits: cognito-user-sync status."
+
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 15
+  treat_missing_data  = "notBreaching"
+
+  metric_query {
+    id          = "messages"
+    expression  = "waiting + tried"
+    label       = "sign-ups that are not started"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { waiting = "ApproximateNumberOfMessagesVisible", tried = "ApproximateNumberOfMessagesNotVisible" }
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = var.unstarted_queue_names.queue }
+        stat        = "Maximum"
+        period      = 60
+      }
+    }
+  }
 
   alarm_actions = var.alarm_topic_arns
   ok_actions    = var.alarm_topic_arns

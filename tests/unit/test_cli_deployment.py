@@ -24,6 +24,8 @@ OUTPUTS: dict[str, Any] = {
     "unstarted_queue_url": QUEUE,
     "alarm_names": [],
     "dashboard_url": "https://example.com",
+    "deleted_users": {"action": "mark", "retention_days": None},
+    "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
     "user_table_stream_arn": None,
 }
 CLI = Path(__file__).parents[2] / "cli"

@@ -17,16 +17,20 @@ LIST, HISTORY, REDRIVE = "sfn.ListExecutions", "sfn.GetExecutionHistory", "sfn.R
 NONE = Response({"executions": []})
 
 
-def listed(*arns: str, next_token: str | None = None, days_ago: float = 0) -> Response:
-    ended = time.time() - days_ago * 24 * 3600
-    execution = {
+def execution(ended_days_ago: float = 0, began_days_ago: float | None = None, arn: str = EXECUTION) -> dict[str, Any]:
+    began = ended_days_ago if began_days_ago is None else began_days_ago
+    return {
+        "executionArn": arn,
         "stateMachineArn": MACHINE,
         "name": "sign-up-1",
         "status": "FAILED",
-        "startDate": ended,
-        "stopDate": ended,
+        "startDate": time.time() - began * 24 * 3600,
+        "stopDate": time.time() - ended_days_ago * 24 * 3600,
     }
-    answer: dict[str, Any] = {"executions": [{**execution, "executionArn": arn} for arn in arns]}
+
+
+def listed(*executions: dict[str, Any], next_token: str | None = None) -> Response:
+    answer: dict[str, Any] = {"executions": list(executions)}
     return Response({**answer, "nextToken": next_token} if next_token else answer)
 
 
@@ -75,7 +79,7 @@ def found(aws: FakeAws) -> list[Failure]:
 def test_a_failure_is_known_by_its_last_state_and_its_last_end(
     aws: FakeAws, events: list[dict[str, Any]], state: str | None, error: str, may_have_greeted: bool
 ) -> None:
-    aws.on(LIST, listed(EXECUTION), NONE)
+    aws.on(LIST, listed(execution()), NONE)
     aws.on(HISTORY, history(*events))
     (failure,) = found(aws)
     assert (failure.name, failure.end) == ("sign-up-1", End(state, error))
@@ -83,7 +87,7 @@ def test_a_failure_is_known_by_its_last_state_and_its_last_end(
 
 
 def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
-    aws.on(LIST, listed(EXECUTION, next_token="more"), listed(EXECUTION), listed(EXECUTION), listed(EXECUTION))
+    aws.on(LIST, listed(execution(), next_token="more"), listed(execution()), listed(execution()), listed(execution()))
     aws.on(HISTORY, history(failed("A")))
     assert len(found(aws)) == 4
     assert [call.body.get("statusFilter") for call in aws.calls if call.operation == LIST] == [
@@ -94,16 +98,20 @@ def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
     ]
 
 
-def test_what_ended_more_than_14_days_ago_is_left_out(aws: FakeAws) -> None:
-    aws.on(LIST, listed(EXECUTION, days_ago=15), listed(EXECUTION, days_ago=13.9), NONE)
+def test_pages_of_what_cannot_be_redriven_any_more_are_not_asked_for(aws: FakeAws) -> None:
+    aws.on(LIST, listed(execution(13.9), execution(14.1), next_token="more"), NONE, NONE)
     aws.on(HISTORY, history(failed("A")))
     assert len(found(aws)) == 1
+    asked = [call.body for call in aws.calls if call.operation == LIST]
+    assert [each.get("nextToken") for each in asked] == [None, None, None]
+    assert {each["maxResults"] for each in asked} == {1000}
 
 
-def test_pages_of_what_is_older_still_are_not_asked_for(aws: FakeAws) -> None:
-    aws.on(LIST, listed(EXECUTION, next_token="more", days_ago=29), NONE, NONE)
-    assert found(aws) == []
-    assert [call.body.get("nextToken") for call in aws.calls] == [None, None, None]
+def test_one_that_began_long_ago_and_was_redriven_hides_none_behind_it(aws: FakeAws) -> None:
+    # Those that are over are listed by their end.
+    aws.on(LIST, listed(execution(1, began_days_ago=40), execution(2)), NONE, NONE)
+    aws.on(HISTORY, history(failed("A")))
+    assert len(found(aws)) == 2
 
 
 def test_what_cannot_be_redriven_any_more_says_why(aws: FakeAws) -> None:
