@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import sign_up_cost
+from benchmarks import sign_up_usage
+from benchmarks.cost_report import placed, tables
 from benchmarks.figures import Prices
-from benchmarks.sign_up_cost import (
-    RECONCILED_USERS,
+from benchmarks.sign_up_measurement import RECONCILED_USERS
+from benchmarks.sign_up_usage import (
     Measurement,
     Standing,
     Usage,
@@ -20,8 +21,6 @@ from benchmarks.sign_up_cost import (
     billed_bytes,
     index_write_units,
     item_bytes,
-    placed,
-    tables,
     transitions,
     write_units,
 )
@@ -171,7 +170,7 @@ def test_tables_take_their_place_and_nothing_else() -> None:
 
 def test_a_measurement_is_stored_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     measurement = Measurement.load()
-    monkeypatch.setattr(sign_up_cost, "STORED", tmp_path / "stored.json")
+    monkeypatch.setattr(sign_up_usage, "STORED", tmp_path / "stored.json")
 
     replace(measurement, people=7).store()
 

@@ -1,0 +1,192 @@
+"""The tables of docs/cost.md, and the page with each of them in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchmarks import scenarios
+from benchmarks.figures import Prices
+from benchmarks.sign_up_usage import (
+    ASSUMED_MILLISECONDS,
+    CHANGE,
+    DEFAULT,
+    GIGABYTE,
+    MILLION,
+    TRACKED,
+    Measurement,
+)
+
+NIGHTS_A_MONTH = 30
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+STORED_OVERHEAD_BYTES = 100
+
+
+def tables(measurement: Measurement, prices: Prices) -> dict[str, str]:
+    """The tables of docs/cost.md, by the name of the place that each has there."""
+    return {
+        "per million": _per_million(measurement, prices),
+        "per month": _per_month(measurement, prices),
+        "measured": _measured(measurement),
+        "calls": _calls(measurement),
+        "durations": _durations_table(measurement, prices),
+        "prices": _prices(prices),
+    }
+
+
+def placed(page: str, shown: Mapping[str, str]) -> str:
+    """The page with each table in its place. Raises ValueError where a table has no place."""
+    for name, table in shown.items():
+        begin, end = f"<!-- {name}: written by make bench -->\n", f"<!-- {name}: end -->\n"
+        before, _, rest = page.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"the page has no lines {begin.strip()} and {end.strip()}")
+        page = f"{before}{begin}\n{table}\n\n{end}{after}"
+    return page
+
+
+def _per_million(measurement: Measurement, prices: Prices) -> str:
+    by_service = {
+        name: used.dollars_per_million(measurement.memory_mb, prices) for name, used in measurement.usage.items()
+    }
+    for name, figures in measurement.reconciliation.items():
+        parts = {part: dollars * MILLION / figures.users for part, dollars in figures.dollars(prices).items()}
+        by_service[f"user reconciled: {name.removeprefix('module, ')} ({figures.list_users_per_second:g}/s)"] = {
+            "Step Functions": parts["Step Functions"],
+            "Lambda": parts["Lambda"],
+            "DynamoDB": parts["DynamoDB writes"] + parts["DynamoDB reads"],
+        }
+    services = ("Step Functions", "SES", "Lambda", "DynamoDB", "SQS", "Logs")
+    return _markdown(
+        ("a million times", *services, "all"),
+        [
+            [name, *(f"{dollars.get(service, 0):,.2f}" for service in services), f"{sum(dollars.values()):,.2f}"]
+            for name, dollars in by_service.items()
+        ],
+    )
+
+
+def _per_month(measurement: Measurement, prices: Prices) -> str:
+    default, tracked = measurement.standing[DEFAULT], measurement.standing[TRACKED]
+    nightly = measurement.reconciliation[scenarios.UNCHANGED_DEFAULT]
+    nights = NIGHTS_A_MONTH * nightly.dollars_per_million_users(prices) * nightly.users / MILLION
+    user = measurement.usage[CHANGE]  # with the dates that a reconciliation adds
+    stored = user.item_bytes + user.index_bytes + 2 * STORED_OVERHEAD_BYTES
+    table = stored * nightly.users / GIGABYTE * prices.per_month["table_gigabyte"]
+    dollars = {DEFAULT: default.dollars(prices), TRACKED: tracked.dollars(prices)}
+    rows = [
+        ["alarms", f"{default.alarms}", f"{dollars[DEFAULT]['alarms']:.2f}"],
+        ["dashboard", f"{default.dashboards}", f"{dollars[DEFAULT]['dashboard']:.2f}"],
+        ["empty queues that Lambda polls", f"{default.polled_queues}", f"{dollars[DEFAULT]['queues, empty']:.2f}"],
+    ]
+    for row, count, kind in zip(
+        rows,
+        (tracked.alarms, tracked.dashboards, tracked.polled_queues),
+        ("alarms", "dashboard", "queues, empty"),
+        strict=True,
+    ):
+        row += [f"{count}", f"{dollars[TRACKED][kind]:.2f}"]
+    sums = [f"{sum(dollars[name].values()):.2f}" for name in (DEFAULT, TRACKED)]
+    rows.append(["**all that stands there**", "", f"**{sums[0]}**", "", f"**{sums[1]}**"])
+    for what, price in (
+        (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", nights),
+        (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", table),
+    ):
+        rows.append([what, "", f"{price:.2f}", "", f"{price:.2f}"])
+    return _markdown(("a month", "number", "$", "number, `track_changes = true`", "$"), rows)
+
+
+def _measured(measurement: Measurement) -> str:
+    used = measurement.usage.values()
+    rows: list[tuple[str, list[float]]] = [
+        ("state transitions", [each.transitions for each in used]),
+        ("Lambda invocations", [sum(each.invocations.values()) for each in used]),
+        ("DynamoDB write units, table", [each.table_write_units for each in used]),
+        ("DynamoDB write units, index `by_shard`", [each.index_write_units for each in used]),
+        ("SQS requests", [each.sqs_requests for each in used]),
+        ("mails", [each.mails for each in used]),
+        ("bytes of log lines", [each.log_bytes for each in used]),
+        ("bytes of the execution's input", [each.input_bytes for each in used]),
+        ("bytes of the item", [each.item_bytes for each in used]),
+    ]
+    table = _markdown(
+        ("each takes", *measurement.usage),
+        [
+            [name, *(f"{value:,.0f}" if value == round(value) or value >= 100 else f"{value:.2f}" for value in values)]
+            for name, values in rows
+        ],
+    )
+    return f"The mean of {measurement.people} people of each kind, on {measurement.measured_on}:\n\n{table}"
+
+
+def _calls(measurement: Measurement) -> str:
+    made = sorted(
+        {(who, what) for used in measurement.usage.values() for who in used.calls for what in used.calls[who]}
+    )
+    return _markdown(
+        ("caller", "call", *measurement.usage),
+        [
+            [
+                who,
+                what,
+                *(
+                    f"{used.calls.get(who, {}).get(what, 0):.2f}".rstrip("0").rstrip(".")
+                    for used in measurement.usage.values()
+                ),
+            ]
+            for who, what in made
+        ],
+    )
+
+
+def _durations_table(measurement: Measurement, prices: Prices) -> str:
+    rows = []
+    for name, assumed in ASSUMED_MILLISECONDS.items():
+        seen = [
+            used.laptop_milliseconds[name] for used in measurement.usage.values() if name in used.laptop_milliseconds
+        ]
+        gb_seconds = assumed / 1000 * measurement.memory_mb / 1024
+        shown = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (min(seen), max(seen))))
+        rows.append(
+            [f"`{name}`", shown, f"{assumed}", f"{gb_seconds:.3f}", f"{gb_seconds * MILLION * prices.gb_second:.2f}"]
+        )
+    further = 0.1 * measurement.memory_mb / 1024
+    rows.append(["each further 100 ms", "", "100", f"{further:.3f}", f"{further * MILLION * prices.gb_second:.2f}"])
+    return _markdown(
+        ("function", "ms on the laptop, median", "ms assumed", "GB-seconds", "$ of a million invocations"), rows
+    )
+
+
+def _prices(prices: Prices) -> str:
+    rows = {
+        ("step_functions_transitions", "Step Functions, a million state transitions"): prices.per_million,
+        ("ses_mails", "SES, a million mails"): prices.per_million,
+        ("lambda_requests", "Lambda, a million requests"): prices.per_million,
+        ("dynamodb_write_units", "DynamoDB on demand, a million write units"): prices.per_million,
+        ("dynamodb_read_units", "DynamoDB on demand, a million read units"): prices.per_million,
+        ("sqs_requests", "SQS, a million requests"): prices.per_million,
+        ("cognito_list_users", "Cognito, a million ListUsers"): prices.per_million,
+        ("eventbridge_aws_events", "EventBridge, a million events of AWS's own services"): prices.per_million,
+        ("lambda_gb_second_arm64", "Lambda, a million GB-seconds on arm64"): {
+            "lambda_gb_second_arm64": prices.gb_second * MILLION
+        },
+        ("log_gigabyte", "CloudWatch, a GB of logs taken in"): {"log_gigabyte": prices.log_gigabyte},
+        ("alarm", "CloudWatch, an alarm on one metric, a month"): prices.per_month,
+        ("dashboard", "CloudWatch, a dashboard, a month"): prices.per_month,
+        ("table_gigabyte", "DynamoDB, a GB in the table, a month"): prices.per_month,
+        ("kms_key", "KMS, a key of your own, a month"): prices.per_month,
+    }
+    return _markdown(
+        (f"list prices of {prices.region}, recorded on {prices.recorded_on}", "$", ""),
+        [
+            [title, f"{group[name]:g}", "not confirmed" if name in prices.not_confirmed else ""]
+            for (name, title), group in rows.items()
+        ],
+    )
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Names to the left, numbers to the right."""
+    rule = ["---" if name in ("caller", "call", "") or not position else "--:" for position, name in enumerate(header)]
+    lines = [f"| {' | '.join(row)} |" for row in (header, *rows)]
+    return "\n".join([lines[0], f"|{'|'.join(rule)}|", *lines[1:]])

@@ -1,0 +1,181 @@
+"""What one sign-up, or one tracked change, takes and what AWS bills of it; a Measurement keeps what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from benchmarks.figures import Figures, Prices
+
+Json: TypeAlias = dict[str, Any]
+
+STORED = Path(__file__).with_name("sign_up_cost.json")
+
+NO_WELCOME = "sign-up, no welcome"
+WELCOME = "sign-up, with the welcome"
+CHANGE = "change, tracked"
+DEFAULT = "default"
+TRACKED = "track_changes"
+
+# What AWS bills of one invocation. A laptop's durations are not AWS's: there a call of AWS takes tens of milliseconds,
+# here it is answered by the same machine. start_changes sleeps 200 ms after each message.
+ASSUMED_MILLISECONDS = {"post-confirmation": 100, "sync-user": 100, "send-welcome": 200, "start-changes": 300}
+# Of a queue that is empty: Lambda's five connections, each asking every 20 s.
+# https://github.com/getlift/lift/issues/132
+EMPTY_POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+WRITE_UNIT_BYTES = 1024
+
+MILLION = 1_000_000
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Of one sign-up, or one change: the mean of all that were measured.
+
+    `invocations` and `laptop_milliseconds` (the median invocation) are by function, `calls` by caller and operation.
+    """
+
+    transitions: float
+    invocations: Mapping[str, float]
+    laptop_milliseconds: Mapping[str, float]
+    table_write_units: float
+    index_write_units: float
+    sqs_requests: float
+    mails: float
+    log_bytes: float
+    input_bytes: float
+    item_bytes: float
+    index_bytes: float
+    calls: Mapping[str, Mapping[str, float]]
+
+    def gb_seconds(self, memory_mb: int) -> float:
+        milliseconds = sum(count * ASSUMED_MILLISECONDS[name] for name, count in self.invocations.items())
+        return milliseconds / 1000 * memory_mb / 1024
+
+    def dollars_per_million(self, memory_mb: int, prices: Prices) -> dict[str, float]:
+        """By service."""
+        price = prices.per_million
+        return {
+            "Step Functions": self.transitions * price["step_functions_transitions"],
+            "Lambda": sum(self.invocations.values()) * price["lambda_requests"]
+            + self.gb_seconds(memory_mb) * MILLION * prices.gb_second,
+            "DynamoDB": (self.table_write_units + self.index_write_units) * price["dynamodb_write_units"],
+            "SQS": self.sqs_requests * price["sqs_requests"],
+            "SES": self.mails * price["ses_mails"],
+            "Logs": self.log_bytes * MILLION / GIGABYTE * prices.log_gigabyte,
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is paid for by the month: `alarms` as AWS counts them, one for each metric that an alarm looks at."""
+
+    alarms: int
+    dashboards: int
+    polled_queues: int
+
+    def dollars(self, prices: Prices) -> dict[str, float]:
+        """By what they are paid for."""
+        return {
+            "alarms": self.alarms * prices.per_month["alarm"],
+            "dashboard": self.dashboards * prices.per_month["dashboard"],
+            "queues, empty": self.polled_queues * EMPTY_POLLS_A_MONTH * prices.per_million["sqs_requests"] / MILLION,
+        }
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`usage` by NO_WELCOME, WELCOME and CHANGE, `standing` by DEFAULT and TRACKED, `reconciliation` by scenario."""
+
+    measured_on: str
+    people: int
+    memory_mb: int
+    usage: Mapping[str, Usage]
+    standing: Mapping[str, Standing]
+    reconciliation: Mapping[str, Figures]
+
+    @classmethod
+    def load(cls) -> Measurement:
+        found: Json = json.loads(STORED.read_text(encoding="utf-8"))
+        return cls(
+            measured_on=found["measured_on"],
+            people=found["people"],
+            memory_mb=found["memory_mb"],
+            usage={name: Usage(**each) for name, each in found["usage"].items()},
+            standing={name: Standing(**each) for name, each in found["standing"].items()},
+            reconciliation={name: Figures(**each) for name, each in found["reconciliation"].items()},
+        )
+
+    def store(self) -> None:
+        STORED.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """An item of strings, numbers and booleans, as boto3's client gives it, in the size that DynamoDB bills.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    size = 0
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        size += len(name.encode())
+        if kind == "S":
+            size += len(value.encode())
+        elif kind == "N":
+            size += math.ceil(len(value.strip("-0.")) / 2) + 1
+        elif kind == "BOOL":
+            size += 1
+        else:
+            raise ValueError(f"the size of {kind} is not known here")
+    return size
+
+
+def write_units(before: int, after: int) -> int:
+    """Of a write that makes an item of `before` bytes one of `after`; 0 bytes are no item."""
+    return math.ceil(max(before, after) / WRITE_UNIT_BYTES)
+
+
+def index_write_units(before: Json, after: Json) -> int:
+    """Of the entry in an index, which holds only keys; {} where there is none. Moving it is a delete and a put.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes
+    """
+    if before == after:
+        return 0
+    return sum(write_units(0, item_bytes(entry)) for entry in (before, after) if entry)
+
+
+def transitions(event_types: Iterable[str]) -> int:
+    """What AWS bills of an execution with this history: each step that is entered, and each retry of one.
+
+    "Step Functions counts a state transition each time a step of your workflow is executed ... including retries":
+    https://aws.amazon.com/step-functions/pricing/. Raises ValueError where a step failed: its retries are not counted
+    here, and a usual execution has none.
+    """
+    kinds = Counter(event_types)
+    if failed := [kind for kind in kinds if kind.endswith(("Failed", "TimedOut"))]:
+        raise ValueError(f"not a usual execution: {', '.join(failed)}")
+    return sum(number for kind, number in kinds.items() if kind.endswith("StateEntered"))
+
+
+def alarm_metrics(alarm: Mapping[str, Any]) -> int:
+    """What AWS bills of an alarm as DescribeAlarms gives it: the metrics it looks at, of which an expression may have
+    several."""
+    return sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
+
+
+def billed_bytes(line: str) -> int:
+    """What a line of a function's log adds to the bill: none where it is Lambda's own, which system_log_level = WARN
+    keeps out of the log; else its length and 26 bytes, as PutLogEvents counts them.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+    """
+    return 0 if '"type": "platform.' in line else len(line.encode()) + 26
