@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cognito_user_sync_cli import app as command_line
 from local_aws.client import LocalAws, Mail
@@ -243,12 +244,17 @@ class Operator:
         return cls(outputs)
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
+        """What it says, without the line that names the deployment."""
+        result = self.run(*arguments)
+        assert result.exit_code == expect, result.output
+        said = result.stdout if "--json" in arguments else result.output
+        return re.sub(r"\A\S+ in account \d+, \S+\n", "", said)
+
+    def run(self, *arguments: str) -> Result:
         with pytest.MonkeyPatch.context() as patch:
             for console in (command_line.out, command_line.problems):
                 patch.setattr(console, "width", self.columns)
-            result = CliRunner().invoke(command_line.app, ["--outputs", str(self.outputs), *arguments])
-        assert result.exit_code == expect, result.output
-        return result.stdout if "--json" in arguments else result.output
+            return CliRunner().invoke(command_line.app, ["--outputs", str(self.outputs), *arguments])
 
 
 def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:

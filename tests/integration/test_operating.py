@@ -86,6 +86,12 @@ def test_all_is_well_after_the_apply(deployed: Deployment, operator: Operator, a
     assert "@example.com" not in said
 
 
+def test_each_command_says_on_which_deployment_it_works(operator: Operator) -> None:
+    result = operator.run("failures")
+    assert result.stderr.startswith(f"{PREFIX} in account 000000000000, us-east-1\n")
+    assert PREFIX not in result.stdout
+
+
 def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator: Operator, people: Pool) -> None:
     described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
     kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
