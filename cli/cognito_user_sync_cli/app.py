@@ -22,11 +22,10 @@ from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import UnknownPlaceholder
 from cognito_user_sync_cli import reconciliation, users, welcome
-from cognito_user_sync_cli import status as all_of_it
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.failures import Failure, dead_letter_queue, redrive, requeue
 from cognito_user_sync_cli.failures import failures as failed_executions
-from cognito_user_sync_cli.status import Status
+from cognito_user_sync_cli.status import Status, messages, status
 from cognito_user_sync_cli.welcome import NoWelcome
 
 # What a command ends with.
@@ -37,7 +36,6 @@ INTERRUPTED = 130
 # Where there is no terminal for a progress bar, a line says now and then how far a run is.
 _SAY_SECONDS = 30.0
 _POLL_SECONDS = 1.0
-
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 problems = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
@@ -124,7 +122,7 @@ def show_status(
 
     Example: cognito-user-sync status --json | jq .problems
     """
-    found = all_of_it.status(context.obj())
+    found = status(context.obj())
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
@@ -387,9 +385,7 @@ def list_failures(context: typer.Context) -> None:
     out.print(table if found else "No execution has failed in 14 days.")
     if found:
         out.print("When the cause is mended: cognito-user-sync failures redrive")
-    if lost := all_of_it.messages(
-        deployment.queues, dead_letter_queue(deployment.queues, deployment.unstarted_queue_url)
-    ):
+    if lost := messages(deployment.queues, dead_letter_queue(deployment.queues, deployment.unstarted_queue_url)):
         out.print(f"{lost:,} sign-ups in the dead-letter queue. Move them back: cognito-user-sync failures requeue")
 
 
