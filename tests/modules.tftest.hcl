@@ -88,6 +88,42 @@ run "what_is_queued_is_started_or_kept_for_a_person" {
   }
 }
 
+run "a_queue_takes_nothing_over_plain_http_and_from_a_rule_only_from_its_own" {
+  command = apply
+
+  module {
+    source = "./modules/request_queue"
+  }
+
+  variables {
+    name                        = "sync-dev-changes"
+    sender_rule_arn             = "arn:aws:events:eu-west-1:123456789012:rule/sync-dev-changes"
+    user_sync_state_machine_arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:sync-dev-user-sync"
+    function = {
+      name        = "sync-dev-start-changes"
+      description = "Starts"
+      handler     = "start_changes"
+    }
+  }
+
+  assert {
+    condition = jsonencode([
+      for document in data.aws_iam_policy_document.queue : [
+        for statement in document.statement : [
+          statement.sid, statement.effect, statement.actions, statement.resources,
+          [for condition in statement.condition : [condition.test, condition.variable, condition.values]],
+        ]
+      ]
+      ]) == jsonencode([
+      for arn in ["arn:aws:sqs:eu-west-1:123456789012:sync-dev-changes", "arn:aws:sqs:eu-west-1:123456789012:sync-dev-changes-dead-letter"] : [
+        ["DenyPlainHttp", "Deny", ["sqs:*"], [arn], [["Bool", "aws:SecureTransport", ["false"]]]],
+        ["RuleSends", null, ["sqs:SendMessage"], [arn], [["ArnEquals", "aws:SourceArn", [var.sender_rule_arn]]]],
+      ]
+    ])
+    error_message = "The policies are ${jsonencode(data.aws_iam_policy_document.queue)}."
+  }
+}
+
 run "with_a_welcome_each_step_names_its_function_and_what_it_retries" {
   command = apply
 

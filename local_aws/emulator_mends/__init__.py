@@ -26,6 +26,7 @@ def apply() -> None:
         mail_permissions,
         pool_updates,
         read_back,
+        secure_transport,
         user_attributes,
         user_listing,
     )
@@ -39,6 +40,7 @@ def apply() -> None:
         mail_permissions,
         pool_updates,
         read_back,
+        secure_transport,
         user_attributes,
         user_listing,
     ):

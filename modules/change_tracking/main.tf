@@ -23,9 +23,6 @@ locals {
     "UpdateUserAttributes",
     "VerifyUserAttribute",
   ]
-
-  # The rule sends to both: what it cannot deliver to the one goes to the other.
-  queues = { changes = module.queue.queue, dead_letter = module.queue.dead_letter_queue }
 }
 
 resource "aws_cloudwatch_event_rule" "changes" {
@@ -69,14 +66,13 @@ resource "aws_cloudwatch_event_target" "queue" {
   dead_letter_config {
     arn = module.queue.dead_letter_queue.arn
   }
-
-  depends_on = [aws_sqs_queue_policy.this]
 }
 
 module "queue" {
   source = "../request_queue"
 
   name                        = local.name
+  sender_rule_arn             = aws_cloudwatch_event_rule.changes.arn
   user_sync_state_machine_arn = var.user_sync_state_machine_arn
   settings                    = var.settings
 
@@ -87,30 +83,11 @@ module "queue" {
   }
 }
 
-data "aws_iam_policy_document" "queue" {
-  for_each = local.queues
+# The queues have these policies themselves.
+removed {
+  from = aws_sqs_queue_policy.this
 
-  statement {
-    sid       = "RuleSends"
-    actions   = ["sqs:SendMessage"]
-    resources = [each.value.arn]
-
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [aws_cloudwatch_event_rule.changes.arn]
-    }
+  lifecycle {
+    destroy = false
   }
-}
-
-resource "aws_sqs_queue_policy" "this" {
-  for_each = local.queues
-
-  queue_url = each.value.url
-  policy    = data.aws_iam_policy_document.queue[each.key].json
 }

@@ -1,7 +1,17 @@
 # A queue of SyncRequests, and the function that starts their executions. What cannot be started for half a day is kept
 # in a dead-letter queue.
 
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
 locals {
+  dead_letter_name = "${var.name}-dead-letter"
+  # By name, since a queue's policy is its own.
+  arn_prefix = join(":", [
+    "arn", data.aws_partition.current.partition, "sqs", data.aws_region.current.id, data.aws_caller_identity.current.account_id,
+  ])
+
   timeout_seconds = 30
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
   visibility_timeout_seconds = 6 * local.timeout_seconds
@@ -10,8 +20,52 @@ locals {
   start_hours = 12
 }
 
+# Whoever sends or receives needs a policy of its own besides, but for the rule.
+data "aws_iam_policy_document" "queue" {
+  for_each = toset([var.name, local.dead_letter_name])
+
+  statement {
+    sid       = "DenyPlainHttp"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = ["${local.arn_prefix}:${each.value}"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.sender_rule_arn[*]
+    content {
+      sid       = "RuleSends"
+      actions   = ["sqs:SendMessage"]
+      resources = ["${local.arn_prefix}:${each.value}"]
+
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [statement.value]
+      }
+    }
+  }
+}
+
 resource "aws_sqs_queue" "this" {
   name                       = var.name
+  policy                     = data.aws_iam_policy_document.queue[var.name].json
   visibility_timeout_seconds = local.visibility_timeout_seconds
   message_retention_seconds  = local.retention_seconds
   kms_master_key_id          = var.settings.kms_key_arn
@@ -25,7 +79,8 @@ resource "aws_sqs_queue" "this" {
 }
 
 resource "aws_sqs_queue" "dead_letter" {
-  name                      = "${var.name}-dead-letter"
+  name                      = local.dead_letter_name
+  policy                    = data.aws_iam_policy_document.queue[local.dead_letter_name].json
   message_retention_seconds = local.retention_seconds
   kms_master_key_id         = var.settings.kms_key_arn
   sqs_managed_sse_enabled   = var.settings.kms_key_arn == null ? true : null

@@ -14,6 +14,12 @@ variable "function" {
   nullable = false
 }
 
+variable "sender_rule_arn" {
+  type        = string
+  description = "EventBridge rule that sends to the queue, and to its dead-letter queue what it cannot deliver; null for none."
+  default     = null
+}
+
 variable "user_sync_state_machine_arn" {
   type        = string
   description = "State machine that syncs one user."
