@@ -111,11 +111,11 @@ check-terraform: $(READY)
 
 .PHONY: check-docs
 check-docs: $(READY)
-	@$(PYTHON) docs/generate.py --check
+	@$(PYTHON) -m docs.generate --check
 
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/
-	$(PYTHON) docs/generate.py
+	$(PYTHON) -m docs.generate
 
 .PHONY: fmt
 fmt: $(READY) ## format all code

@@ -15,6 +15,7 @@ from benchmarks.sign_up_usage import (
     TRACKED,
     Measurement,
 )
+from docs.parts import with_part
 
 NIGHTS_A_MONTH = 30
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
@@ -34,14 +35,9 @@ def tables(measurement: Measurement, prices: Prices) -> dict[str, str]:
 
 
 def placed(page: str, shown: Mapping[str, str]) -> str:
-    """The page with each table in its place. Raises ValueError where a table has no place."""
+    """The page with each table in its place. Raises NoPlace."""
     for name, table in shown.items():
-        begin, end = f"<!-- {name}: written by make bench -->\n", f"<!-- {name}: end -->\n"
-        before, _, rest = page.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise ValueError(f"the page has no lines {begin.strip()} and {end.strip()}")
-        page = f"{before}{begin}\n{table}\n\n{end}{after}"
+        page = with_part(page, name, "bench", table)
     return page
 
 

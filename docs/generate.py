@@ -1,9 +1,9 @@
 """Writes the generated parts of README.md (variables, outputs) and docs/architecture.md (state machines).
 
-    python docs/generate.py            writes them
-    python docs/generate.py --check    writes nothing; names each file that is stale, and exits 1 if there is one
+    python -m docs.generate            writes them
+    python -m docs.generate --check    writes nothing; names each file that is stale, and exits 1 if there is one
 
-A generated part stands between `<!-- NAME: written by make docs -->` and `<!-- NAME: end -->`; the rest is by hand.
+parts.py says where they stand; the rest of these files is by hand.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from hcl2.rules.containers import ObjectRule
 from hcl2.rules.expressions import ExprTermRule
 from hcl2.utils import SerializationOptions
 
+from docs.parts import NoPlace, with_part
+
 ROOT = Path(__file__).parents[1]
 STATE_MACHINES = ("modules/user_sync/user_sync.asl.json", "modules/reconciliation/reconciliation.asl.json")
 AS_VALUE = SerializationOptions(strip_string_quotes=True)
@@ -29,7 +31,7 @@ REQUIRED = "required"
 
 
 class CannotGenerate(Exception):
-    """A source lacks what the documentation is to say, or a document has no place for it."""
+    """A source lacks what the documentation is to say."""
 
 
 # --- variables and outputs
@@ -239,16 +241,6 @@ def escaped(text: str) -> str:
 # --- documents
 
 
-def with_part(document: str, name: str, text: str) -> str:
-    """The document with `text` as its generated part `name`."""
-    begin, end = f"<!-- {name}: written by make docs -->", f"<!-- {name}: end -->"
-    before, found_begin, rest = document.partition(begin)
-    _, found_end, after = rest.partition(end)
-    if not (found_begin and found_end):
-        raise CannotGenerate(f"no place for the {name}: it must be between {begin} and {end}")
-    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
-
-
 def documents(root: Path) -> dict[str, tuple[str, str]]:
     """Each document's path from the root, with its text as it is and as it is to be."""
 
@@ -256,12 +248,12 @@ def documents(root: Path) -> dict[str, tuple[str, str]]:
         return (root / path).read_text(encoding="utf-8")
 
     readme, architecture = read("README.md"), read("docs/architecture.md")
-    new_readme = with_part(readme, "variables", variables(read("variables.tf")))
-    new_readme = with_part(new_readme, "outputs", outputs(read("outputs.tf")))
+    new_readme = with_part(readme, "variables", "docs", variables(read("variables.tf")))
+    new_readme = with_part(new_readme, "outputs", "docs", outputs(read("outputs.tf")))
     machines = "\n\n".join(state_machine(path, read(path)) for path in STATE_MACHINES)
     return {
         "README.md": (readme, new_readme),
-        "docs/architecture.md": (architecture, with_part(architecture, "state machines", machines)),
+        "docs/architecture.md": (architecture, with_part(architecture, "state machines", "docs", machines)),
     }
 
 
@@ -271,7 +263,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     check = parser.parse_args(arguments).check
     try:
         stale = {path: new for path, (old, new) in documents(root).items() if old != new}
-    except CannotGenerate as error:
+    except (CannotGenerate, NoPlace) as error:
         print(error, file=sys.stderr)
         return 1
     for path, text in stale.items():

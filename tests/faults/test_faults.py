@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from docs.parts import with_part
 from local_aws.client import Fault, LocalAws
 from tests.deployed import Deployment, Operator, Pool, eventually
 from tests.faults.storm import Figures, is_quiet, keep_score, storm
@@ -427,10 +428,6 @@ def figures_of_a_survived_storm(figures: Figures, users: int) -> Figures:
 
 
 def write_figures(report: Path, figures: Figures, users: int, seed: int) -> None:
-    """Between the report's two marks."""
-    begin, end = "<!-- storm: written by make storm -->\n", "<!-- storm: end -->\n"
-    before, _, rest = report.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    assert rest, f"{report} has no line {begin.strip()}"
-    table = f"\n`make storm USERS={users} SEED={seed}`:\n\n{figures.table()}\n\n"
-    report.write_text(f"{before}{begin}{table}{end}{after}", encoding="utf-8")
+    table = f"`make storm USERS={users} SEED={seed}`:\n\n{figures.table()}"
+    page = with_part(report.read_text(encoding="utf-8"), "storm", "storm", table)
+    report.write_text(page, encoding="utf-8")
