@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ministack.app import app as ministack_app
 
-from local_aws import cognito_side_effects, control, emulator_mends, in_process_calls
+from local_aws import cognito_side_effects, control, emulator_mends, function_logs, in_process_calls, permissions
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
 from local_aws.lost_answers import LostAnswers
@@ -26,6 +26,8 @@ Send = Callable[[Message], Awaitable[None]]
 # How long a "timeout" fault holds a connection whose client does not give up.
 HELD_SECONDS: Final = 60.0
 
+permissions.install()
+function_logs.install()
 emulator_mends.apply()
 in_process_calls.install(gate)
 lost_answers = LostAnswers()

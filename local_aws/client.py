@@ -46,6 +46,16 @@ class FiredFault(Fault):
     fired: int
 
 
+class Asked(TypedDict):
+    """What a role asked IAM for, how often, and whether it was let."""
+
+    role: str
+    action: str
+    resource: str
+    allowed: bool
+    times: int
+
+
 class Quota(TypedDict):
     per_second: NotRequired[float]
     latency_ms: NotRequired[float]
@@ -190,6 +200,16 @@ class LocalAws:
 
     def reset_calls(self) -> None:
         self._request("DELETE", "/_local/calls")
+
+    def permissions(self) -> list[Asked]:
+        """What all roles have asked IAM for since the start."""
+        asked: list[Asked] = self._request("GET", "/_local/permissions")
+        return asked
+
+    def logs(self) -> dict[str, list[str]]:
+        """What each function has logged since the start, also if its log group is gone."""
+        lines: dict[str, list[str]] = self._request("GET", "/_local/logs")
+        return lines
 
     def outbox(self) -> list[Mail]:
         """Every mail that SES accepted, oldest first."""

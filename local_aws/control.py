@@ -1,4 +1,4 @@
-"""The laptop AWS's own endpoints, /_local/...: faults, quotas, call counts, health."""
+"""The laptop AWS's own endpoints, /_local/...: faults, quotas, call counts, permissions, logs, health."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from local_aws import function_logs, permissions
 from local_aws.validation import InvalidSettingError, shown
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PREFIX = "/_local/"
 _ALLOWED = (
     "GET, PUT and DELETE /_local/faults, GET, PUT and DELETE /_local/quotas, "
-    "GET and DELETE /_local/calls, GET /_local/health"
+    "GET and DELETE /_local/calls, GET /_local/permissions, GET /_local/logs, GET /_local/health"
 )
 
 
@@ -48,16 +49,24 @@ def _answer(gate: Gate, request: Request) -> object:
             gate.quotas.clear()
             return {}
         case "GET", "calls":
-            by = request.query.get("by", ["operation"])[0]
-            if by == "caller":
-                return gate.calls.by_caller()
-            if by == "operation":
-                return gate.calls.by_operation()
-            raise InvalidSettingError(f"by {shown(by)} is not 'operation' or 'caller'")
+            return _calls(gate, request)
+        case "GET", "permissions":
+            return permissions.record.as_json()
+        case "GET", "logs":
+            return function_logs.kept.as_json()
         case "DELETE", "calls":
             gate.calls.reset()
             return {}
     raise InvalidSettingError(f"{request.method} {request.path} is not one of {_ALLOWED}")
+
+
+def _calls(gate: Gate, request: Request) -> object:
+    by = request.query.get("by", ["operation"])[0]
+    if by == "caller":
+        return gate.calls.by_caller()
+    if by == "operation":
+        return gate.calls.by_operation()
+    raise InvalidSettingError(f"by {shown(by)} is not 'operation' or 'caller'")
 
 
 def _body(request: Request) -> object:
