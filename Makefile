@@ -101,7 +101,7 @@ bench: $(READY) ## reconciliation of simulated users, and what all of it costs; 
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.sign_up_cost --report docs/cost.md
 
 .PHONY: check
-check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, imports, generated docs, checkov
+check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, imports, generated docs, checkov, pip-audit
 
 .PHONY: check-python
 check-python: $(READY)
@@ -126,6 +126,7 @@ check-docs: $(READY)
 .PHONY: check-scan
 check-scan: $(SCAN_READY)
 	@$(SCAN_VENV)/bin/python tests/check_terraform_scan.py
+	@$(SCAN_VENV)/bin/python tests/check_dependencies.py
 
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/
