@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+SCAN_VENV := .venv-scan
+SCAN_READY := $(SCAN_VENV)/.ready
 PORT ?= 4566
 PYTEST_ARGS ?=
 
@@ -30,18 +32,26 @@ $(READY): requirements/dev.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
+# A virtual environment of its own: checkov pins boto3 to an old version.
+$(SCAN_READY): requirements/scan.txt | $(READY)
+	$(PYTHON) -m venv --clear $(SCAN_VENV)
+	$(SCAN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/scan.txt
+	@touch $@
+
 .PHONY: setup
 setup: $(READY) ## make the virtual environment .venv
 
 .PHONY: lock
-lock: $(READY) ## renew requirements/dev.txt from dev.in
+lock: $(READY) ## renew requirements/dev.txt and scan.txt from dev.in and scan.in
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
-	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/dev.txt requirements/dev.in
+	for name in dev scan; do \
+		CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file "requirements/$$name.txt" "requirements/$$name.in"; \
+	done
 
 .PHONY: clean
 clean: ## remove what these targets made (never state)
-	rm -rf $(VENV) .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SCAN_VENV) .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # --- the main job on a laptop
 
@@ -91,7 +101,7 @@ bench: $(READY) ## reconciliation of simulated users, and what all of it costs; 
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.sign_up_cost --report docs/cost.md
 
 .PHONY: check
-check: check-python check-terraform check-docs ## format, lint, types, validate, imports, generated docs
+check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, imports, generated docs, checkov, pip-audit
 
 .PHONY: check-python
 check-python: $(READY)
@@ -112,6 +122,11 @@ check-terraform: $(READY)
 .PHONY: check-docs
 check-docs: $(READY)
 	@$(PYTHON) -m docs.generate --check
+
+.PHONY: check-scan
+check-scan: $(SCAN_READY)
+	@$(SCAN_VENV)/bin/python tests/check_terraform_scan.py
+	@$(SCAN_VENV)/bin/python tests/check_dependencies.py
 
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/

@@ -49,6 +49,7 @@ resource "aws_dynamodb_table" "this" {
     enabled        = true
   }
 
+  # checkov:skip=CKV_AWS_28: on, unless the user turns it off (table.point_in_time_recovery)
   point_in_time_recovery {
     enabled = var.table.point_in_time_recovery
   }

@@ -1,0 +1,103 @@
+"""When the audit of the locks fails, when it passes, and when it says that there was none."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import check_dependencies
+
+NOT_AUDITED = "pip-audit: no vulnerability service reachable; dependencies were not audited\n"
+
+# What pip-audit 2.10 does for each of these services.
+KNOWS = (
+    1,
+    '{"dependencies": [{"name": "requests", "version": "2.19.0", "vulns": [{"id": "PYSEC-2018-28"}]}]}',
+    "Found 1",
+)
+KNOWS_NOTHING = (0, '{"dependencies": [{"name": "requests", "version": "2.19.0", "vulns": []}]}', "")
+IS_A_MIRROR = (0, '{"dependencies": [{"name": "requests", "skip_reason": "Dependency not found on PyPI"}]}', "")
+IS_UNKNOWN = (1, "", "Traceback ...\nrequests.exceptions.ConnectionError: Failed to resolve 'example.com'\n")
+IS_SILENT = (1, "", "ERROR:pip_audit._cli:Tip: your network may be blocking this service. Try another service\n")
+IS_BROKEN = (1, "", "Traceback ...\npip_audit._service.interface.ServiceError\n")
+IS_SOMEBODY_ELSE = (1, "", "Traceback ...\nrequests.exceptions.SSLError: certificate verify failed\n")
+
+Answer = tuple[int, str, str]
+
+# Answers as the service named after --vulnerability-service does, to the probe; and of a lock, whether it is sound.
+PIP_AUDIT = """
+import json, sys
+answers, unsound = json.loads(sys.argv[1])
+arguments = sys.argv[2:]
+service = arguments[arguments.index("--vulnerability-service") + 1]
+lock = arguments[arguments.index("--requirement") + 1]
+if "json" in arguments:
+    assert "requests==2.19.0 --hash=sha256:" in open(lock).read()
+    code, out, err = answers[service]
+    sys.stdout.write(out)
+    sys.stderr.write(err)
+    sys.exit(code)
+assert "--strict" in arguments and "--ignore-vuln=CVE-2024-23342" in arguments
+print("audited", lock, service)
+sys.exit(lock in unsound)
+"""
+
+
+def audit(monkeypatch: pytest.MonkeyPatch, pypi: Answer, osv: Answer, unsound: tuple[str, ...] = ()) -> int:
+    told = json.dumps([{"pypi": pypi, "osv": osv}, unsound])
+    monkeypatch.setattr(check_dependencies, "PIP_AUDIT", [sys.executable, "-c", PIP_AUDIT, told])
+    return check_dependencies.main()
+
+
+def test_every_lock_is_audited_by_the_first_service_that_knows_something(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert audit(monkeypatch, pypi=KNOWS, osv=KNOWS) == 0
+    assert capfd.readouterr().out.splitlines()[1::2] == [
+        "audited requirements/dev.txt pypi",
+        "audited requirements/scan.txt pypi",
+    ]
+
+
+@pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_BROKEN])
+def test_another_service_is_asked_where_the_first_one_is_not_what_it_should_be(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pypi: Answer
+) -> None:
+    assert audit(monkeypatch, pypi=pypi, osv=KNOWS) == 0
+    assert "audited requirements/scan.txt osv" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("lock", check_dependencies.LOCKS)
+def test_a_vulnerability_in_any_lock_fails_the_check(monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
+    assert audit(monkeypatch, pypi=KNOWS, osv=KNOWS, unsound=(lock,)) == 1
+
+
+@pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT])
+def test_without_a_service_in_reach_the_check_says_that_nothing_was_audited(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pypi: Answer
+) -> None:
+    assert audit(monkeypatch, pypi=pypi, osv=IS_UNKNOWN) == 0
+    assert capfd.readouterr() == ("", NOT_AUDITED)
+
+
+@pytest.mark.parametrize("osv", [IS_BROKEN, IS_SOMEBODY_ELSE])
+def test_any_other_trouble_with_the_only_service_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], osv: Answer
+) -> None:
+    assert audit(monkeypatch, pypi=IS_UNKNOWN, osv=osv) == 1
+    assert capfd.readouterr() == ("", f"pip-audit: osv: {osv[2]}")
+
+
+def test_a_dependency_of_the_command_line_that_no_lock_has_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(check_dependencies, "ROOT", tmp_path)
+    for lock in check_dependencies.LOCKS:
+        (tmp_path / lock).parent.mkdir(exist_ok=True)
+        (tmp_path / lock).write_text("boto3==1 \\\n    --hash=sha256:0\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["boto3>=1", "rich>=13"]\n', encoding="utf-8")
+    assert audit(monkeypatch, pypi=KNOWS, osv=KNOWS) == 1
+    assert capfd.readouterr().err == "pip-audit: rich>=13 of pyproject.toml is in no lock, and so not audited\n"
