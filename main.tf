@@ -73,7 +73,7 @@ module "sign_up" {
 
   prefix                      = local.prefix
   user_pool_arn               = data.aws_cognito_user_pool.this.arn
-  attributes                  = distinct(concat(var.attributes, var.welcome_email == null ? [] : ["name", "email"]))
+  attributes                  = distinct(concat(var.attributes, local.welcomed_attributes))
   user_sync_state_machine_arn = local.user_sync_state_machine_arn
   chained_function_arn        = var.chained_function_arn
   reserved_concurrency        = var.lambda.trigger_reserved_concurrency

@@ -68,6 +68,7 @@ variable "welcome_email" {
     - reply_to: address for answers
     - configuration_set: SES configuration set
     - app_client_ids: greet only who signed up through these app clients; empty greets everyone
+    - verified_only: greet only whose address Cognito has verified; of use where people are confirmed without a mailed code
   EOT
   type = object({
     from              = string
@@ -77,6 +78,7 @@ variable "welcome_email" {
     reply_to          = optional(string)
     configuration_set = optional(string)
     app_client_ids    = optional(set(string), [])
+    verified_only     = optional(bool, false)
   })
   default = null
 

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,13 @@ PASSWORD = "Correct-horse-1"
 SIGN_UP_CODE = "123456"  # the emulator's
 RESET_CODE = "654321"
 
+# In the username and in every attribute of the people in these tests: personal data, which no log, error or output of
+# the module may show.
+CANARY = "canary"
+
+# The one deployment whose roles are refused something on purpose: test_least_privilege.py.
+STAGE_OF_REFUSALS = "refusals"
+
 _DEPLOYMENT = Path(__file__).parent / "integration" / "deployment"
 
 Answer = TypeVar("Answer")
@@ -45,6 +53,28 @@ def laptop_aws() -> Iterator[LocalAws]:
             patch.setenv(name, value)
         started.client("sesv2").create_email_identity(EmailIdentity=SENDER)
         yield started
+
+
+def assert_no_role_was_refused(aws: LocalAws) -> None:
+    """Since its start no function has called what its role does not allow, also where it went on without."""
+    refused = [each for each in aws.permissions() if not each["allowed"] and is_of_the_module(each["role"])]
+    assert [each for each in refused if f"-{STAGE_OF_REFUSALS}-" not in each["role"]] == []
+
+
+def is_of_the_module(name: str) -> bool:
+    """Whether it is a function of the module, or a role, and not one that tests make: their-..."""
+    return not name.startswith("their")
+
+
+def assert_impersonal(what: str, text: str) -> None:
+    assert CANARY not in text.lower(), f"{what} has personal data: {text}"
+
+
+def assert_logs_are_impersonal(aws: LocalAws) -> None:
+    """Nothing that functions of the module have logged since its start is personal data."""
+    for function, lines in aws.logs().items():
+        if is_of_the_module(function):
+            assert_impersonal(f"the log of {function}", "\n".join(line for line in lines if CANARY in line.lower()))
 
 
 def eventually(question: Callable[[], Answer | None], seconds: float = 20) -> Answer:
@@ -66,8 +96,9 @@ class Pool:
     cognito: Any = field(repr=False)
 
     def sign_up(self, username: str, **attributes: str) -> str:
-        """Sign up without confirming; returns the sub."""
-        given = [{"Name": name.replace("__", ":"), "Value": value} for name, value in attributes.items()]
+        """Sign up without confirming; returns the sub. Attributes that no test asks for are given, too."""
+        others = {name: f"{CANARY} {name}" for name in ("address", "nickname", "preferred_username", "website")}
+        given = [{"Name": name.replace("__", ":"), "Value": value} for name, value in {**others, **attributes}.items()]
         answer = self.cognito.sign_up(
             ClientId=self.client_id, Username=username, Password=PASSWORD, UserAttributes=given
         )
@@ -118,7 +149,7 @@ class SignUps:
 
     def _go_on(self) -> None:
         while not self._stop.is_set():
-            username = f"person-{uuid.uuid4().hex[:12]}"
+            username = f"{CANARY}-{uuid.uuid4().hex[:12]}"
             try:
                 self.subs.append(self.pool.sign_up(username, email=f"{username}@example.com"))
                 self.pool.confirm(username)
@@ -154,6 +185,7 @@ class Terraform:
         stateful = [] if command == "init" else [f"-state={self.state}"]
         done = self._run(command, "-input=false", "-no-color", *stateful, *given, *arguments)
         assert done.returncode == expect, done.stdout + done.stderr
+        assert_impersonal(f"terraform {command}", done.stdout + done.stderr)
         done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
         return done
 
@@ -201,7 +233,7 @@ class Deployment:
         arn = self.outputs["user_sync_state_machine_arn"]
         found = []
         for execution in states.list_executions(stateMachineArn=arn, maxResults=1000)["executions"]:
-            described = states.describe_execution(executionArn=execution["executionArn"])
+            described = _described(states, execution["executionArn"])
             described["request"] = json.loads(described["input"])
             if described["request"]["sub"] == sub:
                 found.append(described)
@@ -217,6 +249,32 @@ class Deployment:
 
         return eventually(all_ended)
 
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs of the reconciliation, newest first."""
+        states = self.aws.client("stepfunctions")
+        arn = self.outputs["reconciliation_state_machine_arn"]
+        listed = states.list_executions(stateMachineArn=arn)["executions"]
+        return [_described(states, execution["executionArn"]) for execution in listed]
+
+    def reconcile(self, **given: Any) -> dict[str, Any]:
+        """A run with this input, with its parsed output, or its cause where it ended with problems."""
+        states = self.aws.client("stepfunctions")
+        arn = self.outputs["reconciliation_state_machine_arn"]
+        started = states.start_execution(stateMachineArn=arn, input=json.dumps(given))
+        execution = self.ended(started["executionArn"])
+        text = execution.get("output") or execution.get("cause", "")
+        return {**execution, "summary": json.loads(text)}
+
+    def ended(self, execution_arn: str) -> dict[str, Any]:
+        """The execution, once it does not run any more."""
+        states = self.aws.client("stepfunctions")
+
+        def is_over() -> dict[str, Any] | None:
+            described = _described(states, execution_arn)
+            return described if described["status"] != "RUNNING" else None
+
+        return eventually(is_over, seconds=120)
+
     def functions(self) -> list[str]:
         """The names of this deployment's functions that exist."""
         prefix = self.outputs["user_table_name"].removesuffix("users")
@@ -227,6 +285,12 @@ class Deployment:
     def welcomes_to(self, address: str) -> list[Mail]:
         """The welcomes alone: Cognito's own mails with codes are in the outbox, too."""
         return [mail for mail in self.aws.outbox() if address in mail.to and SENDER in mail.source]
+
+
+def _described(states: Any, execution_arn: str) -> dict[str, Any]:
+    described: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
+    assert_impersonal("an execution's error", f"{described.get('error')}: {described.get('cause')}")
+    return described
 
 
 @dataclass(frozen=True)
@@ -254,7 +318,10 @@ class Operator:
         with pytest.MonkeyPatch.context() as patch:
             for console in (command_line.out, command_line.problems):
                 patch.setattr(console, "width", self.columns)
-            return CliRunner().invoke(command_line.app, ["--outputs", str(self.outputs), *arguments])
+            result = CliRunner().invoke(command_line.app, ["--outputs", str(self.outputs), *arguments])
+        if arguments[0] not in {"user", "preview-email"}:  # which are there to show somebody's
+            assert_impersonal(arguments[0], result.output)
+        return result
 
 
 def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
@@ -285,3 +352,20 @@ def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
     for trigger in (triggers or {}).values():
         let_pool_invoke(aws, trigger, made["Arn"])
     return Pool(aws, made["Id"], client, cognito)
+
+
+def make_users(pool: Pool, count: int) -> dict[str, str]:
+    """Users whom an administrator made, as their usernames by sub."""
+
+    def make(index: int) -> tuple[str, str]:
+        username = f"{CANARY}-{index}"
+        made = pool.cognito.admin_create_user(
+            UserPoolId=pool.id,
+            Username=username,
+            MessageAction="SUPPRESS",
+            UserAttributes=[{"Name": "email", "Value": f"{username}@example.com"}],
+        )["User"]
+        return next(attribute["Value"] for attribute in made["Attributes"] if attribute["Name"] == "sub"), username
+
+    with ThreadPoolExecutor(8) as threads:
+        return dict(threads.map(make, range(count)))

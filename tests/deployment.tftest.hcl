@@ -127,3 +127,41 @@ run "another_pool_is_refused_on_the_state_of_dev" {
 run "dev_itself_is_not_refused" {
   command = plan
 }
+
+run "users_are_kept_unless_it_is_said_otherwise" {
+  command = plan
+
+  override_data {
+    target = data.aws_cognito_user_pool.this
+    values = {
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = []
+    }
+  }
+
+  assert {
+    condition     = var.table.deletion_protection && var.table.point_in_time_recovery && var.log_retention_days > 0
+    error_message = "By default a table is neither protected nor backed up, or logs are kept for ever."
+  }
+}
+
+run "whether_an_address_is_verified_is_asked_of_the_sign_up_only_where_it_counts" {
+  command = plan
+
+  variables {
+    welcome_email = { from = "welcome@example.com", verified_only = true }
+  }
+
+  override_data {
+    target = data.aws_cognito_user_pool.this
+    values = {
+      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+      lambda_config = []
+    }
+  }
+
+  assert {
+    condition     = jsonencode(local.welcomed_attributes) == jsonencode(["name", "email", "email_verified"])
+    error_message = "The trigger hands on ${jsonencode(local.welcomed_attributes)}."
+  }
+}

@@ -115,10 +115,13 @@ run "a_queue_takes_nothing_over_plain_http_and_from_a_rule_only_from_its_own" {
         ]
       ]
       ]) == jsonencode([
-      for arn in ["arn:aws:sqs:eu-west-1:123456789012:sync-dev-changes", "arn:aws:sqs:eu-west-1:123456789012:sync-dev-changes-dead-letter"] : [
-        ["DenyPlainHttp", "Deny", ["sqs:*"], [arn], [["Bool", "aws:SecureTransport", ["false"]]]],
-        ["RuleSends", null, ["sqs:SendMessage"], [arn], [["ArnEquals", "aws:SourceArn", [var.sender_rule_arn]]]],
-      ]
+      for arn in ["arn:aws:sqs:eu-west-1:123456789012:sync-dev-changes", "arn:aws:sqs:eu-west-1:123456789012:sync-dev-changes-dead-letter"] : concat(
+        [["DenyPlainHttp", "Deny", ["sqs:*"], [arn], [["Bool", "aws:SecureTransport", ["false"]]]]],
+        endswith(arn, "-dead-letter") ? [] : [
+          ["DenyOtherSenders", "Deny", ["sqs:SendMessage"], [arn], [["ArnNotEquals", "aws:SourceArn", [var.sender_rule_arn]]]],
+        ],
+        [["RuleSends", null, ["sqs:SendMessage"], [arn], [["ArnEquals", "aws:SourceArn", [var.sender_rule_arn]]]]],
+      )
     ])
     error_message = "The policies are ${jsonencode(data.aws_iam_policy_document.queue)}."
   }
@@ -138,6 +141,7 @@ run "with_a_welcome_each_step_names_its_function_and_what_it_retries" {
       text           = "Hello"
       html           = "<p>Hello</p>"
       app_client_ids = []
+      verified_only  = false
     }
   }
 

@@ -34,6 +34,8 @@ module "user_sync" {
     text     = file("${path.module}/welcome.txt")
     html     = file("${path.module}/welcome.html")
     reply_to = "help@example.com"
+
+    verified_only = true
   }
 
   table = {
@@ -67,6 +69,7 @@ module "user_sync" {
   alarm_topic_arns   = [aws_sns_topic.alarms.arn]
   log_retention_days = 90
   tracing            = true
+  kms_key_arn        = aws_kms_key.user_sync.arn
   tags               = { service = "user-sync" }
 }
 

@@ -64,6 +64,8 @@ class WelcomeEmail:
     configuration_set: str | None
     app_client_ids: frozenset[str]
     """Greet only who signed up through these; everyone, if there are none."""
+    verified_only: bool = False
+    """Greet only whose address Cognito has verified: only then is it known to be theirs."""
 
     @classmethod
     def from_json(cls, content: str) -> WelcomeEmail:
@@ -77,6 +79,8 @@ class WelcomeEmail:
             reply_to=settings["reply_to"],
             configuration_set=settings["configuration_set"],
             app_client_ids=frozenset(settings["app_client_ids"]),
+            # The command line may read the file of a deployment from before there was this setting.
+            verified_only=settings.get("verified_only", False),
         )
 
     def render(self, values: Mapping[str, str]) -> Email:

@@ -1,5 +1,8 @@
 locals {
   source_directory = "${path.module}/../../lambda_src"
+
+  # Lambda encrypts the environment; a function without one has nothing to encrypt.
+  kms_key_arn = length(var.environment) > 0 ? var.settings.kms_key_arn : null
 }
 
 # The sources as they are: boto3 is in the Lambda runtime, so there is nothing to install or to build.
@@ -63,11 +66,16 @@ data "aws_iam_policy_document" "this" {
     resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
   }
 
+  # Its environment, and the items and messages that it reads:
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html (the table's key is
+  # decrypted for each caller),
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
+  # and https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html.
   dynamic "statement" {
-    for_each = var.settings.kms_key_arn[*]
+    for_each = local.kms_key_arn[*]
     content {
       sid       = "UseKey"
-      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      actions   = var.encrypts ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
       resources = [statement.value]
     }
   }
@@ -105,7 +113,7 @@ resource "aws_lambda_function" "this" {
   memory_size                    = var.settings.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
-  kms_key_arn                    = var.settings.kms_key_arn
+  kms_key_arn                    = local.kms_key_arn
   tags                           = var.settings.tags
 
   dynamic "environment" {

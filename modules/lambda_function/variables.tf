@@ -35,6 +35,13 @@ variable "environment" {
   nullable    = false
 }
 
+variable "encrypts" {
+  type        = bool
+  description = "Whether the function puts data into what kms_key_arn encrypts: a queue, an execution."
+  default     = false
+  nullable    = false
+}
+
 variable "files" {
   type        = map(string)
   description = "Further files for the root of the zip: name => content."

@@ -140,6 +140,7 @@ module "start_reconciliation" {
   handler         = "start_reconciliation"
   timeout_seconds = 60
   policy_json     = one(data.aws_iam_policy_document.start_reconciliation).json
+  encrypts        = true
   settings        = var.settings
 
   environment = {

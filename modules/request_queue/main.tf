@@ -42,6 +42,29 @@ data "aws_iam_policy_document" "queue" {
     }
   }
 
+  # Into the dead-letter queue, SQS moves what could not be started.
+  dynamic "statement" {
+    for_each = each.value == var.name ? var.sender_rule_arn[*] : []
+    content {
+      sid       = "DenyOtherSenders"
+      effect    = "Deny"
+      actions   = ["sqs:SendMessage"]
+      resources = ["${local.arn_prefix}:${each.value}"]
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+
+      # A request without a source is denied, too.
+      condition {
+        test     = "ArnNotEquals"
+        variable = "aws:SourceArn"
+        values   = [statement.value]
+      }
+    }
+  }
+
   dynamic "statement" {
     for_each = var.sender_rule_arn[*]
     content {
@@ -109,6 +132,7 @@ module "function" {
   handler         = var.function.handler
   timeout_seconds = local.timeout_seconds
   policy_json     = data.aws_iam_policy_document.this.json
+  encrypts        = true
   settings        = var.settings
 
   environment = {

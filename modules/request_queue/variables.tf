@@ -16,7 +16,7 @@ variable "function" {
 
 variable "sender_rule_arn" {
   type        = string
-  description = "EventBridge rule that sends to the queue, and to its dead-letter queue what it cannot deliver; null for none."
+  description = "EventBridge rule that alone may send to the queue, and to its dead-letter queue what it cannot deliver; null for none."
   default     = null
 }
 

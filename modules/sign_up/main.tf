@@ -27,6 +27,7 @@ module "post_confirmation" {
   timeout_seconds      = 5 # Cognito waits no longer
   reserved_concurrency = var.reserved_concurrency
   policy_json          = data.aws_iam_policy_document.post_confirmation.json
+  encrypts             = true
   settings             = var.settings
 
   environment = merge(

@@ -38,6 +38,7 @@ variable "welcome_email" {
     reply_to          = optional(string)
     configuration_set = optional(string)
     app_client_ids    = set(string)
+    verified_only     = bool
   })
   default = null
 }

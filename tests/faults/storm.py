@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.client import Fault, LocalAws
-from tests.deployed import Deployment, Operator, Pool, eventually
+from tests.deployed import CANARY, Deployment, Operator, Pool, eventually
 
 # Every call that the module makes, or that AWS makes for it, from the trigger on. Not Cognito's own invocation of the
 # trigger: where Lambda refuses that, Cognito tells the user, whatever the function would have done.
@@ -80,7 +80,7 @@ class Figures:
 
 def storm(aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, users: int, seed: int) -> Figures:
     """Let `users` sign up while calls fail, then clear the faults and do what the documentation says."""
-    prefix = f"storm-{seed}-{users}"
+    prefix = f"{CANARY}-{seed}-{users}"
     names = [f"{prefix}-{number}" for number in range(users)]
     aws.set_faults(rules(seed))
     with ThreadPoolExecutor(8) as people:

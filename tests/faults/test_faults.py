@@ -80,7 +80,7 @@ class Person:
 
     def is_synced(self) -> bool:
         item = self.deployed.item(self.sub) or {}
-        expected = {"username": self.name, "email": self.email, "custom:plan": "gold", "phone_number": ""}
+        expected = {"username": self.name, "email": self.email, "custom:plan": "canary", "phone_number": ""}
         return (expected | {"status": "CONFIRMED", "score": "7"}).items() <= item.items()
 
     def welcomes(self) -> int:
@@ -97,7 +97,7 @@ class Person:
 
 @pytest.fixture
 def person(aws: LocalAws, pool: Pool, deployed: Deployment, username: str) -> Person:
-    sub = pool.sign_up(username, email=f"{username}@example.com", name="Ada", custom__plan="gold")
+    sub = pool.sign_up(username, email=f"{username}@example.com", name="Ada Canary", custom__plan="canary")
     keep_score(aws, deployed, sub)
     return Person(aws, pool, deployed, username, sub)
 
@@ -378,7 +378,7 @@ def test_events_that_come_three_times_at_once_and_late_greet_once(
         "userName": person.name,
         "callerContext": {"awsSdkVersion": "aws-sdk", "clientId": person.pool.client_id},
         "triggerSource": "PostConfirmation_ConfirmSignUp",
-        "request": {"userAttributes": {"sub": person.sub, "email": person.email, "custom:plan": "gold"}},
+        "request": {"userAttributes": {"sub": person.sub, "email": person.email, "custom:plan": "canary"}},
         "response": {},
     }
 

@@ -15,29 +15,12 @@ from typing import Any
 import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
+from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool, make_users
 
 STAGE = "everyone"
 # More than fit into one shard, so that the pool is cut into prefixes.
 USERS = 3_000
 RECONCILIATION = "{ list_users_per_second = 30 }"
-
-
-def make_users(pool: Pool, count: int) -> dict[str, str]:
-    """Users whom an administrator made, as their usernames by sub."""
-
-    def make(index: int) -> tuple[str, str]:
-        username = f"user-{index}"
-        made = pool.cognito.admin_create_user(
-            UserPoolId=pool.id,
-            Username=username,
-            MessageAction="SUPPRESS",
-            UserAttributes=[{"Name": "email", "Value": f"{username}@example.com"}],
-        )["User"]
-        return next(attribute["Value"] for attribute in made["Attributes"] if attribute["Name"] == "sub"), username
-
-    with ThreadPoolExecutor(8) as threads:
-        return dict(threads.map(make, range(count)))
 
 
 @pytest.fixture(scope="module")
@@ -71,34 +54,6 @@ def operator(deployed: Deployment, tmp_path: Path) -> Operator:
     return Operator.of(deployed, tmp_path)
 
 
-def runs(deployed: Deployment) -> list[dict[str, Any]]:
-    """The runs of the reconciliation, newest first."""
-    states = deployed.aws.client("stepfunctions")
-    arn = deployed.outputs["reconciliation_state_machine_arn"]
-    listed = states.list_executions(stateMachineArn=arn)["executions"]
-    return [states.describe_execution(executionArn=execution["executionArn"]) for execution in listed]
-
-
-def ended(deployed: Deployment, execution_arn: str) -> dict[str, Any]:
-    states = deployed.aws.client("stepfunctions")
-
-    def is_over() -> dict[str, Any] | None:
-        described: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
-        return described if described["status"] != "RUNNING" else None
-
-    return eventually(is_over, seconds=120)
-
-
-def reconcile(deployed: Deployment, **given: Any) -> dict[str, Any]:
-    """Run it, and return the execution with its parsed output, or its cause where it ended with problems."""
-    states = deployed.aws.client("stepfunctions")
-    arn = deployed.outputs["reconciliation_state_machine_arn"]
-    started = states.start_execution(stateMachineArn=arn, input=json.dumps(given))
-    execution = ended(deployed, started["executionArn"])
-    text = execution.get("output") or execution.get("cause", "")
-    return {**execution, "summary": json.loads(text)}
-
-
 def items(deployed: Deployment) -> dict[str, dict[str, Any]]:
     pages = (
         deployed.aws.client("dynamodb")
@@ -115,8 +70,8 @@ def items(deployed: Deployment) -> dict[str, dict[str, Any]]:
 def test_who_was_there_before_is_in_the_table_after_the_first_apply(
     deployed: Deployment, crowd: Pool, usernames: dict[str, str]
 ) -> None:
-    (first,) = runs(deployed)
-    first = ended(deployed, first["executionArn"])
+    (first,) = deployed.runs()
+    first = deployed.ended(first["executionArn"])
     assert first["status"] == "SUCCEEDED", first.get("cause")
     summary = json.loads(first["output"])
     assert (summary["listed"], summary["created"], summary["failed"]) == (USERS, USERS, 0)
@@ -130,7 +85,7 @@ def test_who_was_there_before_is_in_the_table_after_the_first_apply(
 
 def test_a_second_run_writes_nothing(aws: LocalAws, deployed: Deployment) -> None:
     aws.reset_calls()
-    run = reconcile(deployed)
+    run = deployed.reconcile()
     assert run["status"] == "SUCCEEDED", run.get("cause")
     assert (run["summary"]["unchanged"], run["summary"]["created"], run["summary"]["updated"]) == (USERS, 0, 0)
     calls = aws.calls()
@@ -144,14 +99,14 @@ def test_changes_follow_at_once(deployed: Deployment, crowd: Pool, usernames: di
     changed, disabled, deleted, *_ = usernames
     cognito = crowd.cognito
     cognito.admin_update_user_attributes(
-        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Ada"}]
+        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Ada Canary"}]
     )
     cognito.admin_disable_user(UserPoolId=crowd.id, Username=usernames[disabled])
     cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
 
     def all_followed() -> bool:
         found = [deployed.item(sub) or {} for sub in (changed, disabled, deleted)]
-        return found[0]["name"] == "Ada" and found[1]["enabled"] is False and "deleted_at" in found[2]
+        return found[0]["name"] == "Ada Canary" and found[1]["enabled"] is False and "deleted_at" in found[2]
 
     eventually(all_followed)
     marked = deployed.item(deleted)
@@ -205,13 +160,13 @@ def test_a_second_run_beside_an_older_one_ends_at_once(aws: LocalAws, deployed: 
     try:
         older = states.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
         eventually(lambda: states.get_execution_history(executionArn=older)["events"][5:])
-        younger = reconcile(deployed)
+        younger = deployed.reconcile()
         assert younger["status"] == "SUCCEEDED"
         assert younger["summary"] == {
             "result": "not run: another run, which began earlier, is not over yet",
             "running_execution_arn": older,
         }
-        assert ended(deployed, older)["status"] == "SUCCEEDED"
+        assert deployed.ended(older)["status"] == "SUCCEEDED"
     finally:
         aws.clear_quotas()
 
@@ -227,7 +182,7 @@ def test_without_tracking_reconciliation_alone_has_the_changes(
     changed, disabled, deleted = list(usernames)[10:13]
     cognito = crowd.cognito
     cognito.admin_update_user_attributes(
-        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Grace"}]
+        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Grace Canary"}]
     )
     cognito.admin_disable_user(UserPoolId=crowd.id, Username=usernames[disabled])
     cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
@@ -236,13 +191,13 @@ def test_without_tracking_reconciliation_alone_has_the_changes(
     assert before["name"] == ""
     aws.set_quotas({"cognito-idp:ListUsers": {"short_pages": 0.2}})
     try:
-        run = reconcile(deployed)
+        run = deployed.reconcile()
     finally:
         aws.clear_quotas()
     assert run["status"] == "SUCCEEDED", run.get("cause")
     assert (run["summary"]["updated"], run["summary"]["deleted"]) == (2, 1)
     found = items(deployed)
-    assert (found[changed]["name"], found[disabled]["enabled"]) == ("Grace", False)
+    assert (found[changed]["name"], found[disabled]["enabled"]) == ("Grace Canary", False)
     assert "deleted_at" in found[deleted]
 
 
@@ -272,7 +227,7 @@ def test_more_deletions_than_allowed_stop_the_run_and_delete_nothing(
 def test_a_lost_trigger_is_attached_again(deployed: Deployment, crowd: Pool) -> None:
     described = crowd.cognito.describe_user_pool(UserPoolId=crowd.id)["UserPool"]
     crowd.cognito.update_user_pool(UserPoolId=crowd.id, Policies=described["Policies"], LambdaConfig={})
-    assert reconcile(deployed)["status"] == "SUCCEEDED"
+    assert deployed.reconcile()["status"] == "SUCCEEDED"
     triggers = crowd.configuration()["pool"]["LambdaConfig"]
     assert triggers["PostConfirmation"] == deployed.outputs["post_confirmation_function_arn"]
 
@@ -288,11 +243,11 @@ def test_a_foreign_trigger_is_left_alone_and_reported_and_the_users_are_synced(
     # None of those who left above.
     changed = next(sub for sub in list(usernames)[20:] if not sub.startswith("a"))
     crowd.cognito.admin_update_user_attributes(
-        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Mary"}]
+        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Mary Canary"}]
     )
     assert "Problem: the trigger could not be attached: ForeignTrigger: " in operator("reconcile", expect=1)
-    run = reconcile(deployed)
+    run = deployed.reconcile()
     assert (run["status"], run["error"]) == ("FAILED", "EndedWithProblems")
     assert "ForeignTrigger" in run["summary"]["problems"][0]
-    assert (deployed.item(changed) or {})["name"] == "Mary"
+    assert (deployed.item(changed) or {})["name"] == "Mary Canary"
     assert crowd.configuration()["pool"]["LambdaConfig"]["PostConfirmation"] == foreign

@@ -44,7 +44,7 @@ def test_attaching_changes_the_trigger_and_nothing_else_of_the_pool(deployed: De
 
 def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
     email = f"{username}@example.com"
-    sub = pool.sign_up(username, email=email, name="Zoë <b>", custom__plan="gold")
+    sub = pool.sign_up(username, email=email, name="Zoë <b> Canary", custom__plan="canary gold")
     pool.confirm(username)
     (execution,) = deployed.settled(sub)
 
@@ -58,9 +58,9 @@ def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool
         "id": sub,
         "username": username,
         "email": email,
-        "name": "Zoë <b>",
+        "name": "Zoë <b> Canary",
         "phone_number": "",
-        "custom:plan": "gold",
+        "custom:plan": "canary gold",
         "status": "CONFIRMED",
         "enabled": True,
         "shard": sub[0],
@@ -68,7 +68,7 @@ def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool
     (mail,) = deployed.welcomes_to(email)
     assert mail.subject == f"Welcome, {username}"
     assert f"Congratulations {username}, you have been confirmed" in mail.text
-    assert mail.html == f"<p>Congratulations {username} (Zoë &lt;b&gt;, gold)</p>"
+    assert mail.html == f"<p>Congratulations {username} (Zoë &lt;b&gt; Canary, canary gold)</p>"
 
 
 def test_the_trigger_makes_exactly_one_aws_call(aws: LocalAws, deployed: Deployment, pool: Pool, username: str) -> None:
@@ -137,14 +137,14 @@ def test_a_second_delivery_of_the_trigger_event_starts_no_second_execution(
 
 
 def test_a_user_without_email_is_synced_and_not_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
-    sub = pool.sign_up(username, name="Nobody's mail")
+    sub = pool.sign_up(username, name="Canary's mail")
     pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=username)
     (execution,) = deployed.settled(sub)
     assert execution["status"] == "SUCCEEDED"
     assert json.loads(execution["output"])["welcome"] == {"sent": False}
     item = deployed.item(sub)
     assert item is not None
-    assert item["name"] == "Nobody's mail"
+    assert item["name"] == "Canary's mail"
     assert "email" not in item, "DynamoDB takes no empty key of an index"
 
 

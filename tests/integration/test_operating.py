@@ -13,7 +13,7 @@ import pytest
 
 from cognito_user_sync_cli import reconciliation
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
+from tests.deployed import Deployment, Operator, Pool, Terraform, assert_impersonal, eventually, make_pool
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "complete"
 PREFIX = "people-complete"
@@ -53,7 +53,7 @@ def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
 @pytest.fixture
 def ada(deployed: Deployment, people: Pool, username: str) -> str:
     """The sub of somebody who has signed up, and is synced and greeted."""
-    sub = people.sign_up(username, email=f"{username}@example.com", name="Ada", custom__plan="gold")
+    sub = people.sign_up(username, email=f"{username}@example.com", name="Ada-Canary", custom__plan="canary")
     people.confirm(username)
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     return sub
@@ -268,9 +268,19 @@ def test_a_user_is_shown_by_sub_username_and_email(operator: Operator, ada: str,
     for who in (ada, username, f"{username}@example.com", f"{username.upper()}@EXAMPLE.com"):
         said = facts(operator("user", who))
         assert f"email {username}@example.com {username}@example.com" in said
-        assert "custom:plan gold gold" in said
+        assert "custom:plan canary canary" in said
         assert "SUCCEEDED created, greeted" in said
         assert said.endswith("The table says what Cognito says.")
+
+
+def test_who_is_confirmed_without_a_code_is_not_greeted_where_only_the_verified_are(
+    deployed: Deployment, people: Pool, username: str
+) -> None:
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    people.cognito.admin_confirm_sign_up(UserPoolId=people.id, Username=username)
+    (execution,) = deployed.settled(sub)
+    assert json.loads(execution["output"])["welcome"] == {"sent": False}
+    assert deployed.welcomes_to(f"{username}@example.com") == []
 
 
 def test_a_difference_is_marked_and_synced_at_once(
@@ -284,11 +294,11 @@ def test_a_difference_is_marked_and_synced_at_once(
         ExpressionAttributeValues={":name": {"S": "Bob"}},
     )
     said = facts(operator("user", username, expect=1))
-    assert "name Ada Bob ≠" in said
+    assert "name Ada-Canary Bob ≠" in said
     assert said.endswith(f"The table differs. Sync now: cognito-user-sync user {ada} --sync")
     said = facts(operator("user", username, "--sync"))
     assert "Synced: updated." in said
-    assert "name Ada Ada" in said
+    assert "name Ada-Canary Ada-Canary" in said
     assert "changed-" in said
 
 
@@ -315,7 +325,7 @@ def test_a_name_that_would_steer_the_terminal_is_shown_as_it_is(
 
 def test_a_username_that_looks_like_a_sub_is_one(deployed: Deployment, operator: Operator, people: Pool) -> None:
     username = str(uuid.uuid4())
-    sub = people.sign_up(username, name="Ada")
+    sub = people.sign_up(username, name="Ada Canary")
     people.confirm(username)
     deployed.settled(sub)
     assert f"cognito-user-sync user {sub}" not in operator("user", username)
@@ -359,7 +369,7 @@ def test_the_deployed_welcome_is_what_a_new_user_gets(
     deployed: Deployment, operator: Operator, ada: str, username: str, tmp_path: Path
 ) -> None:
     said = operator(
-        "preview-email", "--username", username, "--name", "Ada", "--attribute", "custom:plan=gold",
+        "preview-email", "--username", username, "--name", "Ada-Canary", "--attribute", "custom:plan=canary",
         "--folder", str(tmp_path / "mail"),
     )  # fmt: skip
     (mail,) = [
@@ -471,6 +481,17 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     assert max(x for x, _ in occupied) < 24, "a dashboard is 24 columns wide"
     (shown,) = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
     assert {arn.rpartition(":")[2] for arn in shown} == set(deployed.outputs["alarm_names"])
+
+
+def test_alarms_dashboard_metrics_and_outputs_hold_nothing_personal(
+    aws: LocalAws, deployed: Deployment, terraform: Terraform, ada: str
+) -> None:
+    metrics = aws.client("cloudwatch")
+    assert_impersonal("alarms", str(metrics.describe_alarms()))
+    assert_impersonal("metrics", str(metrics.list_metrics()))
+    assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=PREFIX)))
+    assert_impersonal("outputs", json.dumps(terraform.outputs()))
+    assert_impersonal("state", terraform.state.read_text())
 
 
 def test_a_second_plan_is_empty(terraform: Terraform, people: Pool) -> None:

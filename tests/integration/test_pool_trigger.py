@@ -175,7 +175,7 @@ def test_named_as_chained_it_is_replaced_and_nothing_else_is(
 def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
     aws: LocalAws, deployed: Deployment, ours: str, owned: Pool, theirs: TheirTrigger, username: str
 ) -> None:
-    sub = owned.sign_up(username, email=f"{username}@example.com", custom__plan="gold")
+    sub = owned.sign_up(username, email=f"{username}@example.com", custom__plan="canary")
     owned.confirm(username)
     (execution,) = deployed.settled(sub)
     assert execution["status"] == "SUCCEEDED"
@@ -183,7 +183,7 @@ def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
     (event,) = theirs.events()
     assert event["userName"] == username
     assert event["triggerSource"] == "PostConfirmation_ConfirmSignUp"
-    assert event["request"]["userAttributes"]["custom:plan"] == "gold"
+    assert event["request"]["userAttributes"]["custom:plan"] == "canary"
     answer = json.load(aws.client("lambda").invoke(FunctionName=ours, Payload=json.dumps(event))["Payload"])
     assert theirs.events() == [event]
     assert answer == {**event, "response": {"greeting": "theirs"}}
@@ -227,7 +227,7 @@ def test_a_plan_reports_a_lost_trigger_and_how_to_attach_it_again(
 def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
     aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
-    another = make_function(aws, "another-trigger", PRE_SIGN_UP)
+    another = make_function(aws, "their-other-trigger", PRE_SIGN_UP)
     set_trigger(owned, another)
     given = {"chained_function_arn": theirs.arn}
     assert f"has the post-confirmation trigger {another}, which is not this module's" in terraform.warnings(given)

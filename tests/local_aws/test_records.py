@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 ASKING = """
 import boto3
 def handler(event, context):
-    print("asking for " + event["topic"])
+    print("asking for " + event["queue"])
     try:
-        boto3.client("sqs").get_queue_url(QueueName=event["topic"])
+        boto3.client("sqs").get_queue_url(QueueName=event["queue"])
     except Exception as error:
         print(type(error).__name__)
 """
@@ -28,8 +28,8 @@ def asked(aws: LocalAws, role: str) -> list[tuple[str, str, bool, int]]:
     ]
 
 
-def ask(aws: LocalAws, function: str, topic: str) -> Any:
-    return aws.client("lambda").invoke(FunctionName=function, Payload=f'{{"topic": "{topic}"}}')
+def ask(aws: LocalAws, function: str, queue: str) -> Any:
+    return aws.client("lambda").invoke(FunctionName=function, Payload=f'{{"queue": "{queue}"}}')
 
 
 def test_what_a_role_is_let_and_refused_is_kept(aws: LocalAws) -> None:
@@ -37,8 +37,8 @@ def test_what_a_role_is_let_and_refused_is_kept(aws: LocalAws) -> None:
     aws.client("sqs").create_queue(QueueName="others")
     allowed = {"Effect": "Allow", "Action": "sqs:GetQueueUrl", "Resource": "arn:aws:sqs:us-east-1:000000000000:theirs"}
     name = make_function(aws, ASKING, allowed, FunctionName="recorded-asking").rpartition(":")[2]
-    for topic in ("theirs", "theirs", "others"):
-        ask(aws, name, topic)
+    for queue in ("theirs", "theirs", "others"):
+        ask(aws, name, queue)
     aws.reset_calls()
     expected = [("sqs:GetQueueUrl", "others", False, 1), ("sqs:GetQueueUrl", "theirs", True, 2)]
     assert asked(aws, name) == expected

@@ -114,6 +114,22 @@ def test_without_named_app_clients_everyone_is_greeted(ses: FakeAws) -> None:
 
 
 @pytest.mark.parametrize(
+    ("verified", "greeted"),
+    [({"email_verified": "true"}, True), ({"email_verified": "false"}, False), ({}, False)],
+    ids=["verified", "not verified", "nobody knows"],
+)
+def test_with_verified_only_nobody_is_greeted_at_an_address_that_may_be_anothers(
+    ses: FakeAws, template: Callable[..., None], verified: dict[str, str], greeted: bool
+) -> None:
+    template(verified_only=True)
+    attributes = {"name": "Ada", "email": "ada@example.com", **verified}
+    answer = send_welcome.handler(an_input(attributes=attributes), FakeContext())
+    assert answer["sent"] is greeted
+    assert answer.get("reason") == (None if greeted else "the email address is not verified")
+    assert ses.operations == [SEND] * greeted
+
+
+@pytest.mark.parametrize(
     ("answer", "raised"),
     [
         (refusal("TooManyRequestsException", 429), WelcomeNotSent),

@@ -129,9 +129,10 @@ def test_the_file_of_terraform_is_read_whole() -> None:
         "reply_to": "help@example.com",
         "configuration_set": "set",
         "app_client_ids": ["app1", "app2"],
+        "verified_only": True,
     }
     assert WelcomeEmail.from_json(json.dumps(content)) == WelcomeEmail(
-        "hello@example.com", "s", "t", "h", "help@example.com", "set", frozenset({"app1", "app2"})
+        "hello@example.com", "s", "t", "h", "help@example.com", "set", frozenset({"app1", "app2"}), True
     )
 
 

@@ -49,6 +49,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     address = deliverable_address(request.attributes.get("email", ""))
     if welcome.app_client_ids and request.client_id not in welcome.app_client_ids:
         return _not_sent(request.sub, "signed up through another app client")
+    if welcome.verified_only and request.attributes.get("email_verified") != "true":
+        return _not_sent(request.sub, "the email address is not verified")
     if address is None:
         return _not_sent(request.sub, "no deliverable email address")
     values = placeholder_values(request.sub, request.username, request.attributes, _settings().attributes)

@@ -29,6 +29,21 @@ variable "reconciliation" {
   default = { enabled = false }
 }
 
+variable "configuration_set" {
+  type    = string
+  default = null
+}
+
+variable "kms_key_arn" {
+  type    = string
+  default = null
+}
+
+variable "tracing" {
+  type    = bool
+  default = false
+}
+
 module "user_sync" {
   source = "../../.."
 
@@ -39,12 +54,16 @@ module "user_sync" {
   chained_function_arn = var.chained_function_arn
   track_changes        = var.track_changes
   reconciliation       = var.reconciliation
+  kms_key_arn          = var.kms_key_arn
+  tracing              = var.tracing
 
   attributes = ["name", "email", "phone_number", "custom:plan"]
 
   welcome_email = {
     from = "Example <welcome@example.com>"
     html = "<p>Congratulations {{username}} ({{name}}, {{custom:plan}})</p>"
+
+    configuration_set = var.configuration_set
   }
 
   table = {

@@ -1,0 +1,87 @@
+# A key that encrypts whatever the module keeps: docs/security.md says who uses it for what.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  prefix     = "people-complete" # <name>-<stage>
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id
+}
+
+data "aws_iam_policy_document" "key" {
+  # In a key's policy, "*" is this key.
+  statement {
+    sid       = "LetIamDecide"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${local.partition}:iam::${local.account_id}:root"]
+    }
+  }
+
+  statement {
+    sid       = "EncryptLogs"
+    actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${local.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values = [
+        for group in ["/aws/lambda", "/aws/vendedlogs/states"] :
+        "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${group}/${local.prefix}-*"
+      ]
+    }
+  }
+
+  statement {
+    sid       = "DeliverLogsOfStateMachines"
+    actions   = ["kms:Decrypt"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["delivery.logs.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringLike"
+      variable = "kms:EncryptionContext:SourceArn"
+      values   = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:*"]
+    }
+  }
+
+  # With track_changes.
+  statement {
+    sid       = "QueueChanges"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.prefix}-changes"]
+    }
+  }
+}
+
+resource "aws_kms_key" "user_sync" {
+  description         = "Encrypts what ${local.prefix} keeps of users"
+  policy              = data.aws_iam_policy_document.key.json
+  enable_key_rotation = true
+}

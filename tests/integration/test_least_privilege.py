@@ -1,0 +1,615 @@
+"""Each role may do what docs/security.md says, needs all of it, and nothing else.
+
+One deployment with everything that gives a role something to do. The scenarios are the table's last column.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from local_aws.client import LocalAws
+from local_aws.resources import make_function
+from tests.deployed import STAGE_OF_REFUSALS, Deployment, Pool, Terraform, eventually, make_pool, make_users
+
+STAGE = STAGE_OF_REFUSALS
+PREFIX = f"cognito-user-sync-{STAGE}"
+ACCOUNT = "000000000000"
+CONFIGURATION_SET = "welcome"
+# More than fit into one shard, so that the pool is cut into prefixes.
+USERS = 2_300
+
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+FUNCTIONS = (
+    "post-confirmation", "replay-sign-ups", "start-changes", "sync-user", "send-welcome", "plan-shards",
+    "reconcile-shards", "start-reconciliation", "pool-trigger",
+)  # fmt: skip
+STATE_MACHINES = ("user-sync", "reconciliation")
+DEFINITION = "**definition**"
+
+THEIRS = """
+def handler(event, context):
+    print(event["userName"])
+    return event
+"""
+
+
+class Permission(NamedTuple):
+    """`role` without the prefix; `resource` as the table has it."""
+
+    role: str
+    action: str
+    resource: str
+
+
+def table() -> dict[Permission, str]:
+    """Every permission in docs/security.md, and by what it is shown."""
+    _, _, rest = SECURITY.read_text(encoding="utf-8").partition("<!-- permissions: read by")
+    found: dict[Permission, str] = {}
+    for line in rest.partition("<!-- permissions: end")[0].splitlines()[4:]:
+        if not line:
+            continue
+        roles, actions, resources, _, shown_by = (cell.strip() for cell in line.strip("|").split(" | "))
+        for role, action, resource in itertools.product(_roles(roles), _codes(actions), _codes(resources)):
+            permission = Permission(role, action, resource.replace("<function>", role))
+            assert permission not in found, f"twice in {SECURITY.name}: {permission}"
+            found[permission] = shown_by.strip("`")
+    return found
+
+
+def _roles(cell: str) -> list[str]:
+    left_out = cell.removeprefix("every function").removeprefix(" but ")
+    return [role for role in FUNCTIONS if role != left_out] if cell.startswith("every function") else cell.split(", ")
+
+
+def _codes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+# --- the deployment
+
+
+@pytest.fixture(scope="module")
+def key(aws: LocalAws) -> str:
+    return str(aws.client("kms").create_key()["KeyMetadata"]["Arn"])
+
+
+@pytest.fixture(scope="module")
+def people(aws: LocalAws) -> Pool:
+    """A pool with a trigger, and with a key for custom senders."""
+    pool = make_pool(aws, {"PostConfirmation": make_function(aws, "theirs", THEIRS)})
+    make_users(pool, USERS)
+    leave_no_user_of_prefix_0(pool)
+    described = pool.cognito.describe_user_pool(UserPoolId=pool.id)["UserPool"]
+    sender_key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    pool.cognito.update_user_pool(
+        UserPoolId=pool.id,
+        LambdaConfig=described["LambdaConfig"] | {"KMSKeyID": sender_key},
+        AutoVerifiedAttributes=described["AutoVerifiedAttributes"],
+    )
+    return pool
+
+
+def leave_no_user_of_prefix_0(pool: Pool) -> None:
+    """So that a reconciliation has to ask the table for that prefix."""
+    pages = pool.cognito.get_paginator("list_users").paginate(UserPoolId=pool.id, Filter='sub ^= "0"')
+    for username in [user["Username"] for page in pages for user in page["Users"]]:
+        pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=username)
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    aws.client("sesv2").create_configuration_set(ConfigurationSetName=CONFIGURATION_SET)
+    terraform = Terraform.of_deployment(tmp_path_factory.mktemp(STAGE))
+    variables = {
+        "user_pool_id": people.id,
+        "stage": STAGE,
+        "chained_function_arn": people.configuration()["pool"]["LambdaConfig"]["PostConfirmation"],
+        "configuration_set": CONFIGURATION_SET,
+        "kms_key_arn": key,
+        "reconciliation": "{ list_users_per_second = 30 }",
+        "track_changes": "true",
+        "tracing": "true",
+    }
+    terraform("apply", "-auto-approve", variables=variables)
+    deployment = Deployment(aws, terraform.outputs()["user_sync"])
+    (first,) = deployment.runs()
+    assert deployment.ended(first["executionArn"])["status"] == "SUCCEEDED"
+    # Whoever is refused something gives up at once, and a message comes back at once.
+    aws.client("lambda").update_function_configuration(FunctionName=f"{PREFIX}-pool-trigger", Timeout=8)
+    aws.client("sqs").set_queue_attributes(
+        QueueUrl=deployment.outputs["unstarted_queue_url"], Attributes={"VisibilityTimeout": "2"}
+    )
+    return deployment
+
+
+# --- the policies
+
+
+class Policy(NamedTuple):
+    """An inline policy of a deployed role."""
+
+    role: str
+    name: str
+    statements: list[dict[str, Any]]
+
+
+def policies(aws: LocalAws) -> list[Policy]:
+    iam = aws.client("iam")
+    roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+    found = []
+    for role in (role for role in roles if role.startswith(f"{PREFIX}-")):
+        assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            assert document.keys() == {"Version", "Statement"}
+            found.append(Policy(role, name, [part for each in document["Statement"] for part in _parts(each)]))
+    return found
+
+
+def _parts(statement: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The statement as ones of a single action and resource."""
+    assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+    assert statement["Effect"] == "Allow"
+    actions, resources = (
+        [given] if isinstance(given := statement[name], str) else given for name in ("Action", "Resource")
+    )
+    for number, (action, resource) in enumerate(itertools.product(actions, resources)):
+        yield {**statement, "Sid": f"{statement['Sid']}{number}", "Action": action, "Resource": resource}
+
+
+@dataclass(frozen=True)
+class Names:
+    """How the table names what this deployment's policies name."""
+
+    people: Pool
+    key: str
+
+    def permission(self, role: str, statement: dict[str, Any]) -> Permission:
+        return Permission(role.removeprefix(f"{PREFIX}-"), statement["Action"], self.resource(statement["Resource"]))
+
+    def resource(self, arn: str) -> str:
+        if arn == "*":
+            return arn
+        *_, account, name = arn.split(":", 5)
+        assert account == ACCOUNT
+        for ours, named in (
+            (self.key.rpartition("/")[2], "<kms_key_arn>"),
+            (self.sender_key.rpartition("/")[2], "<sender key>"),
+            (self.people.id, "<pool>"),
+            (PREFIX, "<prefix>"),
+            ("function:theirs", "function:<chained>"),
+            (f"configuration-set/{CONFIGURATION_SET}", "configuration-set/<set>"),
+        ):
+            name = name.replace(ours, named)
+        return name
+
+    @property
+    def sender_key(self) -> str:
+        return str(self.people.configuration()["pool"]["LambdaConfig"]["KMSKeyID"])
+
+
+@pytest.fixture
+def names(people: Pool, key: str) -> Names:
+    return Names(people, key)
+
+
+def test_the_roles_may_do_what_the_documentation_says_and_nothing_else(
+    aws: LocalAws, deployed: Deployment, names: Names
+) -> None:
+    found = [names.permission(policy.role, each) for policy in policies(aws) for each in policy.statements]
+    assert sorted(found) == sorted(table())
+
+
+def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(
+    aws: LocalAws, deployed: Deployment, names: Names
+) -> None:
+    statements = [each for policy in policies(aws) for each in policy.statements]
+    conditions = {
+        (each["Action"], names.resource(each["Resource"])): each["Condition"]["StringEquals"]
+        for each in statements
+        if "Condition" in each
+    }
+    sender = {"ses:FromAddress": "welcome@example.com"}
+    assert conditions == {
+        ("ses:SendEmail", "identity/*"): sender,
+        ("ses:SendEmail", "configuration-set/<set>"): sender,
+        ("iam:PassRole", "role/*"): {"iam:PassedToService": "cognito-idp.amazonaws.com"},
+        ("kms:CreateGrant", "key/<sender key>"): {"kms:EncryptionContext:userpool-id": names.people.id},
+    }
+    wide = {each["Action"] for each in statements if each["Resource"] == "*"}
+    assert {action.partition(":")[0] for action in wide} == {"logs", "xray"}
+
+
+def test_a_state_machine_may_do_what_its_definition_does_and_a_schedule_what_its_target_is(
+    aws: LocalAws, deployed: Deployment, names: Names
+) -> None:
+    states = aws.client("stepfunctions")
+    calls = set()
+    for machine in STATE_MACHINES:
+        arn = deployed.outputs[f"{machine.replace('-', '_')}_state_machine_arn"]
+        described = states.describe_state_machine(stateMachineArn=arn)
+        assert described["roleArn"].rpartition("/")[2] == f"{PREFIX}-{machine}"
+        for task in _tasks(json.loads(described["definition"])):
+            action, resource = _call(task, arn)
+            calls.add(Permission(machine, action, names.resource(resource)))
+    target = aws.client("scheduler").get_schedule(Name=f"{PREFIX}-reconciliation")["Target"]
+    assert target["RoleArn"].rpartition("/")[2] == f"{PREFIX}-schedule"
+    calls.add(Permission("schedule", "states:StartExecution", names.resource(target["Arn"])))
+    assert calls == {permission for permission, shown_by in table().items() if shown_by == DEFINITION}
+
+
+def _tasks(definition: Any) -> Iterator[dict[str, Any]]:
+    """Every Task in a definition, also those in the Maps."""
+    for state in definition["States"].values():
+        if state["Type"] == "Task":
+            yield state
+        elif state["Type"] == "Map":
+            yield from _tasks(state["ItemProcessor"])
+
+
+def _call(task: dict[str, Any], own_arn: str) -> tuple[str, str]:
+    match task["Resource"]:
+        case "arn:aws:states:::lambda:invoke":
+            return "lambda:InvokeFunction", task["Parameters"]["FunctionName"]
+        case "arn:aws:states:::aws-sdk:sfn:listExecutions":
+            assert task["Parameters"]["StateMachineArn.$"] == "$$.StateMachine.Id"
+            return "states:ListExecutions", own_arn
+    raise AssertionError(f"what permission does {task['Resource']} need?")
+
+
+# --- what needs the permissions
+
+
+@dataclass
+class Scene:
+    """Where a scenario takes place."""
+
+    aws: LocalAws
+    deployed: Deployment
+    people: Pool
+    username: str
+
+    def __post_init__(self) -> None:
+        self._before = self._refusals()
+
+    def refused(self) -> set[Permission]:
+        """What the roles have been refused in this scene; resources are ARNs."""
+        return set(self._refusals() - self._before)
+
+    def _refusals(self) -> Counter[Permission]:
+        """... since the start."""
+        return Counter(
+            {
+                Permission(each["role"].removeprefix(f"{PREFIX}-"), each["action"], each["resource"]): each["times"]
+                for each in self.aws.permissions()
+                if each["role"].startswith(f"{PREFIX}-") and not each["allowed"]
+            }
+        )
+
+    def reached(self, done: Callable[[], object]) -> bool:
+        """Waits until it is done, or until a role was refused something, which is as good as never."""
+        eventually(lambda: done() or self.refused())
+        return bool(done())
+
+    def invoke(self, function: str, **event: Any) -> str:
+        """What the function says, or its error."""
+        answer = self.aws.client("lambda").invoke(FunctionName=f"{PREFIX}-{function}", Payload=json.dumps(event))
+        return answer["Payload"].read().decode()  # type: ignore[no-any-return]
+
+    def sign_up(self) -> str:
+        sub = self.people.sign_up(self.username, email=f"{self.username}@example.com", custom__plan="canary")
+        self.aws.reset_calls()
+        self.people.confirm(self.username)
+        return sub
+
+    def item(self, sub: str) -> dict[str, Any]:
+        return self.deployed.item(sub) or {}
+
+    def set_trigger(self, action: str) -> str:
+        return self.invoke(
+            "pool-trigger",
+            action=action,
+            user_pool_id=self.people.id,
+            function_arn=self.deployed.outputs["post_confirmation_function_arn"],
+            chained_function_arn=self.deployed.outputs["user_pool_trigger"]["chained_function_arn"],
+        )
+
+
+def a_sign_up_is_started_and_greeted(scene: Scene) -> None:
+    sub = scene.sign_up()
+    calls = scene.aws.calls_by_caller()[f"{PREFIX}-post-confirmation"]
+    assert calls == {"states:StartExecution": 1, "lambda:InvokeFunction": 1}
+    assert scene.deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert scene.item(sub)["status"] == "CONFIRMED"
+    assert len(scene.deployed.welcomes_to(f"{scene.username}@example.com")) == 1
+
+
+def a_sign_up_is_parked_and_replayed(scene: Scene) -> None:
+    scene.aws.set_faults([{"operation": "states:StartExecution", "fault": "500"}])
+    try:
+        sub = scene.sign_up()
+        assert scene.aws.calls_by_caller()[f"{PREFIX}-post-confirmation"]["sqs:SendMessage"] == 1
+    finally:
+        scene.aws.clear_faults()
+    assert scene.reached(lambda: scene.item(sub))
+
+
+def the_chained_function_is_called(scene: Scene) -> None:
+    scene.sign_up()
+    assert any(scene.username in line for line in scene.aws.logs()["theirs"])
+
+
+def a_change_is_synced(scene: Scene) -> None:
+    sub = scene.sign_up()
+    assert scene.reached(lambda: scene.item(sub))
+    scene.people.cognito.admin_update_user_attributes(
+        UserPoolId=scene.people.id,
+        Username=scene.username,
+        UserAttributes=[{"Name": "custom:plan", "Value": "silver canary"}],
+    )
+    assert scene.reached(lambda: scene.item(sub)["custom:plan"] == "silver canary")
+
+
+def a_user_who_leaves_is_marked(scene: Scene) -> None:
+    sub = scene.sign_up()
+    assert scene.reached(lambda: scene.item(sub))
+    scene.people.cognito.admin_delete_user(UserPoolId=scene.people.id, Username=scene.username)
+    assert scene.reached(lambda: "deleted_at" in scene.item(sub))
+
+
+def the_pool_is_reconciled(scene: Scene) -> None:
+    """Somebody has no item, and of somebody nothing is left but the item."""
+    leave_no_user_of_prefix_0(scene.people)
+    table, dynamodb = scene.deployed.outputs["user_table_name"], scene.aws.client("dynamodb")
+    (known,) = scene.people.cognito.list_users(UserPoolId=scene.people.id, Limit=1, Filter='sub ^= "1"')["Users"]
+    sub = next(attribute["Value"] for attribute in known["Attributes"] if attribute["Name"] == "sub")
+    dynamodb.delete_item(TableName=table, Key={"id": {"S": sub}})
+    gone = f"2{sub[1:]}"
+    dynamodb.put_item(
+        TableName=table, Item={"id": {"S": gone}, "shard": {"S": "2"}, "username": {"S": f"{scene.username}-gone"}}
+    )
+    assert scene.deployed.reconcile()["status"] == "SUCCEEDED"
+    assert scene.item(sub)["username"] == known["Username"]
+    assert "deleted_at" in scene.item(gone)
+
+
+def a_run_is_started(scene: Scene) -> None:
+    said = scene.invoke("start-reconciliation", input={})
+    (newest, *_) = scene.deployed.runs()
+    assert newest["executionArn"] in said
+    assert scene.deployed.ended(newest["executionArn"])["status"] == "SUCCEEDED"
+
+
+def the_trigger_is_given_back_and_taken_again(scene: Scene) -> None:
+    theirs = scene.deployed.outputs["user_pool_trigger"]["chained_function_arn"]
+    assert f"detached, {theirs} put back" in scene.set_trigger("detach")
+    assert f"attached, in place of {theirs}" in scene.set_trigger("attach")
+
+
+def a_lost_mfa_setting_is_put_back(scene: Scene) -> None:
+    """It is lost between the update and the look at it."""
+    message = {"Message": "It is {####}", "Subject": "Your code"}
+
+    def set_message(configuration: dict[str, str]) -> None:
+        scene.people.cognito.set_user_pool_mfa_config(
+            UserPoolId=scene.people.id, MfaConfiguration="OPTIONAL", EmailMfaConfiguration=configuration
+        )
+
+    def looks() -> int:
+        return scene.aws.calls().get("cognito-idp:GetUserPoolMfaConfig", 0)
+
+    set_message(message)
+    scene.aws.set_faults([{"operation": "cognito-idp:GetUserPoolMfaConfig", "fault": "latency", "latency_ms": 500}])
+    scene.aws.reset_calls()
+    try:
+        with ThreadPoolExecutor(1) as terraform:
+            answer = terraform.submit(scene.set_trigger, "detach")
+            eventually(lambda: looks() == 2)
+            set_message({})
+            said = answer.result()
+    finally:
+        scene.aws.clear_faults()
+        scene.set_trigger("attach")
+    assert "EmailMfaConfiguration.Message, EmailMfaConfiguration.Subject had vanished and was put back" in said
+    assert scene.people.configuration()["mfa"]["EmailMfaConfiguration"] == message
+
+
+SCENARIOS: dict[str, Callable[[Scene], None]] = {
+    scenario.__name__: scenario
+    for scenario in (
+        a_sign_up_is_started_and_greeted,
+        a_sign_up_is_parked_and_replayed,
+        the_chained_function_is_called,
+        a_change_is_synced,
+        a_user_who_leaves_is_marked,
+        the_pool_is_reconciled,
+        a_run_is_started,
+        the_trigger_is_given_back_and_taken_again,
+        a_lost_mfa_setting_is_put_back,
+    )
+}
+ENFORCED = [permission for permission, shown_by in table().items() if shown_by in SCENARIOS]
+
+
+@pytest.fixture
+def scene(aws: LocalAws, deployed: Deployment, people: Pool, username: str) -> Scene:
+    return Scene(aws, deployed, people, username)
+
+
+def test_every_permission_is_shown_by_a_scenario_the_definition_or_a_page_of_aws() -> None:
+    shown_by = set(table().values())
+    assert SCENARIOS.keys() <= shown_by
+    others = {each for each in shown_by - SCENARIOS.keys() if not each.startswith("[")}
+    assert others == {DEFINITION}
+    # What the laptop AWS enforces is not left to a page.
+    claimed = {(each.role, each.action) for each in ENFORCED}
+    made = {("pool-trigger", "iam:PassRole"), ("pool-trigger", "kms:CreateGrant")}
+    pages = {(each.role, each.action) for each, by in table().items() if by.startswith("[")}
+    services = {action.partition(":")[0] for _, action in pages - made - claimed}
+    assert services == {"kms", "logs", "sqs", "xray"}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_with_all_permissions(scene: Scene, scenario: str) -> None:
+    SCENARIOS[scenario](scene)
+    assert scene.refused() == set()
+
+
+@contextmanager
+def taken_out(aws: LocalAws, names: Names, permission: Permission) -> Iterator[str]:
+    """The role has all but this one permission. Gives the ARN."""
+    iam = aws.client("iam")
+
+    def put(policy: Policy, statements: list[dict[str, Any]]) -> None:
+        document = {"Version": "2012-10-17", "Statement": statements}
+        iam.put_role_policy(RoleName=policy.role, PolicyName=policy.name, PolicyDocument=json.dumps(document))
+
+    (policy, without) = next(
+        (policy, each)
+        for policy in policies(aws)
+        for each in policy.statements
+        if names.permission(policy.role, each) == permission
+    )
+    # A policy has at least one statement.
+    nothing = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+    put(policy, [nothing, *(each for each in policy.statements if each is not without)])
+    try:
+        yield str(without["Resource"])
+    finally:
+        put(policy, policy.statements)
+
+
+@pytest.mark.parametrize("permission", ENFORCED, ids=" ".join)
+def test_without_one_permission(scene: Scene, names: Names, permission: Permission) -> None:
+    fails = pytest.raises((AssertionError, scene.people.cognito.exceptions.ClientError))
+    with taken_out(scene.aws, names, permission) as arn, fails:
+        SCENARIOS[table()[permission]](scene)
+    refused = scene.refused()
+    assert {(each.role, each.action) for each in refused} == {(permission.role, permission.action)}
+    assert all(re.fullmatch(arn.replace("*", ".*"), each.resource) for each in refused)
+
+
+def test_what_the_roles_have_called_is_what_they_may_call(aws: LocalAws, deployed: Deployment, names: Names) -> None:
+    called = {
+        Permission(each["role"].removeprefix(f"{PREFIX}-"), each["action"], names.resource(each["resource"]))
+        for each in aws.permissions()
+        if each["role"].startswith(f"{PREFIX}-") and each["allowed"]
+    }
+    unused = [each for each in ENFORCED if not any(fits(each, call) for call in called)]
+    undocumented = [call for call in called if not any(fits(each, call) for each in ENFORCED)]
+    assert (unused, undocumented) == ([], [])
+
+
+def fits(permission: Permission, call: Permission) -> bool:
+    return permission[:2] == call[:2] and fnmatchcase(call.resource, permission.resource)
+
+
+# --- what rests, and what is logged
+
+
+def test_the_key_encrypts_all_that_rests(aws: LocalAws, deployed: Deployment, key: str) -> None:
+    table = aws.client("dynamodb").describe_table(TableName=deployed.outputs["user_table_name"])["Table"]
+    keys = {"table": table["SSEDescription"]["KMSMasterKeyArn"]}
+    for url in aws.client("sqs").list_queues(QueueNamePrefix=PREFIX)["QueueUrls"]:
+        found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["KmsMasterKeyId"])
+        keys[url.rpartition("/")[2]] = found["Attributes"]["KmsMasterKeyId"]
+    for group in aws.client("logs").describe_log_groups()["logGroups"]:
+        if PREFIX in group["logGroupName"]:
+            assert group["retentionInDays"] == 30
+            keys[group["logGroupName"]] = group["kmsKeyId"]
+    for machine in STATE_MACHINES:
+        arn = deployed.outputs[f"{machine.replace('-', '_')}_state_machine_arn"]
+        described = aws.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
+        logging = described["loggingConfiguration"]
+        assert (logging["level"], logging.get("includeExecutionData", False)) == ("ERROR", False)
+        keys[machine] = described["encryptionConfiguration"]["kmsKeyId"]
+    for name in deployed.functions():
+        configuration = aws.client("lambda").get_function_configuration(FunctionName=name)
+        if "Environment" in configuration:
+            keys[name] = configuration["KMSKeyArn"]
+    assert set(keys.values()) == {key}
+    functions = {f"{PREFIX}-{name}" for name in FUNCTIONS}
+    queues = {f"{PREFIX}-{name}{end}" for name in ("unstarted", "changes") for end in ("", "-dead-letter")}
+    logs = {f"/aws/lambda/{name}" for name in functions}
+    logs |= {f"/aws/vendedlogs/states/{PREFIX}-{name}" for name in STATE_MACHINES}
+    assert keys.keys() == {"table", *queues, *logs, *STATE_MACHINES, *functions} - {f"{PREFIX}-pool-trigger"}
+
+
+# --- who may call
+
+
+def test_nobody_but_cognito_for_this_pool_may_call_a_function(
+    aws: LocalAws, deployed: Deployment, people: Pool
+) -> None:
+    functions = aws.client("lambda")
+    allowed = []
+    for name in deployed.functions():
+        with suppress(functions.exceptions.ResourceNotFoundException):
+            allowed += [
+                (name, each) for each in json.loads(functions.get_policy(FunctionName=name)["Policy"])["Statement"]
+            ]
+    ((function, statement),) = allowed
+    assert function == f"{PREFIX}-post-confirmation"
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
+    assert statement["Principal"] == {"Service": "cognito-idp.amazonaws.com"}
+    pool_arn = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]["Arn"]
+    assert statement["Condition"] == {
+        "ArnLike": {"AWS:SourceArn": pool_arn},
+        "StringEquals": {"AWS:SourceAccount": ACCOUNT},
+    }
+
+
+def test_nobody_but_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployment) -> None:
+    """Not even a function that may send to every queue."""
+    anything = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    code = """
+    import boto3
+    def handler(event, context):
+        boto3.client("sqs").send_message(QueueUrl=event["queue"], MessageBody="{}")
+    """
+    make_function(aws, "their-sender", code, anything)
+
+    def send(output: str) -> str:
+        event = json.dumps({"queue": deployed.outputs[output]})
+        answer = aws.client("lambda").invoke(FunctionName="their-sender", Payload=event)
+        return answer["Payload"].read().decode()  # type: ignore[no-any-return]
+
+    assert "explicit deny" in send("changes_queue_url")
+    assert send("unstarted_queue_url") == "null", "where it may, the function can"
+
+
+def test_a_role_is_assumed_by_its_own_service_alone(aws: LocalAws, deployed: Deployment) -> None:
+    region = f"us-east-1:{ACCOUNT}"
+    expected = {
+        **{name: ("lambda.amazonaws.com", {}) for name in FUNCTIONS},
+        **{
+            name: (
+                "states.amazonaws.com",
+                {
+                    "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                    "ArnEquals": {"aws:SourceArn": f"arn:aws:states:{region}:stateMachine:{PREFIX}-{name}"},
+                },
+            )
+            for name in STATE_MACHINES
+        },
+        "schedule": ("scheduler.amazonaws.com", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+    }
+    found = {}
+    for name in expected:
+        document = aws.client("iam").get_role(RoleName=f"{PREFIX}-{name}")["Role"]["AssumeRolePolicyDocument"]
+        (statement,) = document["Statement"]
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
+        found[name] = (statement["Principal"]["Service"], statement.get("Condition", {}))
+    assert found == expected
