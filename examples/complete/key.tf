@@ -61,7 +61,8 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # With track_changes.
+  # With track_changes. For EventBridge, AWS says of topics that it knows no aws:SourceArn here, and of queues nothing:
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
   statement {
     sid       = "QueueChanges"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -70,12 +71,6 @@ data "aws_iam_policy_document" "key" {
     principals {
       type        = "Service"
       identifiers = ["events.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = ["arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.prefix}-changes"]
     }
   }
 }
