@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,32 +38,44 @@ def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bo
 def start_queued(
     client: SFNClient,
     state_machine_arn: str,
-    records: Iterable[dict[str, Any]],
+    event: Any,
     seconds_left: Callable[[], float],
     pause_seconds: float = 0,
 ) -> dict[str, Any]:
-    """Start the execution of each SQS message, a SyncRequest, with a pause after each, as long as there is time.
-    Returns the messages to be delivered again, as Lambda takes them; in the end they are in the dead-letter queue,
-    where a person sees them.
+    """Start the execution of each SQS message of an event, a SyncRequest, with a pause after each, as long as there is
+    time. Returns the messages to be delivered again, as Lambda takes them; in the end they are in the dead-letter
+    queue, where a person sees them. Raises InvalidSyncRequest, before any start, where the event is not of SQS.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
     """
     failed = []
-    for record in records:
+    for message_id, body in _messages(event):
         # A function that is cut off would have all of its messages delivered again, the started ones, too.
-        if seconds_left() < SLOWEST_START_SECONDS or not _is_started(client, state_machine_arn, record):
-            failed.append(record["messageId"])
+        if seconds_left() < SLOWEST_START_SECONDS or not _is_started(client, state_machine_arn, message_id, body):
+            failed.append(message_id)
         else:
             time.sleep(pause_seconds)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _is_started(client: SFNClient, state_machine_arn: str, record: dict[str, Any]) -> bool:
+def _messages(event: Any) -> list[tuple[str, str]]:
+    """The id and the body of each."""
     try:
-        request = parse(json.loads(record["body"]))
+        messages = [(record["messageId"], record["body"]) for record in event["Records"]]
+    except (KeyError, TypeError):
+        messages = [(None, None)]
+    if not all(isinstance(part, str) for message in messages for part in message):
+        raise InvalidSyncRequest("the event is not a batch of SQS messages")
+    return messages
+
+
+def _is_started(client: SFNClient, state_machine_arn: str, message_id: str, body: str) -> bool:
+    try:
+        request = parse(json.loads(body))
         started = start(client, state_machine_arn, request)
-    except (ValueError, InvalidSyncRequest, BotoCoreError, ClientError) as error:
-        logger.warning("message not started", extra={"message_id": record["messageId"], "error": type(error).__name__})
+    # RecursionError: of JSON nested a thousand deep.
+    except (ValueError, RecursionError, InvalidSyncRequest, BotoCoreError, ClientError) as error:
+        logger.warning("message not started", extra={"message_id": message_id, "error": type(error).__name__})
         return False
     logger.info("started" if started else "had been started before", extra={"sub": request.sub})
     return True

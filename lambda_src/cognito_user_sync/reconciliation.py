@@ -6,11 +6,12 @@ Then, and only then, the items of the shard that the list did not show are looke
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from cognito_user_sync.departure import delete_if_gone
@@ -49,6 +50,13 @@ _COUNT = {
 }
 
 
+_PREFIX = re.compile(r"[0-9a-f-]*")
+
+
+class InvalidInput(Exception):
+    """A function of the reconciliation was given what it does not take; the message names the field, or the value."""
+
+
 class TooManyDeletions(Exception):
     """More users are missing than may be deleted in one run; the message names the shard and the numbers."""
 
@@ -74,6 +82,12 @@ class Batch:
     dry_run: bool = False
     """Only count what would be written and deleted."""
 
+    @classmethod
+    def from_json(cls, given: Any) -> Batch:
+        """As a function is given it. Raises InvalidInput."""
+        check_fields(given, required={"prefixes", "pages_per_second"}, allowed={each.name for each in fields(cls)})
+        return cls(**{**given, "prefixes": tuple(given["prefixes"])})
+
 
 @dataclass
 class Result:
@@ -89,6 +103,47 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "counts": dict(self.counts)}
+
+
+def check_fields(given: Any, required: Set[str], allowed: Set[str] | None = None) -> None:
+    """Raises InvalidInput unless `given` is an object with the `required` fields, and each of these and of the
+    `allowed` ones is what a Batch, a Result or a run's summary has under its name. Where some are allowed, others are
+    not."""
+    if not isinstance(given, dict) or not required <= given.keys():
+        raise InvalidInput(f"expected an object with {', '.join(sorted(required))}")
+    if allowed is not None and not given.keys() <= allowed:
+        raise InvalidInput(f"an object has other fields than {', '.join(sorted(allowed))}")
+    for name in given.keys() & (required if allowed is None else allowed):
+        fits = _FIELDS.get(name)
+        if fits is not None and not fits(given[name]):
+            raise InvalidInput(f"{name} is not what it may be")
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys((*COUNTS, "allow_deletes", "batches"), _is_count),
+    **dict.fromkeys(("sweeps", "sequential", "dry_run"), _is_flag),
+    "prefixes": lambda value: _is_list_of_text(value) and all(_PREFIX.fullmatch(prefix) for prefix in value),
+    "pages_per_second": lambda value: _is_number(value, 1e-6, 1e9),
+    "max_delete_percent": lambda value: _is_number(value, 0, 100),
+    "token": lambda value: value is None or (isinstance(value, str) and value != ""),
+    "failed_subs": _is_list_of_text,
+}
 
 
 def in_threads(act: Callable[[Argument], Answer], arguments: Iterable[Argument]) -> list[Answer]:

@@ -40,7 +40,8 @@ _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})?Z", re.ASCII
 
 
 class InvalidSyncRequest(Exception):
-    """The event or execution input is not what Cognito or this module sends; the message names the field."""
+    """The event or execution input is not what Cognito or this module sends; the message names the field, and
+    repeats nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,9 @@ def from_trigger_event(event: Any, attributes: tuple[str, ...], occurred_at: str
 
     Raises InvalidSyncRequest for anything else than a post-confirmation event of a user with a sub.
     """
-    source = _field(event, "triggerSource", str)
-    reason = REASON_OF_TRIGGER_SOURCE.get(source)
+    reason = REASON_OF_TRIGGER_SOURCE.get(_field(event, "triggerSource", str))
     if reason is None:
-        raise InvalidSyncRequest(f"triggerSource {source[:100]!r} is none of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
+        raise InvalidSyncRequest(f"triggerSource is none of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
     user_attributes = _field(_field(event, "request", dict), "userAttributes", dict)
     caller = event.get("callerContext")
     client_id = caller.get("clientId") if isinstance(caller, dict) else None
@@ -114,7 +114,7 @@ def parse(execution_input: Any) -> SyncRequest:
         raise InvalidSyncRequest("sub is not a UUID in lower case")
     reason = _field(execution_input, "reason", str)
     if reason not in REASONS:
-        raise InvalidSyncRequest(f"reason {reason[:100]!r} is none of {', '.join(sorted(REASONS))}")
+        raise InvalidSyncRequest(f"reason is none of {', '.join(sorted(REASONS))}")
     occurred_at = _field(execution_input, "occurred_at", str)
     moment = _TIMESTAMP.fullmatch(occurred_at)
     if not moment:

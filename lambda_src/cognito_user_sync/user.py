@@ -19,6 +19,15 @@ SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # The status of who has signed up and never confirmed: no user of ours yet.
 UNCONFIRMED = "UNCONFIRMED"
 
+# What every user has in an answer of ListUsers.
+_MEMBERS = {
+    "Username": str,
+    "UserStatus": str,
+    "Enabled": bool,
+    "UserCreateDate": datetime,
+    "UserLastModifiedDate": datetime,
+}
+
 
 class UnusableUser(Exception):
     """Cognito's answer does not make a user. `sub` is "" where it says none; the message holds no personal data."""
@@ -66,25 +75,29 @@ class User:
 def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
     """The user as boto3 gives it in an answer of ListUsers; `observed_at` is a `timestamp` from before that call.
 
-    Raises UnusableUser where there is no sub, or a member that every user has is missing.
+    Raises UnusableUser where there is no sub, or a member that every user has is missing or of another type: boto3
+    checks no answer.
     """
-    attributes = {attribute["Name"]: attribute.get("Value", "") for attribute in found.get("Attributes", [])}
+    pairs = [(attribute.get("Name"), attribute.get("Value", "")) for attribute in found.get("Attributes", [])]
+    attributes = {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
     sub = attributes.pop("sub", "")
     if not SUB.fullmatch(sub):
         raise UnusableUser("", "its sub is not a UUID in lower case")
-    try:
-        return User(
-            sub=sub,
-            observed_at=observed_at,
-            username=found["Username"],
-            attributes=attributes,
-            status=found["UserStatus"],
-            enabled=found["Enabled"],
-            created_at=timestamp(found["UserCreateDate"]),
-            modified_at=timestamp(found["UserLastModifiedDate"]),
-        )
-    except KeyError as error:
-        raise UnusableUser(sub, f"{error.args[0]} is missing") from error
+    if not all(isinstance(part, str) for pair in pairs for part in pair):
+        raise UnusableUser(sub, "an attribute is not text")
+    for name, kind in _MEMBERS.items():
+        if not isinstance(found.get(name), kind):
+            raise UnusableUser(sub, f"{name} is {'not a ' + kind.__name__ if name in found else 'missing'}")
+    return User(
+        sub=sub,
+        observed_at=observed_at,
+        username=found["Username"],
+        attributes=attributes,
+        status=found["UserStatus"],
+        enabled=found["Enabled"],
+        created_at=timestamp(found["UserCreateDate"]),
+        modified_at=timestamp(found["UserLastModifiedDate"]),
+    )
 
 
 def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> dict[str, ItemValue]:
@@ -96,7 +109,8 @@ def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> di
     item: dict[str, ItemValue] = {}
     for name in attributes:
         value = user.attributes.get(name, "")
-        if name not in index_keys or 0 < len(value.encode()) <= MAX_INDEX_KEY_BYTES:
+        # Half of a surrogate pair, which JSON can hold, is no text to `encode` otherwise.
+        if name not in index_keys or 0 < len(value.encode(errors="surrogatepass")) <= MAX_INDEX_KEY_BYTES:
             item[name] = value
     item["username"] = user.username
     item["observed_at"] = user.observed_at

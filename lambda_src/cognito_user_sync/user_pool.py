@@ -90,7 +90,8 @@ class UserPool:
         try:
             with _answering(but={"UserNotFoundException", "InvalidParameterException"}):
                 found = self.client.admin_get_user(UserPoolId=self.id, Username=username)
-            subs = [attribute.get("Value") for attribute in found["UserAttributes"] if attribute["Name"] == "sub"]
+            attributes = found.get("UserAttributes", [])
+            subs = [attribute.get("Value") for attribute in attributes if attribute.get("Name") == "sub"]
             return bool(subs) and subs != [sub] and self.find(sub) is None
         except self.client.exceptions.UserNotFoundException:
             return True
@@ -117,7 +118,8 @@ class UserPool:
                 unusable.append(error)
         if any(not user.sub.startswith(prefix) for user in users):
             raise PrefixRefused(f"ListUsers gave users whose sub does not begin with {prefix!r}")
-        return Page(tuple(users), tuple(unusable), answer.get("PaginationToken"))
+        # boto3 sends no empty token back.
+        return Page(tuple(users), tuple(unusable), answer.get("PaginationToken") or None)
 
 
 def _answering(but: Set[str] = frozenset()) -> AbstractContextManager[None]:

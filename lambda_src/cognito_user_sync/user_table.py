@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cognito_user_sync.aws_errors import sorted_out
-from cognito_user_sync.user import ItemValue, User, now, to_item
+from cognito_user_sync.user import SUB, ItemValue, User, now, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -155,7 +155,7 @@ class UserTable:
             with _answering():
                 response = self.client.batch_get_item(RequestItems={self.name: asked})
             items = response["Responses"].get(self.name, [])
-            found |= {item["id"]["S"]: item for item in items}
+            found |= {item["id"]["S"]: item for item in items if item["id"]["S"] in subs}
             left = response.get("UnprocessedKeys", {}).get(self.name)
             if left and len(left["Keys"]) == len(asked["Keys"]):
                 raise TableUnavailable("no key of a BatchGetItem was processed")
@@ -164,7 +164,8 @@ class UserTable:
 
     def living_subs(self, prefix: str, start: Item | None = None) -> tuple[list[str], Item | None]:
         """A page of the subs of users who are not deleted and whose sub begins with `prefix`, at least one digit, in
-        order; and where the next page starts, None after the last. Raises TableUnavailable or TableRefused."""
+        order; and where the next page starts, None after the last. What an application put into the table under an
+        id that is no sub is left out. Raises TableUnavailable or TableRefused."""
         arguments: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
         with _answering():
             response = self.client.query(
@@ -176,7 +177,8 @@ class UserTable:
                 ExpressionAttributeValues={":shard": {"S": prefix[0]}, ":prefix": {"S": prefix}},
                 **arguments,
             )
-        return [item["id"]["S"] for item in response["Items"]], response.get("LastEvaluatedKey")
+        ids = [item["id"]["S"] for item in response["Items"]]
+        return [id_ for id_ in ids if SUB.fullmatch(id_)], response.get("LastEvaluatedKey")
 
     def differs(self, user: User, item: Item | None) -> bool:
         """Whether a write of this dated observation would change `item`, as `read` found it."""

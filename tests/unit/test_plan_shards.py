@@ -506,3 +506,33 @@ def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, ca
     [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert (record["batches"], record["prefixes"]) == (1, 1)
     assert "ada" not in repr(record).lower()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started_at": "today"},
+        {"started_at": 7},
+        {"trigger": "PoolChanged: Error"},
+        {"trigger": {"Error": 7}},
+        {"plan": None, "results": []},
+        {"plan": {"summary": {}, "sequential": False}, "results": []},
+        {"plan": a_plan("b"), "results": None},
+        {"plan": a_plan("b"), "results": [None]},
+        {"plan": a_plan("b"), "results": [a_result(prefixes="b")]},
+        {"plan": a_plan("b"), "results": [a_result(prefixes=['b" or sub ^= "'])]},
+        {"plan": a_plan("b"), "results": [a_result(counts={"listed": "many"})]},
+        {"plan": a_plan("b")},
+    ],
+    ids=range(12),
+)
+def test_what_the_state_machine_does_not_give_is_refused_by_name(aws: FakeAws, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        plan(**changes)
+    assert aws.calls == []
+
+
+def test_an_input_is_named_as_far_as_an_error_can_hold_it(aws: FakeAws) -> None:
+    with pytest.raises(InvalidInput, match="allow_deletes") as raised:
+        plan(input={"allow_deletes": "x" * 300_000})
+    assert len(str(raised.value)) < CAUSE

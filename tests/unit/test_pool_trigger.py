@@ -122,3 +122,18 @@ def test_a_missing_field_is_an_invalid_request_that_names_it(
 def test_an_empty_event_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="action None"):
         pool_trigger.handler({}, FakeContext(60))
+
+
+@pytest.mark.parametrize("event", [None, [], "attach", 7], ids=repr)
+def test_an_event_that_is_no_object_is_an_invalid_request(event: Any) -> None:
+    with pytest.raises(InvalidRequest, match="not an object"):
+        pool_trigger.handler(event, FakeContext(60))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tf": "delete"}, {"tf": None}, {"chained_function_arn": ["x"]}, {"chained_function_arn": 7}], ids=repr
+)
+def test_an_odd_field_is_an_invalid_request_that_names_it(cognito: StrictPool, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{next(iter(changes))} is not "):
+        call("detach", **changes)
+    assert cognito.calls == []

@@ -387,3 +387,20 @@ def test_the_chained_function_has_what_is_left_of_the_time(
 def test_an_error_is_named_by_its_code_alone() -> None:
     # Its message may repeat what was sent.
     assert post_confirmation._name(HTTPClientError(error="ada@example.com")) == "HTTPClientError"
+
+
+@pytest.mark.parametrize("payload", [b"", b"<html>", b"[" * 100_000], ids=["nothing", "html", "deep"])
+def test_an_answer_of_the_chained_function_that_is_no_json_is_its_failure(
+    aws: FakeAws, chained: None, payload: bytes
+) -> None:
+    aws.on(START, STARTED)
+    aws.on(INVOKE, Response(payload))
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"{THEIRS} did not answer with JSON"):
+        post_confirmation.handler(an_event(), FakeContext())
+
+
+def test_a_failure_of_the_chained_function_without_a_message_is_its_failure(aws: FakeAws, chained: None) -> None:
+    aws.on(START, STARTED)
+    aws.on(INVOKE, Response(b"[]", headers={"X-Amz-Function-Error": "Unhandled"}))
+    with pytest.raises(post_confirmation.ChainedFunctionFailed):
+        post_confirmation.handler(an_event(), FakeContext())

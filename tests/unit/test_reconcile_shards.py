@@ -16,7 +16,7 @@ from moto import mock_aws
 
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, TooManyDeletions, Worker
+from cognito_user_sync.reconciliation import COUNTS, InvalidInput, TooManyDeletions, Worker
 from cognito_user_sync.user_pool import PoolRefused
 from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
 from tests.unit.simulated_pool import (
@@ -340,3 +340,36 @@ def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable)
         run()
     assert len(table.living()) == 30
     assert counts_of(run(allow_deletes=30)) == {"deleted": 30}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prefixes", None),
+        ("prefixes", "b4"),
+        ("prefixes", ['b" or sub ^= "']),
+        ("pages_per_second", 0),
+        ("pages_per_second", "4"),
+        ("pages_per_second", 1e300),
+        ("sweeps", "no"),
+        ("token", ""),
+        ("token", 12),
+        ("sequential", 1),
+        ("max_delete_percent", 101),
+        ("allow_deletes", -1),
+        ("allow_deletes", True),
+        ("dry_run", None),
+    ],
+    ids=repr,
+)
+def test_a_batch_with_an_odd_field_is_refused_by_its_name(aws: FakeAws, field: str, value: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"^{field} is not what it may be$"):
+        reconcile_shards.handler(a_batch(**{field: value}), FakeContext(900))
+    assert aws.calls == []
+
+
+@pytest.mark.parametrize("event", [None, [], {}, {"prefixes": ["b"]}, {**a_batch(), "more": 1}], ids=range(5))
+def test_what_is_no_batch_is_refused_by_name(aws: FakeAws, event: Any) -> None:
+    with pytest.raises(InvalidInput, match="object"):
+        reconcile_shards.handler(event, FakeContext(900))
+    assert aws.calls == []

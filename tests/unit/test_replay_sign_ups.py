@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from cognito_user_sync.handlers import replay_sign_ups
-from cognito_user_sync.sync_request import SyncRequest
+from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest
 from tests.unit.fakes import Answer, FakeAws, FakeContext, Response, refusal
 
 SUBS = [f"b4c8d9e0-1234-4abc-8def-00112233445{number}" for number in range(3)]
@@ -118,4 +118,29 @@ def test_what_there_is_no_time_for_is_delivered_again_unstarted(aws: FakeAws) ->
     records = [{"messageId": "m0", "body": REQUESTS[0].to_json()}]
     answer = replay_sign_ups.handler({"Records": records}, FakeContext(14))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert aws.calls == []
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "1" * 5_000], ids=["deep", "long"])
+def test_json_that_cannot_be_read_comes_back_and_stops_no_other(aws: FakeAws, body: str) -> None:
+    aws.on(START, STARTED)
+    assert replay(body, REQUESTS[0].to_json()) == ["m0"]
+    assert aws.operations == [START]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        {},
+        {"Records": None},
+        {"Records": [{"messageId": "m0"}]},
+        {"Records": [{"messageId": 1, "body": "{}"}]},
+    ],
+    ids=repr,
+)
+def test_what_is_no_batch_of_messages_is_refused_by_name(aws: FakeAws, event: Any) -> None:
+    with pytest.raises(InvalidSyncRequest, match="not a batch of SQS messages"):
+        replay_sign_ups.handler(event, FakeContext(30))
     assert aws.calls == []

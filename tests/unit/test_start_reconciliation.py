@@ -73,3 +73,10 @@ def test_the_run_is_named_in_the_log(aws: FakeAws, caplog: pytest.LogCaptureFixt
     start({})
     [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert record["execution_arn"] == EXECUTION
+
+
+@pytest.mark.parametrize("event", [None, [], "{}", 7], ids=repr)
+def test_an_event_that_is_no_object_is_an_invalid_request(aws: FakeAws, event: Any) -> None:
+    with pytest.raises(start_reconciliation.InvalidRequest):
+        start(event)
+    assert aws.calls == []

@@ -165,10 +165,12 @@ def test_what_is_no_request_is_refused_by_field_without_personal_data(execution_
     assert "ada" not in str(raised.value).lower()
 
 
-def test_a_refused_value_is_named_in_a_message_of_bounded_length() -> None:
-    with pytest.raises(InvalidSyncRequest) as raised:
-        from_trigger_event(an_event(triggerSource="x" * 10_000), ATTRIBUTES, OCCURRED_AT)
-    assert len(str(raised.value)) < 300
+def test_a_refused_value_is_not_repeated() -> None:
+    with pytest.raises(InvalidSyncRequest, match="^triggerSource is none of ") as of_event:
+        from_trigger_event(an_event(triggerSource="ada@example.com"), ATTRIBUTES, OCCURRED_AT)
+    with pytest.raises(InvalidSyncRequest, match="^reason is none of ") as of_request:
+        parse({"sub": SUB, "reason": "ada@example.com", "occurred_at": OCCURRED_AT})
+    assert "ada" not in f"{of_event.value} {of_request.value}"
 
 
 def test_optional_fields_have_empty_defaults() -> None:

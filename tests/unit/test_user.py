@@ -81,6 +81,34 @@ def test_a_user_of_cognito_who_lacks_a_member_is_refused_by_sub_and_member(membe
     assert str(raised.value) == f"user {SUB}: {member} is missing"
 
 
+@pytest.mark.parametrize("member", ["Username", "UserStatus", "Enabled", "UserCreateDate", "UserLastModifiedDate"])
+@pytest.mark.parametrize("value", [None, 7, ["ada"]], ids=repr)
+def test_a_user_of_cognito_with_a_member_of_another_type_is_refused_and_it_is_not_repeated(
+    member: str, value: Any
+) -> None:
+    with pytest.raises(UnusableUser, match=f"^user {SUB}: {member} is not a ") as raised:
+        from_cognito(found(**{member: value}), UNDATED.observed_at)
+    assert "ada" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [{"Value": "ada"}, {"Name": ["ada"]}, {"Name": "email", "Value": 7}, {"Name": "email", "Value": {"S": "ada"}}],
+    ids=repr,
+)
+def test_a_user_of_cognito_with_an_attribute_that_is_not_text_is_refused(attribute: dict[str, Any]) -> None:
+    with pytest.raises(UnusableUser) as raised:
+        from_cognito(found(Attributes=[{"Name": "sub", "Value": SUB}, attribute]), UNDATED.observed_at)
+    assert str(raised.value) == f"user {SUB}: an attribute is not text"
+
+
+def test_half_of_a_surrogate_pair_can_be_an_index_key() -> None:
+    user = from_cognito(
+        found(Attributes=[{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "\ud800"}]), UNDATED.observed_at
+    )
+    assert to_item(user, ("email",), {"email"})["email"] == "\ud800"
+
+
 @pytest.mark.parametrize(
     "without",
     [found(Attributes=GONE), found(Attributes=[]), found(Attributes=[{"Name": "sub"}]), with_sub("")],

@@ -279,3 +279,18 @@ def test_what_will_be_refused_again_is_pool_refused_with_its_code(
         call(pool)
     # A pool that is refused is not gone through without its prefixes.
     assert type(raised.value) is PoolRefused
+
+
+def test_an_empty_token_ends_a_list(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, Response({"Users": [a_user()], "PaginationToken": ""}))
+    assert pool.page().next_token is None
+
+
+@pytest.mark.parametrize(
+    "answer", [{"Username": "ada"}, {"Username": "ada", "UserAttributes": [{"Value": "ada"}]}], ids=["none", "nameless"]
+)
+def test_an_answer_that_does_not_say_whose_it_is_proves_no_deletion(
+    aws: FakeAws, pool: UserPool, answer: dict[str, Any]
+) -> None:
+    aws.on(GET, Response(answer))
+    assert pool.is_gone(SUB, "ada") is False

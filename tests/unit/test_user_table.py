@@ -791,3 +791,16 @@ def test_an_item_that_comes_and_goes_meanwhile_is_table_unavailable(aws: FakeAws
     aws.on("dynamodb.UpdateItem", _condition_failed())
     with pytest.raises(TableUnavailable):
         _users(aws).delete(SUB, at(3))
+
+
+def test_an_item_that_was_not_asked_for_is_left_out(aws: FakeAws) -> None:
+    items = [{"id": {"S": SUB}}, {"id": {"S": "another"}}]
+    aws.on("dynamodb.BatchGetItem", Response({"Responses": {NAME: items}}))
+    assert _users(aws).read([SUB]).keys() == {SUB}
+
+
+def test_an_id_that_is_no_sub_is_no_living_user(aws: FakeAws) -> None:
+    # An application's own item, with an attribute `shard`.
+    items = [{"id": {"S": 'b" or sub ^= "'}}, {"id": {"S": SUB}}]
+    aws.on("dynamodb.Query", Response({"Items": items}))
+    assert _users(aws).living_subs("b") == ([SUB], None)

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from cognito_user_sync import settings, shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS
+from cognito_user_sync.reconciliation import COUNTS, InvalidInput, check_fields
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import DeletedUsers, UserTable
 
@@ -32,10 +32,6 @@ NAMED_FAILURES = 10
 logger = logging.getLogger(__name__)
 
 _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
-
-
-class InvalidInput(Exception):
-    """The run's input is not what it may be; the message names the value."""
 
 
 @cache
@@ -57,6 +53,7 @@ def handler(event: Json, context: Any) -> Json:
     Out: {"batches": one Batch each, none when all is done; "summary": what the run has come to; "sequential"}.
     Raises InvalidInput, PoolRefused, TableRefused, or OutOfTime.
     """
+    began = _checked(event)
     options = _options(event["input"])
     if "plan" in event:
         prefixes, token, sequential, summary = _left(event["plan"], event["results"])
@@ -79,28 +76,56 @@ def handler(event: Json, context: Any) -> Json:
         "sequential": sequential,
         **options,
     }
-    summary["seconds"] = round((datetime.now(UTC) - datetime.fromisoformat(event["started_at"])).total_seconds())
+    summary["seconds"] = round((datetime.now(UTC) - began).total_seconds())
     summary["not_swept"] = not_swept
     summary["problems"] = _problems(summary, event.get("trigger", {}), unfinished, sequential)
     logger.info("planned", extra={"batches": len(dealt), "prefixes": len(prefixes), "summary": summary})
     return {"batches": [{"prefixes": hand, **common} for hand in dealt], "summary": summary, "sequential": sequential}
 
 
+def _checked(event: Any) -> datetime:
+    """When the run began, of an event whose members are of the types that they have to be; the run's input aside."""
+    check_fields(event, required={"input", "started_at"})
+    if "plan" in event:
+        check_fields(event, required={"plan", "results"})
+        check_fields(event["plan"], required={"summary", "sequential"})
+        check_fields(event["plan"]["summary"], required={*COUNTS, "failed_subs", "batches"})
+        if not isinstance(event["results"], list):
+            raise InvalidInput("results is not a list")
+        for result in event["results"]:
+            check_fields(result, required={"counts", "failed_subs", "prefixes", "token", "sequential"})
+            check_fields(result["counts"], required=set(), allowed=set(COUNTS))
+    trigger = event.get("trigger", {})
+    if not isinstance(trigger, dict) or not all(isinstance(value, str) for value in trigger.values()):
+        raise InvalidInput("trigger is not an object of texts")
+    try:
+        return datetime.fromisoformat(event["started_at"]).astimezone(UTC)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise InvalidInput("started_at is not a moment like 2026-01-31T12:00:00.000Z") from error
+
+
 def _options(given: Any) -> Json:
     """What the run's input decides of each batch."""
     if not isinstance(given, dict) or not given.keys() <= {"allow_deletes", "dry_run"}:
-        raise InvalidInput(f'the input is {given!r}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}')
+        raise InvalidInput(
+            f'the input is {_short(given)}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}'
+        )
     allowed = given.get("allow_deletes", 0)
     if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
-        raise InvalidInput(f"allow_deletes is {allowed!r}: it must be a whole number of users, 0 or more")
+        raise InvalidInput(f"allow_deletes is {_short(allowed)}: it must be a whole number of users, 0 or more")
     dry_run = given.get("dry_run", False)
     if not isinstance(dry_run, bool):
-        raise InvalidInput(f"dry_run is {dry_run!r}: it must be true or false")
+        raise InvalidInput(f"dry_run is {_short(dry_run)}: it must be true or false")
     return {
         "allow_deletes": allowed,
         "dry_run": dry_run,
         "max_delete_percent": settings.plan_shards().max_delete_percent,
     }
+
+
+def _short(value: Any) -> str:
+    """As a person knows it again, and an error can hold it."""
+    return repr(value)[:1000]
 
 
 def _planned(seconds_left: Any) -> shards.Shards:

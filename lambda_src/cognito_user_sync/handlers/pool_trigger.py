@@ -29,18 +29,26 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     Raises InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, or what botocore raises: Terraform then fails,
     with the message.
     """
+    if not isinstance(event, dict):
+        raise InvalidRequest("the event is not an object")
     action = event.get("action")
     if action not in ("attach", "detach"):
         raise InvalidRequest(f"action {action!r} is neither attach nor detach")
     for name in ("user_pool_id", "function_arn"):
         if not isinstance(event.get(name), str) or not event[name]:
             raise InvalidRequest(f"{name} is missing")
-    if action == "detach" and event.get("tf", {}).get("action", "delete") != "delete":
+    chained = event.get("chained_function_arn") or None
+    if chained is not None and not isinstance(chained, str):
+        raise InvalidRequest("chained_function_arn is not text")
+    terraform = event.get("tf", {})
+    if not isinstance(terraform, dict):
+        raise InvalidRequest("tf is not an object")
+    if action == "detach" and terraform.get("action", "delete") != "delete":
         return {"action": action, "result": "will detach on destroy"}
 
     client = boto3.client("cognito-idp", config=_CONFIG)
     pool = PoolTrigger(client, event["user_pool_id"], lambda: context.get_remaining_time_in_millis() / 1000)
     act = pool.attach if action == "attach" else pool.detach
-    result = act(event["function_arn"], event.get("chained_function_arn") or None)
+    result = act(event["function_arn"], chained)
     logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
     return {"action": action, "result": result}

@@ -132,9 +132,12 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
             if _name(error) != "AccessDeniedException" or seconds_left() < 1:
                 raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
         time.sleep(0.3)
-    answer = json.loads(payload)
+    try:
+        answer = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise ChainedFunctionFailed(f"{function_arn} did not answer with JSON") from error
     if response.get("FunctionError"):
-        raise ChainedFunctionFailed(str(answer.get("errorMessage", "")))
+        raise ChainedFunctionFailed(str(answer.get("errorMessage", "")) if isinstance(answer, dict) else "")
     return answer
 
 

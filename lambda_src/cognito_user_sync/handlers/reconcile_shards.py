@@ -44,8 +44,8 @@ def _table() -> UserTable:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A Batch in, a Result out. Raises what Worker.work raises."""
-    batch = Batch(**{**event, "prefixes": tuple(event["prefixes"])})
+    """A Batch in, a Result out. Raises InvalidInput, or what Worker.work raises."""
+    batch = Batch.from_json(event)
     worker = Worker(
         _pool(), _table(), batch, lambda: context.get_remaining_time_in_millis() / 1000, progress=_logged_progress()
     )

@@ -30,11 +30,14 @@ def _states() -> SFNClient:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of SQS messages in, each a SyncRequest; the ones to be delivered again out."""
+    """A batch of SQS messages in, each a SyncRequest; the ones to be delivered again out.
+
+    Raises InvalidSyncRequest where the event is no such batch.
+    """
     return executions.start_queued(
         _states(),
         settings.user_sync_state_machine_arn(),
-        event["Records"],
+        event,
         lambda: context.get_remaining_time_in_millis() / 1000,
         _PAUSE_SECONDS,
     )

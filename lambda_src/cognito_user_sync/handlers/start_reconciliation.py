@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class InvalidRequest(Exception):
+    """The event is not what this function takes."""
+
+
 @cache
 def _states() -> SFNClient:
     return boto3.client(
@@ -27,7 +31,12 @@ def _states() -> SFNClient:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
-    """{"input": the run's input, {} if missing} in, {"execution_arn"} out. Raises what botocore raises."""
+    """{"input": the run's input, {} if missing} in, {"execution_arn"} out.
+
+    Raises InvalidRequest, or what botocore raises. Whether the input is one, the run itself says.
+    """
+    if not isinstance(event, dict):
+        raise InvalidRequest("the event is not an object")
     started = _states().start_execution(
         stateMachineArn=settings.reconciliation_state_machine_arn(), input=json.dumps(event.get("input", {}))
     )

@@ -1,0 +1,1036 @@
+"""Input that cannot hurt: ten thousand odd events and users through each handler.
+
+Whatever comes in, a handler returns what it says it returns or raises an error that it names; it touches the item of
+no other user; no value gets into an expression, a filter, or the markup of a mail; and no value is logged or in an
+error's message.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, TypeAlias
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from hypothesis import HealthCheck, Phase, given, note, settings
+
+from cognito_user_sync.handlers import (
+    plan_shards,
+    pool_trigger,
+    post_confirmation,
+    reconcile_shards,
+    replay_sign_ups,
+    send_welcome,
+    start_changes,
+    start_reconciliation,
+    sync_user,
+)
+from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved
+from cognito_user_sync.pace import OutOfTime, Pace, Patience
+from cognito_user_sync.reconciliation import COUNTS, Batch, InvalidInput, TooManyDeletions, Worker
+from cognito_user_sync.sync_request import InvalidSyncRequest
+from cognito_user_sync.user import UnusableUser
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
+from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
+from tests.unit.fakes import Answer, FakeContext, Response, refusal
+from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Deal, copied, deals
+from tests.unit.quick_aws import QuickAws
+from tests.unit.simulated_pool import FakeClock
+from tests.unit.strict_pool import StrictPool
+
+Json: TypeAlias = dict[str, Any]
+
+WANTED = 10_000
+DEALS = 125
+EVENTS_OF_A_DEAL = 80
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+FILTER = re.compile(rf'sub = "({UUID.pattern})"|sub \^= "([0-9a-f-]+)"')
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+TABLE = "users"
+POOL_ID = "eu-central-1_abcdefghi"
+STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted"
+LAMBDA = "arn:aws:lambda:eu-central-1:111122223333:function"
+OURS, THEIRS = f"{LAMBDA}:ours", f"{LAMBDA}:theirs"
+
+# What Step Functions and SQS take at once, and DynamoDB in an item.
+MAX_INPUT = MAX_MESSAGE = 262_144
+MAX_ITEM = 400 * 1024
+
+COGNITO = "cognito-identity-provider"
+LIST, GET, DESCRIBE = f"{COGNITO}.ListUsers", f"{COGNITO}.AdminGetUser", f"{COGNITO}.DescribeUserPool"
+READ, WRITE, QUERY = "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "dynamodb.Query"
+START, PARK, SEND = "sfn.StartExecution", "sqs.SendMessage", "sesv2.SendEmail"
+
+GENERATED = settings(
+    max_examples=DEALS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    # The events of a failed deal are noted: to look for a smaller deal would run a thousand times as many.
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class Lines(logging.Handler):
+    """What the functions, and boto3 under them, log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def hold_no_value(self) -> None:
+        """Of a user, in a message or in a field; and forget them."""
+        for record in self.records:
+            assert CANARY not in record.getMessage()
+            assert CANARY not in repr(vars(record))
+        self.records.clear()
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    lines = Lines()
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [lines])
+    root.setLevel(logging.INFO)
+    yield lines
+    root.setLevel(logging.WARNING)
+
+
+@pytest.fixture
+def aws(session: boto3.Session) -> Iterator[QuickAws]:
+    fake = QuickAws(session)
+    with fake.answering():
+        yield fake
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    for name, value in {
+        "USER_SYNC_STATE_MACHINE_ARN": STATE_MACHINE,
+        "RECONCILIATION_STATE_MACHINE_ARN": STATE_MACHINE,
+        "UNSTARTED_QUEUE_URL": QUEUE,
+        "USER_POOL_ID": POOL_ID,
+        "USER_TABLE_NAME": TABLE,
+        "ATTRIBUTES": json.dumps(ATTRIBUTES),
+        "INDEX_KEYS": json.dumps(INDEX_KEYS),
+        "DELETED_USERS": "mark",
+        "HAS_SHARD_INDEX": "true",
+        "LIST_USERS_PER_SECOND": "16",
+        "MAX_CONCURRENCY": "4",
+        "MAX_DELETE_PERCENT": "10",
+    }.items():
+        monkeypatch.setenv(name, value)
+    clock = FakeClock()
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    return clock
+
+
+class RunningContext:
+    """Lambda's context of a call whose time passes by the clock."""
+
+    def __init__(self, clock: FakeClock, seconds: float) -> None:
+        self.clock = clock
+        self.ends_at = clock.seconds + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.ends_at - self.clock.seconds) * 1000)
+
+
+def outcome(named: tuple[type[Exception], ...], act: Callable[[], Any], lines: Lines | None = None) -> Any:
+    """What `act` returns, or the error that it raises, which has to be of one of these very classes. With `lines`,
+    neither the error nor they may hold a value of a user."""
+    answer: Any
+    try:
+        answer = act()
+    except named as error:
+        answer = error
+    assert not isinstance(answer, Exception) or type(answer) in named
+    if lines:
+        assert CANARY not in repr(answer)
+        lines.hold_no_value()
+    return answer
+
+
+# --- AWS, as strict as it is
+
+
+def refused(code: str, request: Json, status: int = 400) -> Response:
+    """As AWS refuses: its message may repeat what was sent."""
+    return refusal(code, status, json.dumps(request)[:100_000])
+
+
+def start_execution(deal: Deal, started: list[Json], request: Json) -> Answer:
+    assert re.fullmatch(r"[0-9A-Za-z_-]{1,80}", request["name"])
+    assert request["stateMachineArn"] == STATE_MACHINE
+    if len(request["input"].encode()) > MAX_INPUT:
+        return refused("ValidationException", request)
+    if deal.chance(0.15):
+        lost: Any = ReadTimeoutError(endpoint_url="https://states")
+        failures: list[Answer] = [
+            refused("ExecutionAlreadyExists", request),
+            refused("AccessDeniedException", request),
+            refused("InvalidExecutionInput", request),
+            refused("InternalFailure", request, 500),
+            lost,
+        ]
+        return deal.among(failures)
+    started.append(request)
+    return Response({"executionArn": "arn", "startDate": 1767225600})
+
+
+def send_message(deal: Deal, parked: list[Json], request: Json) -> Answer:
+    assert request["QueueUrl"] == QUEUE
+    assert request["MessageBody"].isascii()
+    if len(request["MessageBody"].encode()) > MAX_MESSAGE:
+        return refused("InvalidParameterValue", request)
+    if deal.chance(0.1):
+        return deal.among([refused("AccessDenied", request), refused("InternalError", request, 500)])
+    parked.append(request)
+    return Response({"MessageId": "m1", "MD5OfMessageBody": "0" * 32})
+
+
+_EXPRESSION_WORDS = {
+    *("SET", "REMOVE", "AND", "OR", "if_not_exists", "attribute_exists", "attribute_not_exists"),
+    *("id", "deleted_at", "observed_at", "synced_at", "expires_at"),
+}
+_OWN_NAMES = {
+    *("username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at"),
+    *("shard", "deleted_at", "expires_at"),
+}
+
+
+def assert_holds_no_value(request: Json) -> None:
+    """No expression holds a value or the name of a synced attribute: what it names is defined, and all of that."""
+    names, values = request.get("ExpressionAttributeNames", {}), request["ExpressionAttributeValues"]
+    used = set()
+    for expression in (request["UpdateExpression"], request["ConditionExpression"]):
+        for token in re.findall(r"[#:]?\w+|[^\s\w]", expression):
+            if token[0] in "#:":
+                used.add(token)
+            else:
+                assert token in _EXPRESSION_WORDS or token in set("=,()<>"), token
+    assert used == names.keys() | values.keys()
+    assert all(re.fullmatch(r"#[nr]\d+", alias) for alias in names)
+    assert all(re.fullmatch(r":(v\d+|deleted_at|synced_at|expires_at)", key) for key in values)
+    assert set(names.values()) <= {*ATTRIBUTES, *_OWN_NAMES}
+
+
+def assigned(request: Json) -> dict[str, Json]:
+    """What an UpdateItem sets, by attribute."""
+    names, values = request.get("ExpressionAttributeNames", {}), request["ExpressionAttributeValues"]
+    pairs = re.findall(r"([#\w]+) = (:\w+)", request["UpdateExpression"])
+    return {names.get(name, name): values[value] for name, value in pairs}
+
+
+class Users:
+    """The pool and the table, of which each answer is made anew. Remembers who was shown to the function."""
+
+    trouble = 0.06
+    """How often a call fails."""
+
+    def __init__(self, deal: Deal) -> None:
+        self.deal = deal
+        self.shown: defaultdict[str, list[Json]] = defaultdict(list)
+        """The users that ListUsers gave, by sub."""
+        self.listed: set[str] = set()
+        """Those of them that it gave in the listing of their shard."""
+        self.in_index: set[str] = set()
+        self.written: list[Json] = []
+        self.too_large = 0
+        self._pages = 0
+
+    def answers(self) -> dict[str, Callable[[Json], Answer]]:
+        return {LIST: self.list, GET: self.get, READ: self.read, WRITE: self.write, QUERY: self.query}
+
+    def list(self, request: Json) -> Answer:
+        assert request["UserPoolId"] == POOL_ID
+        assert request.get("PaginationToken") != ""
+        asked = re.fullmatch(FILTER, request["Filter"]) if "Filter" in request else None
+        assert asked or "Filter" not in request
+        if busy := self._busy(
+            request, "TooManyRequestsException", "InvalidParameterException", "NotAuthorizedException"
+        ):
+            return busy
+        beginning = (asked[1] or asked[2]) if asked else ""
+        size = self.deal.number(0, 2) if self.deal.chance(0.6) else request["Limit"]
+        users = [self.user(beginning) for _ in range(size)]
+        if users and self.deal.chance(0.2):
+            users.append(copied(self.deal.among(users)))
+        if self.deal.chance(0.02):
+            users.append(self.user(""))
+        for user in users:
+            self.shown[sub_of(user)].append(user)
+        if not (asked and asked[1]):
+            self.listed.update(sub for sub in map(sub_of, users) if sub.startswith(beginning))
+        answer: Json = {"Users": users}
+        self._pages += 1
+        if self._pages % 3 and self.deal.chance(0.5):
+            answer["PaginationToken"] = self.deal.among(["", "page 2", "\ud800"])
+        return Response(answer)
+
+    def user(self, beginning: str) -> Json:
+        """As ListUsers gives it: what AWS types as a string may be anything, and any member may be missing."""
+        deal = self.deal
+        attributes: list[Any] = [{"Name": "sub", "Value": deal.sub(beginning[:36])}]
+        attributes += [{"Name": name, "Value": value} for name, value in deal.attributes().items()]
+        user: Json = {
+            "Username": deal.text(),
+            "Attributes": attributes,
+            "UserCreateDate": deal.number(0, 4_000_000_000),
+            "UserLastModifiedDate": deal.number(0, 4_000_000_000) / 1000,
+            "Enabled": deal.chance(0.8),
+            "UserStatus": deal.among(["CONFIRMED", "CONFIRMED", "UNCONFIRMED", "EXTERNAL_PROVIDER"]),
+        }
+        if deal.chance(0.1):
+            attribute = deal.among(attributes)
+            attribute[deal.among(["Name", "Value"])] = deal.odd()
+        if deal.chance(0.05):
+            del deal.among(attributes)[deal.among(["Name", "Value"])]
+        if deal.chance(0.1):
+            user[deal.among(["Username", "Enabled", "UserStatus"])] = deal.odd()
+        if deal.chance(0.05):
+            user[deal.among(list(user))] = None
+        if deal.chance(0.05):
+            del user[deal.among(list(user))]
+        return user
+
+    def get(self, request: Json) -> Answer:
+        assert request["UserPoolId"] == POOL_ID
+        assert request["Username"]
+        if self.deal.chance(0.5):
+            return refused("UserNotFoundException", request)
+        if busy := self._busy(
+            request, "TooManyRequestsException", "InvalidParameterException", "NotAuthorizedException"
+        ):
+            return busy
+        user = self.user("")
+        user["UserAttributes"] = user.pop("Attributes", None)
+        return Response(user)
+
+    def read(self, request: Json) -> Answer:
+        [(name, asked)] = request["RequestItems"].items()
+        assert name == TABLE
+        subs = [key["id"]["S"] for key in asked["Keys"]]
+        assert 1 <= len(subs) <= 100
+        assert len(set(subs)) == len(subs)
+        assert all(key.keys() == {"id"} and key["id"].keys() == {"S"} for key in asked["Keys"])
+        assert all(UUID.fullmatch(sub) for sub in subs)
+        assert all(re.fullmatch(r"#n\d+", alias) for alias in asked["ExpressionAttributeNames"])
+        if busy := self._busy(request, "ProvisionedThroughputExceededException", "AccessDeniedException"):
+            return busy
+        left = asked["Keys"][len(subs) // 2 :] if self.deal.chance(0.1) else []
+        shown = [self.item(sub) for sub in subs[: len(subs) - len(left)] if self.deal.chance(0.7)]
+        if self.deal.chance(0.2):
+            shown.append(self.item(self.deal.sub()))
+        return Response(
+            {"Responses": {TABLE: shown}, "UnprocessedKeys": {TABLE: {**asked, "Keys": left}} if left else {}}
+        )
+
+    def item(self, sub: str) -> Json:
+        """Of any application: only the key is certain."""
+        deal = self.deal
+
+        def value() -> Json:
+            number, text = str(deal.number(-9, 9)), deal.text()
+            kinds: list[Json] = [{"S": text}, {"N": number}, {"NULL": True}, {"BOOL": deal.chance(0.5)}]
+            return deal.among([*kinds, {"L": [{"S": text}]}, {"M": {text: {"N": number}}}, {"SS": [text]}])
+
+        item: Json = {"id": {"S": sub}}
+        for name in (*ATTRIBUTES, *_OWN_NAMES):
+            if deal.chance(0.5):
+                item[name] = value()
+        for name in ("observed_at", "synced_at", "deleted_at", "cognito_modified_at"):
+            if deal.chance(0.4):
+                item[name] = {"S": deal.among(["2000-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"])}
+        if deal.chance(0.7):
+            item.pop("deleted_at", None)
+            item["username"] = {"S": deal.text()}
+        return item
+
+    def write(self, request: Json) -> Answer:
+        assert request["TableName"] == TABLE
+        assert request["Key"].keys() == {"id"}
+        assert request["Key"]["id"].keys() == {"S"}
+        assert UUID.fullmatch(request["Key"]["id"]["S"])
+        assert_holds_no_value(request)
+        values = assigned(request)
+        for name in INDEX_KEYS:
+            if name in values:
+                assert 1 <= len(values[name]["S"].encode(errors="surrogatepass")) <= 1024
+        content = json.dumps(request["ExpressionAttributeValues"], ensure_ascii=False)
+        if LONE_SURROGATE.search(content):
+            return refused("SerializationException", request)
+        if len(content.encode()) > MAX_ITEM:
+            self.too_large += 1
+            return refused("ValidationException", request)
+        if busy := self._busy(request, "ProvisionedThroughputExceededException", "AccessDeniedException"):
+            return busy
+        if self.deal.chance(0.1):
+            item = self.item(request["Key"]["id"]["S"]) if self.deal.chance(0.7) else {}
+            body = {"__type": "ConditionalCheckFailedException", "message": "no"}
+            return Response({**body, **({"Item": item} if item else {})}, 400)
+        self.written.append(request)
+        return Response({"Attributes": {"name": {"S": self.deal.text()}}} if self.deal.chance(0.5) else {})
+
+    def query(self, request: Json) -> Answer:
+        values = request["ExpressionAttributeValues"]
+        assert request["KeyConditionExpression"] == "#shard = :shard AND begins_with(#id, :prefix)"
+        assert request["ExpressionAttributeNames"] == {"#shard": "shard", "#id": "id"}
+        prefix = values[":prefix"]["S"]
+        assert values == {":shard": {"S": prefix[0]}, ":prefix": {"S": prefix}}
+        if busy := self._busy(request, "ProvisionedThroughputExceededException", "AccessDeniedException"):
+            return busy
+        size = self.deal.among([0, 0, 1, 3, 30])
+        subs = [self.deal.sub(prefix[:36]) for _ in range(size)]
+        subs += [sub for sub in self.shown if sub.startswith(prefix)][:8]
+        if self.deal.chance(0.1):
+            subs.append(f'{prefix}{self.deal.text()}" or sub ^= "')
+        self.in_index.update(subs)
+        self._pages += 1
+        last = {"LastEvaluatedKey": {"id": {"S": "b"}, "shard": {"S": "b"}}}
+        return Response(
+            {
+                "Items": [{"id": {"S": sub}} for sub in subs],
+                **(last if self._pages % 3 and self.deal.chance(0.3) else {}),
+            }
+        )
+
+    def _busy(self, request: Json, *codes: str) -> Answer | None:
+        if not self.deal.chance(self.trouble):
+            return None
+        lost: Any = ConnectionClosedError(endpoint_url="https://aws")
+        refusals = [*(refused(code, request) for code in codes), refused("Whatever", request, 500)]
+        failures: list[Answer] = [*refusals, lost]
+        return self.deal.among(failures)
+
+
+def sub_of(user: Json) -> str:
+    """What the answer says of it last, as the code reads it."""
+    found = [attribute.get("Value") for attribute in user.get("Attributes") or [] if attribute.get("Name") == "sub"]
+    return next((sub for sub in reversed(found) if sub is None or isinstance(sub, str)), None) or ""
+
+
+# --- events
+
+
+def trigger_event(deal: Deal) -> Any:
+    """As Cognito calls the trigger, more or less."""
+    event = {
+        "version": "1",
+        "region": "eu-central-1",
+        "userPoolId": POOL_ID,
+        "userName": deal.text(),
+        "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": deal.any_text()},
+        "triggerSource": deal.among(
+            ["PostConfirmation_ConfirmSignUp", "PostConfirmation_ConfirmForgotPassword", "PreSignUp_SignUp"]
+        ),
+        "request": {"userAttributes": {"sub": deal.sub(), "cognito:user_status": "CONFIRMED", **deal.attributes()}},
+        "response": {},
+    }
+    return deal.spoilt(event, 0.4)
+
+
+def sync_request(deal: Deal, *reasons: str) -> Any:
+    """An execution's input, more or less."""
+    request: Json = {
+        "sub": deal.sub(),
+        "reason": deal.among(reasons),
+        "occurred_at": deal.among(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00Z", "2026-99-99T99:99:99Z"]),
+    }
+    if request["reason"] == "changed":
+        request["event_name"] = deal.among(["AdminDisableUser", "DeleteUser", "AdminResetUserPassword", ""])
+    else:
+        request |= {"username": deal.text(), "client_id": deal.any_text(), "attributes": deal.attributes()}
+        if deal.chance(0.1):
+            request["username"] = request["sub"]
+    return deal.spoilt(request, 0.3)
+
+
+def as_events(deal: Deal, make: Callable[[Deal], Any]) -> Iterator[Any]:
+    for _ in range(EVENTS_OF_A_DEAL):
+        event = make(deal)
+        note(f"event: {event!r}"[:2_000])
+        yield event
+
+
+# --- the handlers
+
+
+def test_post_confirmation_returns_every_event_as_it_came(
+    aws: QuickAws, lines: Lines, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post_confirmation, "time", SimpleNamespace(monotonic=clock, sleep=clock.sleep))
+    seen: Counter[str] = Counter()
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        started: list[Json] = []
+        parked: list[Json] = []
+        aws.answers = {START: partial(start_execution, deal, started), PARK: partial(send_message, deal, parked)}
+        for event in as_events(deal, trigger_event):
+            before = copy.deepcopy(event)
+            assert post_confirmation.handler(event, FakeContext()) is event
+            assert event == before
+            lines.hold_no_value()
+            for request in started:
+                assert_is_of(event, json.loads(request["input"]), request["name"])
+            for request in parked:
+                assert_is_of(event, json.loads(request["MessageBody"]))
+            seen.update(events=1, started=len(started), parked=len(parked))
+            started.clear()
+            parked.clear()
+
+    check()
+    assert seen["events"] >= WANTED
+    assert min(seen["started"], seen["parked"]) > 100
+
+
+def assert_is_of(event: Json, request: Json, name: str | None = None) -> None:
+    """A sync request, and an execution's name, of the event's own user."""
+    attributes = event["request"]["userAttributes"]
+    reason = {"PostConfirmation_ConfirmSignUp": "sign_up", "PostConfirmation_ConfirmForgotPassword": "password_reset"}
+    assert request["sub"] == attributes["sub"]
+    assert UUID.fullmatch(request["sub"])
+    assert request["reason"] == reason[event["triggerSource"]]
+    assert request.get("username", "") == event["userName"]
+    assert request.get("attributes", {}).items() <= attributes.items()
+    assert request.get("attributes", {}).keys() <= set(ATTRIBUTES)
+    if name is not None:
+        assert_names(name, request)
+
+
+def assert_names(name: str, request: Json) -> None:
+    kind = request["reason"].replace("_", "-")
+    assert re.fullmatch(f"{kind}-{request['sub']}" + ("" if kind == "sign-up" else "-[0-9a-f]{16}"), name)
+
+
+@pytest.mark.parametrize(
+    ("handler", "reasons"),
+    [(replay_sign_ups, ("sign_up", "password_reset")), (start_changes, ("changed",))],
+    ids=["replay_sign_ups", "start_changes"],
+)
+def test_a_queued_message_is_started_for_its_own_user_or_comes_back(
+    aws: QuickAws, lines: Lines, handler: ModuleType, reasons: tuple[str, ...]
+) -> None:
+    seen: Counter[str] = Counter()
+
+    def message(deal: Deal) -> Any:
+        request = sync_request(deal, *reasons)
+        odd = deal.among(["[" * 100_000, "1" * 5_000, deal.text()])
+        return odd if deal.chance(0.05) else json.dumps(request)
+
+    def queue_event(deal: Deal) -> Json:
+        return {
+            "Records": [
+                {"messageId": f"m{number}", "body": message(deal), "attributes": {}, "eventSource": "aws:sqs"}
+                for number in range(10)
+            ]
+        }
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        started: list[Json] = []
+        aws.answers = {START: partial(start_execution, deal, started)}
+        for _ in range(EVENTS_OF_A_DEAL // 10):
+            event = queue_event(deal)
+            note(f"event: {event!r}"[:2_000])
+            answer = handler.handler(event, FakeContext(30))
+            lines.hold_no_value()
+            again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            assert again <= {record["messageId"] for record in event["Records"]}
+            requests = [json.loads(r["body"]) for r in event["Records"] if r["messageId"] not in again]
+            begun = [json.loads(request["input"]) for request in started]
+            assert {request["sub"] for request in begun} <= {request["sub"] for request in requests}
+            for request in started:
+                assert_names(request["name"], json.loads(request["input"]))
+            seen.update(events=1, messages=10, again=len(again), started=len(started))
+            started.clear()
+        # What no queue delivers is refused as a whole, before anything is started.
+        spoilt = deal.spoilt(queue_event(deal))
+        answer = outcome((InvalidSyncRequest,), lambda: handler.handler(spoilt, FakeContext(30)))
+        lines.records.clear()
+        started.clear()
+        seen[type(answer).__name__] += 1
+
+    check()
+    assert seen["messages"] >= WANTED
+    assert min(seen["again"], seen["started"], seen["InvalidSyncRequest"]) > 50
+
+
+def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
+    seen: Counter[str] = Counter()
+    named = (InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser)
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        for event in as_events(deal, lambda deal: sync_request(deal, "sign_up", "password_reset", "changed")):
+            users = Users(deal)
+            aws.answers = dict(users.answers())
+            answer = outcome(named, partial(sync_user.handler, event, FakeContext()), lines)
+            if not isinstance(answer, Exception):
+                assert answer.keys() == {"outcome"}
+                seen[Outcome(answer["outcome"])] += 1
+            for request in users.written:
+                assert request["Key"]["id"]["S"] == event["sub"]
+                assert_is_told(
+                    assigned(request), [event] if event["reason"] != "changed" else users.shown[event["sub"]]
+                )
+            seen.update([type(answer).__name__, "events", *["too large"] * users.too_large])
+
+    check()
+    assert seen["events"] >= WANTED
+    assert {error.__name__ for error in named} <= seen.keys()
+    assert {*Outcome} - {Outcome.KEPT} <= seen.keys()
+    assert seen["too large"] > 0
+
+
+def assert_is_told(values: Mapping[str, Json], told: list[Json]) -> None:
+    """A write, unless it is a deletion, has the username and email address of one of these."""
+    if "username" not in values:
+        assert values.keys() <= {"deleted_at", "synced_at", "expires_at"}
+        return
+    names = [(user.get("Username", user.get("username", "")), emails_of(user)) for user in told]
+    found = values["username"]["S"], values.get("email", {}).get("S")
+    assert any(found[0] == name and (found[1] is None or found[1] in emails) for name, emails in names)
+
+
+def emails_of(user: Json) -> list[Any]:
+    attributes = user.get("attributes", {}) if "reason" in user else None
+    if attributes is not None:
+        return [attributes.get("email")]
+    return [a.get("Value", "") for a in user["Attributes"] if a.get("Name") == "email"]
+
+
+WELCOME: Json = {
+    "from": "hello@example.com",
+    "subject": "[1]{{username}}[/1]{{name}}[/2]",
+    "text": "[1]{{name}}[/1]{{email}}[/2]",
+    "html": "<p title='[1]{{name}}[/1]'>{{#a}}[/2]{{ custom:plan }}[/3]{{username}}[/4]</p>",
+    "reply_to": None,
+    "configuration_set": None,
+    "app_client_ids": [],
+}
+ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+NOT_ON_ONE_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
+    aws: QuickAws, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "welcome_email.json"
+    file.write_text(json.dumps(WELCOME))
+    monkeypatch.setattr(send_welcome, "WELCOME_EMAIL_FILE", file)
+    seen: Counter[str] = Counter()
+    named = (InvalidSyncRequest, WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown)
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        sent: list[Json] = []
+        aws.answers = {SEND: partial(send_email, deal, sent)}
+        for event in as_events(deal, lambda deal: sync_request(deal, "sign_up")):
+            answer = outcome(named, partial(send_welcome.handler, event, FakeContext()), lines)
+            if not isinstance(answer, Exception):
+                assert answer.keys() == ({"sent", "message_id"} if answer["sent"] else {"sent", "reason"})
+                seen[f"sent: {answer['sent']}"] += 1
+            assert len(sent) <= 1
+            for request in sent:
+                assert_is_one_plain_mail(request, event)
+            seen.update([type(answer).__name__, "events"], mails=len(sent))
+            sent.clear()
+
+    check()
+    assert seen["events"] >= WANTED
+    assert {*(error.__name__ for error in named), "sent: True", "sent: False"} <= seen.keys()
+    assert seen["mails"] > 1_000
+
+
+def send_email(deal: Deal, sent: list[Json], request: Json) -> Answer:
+    sent.append(request)
+    if deal.chance(0.1):
+        unconnected: Any = ConnectTimeoutError(endpoint_url="https://ses")
+        lost: Any = ReadTimeoutError(endpoint_url="https://ses")
+        codes = {"TooManyRequestsException": 429, "MessageRejected": 400, "InternalFailure": 500}
+        refusals = [refused(code, request, status) for code, status in codes.items()]
+        failures: list[Answer] = [*refusals, unconnected, lost]
+        return deal.among(failures)
+    return Response({"MessageId": "m1"})
+
+
+def assert_is_one_plain_mail(request: Json, event: Json) -> None:
+    [address] = request["Destination"]["ToAddresses"]
+    assert request["Destination"].keys() == {"ToAddresses"}
+    assert address.isascii()
+    assert re.fullmatch(r"[^\x00-\x20\x7f,;:<>()\"\\\[\]@]+@[^\x00-\x20\x7f,;:<>()\"\\\[\]@]+", address)
+    attributes = event.get("attributes", {})
+    assert attributes["email"].partition("@")[0] == address.partition("@")[0]
+    username = event.get("username", "")
+    username = attributes["email"] if username == event["sub"] else username
+    values = {**dict.fromkeys(ATTRIBUTES, ""), **attributes, "username": username}
+    on_one_line = {name: NOT_ON_ONE_LINE.sub(" ", value) for name, value in values.items()}
+    escaped = {name: "".join(ESCAPES.get(char, char) for char in value) for name, value in on_one_line.items()}
+
+    content = request["Content"]["Simple"]
+    subject, text, html = content["Subject"]["Data"], content["Body"]["Text"]["Data"], content["Body"]["Html"]["Data"]
+    assert not NOT_ON_ONE_LINE.search(subject)
+    assert subject == f"[1]{on_one_line['username']}[/1]{on_one_line['name']}[/2]"
+    assert text == f"[1]{on_one_line['name']}[/1]{on_one_line['email']}[/2]"
+    between = [escaped[name] for name in ("name", "#a", "custom:plan", "username")]
+    assert not [part for part in between if re.search(r"""[<>"']|&(?!(?:amp|lt|gt|quot|#x27);)""", part)]
+    assert html == "<p title='[1]{}[/1]'>{}[/2]{}[/3]{}[/4]</p>".format(*between)
+
+
+# --- the pool's trigger
+
+
+class PoolClient:
+    """boto3's client of a StrictPool, as far as PoolTrigger uses it: the request and the answer are those of its own
+    event handlers."""
+
+    class exceptions:  # noqa: N801 - as boto3 names it
+        class ResourceNotFoundException(ClientError):
+            pass
+
+    def __init__(self, pool: StrictPool) -> None:
+        self.pool = pool
+        self.handlers: dict[str, Callable[..., None]] = {}
+        self.meta = SimpleNamespace(events=self)
+
+    def register(self, event: str, handler: Callable[..., None]) -> None:
+        self.handlers[event] = handler
+
+    def unregister(self, event: str, handler: Callable[..., None]) -> None:
+        assert self.handlers.pop(event) is handler
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        operation = "".join(word.capitalize() for word in name.split("_"))
+        return partial(self._call, operation)
+
+    def _call(self, operation: str, UserPoolId: str) -> None:  # noqa: N803 - as boto3 names it
+        assert UserPoolId
+        params: Json = {}
+        self.handlers[f"before-call.{COGNITO}.{operation}"](params=params)
+        response = self.pool.answer(operation, json.loads(params["body"]))
+        if response is None:
+            raise ConnectionClosedError(endpoint_url="https://cognito")
+        assert not isinstance(response.body, bytes)
+        if response.status >= 300:
+            code = response.body["__type"]
+            kind = self.exceptions.ResourceNotFoundException if code.startswith("ResourceNot") else ClientError
+            metadata: Any = {"HTTPStatusCode": response.status}
+            message: Any = {"Code": code, "Message": response.body["message"]}
+            raise kind({"Error": message, "ResponseMetadata": metadata}, operation)
+        self.handlers[f"before-parse.{COGNITO}.{operation}"](response_dict={"body": json.dumps(response.body).encode()})
+
+
+def settings_of_a_pool(deal: Deal) -> Json:
+    """Known ones, and settings of any kind that Cognito may get one day, on the pool and inside of the known ones."""
+
+    def unknown() -> Json:
+        return {f"{deal.any_text()[:20]}?": deal.odd() for _ in range(deal.number(0, 3))}
+
+    triggers = {"PostConfirmation": deal.among([OURS, THEIRS])} if deal.chance(0.5) else {}
+    return {
+        **unknown(),
+        "LambdaConfig": {**unknown(), **triggers},
+        "Policies": {"PasswordPolicy": {"TemporaryPasswordValidityDays": 3, **unknown()}, **unknown()},
+        **({"AdminCreateUserConfig": unknown()} if deal.chance(0.5) else {}),
+        **({"UserPoolTags": {"aws:stack": "s", deal.any_text()[:20]: "x"}} if deal.chance(0.5) else {}),
+    }
+
+
+def a_pool(deal: Deal) -> StrictPool:
+    facts = {"Id": POOL_ID, "Name": deal.any_text(), **{name: deal.odd() for name in deal.among([["Arn"], []])}}
+    unknown_mfa = {f"{deal.any_text()[:20]}?": deal.odd() for _ in range(deal.number(0, 2))}
+    pool = StrictPool(settings_of_a_pool(deal), facts, unknown_mfa)
+    if deal.chance(0.1):
+        code, status = deal.among(
+            [("TooManyRequestsException", 400), ("Whatever", 500), ("NotAuthorizedException", 400)]
+        )
+        operation = deal.among(["DescribeUserPool", "UpdateUserPool", "GetUserPoolMfaConfig"])
+        pool.refuse(operation, *[lambda: refusal(code, status)] * deal.among([1, 3, 40]))
+    if deal.chance(0.05):
+        pool.lose[deal.among(["DescribeUserPool", "UpdateUserPool"])] += deal.among([1, 40])
+    if deal.chance(0.05):
+        lost = deal.among([*pool.settings])
+        pool.after["UpdateUserPool"] = lambda: pool.settings.pop(lost, None)
+    elif deal.chance(0.02):
+        pool.after["UpdateUserPool"] = lambda: pool.refuse(
+            "DescribeUserPool", lambda: refusal("NotAuthorizedException")
+        )
+    pool.exists = not deal.chance(0.03)
+    return pool
+
+
+def trigger_request(deal: Deal) -> Any:
+    event: Json = {
+        "action": deal.among(["attach", "detach"]),
+        "user_pool_id": POOL_ID if deal.chance(0.95) else deal.any_text(),
+        "function_arn": OURS,
+        "chained_function_arn": deal.among([None, "", THEIRS]),
+    }
+    if deal.chance(0.3):
+        event["tf"] = {"action": deal.among(["create", "update", "delete"]), "prev_input": None}
+    return deal.spoilt(event, 0.5)
+
+
+def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    seen: Counter[str] = Counter()
+    named = (
+        *(pool_trigger.InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved),
+        *(ClientError, ConnectionClosedError, PoolClient.exceptions.ResourceNotFoundException),
+    )
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        for event in as_events(deal, trigger_request):
+            pool = a_pool(deal)
+            before = copy.deepcopy((pool.settings, pool.mfa))
+            monkeypatch.setattr(
+                pool_trigger, "boto3", SimpleNamespace(client=lambda *_, pool=pool, **__: PoolClient(pool))
+            )
+            answer = outcome(named, partial(pool_trigger.handler, event, RunningContext(clock, 60)))
+            seen.update([type(answer).__name__, "events"])
+            if isinstance(answer, pool_trigger.InvalidRequest | ForeignTrigger):
+                assert pool.updates == []
+            if not pool.after:
+                assert not isinstance(answer, PoolChanged)
+                for configuration in (before[0], pool.settings):
+                    configuration.get("LambdaConfig", {}).pop("PostConfirmation", None)
+                assert (without_defaults(pool.settings), pool.mfa) == (without_defaults(before[0]), before[1])
+            if not isinstance(answer, Exception):
+                assert answer.keys() == {"action", "result"}
+                assert isinstance(answer["result"], str)
+                seen[answer["action"]] += 1
+
+    check()
+    assert seen["events"] >= WANTED
+    assert {*(error.__name__ for error in named[:6]), "attach", "detach"} <= seen.keys()
+
+
+def without_defaults(configuration: Json) -> Json:
+    """An empty setting is none."""
+    return {name: value for name, value in configuration.items() if value not in ({}, [], None)}
+
+
+# --- the reconciliation
+
+
+def test_start_reconciliation_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
+    seen: Counter[str] = Counter()
+    validation: Any = boto3.client("stepfunctions").exceptions.ValidationException
+    named = (start_reconciliation.InvalidRequest, validation)
+
+    def run_request(deal: Deal) -> Any:
+        event = {"input": run_input(deal), "tf": {"action": "create", "prev_input": None}}
+        if deal.chance(0.02):
+            event["input"] = {"allow_deletes": "x" * MAX_INPUT}
+        return deal.spoilt(event, 0.5)
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        started: list[Json] = []
+
+        def start(request: Json) -> Answer:
+            assert request.keys() - {"name"} == {"stateMachineArn", "input"}
+            if len(request["input"].encode()) > MAX_INPUT:
+                return refused("ValidationException", request)
+            started.append(request)
+            return Response({"executionArn": "arn", "startDate": 1767225600})
+
+        aws.answers = {START: start}
+        for event in as_events(deal, run_request):
+            answer = outcome(named, partial(start_reconciliation.handler, event, FakeContext()))
+            if isinstance(answer, Exception):
+                assert started == []
+            else:
+                assert answer == {"execution_arn": "arn"}
+                assert [json.loads(request["input"]) for request in started] == [event.get("input", {})]
+            seen.update([type(answer).__name__, "events"])
+            started.clear()
+
+    check()
+    assert seen["events"] >= WANTED
+    assert {"InvalidRequest", "ValidationException", "dict"} <= seen.keys()
+
+
+def of_no_user(event: Any) -> Any:
+    """What an operator or the state machine gives, which may be told: without what marks a value of a user."""
+    return json.loads(json.dumps(event).replace(CANARY, "told"))
+
+
+def run_input(deal: Deal) -> Json:
+    given: Json = {}
+    if deal.chance(0.5):
+        given["allow_deletes"] = deal.among([0, 1, 500, 500, 2**40, -1])
+    if deal.chance(0.5):
+        given["dry_run"] = deal.chance(0.5)
+    return given
+
+
+class PlannedPool(Users):
+    """A pool of about so many users, as the planner looks at it."""
+
+    trouble = 0.08
+
+    def __init__(self, deal: Deal) -> None:
+        super().__init__(deal)
+        self.estimate = deal.among([0, 5, 2_000, 2_001, 50_000, 3_000_000]) if deal.chance(0.3) else deal.number(-1, 1)
+
+    def answers(self) -> dict[str, Callable[[Json], Answer]]:
+        return {**super().answers(), DESCRIBE: self.describe}
+
+    def describe(self, request: Json) -> Answer:
+        assert request == {"UserPoolId": POOL_ID}
+        if busy := self._busy(request, "TooManyRequestsException", "NotAuthorizedException"):
+            return busy
+        return Response({"UserPool": {"EstimatedNumberOfUsers": self.estimate} if self.deal.chance(0.95) else {}})
+
+    def query(self, request: Json) -> Answer:
+        return refused("AccessDeniedException", request) if self.deal.chance(0.2) else super().query(request)
+
+
+def prefixes(deal: Deal) -> list[str]:
+    return [deal.sub()[: deal.number(0, 10)] for _ in range(deal.number(0, 3))]
+
+
+def counts(deal: Deal) -> Json:
+    return {name: deal.number(0, 2**40) for name in COUNTS}
+
+
+def plan_request(deal: Deal) -> Any:
+    """As the state machine gives it: at first, and after a round."""
+    event: Json = {
+        "input": deal.spoilt(run_input(deal), 0.1),
+        "started_at": deal.among(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00+01:00", "2026-01-01"]),
+        "trigger": deal.among([{}, {"result": "attached"}, {"Error": "PoolChanged", "Cause": deal.any_text()}]),
+        "attach_trigger": "true",
+    }
+    if deal.chance(0.6):
+        summary = {**counts(deal), "dry_run": False, "failed_subs": [deal.sub()], "batches": deal.among([0, 7, 2_500])}
+        event["plan"] = {"summary": summary, "sequential": deal.chance(0.2), "batches": []}
+        event["results"] = [
+            {
+                "counts": counts(deal),
+                "failed_subs": [deal.sub() for _ in range(deal.number(0, 3))],
+                "prefixes": prefixes(deal),
+                "token": deal.among([None, "page 2"]),
+                "sequential": deal.chance(0.1),
+            }
+            for _ in range(deal.number(0, 3))
+        ]
+    return of_no_user(deal.spoilt(event, 0.5))
+
+
+def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
+    aws: QuickAws, clock: FakeClock, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
+    seen: Counter[str] = Counter()
+    named = (InvalidInput, PoolRefused, TableRefused, OutOfTime)
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        for event in as_events(deal, plan_request):
+            pool = PlannedPool(deal)
+            aws.answers = dict(pool.answers())
+            context = RunningContext(clock, deal.among([20, 40, 900]))
+            answer = outcome(named, partial(plan_shards.handler, event, context), lines)
+            seen.update([type(answer).__name__, "events"], users=sum(map(len, pool.shown.values())))
+            if not isinstance(answer, Exception):
+                assert answer.keys() == {"batches", "summary", "sequential"}
+                assert len(json.dumps(answer)) < 262_144
+                for batch in answer["batches"]:
+                    assert Batch.from_json(batch).prefixes == tuple(batch["prefixes"])
+                seen["batches"] += len(answer["batches"])
+
+    check()
+    assert seen["events"] >= WANTED
+    assert {error.__name__ for error in named} <= seen.keys()
+    assert min(seen["users"], seen["batches"]) > 1_000
+
+
+def batch(deal: Deal) -> Any:
+    given = {
+        "prefixes": prefixes(deal)[:2],
+        "pages_per_second": deal.among([4, 3.75, 1e-3]),
+        "sweeps": deal.chance(0.8),
+        "token": deal.among([None, None, "page 2"]),
+        "sequential": deal.chance(0.1),
+        "max_delete_percent": deal.among([0, 10, 100.0]),
+        "allow_deletes": deal.among([0, 0, 500]),
+        "dry_run": deal.chance(0.2),
+    }
+    if deal.chance(0.05):
+        given["prefixes"] = [deal.any_text()]
+    return of_no_user(deal.spoilt(given, 0.4))
+
+
+def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
+    aws: QuickAws, clock: FakeClock, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = partial(Worker, clock=clock, sleep=clock.sleep, in_parallel=lambda act, each: [act(one) for one in each])
+    monkeypatch.setattr(reconcile_shards, "Worker", worker)
+    seen: Counter[str] = Counter()
+    named = (InvalidInput, TooManyDeletions, PoolRefused, TableRefused)
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        for _ in range(EVENTS_OF_A_DEAL // 20):
+            event = batch(deal)
+            note(f"event: {event!r}"[:2_000])
+            users = Users(deal)
+            aws.answers = dict(users.answers())
+            context = RunningContext(clock, deal.among([40, 900, 900]))
+            answer = outcome(named, partial(reconcile_shards.handler, event, context), lines)
+            seen.update([type(answer).__name__, "events", *["too large"] * users.too_large])
+            seen["users"] += sum(map(len, users.shown.values()))
+            for request in users.written:
+                sub, values = request["Key"]["id"]["S"], assigned(request)
+                if "username" not in values:
+                    assert sub in users.in_index
+                    assert sub not in users.listed or overlap(event["prefixes"])
+                assert_is_told(values, users.shown[sub])
+                seen["written" if "username" in values else "deleted"] += 1
+            if not isinstance(answer, Exception):
+                assert answer.keys() == {"counts", "failed_subs", "prefixes", "token", "sequential"}
+                assert answer["counts"].keys() <= set(COUNTS)
+                seen.update(answer["counts"])
+
+    check()
+    assert seen["users"] >= WANTED
+    assert {*(error.__name__ for error in named), *COUNTS, "too large", "deleted", "written"} <= seen.keys()
+
+
+def overlap(prefixes: list[str]) -> bool:
+    """Whether a user may be in more than one of these shards."""
+    return any(one.startswith(other) for one, other in permutations(prefixes, 2))
