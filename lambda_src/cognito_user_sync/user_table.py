@@ -144,8 +144,9 @@ class UserTable:
         costs twice as much, one that was written a moment ago may show as it was before.
         Raises TableUnavailable or TableRefused."""
         names = {f"#n{index}": name for index, name in enumerate(dict.fromkeys(("id", *self.attributes, *_OWN)))}
+        wanted = dict.fromkeys(subs)
         asked: Any = {
-            "Keys": [{"id": {"S": sub}} for sub in dict.fromkeys(subs)],
+            "Keys": [{"id": {"S": sub}} for sub in wanted],
             "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeNames": names,
             "ConsistentRead": consistent,
@@ -155,7 +156,7 @@ class UserTable:
             with _answering():
                 response = self.client.batch_get_item(RequestItems={self.name: asked})
             items = response["Responses"].get(self.name, [])
-            found |= {item["id"]["S"]: item for item in items if item["id"]["S"] in subs}
+            found |= {item["id"]["S"]: item for item in items if item["id"]["S"] in wanted}
             left = response.get("UnprocessedKeys", {}).get(self.name)
             if left and len(left["Keys"]) == len(asked["Keys"]):
                 raise TableUnavailable("no key of a BatchGetItem was processed")
