@@ -24,9 +24,11 @@ KNOWN_TO_BE_VULNERABLE = """\
 requests==2.19.0 --hash=sha256:421cfc8d9dde7d6aff68196420afd86b88c65d77d8da9cf83f4ecad785d7b9d6
 """
 
-# How pip-audit ends where there is no connection. What is wrong with one that there is (TLS, status 5xx) is an error.
+# How pip-audit ends where there is no connection, or where something in between answers that cannot prove to be the
+# service. What is wrong with the service itself (status 5xx) is an error.
 NO_CONNECTION = re.compile(
-    r"^requests\.exceptions\.(ConnectionError|ProxyError|ConnectTimeout|ReadTimeout)\b|network may be blocking this",
+    r"^requests\.exceptions\.(ConnectionError|ProxyError|SSLError|ConnectTimeout|ReadTimeout)\b"
+    r"|network may be blocking this",
     re.MULTILINE,
 )
 
