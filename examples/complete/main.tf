@@ -19,12 +19,17 @@ resource "aws_sns_topic" "alarms" {
   name = "user-sync-alarms"
 }
 
+locals {
+  name  = "people"
+  stage = "complete"
+}
+
 module "user_sync" {
   source = "../.."
 
   user_pool_id = var.user_pool_id
-  stage        = "complete"
-  name         = "people"
+  stage        = local.stage
+  name         = local.name
 
   attributes = ["name", "given_name", "family_name", "email", "email_verified", "phone_number", "custom:plan"]
 

@@ -62,10 +62,10 @@ def _messages(event: Any) -> list[tuple[str, str]]:
     """The id and the body of each."""
     try:
         messages = [(record["messageId"], record["body"]) for record in event["Records"]]
-    except (KeyError, TypeError):
-        messages = [(None, None)]
+    except (KeyError, TypeError) as error:
+        raise InvalidSyncRequest("the event is not a batch of SQS messages") from error
     if not all(isinstance(part, str) for message in messages for part in message):
-        raise InvalidSyncRequest("the event is not a batch of SQS messages")
+        raise InvalidSyncRequest("the id or the body of an SQS message is not text")
     return messages
 
 

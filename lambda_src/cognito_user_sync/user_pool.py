@@ -109,6 +109,9 @@ class UserPool:
         except self.client.exceptions.InvalidParameterException as error:
             refusal = PrefixRefused if query and token is None else PoolRefused
             raise refusal(str(error)) from error
+        if answer.get("Users") is None:
+            # No empty page: who is not on it would be looked at as gone.
+            raise PoolUnavailable("ListUsers gave no list")
         users: list[User] = []
         unusable: list[UnusableUser] = []
         for found in answer["Users"]:

@@ -61,8 +61,10 @@ data "aws_iam_policy_document" "this" {
   source_policy_documents = [var.policy_json]
 
   statement {
-    sid       = "WriteOwnLog"
-    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    sid     = "WriteOwnLog"
+    actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    # The streams in the group, which Lambda names:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
     resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
   }
 

@@ -22,7 +22,8 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid     = "KeepSmsRole"
     actions = ["iam:PassRole"]
-    # UpdateUserPool passes the pool's own SMS role on again. Its name is the pool owner's, and no data source tells it.
+    # UpdateUserPool passes the pool's own SMS role on again. Its name is the pool owner's, and no data source tells it:
+    # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SmsConfigurationType.html
     resources = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/*"]
 
     condition {

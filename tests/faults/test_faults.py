@@ -20,7 +20,7 @@ import pytest
 
 from docs.parts import with_part
 from local_aws.client import Fault, LocalAws
-from tests.deployed import Deployment, Operator, Pool, eventually
+from tests.deployed import CANARY_PHONE, Deployment, Operator, Pool, eventually
 from tests.faults.storm import Figures, is_quiet, keep_score, storm
 
 TRIGGER = "post_confirmation_function_arn"
@@ -80,7 +80,7 @@ class Person:
 
     def is_synced(self) -> bool:
         item = self.deployed.item(self.sub) or {}
-        expected = {"username": self.name, "email": self.email, "custom:plan": "canary", "phone_number": ""}
+        expected = {"username": self.name, "email": self.email, "custom:plan": "canary", "phone_number": CANARY_PHONE}
         return (expected | {"status": "CONFIRMED", "score": "7"}).items() <= item.items()
 
     def welcomes(self) -> int:

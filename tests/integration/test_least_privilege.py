@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,6 +21,7 @@ import pytest
 from local_aws.client import LocalAws
 from local_aws.resources import make_function
 from tests.deployed import STAGE_OF_REFUSALS, Deployment, Pool, Terraform, eventually, make_pool, make_users
+from tests.permissions import DEFINITION, FUNCTIONS, STATE_MACHINES, Permission, table
 
 STAGE = STAGE_OF_REFUSALS
 PREFIX = f"cognito-user-sync-{STAGE}"
@@ -30,51 +30,12 @@ CONFIGURATION_SET = "welcome"
 # More than fit into one shard, so that the pool is cut into prefixes.
 USERS = 2_300
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
-FUNCTIONS = (
-    "post-confirmation", "replay-sign-ups", "start-changes", "sync-user", "send-welcome", "plan-shards",
-    "reconcile-shards", "start-reconciliation", "pool-trigger",
-)  # fmt: skip
-STATE_MACHINES = ("user-sync", "reconciliation")
-DEFINITION = "**definition**"
 
 THEIRS = """
 def handler(event, context):
     print(event["userName"])
     return event
 """
-
-
-class Permission(NamedTuple):
-    """`role` without the prefix; `resource` as the table has it."""
-
-    role: str
-    action: str
-    resource: str
-
-
-def table() -> dict[Permission, str]:
-    """Every permission in docs/security.md, and by what it is shown."""
-    _, _, rest = SECURITY.read_text(encoding="utf-8").partition("<!-- permissions: read by")
-    found: dict[Permission, str] = {}
-    for line in rest.partition("<!-- permissions: end")[0].splitlines()[4:]:
-        if not line:
-            continue
-        roles, actions, resources, _, shown_by = (cell.strip() for cell in line.strip("|").split(" | "))
-        for role, action, resource in itertools.product(_roles(roles), _codes(actions), _codes(resources)):
-            permission = Permission(role, action, resource.replace("<function>", role))
-            assert permission not in found, f"twice in {SECURITY.name}: {permission}"
-            found[permission] = shown_by.strip("`")
-    return found
-
-
-def _roles(cell: str) -> list[str]:
-    left_out = cell.removeprefix("every function").removeprefix(" but ")
-    return [role for role in FUNCTIONS if role != left_out] if cell.startswith("every function") else cell.split(", ")
-
-
-def _codes(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
 
 
 # --- the deployment
@@ -282,19 +243,23 @@ class Scene:
     username: str
 
     def __post_init__(self) -> None:
-        self._before = self._refusals()
+        self._called_before, self._refused_before = self._asked(allowed=True), self._asked(allowed=False)
+
+    def called(self) -> set[Permission]:
+        """What the roles have been let in this scene; resources are ARNs."""
+        return set(self._asked(allowed=True) - self._called_before)
 
     def refused(self) -> set[Permission]:
-        """What the roles have been refused in this scene; resources are ARNs."""
-        return set(self._refusals() - self._before)
+        """... and what they have been refused."""
+        return set(self._asked(allowed=False) - self._refused_before)
 
-    def _refusals(self) -> Counter[Permission]:
+    def _asked(self, allowed: bool) -> Counter[Permission]:
         """... since the start."""
         return Counter(
             {
                 Permission(each["role"].removeprefix(f"{PREFIX}-"), each["action"], each["resource"]): each["times"]
                 for each in self.aws.permissions()
-                if each["role"].startswith(f"{PREFIX}-") and not each["allowed"]
+                if each["role"].startswith(f"{PREFIX}-") and each["allowed"] is allowed
             }
         )
 
@@ -462,9 +427,17 @@ def test_every_permission_is_shown_by_a_scenario_the_definition_or_a_page_of_aws
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_with_all_permissions(scene: Scene, scenario: str) -> None:
+def test_with_all_permissions(scene: Scene, names: Names, scenario: str) -> None:
+    """Nothing is refused, and everything that the scenario is to show is called."""
     SCENARIOS[scenario](scene)
     assert scene.refused() == set()
+    called = {each._replace(resource=names.resource(each.resource)) for each in scene.called()}
+    shown = [permission for permission in ENFORCED if table()[permission] == scenario]
+    assert [each for each in shown if not any(fits(each, call) for call in called)] == []
+
+
+def fits(permission: Permission, call: Permission) -> bool:
+    return permission[:2] == call[:2] and fnmatchcase(call.resource, permission.resource)
 
 
 @contextmanager
@@ -499,21 +472,6 @@ def test_without_one_permission(scene: Scene, names: Names, permission: Permissi
     refused = scene.refused()
     assert {(each.role, each.action) for each in refused} == {(permission.role, permission.action)}
     assert all(re.fullmatch(arn.replace("*", ".*"), each.resource) for each in refused)
-
-
-def test_what_the_roles_have_called_is_what_they_may_call(aws: LocalAws, deployed: Deployment, names: Names) -> None:
-    called = {
-        Permission(each["role"].removeprefix(f"{PREFIX}-"), each["action"], names.resource(each["resource"]))
-        for each in aws.permissions()
-        if each["role"].startswith(f"{PREFIX}-") and each["allowed"]
-    }
-    unused = [each for each in ENFORCED if not any(fits(each, call) for call in called)]
-    undocumented = [call for call in called if not any(fits(each, call) for each in ENFORCED)]
-    assert (unused, undocumented) == ([], [])
-
-
-def fits(permission: Permission, call: Permission) -> bool:
-    return permission[:2] == call[:2] and fnmatchcase(call.resource, permission.resource)
 
 
 # --- what rests, and what is logged

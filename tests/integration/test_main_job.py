@@ -13,7 +13,7 @@ import pytest
 from pytest_terraform import terraform
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Pool, Terraform
+from tests.deployed import CANARY_PHONE, Deployment, Pool, Terraform
 
 pytestmark = pytest.mark.usefixtures("aws", "pool")
 
@@ -59,7 +59,7 @@ def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool
         "username": username,
         "email": email,
         "name": "Zoë <b> Canary",
-        "phone_number": "",
+        "phone_number": CANARY_PHONE,
         "custom:plan": "canary gold",
         "status": "CONFIRMED",
         "enabled": True,

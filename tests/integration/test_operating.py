@@ -315,7 +315,7 @@ def test_who_has_left_is_found_by_sub_and_by_the_index_on_the_email(
 def test_a_name_that_would_steer_the_terminal_is_shown_as_it_is(
     deployed: Deployment, operator: Operator, people: Pool, username: str
 ) -> None:
-    sub = people.sign_up(username, email=f"{username}@example.com", name="\x1b[2J[red]:heart:")
+    sub = people.sign_up(username, email=f"{username}@example.com", name="\x1b[2J[red]:heart: canary")
     people.confirm(username)
     deployed.settled(sub)
     said = operator("user", username)

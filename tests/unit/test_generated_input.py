@@ -270,6 +270,8 @@ class Users:
             request, "TooManyRequestsException", "InvalidParameterException", "NotAuthorizedException"
         ):
             return busy
+        if self.deal.chance(0.01):
+            return Response({})
         beginning = (asked[1] or asked[2]) if asked else ""
         size = self.deal.number(0, 2) if self.deal.chance(0.6) else request["Limit"]
         users = [self.user(beginning) for _ in range(size)]

@@ -141,6 +141,6 @@ def test_json_that_cannot_be_read_comes_back_and_stops_no_other(aws: FakeAws, bo
     ids=repr,
 )
 def test_what_is_no_batch_of_messages_is_refused_by_name(aws: FakeAws, event: Any) -> None:
-    with pytest.raises(InvalidSyncRequest, match="not a batch of SQS messages"):
+    with pytest.raises(InvalidSyncRequest, match="SQS message"):
         replay_sign_ups.handler(event, FakeContext(30))
     assert aws.calls == []

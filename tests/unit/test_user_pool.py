@@ -281,6 +281,14 @@ def test_what_will_be_refused_again_is_pool_refused_with_its_code(
     assert type(raised.value) is PoolRefused
 
 
+@pytest.mark.parametrize("answer", [{}, {"Users": None}], ids=["missing", "null"])
+def test_an_answer_without_a_list_is_not_an_empty_list(aws: FakeAws, pool: UserPool, answer: dict[str, None]) -> None:
+    # Whoever is not on a list that ends is looked at as gone.
+    aws.on(LIST, Response(answer))
+    with pytest.raises(PoolUnavailable):
+        pool.page()
+
+
 def test_an_empty_token_ends_a_list(aws: FakeAws, pool: UserPool) -> None:
     aws.on(LIST, Response({"Users": [a_user()], "PaginationToken": ""}))
     assert pool.page().next_token is None

@@ -53,7 +53,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     counts = dict(result.counts)
     logger.info(
         "reconciled",
-        extra={"batch": event, "counts": counts, "listed": counts.get("listed", 0), "left": len(result.prefixes)},
+        extra={
+            "prefixes": event["prefixes"],
+            "counts": counts,
+            "listed": counts.get("listed", 0),
+            "left": len(result.prefixes),
+        },
     )
     return result.to_json()
 

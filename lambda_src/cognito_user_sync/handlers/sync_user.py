@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @cache
 def _pool() -> UserPool:
-    # One attempt: the state machine tries again, and later. At most 5 x (1 + 2) s and the pauses above.
+    # One attempt: the state machine tries again, and later. Each look is at most three calls of 1 + 2 s.
     client: CognitoIdentityProviderClient = boto3.client(
         "cognito-idp", config=Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
     )
@@ -38,8 +38,8 @@ def _pool() -> UserPool:
 
 @cache
 def _table() -> UserTable:
-    # At most 3 x (1 + 2) s and two short pauses for each of a read and three writes: with _pool's, inside the
-    # function's 60 s.
+    # At most 3 x (1 + 2) s and two short pauses for each read or write. Where everything is that slow, Lambda ends the
+    # function after its 60 s, and the state machine tries again.
     client: DynamoDBClient = boto3.client(
         "dynamodb",
         config=Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}),
@@ -60,34 +60,38 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG
 
 
 def _sync_changed(request: SyncRequest) -> Outcome:
-    """Bring the item to what Cognito says now: what changed is not in the request, nor is it the latest change."""
-    # After a deletion the list may still show the user.
-    user = None if request.event_name in DELETIONS else _look(request)
-    if user is not None:
-        return Outcome.UNCONFIRMED if user.status == UNCONFIRMED else _table().write(user)
-    item = _table().read([request.sub], consistent=True).get(request.sub, {})
+    """Bring the item to what Cognito says now: what changed is not in the request, nor is it the latest change.
+
+    Looks again where the list shows the user as before the change, or not at all. But who has left is asked for by name
+    at once: many changes of one user, and then the deletion, are not to use up the quota of ListUsers.
+    """
+    is_deletion = request.event_name in DELETIONS
+    for seconds in (*_LOOK_AGAIN_SECONDS, None):
+        # After a deletion the list may still show the user.
+        user = None if is_deletion else _pool().find(request.sub)
+        if user is None:
+            outcome = _departed(request.sub, is_deletion)
+            if outcome is not Outcome.STALE:
+                return outcome
+        elif seconds is None or _is_as_of_after(user, request):
+            return Outcome.UNCONFIRMED if user.status == UNCONFIRMED else _table().write(user)
+        if seconds is None or is_deletion:
+            break
+        time.sleep(seconds)
+    raise PoolUnavailable("ListUsers does not show the user, but the user is not known to be gone either")
+
+
+def _departed(sub: str, is_deletion: bool) -> Outcome:
+    """What becomes of a user who is not listed: STALE where nothing says that the user is gone."""
+    item = _table().read([sub], consistent=True).get(sub, {})
     if "deleted_at" in item:
         return Outcome.UNCHANGED
     if "username" in item:
-        outcome = delete_if_gone(_pool(), _table(), item)
-    elif request.event_name in DELETIONS:
-        # There is no name to ask Cognito for, and CloudTrail has said it.
-        outcome = _table().delete(request.sub, now())
-    else:
-        outcome = Outcome.STALE
-    if outcome is Outcome.STALE:
-        raise PoolUnavailable("ListUsers does not show the user, but the user is not known to be gone either")
-    return outcome
+        return delete_if_gone(_pool(), _table(), item)
+    # There is no name to ask Cognito for, but CloudTrail may have said it.
+    return _table().delete(sub, now()) if is_deletion else Outcome.STALE
 
 
-def _look(request: SyncRequest) -> User | None:
-    """The user, not as of before the change if that can be helped."""
-    for seconds in (*_LOOK_AGAIN_SECONDS, None):
-        user = _pool().find(request.sub)
-        seen = user is not None and (
-            request.event_name not in MOVES_MODIFIED_DATE or (user.modified_at or "") >= request.occurred_at
-        )
-        if seen or seconds is None:
-            break
-        time.sleep(seconds)
-    return user
+def _is_as_of_after(user: User, request: SyncRequest) -> bool:
+    """Whether the user is shown as of after the change, as far as can be told."""
+    return request.event_name not in MOVES_MODIFIED_DATE or (user.modified_at or "") >= request.occurred_at
