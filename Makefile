@@ -96,9 +96,8 @@ storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=
 	$(PYTHON) -m pytest -p no:terraform -s tests/faults -k storm --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
 
 .PHONY: bench
-bench: $(READY) ## reconciliation of simulated users, and what all of it costs; writes docs/benchmarks.md and docs/cost.md
-	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.reconciliation --report docs/benchmarks.md
-	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.sign_up_cost --report docs/cost.md
+bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/benchmarks.md, docs/cost.md, README.md's figures
+	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks
 
 .PHONY: check
 check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, imports, generated docs, checkov, pip-audit
@@ -122,6 +121,7 @@ check-terraform: $(READY)
 .PHONY: check-docs
 check-docs: $(READY)
 	@$(PYTHON) -m docs.generate --check
+	@PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.pages --check
 
 .PHONY: check-scan
 check-scan: $(SCAN_READY)
@@ -131,6 +131,7 @@ check-scan: $(SCAN_READY)
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/
 	$(PYTHON) -m docs.generate
+	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.pages
 
 .PHONY: fmt
 fmt: $(READY) ## format all code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks import scenarios
-from benchmarks.figures import Prices
+from benchmarks.figures import Figures, Prices
 from benchmarks.sign_up_usage import (
     ASSUMED_MILLISECONDS,
     CHANGE,
@@ -13,41 +13,40 @@ from benchmarks.sign_up_usage import (
     GIGABYTE,
     MILLION,
     TRACKED,
+    TUTORIAL_MILLISECONDS,
     Measurement,
 )
-from docs.parts import with_part
 
+# Of the users reconciled, what is priced here. docs/benchmarks.md has all of it.
+RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.CHANGED, scenarios.SCRIPT_AGAIN)
 NIGHTS_A_MONTH = 30
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 STORED_OVERHEAD_BYTES = 100
 
 
-def tables(measurement: Measurement, prices: Prices) -> dict[str, str]:
-    """The tables of docs/cost.md, by the name of the place that each has there."""
+def tables(
+    measurement: Measurement, reconciled: Mapping[str, Figures], measured_on: str, prices: Prices
+) -> dict[str, str]:
+    """The tables of docs/cost.md, by the name of the place that each has there. `reconciled`: by scenario."""
     return {
-        "per million": _per_million(measurement, prices),
-        "per month": _per_month(measurement, prices),
-        "measured": _measured(measurement),
+        "per million": _per_million(measurement, reconciled, prices),
+        "per month": _per_month(measurement, reconciled, prices),
+        "measured": _measured(measurement, measured_on),
         "calls": _calls(measurement),
         "durations": _durations_table(measurement, prices),
         "prices": _prices(prices),
     }
 
 
-def placed(page: str, shown: Mapping[str, str]) -> str:
-    """The page with each table in its place. Raises NoPlace."""
-    for name, table in shown.items():
-        page = with_part(page, name, "bench", table)
-    return page
-
-
-def _per_million(measurement: Measurement, prices: Prices) -> str:
+def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], prices: Prices) -> str:
     by_service = {
         name: used.dollars_per_million(measurement.memory_mb, prices) for name, used in measurement.usage.items()
     }
-    for name, figures in measurement.reconciliation.items():
+    for name in RECONCILIATIONS:
+        figures = reconciled[name]
         parts = {part: dollars * MILLION / figures.users for part, dollars in figures.dollars(prices).items()}
-        by_service[f"user reconciled: {name.removeprefix('module, ')} ({figures.list_users_per_second:g}/s)"] = {
+        what = name.replace("module, ", "user reconciled: ").replace("script, ", "user exported by the plain script: ")
+        by_service[f"{what} ({figures.list_users_per_second:g}/s)"] = {
             "Step Functions": parts["Step Functions"],
             "Lambda": parts["Lambda"],
             "DynamoDB": parts["DynamoDB writes"] + parts["DynamoDB reads"],
@@ -62,10 +61,12 @@ def _per_million(measurement: Measurement, prices: Prices) -> str:
     )
 
 
-def _per_month(measurement: Measurement, prices: Prices) -> str:
+def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], prices: Prices) -> str:
     default, tracked = measurement.standing[DEFAULT], measurement.standing[TRACKED]
-    nightly = measurement.reconciliation[scenarios.UNCHANGED_DEFAULT]
-    nights = NIGHTS_A_MONTH * nightly.dollars_per_million_users(prices) * nightly.users / MILLION
+    nightly, export = reconciled[scenarios.UNCHANGED_DEFAULT], reconciled[scenarios.SCRIPT_AGAIN]
+    nights, exports = (
+        NIGHTS_A_MONTH * each.dollars_per_million_users(prices) * each.users / MILLION for each in (nightly, export)
+    )
     user = measurement.usage[CHANGE]  # with the dates that a reconciliation adds
     stored = user.item_bytes + user.index_bytes + 2 * STORED_OVERHEAD_BYTES
     table = stored * nightly.users / GIGABYTE * prices.per_month["table_gigabyte"]
@@ -86,13 +87,14 @@ def _per_month(measurement: Measurement, prices: Prices) -> str:
     rows.append(["**all that stands there**", "", f"**{sums[0]}**", "", f"**{sums[1]}**"])
     for what, price in (
         (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", nights),
+        (f"instead of it, the plain script's export of {export.users:,} users each night", exports),
         (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", table),
     ):
         rows.append([what, "", f"{price:.2f}", "", f"{price:.2f}"])
     return _markdown(("a month", "number", "$", "number, `track_changes = true`", "$"), rows)
 
 
-def _measured(measurement: Measurement) -> str:
+def _measured(measurement: Measurement, measured_on: str) -> str:
     used = measurement.usage.values()
     rows: list[tuple[str, list[float]]] = [
         ("state transitions", [each.transitions for each in used]),
@@ -112,7 +114,7 @@ def _measured(measurement: Measurement) -> str:
             for name, values in rows
         ],
     )
-    return f"The mean of {measurement.people} people of each kind, on {measurement.measured_on}:\n\n{table}"
+    return f"The mean of {measurement.people} people of each kind, on {measured_on}:\n\n{table}"
 
 
 def _calls(measurement: Measurement) -> str:
@@ -137,12 +139,12 @@ def _calls(measurement: Measurement) -> str:
 
 def _durations_table(measurement: Measurement, prices: Prices) -> str:
     rows = []
-    for name, assumed in ASSUMED_MILLISECONDS.items():
+    for name, assumed in (ASSUMED_MILLISECONDS | TUTORIAL_MILLISECONDS).items():
         seen = [
             used.laptop_milliseconds[name] for used in measurement.usage.values() if name in used.laptop_milliseconds
         ]
         gb_seconds = assumed / 1000 * measurement.memory_mb / 1024
-        shown = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (min(seen), max(seen))))
+        shown = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (min(seen), max(seen)))) if seen else ""
         rows.append(
             [f"`{name}`", shown, f"{assumed}", f"{gb_seconds:.3f}", f"{gb_seconds * MILLION * prices.gb_second:.2f}"]
         )

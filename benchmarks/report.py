@@ -1,19 +1,14 @@
-"""The figures as tables: for the terminal, and as the page docs/benchmarks.md."""
+"""The figures of the reconciliation as tables, for docs/benchmarks.md."""
 
 from __future__ import annotations
 
-import os
-import platform
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-from rich import box
-from rich.table import Table as RichTable
 
 from benchmarks import estimate, scenarios
 from benchmarks.figures import APIS, Figures, Prices
+from benchmarks.results import Reconciliation
 from benchmarks.scenarios import Measurement
 from benchmarks.simulated_run import Assumptions
 
@@ -25,24 +20,20 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
 
-    def for_terminal(self) -> RichTable:
-        table = RichTable(
-            title=self.title, box=box.SIMPLE, title_justify="left", caption=self.note or None, caption_justify="left"
-        )
-        for position, name in enumerate(self.header):
-            table.add_column(name, justify="left" if position in self._texts() else "right")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
     def markdown(self) -> str:
         rule = ["---" if position in self._texts() else "--:" for position in range(len(self.header))]
         lines = [f"| {' | '.join(row)} |" for row in (self.header, *self.rows)]
         lines.insert(1, f"|{'|'.join(rule)}|")
-        return "\n".join([f"## {self.title}", "", *([textwrap.fill(self.note, 120), ""] if self.note else []), *lines])
+        return "\n".join([f"### {self.title}", "", *([textwrap.fill(self.note, 120), ""] if self.note else []), *lines])
 
     def _texts(self) -> set[int]:
         return {position for position, name in enumerate(self.header) if name in ("run", "if")}
+
+
+def reconciliation(results: Reconciliation, prices: Prices) -> str:
+    """As Markdown: what is assumed, and the figures."""
+    shown = tables(results.measurements, results.sensitivity, prices)
+    return "\n\n".join([_assumptions(Assumptions()), *(table.markdown() for table in shown)])
 
 
 def tables(measurements: Sequence[Measurement], variants: Mapping[str, Figures], prices: Prices) -> list[Table]:
@@ -56,10 +47,8 @@ def tables(measurements: Sequence[Measurement], variants: Mapping[str, Figures],
     ]
 
 
-def page(shown: Sequence[Table], assumptions: Assumptions, command: str) -> str:
-    """As Markdown."""
-    today = datetime.now(UTC).date()
-    assumed = f"""\
+def _assumptions(assumptions: Assumptions) -> str:
+    return f"""\
 | assumed | |
 |---|--:|
 | quota of ListUsers, a token bucket of one second's worth for the whole account | {assumptions.quota_per_second:g}/s |
@@ -70,38 +59,6 @@ def page(shown: Sequence[Table], assumptions: Assumptions, command: str) -> str:
 | from Step Functions' call of a function to its first line, cold or warm | {1000 * assumptions.start_seconds:g} ms |
 | memory of a worker, of the planner | 1,769 MB, 512 MB |
 | workers at once (`max_concurrency`) | 4 |"""
-    return f"""\
-# Benchmarks
-
-How fast the reconciliation brings a pool to the table, with how many calls, and for how much; beside it, the script
-that people write today: one cursor of ListUsers, one write after another.
-
-**These are figures of a simulation, not of AWS.** Written on {today} by
-
-```
-{command}
-```
-
-on {_machine()}. Time in them is virtual: they come out the same on each run and on any machine.
-
-- **Real**: the module's code. The handlers `plan_shards` and, for each batch, `reconcile_shards`, with all that they
-  call: pace, patience, comparisons, conditional writes, sweep. Conditions and updates are evaluated as the code writes
-  them. Of the script, all of it (`benchmarks/plain_script.py`).
-- **Simulated**: Cognito, DynamoDB, Lambda and Step Functions, in virtual time (`benchmarks/simulated_*.py`). The 16
-  threads of a worker are simulated, too: its calls are made one after another and take the time of 16 at once. The step
-  that attaches the trigger is two calls of Cognito.
-- **Not in it**: throttling by DynamoDB (at 30/s the first run writes 1,800 items a second; a new on-demand table takes
-  4,000, and its index 1,000 for one first digit of `sub`), pages that are short, latencies that vary.
-- **The users** are generated (seed {scenarios.SEED}): half have subs like those of newer pools, in which every second
-  digit of a region is fixed, half have plain UUIDs. One in 50 has never confirmed: it is listed, and not written.
-
-{assumed}
-
-{chr(10).join(table.markdown() + chr(10) for table in shown)}"""
-
-
-def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _times(measurements: Sequence[Measurement]) -> Table:

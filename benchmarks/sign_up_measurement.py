@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import scenarios
 from benchmarks.sign_up_usage import (
     ASSUMED_MILLISECONDS,
-    CHANGE,
-    DEFAULT,
-    NO_WELCOME,
-    TRACKED,
-    WELCOME,
     Json,
-    Measurement,
     Standing,
     Usage,
     alarm_metrics,
@@ -30,17 +21,11 @@ from benchmarks.sign_up_usage import (
     transitions,
     write_units,
 )
-from benchmarks.simulated_run import Assumptions
-from demo.deployment import MODULE, Deployment
-from demo.pool import SENDER, ForeignPool, make_foreign_pool
-from demo.report import Report, Unexpected
+from demo.deployment import Deployment
+from demo.pool import SENDER, ForeignPool
+from demo.report import Unexpected
 from demo.steps import eventually
 from local_aws.client import LocalAws
-from local_aws.terraform_providers import terraform_environment
-
-# What is reconciled: the page docs/benchmarks.md has the same figures of the same runs.
-RECONCILED_USERS = 100_000
-RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.CHANGED)
 
 # Who calls in the way of a sign-up, and of a change; beside them the account's own calls are left out.
 _SERVICES = ("cognito-idp.amazonaws.com", "states.amazonaws.com", "lambda.amazonaws.com", "events.amazonaws.com")
@@ -51,9 +36,8 @@ module "user_sync" {{
 {arguments}
 }}
 """
-_WITHOUT_WELCOME = "  welcome_email = null"
-_WITH_WELCOME = ""
-_WITH_CHANGES = "  track_changes = true"
+WITHOUT_WELCOME = "  welcome_email = null"
+WITH_CHANGES = "  track_changes = true"
 
 _FIRST_NAMES = ("Ada", "Grace", "Katherine", "Dorothy", "Margaret", "Radia", "Frances", "Jean", "Edsger", "Dennis")
 _LAST_NAMES = (
@@ -82,15 +66,19 @@ class Laptop:
     def __init__(self, aws: LocalAws, pool: ForeignPool, deployment: Deployment, folder: Path) -> None:
         self.aws = aws
         self.pool = pool
-        self._deployment = deployment
+        self.deployment = deployment
         self._override = folder / "main_override.tf"
         self.outputs: Json = {}
 
     def apply(self, arguments: str) -> None:
         """The module with `arguments` in place of those of the same name; what it starts by itself has ended."""
         self._override.write_text(_OVERRIDE.format(arguments=arguments), encoding="utf-8")
-        self._deployment.apply()
-        self.outputs = self._deployment.outputs()
+        self.deployment.apply()
+        self.look()
+
+    def look(self) -> None:
+        """After an apply."""
+        self.outputs = self.deployment.outputs()
         reconciliation = self.outputs["reconciliation_state_machine_arn"]
         eventually(lambda: not self._executions(reconciliation, statusFilter="RUNNING"), "the reconciliation ends", 120)
 
@@ -300,46 +288,3 @@ def _total(calls: Mapping[str, Mapping[str, int]], operation: str) -> int:
 def _entry(item: Json, keys: Sequence[str]) -> Json:
     """An item's entry in an index: it has one if it has all of the keys."""
     return {name: item[name] for name in keys} if all(name in item for name in keys) else {}
-
-
-def measure(people: int, told: Report) -> Measurement:
-    """Takes minutes. Raises Unexpected where something does not go as it should."""
-    told.say(f"{RECONCILED_USERS:,} users: reconciliation")
-    reconciled = scenarios.measure(RECONCILED_USERS, Assumptions(), lambda _: None).figures
-    providers = terraform_environment()
-    parent = MODULE / ".local"
-    parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="cost-", dir=parent) as name, LocalAws.started() as aws:
-        folder = Path(name)
-        pool = make_foreign_pool(aws)
-
-        def alive() -> None:
-            if aws.process is not None and aws.process.poll() is not None:
-                raise Unexpected("the laptop AWS has ended")
-
-        environment = {**aws.environment(), **providers}
-        laptop = Laptop(aws, pool, Deployment(told, folder, pool.id, SENDER, environment, alive), folder)
-        usage, standing = {}, {}
-        told.say("apply without the welcome")
-        laptop.apply(_WITHOUT_WELCOME)
-        usage[NO_WELCOME] = laptop.confirmations(laptop.sign_up(range(people + 1)))
-        told.say("apply with the welcome")
-        laptop.apply(_WITH_WELCOME)
-        standing[DEFAULT] = laptop.standing()
-        greeted = laptop.sign_up(range(people + 1, 2 * people + 2))
-        usage[WELCOME] = laptop.confirmations(greeted)
-        told.say("apply with change tracking")
-        laptop.apply(_WITH_CHANGES)
-        standing[TRACKED] = laptop.standing()
-        usage[CHANGE] = laptop.changes(greeted)
-        return Measurement(
-            measured_on=str(datetime.now(UTC).date()),
-            people=people,
-            memory_mb=laptop.memory_mb(),
-            usage=usage,
-            standing=standing,
-            # asdict takes no Counter.
-            reconciliation={
-                name: replace(reconciled[name], calls=dict(reconciled[name].calls)) for name in RECONCILIATIONS
-            },
-        )

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from benchmarks.figures import Figures, Prices
+from benchmarks.figures import Prices
 
 Json: TypeAlias = dict[str, Any]
 
-STORED = Path(__file__).with_name("sign_up_cost.json")
-
 NO_WELCOME = "sign-up, no welcome"
 WELCOME = "sign-up, with the welcome"
+TUTORIAL = "sign-up, as in tutorials (mail and start in the trigger)"
 CHANGE = "change, tracked"
 DEFAULT = "default"
 TRACKED = "track_changes"
 
 # What AWS bills of one invocation. A laptop's durations are not AWS's: there a call of AWS takes tens of milliseconds,
 # here it is answered by the same machine. start_changes sleeps 200 ms after each message.
-ASSUMED_MILLISECONDS = {"post-confirmation": 100, "sync-user": 100, "send-welcome": 200, "start-changes": 300}
+ASSUMED_MILLISECONDS = {
+    "post-confirmation": 100,
+    "sync-user": 100,
+    "send-welcome": 200,
+    "start-changes": 300,
+}
+# Of tutorial_shape.py: the trigger waits for the mail and the start.
+TUTORIAL_MILLISECONDS = {"tutorial-mail-and-start": 250, "tutorial-put-user": 100}
 # Of a queue that is empty: Lambda's five connections, each asking every 20 s.
 # https://github.com/getlift/lift/issues/132
 EMPTY_POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
@@ -56,7 +60,8 @@ class Usage:
     calls: Mapping[str, Mapping[str, float]]
 
     def gb_seconds(self, memory_mb: int) -> float:
-        milliseconds = sum(count * ASSUMED_MILLISECONDS[name] for name, count in self.invocations.items())
+        assumed = ASSUMED_MILLISECONDS | TUTORIAL_MILLISECONDS
+        milliseconds = sum(count * assumed[name] for name, count in self.invocations.items())
         return milliseconds / 1000 * memory_mb / 1024
 
     def dollars_per_million(self, memory_mb: int, prices: Prices) -> dict[str, float]:
@@ -92,29 +97,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`usage` by NO_WELCOME, WELCOME and CHANGE, `standing` by DEFAULT and TRACKED, `reconciliation` by scenario."""
+    """What was counted while `people` signed up, and changed: `usage` by NO_WELCOME, WELCOME, TUTORIAL and CHANGE,
+    `standing` by DEFAULT and TRACKED."""
 
-    measured_on: str
     people: int
     memory_mb: int
     usage: Mapping[str, Usage]
     standing: Mapping[str, Standing]
-    reconciliation: Mapping[str, Figures]
-
-    @classmethod
-    def load(cls) -> Measurement:
-        found: Json = json.loads(STORED.read_text(encoding="utf-8"))
-        return cls(
-            measured_on=found["measured_on"],
-            people=found["people"],
-            memory_mb=found["memory_mb"],
-            usage={name: Usage(**each) for name, each in found["usage"].items()},
-            standing={name: Standing(**each) for name, each in found["standing"].items()},
-            reconciliation={name: Figures(**each) for name, each in found["reconciliation"].items()},
-        )
-
-    def store(self) -> None:
-        STORED.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
 def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:

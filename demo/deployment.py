@@ -86,9 +86,12 @@ class Deployment:
             CONFIGURATION.format(source=source, user_pool_id=user_pool_id, sender=sender), encoding="utf-8"
         )
 
+    def init(self) -> None:
+        self._terraform("init", "-input=false", "-no-color")
+
     def apply(self) -> str:
         """Returns Terraform's last word, such as "Apply complete! Resources: 32 added, ..."."""
-        self._terraform("init", "-input=false", "-no-color")
+        self.init()
         return _last_word("Apply complete!", self._terraform("apply", "-auto-approve", "-input=false", "-no-color"))
 
     def outputs(self) -> dict[str, Any]:

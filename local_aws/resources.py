@@ -39,9 +39,8 @@ def make_function(aws: LocalAws, name: str, code: str, *statements: dict[str, An
         FunctionName=name,
         Runtime="python3.13",
         Role=make_role(aws, name, *statements),
-        Handler="function.handler",
         Code={"ZipFile": content.getvalue()},
-        **{"Timeout": 10, **settings},
+        **{"Handler": "function.handler", "Timeout": 10, **settings},
     )
     return str(made["FunctionArn"])
 

@@ -189,9 +189,11 @@ run "without_a_welcome_there_is_no_function_and_no_way_to_it" {
 
   assert {
     condition = (
-      jsondecode(module.state_machine.definition).States.IsWelcomed.Choices[0].And[0].StringEquals == "none"
+      join(",", keys(jsondecode(module.state_machine.definition).States)) == "SyncUser"
+      && jsondecode(module.state_machine.definition).States.SyncUser.End
+      && !can(jsondecode(module.state_machine.definition).States.SyncUser.Next)
     )
-    error_message = "An execution could get to a function that is not there."
+    error_message = "The definition is ${module.state_machine.definition}."
   }
 }
 

@@ -5,6 +5,20 @@ data "aws_region" "current" {}
 locals {
   send_welcome_name = "${var.prefix}-send-welcome"
   account_arn       = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+
+  with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
+    partition                 = data.aws_partition.current.partition
+    sync_user_function_arn    = module.sync_user.arn
+    send_welcome_function_arn = join("", module.send_welcome[*].arn)
+  }))
+  # The first step is then the last. Each step of an execution is paid for, and costs more than the function that it calls.
+  without_welcome = merge(local.with_welcome, {
+    States = {
+      SyncUser = merge(
+        { for field, value in local.with_welcome.States.SyncUser : field => value if field != "Next" }, { End = true }
+      )
+    }
+  })
 }
 
 data "aws_iam_policy_document" "sync_user" {
@@ -91,11 +105,5 @@ module "state_machine" {
   policy_json = data.aws_iam_policy_document.state_machine.json
   settings    = var.settings
 
-  definition = templatefile("${path.module}/user_sync.asl.json", {
-    partition              = data.aws_partition.current.partition
-    sync_user_function_arn = module.sync_user.arn
-    # Without a welcome no execution gets to the step, and there is no function: its name keeps the definition valid.
-    welcomed_reason           = var.welcome_email == null ? "none" : "sign_up"
-    send_welcome_function_arn = "arn:${data.aws_partition.current.partition}:lambda:${local.account_arn}:function:${local.send_welcome_name}"
-  })
+  definition = var.welcome_email == null ? jsonencode(local.without_welcome) : jsonencode(local.with_welcome)
 }

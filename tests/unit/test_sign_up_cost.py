@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import sign_up_usage
-from benchmarks.cost_report import placed, tables
+from benchmarks.cost_report import tables
 from benchmarks.figures import Prices
-from benchmarks.sign_up_measurement import RECONCILED_USERS
+from benchmarks.results import Results
 from benchmarks.sign_up_usage import (
-    Measurement,
     Standing,
     Usage,
     alarm_metrics,
@@ -24,8 +21,6 @@ from benchmarks.sign_up_usage import (
     transitions,
     write_units,
 )
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 PRICES = Prices(
     recorded_on="2026-01-31",
@@ -156,47 +151,10 @@ def test_lambdas_own_lines_are_not_in_the_log() -> None:
     assert billed_bytes('{"message": "ü"}') == 17 + 26
 
 
-def test_tables_take_their_place_and_nothing_else() -> None:
-    page = "a\n<!-- x: written by make bench -->\nold\n<!-- x: end -->\nb\n"
-
-    once = placed(page, {"x": "| new |"})
-
-    assert once == "a\n<!-- x: written by make bench -->\n\n| new |\n\n<!-- x: end -->\nb\n"
-    assert placed(once, {"x": "| new |"}) == once
-    for without in ("", "<!-- x: written by make bench -->\n", "<!-- x: end -->\n"):
-        with pytest.raises(ValueError, match="x"):
-            placed(without, {"x": ""})
-
-
-def test_a_measurement_is_stored_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    measurement = Measurement.load()
-    monkeypatch.setattr(sign_up_usage, "STORED", tmp_path / "stored.json")
-
-    replace(measurement, people=7).store()
-
-    assert Measurement.load() == replace(measurement, people=7)
-
-
-def test_the_page_has_the_tables_of_the_stored_measurement() -> None:
-    page = (DOCS / "cost.md").read_text(encoding="utf-8")
-
-    assert placed(page, tables(Measurement.load(), Prices.load())) == page, "make bench has not written docs/cost.md"
-
-
-def test_both_pages_say_the_same_of_a_reconciled_user() -> None:
-    """A row of docs/benchmarks.md ends with the dollars of a million users."""
-    rows = [line.split(" | ") for line in (DOCS / "benchmarks.md").read_text(encoding="utf-8").splitlines()]
-    measurement = Measurement.load()
-
-    for name, figures in measurement.reconciliation.items():
-        (said,) = {
-            row[-1].rstrip(" |") for row in rows if row[:2] == [f"| {RECONCILED_USERS:,}", name] and len(row) == 8
-        }
-        assert said == f"{figures.dollars_per_million_users(Prices.load()):,.3f}", name
-
-
 def test_what_is_not_confirmed_is_marked() -> None:
     prices = Prices.load()
 
     assert prices.not_confirmed <= {*prices.per_million, *prices.per_month, "log_gigabyte"}
-    assert tables(Measurement.load(), prices)["prices"].count("not confirmed") == len(prices.not_confirmed)
+    results = Results.load()
+    shown = tables(results.cost, results.reconciliation.priced().figures, results.measured_on, prices)
+    assert shown["prices"].count("not confirmed") == len(prices.not_confirmed)

@@ -1,0 +1,64 @@
+"""python -m benchmarks: measures everything, and keeps it in results.json, from which the pages are written.
+
+Needs lambda_src and the root of the repository on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from benchmarks import cold_start, laptop, pages, scenarios
+from benchmarks.results import ColdStart, Reconciliation, Results, this_machine, today
+from benchmarks.simulated_run import Assumptions
+from demo.report import Report, Unexpected
+from local_aws.client import LocalAwsError
+from local_aws.terraform_providers import ProvidersError
+
+# Of the comparison of what is assumed, and of what is priced.
+MIDDLE_USERS = 100_000
+SIZES = (1_000, 10_000, MIDDLE_USERS, 1_000_000)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.parse_args(arguments)
+    told = Report(Console(stderr=True, highlight=False))
+    measure(told).store()
+    pages.write()
+
+
+def measure(
+    told: Report,
+    rounds: int = 11,
+    people: int = 30,
+    sign_ups: int = 500,
+    burst: int = 2_000,
+    sizes: Sequence[int] = SIZES,
+) -> Results:
+    """Takes a quarter of an hour. Raises Unexpected where something does not go as it should."""
+    began_at = time.monotonic()
+
+    def said(what: str) -> None:
+        told.say(f"{time.monotonic() - began_at:6.1f} s  {what}")
+
+    said(f"{rounds} cold starts of each function")
+    starts = ColdStart(rounds, cold_start.zip_bytes(), cold_start.measure(rounds))
+    said("the laptop AWS")
+    cost, sign_up_path = laptop.measure(people, sign_ups, burst, told)
+    said("the reconciliation")
+    measurements = [scenarios.measure(users, Assumptions(), said) for users in sizes]
+    sensitivity = scenarios.sensitivity(min(max(sizes), MIDDLE_USERS), Assumptions())
+    said("done")
+    return Results(today(), this_machine(), starts, sign_up_path, cost, Reconciliation(measurements, sensitivity))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Unexpected, LocalAwsError, ProvidersError) as error:
+        sys.exit(str(error))

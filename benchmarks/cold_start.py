@@ -1,0 +1,129 @@
+"""What a new process of each function does before its first event: imports, and the clients of its usual way.
+
+Each measurement is a process of its own, and the ones that are compared take turns. Beside each function: boto3 alone,
+imported and making the same clients, which is the least that anybody does who follows its documentation.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+SOURCES: Final = ROOT / "lambda_src"
+
+# The clients that each handler makes in the usual way, as the function that makes it and as boto3 names it.
+CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+    "post_confirmation": [("_states", "stepfunctions")],
+    "replay_sign_ups": [("_states", "stepfunctions")],
+    "start_changes": [("_states", "stepfunctions")],
+    "sync_user": [("_table", "dynamodb")],
+    "send_welcome": [("_ses", "sesv2")],
+    "plan_shards": [("_pool", "cognito-idp"), ("_table", "dynamodb")],
+    "reconcile_shards": [("_pool", "cognito-idp"), ("_table", "dynamodb")],
+    "start_reconciliation": [("_states", "stepfunctions")],
+}
+
+_MEASURED = """
+import json, resource, time
+wall, cpu = time.perf_counter(), time.process_time()
+{code}
+print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu,
+                  resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+_OURS = "from cognito_user_sync.handlers import {handler} as handler\n{calls}"
+_BOTO3 = "import boto3\n{calls}"
+
+# What the functions read of their environment when they make a client.
+_ENVIRONMENT: Final = {
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "USER_POOL_ID": "eu-west-1_Benchmark",
+    "USER_TABLE_NAME": "users",
+    "ATTRIBUTES": '["name", "email"]',
+    "INDEX_KEYS": '["id", "shard"]',
+    "DELETED_USERS": "mark",
+}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Medians of one process. Milliseconds; the peak of the resident set, in MB, includes Python itself."""
+
+    wall_ms: float
+    cpu_ms: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    clients: Sequence[str]
+    ours: Start
+    boto3: Start
+
+    @property
+    def ratio(self) -> float:
+        """Of the CPU time, which other processes disturb least."""
+        return self.ours.cpu_ms / self.boto3.cpu_ms
+
+
+def measure(rounds: int) -> dict[str, Compared]:
+    """By handler."""
+    found = {}
+    for handler, clients in CLIENTS.items():
+        ours = _OURS.format(handler=handler, calls="\n".join(f"handler.{factory}()" for factory, _ in clients))
+        plain = _BOTO3.format(calls="\n".join(f"boto3.client({service!r})" for _, service in clients))
+        starts: dict[str, list[tuple[float, float, float]]] = {ours: [], plain: []}
+        for number in range(rounds + 1):
+            for code, found_before in starts.items():
+                start = _start(code)
+                if number:  # the first reads files that the others find in memory
+                    found_before.append(start)
+        found[handler] = Compared([service for _, service in clients], _medians(starts[ours]), _medians(starts[plain]))
+    return found
+
+
+def zip_bytes() -> int:
+    """Of the zip that Terraform makes of the sources: the same files, compressed in the same way."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(SOURCES.glob("cognito_user_sync/**/*.py")):
+            archive.write(path, path.relative_to(SOURCES))
+    return len(content.getvalue())
+
+
+def _start(code: str) -> tuple[float, float, float]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SOURCES),
+        "PYTHONDONTWRITEBYTECODE": "",
+        **_ENVIRONMENT,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED.format(code=code)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    wall, cpu, peak = json.loads(done.stdout)
+    return 1000 * wall, 1000 * cpu, peak
+
+
+def _medians(starts: Sequence[tuple[float, float, float]]) -> Start:
+    wall, cpu, peak = zip(*starts, strict=True)
+    return Start(median(wall), median(cpu), median(peak))

@@ -1,0 +1,62 @@
+"""Everything that is measured on a laptop AWS, with the module applied to it three times over by the real Terraform."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks import sign_up_path
+from benchmarks.sign_up_measurement import WITH_CHANGES, WITHOUT_WELCOME, Laptop
+from benchmarks.sign_up_path import SignUpPath
+from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TRACKED, TUTORIAL, WELCOME, Measurement
+from demo.deployment import MODULE, Deployment
+from demo.pool import SENDER, make_foreign_pool
+from demo.report import Report, Unexpected
+from local_aws.client import LocalAws
+from local_aws.terraform_providers import terraform_environment
+
+
+def measure(people: int, sign_ups: int, burst: int, told: Report) -> tuple[Measurement, SignUpPath]:
+    """What `people` cost who sign up or change, and how long each of `sign_ups` takes, and a burst of them.
+
+    Takes minutes. Raises Unexpected where something does not go as it should.
+    """
+    providers = terraform_environment()
+    parent = MODULE / ".local"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=parent) as name, LocalAws.started() as aws:
+        folder = Path(name)
+        pool = make_foreign_pool(aws)
+
+        def alive() -> None:
+            if aws.process is not None and aws.process.poll() is not None:
+                raise Unexpected("the laptop AWS has ended")
+
+        environment = {**aws.environment(), **providers}
+        deployment = Deployment(told, folder, pool.id, SENDER, environment, alive)
+        laptop = Laptop(aws, pool, deployment, folder)
+        usage, standing = {}, {}
+
+        told.say("terraform: plan, apply, plan")
+        stage = sign_up_path.measure_stage(deployment)
+        laptop.look()
+        standing[DEFAULT] = laptop.standing()
+        told.say(f"{people} sign-ups with the welcome")
+        greeted = laptop.sign_up(range(people + 1))
+        usage[WELCOME] = laptop.confirmations(greeted)
+        rivals = sign_up_path.Rivals(aws, pool, laptop.outputs)
+        usage[TUTORIAL] = sign_up_path.tutorial_usage(rivals, people)
+        timed = sign_up_path.measure(rivals, sign_ups, told)
+
+        told.say("apply without the welcome")
+        laptop.apply(WITHOUT_WELCOME)
+        usage[NO_WELCOME] = laptop.confirmations(laptop.sign_up(range(people + 1, 2 * people + 2)))
+
+        told.say("apply with change tracking")
+        laptop.apply(WITH_CHANGES)
+        standing[TRACKED] = laptop.standing()
+        usage[CHANGE] = laptop.changes(greeted)
+
+        told.say(f"{burst:,} sign-ups at once")
+        path = SignUpPath(stage=stage, burst=sign_up_path.measure_burst(rivals, burst), **timed)
+        return Measurement(people, laptop.memory_mb(), usage, standing), path

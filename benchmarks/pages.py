@@ -1,0 +1,232 @@
+"""python -m benchmarks.pages [--check]: docs/benchmarks.md, docs/cost.md and the README's figures, from results.json.
+
+Needs lambda_src and the root of the repository on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks import cost_report, report, scenarios
+from benchmarks.chart import reconciliation_chart
+from benchmarks.figures import Prices
+from benchmarks.results import Results
+from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, NO_TRIGGER, PUT_ITEM, Spread
+from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, WELCOME
+from docs.parts import NoPlace, with_part
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CHART: Final = "docs/img/reconciliation.svg"
+
+# The targets that the project set itself.
+HANDLER_TARGET: Final = 0.6
+COLD_START_TARGET: Final = 0.8
+
+
+def documents(root: Path, results: Results, prices: Prices) -> dict[str, tuple[str, str]]:
+    """Each page's path from the root, with its text as it is and as it is to be. Raises NoPlace."""
+    found = {}
+    reconciled = results.reconciliation.priced().figures
+    for path, target, parts in (
+        ("docs/benchmarks.md", "bench", benchmark_parts(results, prices)),
+        ("docs/cost.md", "bench", cost_report.tables(results.cost, reconciled, results.measured_on, prices)),
+        ("README.md", "bench", {"figures": headlines(results, prices)}),
+    ):
+        old = new = (root / path).read_text(encoding="utf-8")
+        for name, text in parts.items():
+            new = with_part(new, name, target, text)
+        found[path] = (old, new)
+    chart = root / CHART
+    found[CHART] = (chart.read_text(encoding="utf-8") if chart.exists() else "", reconciliation_chart(results))
+    return found
+
+
+def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
+    """The parts of docs/benchmarks.md, by name."""
+    return {
+        "measured": f"Measured on {results.measured_on} by `make bench`, on {results.machine}.",
+        "sign-up path": _sign_up_path(results),
+        "calls": _calls(results),
+        "end to end": _end_to_end(results),
+        "cold start": _cold_start(results),
+        "terraform": _terraform(results),
+        "reconciliation": report.reconciliation(results.reconciliation, prices),
+    }
+
+
+def headlines(results: Results, prices: Prices) -> str:
+    """What the README says of them."""
+    path, reconciled = results.sign_up_path, results.reconciliation.priced().figures
+    ours, theirs = path.handler[MODULE_SHAPE], path.handler[MAIL_AND_START]
+    calls = sum(path.calls[MODULE_SHAPE]["post-confirmation"].values())
+    first, script = reconciled[scenarios.FIRST], reconciled[scenarios.SCRIPT]
+    costs = {
+        name: sum(results.cost.usage[name].dollars_per_million(results.cost.memory_mb, prices).values())
+        for name in (WELCOME, NO_WELCOME)
+    }
+    standing = sum(results.cost.standing[DEFAULT].dollars(prices).values())
+    readable, burst = path.readable[MODULE_SHAPE], path.burst
+    said = (
+        f"""**The trigger** makes {calls:g} call of AWS, and takes {ours.p50 / theirs.p50:.0%} of the time of the one in
+        tutorials, which mails and starts.""",
+        f"""**From the confirmed sign-up to the item**: {readable.p50:.0f} ms on a laptop, 95 of 100 within
+        {readable.p95:.0f} ms. Of {burst.people:,} who confirm as fast as they can, {burst.lost} are lost.""",
+        f"""**The first reconciliation** of {first.users:,} users takes {first.seconds:.0f} s at Cognito's limit of
+        requests; the script that people write takes {script.seconds:,.0f} s (simulated).""",
+        f"""**It costs** about ${costs[WELCOME]:.0f} for a million sign-ups with their welcome, ${costs[NO_WELCOME]:.0f}
+        without, and ${standing:.0f} a month for what stands there, at list prices and from measured calls.""",
+    )
+    return "\n".join(textwrap.fill(f"- {' '.join(each.split())}", 120, subsequent_indent="  ") for each in said)
+
+
+def _sign_up_path(results: Results) -> str:
+    path = results.sign_up_path
+    rows = []
+    for shape in (MODULE_SHAPE, MAIL_AND_START, PUT_ITEM):
+        alone, waited = path.handler[shape], path.confirm[shape]
+        rows.append(
+            [
+                shape,
+                *_milliseconds(alone),
+                f"{alone.p50 / path.handler[MAIL_AND_START].p50:.2f}",
+                *_milliseconds(waited),
+                f"{waited.p50 - path.confirm[NO_TRIGGER].p50:.1f}",
+            ]
+        )
+    rows.append([NO_TRIGGER, "", "", "", *_milliseconds(path.confirm[NO_TRIGGER]), "0.0"])
+    ratio = path.handler[MODULE_SHAPE].p50 / path.handler[MAIL_AND_START].p50
+    header = (
+        "trigger",
+        "handler, ms p50",
+        "p95",
+        "of mail, start",
+        "ConfirmSignUp, ms p50",
+        "p95",
+        "added by the trigger",
+    )
+    return (
+        f"{path.people} sign-ups in each shape:\n\n{_table(header, rows)}\n\n"
+        f"Target: at most {HANDLER_TARGET} of the handler that mails and starts. {_verdict(ratio, HANDLER_TARGET)}"
+    )
+
+
+def _calls(results: Results) -> str:
+    rows = [
+        [shape, caller, call, f"{number:g}"]
+        for shape, callers in results.sign_up_path.calls.items()
+        for caller, made in callers.items()
+        for call, number in made.items()
+    ]
+    return _table(("shape", "function", "call", "of one sign-up"), rows, texts=3)
+
+
+def _end_to_end(results: Results) -> str:
+    path, burst = results.sign_up_path, results.sign_up_path.burst
+    waits = [[shape, *_milliseconds(spread)] for shape, spread in path.readable.items()]
+    rows = [
+        ["until the last is confirmed", f"{burst.confirmed_seconds:.1f} s"],
+        ["until the last can be read", f"{burst.readable_seconds:.1f} s"],
+        ["saw an error", f"{burst.failed_for_the_user}"],
+        ["are not in the table in the end", f"{burst.lost}"],
+        ["were greeted once", f"{burst.greeted_once:,}"],
+    ]
+    return (
+        f"From the answer to ConfirmSignUp to the readable item:\n\n{_table(('trigger', 'ms p50', 'p95'), waits)}\n\n"
+        f"{burst.people:,} people confirm, eight at a time:\n\n{_table(('', ''), rows)}"
+    )
+
+
+def _cold_start(results: Results) -> str:
+    cold = results.cold_start
+    rows = [
+        [
+            f"`{handler}`",
+            ", ".join(compared.clients),
+            f"{compared.ours.cpu_ms:.0f}",
+            f"{compared.boto3.cpu_ms:.0f}",
+            f"{compared.ratio:.2f}",
+            f"{compared.ours.wall_ms:.0f}",
+            f"{compared.boto3.wall_ms:.0f}",
+            f"{compared.ours.peak_mb:.0f}",
+            f"{compared.boto3.peak_mb:.0f}",
+        ]
+        for handler, compared in cold.starts.items()
+    ]
+    header = (
+        "handler",
+        "clients",
+        "CPU, ms",
+        "boto3 alone",
+        "ratio",
+        "wall, ms",
+        "boto3 alone",
+        "peak MB",
+        "boto3 alone",
+    )
+    ratio = cold.starts["post_confirmation"].ratio
+    return (
+        f"The medians of {cold.rounds} processes each:\n\n{_table(header, rows, texts=2)}\n\n"
+        f"A function's zip has {cold.zip_bytes:,} bytes (target: under 50,000); send_welcome's has templates besides."
+        f" Target for `post_confirmation`: at most {COLD_START_TARGET} of boto3 alone."
+        f" {_verdict(ratio, COLD_START_TARGET)}"
+    )
+
+
+def _terraform(results: Results) -> str:
+    stage = results.sign_up_path.stage
+    rows = [
+        ["resources", f"{stage.resources}"],
+        ["first plan", f"{stage.first_plan_seconds:.0f} s"],
+        ["apply, with init", f"{stage.apply_seconds:.0f} s"],
+        ["second plan, with nothing to do", f"{stage.second_plan_seconds:.0f} s"],
+    ]
+    return _table(("", ""), rows)
+
+
+def _verdict(ratio: float, target: float) -> str:
+    return f"Measured: {ratio:.2f}, " + ("which holds." if ratio <= target else "**which misses it**: see below.")
+
+
+def _milliseconds(spread: Spread) -> list[str]:
+    return [f"{spread.p50:.1f}", f"{spread.p95:.1f}"]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """The first `texts` columns to the left, numbers to the right."""
+    rule = ["---" if column < texts else "--:" for column in range(len(header))]
+    lines = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([f"| {' | '.join(header)} |", f"|{'|'.join(rule)}|", *lines])
+
+
+def write(root: Path = ROOT) -> None:
+    for path, (old, new) in documents(root, Results.load(), Prices.load()).items():
+        if old != new:
+            (root / path).parent.mkdir(exist_ok=True)
+            (root / path).write_text(new, encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one of them is stale")
+    check = parser.parse_args(arguments).check
+    try:
+        found: Mapping[str, tuple[str, str]] = documents(root, Results.load(), Prices.load())
+    except NoPlace as error:
+        print(error, file=sys.stderr)
+        return 1
+    stale = [path for path, (old, new) in found.items() if old != new]
+    if not check:
+        write(root)
+        return 0
+    for path in stale:
+        print(f"{path} is not what benchmarks/results.json says; run: make docs", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

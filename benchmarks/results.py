@@ -1,0 +1,70 @@
+"""What `make bench` measured last, kept in results.json: the pages are written from it, and so is the README."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from benchmarks.cold_start import Compared
+from benchmarks.figures import Figures
+from benchmarks.scenarios import Measurement as ReconciliationMeasurement
+from benchmarks.sign_up_path import SignUpPath
+from benchmarks.sign_up_usage import Measurement as CostMeasurement
+
+STORED: Final = Path(__file__).with_name("results.json")
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """By handler; `zip_bytes` is the size of a function's zip."""
+
+    rounds: int
+    zip_bytes: int
+    starts: Mapping[str, Compared]
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """`sensitivity`: the first run of one size, if AWS is otherwise than assumed."""
+
+    measurements: Sequence[ReconciliationMeasurement]
+    sensitivity: Mapping[str, Figures]
+
+    def priced(self) -> ReconciliationMeasurement:
+        """The size that costs and headlines are of: the largest up to 100,000 users."""
+        return max((each for each in self.measurements if each.users <= 100_000), key=lambda each: each.users)
+
+
+@dataclass(frozen=True)
+class Results:
+    measured_on: str
+    machine: str
+    cold_start: ColdStart
+    sign_up_path: SignUpPath
+    cost: CostMeasurement
+    reconciliation: Reconciliation
+
+    def store(self, path: Path = STORED) -> None:
+        path.write_bytes(_RESULTS.dump_json(self, indent=1) + b"\n")
+
+    @classmethod
+    def load(cls, path: Path = STORED) -> Results:
+        return _RESULTS.validate_json(path.read_bytes())
+
+
+_RESULTS: Final = TypeAdapter(Results)
+
+
+def today() -> str:
+    return str(datetime.now(UTC).date())
+
+
+def this_machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,0 +1,372 @@
+"""What a sign-up waits for, and how soon the user can be read: the module on a laptop AWS, beside what tutorials do.
+
+Every shape takes its turn with the others, sign-up by sign-up, and the next begins when the last is done with. A laptop
+answers a call of AWS in milliseconds, where AWS takes tens: the ratios say more than the times.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, quantiles
+from typing import Any, TypeAlias, TypeVar
+
+from benchmarks import tutorial_shape
+from benchmarks.sign_up_usage import Usage, item_bytes, transitions, write_units
+from demo.deployment import Deployment
+from demo.pool import SENDER, ForeignPool
+from demo.report import Report, Unexpected
+from local_aws.client import LocalAws
+from local_aws.resources import let_pool_invoke, make_function, make_role
+
+Answer = TypeVar("Answer")
+Json: TypeAlias = dict[str, Any]
+
+MODULE_SHAPE = "this module: start"
+MAIL_AND_START = "tutorial: mail, start"
+PUT_ITEM = "tutorial: put item"
+NO_TRIGGER = "no trigger"
+
+_SIGN_UP_CODE = "123456"  # the laptop AWS's
+_AT_ONCE = 8
+_TUTORIAL_TABLE = "tutorial-users"
+_PREFIX = "cognito-user-sync-demo-"  # of demo/deployment.py
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> Spread:
+        cuts = quantiles(milliseconds, n=20, method="inclusive")
+        return cls(cuts[9], cuts[18])
+
+
+@dataclass(frozen=True)
+class Burst:
+    """`people` confirm, eight at a time; seconds until the last is confirmed, and until the last can be read."""
+
+    people: int
+    confirmed_seconds: float
+    readable_seconds: float
+    failed_for_the_user: int
+    lost: int
+    greeted_once: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage in Terraform: how many resources, and seconds."""
+
+    resources: int
+    first_plan_seconds: float
+    apply_seconds: float
+    second_plan_seconds: float
+
+
+@dataclass(frozen=True)
+class SignUpPath:
+    """`handler`, `confirm` and `readable` (from there to the item) by shape; `calls` by shape, caller and operation, of
+    one sign-up."""
+
+    people: int
+    handler: Mapping[str, Spread]
+    confirm: Mapping[str, Spread]
+    calls: Mapping[str, Mapping[str, Mapping[str, float]]]
+    readable: Mapping[str, Spread]
+    burst: Burst
+    stage: Stage
+
+
+def measure(rivals: Rivals, people: int, told: Report) -> dict[str, Any]:
+    """All of SignUpPath but `burst` and `stage`. Raises Unexpected where something does not go as it should."""
+    told.say(f"{people} sign-ups: the handlers alone")
+    handler = _handlers(rivals, people)
+    told.say(f"{people} sign-ups in each shape: through Cognito")
+    confirm, calls, readable = _confirmations(rivals, people)
+    return {"people": people, "handler": handler, "confirm": confirm, "calls": calls, "readable": readable}
+
+
+def measure_stage(deployment: Deployment) -> Stage:
+    deployment.init()
+    first_plan, _ = _timed(deployment.planned_changes)
+    apply, said = _timed(deployment.apply)
+    second_plan, changes = _timed(deployment.planned_changes)
+    found = re.search(r"(\d+) added", said)
+    if changes or found is None:
+        raise Unexpected(f"a second plan has changes: {', '.join(changes)}; the apply said: {said}")
+    return Stage(int(found[1]), first_plan, apply, second_plan)
+
+
+def _timed(act: Callable[..., Answer], *given: Any) -> tuple[float, Answer]:
+    began_at = time.perf_counter()
+    answer = act(*given)
+    return time.perf_counter() - began_at, answer
+
+
+class Rivals:
+    """A pool for each shape, and what its trigger works with."""
+
+    def __init__(self, aws: LocalAws, pool: ForeignPool, outputs: Json) -> None:
+        self.aws = aws
+        self.outputs = outputs
+        self._numbers = itertools.count(1)
+        aws.client("dynamodb").create_table(
+            TableName=_TUTORIAL_TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )
+        put_user = self._function("put_user", {})
+        self.state_machine = self._machine(
+            "tutorial",
+            {"Type": "Task", "Resource": put_user, "End": True},
+            {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": put_user},
+        )
+        self.no_work = self._machine("no-work", {"Type": "Pass", "End": True})
+        start = {"STATE_MACHINE_ARN": self.state_machine}
+        self.pools = {
+            NO_TRIGGER: self._pool("no-trigger", None),
+            MODULE_SHAPE: pool,
+            MAIL_AND_START: self._pool("mail-and-start", self._function("mail_and_start", start)),
+            PUT_ITEM: self._pool("put-item", self._function("put_item", {})),
+        }
+
+    def _function(self, name: str, environment: Mapping[str, str]) -> str:
+        code = Path(tutorial_shape.__file__).read_text(encoding="utf-8")
+        anything = {"Effect": "Allow", "Action": ["ses:*", "states:*", "dynamodb:*"], "Resource": "*"}
+        given = {"TABLE_NAME": _TUTORIAL_TABLE, "SENDER": SENDER, **environment}
+        settings: Json = {"Handler": f"function.{name}", "Environment": {"Variables": given}, "MemorySize": 512}
+        return make_function(self.aws, f"tutorial-{name.replace('_', '-')}", code, anything, **settings)
+
+    def _machine(self, name: str, state: Json, *statements: Json) -> str:
+        role = make_role(self.aws, f"states-{name}", *statements, service="states.amazonaws.com")
+        definition = json.dumps({"StartAt": "Only", "States": {"Only": state}})
+        made = self.aws.client("stepfunctions").create_state_machine(name=name, roleArn=role, definition=definition)
+        return str(made["stateMachineArn"])
+
+    def _pool(self, name: str, trigger: str | None) -> ForeignPool:
+        cognito = self.aws.client("cognito-idp")
+        pool = cognito.create_user_pool(
+            PoolName=name,
+            AutoVerifiedAttributes=["email"],
+            LambdaConfig={"PostConfirmation": trigger} if trigger else {},
+        )["UserPool"]
+        if trigger:
+            let_pool_invoke(self.aws, trigger, pool["Arn"])
+        client = cognito.create_user_pool_client(UserPoolId=pool["Id"], ClientName="app")["UserPoolClient"]
+        return ForeignPool(self.aws, pool["Id"], client["ClientId"])
+
+    def sign_up(self, shape: str) -> tuple[str, str]:
+        """A new person; returns username and sub."""
+        username = f"ada.lovelace.{next(self._numbers)}"
+        attributes = {"name": "Ada Lovelace", "email": f"{username}@example.com"}
+        return username, self.pools[shape].sign_up(username, attributes)
+
+    def confirm(self, shape: str, username: str) -> None:
+        self.pools[shape].confirm(username, _SIGN_UP_CODE)
+
+    def item(self, shape: str, sub: str) -> Json:
+        """As boto3's client gives it; {} where there is none."""
+        table = self.outputs["user_table_name"] if shape == MODULE_SHAPE else _TUTORIAL_TABLE
+        key = {"id": {"S": sub}}
+        answer: Json = self.aws.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
+        return answer.get("Item", {})  # type: ignore[no-any-return]
+
+    def wait_until_idle(self) -> None:
+        """Until no execution runs."""
+        states = self.aws.client("stepfunctions")
+        machines = (self.outputs["user_sync_state_machine_arn"], self.state_machine)
+
+        def is_busy() -> bool:
+            return any(
+                states.list_executions(stateMachineArn=arn, statusFilter="RUNNING", maxResults=1)["executions"]
+                for arn in machines
+            )
+
+        deadline = time.monotonic() + 120
+        while is_busy():
+            if time.monotonic() > deadline:
+                raise Unexpected("executions run for more than 120 s")
+            time.sleep(0.01)
+
+
+def _handlers(rivals: Rivals, people: int) -> dict[str, Spread]:
+    """The time of each handler in this process, with warm clients. What they start does nothing."""
+    milliseconds: dict[str, list[float]] = {MODULE_SHAPE: [], MAIL_AND_START: [], PUT_ITEM: []}
+    with _environment(
+        {
+            **rivals.aws.environment(),
+            "USER_SYNC_STATE_MACHINE_ARN": rivals.no_work,
+            "UNSTARTED_QUEUE_URL": rivals.outputs["unstarted_queue_url"],
+            "ATTRIBUTES": json.dumps(rivals.outputs["attributes"]),
+            "STATE_MACHINE_ARN": rivals.no_work,
+            "TABLE_NAME": _TUTORIAL_TABLE,
+            "SENDER": SENDER,
+        }
+    ):
+        from cognito_user_sync.handlers import post_confirmation
+
+        handlers: dict[str, Callable[[Any, Any], Any]] = {
+            MODULE_SHAPE: post_confirmation.handler,
+            MAIL_AND_START: tutorial_shape.mail_and_start,
+            PUT_ITEM: tutorial_shape.put_item,
+        }
+        for number in range(people + 1):
+            username, _ = rivals.sign_up(NO_TRIGGER)
+            event = rivals.pools[NO_TRIGGER].post_confirmation_event(username)
+            for shape, handler in handlers.items():
+                seconds, answer = _timed(handler, event, None)
+                if answer != event:
+                    raise Unexpected(f"{shape} returned {answer}")
+                if number:  # the first makes the clients
+                    milliseconds[shape].append(1000 * seconds)
+    return {shape: Spread.of(each) for shape, each in milliseconds.items()}
+
+
+@contextmanager
+def _environment(given: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def tutorial_usage(rivals: Rivals, people: int) -> Usage:
+    """What one sign-up takes in the shape MAIL_AND_START."""
+    states = rivals.aws.client("stepfunctions")
+    known = {each["executionArn"] for each in _executions(rivals)}
+    subs, calls = [], Counter[tuple[str, str]]()
+    for _ in range(people):
+        username, sub = rivals.sign_up(MAIL_AND_START)
+        rivals.aws.reset_calls()
+        rivals.confirm(MAIL_AND_START, username)
+        _wait_for_item(rivals, MAIL_AND_START, sub)
+        rivals.wait_until_idle()
+        calls.update(_calls_of_functions(rivals.aws))
+        subs.append(sub)
+    items = [item_bytes(rivals.item(MAIL_AND_START, sub)) for sub in subs]
+    new = [each["executionArn"] for each in _executions(rivals) if each["executionArn"] not in known]
+    histories = [states.get_execution_history(executionArn=arn)["events"] for arn in new]
+    return Usage(
+        transitions=mean(transitions(event["type"] for event in events) for events in histories),
+        invocations={"tutorial-mail-and-start": 1, "tutorial-put-user": 1},
+        laptop_milliseconds={},
+        table_write_units=mean(write_units(0, size) for size in items),
+        index_write_units=0,
+        sqs_requests=0,
+        mails=1,
+        log_bytes=0,
+        input_bytes=mean(len(states.describe_execution(executionArn=arn)["input"].encode()) for arn in new),
+        item_bytes=mean(items),
+        index_bytes=0,
+        calls=_per_sign_up(calls, people),
+    )
+
+
+def _executions(rivals: Rivals) -> list[Json]:
+    pages = rivals.aws.client("stepfunctions").get_paginator("list_executions")
+    return [each for page in pages.paginate(stateMachineArn=rivals.state_machine) for each in page["executions"]]
+
+
+def _confirmations(
+    rivals: Rivals, people: int
+) -> tuple[dict[str, Spread], dict[str, dict[str, dict[str, float]]], dict[str, Spread]]:
+    """By shape: how long ConfirmSignUp takes, the calls of one sign-up, and how long from there to the item."""
+    confirm: dict[str, list[float]] = {shape: [] for shape in rivals.pools}
+    calls: dict[str, Counter[tuple[str, str]]] = {shape: Counter() for shape in rivals.pools}
+    readable: dict[str, list[float]] = {shape: [] for shape in rivals.pools if shape != NO_TRIGGER}
+    for number in range(people + 1):
+        for shape in rivals.pools:
+            username, sub = rivals.sign_up(shape)
+            rivals.aws.reset_calls()
+            seconds, _ = _timed(rivals.confirm, shape, username)
+            until_read = 0.0
+            if shape != NO_TRIGGER:
+                until_read, _ = _timed(_wait_for_item, rivals, shape, sub)
+                rivals.wait_until_idle()
+            if number:  # functions start at the first
+                confirm[shape].append(1000 * seconds)
+                calls[shape].update(_calls_of_functions(rivals.aws))
+                if shape in readable:
+                    readable[shape].append(1000 * until_read)
+    return (
+        {shape: Spread.of(each) for shape, each in confirm.items()},
+        {shape: _per_sign_up(counted, people) for shape, counted in calls.items() if counted},
+        {shape: Spread.of(each) for shape, each in readable.items()},
+    )
+
+
+def _wait_for_item(rivals: Rivals, shape: str, sub: str) -> None:
+    deadline = time.monotonic() + 30
+    while not rivals.item(shape, sub):
+        if time.monotonic() > deadline:
+            raise Unexpected(f"{shape}: the item of {sub} is not there after 30 s")
+
+
+def _calls_of_functions(aws: LocalAws) -> Counter[tuple[str, str]]:
+    return Counter(
+        {
+            (caller.removeprefix(_PREFIX), operation): number
+            for caller, made in aws.calls_by_caller().items()
+            if caller.startswith((_PREFIX, "tutorial-"))
+            for operation, number in made.items()
+        }
+    )
+
+
+def _per_sign_up(counted: Counter[tuple[str, str]], people: int) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for (caller, operation), number in sorted(counted.items()):
+        found.setdefault(caller, {})[operation] = number / people
+    return found
+
+
+def measure_burst(rivals: Rivals, people: int) -> Burst:
+    with ThreadPoolExecutor(_AT_ONCE) as crowd:
+        signed_up = dict(crowd.map(lambda _: rivals.sign_up(MODULE_SHAPE), range(people)))
+        began_at = time.perf_counter()
+        failed = sum(crowd.map(lambda username: _fails(rivals, username), signed_up))
+        confirmed = time.perf_counter() - began_at
+    left = set(signed_up.values())
+    while left and time.perf_counter() - began_at < 600:
+        left -= _subs_in_table(rivals)
+    readable = time.perf_counter() - began_at
+    rivals.wait_until_idle()
+    welcomes = Counter(mail.to[0] for mail in rivals.aws.outbox() if SENDER in mail.source)
+    greeted = sum(welcomes[f"{username}@example.com"] == 1 for username in signed_up)
+    return Burst(people, confirmed, readable, failed, len(left), greeted)
+
+
+def _fails(rivals: Rivals, username: str) -> bool:
+    """Whether the person sees an error."""
+    try:
+        rivals.confirm(MODULE_SHAPE, username)
+    except rivals.aws.client("cognito-idp").exceptions.ClientError:
+        return True
+    return False
+
+
+def _subs_in_table(rivals: Rivals) -> set[str]:
+    pages = rivals.aws.client("dynamodb").get_paginator("scan")
+    return {
+        item["id"]["S"]
+        for page in pages.paginate(TableName=rivals.outputs["user_table_name"], ProjectionExpression="id")
+        for item in page["Items"]
+    }

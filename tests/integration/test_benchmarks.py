@@ -1,0 +1,28 @@
+"""A small version of everything that `make bench` measures, so that it still can be measured."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from benchmarks import pages
+from benchmarks.__main__ import measure
+from benchmarks.figures import Prices
+from benchmarks.sign_up_path import MODULE_SHAPE, PUT_ITEM
+from benchmarks.sign_up_usage import CHANGE, NO_WELCOME, TUTORIAL, WELCOME
+from demo.report import Report
+
+
+def test_everything_can_be_measured_and_shown() -> None:
+    told = Report(Console(stderr=True, highlight=False))
+    results = measure(told, rounds=1, people=2, sign_ups=2, burst=20, sizes=(1_000,))
+    path, burst = results.sign_up_path, results.sign_up_path.burst
+    assert path.calls[MODULE_SHAPE]["post-confirmation"] == {"states:StartExecution": 1}
+    assert path.calls[PUT_ITEM] == {"tutorial-put-item": {"dynamodb:PutItem": 1}}
+    assert (burst.failed_for_the_user, burst.lost, burst.greeted_once) == (0, 0, 20)
+    transitions = {name: used.transitions for name, used in results.cost.usage.items()}
+    assert transitions == {NO_WELCOME: 1, WELCOME: 3, TUTORIAL: 1, CHANGE: 3}
+    assert path.stage.resources > 50
+    assert results.cold_start.zip_bytes < 50_000
+    assert set(results.cold_start.starts) >= {"post_confirmation", "reconcile_shards"}
+    assert "2 sign-ups in each shape" in pages.benchmark_parts(results, Prices.load())["sign-up path"]
+    assert pages.headlines(results, Prices.load()).startswith("- **The trigger** makes 1 call of AWS")

@@ -1,0 +1,68 @@
+"""The pages, and the README, say what was measured, and nothing is typed into them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import pages
+from benchmarks.figures import Prices
+from benchmarks.results import Results
+from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, Spread
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "docs/benchmarks.md", "docs/cost.md", pages.CHART)
+
+
+@pytest.fixture
+def results() -> Results:
+    return Results.load()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for page in PAGES:
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / page).write_text((ROOT / page).read_text(encoding="utf-8"), encoding="utf-8")
+    return tmp_path
+
+
+def test_results_are_stored_whole(results: Results, tmp_path: Path) -> None:
+    changed = replace(results, machine="another")
+    changed.store(tmp_path / "results.json")
+    assert Results.load(tmp_path / "results.json") == changed != results
+
+
+def test_every_page_is_what_the_results_say(copy: Path) -> None:
+    assert pages.main(["--check"], copy) == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_figure_that_somebody_typed_is_found_and_written_anew(
+    copy: Path, page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (copy / page).read_text(encoding="utf-8")
+    begin = text.index("written by make bench") if page != pages.CHART else 0
+    digit = next(place for place in range(begin, len(text)) if text[place].isdigit())
+    (copy / page).write_text(f"{text[:digit]}7777{text[digit:]}", encoding="utf-8")
+    assert pages.main(["--check"], copy) == 1
+    assert capsys.readouterr().err == f"{page} is not what benchmarks/results.json says; run: make docs\n"
+    assert pages.main([], copy) == 0
+    assert (copy / page).read_text(encoding="utf-8") == text
+
+
+def test_a_page_without_a_place_for_a_part_is_named(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / "README.md").write_text("no place", encoding="utf-8")
+    assert pages.main(["--check"], copy) == 1
+    assert "no place for the figures" in capsys.readouterr().err
+
+
+def test_a_target_that_is_missed_is_said_to_be(results: Results) -> None:
+    slow = {MODULE_SHAPE: Spread(7, 9), MAIL_AND_START: Spread(10, 12)}
+    path = results.sign_up_path
+    missed = replace(results, sign_up_path=replace(path, handler={**path.handler, **slow}))
+    said = pages.benchmark_parts(missed, Prices.load())["sign-up path"]
+    assert "Measured: 0.70, **which misses it**: see below." in said
+    assert "takes 70% of the time" in " ".join(pages.headlines(missed, Prices.load()).split())
