@@ -171,8 +171,8 @@ def _cold_start(results: Results) -> str:
     ratio = cold.starts["post_confirmation"].ratio
     return (
         f"The medians of {cold.rounds} processes each:\n\n{_table(header, rows, texts=2)}\n\n"
-        f"A function's zip has {cold.zip_bytes:,} bytes (target: under 50,000); send_welcome's has templates besides."
-        f" Target for `post_confirmation`: at most {COLD_START_TARGET} of boto3 alone."
+        f"A function's zip has {cold.zip_bytes:,} bytes (target: under 50,000); send_welcome's has templates besides.\n"
+        f"Target for `post_confirmation`: at most {COLD_START_TARGET} of boto3 alone."
         f" {_verdict(ratio, COLD_START_TARGET)}"
     )
 

@@ -4,4 +4,4 @@ import gc
 
 # While a function starts, boto3 makes tens of thousands of objects, none of them garbage, and Python would look through
 # all of them in the middle of it: up to a tenth of the start (docs/benchmarks.md).
-gc.set_threshold(50_000)
+gc.set_threshold(100_000)
