@@ -16,6 +16,7 @@ from benchmarks import cold_start, laptop, pages, scenarios
 from benchmarks.results import ColdStart, Reconciliation, Results, this_machine, today
 from benchmarks.simulated_run import Assumptions
 from demo.report import Report, Unexpected
+from docs.parts import NoPlace
 from local_aws.client import LocalAwsError
 from local_aws.terraform_providers import ProvidersError
 
@@ -47,18 +48,27 @@ def measure(
         told.say(f"{time.monotonic() - began_at:6.1f} s  {what}")
 
     said(f"{rounds} cold starts of each function")
-    starts = ColdStart(rounds, cold_start.zip_bytes(), cold_start.measure(rounds))
+    import_boto3, starts = cold_start.import_boto3(rounds), cold_start.measure(rounds)
     said("the laptop AWS")
     cost, sign_up_path = laptop.measure(people, sign_ups, burst, told)
     said("the reconciliation")
-    measurements = [scenarios.measure(users, Assumptions(), said) for users in sizes]
-    sensitivity = scenarios.sensitivity(min(max(sizes), MIDDLE_USERS), Assumptions())
+    assumptions = Assumptions()
+    measurements = [scenarios.measure(users, assumptions, said) for users in sizes]
+    sensitivity = scenarios.sensitivity(min(max(sizes), MIDDLE_USERS), assumptions)
     said("done")
-    return Results(today(), this_machine(), starts, sign_up_path, cost, Reconciliation(measurements, sensitivity))
+    return Results(
+        measured_on=today(),
+        machine=this_machine(),
+        seconds=time.monotonic() - began_at,
+        cold_start=ColdStart(rounds, import_boto3, cold_start.zip_bytes(), starts),
+        sign_up_path=sign_up_path,
+        cost=cost,
+        reconciliation=Reconciliation(assumptions, measurements, sensitivity),
+    )
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (Unexpected, LocalAwsError, ProvidersError) as error:
+    except (NoPlace, Unexpected, LocalAwsError, ProvidersError) as error:
         sys.exit(str(error))

@@ -9,7 +9,6 @@ from xml.sax.saxutils import escape
 
 from benchmarks import scenarios
 from benchmarks.results import Results
-from benchmarks.simulated_run import Assumptions
 from cognito_user_sync.user_pool import PAGE_SIZE
 
 Points = Sequence[tuple[float, float]]
@@ -37,25 +36,25 @@ class _Axis:
         share = (math.log10(value) - self.first) / (self.last - self.first)
         return self.start + share * (self.end - self.start)
 
-    def powers(self) -> Iterable[int]:
-        return (10**power for power in range(self.first, self.last + 1))
+    def powers(self) -> Iterable[float]:
+        return (10.0**power for power in range(self.first, self.last + 1))
 
 
 def reconciliation_chart(results: Results) -> str:
     """Both axes are logarithmic; the dashed line is the quota of ListUsers."""
     measurements = results.reconciliation.measurements
-    quota = Assumptions().quota_per_second
+    quota = results.reconciliation.assumptions.quota_per_second
     x = _Axis(3, 6, _LEFT, _WIDTH - _RIGHT)
-    y = _Axis(0, 4, _HEIGHT - _BOTTOM, _TOP)
+    y = _Axis(-1, 4, _HEIGHT - _BOTTOM, _TOP)
     drawn = [_text(_LEFT, 22, "Seconds to reconcile so many users", anchor="start", size=15)]
     for users in x.powers():
         drawn.append(_line([(x.at(users), y.start), (x.at(users), y.end)], "#ddd"))
-        drawn.append(_text(x.at(users), y.start + 20, f"{users:,}"))
+        drawn.append(_text(x.at(users), y.start + 20, f"{users:,.0f}"))
     drawn.append(_text((x.start + x.end) / 2, y.start + 44, "users"))
     for seconds in y.powers():
         drawn.append(_line([(x.start, y.at(seconds)), (x.end, y.at(seconds))], "#ddd"))
-        drawn.append(_text(x.start - 8, y.at(seconds) + 4, f"{seconds:,} s", anchor="end"))
-    at_best = [(each.users, max(each.users / PAGE_SIZE / quota, 1)) for each in measurements]
+        drawn.append(_text(x.start - 8, y.at(seconds) + 4, f"{seconds:,g} s", anchor="end"))
+    at_best = [(each.users, each.users / PAGE_SIZE / quota) for each in measurements]
     curves: list[tuple[str, str, Points, str]] = [
         (name, colour, [(each.users, each.figures[scenario].seconds) for each in measurements], "")
         for scenario, (name, colour) in _CURVES.items()

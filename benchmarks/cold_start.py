@@ -21,16 +21,17 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 SOURCES: Final = ROOT / "lambda_src"
 
-# The clients that each handler makes in the usual way, as the function that makes it and as boto3 names it.
+# The clients that each handler makes in the usual way, as it makes them and as boto3 names them.
 CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
-    "post_confirmation": [("_states", "stepfunctions")],
-    "replay_sign_ups": [("_states", "stepfunctions")],
-    "start_changes": [("_states", "stepfunctions")],
-    "sync_user": [("_table", "dynamodb")],
-    "send_welcome": [("_ses", "sesv2")],
-    "plan_shards": [("_pool", "cognito-idp"), ("_table", "dynamodb")],
-    "reconcile_shards": [("_pool", "cognito-idp"), ("_table", "dynamodb")],
-    "start_reconciliation": [("_states", "stepfunctions")],
+    "post_confirmation": [("handler._states()", "stepfunctions")],
+    "replay_sign_ups": [("handler._states()", "stepfunctions")],
+    "start_changes": [("handler._states()", "stepfunctions")],
+    "sync_user": [("handler._table()", "dynamodb")],
+    "send_welcome": [("handler._ses()", "sesv2")],
+    "pool_trigger": [("handler.boto3.client('cognito-idp', config=handler._CONFIG)", "cognito-idp")],
+    "plan_shards": [("handler._pool()", "cognito-idp"), ("handler._table()", "dynamodb")],
+    "reconcile_shards": [("handler._pool()", "cognito-idp"), ("handler._table()", "dynamodb")],
+    "start_reconciliation": [("handler._states()", "stepfunctions")],
 }
 
 _MEASURED = """
@@ -44,6 +45,7 @@ with open("/proc/self/status") as status:
 print(json.dumps([*measured, peak / 1024]))
 """
 _OURS = "from cognito_user_sync.handlers import {handler} as handler\n{calls}"
+_PYTHONS_GC = "import cognito_user_sync.handlers, gc\ngc.set_threshold(700)\n"
 _BOTO3 = "import boto3\n{calls}"
 
 # What the functions read of their environment when they make a client.
@@ -74,8 +76,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Compared:
+    """`pythons_gc`: ours, with the garbage collector as Python sets it."""
+
     clients: Sequence[str]
     ours: Start
+    pythons_gc: Start
     boto3: Start
 
     @property
@@ -88,20 +93,31 @@ def measure(rounds: int) -> dict[str, Compared]:
     """By handler."""
     found = {}
     for handler, clients in CLIENTS.items():
-        ours = _OURS.format(handler=handler, calls="\n".join(f"handler.{factory}()" for factory, _ in clients))
+        ours = _OURS.format(handler=handler, calls="\n".join(call for call, _ in clients))
         plain = _BOTO3.format(calls="\n".join(f"boto3.client({service!r})" for _, service in clients))
-        starts: dict[str, list[tuple[float, float, float]]] = {ours: [], plain: []}
-        for number in range(rounds + 1):
-            for code, found_before in starts.items():
-                start = _start(code)
-                if number:  # the first reads files that the others find in memory
-                    found_before.append(start)
-        found[handler] = Compared([service for _, service in clients], _medians(starts[ours]), _medians(starts[plain]))
+        starts = _in_turns(rounds, ours, _PYTHONS_GC + ours, plain)
+        found[handler] = Compared([service for _, service in clients], *starts)
     return found
 
 
+def import_boto3(rounds: int) -> Start:
+    (start,) = _in_turns(rounds, "import boto3")
+    return start
+
+
+def _in_turns(rounds: int, *codes: str) -> list[Start]:
+    """The medians of each code's processes, which take turns."""
+    starts: list[list[tuple[float, float, float]]] = [[] for _ in codes]
+    for number in range(rounds + 1):
+        for code, found in zip(codes, starts, strict=True):
+            start = _start(code)
+            if number:  # the first reads files that the others find in memory
+                found.append(start)
+    return [_medians(each) for each in starts]
+
+
 def zip_bytes() -> int:
-    """Of the zip that Terraform makes of the sources: the same files, compressed in the same way."""
+    """Of a zip of what Terraform puts into each function's, by Python's own compressor: a few bytes more or less."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(SOURCES.glob("cognito_user_sync/**/*.py")):

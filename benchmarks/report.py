@@ -33,7 +33,7 @@ class Table:
 def reconciliation(results: Reconciliation, prices: Prices) -> str:
     """As Markdown: what is assumed, and the figures."""
     shown = tables(results.measurements, results.sensitivity, prices)
-    return "\n\n".join([_assumptions(Assumptions()), *(table.markdown() for table in shown)])
+    return "\n\n".join([_assumptions(results.assumptions), *(table.markdown() for table in shown)])
 
 
 def tables(measurements: Sequence[Measurement], variants: Mapping[str, Figures], prices: Prices) -> list[Table]:
@@ -71,16 +71,17 @@ def _times(measurements: Sequence[Measurement]) -> Table:
             f"{figures.users_per_second:,.0f}",
             f"{figures.share_of_rate:.0%}",
             f"{figures.write_calls:,}",
+            f"{figures.seconds / measurement.figures[scenarios.SCRIPT].seconds:.2f}",
         ]
         for measurement in measurements
         for name, figures in measurement.figures.items()
     ]
     return Table(
         "Time",
-        ("users", "run", "allowed", "seconds", "users/s", "of the rate used", "write calls"),
+        ("users", "run", "allowed", "seconds", "users/s", "of the rate used", "write calls", "of the script's time"),
         rows,
         "From the start of the execution to its end. The rate is what `list_users_per_second` allows; the script knows"
-        " none, and is held against the quota.",
+        " none, and is held against the quota. The last column is held against the script with PutItem.",
     )
 
 

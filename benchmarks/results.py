@@ -12,20 +12,22 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from benchmarks.cold_start import Compared
+from benchmarks.cold_start import Compared, Start
 from benchmarks.figures import Figures
 from benchmarks.scenarios import Measurement as ReconciliationMeasurement
 from benchmarks.sign_up_path import SignUpPath
 from benchmarks.sign_up_usage import Measurement as CostMeasurement
+from benchmarks.simulated_run import Assumptions
 
 STORED: Final = Path(__file__).with_name("results.json")
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """By handler; `zip_bytes` is the size of a function's zip."""
+    """`starts` by handler; `zip_bytes` is the size of a function's zip."""
 
     rounds: int
+    import_boto3: Start
     zip_bytes: int
     starts: Mapping[str, Compared]
 
@@ -34,6 +36,7 @@ class ColdStart:
 class Reconciliation:
     """`sensitivity`: the first run of one size, if AWS is otherwise than assumed."""
 
+    assumptions: Assumptions
     measurements: Sequence[ReconciliationMeasurement]
     sensitivity: Mapping[str, Figures]
 
@@ -44,8 +47,11 @@ class Reconciliation:
 
 @dataclass(frozen=True)
 class Results:
+    """`seconds` is how long all of it took."""
+
     measured_on: str
     machine: str
+    seconds: float
     cold_start: ColdStart
     sign_up_path: SignUpPath
     cost: CostMeasurement

@@ -28,7 +28,7 @@ from demo.steps import eventually
 from local_aws.client import LocalAws
 
 # Who calls in the way of a sign-up, and of a change; beside them the account's own calls are left out.
-_SERVICES = ("cognito-idp.amazonaws.com", "states.amazonaws.com", "lambda.amazonaws.com", "events.amazonaws.com")
+SERVICES = ("cognito-idp.amazonaws.com", "states.amazonaws.com", "lambda.amazonaws.com", "events.amazonaws.com")
 _SIGN_UP_CODE = "123456"  # the laptop AWS's
 
 _OVERRIDE = """\
@@ -212,7 +212,7 @@ class _Count:
 
         def is_quiet() -> bool:
             durations = self._durations(self._log_lines())
-            return sum(map(len, durations.values())) == _total(self._calls(_SERVICES), "lambda:InvokeFunction")
+            return sum(map(len, durations.values())) == _total(self._calls(SERVICES), "lambda:InvokeFunction")
 
         executions = eventually(succeeded, f"{count} executions, all succeeded", seconds=120)
         eventually(is_quiet, "each function that was called has said how long it took", seconds=60)
@@ -221,7 +221,7 @@ class _Count:
     def usage(self) -> Usage:
         executions = self.wait_for(len(self._people))
         count = len(self._people)
-        calls = self._calls((*_SERVICES, *ASSUMED_MILLISECONDS))
+        calls = self._calls((*SERVICES, *ASSUMED_MILLISECONDS))
         lines = self._log_lines()
         durations = self._durations(lines)
         after = {person.sub: self._laptop.item(person.sub) for person in self._people}

@@ -15,7 +15,7 @@ Json: TypeAlias = dict[str, Any]
 NO_WELCOME = "sign-up, no welcome"
 WELCOME = "sign-up, with the welcome"
 TUTORIAL = "sign-up, as in tutorials (mail and start in the trigger)"
-CHANGE = "change, tracked"
+CHANGE = "change, tracked, where people are greeted"
 DEFAULT = "default"
 TRACKED = "track_changes"
 
@@ -27,7 +27,8 @@ ASSUMED_MILLISECONDS = {
     "send-welcome": 200,
     "start-changes": 300,
 }
-# Of tutorial_shape.py: the trigger waits for the mail and the start.
+# Of tutorial_shape.py: its trigger waits for a mail and a start, like send-welcome and post-confirmation together, less
+# the beginning of one of them.
 TUTORIAL_MILLISECONDS = {"tutorial-mail-and-start": 250, "tutorial-put-user": 100}
 # Of a queue that is empty: Lambda's five connections, each asking every 20 s.
 # https://github.com/getlift/lift/issues/132

@@ -70,7 +70,9 @@ def assert_no_role_was_refused(aws: LocalAws) -> None:
     for each in aws.permissions():
         if is_not_the_tests_own(each["role"]):
             assert each["allowed"] or f"-{STAGE_OF_REFUSALS}-" in each["role"], each
-            assert any(each["role"].endswith(f"-{role}") and each["action"] == action for role, action in documented)
+            assert any(each["role"].endswith(f"-{role}") and each["action"] == action for role, action in documented), (
+                f"not in docs/security.md: {each}"
+            )
 
 
 def is_not_the_tests_own(name: str) -> bool:

@@ -13,6 +13,7 @@ locals {
   }))
   # The first step is then the last. Each step of an execution is paid for, and costs more than the function that it calls.
   without_welcome = merge(local.with_welcome, {
+    Comment = "Brings one Cognito user to the table"
     States = {
       SyncUser = merge(
         { for field, value in local.with_welcome.States.SyncUser : field => value if field != "Next" }, { End = true }

@@ -378,7 +378,14 @@ def test_events_that_come_three_times_at_once_and_late_greet_once(
         "userName": person.name,
         "callerContext": {"awsSdkVersion": "aws-sdk", "clientId": person.pool.client_id},
         "triggerSource": "PostConfirmation_ConfirmSignUp",
-        "request": {"userAttributes": {"sub": person.sub, "email": person.email, "custom:plan": "canary"}},
+        "request": {
+            "userAttributes": {
+                "sub": person.sub,
+                "email": person.email,
+                "phone_number": CANARY_PHONE,
+                "custom:plan": "canary",
+            }
+        },
         "response": {},
     }
 

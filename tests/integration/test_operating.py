@@ -200,7 +200,7 @@ def test_a_dry_run_reports_and_writes_nothing(
     assert status(operator, healthy=True)["last_run"]["arn"] == last, "a dry run is no reconciliation"
     assert "updated 1 " in facts(operator("reconcile"))
     after = deployed.item(ada) or {}
-    assert (after["given_name"], after["custom_mark"]) == ("", "mine")
+    assert (after["given_name"], after["custom_mark"]) == ("canary given_name", "mine")
 
 
 def test_ctrl_c_leaves_the_run_going_and_says_how_to_follow_it_again(
