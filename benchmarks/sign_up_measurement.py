@@ -29,7 +29,7 @@ from local_aws.client import LocalAws
 
 # Who calls in the way of a sign-up, and of a change; beside them the account's own calls are left out.
 SERVICES = ("cognito-idp.amazonaws.com", "states.amazonaws.com", "lambda.amazonaws.com", "events.amazonaws.com")
-_SIGN_UP_CODE = "123456"  # the laptop AWS's
+SIGN_UP_CODE = "123456"  # the laptop AWS's
 
 _OVERRIDE = """\
 module "user_sync" {{
@@ -101,7 +101,7 @@ class Laptop:
         return people
 
     def confirmations(self, people: Sequence[Person]) -> Usage:
-        return self._counted(people, lambda person: self.pool.confirm(person.username, _SIGN_UP_CODE))
+        return self._counted(people, lambda person: self.pool.confirm(person.username, SIGN_UP_CODE))
 
     def changes(self, people: Sequence[Person]) -> Usage:
         def change_name(person: Person) -> None:

@@ -21,7 +21,7 @@ from statistics import mean, quantiles
 from typing import Any, TypeAlias, TypeVar
 
 from benchmarks import tutorial_shape
-from benchmarks.sign_up_measurement import SERVICES
+from benchmarks.sign_up_measurement import SERVICES, SIGN_UP_CODE
 from benchmarks.sign_up_usage import Usage, billed_bytes, item_bytes, transitions, write_units
 from demo.deployment import Deployment
 from demo.pool import SENDER, ForeignPool
@@ -37,7 +37,6 @@ MAIL_AND_START = "tutorial: mail, start"
 PUT_ITEM = "tutorial: put item"
 NO_TRIGGER = "no trigger"
 
-_SIGN_UP_CODE = "123456"  # the laptop AWS's
 _AT_ONCE = 8
 _TUTORIAL_TABLE = "tutorial-users"
 _PREFIX = "cognito-user-sync-demo-"  # of demo/deployment.py
@@ -182,7 +181,7 @@ class Rivals:
         return username, self.pools[shape].sign_up(username, attributes)
 
     def confirm(self, shape: str, username: str) -> None:
-        self.pools[shape].confirm(username, _SIGN_UP_CODE)
+        self.pools[shape].confirm(username, SIGN_UP_CODE)
 
     def item(self, shape: str, sub: str) -> Json:
         """As boto3's client gives it; {} where there is none."""
