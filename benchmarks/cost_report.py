@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
-from benchmarks import scenarios
+from benchmarks import markdown, scenarios
 from benchmarks.figures import Figures, Prices
 from benchmarks.sign_up_usage import (
     ASSUMED_MILLISECONDS,
@@ -54,7 +54,7 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
             "DynamoDB": parts["DynamoDB writes"] + parts["DynamoDB reads"],
         }
     services = ("Step Functions", "SES", "Lambda", "DynamoDB", "SQS", "Logs")
-    table = _markdown(
+    shown = markdown.table(
         ("a million times", *services, "all"),
         [
             [name, *(f"{dollars.get(service, 0):,.2f}" for service in services), f"{sum(dollars.values()):,.2f}"]
@@ -66,7 +66,7 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
         scenarios.SCRIPT_AGAIN
     ].dollars_per_million_users(prices)
     return (
-        f"{table}\n\nA sign-up with the welcome costs {tutorial:.2f} times as much as in the shape of tutorials, and a"
+        f"{shown}\n\nA sign-up with the welcome costs {tutorial:.2f} times as much as in the shape of tutorials, and a"
         f" reconciliation\nthat finds nothing changed {export:.2f} times as much as the plain script, which writes each"
         f" item anew."
     )
@@ -102,7 +102,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
         (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", table),
     ):
         rows.append([what, "", f"{price:.2f}", "", f"{price:.2f}"])
-    return _markdown(("a month", "number", "$", "number, `track_changes = true`", "$"), rows)
+    return markdown.table(("a month", "number", "$", "number, `track_changes = true`", "$"), rows)
 
 
 def _measured(measurement: Measurement, measured_on: str) -> str:
@@ -118,21 +118,21 @@ def _measured(measurement: Measurement, measured_on: str) -> str:
         ("bytes of the execution's input", [each.input_bytes for each in used]),
         ("bytes of the item", [each.item_bytes for each in used]),
     ]
-    table = _markdown(
+    shown = markdown.table(
         ("each takes", *measurement.usage),
         [
             [name, *(f"{value:,.0f}" if value == round(value) or value >= 100 else f"{value:.2f}" for value in values)]
             for name, values in rows
         ],
     )
-    return f"The mean of {measurement.people} people of each kind, on {measured_on}:\n\n{table}"
+    return f"The mean of {measurement.people} people of each kind, on {measured_on}:\n\n{shown}"
 
 
 def _calls(measurement: Measurement) -> str:
     made = sorted(
         {(who, what) for used in measurement.usage.values() for who in used.calls for what in used.calls[who]}
     )
-    return _markdown(
+    return markdown.table(
         ("caller", "call", *measurement.usage),
         [
             [
@@ -145,6 +145,7 @@ def _calls(measurement: Measurement) -> str:
             ]
             for who, what in made
         ],
+        texts=(0, 1),
     )
 
 
@@ -161,7 +162,7 @@ def _durations_table(measurement: Measurement, prices: Prices) -> str:
         )
     further = 0.1 * measurement.memory_mb / 1024
     rows.append(["each further 100 ms", "", "100", f"{further:.3f}", f"{further * MILLION * prices.gb_second:.2f}"])
-    return _markdown(
+    return markdown.table(
         ("function", "ms on the laptop, median", "ms assumed", "GB-seconds", "$ of a million invocations"), rows
     )
 
@@ -185,17 +186,11 @@ def _prices(prices: Prices) -> str:
         ("table_gigabyte", "DynamoDB, a GB in the table, a month"): prices.per_month,
         ("kms_key", "KMS, a key of your own, a month"): prices.per_month,
     }
-    return _markdown(
+    return markdown.table(
         (f"list prices of {prices.region}, recorded on {prices.recorded_on}", "$", ""),
         [
             [title, f"{group[name]:g}", "not confirmed" if name in prices.not_confirmed else ""]
             for (name, title), group in rows.items()
         ],
+        texts=(0, 2),
     )
-
-
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Names to the left, numbers to the right."""
-    rule = ["---" if name in ("caller", "call", "") or not position else "--:" for position, name in enumerate(header)]
-    lines = [f"| {' | '.join(row)} |" for row in (header, *rows)]
-    return "\n".join([lines[0], f"|{'|'.join(rule)}|", *lines[1:]])

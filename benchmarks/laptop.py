@@ -44,9 +44,12 @@ def measure(people: int, sign_ups: int, burst: int, told: Report) -> tuple[Measu
         told.say(f"{people} sign-ups with the welcome")
         greeted = laptop.sign_up(range(people + 1))
         usage[WELCOME] = laptop.confirmations(greeted)
-        rivals = sign_up_path.Rivals(aws, pool, laptop.outputs)
+        rivals = sign_up_path.Rivals(laptop)
         usage[TUTORIAL] = sign_up_path.tutorial_usage(rivals, people)
-        timed = sign_up_path.measure(rivals, sign_ups, told)
+        told.say(f"{sign_ups} sign-ups: the handlers alone")
+        handler = sign_up_path.measure_handlers(rivals, sign_ups)
+        told.say(f"{sign_ups} sign-ups in each shape: through Cognito")
+        confirm, calls, readable = sign_up_path.measure_confirmations(rivals, sign_ups)
 
         told.say("apply without the welcome")
         laptop.apply(WITHOUT_WELCOME)
@@ -58,5 +61,6 @@ def measure(people: int, sign_ups: int, burst: int, told: Report) -> tuple[Measu
         usage[CHANGE] = laptop.changes(greeted)
 
         told.say(f"{burst:,} sign-ups at once")
-        path = SignUpPath(stage=stage, burst=sign_up_path.measure_burst(rivals, burst), **timed)
+        at_once = sign_up_path.measure_burst(rivals, burst)
+        path = SignUpPath(sign_ups, handler, confirm, calls, readable, at_once, stage)
         return Measurement(people, laptop.memory_mb(), usage, standing), path

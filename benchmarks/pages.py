@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from benchmarks import cost_report, report, scenarios
 from benchmarks.chart import reconciliation_chart
 from benchmarks.figures import Prices
+from benchmarks.markdown import table
 from benchmarks.results import Results
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, NO_TRIGGER, PUT_ITEM, SignUpPath, Spread
 from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, TUTORIAL, WELCOME
@@ -109,7 +110,7 @@ def _sign_up_path(results: Results) -> str:
     ratio = path.handler[MODULE_SHAPE].p50 / mail.p50
     return (
         f"{path.people} sign-ups in each shape:\n\n"
-        f"{_table(('handler alone', 'ms p50', 'p95', 'of mail, start'), alone)}\n\n{_table(header, waited)}\n\n"
+        f"{table(('handler alone', 'ms p50', 'p95', 'of mail, start'), alone)}\n\n{table(header, waited)}\n\n"
         f"Target: at most {HANDLER_TARGET} of the handler that mails and starts. {_verdict(ratio, HANDLER_TARGET)}"
     )
 
@@ -121,7 +122,7 @@ def _calls(results: Results) -> str:
         for caller, made in callers.items()
         for call, number in made.items()
     ]
-    return _table(("shape", "function", "call", "of one sign-up"), rows, texts=3)
+    return table(("shape", "function", "call", "of one sign-up"), rows, texts=(0, 1, 2))
 
 
 def _end_to_end(results: Results) -> str:
@@ -135,8 +136,8 @@ def _end_to_end(results: Results) -> str:
         ["were greeted once", f"{burst.greeted_once:,}"],
     ]
     return (
-        f"From the answer to ConfirmSignUp to the readable item:\n\n{_table(('trigger', 'ms p50', 'p95'), waits)}\n\n"
-        f"{burst.people:,} people confirm, eight at a time:\n\n{_table(('', ''), rows)}"
+        f"From the answer to ConfirmSignUp to the readable item:\n\n{table(('trigger', 'ms p50', 'p95'), waits)}\n\n"
+        f"{burst.people:,} people confirm, eight at a time:\n\n{table(('', ''), rows)}"
     )
 
 
@@ -163,7 +164,7 @@ def _cold_start(results: Results) -> str:
     )
     first = cold.starts["post_confirmation"]
     return (
-        f"The medians of {cold.rounds} processes each:\n\n{_table(header, rows, texts=2)}\n\n"
+        f"The medians of {cold.rounds} processes each:\n\n{table(header, rows, texts=(0, 1))}\n\n"
         f"`import boto3` alone is {cold.import_boto3.cpu_ms / first.ours.cpu_ms:.0%} of `post_confirmation`'s start.\n"
         f"A function's zip has {cold.zip_bytes:,} bytes (target: under 50,000); send_welcome's has templates besides.\n"
         f"Target for `post_confirmation`: at most {COLD_START_TARGET} of boto3 alone."
@@ -179,7 +180,7 @@ def _terraform(results: Results) -> str:
         ["init and apply, which plans again", f"{stage.apply_seconds:.0f} s"],
         ["second plan, with nothing to do, and showing it", f"{stage.second_plan_seconds:.0f} s"],
     ]
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
 def _verdict(ratio: float, target: float) -> str:
@@ -188,13 +189,6 @@ def _verdict(ratio: float, target: float) -> str:
 
 def _milliseconds(spread: Spread) -> list[str]:
     return [f"{spread.p50:.1f}", f"{spread.p95:.1f}"]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
-    """The first `texts` columns to the left, numbers to the right."""
-    rule = ["---" if column < texts else "--:" for column in range(len(header))]
-    lines = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([f"| {' | '.join(header)} |", f"|{'|'.join(rule)}|", *lines])
 
 
 def write(root: Path = ROOT) -> None:

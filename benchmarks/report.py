@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks import estimate, scenarios
+from benchmarks import estimate, markdown, scenarios
 from benchmarks.figures import APIS, Figures, Prices
 from benchmarks.results import Reconciliation
 from benchmarks.scenarios import Measurement
@@ -21,13 +21,9 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        rule = ["---" if position in self._texts() else "--:" for position in range(len(self.header))]
-        lines = [f"| {' | '.join(row)} |" for row in (self.header, *self.rows)]
-        lines.insert(1, f"|{'|'.join(rule)}|")
-        return "\n".join([f"### {self.title}", "", *([textwrap.fill(self.note, 120), ""] if self.note else []), *lines])
-
-    def _texts(self) -> set[int]:
-        return {position for position, name in enumerate(self.header) if name in ("run", "if")}
+        texts = [position for position, name in enumerate(self.header) if name in ("run", "if")]
+        note = [textwrap.fill(self.note, 120), ""] if self.note else []
+        return "\n".join([f"### {self.title}", "", *note, markdown.table(self.header, self.rows, texts)])
 
 
 def reconciliation(results: Reconciliation, prices: Prices) -> str:

@@ -80,7 +80,7 @@ class Laptop:
         """After an apply."""
         self.outputs = self.deployment.outputs()
         reconciliation = self.outputs["reconciliation_state_machine_arn"]
-        eventually(lambda: not self._executions(reconciliation, statusFilter="RUNNING"), "the reconciliation ends", 120)
+        eventually(lambda: not self.executions(reconciliation, statusFilter="RUNNING"), "the reconciliation ends", 120)
 
     @property
     def prefix(self) -> str:
@@ -149,11 +149,9 @@ class Laptop:
         }
         return int(memory)
 
-    def executions(self) -> dict[str, Json]:
-        """Of user_sync, by ARN."""
-        return self._executions(self.outputs["user_sync_state_machine_arn"])
-
-    def _executions(self, machine: str, **given: str) -> dict[str, Json]:
+    def executions(self, machine: str | None = None, **given: str) -> dict[str, Json]:
+        """Of a state machine, or of user_sync, by ARN; `given` are ListExecutions' own."""
+        machine = machine or self.outputs["user_sync_state_machine_arn"]
         pages = self.aws.client("stepfunctions").get_paginator("list_executions")
         return {
             each["executionArn"]: each
@@ -161,11 +159,11 @@ class Laptop:
             for each in page["executions"]
         }
 
-    def item(self, sub: str) -> Json:
-        """As boto3's client gives it; {} where there is none."""
+    def item(self, sub: str, table: str | None = None) -> Json:
+        """Of a table, or of the module's, as boto3's client gives it; {} where there is none."""
         item: Json = (
             self.aws.client("dynamodb")
-            .get_item(TableName=self.outputs["user_table_name"], Key={"id": {"S": sub}}, ConsistentRead=True)
+            .get_item(TableName=table or self.outputs["user_table_name"], Key={"id": {"S": sub}}, ConsistentRead=True)
             .get("Item", {})
         )
         return item

@@ -21,11 +21,11 @@ from statistics import mean, quantiles
 from typing import Any, TypeAlias, TypeVar
 
 from benchmarks import tutorial_shape
-from benchmarks.sign_up_measurement import SERVICES, SIGN_UP_CODE
+from benchmarks.sign_up_measurement import SERVICES, SIGN_UP_CODE, Laptop
 from benchmarks.sign_up_usage import Usage, billed_bytes, item_bytes, transitions, write_units
 from demo.deployment import Deployment
 from demo.pool import SENDER, ForeignPool
-from demo.report import Report, Unexpected
+from demo.report import Unexpected
 from local_aws.client import LocalAws
 from local_aws.resources import let_pool_invoke, make_function, make_role
 
@@ -39,7 +39,6 @@ NO_TRIGGER = "no trigger"
 
 _AT_ONCE = 8
 _TUTORIAL_TABLE = "tutorial-users"
-_PREFIX = "cognito-user-sync-demo-"  # of demo/deployment.py
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,6 @@ class SignUpPath:
     stage: Stage
 
 
-def measure(rivals: Rivals, people: int, told: Report) -> dict[str, Any]:
-    """All of SignUpPath but `burst` and `stage`. Raises Unexpected where something does not go as it should."""
-    told.say(f"{people} sign-ups: the handlers alone")
-    handler = _handlers(rivals, people)
-    told.say(f"{people} sign-ups in each shape: through Cognito")
-    confirm, calls, readable = _confirmations(rivals, people)
-    return {"people": people, "handler": handler, "confirm": confirm, "calls": calls, "readable": readable}
-
-
 def measure_stage(deployment: Deployment) -> Stage:
     deployment.init()
     first_plan, _ = _timed(deployment.planned_changes)
@@ -120,9 +110,9 @@ def _timed(act: Callable[..., Answer], *given: Any) -> tuple[float, Answer]:
 class Rivals:
     """A pool for each shape, and what its trigger works with."""
 
-    def __init__(self, aws: LocalAws, pool: ForeignPool, outputs: Json) -> None:
-        self.aws = aws
-        self.outputs = outputs
+    def __init__(self, laptop: Laptop) -> None:
+        self.laptop = laptop
+        self.aws = aws = laptop.aws
         self._numbers = itertools.count(1)
         aws.client("dynamodb").create_table(
             TableName=_TUTORIAL_TABLE,
@@ -140,7 +130,7 @@ class Rivals:
         start = {"STATE_MACHINE_ARN": self.state_machine}
         self.pools = {
             NO_TRIGGER: self._pool("no-trigger", None),
-            MODULE_SHAPE: pool,
+            MODULE_SHAPE: laptop.pool,
             MAIL_AND_START: self._pool("mail-and-start", self._function("mail_and_start", start)),
             PUT_ITEM: self._pool("put-item", self._function("put_item", {})),
         }
@@ -185,15 +175,12 @@ class Rivals:
 
     def item(self, shape: str, sub: str) -> Json:
         """As boto3's client gives it; {} where there is none."""
-        table = self.outputs["user_table_name"] if shape == MODULE_SHAPE else _TUTORIAL_TABLE
-        key = {"id": {"S": sub}}
-        answer: Json = self.aws.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
-        return answer.get("Item", {})  # type: ignore[no-any-return]
+        return self.laptop.item(sub) if shape == MODULE_SHAPE else self.laptop.item(sub, _TUTORIAL_TABLE)
 
     def wait_until_idle(self) -> None:
         """Until no execution runs."""
         states = self.aws.client("stepfunctions")
-        machines = (self.outputs["user_sync_state_machine_arn"], self.state_machine, self.no_work)
+        machines = (self.laptop.outputs["user_sync_state_machine_arn"], self.state_machine, self.no_work)
 
         def is_busy() -> bool:
             return any(
@@ -208,15 +195,15 @@ class Rivals:
             time.sleep(0.01)
 
 
-def _handlers(rivals: Rivals, people: int) -> dict[str, Spread]:
+def measure_handlers(rivals: Rivals, people: int) -> dict[str, Spread]:
     """The time of each handler in this process, with warm clients. What they start does nothing."""
     milliseconds: dict[str, list[float]] = {MODULE_SHAPE: [], MAIL_AND_START: [], PUT_ITEM: []}
     with _environment(
         {
             **rivals.aws.environment(),
             "USER_SYNC_STATE_MACHINE_ARN": rivals.no_work,
-            "UNSTARTED_QUEUE_URL": rivals.outputs["unstarted_queue_url"],
-            "ATTRIBUTES": json.dumps(rivals.outputs["attributes"]),
+            "UNSTARTED_QUEUE_URL": rivals.laptop.outputs["unstarted_queue_url"],
+            "ATTRIBUTES": json.dumps(rivals.laptop.outputs["attributes"]),
             "STATE_MACHINE_ARN": rivals.no_work,
             "TABLE_NAME": _TUTORIAL_TABLE,
             "SENDER": SENDER,
@@ -247,7 +234,7 @@ def _handlers(rivals: Rivals, people: int) -> dict[str, Spread]:
                 if hasattr(made, "cache_clear"):
                     made.cache_clear()
     # A start that failed would have been parked, and no error.
-    names = [each["name"] for each in _executions(rivals, rivals.no_work)]
+    names = [each["name"] for each in rivals.laptop.executions(rivals.no_work).values()]
     if sum(name.startswith("sign-up-") for name in names) != people + 1 or len(names) != 2 * (people + 1):
         raise Unexpected(f"{len(names)} executions were started by {people + 1} sign-ups in two shapes")
     return {shape: Spread.of(each) for shape, each in milliseconds.items()}
@@ -265,10 +252,10 @@ def _environment(given: Mapping[str, str]) -> Iterator[None]:
 
 
 def tutorial_usage(rivals: Rivals, people: int) -> Usage:
-    """What one sign-up takes in the shape MAIL_AND_START."""
+    """What one sign-up takes in the shape MAIL_AND_START. Raises Unexpected."""
     states = rivals.aws.client("stepfunctions")
     mails, logged = len(rivals.aws.outbox()), _tutorial_lines(rivals.aws)
-    known = {each["executionArn"] for each in _executions(rivals, rivals.state_machine)}
+    known = rivals.laptop.executions(rivals.state_machine).keys()
     subs, calls = [], Counter[tuple[str, str]]()
     for _ in range(people):
         username, sub = rivals.sign_up(MAIL_AND_START)
@@ -277,12 +264,10 @@ def tutorial_usage(rivals: Rivals, people: int) -> Usage:
         rivals.confirm(MAIL_AND_START, username)
         _wait_for_item(rivals, MAIL_AND_START, sub)
         rivals.wait_until_idle()
-        calls.update(_calls_of(rivals.aws, "tutorial-", *SERVICES))
+        calls.update(_calls_of(rivals, "tutorial-", *SERVICES))
         subs.append(sub)
     items = [item_bytes(rivals.item(MAIL_AND_START, sub)) for sub in subs]
-    new = [
-        each["executionArn"] for each in _executions(rivals, rivals.state_machine) if each["executionArn"] not in known
-    ]
+    new = rivals.laptop.executions(rivals.state_machine).keys() - known
     histories = [states.get_execution_history(executionArn=arn)["events"] for arn in new]
     return Usage(
         transitions=mean(transitions(event["type"] for event in events) for events in histories),
@@ -304,12 +289,7 @@ def tutorial_usage(rivals: Rivals, people: int) -> Usage:
     )
 
 
-def _executions(rivals: Rivals, machine: str) -> list[Json]:
-    pages = rivals.aws.client("stepfunctions").get_paginator("list_executions")
-    return [each for page in pages.paginate(stateMachineArn=machine) for each in page["executions"]]
-
-
-def _confirmations(
+def measure_confirmations(
     rivals: Rivals, people: int
 ) -> tuple[dict[str, Spread], dict[str, dict[str, dict[str, float]]], dict[str, Spread]]:
     """By shape: how long ConfirmSignUp takes, the calls of one sign-up, and how long from there to the item."""
@@ -327,7 +307,7 @@ def _confirmations(
                 rivals.wait_until_idle()
             if number:  # functions start at the first
                 confirm[shape].append(1000 * seconds)
-                calls[shape].update(_calls_of(rivals.aws, _PREFIX, "tutorial-"))
+                calls[shape].update(_calls_of(rivals, rivals.laptop.prefix, "tutorial-"))
                 if shape in readable:
                     readable[shape].append(1000 * until_read)
     return (
@@ -344,12 +324,12 @@ def _wait_for_item(rivals: Rivals, shape: str, sub: str) -> None:
             raise Unexpected(f"{shape}: the item of {sub} is not there after 30 s")
 
 
-def _calls_of(aws: LocalAws, *callers: str) -> Counter[tuple[str, str]]:
+def _calls_of(rivals: Rivals, *callers: str) -> Counter[tuple[str, str]]:
     """By caller, without the module's prefix, and operation; `callers` are how their names begin."""
     return Counter(
         {
-            (caller.removeprefix(_PREFIX), operation): number
-            for caller, made in aws.calls_by_caller().items()
+            (caller.removeprefix(rivals.laptop.prefix), operation): number
+            for caller, made in rivals.aws.calls_by_caller().items()
             if caller.startswith(callers)
             for operation, number in made.items()
         }
@@ -396,6 +376,6 @@ def _subs_in_table(rivals: Rivals) -> set[str]:
     pages = rivals.aws.client("dynamodb").get_paginator("scan")
     return {
         item["id"]["S"]
-        for page in pages.paginate(TableName=rivals.outputs["user_table_name"], ProjectionExpression="id")
+        for page in pages.paginate(TableName=rivals.laptop.outputs["user_table_name"], ProjectionExpression="id")
         for item in page["Items"]
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import CANARY, assert_logs_are_impersonal, assert_no_role_was_refused, laptop_aws
+from tests.deployed import CANARY, assert_logs_are_impersonal, assert_roles_did_what_is_documented, laptop_aws
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def aws() -> Iterator[LocalAws]:
     with laptop_aws() as started:
         started.scale_waits(0.002)
         yield started
-        assert_no_role_was_refused(started)
+        assert_roles_did_what_is_documented(started)
         assert_logs_are_impersonal(started)
 
 

@@ -63,7 +63,7 @@ def laptop_aws() -> Iterator[LocalAws]:
         yield started
 
 
-def assert_no_role_was_refused(aws: LocalAws) -> None:
+def assert_roles_did_what_is_documented(aws: LocalAws) -> None:
     """Since its start no function has called what its role does not allow, also where it went on without; nor what
     docs/security.md does not say."""
     documented = {(permission.role, permission.action) for permission in permissions.table()}

@@ -11,6 +11,14 @@ variables {
   stage        = "dev"
 }
 
+override_data {
+  target = data.aws_cognito_user_pool.this
+  values = {
+    arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+    lambda_config = []
+  }
+}
+
 run "the_pool_must_be_in_the_region_of_the_provider" {
   command = plan
 
@@ -27,14 +35,6 @@ run "names_at_their_longest_are_within_the_limits_of_aws" {
   variables {
     name  = "abcdefghijklmnopqrstuvwxyzabcd"
     stage = "abcdefghijkl"
-  }
-
-  override_data {
-    target = data.aws_cognito_user_pool.this
-    values = {
-      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
-      lambda_config = []
-    }
   }
 
   assert {
@@ -131,14 +131,6 @@ run "dev_itself_is_not_refused" {
 run "users_are_kept_unless_it_is_said_otherwise" {
   command = plan
 
-  override_data {
-    target = data.aws_cognito_user_pool.this
-    values = {
-      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
-      lambda_config = []
-    }
-  }
-
   assert {
     condition     = var.table.deletion_protection && var.table.point_in_time_recovery && var.log_retention_days > 0
     error_message = "By default a table is neither protected nor backed up, or logs are kept for ever."
@@ -150,14 +142,6 @@ run "whether_an_address_is_verified_is_asked_of_the_sign_up_only_where_it_counts
 
   variables {
     welcome_email = { from = "welcome@example.com", verified_only = true }
-  }
-
-  override_data {
-    target = data.aws_cognito_user_pool.this
-    values = {
-      arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
-      lambda_config = []
-    }
   }
 
   assert {

@@ -85,7 +85,8 @@ class Batch:
     @classmethod
     def from_json(cls, given: Any) -> Batch:
         """As a function is given it. Raises InvalidInput."""
-        check_fields(given, required={"prefixes", "pages_per_second"}, allowed={each.name for each in fields(cls)})
+        check_fields(given, {"prefixes", "pages_per_second"})
+        check_no_others(given, {each.name for each in fields(cls)})
         return cls(**{**given, "prefixes": tuple(given["prefixes"])})
 
 
@@ -105,18 +106,21 @@ class Result:
         return {**vars(self), "counts": dict(self.counts)}
 
 
-def check_fields(given: Any, required: Set[str], allowed: Set[str] | None = None) -> None:
-    """Raises InvalidInput unless `given` is an object with the `required` fields, and each of these and of the
-    `allowed` ones is what a Batch, a Result or a run's summary has under its name. Where some are allowed, others are
-    not."""
+def check_fields(given: Any, required: Set[str]) -> None:
+    """Raises InvalidInput unless `given` is an object that has these fields, and each is what a Batch, a Result or a
+    run's summary has under its name."""
     if not isinstance(given, dict) or not required <= given.keys():
         raise InvalidInput(f"expected an object with {', '.join(sorted(required))}")
-    if allowed is not None and not given.keys() <= allowed:
-        raise InvalidInput(f"an object has other fields than {', '.join(sorted(allowed))}")
-    for name in given.keys() & (required if allowed is None else allowed):
-        fits = _FIELDS.get(name)
-        if fits is not None and not fits(given[name]):
+    for name in required & _FIELDS.keys():
+        if not _FIELDS[name](given[name]):
             raise InvalidInput(f"{name} is not what it may be")
+
+
+def check_no_others(given: Any, allowed: Set[str]) -> None:
+    """Raises InvalidInput unless `given` is an object with at most these fields, and each is as check_fields has it."""
+    check_fields(given, given.keys() if isinstance(given, dict) else set())
+    if not given.keys() <= allowed:
+        raise InvalidInput(f"an object has other fields than {', '.join(sorted(allowed))}")
 
 
 def _is_flag(value: Any) -> bool:

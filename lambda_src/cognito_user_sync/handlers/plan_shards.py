@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from cognito_user_sync import settings, shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, InvalidInput, check_fields
+from cognito_user_sync.reconciliation import COUNTS, InvalidInput, check_fields, check_no_others
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import DeletedUsers, UserTable
 
@@ -85,16 +85,16 @@ def handler(event: Json, context: Any) -> Json:
 
 def _checked(event: Any) -> datetime:
     """When the run began, of an event whose members are of the types that they have to be; the run's input aside."""
-    check_fields(event, required={"input", "started_at"})
+    check_fields(event, {"input", "started_at"})
     if "plan" in event:
-        check_fields(event, required={"plan", "results"})
-        check_fields(event["plan"], required={"summary", "sequential"})
-        check_fields(event["plan"]["summary"], required={*COUNTS, "failed_subs", "batches"})
+        check_fields(event, {"plan", "results"})
+        check_fields(event["plan"], {"summary", "sequential"})
+        check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "batches"})
         if not isinstance(event["results"], list):
             raise InvalidInput("results is not a list")
         for result in event["results"]:
-            check_fields(result, required={"counts", "failed_subs", "prefixes", "token", "sequential"})
-            check_fields(result["counts"], required=set(), allowed=set(COUNTS))
+            check_fields(result, {"counts", "failed_subs", "prefixes", "token", "sequential"})
+            check_no_others(result["counts"], set(COUNTS))
     trigger = event.get("trigger", {})
     if not isinstance(trigger, dict) or not all(isinstance(value, str) for value in trigger.values()):
         raise InvalidInput("trigger is not an object of texts")
