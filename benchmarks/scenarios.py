@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from benchmarks.figures import Figures, measured
@@ -30,27 +34,60 @@ SCRIPT_BATCHES = "script, BatchWriteItem of 25"
 _SCRIPT_USERS_IN_MEMORY = 6_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Measurement:
+    """Of one size. A worker's megabytes are those of the one with the most users, `worker_users`."""
+
     users: int
-    figures: dict[str, Figures] = field(default_factory=dict)
-    worker_megabytes: float = 0
+    figures: Mapping[str, Figures]
+    worker_megabytes: float
+    worker_users: int
+    script_megabytes: float
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of a measurement: what runs over one table came to, and the memory of those that share it."""
+
+    figures: Mapping[str, Figures]
+    megabytes: float = 0
     worker_users: int = 0
-    script_megabytes: float = 0
 
 
-def measure(users: int, assumptions: Assumptions, told: Callable[[str], None]) -> Measurement:
-    """All scenarios of one size. Raises AssertionError where a run did not do what it had to."""
-    measurement = Measurement(users)
-    _measure_module(measurement, assumptions, told)
-    _measure_default(measurement, assumptions, told)
-    _measure_scripts(measurement, assumptions, told)
-    return measurement
+def measure(sizes: Sequence[int], assumptions: Assumptions, told: Callable[[str], None]) -> list[Measurement]:
+    """All scenarios of each size. Raises AssertionError where a run did not do what it had to."""
+    with _processes() as processes:
+
+        def begin(part: Callable[[int, Assumptions], _Part], users: int) -> Future[_Part]:
+            begun = processes.submit(part, users, assumptions)
+            begun.add_done_callback(lambda _: told(f"{users:,} users: {part.__name__.strip('_').replace('_', ' ')}"))
+            return begun
+
+        # The longest first, so that no core waits for it at the end.
+        begun = {
+            users: [begin(part, users) for part in (_module, _module_by_default, _scripts)]
+            for users in sorted(sizes, reverse=True)
+        }
+        return [_measurement(users, *(part.result() for part in begun[users])) for users in sizes]
+
+
+def _measurement(users: int, module: _Part, module_by_default: _Part, scripts: _Part) -> Measurement:
+    return Measurement(
+        users,
+        {**module.figures, **module_by_default.figures, **scripts.figures},
+        module.megabytes,
+        module.worker_users,
+        scripts.megabytes,
+    )
+
+
+def _processes() -> ProcessPoolExecutor:
+    """One for each core: the runs' time is virtual, so what runs beside them changes no figure."""
+    return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
 
 
 def sensitivity(users: int, assumptions: Assumptions) -> dict[str, Figures]:
     """The first run, if AWS is slower than assumed."""
-    generated = GeneratedUsers(users, SEED)
     base = (
         f"{1000 * assumptions.processor_seconds:g} ms of CPU a call, {1000 * assumptions.cognito_seconds:g} ms a page"
     )
@@ -65,40 +102,34 @@ def sensitivity(users: int, assumptions: Assumptions) -> dict[str, Figures]:
         "cold starts take 1 s": (replace(assumptions, cold_start_seconds=1.0), 4),
         "others use 5 of the 30 requests a second": (replace(assumptions, quota_per_second=25), 4),
     }
-    return {
-        what: _first_run(SimulatedAws(generated, assumed), workers) for what, (assumed, workers) in variants.items()
-    }
+    with _processes() as processes:
+        figures = processes.map(partial(_first_run, users), *zip(*variants.values(), strict=True))
+        return dict(zip(variants, figures, strict=True))
 
 
-def _first_run(aws: SimulatedAws, workers: int) -> Figures:
+def _first_run(users: int, assumptions: Assumptions, workers: int) -> Figures:
+    aws = SimulatedAws(GeneratedUsers(users, SEED), assumptions)
     return _executed(aws, SimulatedRun(aws, FAST, workers), FAST)
 
 
-def _measure_module(measurement: Measurement, assumptions: Assumptions, told: Callable[[str], None]) -> None:
-    aws = SimulatedAws(GeneratedUsers(measurement.users, SEED), assumptions)
+def _module(users: int, assumptions: Assumptions) -> _Part:
+    aws = SimulatedAws(GeneratedUsers(users, SEED), assumptions)
     run = SimulatedRun(aws, FAST)
-
-    def execute(name: str) -> None:
-        told(f"{measurement.users:,} users: {name}")
-        measurement.figures[name] = _executed(aws, run, FAST)
-
-    execute(FIRST)
-    execute(UNCHANGED)
-    told(f"{measurement.users:,} users: memory of the largest worker")
-    measurement.worker_megabytes, measurement.worker_users = worker_megabytes(aws, run)
+    figures = {FIRST: _executed(aws, run, FAST), UNCHANGED: _executed(aws, run, FAST)}
+    megabytes, worker_users = worker_megabytes(aws, run)
 
     changed = aws.users.change(CHANGED_ONE_IN)
     gone = aws.users.remove(GONE_ONE_IN)
-    execute(CHANGED)
+    figures[CHANGED] = _executed(aws, run, FAST)
     # Who has never confirmed has no item.
-    assert 0.9 * changed <= measurement.figures[CHANGED].write_calls <= changed + gone
+    assert 0.9 * changed <= figures[CHANGED].write_calls <= changed + gone
+    return _Part(figures, megabytes, worker_users)
 
 
-def _measure_default(measurement: Measurement, assumptions: Assumptions, told: Callable[[str], None]) -> None:
-    aws = SimulatedAws(GeneratedUsers(measurement.users, SEED), assumptions)
-    for name in (FIRST_DEFAULT, UNCHANGED_DEFAULT):
-        told(f"{measurement.users:,} users: {name}")
-        measurement.figures[name] = _executed(aws, SimulatedRun(aws, DEFAULT), DEFAULT)
+def _module_by_default(users: int, assumptions: Assumptions) -> _Part:
+    aws = SimulatedAws(GeneratedUsers(users, SEED), assumptions)
+    run = SimulatedRun(aws, DEFAULT)
+    return _Part({FIRST_DEFAULT: _executed(aws, run, DEFAULT), UNCHANGED_DEFAULT: _executed(aws, run, DEFAULT)})
 
 
 def _executed(aws: SimulatedAws, run: SimulatedRun, rate: float) -> Figures:
@@ -109,17 +140,19 @@ def _executed(aws: SimulatedAws, run: SimulatedRun, rate: float) -> Figures:
     return figures
 
 
-def _measure_scripts(measurement: Measurement, assumptions: Assumptions, told: Callable[[str], None]) -> None:
-    users = GeneratedUsers(measurement.users, SEED)
+def _scripts(users: int, assumptions: Assumptions) -> _Part:
+    generated = GeneratedUsers(users, SEED)
 
-    def execute(name: str, aws: SimulatedAws, script: Callable[[Any, Any, str, str], None]) -> None:
-        told(f"{measurement.users:,} users: {name}")
-        measurement.figures[name] = measured(aws, FAST, lambda: script(aws.cognito, aws.dynamodb, "pool", "users"))
-        assert len(aws.dynamodb.items) == measurement.users
+    def executed(aws: SimulatedAws, script: Callable[[Any, Any, str, str], None]) -> Figures:
+        figures = measured(aws, FAST, lambda: script(aws.cognito, aws.dynamodb, "pool", "users"))
+        assert len(aws.dynamodb.items) == users
+        return figures
 
-    aws = SimulatedAws(users, assumptions)
-    execute(SCRIPT, aws, put_each)
-    execute(SCRIPT_AGAIN, aws, put_each)
-    execute(SCRIPT_BATCHES, SimulatedAws(users, assumptions), put_batches)
-    few = GeneratedUsers(min(measurement.users, _SCRIPT_USERS_IN_MEMORY), SEED)
-    measurement.script_megabytes = script_megabytes(SimulatedAws(few, assumptions))
+    aws = SimulatedAws(generated, assumptions)
+    figures = {
+        SCRIPT: executed(aws, put_each),
+        SCRIPT_AGAIN: executed(aws, put_each),
+        SCRIPT_BATCHES: executed(SimulatedAws(generated, assumptions), put_batches),
+    }
+    few = GeneratedUsers(min(users, _SCRIPT_USERS_IN_MEMORY), SEED)
+    return _Part(figures, script_megabytes(SimulatedAws(few, assumptions)))

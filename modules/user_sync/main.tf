@@ -3,8 +3,7 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  send_welcome_name = "${var.prefix}-send-welcome"
-  account_arn       = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+  account_arn = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
 
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
     partition                 = data.aws_partition.current.partition
@@ -75,7 +74,7 @@ module "send_welcome" {
   source = "../lambda_function"
   count  = var.welcome_email == null ? 0 : 1
 
-  name            = local.send_welcome_name
+  name            = "${var.prefix}-send-welcome"
   description     = "Greets one new Cognito user by email"
   handler         = "send_welcome"
   timeout_seconds = 15
