@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -83,7 +82,7 @@ def _measurement(users: int, module: _Part, module_by_default: _Part, scripts: _
 
 def _processes() -> ProcessPoolExecutor:
     """One for each core: the runs' time is virtual, so what runs beside them changes no figure."""
-    return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
 
 
 def sensitivity(users: int, assumptions: Assumptions) -> dict[str, Figures]:
