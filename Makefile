@@ -86,7 +86,7 @@ test-terraform: $(READY) ## terraform test, with mocked providers
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the laptop AWS, by the real Terraform, and under faults
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest -n 3 --dist loadfile tests/faults tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest -n 5 --dist loadfile tests/faults tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
 
 USERS ?= 1000
 SEED ?= 1

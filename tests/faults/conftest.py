@@ -28,7 +28,8 @@ def pool(aws: LocalAws) -> Pool:
 @pytest.fixture(scope="session")
 def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     run = Terraform.of_deployment(tmp_path_factory.mktemp("faults"))
-    run("apply", "-auto-approve", variables={"user_pool_id": pool.id, "stage": "faults"})
+    variables = {"user_pool_id": pool.id, "stage": "faults", "reconciliation": "{ list_users_per_second = 30 }"}
+    run("apply", "-auto-approve", variables=variables)
     return run
 
 
