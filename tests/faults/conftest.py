@@ -28,8 +28,7 @@ def pool(aws: LocalAws) -> Pool:
 @pytest.fixture(scope="session")
 def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     run = Terraform.of_deployment(tmp_path_factory.mktemp("faults"))
-    variables = {"user_pool_id": pool.id, "stage": "faults", "reconciliation": "{ list_users_per_second = 30 }"}
-    run("apply", "-auto-approve", variables=variables)
+    run("apply", "-auto-approve", variables={"user_pool_id": pool.id, "stage": "faults"})
     return run
 
 

@@ -18,10 +18,9 @@ from typing import Any
 
 import pytest
 
-from docs.parts import with_part
 from local_aws.client import Fault, LocalAws
 from tests.deployed import CANARY_PHONE, Deployment, Operator, Pool, eventually
-from tests.faults.storm import Figures, is_quiet, keep_score, storm
+from tests.faults.storm import is_quiet, keep_score
 
 TRIGGER = "post_confirmation_function_arn"
 START: Fault = {"operation": "states:StartExecution", "fault": "500"}
@@ -398,47 +397,3 @@ def test_events_that_come_three_times_at_once_and_late_greet_once(
     person.assert_synced_and_greeted_once()
     assert deliver(4) == event
     person.assert_synced_and_greeted_once()
-
-
-# A storm.
-
-
-def test_a_storm_loses_nobody_and_greets_nobody_twice(
-    aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, pytestconfig: pytest.Config
-) -> None:
-    users = pytestconfig.getoption("--storm-users") or 100
-    seeds = [pytestconfig.getoption("--storm-seed")] if pytestconfig.getoption("--storm-seed") else [1, 2, 3]
-    for seed in seeds:
-        figures = storm(aws, pool, deployed, operator, users, seed)
-        print(f"\n{figures.table()}")
-        assert figures == figures_of_a_survived_storm(figures, users)
-        if report := pytestconfig.getoption("--storm-report"):
-            write_figures(report, figures, users, seed)
-
-
-def figures_of_a_survived_storm(figures: Figures, users: int) -> Figures:
-    """The same, but for what must be so."""
-    assert figures.parked > 0
-    # Where others use the processor, the second and a half of the trigger is over after fewer attempts.
-    assert figures.reconciled <= users / 50
-    in_time = users - figures.reconciled
-    assert figures.greeted_once + figures.outcome_unknown - figures.unknown_and_greeted == in_time
-    return Figures(
-        confirmed=users,
-        failed_for_the_user=0,
-        parked=figures.parked,
-        redriven=figures.redriven,
-        synced=in_time,
-        greeted_once=figures.greeted_once,
-        greeted_twice=0,
-        outcome_unknown=figures.outcome_unknown,
-        unknown_and_greeted=figures.unknown_and_greeted,
-        reconciled=figures.reconciled,
-        lost=0,
-    )
-
-
-def write_figures(report: Path, figures: Figures, users: int, seed: int) -> None:
-    table = f"`make storm USERS={users} SEED={seed}`:\n\n{figures.table()}"
-    page = with_part(report.read_text(encoding="utf-8"), "storm", "storm", table)
-    report.write_text(page, encoding="utf-8")
