@@ -1,1 +1,1 @@
-"""How fast, and for how much, the reconciliation brings a pool to the table: the real code in simulated time."""
+"""How fast the module works, and for how much: on the laptop AWS and in simulated time, beside what people use."""

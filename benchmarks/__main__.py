@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks import cold_start, laptop, pages, scenarios
+from benchmarks import cold_start, pages, scenarios, sign_up_measurement
 from benchmarks.results import ColdStart, Reconciliation, Results, this_machine, today
 from benchmarks.simulated_run import Assumptions
 from demo.report import Report, Unexpected
@@ -20,9 +20,7 @@ from docs.parts import NoPlace
 from local_aws.client import LocalAwsError
 from local_aws.terraform_providers import ProvidersError
 
-# Of the comparison of what is assumed, and of what is priced.
-MIDDLE_USERS = 100_000
-SIZES = (1_000, 10_000, MIDDLE_USERS, 1_000_000)
+SIZES = (1_000, 10_000, scenarios.MIDDLE_USERS, 1_000_000)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,11 +48,11 @@ def measure(
     said(f"{rounds} cold starts of each function")
     import_boto3, starts = cold_start.import_boto3(rounds), cold_start.measure(rounds)
     said("the laptop AWS")
-    cost, sign_up_path = laptop.measure(people, sign_ups, burst, told)
+    cost, sign_up_path = sign_up_measurement.measure(people, sign_ups, burst, told)
     said("the reconciliation")
     assumptions = Assumptions()
     measurements = scenarios.measure(sizes, assumptions, said)
-    sensitivity = scenarios.sensitivity(min(max(sizes), MIDDLE_USERS), assumptions)
+    sensitivity = scenarios.sensitivity(min(max(sizes), scenarios.MIDDLE_USERS), assumptions)
     said("done")
     return Results(
         measured_on=today(),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import cost_report, report, scenarios
+from benchmarks import cost_report, reconciliation_report, scenarios
 from benchmarks.chart import reconciliation_chart
 from benchmarks.figures import Prices
 from benchmarks.markdown import table
@@ -57,7 +57,7 @@ def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
         "end to end": _end_to_end(results),
         "cold start": _cold_start(results),
         "terraform": _terraform(results),
-        "reconciliation": report.reconciliation(results.reconciliation, prices),
+        "reconciliation": reconciliation_report.reconciliation(results.reconciliation, prices),
     }
 
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from benchmarks.cold_start import Compared, Start
 from benchmarks.figures import Figures
+from benchmarks.scenarios import MIDDLE_USERS
 from benchmarks.scenarios import Measurement as ReconciliationMeasurement
 from benchmarks.sign_up_path import SignUpPath
 from benchmarks.sign_up_usage import Measurement as CostMeasurement
@@ -41,8 +42,8 @@ class Reconciliation:
     sensitivity: Mapping[str, Figures]
 
     def priced(self) -> ReconciliationMeasurement:
-        """The size that costs and headlines are of: the largest up to 100,000 users."""
-        return max((each for each in self.measurements if each.users <= 100_000), key=lambda each: each.users)
+        """The size that costs and headlines are of: the largest up to MIDDLE_USERS."""
+        return max((each for each in self.measurements if each.users <= MIDDLE_USERS), key=lambda each: each.users)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from benchmarks.simulated_run import Assumptions, SimulatedAws, SimulatedRun
 SEED = 1
 FAST = 30.0
 DEFAULT = 15.0
+# Of the comparison of what is assumed, and of what is priced.
+MIDDLE_USERS = 100_000
 CHANGED_ONE_IN = 100
 GONE_ONE_IN = 1000
 

@@ -21,11 +21,12 @@ from statistics import mean, quantiles
 from typing import Any, TypeAlias, TypeVar
 
 from benchmarks import tutorial_shape
-from benchmarks.sign_up_measurement import SERVICES, SIGN_UP_CODE, Laptop
+from benchmarks.laptop import SERVICES, SIGN_UP_CODE, Laptop, attributes
 from benchmarks.sign_up_usage import Usage, billed_bytes, item_bytes, transitions, write_units
 from demo.deployment import Deployment
 from demo.pool import SENDER, ForeignPool
 from demo.report import Unexpected
+from demo.steps import eventually
 from local_aws.client import LocalAws
 from local_aws.resources import let_pool_invoke, make_function, make_role
 
@@ -162,13 +163,11 @@ class Rivals:
         return ForeignPool(self.aws, pool["Id"], client["ClientId"])
 
     def sign_up(self, shape: str) -> tuple[str, str]:
-        """A new person, of whom one in three has no phone; returns username and sub."""
+        """A new person; returns username and sub."""
         number = next(self._numbers)
         username = f"ada.lovelace.{number}"
-        attributes = {"name": "Ada Lovelace", "email": f"{username}@example.com", "custom:plan": "gold"}
-        if number % 3:
-            attributes["phone_number"] = f"+4930{number:08}"
-        return username, self.pools[shape].sign_up(username, attributes)
+        given = attributes(number, "Ada Lovelace", f"{username}@example.com")
+        return username, self.pools[shape].sign_up(username, given)
 
     def confirm(self, shape: str, username: str) -> None:
         self.pools[shape].confirm(username, SIGN_UP_CODE)
@@ -178,21 +177,16 @@ class Rivals:
         return self.laptop.item(sub) if shape == MODULE_SHAPE else self.laptop.item(sub, _TUTORIAL_TABLE)
 
     def wait_until_idle(self) -> None:
-        """Until no execution runs."""
         states = self.aws.client("stepfunctions")
         machines = (self.laptop.outputs["user_sync_state_machine_arn"], self.state_machine, self.no_work)
 
-        def is_busy() -> bool:
-            return any(
+        def is_idle() -> bool:
+            return not any(
                 states.list_executions(stateMachineArn=arn, statusFilter="RUNNING", maxResults=1)["executions"]
                 for arn in machines
             )
 
-        deadline = time.monotonic() + 120
-        while is_busy():
-            if time.monotonic() > deadline:
-                raise Unexpected("executions run for more than 120 s")
-            time.sleep(0.01)
+        eventually(is_idle, "no execution runs", 120, pause_seconds=0.01)
 
 
 def measure_handlers(rivals: Rivals, people: int) -> dict[str, Spread]:
@@ -319,10 +313,7 @@ def measure_confirmations(
 
 
 def _wait_for_item(rivals: Rivals, shape: str, sub: str) -> None:
-    deadline = time.monotonic() + 30
-    while not rivals.item(shape, sub):
-        if time.monotonic() > deadline:
-            raise Unexpected(f"{shape}: the item of {sub} is not there after 30 s")
+    eventually(lambda: rivals.item(shape, sub), f"{shape}: the item of {sub}", pause_seconds=0)
 
 
 def _calls_of(rivals: Rivals, *callers: str) -> Counter[tuple[str, str]]:

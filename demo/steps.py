@@ -21,13 +21,15 @@ ATTRIBUTES = {"email": EMAIL, "name": "Ada <Lovelace>", "custom:plan": "gold"}
 TRIGGER = "LambdaConfig.PostConfirmation"
 
 
-def eventually(question: Callable[[], Answer | None], what: str, seconds: float = 30) -> Answer:
+def eventually(
+    question: Callable[[], Answer | None], what: str, seconds: float = 30, pause_seconds: float = 0.1
+) -> Answer:
     """The first answer that is true, asked until it is. Raises Unexpected when `seconds` are over."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         if time.monotonic() > deadline:
             raise Unexpected(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
     return answer
 
 
