@@ -102,6 +102,10 @@ SEED ?= 1
 storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=1); writes its figures to docs/reliability.md
 	$(STORM) -s --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
 
+.PHONY: mutants
+mutants: $(READY) ## put deliberate faults into a copy and show the test that finds each (ARGS=name ...)
+	$(PYTHON) -m tests.mutants $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/benchmarks.md, docs/cost.md, README.md's figures
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks

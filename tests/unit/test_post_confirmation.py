@@ -366,7 +366,7 @@ def test_the_chained_function_is_called_for_an_event_that_says_nothing_to_us(aws
     assert aws.calls[0].body == event
 
 
-@pytest.mark.parametrize(("left", "allowed"), [(4.5, 4.3), (0.05, 0.1)], ids=["most-of-it", "next-to-nothing"])
+@pytest.mark.parametrize(("left", "allowed"), [(4.5, 4.2), (0.05, 0.1)], ids=["most-of-it", "next-to-nothing"])
 def test_the_chained_function_has_what_is_left_of_the_time(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch, chained: None, left: float, allowed: float
 ) -> None:

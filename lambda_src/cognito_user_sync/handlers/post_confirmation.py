@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _CONFIG = Config(connect_timeout=0.4, read_timeout=0.8, retries={"total_max_attempts": 1})
 _AGAIN_WITHIN_SECONDS = 1.5
+_CHAINED_CONNECT_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -117,11 +118,16 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     which Cognito then shows as it would have without us."""
 
     def seconds_left() -> float:
-        return float(context.get_remaining_time_in_millis() / 1000 - 0.2)
+        # Less the time to connect, and a tenth to answer.
+        return float(context.get_remaining_time_in_millis() / 1000 - _CHAINED_CONNECT_SECONDS - 0.1)
 
     while True:
         # Made for each call, because its timeout is what this call has left; a warm one takes a few milliseconds.
-        config = Config(connect_timeout=0.4, read_timeout=max(seconds_left(), 0.1), retries={"total_max_attempts": 1})
+        config = Config(
+            connect_timeout=_CHAINED_CONNECT_SECONDS,
+            read_timeout=max(seconds_left(), 0.1),
+            retries={"total_max_attempts": 1},
+        )
         client = boto3.client("lambda", config=config)
         try:
             response = client.invoke(FunctionName=function_arn, Payload=json.dumps(event).encode())

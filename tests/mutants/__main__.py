@@ -1,0 +1,84 @@
+"""Apply each mutant to a copy of the repository and show the test that fails.
+
+Usage: python -m tests.mutants [name ...]
+
+Exits 1 if a mutant survives, or if a test fails without one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+
+from tests.mutants import MUTANTS, ROOT, Mutant
+
+COPIES = 2
+# pytest: 1 is "tests failed"; anything else (a usage error, no test found) is no proof.
+TESTS_PASSED, TESTS_FAILED = 0, 1
+
+
+def copy_repository(target: Path) -> Path:
+    """Copy the tracked and new files, and link the virtual environment."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+    (target / ".venv").symlink_to((ROOT / ".venv").resolve())
+    return target
+
+
+def run(copy: Path, test: str) -> tuple[int, str]:
+    """Return pytest's exit code and the first failure that it names."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:terraform", "-p", "no:cacheprovider", "-q", "-x", test]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    failures = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return done.returncode, (failures or done.stdout.splitlines()[-1:] or [done.stderr])[0]
+
+
+def verdict(mutant: Mutant, copies: Queue[Path]) -> tuple[bool, str]:
+    """Return whether the mutant is killed, and by what."""
+    copy = copies.get()
+    file = copy / mutant.file
+    content = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(mutant.applied_to(content), encoding="utf-8")
+        code, line = run(copy, mutant.test)
+    finally:
+        file.write_text(content, encoding="utf-8")
+        copies.put(copy)
+    return code == TESTS_FAILED, line
+
+
+def main(names: list[str]) -> int:
+    """Run the mutants of these names, or all."""
+    if unknown := set(names) - {mutant.name for mutant in MUTANTS}:
+        print(f"unknown mutants: {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as threads:
+        copies: Queue[Path] = Queue()
+        for number in range(COPIES):
+            copies.put(copy_repository(Path(folder, str(number))))
+        untouched = copy_repository(Path(folder, "untouched"))
+        broken = [test for test in dict.fromkeys(m.test for m in chosen) if run(untouched, test)[0] != TESTS_PASSED]
+        for test in broken:
+            print(f"FAILS WITHOUT A MUTANT  {test}")
+        for mutant, (killed, line) in zip(chosen, threads.map(lambda each: verdict(each, copies), chosen), strict=True):
+            survived += not killed
+            print(f"{'killed' if killed else 'SURVIVED'}  {mutant.name}  {line}", flush=True)
+    print(f"{len(chosen) - survived} of {len(chosen)} mutants killed")
+    return 1 if survived or broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""Every handler run once with all the AWS calls that it can make, to see the boto3 clients that it makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+
+from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+
+SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
+POOL_ID = "eu-central-1_abcdefghi"
+HEX_DIGITS = "0123456789abcdef"
+ACCOUNT = "eu-central-1:111122223333"
+POST_CONFIRMATION = f"arn:aws:lambda:{ACCOUNT}:function:ours"
+CHAINED = f"arn:aws:lambda:{ACCOUNT}:function:theirs"
+
+ENVIRONMENT = {
+    "ATTRIBUTES": '["name", "email"]',
+    "CHAINED_FUNCTION_ARN": CHAINED,
+    "DELETED_USERS": "mark",
+    "HAS_SHARD_INDEX": "true",
+    "INDEX_KEYS": "[]",
+    "LIST_USERS_PER_SECOND": "15",
+    "MAX_CONCURRENCY": "4",
+    "MAX_DELETE_PERCENT": "10",
+    "RECONCILIATION_STATE_MACHINE_ARN": f"arn:aws:states:{ACCOUNT}:stateMachine:reconciliation",
+    "UNSTARTED_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted",
+    "USER_POOL_ID": POOL_ID,
+    "USER_SYNC_STATE_MACHINE_ARN": f"arn:aws:states:{ACCOUNT}:stateMachine:user-sync",
+    "USER_TABLE_NAME": "users",
+}
+
+COGNITO = "cognito-identity-provider"
+USER = {
+    "Username": "ada",
+    "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "ada@example.com"}],
+    "UserCreateDate": 1767225600,
+    "UserLastModifiedDate": 1767225600,
+    "Enabled": True,
+    "UserStatus": "CONFIRMED",
+}
+# A good answer of each operation that a handler calls.
+ANSWERS: Mapping[str, Response] = {
+    f"{COGNITO}.DescribeUserPool": Response(
+        {
+            "UserPool": {
+                "Id": POOL_ID,
+                "Name": "pool",
+                "EstimatedNumberOfUsers": 3000,
+                "LambdaConfig": {"PostConfirmation": POST_CONFIRMATION},
+            }
+        }
+    ),
+    f"{COGNITO}.GetUserPoolMfaConfig": Response({"MfaConfiguration": "OFF"}),
+    f"{COGNITO}.UpdateUserPool": Response({}),
+    f"{COGNITO}.ListUsers": Response({"Users": [USER]}),
+    f"{COGNITO}.AdminGetUser": refusal("UserNotFoundException"),
+    "dynamodb.BatchGetItem": Response({"Responses": {"users": []}, "UnprocessedKeys": {}}),
+    "dynamodb.Query": Response({"Items": []}),
+    "dynamodb.UpdateItem": Response({}),
+    "lambda.Invoke": Response({}),
+    "sesv2.SendEmail": Response({"MessageId": "message-1"}),
+    "sfn.StartExecution": Response({"executionArn": "arn", "startDate": 1767225600}),
+    "sqs.SendMessage": Response({"MessageId": "1"}),
+}
+SYNC_REQUEST = {
+    "sub": SUB,
+    "reason": "sign_up",
+    "occurred_at": "2026-01-31T12:00:00.000Z",
+    "username": "ada",
+    "attributes": {"email": "ada@example.com"},
+}
+CHANGE = {**SYNC_REQUEST, "reason": "changed", "event_name": "AdminUpdateUserAttributes"}
+WELCOME: dict[str, Any] = {
+    "from": "hello@example.com",
+    "subject": "Welcome",
+    "text": "Hello",
+    "html": "<p>Hello</p>",
+    "reply_to": None,
+    "configuration_set": None,
+    "app_client_ids": [],
+}
+
+
+def queue_event(*requests: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the batch of SQS messages that holds these requests."""
+    return {"Records": [{"messageId": f"m{n}", "body": json.dumps(body)} for n, body in enumerate(requests)]}
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An invocation in which a handler makes all of its clients.
+
+    Attributes:
+        event: What the handler is invoked with.
+        seconds: Time that Lambda has left at the start.
+        answers: Answers other than ANSWERS, without which a client is not made.
+    """
+
+    event: Any
+    seconds: float
+    answers: Mapping[str, Sequence[Response]] = field(default_factory=dict)
+
+
+TRIGGER_EVENT = {
+    "triggerSource": "PostConfirmation_ConfirmSignUp",
+    "userName": "ada",
+    "callerContext": {"clientId": "app1"},
+    "request": {"userAttributes": {"sub": SUB, "email": "ada@example.com"}},
+    "response": {},
+}
+
+EXERCISES: Mapping[str, Exercise] = {
+    # Step Functions fails, so that the queue is used too.
+    "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [refusal("InternalFailure", 500)]}),
+    "replay_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
+    "start_changes": Exercise(queue_event(CHANGE), 30),
+    "sync_user": Exercise(CHANGE, 60),
+    "send_welcome": Exercise(SYNC_REQUEST, 15),
+    # One prefix has users; for each of the others the table is asked.
+    "plan_shards": Exercise(
+        {"input": {}, "started_at": "2026-01-31T12:00:00.000Z"},
+        900,
+        {f"{COGNITO}.ListUsers": [Response({"Users": [USER] if digit == SUB[0] else []}) for digit in HEX_DIGITS]},
+    ),
+    "reconcile_shards": Exercise({"prefixes": [""], "pages_per_second": 15}, 900),
+    "start_reconciliation": Exercise({}, 60),
+    "pool_trigger": Exercise(
+        {
+            "action": "attach",
+            "user_pool_id": POOL_ID,
+            "function_arn": POST_CONFIRMATION,
+            "chained_function_arn": None,
+        },
+        90,
+    ),
+}
+
+
+def invoke(handler: str, event: Any = None, seconds: float | None = None) -> Any:
+    """Invoke a handler with an event, or with the one of its exercise."""
+    exercise = EXERCISES[handler]
+    module = import_module(f"cognito_user_sync.handlers.{handler}")
+    return module.handler(
+        exercise.event if event is None else event, FakeContext(exercise.seconds if seconds is None else seconds)
+    )
+
+
+def answer_well(aws: FakeAws) -> None:
+    """Answer every operation with its good answer."""
+    for operation, answer in ANSWERS.items():
+        aws.on(operation, answer)
+
+
+@contextmanager
+def handler_environment(folder: Path) -> Iterator[None]:
+    """Set what Terraform sets, for all handlers; `folder` takes the welcome email's file; nothing sleeps."""
+    file = folder / "welcome_email.json"
+    file.write_text(json.dumps(WELCOME), encoding="utf-8")
+    with (
+        patch.dict("os.environ", ENVIRONMENT),
+        patch("cognito_user_sync.handlers.send_welcome.WELCOME_EMAIL_FILE", file),
+        patch("time.sleep"),
+    ):
+        yield
+
+
+def clients_of(handler: str, aws: FakeAws) -> dict[str, Any]:
+    """Run the exercise of a handler; return the clients that it made, by service."""
+    answer_well(aws)
+    for operation, answers in EXERCISES[handler].answers.items():
+        aws.on(operation, *answers)
+    made: dict[str, Any] = {}
+    make = aws.session.client
+
+    def record(service: str, *arguments: Any, **options: Any) -> Any:
+        made[service] = make(service, *arguments, **options)  # type: ignore[call-overload]
+        return made[service]
+
+    with patch.object(boto3.DEFAULT_SESSION, "client", record):
+        invoke(handler)
+    return made

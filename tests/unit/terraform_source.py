@@ -1,0 +1,87 @@
+"""The module's Terraform and ASL files, read as data where a test compares their numbers with those of the code."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import hcl2
+
+MODULES = Path(__file__).parents[2] / "modules"
+
+Json: TypeAlias = dict[str, Any]
+
+
+@cache
+def _main(module: str) -> Any:
+    return hcl2.loads((MODULES / module / "main.tf").read_text(encoding="utf-8"))
+
+
+def number(module: str, value: Any) -> float:
+    """Return the number that an expression of a module's main.tf comes to: arithmetic over its locals."""
+    named = {name: content for block in _main(module).get("locals", []) for name, content in block.items()}
+    while isinstance(value, str) and "local." in value:
+        value = re.sub(r"local\.(\w+)", lambda match: f"({str(named[match[1]]).strip('${}')})", value)
+    return float(eval(str(value).strip("${}"), {"__builtins__": {}, "ceil": math.ceil}))
+
+
+def resource(module: str, kind: str, name: str) -> Json:
+    """Return the one resource of this type and name in a module's main.tf."""
+    [found] = [
+        block[f'"{kind}"'][f'"{name}"']
+        for block in _main(module)["resource"]
+        if f'"{name}"' in block.get(f'"{kind}"', {})
+    ]
+    return dict(found)
+
+
+def _calls(source: str) -> Iterator[tuple[str, Json]]:
+    """Each use of a building block: the module that uses it, and the arguments."""
+    for folder in sorted(MODULES.iterdir()):
+        for block in _main(folder.name).get("module", []):
+            for arguments in block.values():
+                if arguments["source"] == f'"../{source}"':
+                    yield folder.name, arguments
+
+
+def function_timeouts() -> dict[str, float]:
+    """Return the timeout of each Lambda function in seconds, by the file name of its handler."""
+    queue_handlers = [arguments["function"]["handler"].strip('"') for _, arguments in _calls("request_queue")]
+    timeouts: dict[str, float] = {}
+    for module, arguments in _calls("lambda_function"):
+        handlers = queue_handlers if module == "request_queue" else [arguments["handler"].strip('"')]
+        timeouts |= {handler: number(module, arguments["timeout_seconds"]) for handler in handlers}
+    return timeouts
+
+
+@cache
+def state_machine(module: str) -> Json:
+    """Return a module's state machine definition; each template variable becomes its own name."""
+    text = (MODULES / module / f"{module}.asl.json").read_text(encoding="utf-8")
+    rendered = re.sub(r"\$\{(\w+)\}", lambda match: "4" if match[1] == "max_concurrency" else match[1], text)
+    definition: Json = json.loads(rendered)
+    return definition
+
+
+def states(module: str) -> dict[str, Json]:
+    """Return all states of a module's state machine, those inside a Map included."""
+    found: dict[str, Json] = {}
+
+    def add(level: dict[str, Json]) -> None:
+        for name, state in level.items():
+            found[name] = state
+            add(state.get("ItemProcessor", {}).get("States", {}))
+
+    add(state_machine(module)["States"])
+    return found
+
+
+def handler_of(state: Json) -> str | None:
+    """Return the handler that a Task invokes; None if it calls another service."""
+    name = str(state["Parameters"].get("FunctionName", ""))
+    return name.removesuffix("_function_arn") or None

@@ -1,0 +1,108 @@
+"""The real boto3 clients of the handlers: how often each tries, and how long it waits.
+
+The table is what the handlers' own comments and docs/architecture.md say. tests/unit/test_deadlines.py compares it with
+the timeouts of functions and state machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.unit.fakes import FakeAws, Response, refusal
+from tests.unit.handler_clients import (
+    COGNITO,
+    EXERCISES,
+    POOL_ID,
+    POST_CONFIRMATION,
+    answer_well,
+    clients_of,
+    handler_environment,
+    invoke,
+)
+
+
+class Limits(NamedTuple):
+    """Of one client: attempts for each call, and the seconds that one attempt waits."""
+
+    attempts: int
+    connect_seconds: float
+    read_seconds: float
+
+
+CLIENTS: dict[str, dict[str, Limits]] = {
+    # One attempt each: the queue is the retry, and Cognito waits for 5 s.
+    "post_confirmation": {
+        "stepfunctions": Limits(1, 0.4, 0.8),
+        "sqs": Limits(1, 0.4, 0.8),
+        "lambda": Limits(1, 0.2, 4.7),  # what is left of 5 s, less the time to connect and to answer
+    },
+    "replay_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
+    "start_changes": {"stepfunctions": Limits(3, 1, 3)},
+    "sync_user": {"cognito-idp": Limits(1, 1, 2), "dynamodb": Limits(3, 1, 2)},
+    # One attempt: a send that timed out may have been delivered.
+    "send_welcome": {"sesv2": Limits(1, 2, 8)},
+    # One attempt: the planner and the worker retry at their own pace.
+    "plan_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
+    "reconcile_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
+    "start_reconciliation": {"stepfunctions": Limits(5, 2, 5)},
+    # One attempt: an update may be repeated only after the pool was read again.
+    "pool_trigger": {"cognito-idp": Limits(1, 3, 5)},
+}
+
+# A call of each service: any will do, since retries are the client's.
+CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "cognito-idp": (f"{COGNITO}.DescribeUserPool", "describe_user_pool", {"UserPoolId": POOL_ID}),
+    "dynamodb": (
+        "dynamodb.BatchGetItem",
+        "batch_get_item",
+        {"RequestItems": {"users": {"Keys": [{"id": {"S": "x"}}]}}},
+    ),
+    "lambda": ("lambda.Invoke", "invoke", {"FunctionName": "theirs"}),
+    "sesv2": ("sesv2.SendEmail", "send_email", {"Content": {}}),
+    "sqs": ("sqs.SendMessage", "send_message", {"QueueUrl": "https://queue", "MessageBody": "x"}),
+    "stepfunctions": ("sfn.StartExecution", "start_execution", {"stateMachineArn": "arn:aws:states:::x"}),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _environment(tmp_path: Path) -> Iterator[None]:
+    with handler_environment(tmp_path):
+        yield
+
+
+@pytest.mark.parametrize("handler", EXERCISES)
+def test_handler_makes_its_clients_with_these_limits(aws: FakeAws, handler: str) -> None:
+    limits = {}
+    for service, client in clients_of(handler, aws).items():
+        operation, method, arguments = CALLS[service]
+        aws.on(operation, refusal("ThrottlingException"))
+        aws.calls.clear()
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            getattr(client, method)(**arguments)
+        config = client.meta.config
+        limits[service] = Limits(len(aws.calls), config.connect_timeout, config.read_timeout)
+    assert limits == CLIENTS[handler]
+
+
+def test_every_handler_is_exercised() -> None:
+    files = Path(__file__).parents[2].glob("lambda_src/cognito_user_sync/handlers/*.py")
+    assert {file.stem for file in files} - {"__init__"} == EXERCISES.keys() == CLIENTS.keys()
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_pool_trigger_reads_again_before_it_repeats_an_update(aws: FakeAws, status: int) -> None:
+    # A blind repeat would undo what another caller has changed meanwhile, such as MFA.
+    answer_well(aws)
+    pool = {"Id": POOL_ID, "Name": "pool", "MfaConfiguration": "OFF"}
+    changed = {**pool, "MfaConfiguration": "ON"}
+    attached = {**changed, "LambdaConfig": {"PostConfirmation": POST_CONFIRMATION}}
+    update = f"{COGNITO}.UpdateUserPool"
+    aws.on(f"{COGNITO}.DescribeUserPool", *(Response({"UserPool": shown}) for shown in (pool, changed, attached)))
+    aws.on(update, refusal("InternalErrorException", status), Response({}))
+    assert invoke("pool_trigger")["result"] == "attached"
+    assert [call.body["MfaConfiguration"] for call in aws.calls if call.operation == update] == ["OFF", "ON"]

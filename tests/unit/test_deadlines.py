@@ -1,0 +1,117 @@
+"""Each deadline against the one that contains it: call, function, task, state machine, queue.
+
+Numbers come from where they are set: the handlers' real clients (test_clients.py compares those), the modules'
+Terraform files, and the state machines' definitions.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cognito_user_sync import executions, lambda_config, pace, shards, user_table
+from cognito_user_sync.handlers import post_confirmation
+from tests.unit.terraform_source import Json, function_timeouts, handler_of, number, resource, state_machine, states
+from tests.unit.test_clients import CLIENTS, Limits
+
+DAY = 24 * 3600
+COGNITO_WAITS_SECONDS = 5
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
+REDRIVE_DAYS = 14
+
+TASKS = [
+    (machine, name) for machine in ("user_sync", "reconciliation") for name, state in states(machine).items()
+    if state["Type"] == "Task"
+]  # fmt: skip
+
+
+def longest_call(limits: Limits) -> float:
+    """Return the seconds after which a call has ended: all attempts, and botocore's pauses of at most 1, 2, 4 ... s."""
+    pauses = sum(min(2.0**retry, 20) for retry in range(limits.attempts - 1))
+    return limits.attempts * (limits.connect_seconds + limits.read_seconds) + pauses
+
+
+def longest_task(task: Json) -> float:
+    """Return the seconds after which a Task has ended: all attempts with their timeouts and waits."""
+    [retry] = task["Retry"]
+    waits = [
+        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
+        for attempt in range(retry["MaxAttempts"])
+    ]
+    return float((retry["MaxAttempts"] + 1) * task["TimeoutSeconds"] + sum(waits))
+
+
+@pytest.mark.parametrize("handler", CLIENTS)
+def test_each_call_ends_within_its_function(handler: str) -> None:
+    timeout = function_timeouts()[handler]
+    assert {service: limits for service, limits in CLIENTS[handler].items() if longest_call(limits) > timeout} == {}
+
+
+def test_post_confirmation_ends_within_the_time_that_cognito_waits() -> None:
+    assert function_timeouts()["post_confirmation"] == COGNITO_WAITS_SECONDS
+    calls = [longest_call(CLIENTS["post_confirmation"][service]) for service in ("stepfunctions", "sqs")]
+    # The last round begins before _AGAIN_WITHIN_SECONDS. A second stays for the start of a new function.
+    assert post_confirmation._AGAIN_WITHIN_SECONDS + sum(calls) <= COGNITO_WAITS_SECONDS - 1
+    # A round that fails fast is repeated.
+    assert max(calls) <= post_confirmation._AGAIN_WITHIN_SECONDS
+
+
+@pytest.mark.parametrize("handler", ["replay_sign_ups", "start_changes"])
+def test_a_queued_start_ends_within_the_time_reserved_for_it(handler: str) -> None:
+    slowest = longest_call(CLIENTS[handler]["stepfunctions"])
+    assert slowest <= executions.SLOWEST_START_SECONDS < function_timeouts()[handler]
+
+
+def test_pool_trigger_reserves_time_for_an_update_and_a_read() -> None:
+    call = longest_call(CLIENTS["pool_trigger"]["cognito-idp"])
+    assert 2 * call <= lambda_config._PROOF_SECONDS <= function_timeouts()["pool_trigger"] - 4 * call
+
+
+@pytest.mark.parametrize("handler", ["plan_shards", "reconcile_shards"])
+def test_the_reconciliation_reserves_time_for_the_call_under_way(handler: str) -> None:
+    slowest = max(map(longest_call, CLIENTS[handler].values()))
+    assert slowest <= pace._MARGIN_SECONDS <= 60
+    assert function_timeouts()[handler] >= shards.WORKER_SECONDS + pace._MARGIN_SECONDS
+
+
+@pytest.mark.parametrize(("machine", "name"), TASKS)
+def test_each_task_outlasts_its_function(machine: str, name: str) -> None:
+    task = states(machine)[name]
+    handler = handler_of(task)
+    assert task["TimeoutSeconds"] >= (function_timeouts()[handler] + 5 if handler else 60)
+
+
+@pytest.mark.parametrize(("machine", "seconds"), [("user_sync", 3600), ("reconciliation", 7 * DAY)])
+def test_each_state_machine_outlasts_the_retries_of_its_tasks(machine: str, seconds: int) -> None:
+    tasks = [states(machine)[name] for of_machine, name in TASKS if of_machine == machine]
+    assert sum(map(longest_task, tasks)) < state_machine(machine)["TimeoutSeconds"] == seconds
+
+
+def test_each_queue_outlasts_the_retries_of_its_function() -> None:
+    queue, dead_letter_queue = (resource("request_queue", "aws_sqs_queue", name) for name in ("this", "dead_letter"))
+    visibility = number("request_queue", queue["visibility_timeout_seconds"])
+    retention, dead_letter_retention = (
+        number("request_queue", each["message_retention_seconds"]) for each in (queue, dead_letter_queue)
+    )
+    found = re.search(r"maxReceiveCount = (.+)}\)", queue["redrive_policy"])
+    assert found
+    retries_seconds = number("request_queue", found[1]) * visibility
+
+    timeouts = function_timeouts()
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    assert visibility >= 6 * max(timeouts["replay_sign_ups"], timeouts["start_changes"])
+    # README: Step Functions may be unavailable for 12 hours.
+    assert 12 * 3600 <= retries_seconds < retention
+    # A message that moves keeps its first enqueue time: the dead-letter queue needs the longest retention that SQS has.
+    assert dead_letter_retention == 14 * DAY
+    assert dead_letter_retention - retries_seconds >= 13 * DAY
+
+
+def test_a_tombstone_outlasts_every_replay_of_a_sign_up() -> None:
+    queues = [resource("request_queue", "aws_sqs_queue", name) for name in ("this", "dead_letter")]
+    kept_seconds = sum(number("request_queue", queue["message_retention_seconds"]) for queue in queues)
+    assert kept_seconds + REDRIVE_DAYS * DAY < user_table.TOMBSTONE_DAYS * DAY
+    variables = (Path(__file__).parents[2] / "variables.tf").read_text(encoding="utf-8")
+    assert f"retention_days, {user_table.TOMBSTONE_DAYS}) >= {user_table.TOMBSTONE_DAYS}" in variables

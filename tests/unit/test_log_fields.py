@@ -1,0 +1,192 @@
+"""The log lines that docs/operations.md and the alarms send an operator to, and the fields that they need.
+
+Fields are what an operator searches by (sub, execution, message) and what says why. Values of users never appear.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cognito_user_sync.handlers import reconcile_shards
+from tests.unit.fakes import FakeAws, Response, refusal
+from tests.unit.handler_clients import (
+    EXERCISES,
+    POOL_ID,
+    SUB,
+    SYNC_REQUEST,
+    TRIGGER_EVENT,
+    answer_well,
+    handler_environment,
+    invoke,
+    queue_event,
+)
+
+START, PARK = "sfn.StartExecution", "sqs.SendMessage"
+FAILURE = refusal("InternalFailure", 500)
+ALREADY_STARTED = refusal("ExecutionAlreadyExists")
+
+
+# handler, event, answers other than the good ones, line, fields
+LINES: list[tuple[str, Any, dict[str, Response], str, dict[str, Any]]] = [
+    (
+        "post_confirmation",
+        TRIGGER_EVENT,
+        {START: FAILURE},
+        "WARNING execution not started",
+        {"sub": SUB, "error": "InternalFailure"},
+    ),
+    ("post_confirmation", TRIGGER_EVENT, {START: FAILURE}, "INFO parked for replay", {"sub": SUB}),
+    (
+        "post_confirmation",
+        TRIGGER_EVENT,
+        {START: FAILURE, PARK: refusal("AccessDenied")},
+        "WARNING execution not parked",
+        {"sub": SUB, "error": "AccessDenied"},
+    ),
+    (
+        "post_confirmation",
+        TRIGGER_EVENT,
+        {START: FAILURE, PARK: FAILURE},
+        "ERROR execution neither started nor parked: this user waits for the next reconciliation",
+        {"sub": SUB},
+    ),
+    (
+        "post_confirmation",
+        {},
+        {},
+        "ERROR not a post-confirmation event, nothing synced",
+        {"reason": "triggerSource is missing"},
+    ),
+    ("replay_sign_ups", queue_event(SYNC_REQUEST), {}, "INFO started", {"sub": SUB}),
+    (
+        "replay_sign_ups",
+        queue_event(SYNC_REQUEST),
+        {START: ALREADY_STARTED},
+        "INFO had been started before",
+        {"sub": SUB},
+    ),
+    (
+        "replay_sign_ups",
+        queue_event(SYNC_REQUEST),
+        {START: FAILURE},
+        "WARNING message not started",
+        {"message_id": "m0", "error": "ClientError"},
+    ),
+    (
+        "start_changes",
+        queue_event({}),
+        {},
+        "WARNING message not started",
+        {"message_id": "m0", "error": "InvalidSyncRequest"},
+    ),
+    ("sync_user", SYNC_REQUEST, {}, "INFO synced", {"sub": SUB, "reason": "sign_up", "outcome": "created"}),
+    ("send_welcome", SYNC_REQUEST, {}, "INFO welcome sent", {"sub": SUB, "message_id": "message-1"}),
+    (
+        "send_welcome",
+        {**SYNC_REQUEST, "attributes": {}},
+        {},
+        "INFO welcome not sent",
+        {"sub": SUB, "reason": "no deliverable email address"},
+    ),
+    (
+        "start_reconciliation",
+        {},
+        {},
+        "INFO reconciliation started",
+        {"execution_arn": "arn"},
+    ),
+    (
+        "pool_trigger",
+        None,
+        {},
+        "INFO pool trigger",
+        {"action": "attach", "user_pool_id": POOL_ID, "result": "attached already"},
+    ),
+    (
+        "reconcile_shards",
+        {"prefixes": ["b4"], "pages_per_second": 15},
+        {},
+        "INFO reconciled",
+        # `listed` on the top level: the command line's filter for its progress bar.
+        {"prefixes": ["b4"], "counts": {"listed": 1, "created": 1}, "listed": 1, "left": 0},
+    ),
+]
+# Tested by themselves below.
+OTHER_MESSAGES = {"planned", "reconciling"}
+
+
+@pytest.fixture(autouse=True)
+def _environment(tmp_path: Path) -> Iterator[None]:
+    with handler_environment(tmp_path):
+        yield
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what `extra` gave a record."""
+    plain = logging.LogRecord("", 0, "", 0, "", None, None)
+    return {name: value for name, value in vars(record).items() if name not in vars(plain) and name != "message"}
+
+
+@pytest.fixture
+def lines(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Return a function that invokes a handler with these answers, and gives the fields of its lines by message."""
+    caplog.set_level(logging.INFO)
+
+    def logged(
+        handler: str, event: Any = None, answers: Mapping[str, Response] | None = None, seconds: float | None = None
+    ) -> dict[str, dict[str, Any]]:
+        answer_well(aws)
+        for operation, given in EXERCISES[handler].answers.items():
+            aws.on(operation, *given)
+        for operation, answer in (answers or {}).items():
+            aws.on(operation, answer)
+        invoke(handler, event, seconds)
+        ours = [record for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+        return {f"{record.levelname} {record.message}": fields_of(record) for record in ours}
+
+    return logged
+
+
+@pytest.mark.parametrize(("handler", "event", "answers", "line", "fields"), LINES)
+def test_line_has_the_fields_that_an_operator_needs(
+    lines: Callable[..., dict[str, dict[str, Any]]],
+    handler: str,
+    event: Any,
+    answers: Mapping[str, Response],
+    line: str,
+    fields: dict[str, Any],
+) -> None:
+    found = lines(handler, event, answers)[line]
+    if handler == "reconcile_shards":
+        found["counts"] = {name: count for name, count in found["counts"].items() if count}
+    assert found == fields
+
+
+def test_planned_line_has_the_summary_of_the_run(lines: Callable[..., dict[str, dict[str, Any]]]) -> None:
+    fields = lines("plan_shards")["INFO planned"]
+    assert fields.keys() == {"batches", "prefixes", "summary"}
+    assert (fields["batches"], fields["prefixes"]) == (1, 1)
+    assert fields["summary"]["problems"] == []
+
+
+def test_reconciling_line_says_how_many_users_are_listed(
+    lines: Callable[..., dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile_shards, "_PROGRESS_SECONDS", 0)
+    assert lines("reconcile_shards", {"prefixes": ["b4"], "pages_per_second": 15})["INFO reconciling"] == {"listed": 1}
+
+
+def test_every_message_of_the_code_is_tested() -> None:
+    messages = set()
+    for file in (Path(__file__).parents[2] / "lambda_src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logger."):
+                texts = [each for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)]
+                messages |= {text.value for text in texts}
+    assert messages == {line.partition(" ")[2] for *_, line, _ in LINES} | OTHER_MESSAGES
