@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -30,15 +31,10 @@ terraform {
 class Project:
     """A Terraform project that requires hashicorp/archive and gets the stand-in, wherever the tests run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configuration: Path) -> None:
         self.folder = folder
-        home = folder / "made for terraform"  # a space, as many a home folder has
-        configuration = write_configuration(folder / "no mirror", find_terraform().platform, home)
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
         self.environment |= {CONFIG_VARIABLE: str(configuration), "CHECKPOINT_DISABLE": "1"}
-        self.put("main.tf", REQUIRED)
-        initialised = self.terraform("init", "-input=false")
-        assert initialised.returncode == 0, initialised.stderr
 
     def put(self, path: str, content: str) -> Path:
         file = self.folder / path
@@ -64,24 +60,40 @@ class Project:
         parsed: dict[str, object] = json.loads(answer.stdout)
         return parsed
 
-    def refusal(self, *settings: str) -> str:
-        """What Terraform says to one `archive_file` with these settings, on one line."""
-        self.put("archive.tf", archive_file(*settings))
-        planned = self.terraform("plan", "-input=false")
+    def errors(self, **settings: tuple[str, ...]) -> dict[str, str]:
+        """Plan an `archive_file` with each of these settings; return what Terraform says, by name."""
+        self.put("archive.tf", "".join(archive_file(*each, name=name) for name, each in settings.items()))
+        planned = self.terraform("plan", "-input=false", "-json")
         assert planned.returncode == 1, planned.stdout
         assert not (self.folder / "out").exists()
-        return " ".join(planned.stderr.split())
+        events = [json.loads(line) for line in planned.stdout.splitlines()]
+        found = [event["diagnostic"] for event in events if event["type"] == "diagnostic"]
+        return {each["address"].rpartition(".")[2]: f"{each['summary']}: {each['detail']}" for each in found}
 
 
-def archive_file(*settings: str) -> str:
+def archive_file(*settings: str, name: str = "this") -> str:
     archive_type = () if any(setting.startswith("type ") for setting in settings) else ('type = "zip"',)
-    lines = (*archive_type, 'output_path = "${path.root}/out/this.zip"', *settings)
-    return "\n".join(['data "archive_file" "this" {', *lines, "}", ""])
+    lines = (*archive_type, f'output_path = "${{path.root}}/out/{name}.zip"', *settings)
+    return "\n".join([f'data "archive_file" "{name}" {{', *lines, "}", ""])
+
+
+@pytest.fixture(scope="module")
+def initialized(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("initialized")
+    home = folder / "made for terraform"  # a space, as in many home folders
+    project = Project(folder, write_configuration(folder / "no mirror", find_terraform().platform, home))
+    project.put("main.tf", REQUIRED)
+    done = project.terraform("init", "-input=false")
+    assert done.returncode == 0, done.stderr
+    return project
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+def project(initialized: Project, tmp_path: Path) -> Project:
+    """A copy: the providers and the lock file are what `terraform init` makes."""
+    copy = Project(tmp_path / "copy", Path(initialized.environment[CONFIG_VARIABLE]))
+    shutil.copytree(initialized.folder, copy.folder, symlinks=True)
+    return copy
 
 
 def names(archive: Path) -> list[str]:
@@ -145,35 +157,33 @@ def test_a_source_that_is_known_only_after_apply_is_read_then(project: Project) 
         assert opened.read("made.txt") == b"later"
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        pytest.param(
-            ('source_dir = "src"', 'source_file = "src/a.py"'),
-            "archive_file needs exactly one kind of source",
-            id="two-kinds",
-        ),
-        pytest.param(
-            ('source_dir = "src"', 'source {\nfilename = "a"\ncontent = "a"\n}'),
-            "set here: source, source_dir.",
-            id="folder-and-block",
-        ),
-        pytest.param((), "set here: none.", id="none"),
-        pytest.param(('source_dir = "nowhere"',), "source_dir: nowhere is not a folder", id="missing-folder"),
-        pytest.param(('source_file = "nowhere"',), "source_file: nowhere is not a file", id="missing-file"),
-        pytest.param(
-            ('source_dir = "src"', 'excludes = ["**"]'), "holds no file, or every file is excluded", id="empty"
-        ),
-        pytest.param(('source_file = "src/a.py"', 'output_file_mode = "rw"'), "must be an octal mode", id="mode"),
-        pytest.param(
-            ('source_dir = "src"', 'excludes = ["*.{md,txt}"]'), "this stand-in knows *, ** and ? only", id="glob"
-        ),
-        pytest.param(('type = "tar.gz"', 'source_dir = "src"'), "makes zip files only", id="type"),
-    ],
-)
-def test_a_mistake_is_terraforms_error(project: Project, settings: tuple[str, ...], message: str) -> None:
+MISTAKES = {
+    "two_kinds": (
+        ('source_dir = "src"', 'source_file = "src/a.py"'),
+        "archive_file needs exactly one kind of source",
+    ),
+    "folder_and_block": (
+        ('source_dir = "src"', 'source {\nfilename = "a"\ncontent = "a"\n}'),
+        "set here: source, source_dir.",
+    ),
+    "none": ((), "set here: none."),
+    "missing_folder": (('source_dir = "nowhere"',), "source_dir: nowhere is not a folder"),
+    "missing_file": (('source_file = "nowhere"',), "source_file: nowhere is not a file"),
+    "empty": (('source_dir = "src"', 'excludes = ["**"]'), "holds no file, or every file is excluded"),
+    "mode": (('source_file = "src/a.py"', 'output_file_mode = "rw"'), "must be an octal mode"),
+    "glob": (('source_dir = "src"', 'excludes = ["*.{md,txt}"]'), "this stand-in knows *, ** and ? only"),
+    "type": (('type = "tar.gz"', 'source_dir = "src"'), "makes zip files only"),
+}
+
+
+def test_archive_file_names_each_mistake(project: Project) -> None:
     project.put("src/a.py", "a")
-    assert message in project.refusal(*settings)
+    # Terraform reads nothing while a configuration is invalid: the mistakes in the sources themselves come second.
+    invalid = ("two_kinds", "folder_and_block", "none", "type")
+    errors: dict[str, str] = {}
+    for names in (invalid, MISTAKES.keys() - set(invalid)):
+        errors |= project.errors(**{name: MISTAKES[name][0] for name in names})
+    assert {name for name, (_, message) in MISTAKES.items() if message in errors[name]} == MISTAKES.keys()
 
 
 @pytest.mark.parametrize(

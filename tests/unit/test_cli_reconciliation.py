@@ -36,9 +36,9 @@ def said(*lines: tuple[str, int], newest_ms: int = BEGAN * 1000, next_token: str
 
 
 @pytest.fixture(autouse=True)
-def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cognito_user_sync_cli.reconciliation._POLL_SECONDS", 0)
-    monkeypatch.setattr("cognito_user_sync_cli.executions._PAUSE_SECONDS", 0)
+def _nothing_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the command line between two looks, nor botocore between two attempts."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
