@@ -40,7 +40,7 @@ def run(copy: Path, test: str) -> tuple[int, str]:
     """Return pytest's exit code and the first failure that it names."""
     command = [sys.executable, "-m", "pytest", "-p", "no:terraform", "-p", "no:cacheprovider", "-q", "-x", test]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    failures = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    failures = [line for line in done.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
     return done.returncode, (failures or done.stdout.splitlines()[-1:] or [done.stderr])[0]
 
 
