@@ -62,6 +62,44 @@ def test_unlisted_code_is_mapped_by_its_status(
     assert (type(raised.value), str(raised.value)) == (error, UNLISTED)
 
 
+@pytest.mark.parametrize(
+    ("event", "operation", "error", "code"),
+    [
+        *(
+            (CHANGE, f"{COGNITO}.ListUsers", PoolUnavailable, code)
+            # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
+            for code in (
+                "InternalErrorException",
+                "LimitExceededException",
+                "ThrottlingException",
+                "TooManyRequestsException",
+            )
+        ),
+        *(
+            (SYNC_REQUEST, "dynamodb.UpdateItem", TableUnavailable, code)
+            # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
+            for code in (
+                "InternalServerError",
+                "ItemCollectionSizeLimitExceededException",
+                "LimitExceededException",
+                "ProvisionedThroughputExceededException",
+                "ReplicatedWriteConflictException",
+                "RequestLimitExceeded",
+                "ServiceUnavailable",
+                "ThrottlingException",
+                "TransactionConflictException",
+            )
+        ),
+    ],
+)
+def test_transient_code_is_retryable_whatever_its_status(
+    aws: FakeAws, event: Any, operation: str, error: type[Exception], code: str
+) -> None:
+    aws.on(operation, refusal(code, 400))
+    with pytest.raises(error, match=code):
+        invoke("sync_user", event)
+
+
 @pytest.mark.parametrize(("status", "attempts"), [(499, 1), (500, 2)])
 def test_pool_trigger_retries_an_unlisted_code_from_500_on(aws: FakeAws, status: int, attempts: int) -> None:
     describe = f"{COGNITO}.DescribeUserPool"
