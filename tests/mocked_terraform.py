@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,18 +18,17 @@ from local_aws.terraform_providers import terraform_environment
 ROOT = Path(__file__).parents[1]
 
 
-def run_terraform(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run terraform in a folder, with its data and state there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
-    environment |= {"TF_DATA_DIR": str(folder / ".terraform"), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
-    environment |= variables
-    return subprocess.run(
-        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a terraform that keeps its data in a folder and has no credentials."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    terraform = {"TF_DATA_DIR": str(folder / ".terraform"), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    # The schema of the AWS provider is large: fewer garbage collections save a quarter of the processor time.
+    return inherited | terraform | {"GOGC": "400"} | variables
 
 
-def terraform_init(folder: Path, **variables: str) -> None:
-    done = run_terraform(folder, "init", "-input=false", "-backend=false", "-no-color", **variables)
+def terraform_init(folder: Path, environment: dict[str, str]) -> None:
+    arguments = ["terraform", "init", "-input=false", "-backend=false", "-no-color"]
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -47,8 +47,11 @@ def validation_errors(folder: Path, cases: list[dict[str, Any]]) -> list[list[st
     modules = [{"module": {f"case_{number}": {"source": "./variables", **given}}} for number, given in enumerate(cases)]
     for number, module in enumerate(modules):
         (folder / f"{number}.tf.json").write_text(as_json_configuration(module), encoding="utf-8")
-    terraform_init(folder)
-    planned = run_terraform(folder, "plan", "-input=false", "-lock=false", "-json")
+    terraform_init(folder, environment(folder))
+    arguments = ["terraform", "plan", "-input=false", "-lock=false", "-json"]
+    planned = subprocess.run(
+        arguments, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+    )
     messages: list[list[str]] = [[] for _ in cases]
     for line in planned.stdout.splitlines():
         if diagnostic := json.loads(line).get("diagnostic"):
@@ -164,14 +167,33 @@ def mocked_terraform(folder: Path, scenarios: dict[str, Scenario]) -> dict[str, 
             ],
         }
         (folder / f"{name}.tftest.json").write_text(as_json_configuration(file), encoding="utf-8")
-    providers = terraform_environment()
-    terraform_init(folder, **providers)
-    tested = run_terraform(folder, "test", "-json", "-verbose", **providers)
-    events = [json.loads(line) for line in tested.stdout.splitlines()]
+    with_providers = environment(folder, **terraform_environment())
+    terraform_init(folder, with_providers)
+    events = list(_test_events(folder, with_providers, files=len(scenarios)))
     return {
         name: _results([event for event in events if event.get("@testfile") == f"{name}.tftest.json"])
         for name in scenarios
     }
+
+
+def _test_events(folder: Path, environment: dict[str, str], files: int) -> Iterator[dict[str, Any]]:
+    """Yield what `terraform test` reports, until only the teardown of the last file is left: nothing real exists."""
+    teardowns = 0
+    with subprocess.Popen(
+        ["terraform", "test", "-json", "-verbose"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as terraform:
+        assert terraform.stdout is not None
+        for event in map(json.loads, terraform.stdout):
+            yield event
+            teardowns += event.get("test_file", {}).get("progress") == "teardown"
+            if teardowns == files:
+                os.killpg(terraform.pid, signal.SIGKILL)  # with its providers, which are in the same session
+                return
 
 
 def _results(events: list[dict[str, Any]]) -> tuple[dict[str, Made], list[str]]:
