@@ -200,8 +200,9 @@ def _results(events: list[dict[str, Any]]) -> tuple[dict[str, Made], list[str]]:
     errors: dict[str, list[str]] = {"applied": [], "planned": []}
     for event in events:
         if event.get("diagnostic", {}).get("severity") == "error":
-            errors[event["@testrun"]].append(event["diagnostic"]["detail"])
-    assert errors["applied"] == []
+            diagnostic = event["diagnostic"]
+            errors[event.get("@testrun", "applied")].append(diagnostic["detail"] or diagnostic["summary"])
+    assert not errors["applied"], "\n".join(errors["applied"])
     (state,) = [event["test_state"] for event in events if "test_state" in event]
     outputs = state.get("outputs", {}).get("case", {}).get("value", {})
     made = {case: Made({}, values) for case, values in outputs.items()}
