@@ -81,8 +81,8 @@ test-unit: $(READY) ## the Python code, and the laptop AWS itself
 	$(PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $(PYTEST_ARGS)
 
 .PHONY: test-terraform
-test-terraform: $(READY) ## terraform test, with mocked providers
-	$(IN_SCRATCH) && terraform init -input=false -backend=false > /dev/null && terraform test
+test-terraform: $(READY) ## the Terraform code: its variables, and terraform test with mocked providers
+	$(PYTHON) -m pytest -p no:terraform tests/terraform $(PYTEST_ARGS)
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the laptop AWS, by the real Terraform, and under faults

@@ -5,7 +5,7 @@ variable "user_pool_id" {
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+_[0-9A-Za-z]{1,45}$", var.user_pool_id))
-    error_message = "user_pool_id is \"${var.user_pool_id}\", which is no user pool id: it must be a region, an underscore and letters or digits, like eu-west-1_AbCdEfGhI."
+    error_message = "user_pool_id is \"${var.user_pool_id}\": it must be <region>_<id>, with 1 to 45 letters or digits in the id, like eu-west-1_AbCdEfGhI."
   }
 }
 
@@ -49,12 +49,12 @@ variable "attributes" {
         ], name
       ) || can(regex("^(dev:)?custom:[\\pL\\pM\\pS\\pN\\pP]{1,20}$", name))
     ])
-    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute such as email or given_name, or custom:<name>. (sub is always there, as the key id.)"
+    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters and no space. sub is always synced, as the key id."
   }
 
   validation {
     condition     = length(distinct(var.attributes)) == length(var.attributes) && length(var.attributes) <= 70
-    error_message = "attributes are ${jsonencode(var.attributes)}: each may be named once, and no more than 70."
+    error_message = "attributes are ${jsonencode(var.attributes)}: each must occur once, and there must be at most 70."
   }
 }
 
@@ -84,7 +84,7 @@ variable "welcome_email" {
 
   validation {
     condition = var.welcome_email == null || alltrue([
-      for address in compact([try(var.welcome_email.from, ""), try(var.welcome_email.reply_to, "")]) :
+      for address in concat([try(var.welcome_email.from, null)], compact([try(var.welcome_email.reply_to, null)])) :
       can(regex("^[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+$", address))
       || can(regex("^[^<>@,;:\"()\\r\\n]+ <[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+>$", address))
     ])
@@ -93,12 +93,12 @@ variable "welcome_email" {
 
   validation {
     condition     = var.welcome_email == null || can(regex("^[^\\x00-\\x1f]+$", var.welcome_email.subject))
-    error_message = "welcome_email.subject is ${jsonencode(try(var.welcome_email.subject, ""))}: it must be one line of text."
+    error_message = "welcome_email.subject is ${jsonencode(try(var.welcome_email.subject, ""))}: it must be one line of text, without control characters."
   }
 
   validation {
-    condition     = var.welcome_email == null || can(regex("^[A-Za-z0-9_-]{1,64}$", coalesce(var.welcome_email.configuration_set, "none")))
-    error_message = "welcome_email.configuration_set is \"${try(coalesce(var.welcome_email.configuration_set), "")}\": it must be 1 to 64 letters, digits, hyphens or underscores."
+    condition     = try(var.welcome_email.configuration_set, null) == null || can(regex("^[A-Za-z0-9_-]{1,64}$", var.welcome_email.configuration_set))
+    error_message = "welcome_email.configuration_set is \"${try(coalesce(var.welcome_email.configuration_set), "")}\": it must be 1 to 64 letters, digits, hyphens or underscores, or null."
   }
 }
 
@@ -115,8 +115,8 @@ variable "chained_function_arn" {
   default     = null
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$", coalesce(var.chained_function_arn, "arn:aws:lambda:r:000000000000:function:none")))
-    error_message = "chained_function_arn is \"${coalesce(var.chained_function_arn, "null")}\": it must be the ARN of a Lambda function, like arn:aws:lambda:eu-west-1:123456789012:function:name."
+    condition     = var.chained_function_arn == null || can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$", var.chained_function_arn))
+    error_message = "chained_function_arn is \"${try(coalesce(var.chained_function_arn), "")}\": it must be the ARN of a Lambda function, with or without an alias or version, like arn:aws:lambda:eu-west-1:123456789012:function:name, or null."
   }
 }
 
@@ -140,25 +140,25 @@ variable "table" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", coalesce(var.table.name, "none")))
-    error_message = "table.name is \"${coalesce(var.table.name, "null")}\": it must be 3 to 255 letters, digits, underscores, hyphens or dots."
+    condition     = var.table.name == null || can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table.name))
+    error_message = "table.name is \"${try(coalesce(var.table.name), "")}\": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null."
   }
 
   validation {
-    condition = contains(
-      ["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"], coalesce(var.table.stream_view_type, "KEYS_ONLY")
+    condition = var.table.stream_view_type == null || contains(
+      ["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"], try(coalesce(var.table.stream_view_type), "")
     )
-    error_message = "table.stream_view_type is \"${coalesce(var.table.stream_view_type, "null")}\": it must be NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY or null."
+    error_message = "table.stream_view_type is \"${try(coalesce(var.table.stream_view_type), "")}\": it must be NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY or null."
   }
 
   validation {
     condition     = !var.table.email_index || contains(var.attributes, "email")
-    error_message = "table.email_index is true, but attributes are ${jsonencode(var.attributes)}: email must be among them."
+    error_message = "table.email_index is true, but attributes are ${jsonencode(var.attributes)}: they must include email."
   }
 
   validation {
     condition     = !(var.table.email_index && var.table.name != null)
-    error_message = "table.email_index is true, but table.name is \"${coalesce(var.table.name, "null")}\": the indexes of an existing table are its owner's."
+    error_message = "table.email_index is true, but table.name is \"${try(coalesce(var.table.name), "")}\": it must be false for an existing table, whose indexes this module does not change."
   }
 }
 
@@ -184,12 +184,12 @@ variable "deleted_users" {
   validation {
     # user_table.py, TOMBSTONE_DAYS
     condition     = coalesce(var.deleted_users.retention_days, 45) >= 45 && floor(coalesce(var.deleted_users.retention_days, 45)) == coalesce(var.deleted_users.retention_days, 45)
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}: it must be a whole number of at least 45, for as long as a sign-up may be replayed, or null."
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}: it must be a whole number of at least 45, as a sign-up may be replayed for that long, or null."
   }
 
   validation {
     condition     = var.deleted_users.action != "keep" || var.deleted_users.retention_days == null
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}, but deleted_users.action is keep: nothing expires then. Leave it null, or set action to mark or delete."
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}, but deleted_users.action is keep, and a kept item does not expire: it must be null, or action mark or delete."
   }
 }
 
@@ -225,13 +225,13 @@ variable "reconciliation" {
 
   validation {
     condition     = can(regex("^(none|cron\\(.+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
-    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be like cron(15 3 * * ? *) or rate(12 hours), or none."
+    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be cron(...) or rate(...), like cron(15 3 * * ? *) or rate(12 hours), or none."
   }
 
   validation {
     # https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
     condition     = var.reconciliation.list_users_per_second >= 1 && var.reconciliation.list_users_per_second <= 30
-    error_message = "reconciliation.list_users_per_second is ${var.reconciliation.list_users_per_second}: it must be from 1 to 30, which is all that Cognito allows an account in a region."
+    error_message = "reconciliation.list_users_per_second is ${var.reconciliation.list_users_per_second}: it must be from 1 to 30, the quota of an account in a region."
   }
 
   validation {
@@ -247,7 +247,7 @@ variable "reconciliation" {
   validation {
     # An alarm looks back seven days: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     condition     = var.reconciliation.overdue_hours >= 0 && var.reconciliation.overdue_hours <= 168 && floor(var.reconciliation.overdue_hours) == var.reconciliation.overdue_hours
-    error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}: it must be a whole number from 1 to 168, or 0."
+    error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}: it must be a whole number from 1 to 168, or 0 for no alarm."
   }
 }
 
@@ -269,8 +269,8 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", coalesce(var.kms_key_arn, "arn:aws:kms:r:000000000000:key/none")))
-    error_message = "kms_key_arn is \"${coalesce(var.kms_key_arn, "null")}\": it must be the ARN of a KMS key, like arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-...."
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn is \"${try(coalesce(var.kms_key_arn), "")}\": it must be the ARN of a KMS key and not of an alias, like arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9, or null."
   }
 }
 
@@ -286,7 +286,7 @@ variable "log_retention_days" {
       [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.log_retention_days,
     )
-    error_message = "log_retention_days is ${var.log_retention_days}: CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    error_message = "log_retention_days is ${var.log_retention_days}: it must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
@@ -296,8 +296,8 @@ variable "permissions_boundary_arn" {
   default     = null
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", coalesce(var.permissions_boundary_arn, "arn:aws:iam::aws:policy/none")))
-    error_message = "permissions_boundary_arn is \"${coalesce(var.permissions_boundary_arn, "null")}\": it must be the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/name."
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn is \"${try(coalesce(var.permissions_boundary_arn), "")}\": it must be the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/name, or null."
   }
 }
 

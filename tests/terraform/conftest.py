@@ -1,0 +1,213 @@
+"""Deployments of the module with mocked providers: one run of Terraform makes them all."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.mocked_terraform import (
+    ACCOUNT_ID,
+    POOL_ADDRESS,
+    TABLE_ADDRESS,
+    USER_POOL_ID,
+    Case,
+    Made,
+    Scenario,
+    arn,
+    mocked_terraform,
+    user_pool,
+)
+
+KEY, SENDER_KEY = arn("kms", "key/ours"), arn("kms", "key/of-the-pool")
+THEIRS = arn("lambda", "function:theirs")
+TOPIC = arn("sns", "alarms")
+BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
+LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqrstuvwxyzabcd", "abcdefghijkl"
+SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": False}}
+
+
+def table(*indexes: tuple[str, str, str], key: str = "id", kind: str = "S", sort_key: str = "") -> dict[str, Any]:
+    """An existing table as the data source reads it."""
+    attributes = {key: kind, sort_key: "S"} if sort_key else {key: kind}
+    return {
+        "name": "users",
+        "arn": arn("dynamodb", "table/users"),
+        "hash_key": key,
+        "range_key": sort_key,
+        "attribute": [{"name": name, "type": kind} for name, kind in attributes.items()],
+        "global_secondary_index": [
+            dict(zip(("name", "hash_key", "range_key"), index, strict=True)) for index in indexes
+        ],
+    }
+
+
+APPLIED = {
+    "defaults": Case(),
+    "everything": Case(
+        {
+            "name": LONGEST_NAME,
+            "stage": LONGEST_STAGE,
+            "attributes": ["given_name", "custom:plan"],
+            "welcome_email": {
+                "from": "Example <welcome@example.com>",
+                "text": "Hello {{given_name}}",
+                "html": "<p>{{ custom:plan }}</p>",
+                "configuration_set": "ours",
+                "app_client_ids": ["web"],
+                "verified_only": True,
+            },
+            "chained_function_arn": THEIRS,
+            "table": {
+                "stream_view_type": "KEYS_ONLY",
+                "deletion_protection": False,
+                "point_in_time_recovery": False,
+            },
+            "deleted_users": {"action": "delete", "retention_days": 90},
+            "track_changes": True,
+            "reconciliation": {
+                "schedule": "rate(12 hours)",
+                "list_users_per_second": 20,
+                "max_concurrency": 7,
+                "max_delete_percent": 5,
+                "overdue_hours": 24,
+            },
+            "alarm_topic_arns": [TOPIC],
+            "kms_key_arn": KEY,
+            "log_retention_days": 7,
+            "permissions_boundary_arn": BOUNDARY,
+            "lambda": {"memory_mb": 2048, "architecture": "x86_64", "trigger_reserved_concurrency": 9},
+            "tracing": True,
+            "tags": {"team": "identity"},
+        },
+        {POOL_ADDRESS: user_pool(THEIRS, SENDER_KEY)},
+    ),
+    "least": Case(
+        {
+            "attach_trigger": False,
+            "table": {"name": "users"},
+            "deleted_users": {"action": "keep"},
+            "reconciliation": {"schedule": "none", "run_on_apply": False},
+        },
+        # No index is by_shard with the keys shard and id.
+        {TABLE_ADDRESS: table(("by_shard", "email", "id"), ("by_shard", "shard", ""), ("by_email", "shard", "id"))},
+    ),
+    "not_overdue": Case(
+        {
+            "chained_function_arn": THEIRS,
+            "table": {"name": "users"},
+            "reconciliation": {"overdue_hours": 0, "run_on_apply": False},
+        },
+        {TABLE_ADDRESS: table(("by_shard", "shard", "id"))},
+    ),
+    "no_reconciliation": Case({"table": {"email_index": True}, **SMALL}),
+    "small": Case(SMALL),
+}
+
+
+def ours(stage: str = "dev") -> str:
+    return arn("lambda", f"function:cognito-user-sync-{stage}-post-confirmation")
+
+
+# What is planned next, and what the message names; nothing where there is none.
+Plan = dict[str, tuple[Case, tuple[str, ...]]]
+
+# The trigger of the pool: Terraform reports it, and applies.
+TRIGGERS: Plan = {
+    "defaults": (Case(found={POOL_ADDRESS: user_pool(ours())}), ()),
+    "everything": (
+        Case(APPLIED["everything"].arguments),
+        (f"User pool {USER_POOL_ID}", "lost", "none now", "-replace="),
+    ),
+    "not_overdue": (
+        Case(APPLIED["not_overdue"].arguments, {**APPLIED["not_overdue"].found, POOL_ADDRESS: user_pool(THEIRS)}),
+        (f"User pool {USER_POOL_ID}", "lost", THEIRS, "-replace="),
+    ),
+    "trigger_of_another": (
+        Case({"reconciliation": {"enabled": False}}, {POOL_ADDRESS: user_pool(arn("lambda", "function:another"))}),
+        (f"User pool {USER_POOL_ID}", arn("lambda", "function:another"), "chained_function_arn", "-replace="),
+    ),
+}
+
+# What fails the plan.
+FAILURES: Plan = {
+    # The state of one deployment, and the variables of another.
+    "small": (Case({**SMALL, "stage": "production"}), ("cognito-user-sync-dev of", "cognito-user-sync-production of")),
+    "least": (
+        Case({**APPLIED["least"].arguments, "name": "other"}, APPLIED["least"].found),
+        ("cognito-user-sync-dev of", "other-dev of"),
+    ),
+    "no_reconciliation": (
+        Case({**APPLIED["no_reconciliation"].arguments, "user_pool_id": "eu-west-1_Another"}),
+        (f"of user pool {USER_POOL_ID}", "of user pool eu-west-1_Another"),
+    ),
+    # What variables cannot validate themselves.
+    "pool_of_another_region": (
+        Case({**SMALL, "user_pool_id": "us-east-1_AbCdEfGhI"}),
+        ("us-east-1_AbCdEfGhI", "us-east-1", "eu-west-1", "AWS_REGION=us-east-1"),
+    ),
+    "unknown_placeholders": (
+        Case(
+            {
+                **SMALL,
+                "attributes": ["email", "custom:plan"],
+                "welcome_email": {
+                    "from": "a@example.com",
+                    "subject": "{{nickname}} {{username}}",
+                    "text": "{{ zoneinfo }} {{name}} {{ email }}",
+                    "html": "{{custom:team}} {{custom:plan}}",
+                },
+            }
+        ),
+        (
+            "{{nickname}}, {{zoneinfo}}, {{custom:team}}",
+            "{{username}}, {{name}}, {{email}}, {{custom:plan}}",
+        ),
+    ),
+    "chained_of_another_region": (
+        Case({**SMALL, "chained_function_arn": THEIRS.replace("eu-west-1", "us-east-1")}),
+        (THEIRS.replace("eu-west-1", "us-east-1"), "eu-west-1."),
+    ),
+    "chained_is_ours": (
+        Case({**SMALL, "stage": "own", "chained_function_arn": ours("own")}),
+        (f"chained_function_arn is {ours('own')},",),
+    ),
+    "chained_is_an_alias_of_ours": (
+        Case({**SMALL, "chained_function_arn": f"{ours()}:live"}),
+        (f"chained_function_arn is {ours()}:live,",),
+    ),
+    "chained_begins_like_ours": (Case({**SMALL, "chained_function_arn": f"{ours()}-2"}), ()),
+    "table_with_another_key": (
+        Case({**SMALL, "table": {"name": "users"}}, {TABLE_ADDRESS: table(key="pk")}),
+        ("The table users", "It has pk (S)", "id of type S"),
+    ),
+    "table_with_a_number_as_key": (
+        Case({**SMALL, "table": {"name": "users"}}, {TABLE_ADDRESS: table(kind="N")}),
+        ("The table users", "It has id (N)", "id of type S"),
+    ),
+    "table_with_a_sort_key": (
+        Case({**SMALL, "table": {"name": "users"}}, {TABLE_ADDRESS: table(sort_key="kind")}),
+        ("The table users", "It has id (S), kind (S)", "no sort key"),
+    ),
+}
+
+
+class Terraform(NamedTuple):
+    made: dict[str, Made]
+    reports: list[str]
+    failures: list[str]
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    triggers, failures = ({name: case for name, (case, _) in plan.items()} for plan in (TRIGGERS, FAILURES))
+    # What fails the plan are the deployment's, the pool's and the table's conditions: nothing else is planned.
+    conditions = ("terraform_data.deployment", POOL_ADDRESS, "module.user_table")
+    deployed = {name: APPLIED[name] for name in failures if name in APPLIED}
+    scenarios = {
+        "triggers": Scenario(APPLIED, triggers),
+        "failures": Scenario(deployed, failures, conditions),
+    }
+    results = mocked_terraform(tmp_path_factory.mktemp("mocked"), scenarios)
+    made, reports = results["triggers"]
+    return Terraform(made, reports, results["failures"][1])

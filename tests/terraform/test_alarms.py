@@ -1,0 +1,110 @@
+"""Each alarm's metric, dimensions and threshold, against the names of what is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.mocked_terraform import Made, arn
+from tests.terraform.conftest import LONGEST_NAME, LONGEST_STAGE, TOPIC, Terraform
+
+PREFIX = f"{LONGEST_NAME}-{LONGEST_STAGE}"
+
+TRIGGER = {"FunctionName": f"{PREFIX}-post-confirmation"}
+USER_SYNC = {"StateMachineArn": arn("states", "stateMachine:user-sync")}
+RECONCILIATION = {"StateMachineArn": arn("states", "stateMachine:reconciliation")}
+CHANGES = {"RuleName": f"{PREFIX}-changes"}
+
+# Namespace, metric, dimensions, statistic, threshold that is exceeded, seconds, periods.
+ALARMS: dict[str, tuple[Any, ...]] = {
+    "trigger-errors": ("AWS/Lambda", "Errors", TRIGGER, "Sum", 0, 60, 1),
+    "trigger-throttles": ("AWS/Lambda", "Throttles", TRIGGER, "Sum", 0, 60, 1),
+    "trigger-duration": ("AWS/Lambda", "Duration", TRIGGER, "Maximum", 4000, 60, 1),
+    "user-sync-failed": ("AWS/States", "ExecutionsFailed", USER_SYNC, "Sum", 0, 60, 1),
+    "user-sync-timed-out": ("AWS/States", "ExecutionsTimedOut", USER_SYNC, "Sum", 0, 60, 1),
+    "unstarted-dead-letter": (
+        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{PREFIX}-unstarted-dead-letter"}),
+        *("Maximum", 0, 60, 1),
+    ),
+    "changes-undelivered": ("AWS/Events", "FailedInvocations", CHANGES, "Sum", 0, 60, 1),
+    "changes-lost": ("AWS/Events", "InvocationsFailedToBeSentToDlq", CHANGES, "Sum", 0, 60, 1),
+    "changes-dead-letter": (
+        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{PREFIX}-changes-dead-letter"}),
+        *("Maximum", 0, 60, 1),
+    ),
+    "reconciliation-failed": ("AWS/States", "ExecutionsFailed", RECONCILIATION, "Sum", 0, 60, 1),
+    "reconciliation-timed-out": ("AWS/States", "ExecutionsTimedOut", RECONCILIATION, "Sum", 0, 60, 1),
+    # Fewer than one success in overdue_hours, which are 24 here.
+    "reconciliation-overdue": ("AWS/States", "ExecutionsSucceeded", RECONCILIATION, "Sum", 1, 3600, 24),
+}
+
+
+def alarms(made: Made, prefix: str = "cognito-user-sync-dev") -> dict[str, Any]:
+    found = made.of_type("aws_cloudwatch_metric_alarm").values()
+    return {values["alarm_name"].removeprefix(f"{prefix}-"): values for values in found}
+
+
+@pytest.fixture
+def everything(terraform: Terraform) -> dict[str, Any]:
+    return alarms(terraform.made["everything"], PREFIX)
+
+
+def test_alarms_watch_what_is_made(everything: dict[str, Any]) -> None:
+    fields = ("namespace", "metric_name", "dimensions", "statistic", "threshold", "period", "evaluation_periods")
+    found = {name: tuple(alarm[field] for field in fields) for name, alarm in everything.items()}
+    del found["unstarted-age"]
+    assert found == ALARMS
+
+
+def test_alarm_of_waiting_sign_ups_counts_those_being_retried(everything: dict[str, Any]) -> None:
+    """In each of 15 minutes a message was waiting, or invisible while it was retried."""
+    alarm = everything["unstarted-age"]
+    assert (alarm["threshold"], alarm["evaluation_periods"]) == (0, 15)
+    metrics = {query["id"]: query["metric"] for query in alarm["metric_query"] if query["metric"]}
+    (expression,) = [query for query in alarm["metric_query"] if not query["metric"]]
+    assert (expression["expression"], expression["return_data"]) == ("waiting + tried", True)
+    for name, metric_name in {
+        "waiting": "ApproximateNumberOfMessagesVisible",
+        "tried": "ApproximateNumberOfMessagesNotVisible",
+    }.items():
+        (metric,) = metrics.pop(name)
+        assert (metric["namespace"], metric["metric_name"], metric["stat"], metric["period"]) == (
+            *("AWS/SQS", metric_name),
+            *("Maximum", 60),
+        )
+        assert metric["dimensions"] == {"QueueName": f"{PREFIX}-unstarted"}
+    assert metrics == {}
+
+
+def test_missing_data_breaches_only_if_a_run_is_due(everything: dict[str, Any]) -> None:
+    for name, alarm in everything.items():
+        overdue = name == "reconciliation-overdue"
+        assert alarm["comparison_operator"] == ("LessThanThreshold" if overdue else "GreaterThanThreshold"), name
+        assert alarm["treat_missing_data"] == ("breaching" if overdue else "notBreaching"), name
+
+
+def test_alarms_name_a_command_and_notify_the_topics(everything: dict[str, Any], terraform: Terraform) -> None:
+    for name, alarm in everything.items():
+        description = alarm["alarm_description"]
+        assert "cognito-user-sync " in description or "aws logs tail " in description, name
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        assert len(description) <= 1024, name
+        assert alarm["alarm_actions"] == alarm["ok_actions"] == [TOPIC], name
+    names = [alarm["alarm_name"] for alarm in everything.values()]
+    assert terraform.made["everything"].outputs["alarm_names"] == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("case", "missing"),
+    [
+        ("defaults", {"changes-"}),
+        ("least", {"changes-", "reconciliation-overdue"}),
+        ("not_overdue", {"changes-", "reconciliation-overdue"}),
+        ("no_reconciliation", {"changes-", "reconciliation-"}),
+    ],
+)
+def test_what_is_not_made_has_no_alarm(terraform: Terraform, case: str, missing: set[str]) -> None:
+    """With no schedule, with overdue_hours = 0, and with no reconciliation."""
+    expected = {name for name in ALARMS if not name.startswith(tuple(missing))} | {"unstarted-age"}
+    assert set(alarms(terraform.made[case])) == expected

@@ -1,0 +1,557 @@
+"""What the module makes, as it reaches AWS: with the defaults, with every option, and with as little as possible."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.mocked_terraform import (
+    ACCOUNT_ID,
+    FUNCTIONS,
+    QUEUES,
+    ROOT,
+    STATE_MACHINES,
+    USER_POOL_ID,
+    Made,
+    arn,
+    queue_url,
+)
+from tests.terraform.conftest import APPLIED, BOUNDARY, KEY, LONGEST_NAME, LONGEST_STAGE, SENDER_KEY, THEIRS, Terraform
+
+DEV, LONGEST = "cognito-user-sync-dev", f"{LONGEST_NAME}-{LONGEST_STAGE}"
+POOL_ARN = arn("cognito-idp", f"userpool/{USER_POOL_ID}")
+
+
+@pytest.fixture
+def defaults(terraform: Terraform) -> Made:
+    return terraform.made["defaults"]
+
+
+@pytest.fixture
+def everything(terraform: Terraform) -> Made:
+    return terraform.made["everything"]
+
+
+@pytest.fixture
+def least(terraform: Terraform) -> Made:
+    return terraform.made["least"]
+
+
+def functions(made: Made, prefix: str) -> dict[str, Any]:
+    return {
+        values["function_name"].removeprefix(f"{prefix}-"): values
+        for values in made.of_type("aws_lambda_function").values()
+    }
+
+
+def environments(made: Made, prefix: str) -> dict[str, dict[str, str]]:
+    return {
+        name: values["environment"][0]["variables"] if values["environment"] else {}
+        for name, values in functions(made, prefix).items()
+    }
+
+
+def definition(made: Made, name: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(made[f"{STATE_MACHINES[name]}.aws_sfn_state_machine.this"]["definition"])
+    return parsed
+
+
+# --- the functions
+
+
+def test_environment_of_every_function_by_default(defaults: Made) -> None:
+    attributes = '["name","email","phone_number"]'
+    user_sync = arn("states", f"stateMachine:{DEV}-user-sync")
+    user = {
+        "USER_POOL_ID": USER_POOL_ID,
+        "USER_TABLE_NAME": f"{DEV}-users",
+        "ATTRIBUTES": attributes,
+        "INDEX_KEYS": '["id","shard"]',
+        "DELETED_USERS": "mark",
+    }
+    assert environments(defaults, DEV) == {
+        "post-confirmation": {
+            "USER_SYNC_STATE_MACHINE_ARN": user_sync,
+            "UNSTARTED_QUEUE_URL": queue_url("unstarted"),
+            "ATTRIBUTES": attributes,
+        },
+        "replay-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
+        "sync-user": user,
+        "pool-trigger": {},
+        "plan-shards": {
+            **user,
+            "HAS_SHARD_INDEX": "true",
+            "LIST_USERS_PER_SECOND": "15",
+            "MAX_CONCURRENCY": "4",
+            "MAX_DELETE_PERCENT": "10",
+        },
+        "reconcile-shards": user,
+        "start-reconciliation": {"RECONCILIATION_STATE_MACHINE_ARN": arn("states", "stateMachine:reconciliation")},
+    }
+
+
+def test_environment_of_every_function_with_every_option(everything: Made) -> None:
+    attributes = '["given_name","custom:plan"]'
+    user_sync = arn("states", f"stateMachine:{LONGEST}-user-sync")
+    user = {
+        "USER_POOL_ID": USER_POOL_ID,
+        "USER_TABLE_NAME": f"{LONGEST}-users",
+        "ATTRIBUTES": attributes,
+        "INDEX_KEYS": '["id","shard"]',
+        "DELETED_USERS": "delete",
+        "RETENTION_DAYS": "90",
+    }
+    assert environments(everything, LONGEST) == {
+        "post-confirmation": {
+            "USER_SYNC_STATE_MACHINE_ARN": user_sync,
+            "UNSTARTED_QUEUE_URL": queue_url("unstarted"),
+            # What the welcome email needs, too: the address, the name, and whether the address is verified.
+            "ATTRIBUTES": '["given_name","custom:plan","name","email","email_verified"]',
+            "CHAINED_FUNCTION_ARN": THEIRS,
+        },
+        "replay-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
+        "sync-user": user,
+        "send-welcome": {"ATTRIBUTES": attributes},
+        "pool-trigger": {},
+        "start-changes": {"USER_SYNC_STATE_MACHINE_ARN": arn("states", "stateMachine:user-sync")},
+        "plan-shards": {
+            **user,
+            "HAS_SHARD_INDEX": "true",
+            "LIST_USERS_PER_SECOND": "20",
+            "MAX_CONCURRENCY": "7",
+            "MAX_DELETE_PERCENT": "5",
+        },
+        "reconcile-shards": user,
+        "start-reconciliation": {"RECONCILIATION_STATE_MACHINE_ARN": arn("states", "stateMachine:reconciliation")},
+    }
+
+
+def test_functions_run_their_handlers(everything: Made) -> None:
+    found = functions(everything, LONGEST)
+    assert set(found) == set(FUNCTIONS)
+    for name, values in found.items():
+        handler = name.replace("-", "_")
+        assert values["handler"] == f"cognito_user_sync.handlers.{handler}.handler"
+        assert (ROOT / "lambda_src/cognito_user_sync/handlers" / f"{handler}.py").is_file()
+        assert values["logging_config"][0]["log_group"] == f"/aws/lambda/{LONGEST}-{name}"
+
+
+def test_functions_take_memory_and_architecture(defaults: Made, everything: Made) -> None:
+    """A reconciliation worker has a whole CPU at least: 1,769 MB."""
+    for name, values in functions(defaults, DEV).items():
+        assert (values["memory_size"], values["architectures"]) == (
+            1769 if name == "reconcile-shards" else 512,
+            ["arm64"],
+        )
+    for values in functions(everything, LONGEST).values():
+        assert (values["memory_size"], values["architectures"]) == (2048, ["x86_64"])
+
+
+def test_reserved_concurrency_is_for_the_trigger_alone(defaults: Made, everything: Made) -> None:
+    assert {values["reserved_concurrent_executions"] for values in functions(defaults, DEV).values()} == {-1}
+    reserved = {
+        name: values["reserved_concurrent_executions"] for name, values in functions(everything, LONGEST).items()
+    }
+    assert reserved == dict.fromkeys(FUNCTIONS, -1) | {"post-confirmation": 9}
+
+
+def test_welcome_email_is_in_its_function_zip(everything: Made) -> None:
+    sources = everything[f"{FUNCTIONS['send-welcome']}.data.archive_file.this"]["source"]
+    (content,) = [source["content"] for source in sources if source["filename"] == "welcome_email.json"]
+    assert json.loads(content) == {
+        "reply_to": None,
+        "subject": "Welcome, {{username}}",
+        **APPLIED["everything"].arguments["welcome_email"],
+    }
+
+
+# --- settings of all resources
+
+
+def test_names_are_within_the_limits_of_aws(everything: Made) -> None:
+    limits = {
+        "aws_lambda_function": ("function_name", 64),
+        "aws_iam_role": ("name", 64),
+        "aws_iam_role_policy": ("name", 128),
+        "aws_sqs_queue": ("name", 80),
+        "aws_sfn_state_machine": ("name", 80),
+        "aws_cloudwatch_event_rule": ("name", 64),
+        "aws_scheduler_schedule": ("name", 64),
+        "aws_dynamodb_table": ("name", 255),
+        "aws_cloudwatch_metric_alarm": ("alarm_name", 255),
+    }
+    for kind, (name, limit) in limits.items():
+        names = [values[name] for values in everything.of_type(kind).values()]
+        assert names
+        assert all(len(name) <= limit and name.startswith(LONGEST) for name in names), names
+
+
+def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
+    for made, key in ((defaults, None), (everything, KEY)):
+        for values in made.of_type("aws_lambda_function").values():
+            assert values["kms_key_arn"] == (key if values["environment"] else None)
+        for values in made.of_type("aws_sqs_queue").values():
+            assert (values["kms_master_key_id"], bool(values["sqs_managed_sse_enabled"])) == (key, key is None)
+        for values in made.of_type("aws_cloudwatch_log_group").values():
+            assert values["kms_key_id"] == key
+        for values in made.of_type("aws_sfn_state_machine").values():
+            assert [found["kms_key_id"] for found in values["encryption_configuration"]] == ([key] if key else [])
+        (table,) = made.of_type("aws_dynamodb_table").values()
+        assert [found["kms_key_arn"] for found in table["server_side_encryption"]] == ([key] if key else [])
+
+
+def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
+    """A function that writes to a queue or an execution may encrypt with it, too."""
+    writers = {"post-confirmation", "replay-sign-ups", "start-changes", "start-reconciliation"}
+    for name, address in FUNCTIONS.items():
+        found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
+        actions = {tuple(found["UseKey"]["actions"])} if "UseKey" in found else set()
+        if name == "pool-trigger":
+            assert actions == set()
+        else:
+            assert actions == {("kms:Decrypt", "kms:GenerateDataKey") if name in writers else ("kms:Decrypt",)}, name
+
+
+def test_logs_traces_boundary_and_tags_reach_every_resource(defaults: Made, everything: Made) -> None:
+    for made, days, mode, boundary, tags in (
+        (defaults, 30, "PassThrough", None, {}),
+        (everything, 7, "Active", BOUNDARY, {"team": "identity"}),
+    ):
+        assert {values["retention_in_days"] for values in made.of_type("aws_cloudwatch_log_group").values()} == {days}
+        for values in made.of_type("aws_lambda_function").values():
+            assert values["tracing_config"][0]["mode"] == mode
+        for values in made.of_type("aws_sfn_state_machine").values():
+            assert values["tracing_configuration"][0]["enabled"] == (mode == "Active")
+        for values in made.of_type("aws_iam_role").values():
+            assert values["permissions_boundary"] == boundary
+        for address, resource in made.resources.items():
+            if resource["mode"] == "managed" and resource["type"] != "aws_lambda_event_source_mapping":
+                assert resource["values"].get("tags", tags) == tags, address
+
+
+def test_logs_hold_no_data_of_executions(everything: Made) -> None:
+    for values in everything.of_type("aws_sfn_state_machine").values():
+        assert [(log["level"], log["include_execution_data"]) for log in values["logging_configuration"]] == [
+            ("ERROR", False)
+        ]
+
+
+# --- sign-ups and the queues
+
+
+def test_only_cognito_for_this_pool_may_invoke_the_trigger(defaults: Made) -> None:
+    (permission,) = defaults.of_type("aws_lambda_permission").values()
+    expected = {
+        "action": "lambda:InvokeFunction",
+        "function_name": arn("lambda", "function:post-confirmation"),
+        "principal": "cognito-idp.amazonaws.com",
+        "source_arn": POOL_ARN,
+        "source_account": ACCOUNT_ID,
+    }
+    assert {name: permission[name] for name in expected} == expected
+
+
+def statements(made: Made, address: str) -> dict[str, dict[str, Any]]:
+    return {statement["sid"]: statement for statement in made[address]["statement"]}
+
+
+@pytest.mark.parametrize("name", ["unstarted", "changes"])
+def test_queue_is_read_in_batches_that_may_fail_in_part(everything: Made, name: str) -> None:
+    at, function = {
+        "unstarted": ("module.sign_up.module.unstarted", "replay-sign-ups"),
+        "changes": ("module.change_tracking[0].module.queue", "start-changes"),
+    }[name]
+    mapping = everything[f"{at}.aws_lambda_event_source_mapping.this"]
+    assert mapping["event_source_arn"] == arn("sqs", name)
+    assert mapping["function_name"] == arn("lambda", f"function:{function}")
+    # A message that fails must not bring back its whole batch.
+    assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+    # More would let a bulk change take all of the account's ListUsers requests.
+    assert mapping["scaling_config"] == [{"maximum_concurrency": 2}]
+    redrive = json.loads(everything[QUEUES[name]]["redrive_policy"])
+    assert redrive["deadLetterTargetArn"] == arn("sqs", f"{name}-dead-letter")
+    for queue in (QUEUES[name], QUEUES[f"{name}-dead-letter"]):
+        assert everything[queue]["message_retention_seconds"] == 14 * 24 * 3600
+
+
+def queue_policy(made: Made, name: str) -> list[tuple[Any, ...]]:
+    at = "module.sign_up.module.unstarted" if "unstarted" in name else "module.change_tracking[0].module.queue"
+    return [
+        (
+            statement["sid"],
+            statement["effect"],
+            [*statement["principals"][0]["identifiers"], *statement["actions"], *statement["resources"]],
+            [(condition["test"], condition["variable"], condition["values"]) for condition in statement["condition"]],
+        )
+        for statement in made[f'{at}.data.aws_iam_policy_document.queue["{LONGEST}-{name}"]']["statement"]
+    ]
+
+
+def test_queues_deny_plain_http_and_other_senders_than_the_rule(everything: Made) -> None:
+    def plain_http(name: str) -> tuple[Any, ...]:
+        return (
+            "DenyPlainHttp",
+            "Deny",
+            ["*", "sqs:*", arn("sqs", f"{LONGEST}-{name}")],
+            [("Bool", "aws:SecureTransport", ["false"])],
+        )
+
+    rule = everything["module.change_tracking[0].aws_cloudwatch_event_rule.changes"]["arn"]
+
+    def rule_sends(name: str) -> tuple[Any, ...]:
+        return (
+            "RuleSends",
+            None,
+            ["events.amazonaws.com", "sqs:SendMessage", arn("sqs", f"{LONGEST}-{name}")],
+            [("ArnEquals", "aws:SourceArn", [rule])],
+        )
+
+    deny_others = (
+        "DenyOtherSenders",
+        "Deny",
+        ["*", "sqs:SendMessage", arn("sqs", f"{LONGEST}-changes")],
+        [("ArnNotEquals", "aws:SourceArn", [rule])],
+    )
+    assert {name: queue_policy(everything, name) for name in QUEUES} == {
+        "unstarted": [plain_http("unstarted")],
+        "unstarted-dead-letter": [plain_http("unstarted-dead-letter")],
+        "changes": [plain_http("changes"), deny_others, rule_sends("changes")],
+        # SQS itself moves messages there, so it is not denied.
+        "changes-dead-letter": [plain_http("changes-dead-letter"), rule_sends("changes-dead-letter")],
+    }
+
+
+# --- the trigger of the pool
+
+
+def test_pool_trigger_attaches_once_and_detaches_on_destroy(defaults: Made, everything: Made) -> None:
+    for made, chained in ((defaults, None), (everything, THEIRS)):
+        request = {
+            "user_pool_id": USER_POOL_ID,
+            "function_arn": arn("lambda", "function:post-confirmation"),
+            "chained_function_arn": chained,
+        }
+        guard = made["module.pool_trigger[0].aws_lambda_invocation.guard"]
+        attach = made["module.pool_trigger[0].aws_lambda_invocation.attach"]
+        assert json.loads(guard["input"]) == request | {"action": "detach"}
+        assert json.loads(attach["input"]) == request | {"action": "attach"}
+        assert (guard["lifecycle_scope"], attach["lifecycle_scope"]) == ("CRUD", "CREATE_ONLY")
+        # A trigger that is replaced is detached first.
+        assert guard["triggers"] == {"function_arn": arn("lambda", "function:post-confirmation")}
+
+
+def test_trigger_is_attached_after_all_that_a_sign_up_needs(everything: Made) -> None:
+    attach = everything.resources["module.pool_trigger[0].aws_lambda_invocation.attach"]
+    needed = {
+        "module.sign_up.aws_lambda_permission.cognito",
+        "module.sign_up.module.unstarted.aws_sqs_queue.this",
+        "module.user_sync.module.state_machine.aws_sfn_state_machine.this",
+        "module.user_table.aws_dynamodb_table.this",
+        # On destroy it goes after them.
+        "module.pool_trigger.aws_lambda_invocation.guard",
+        "module.pool_trigger.module.function.aws_iam_role_policy.this",
+        "module.pool_trigger.module.function.aws_cloudwatch_log_group.this",
+    }
+    assert needed <= {address.removeprefix("module.case.") for address in attach["depends_on"]}
+
+
+def test_pool_trigger_may_grant_the_key_of_the_pool_alone(defaults: Made, everything: Made) -> None:
+    """UpdateUserPool needs it for a pool with custom sender triggers. Another pool has no key."""
+    address = "module.pool_trigger[0].data.aws_iam_policy_document.this"
+    assert "KeepSenderKey" not in statements(defaults, address)
+    grant = statements(everything, address)["KeepSenderKey"]
+    assert (grant["actions"], grant["resources"]) == (["kms:CreateGrant"], [SENDER_KEY])
+    assert grant["condition"] == [
+        {"test": "StringEquals", "variable": "kms:EncryptionContext:userpool-id", "values": [USER_POOL_ID]}
+    ]
+
+
+def test_trigger_is_not_attached_if_the_pool_names_it_itself(least: Made, defaults: Made) -> None:
+    assert [address for address in least.resources if "pool_trigger" in address] == []
+    assert least.outputs["user_pool_trigger"] == {"attached_function_arn": None, "chained_function_arn": None}
+    assert defaults.outputs["user_pool_trigger"]["attached_function_arn"] == arn("lambda", "function:post-confirmation")
+
+
+# --- user_sync
+
+
+def test_user_sync_is_one_step_without_a_welcome_email(defaults: Made) -> None:
+    user_sync = definition(defaults, "user-sync")
+    assert list(user_sync["States"]) == ["SyncUser"] == [user_sync["StartAt"]]
+    step = user_sync["States"]["SyncUser"]
+    assert step["End"]
+    assert "Next" not in step
+    assert step["Parameters"]["FunctionName"] == arn("lambda", "function:sync-user")
+    assert "send-welcome" not in functions(defaults, DEV)
+
+
+def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
+    states = definition(everything, "user-sync")["States"]
+    assert states["SyncUser"]["Parameters"]["FunctionName"] == arn("lambda", "function:sync-user")
+    assert states["SendWelcome"]["Parameters"]["FunctionName"] == arn("lambda", "function:send-welcome")
+    assert states["SyncUser"]["Next"] == "IsWelcomed"
+
+
+# --- changes
+
+
+# Cognito's API calls that change a user and whose CloudTrail event has the user's sub.
+EVENT_NAMES = {
+    "AdminCreateUser": "a new user, who does not sign up",
+    "AdminDeleteUser": "a deleted user",
+    "AdminDeleteUserAttributes": "attributes",
+    "AdminDisableProviderForUser": "a link to an identity provider",
+    "AdminDisableUser": "whether the user is enabled",
+    "AdminEnableUser": "whether the user is enabled",
+    "AdminLinkProviderForUser": "a link to an identity provider",
+    "AdminResetUserPassword": "the user's status",
+    "AdminSetUserPassword": "the user's status",
+    "AdminUpdateUserAttributes": "attributes",
+    "ChangePassword": "the time of the last change",
+    "DeleteUser": "a deleted user",
+    "DeleteUserAttributes": "attributes",
+    "UpdateUserAttributes": "attributes",
+    "VerifyUserAttribute": "whether an address is verified",
+}
+
+
+def test_changes_rule_matches_successful_changes_of_this_pool(everything: Made) -> None:
+    """ConfirmSignUp is not among them: the trigger has it."""
+    rule = everything["module.change_tracking[0].aws_cloudwatch_event_rule.changes"]
+    assert json.loads(rule["event_pattern"]) == {
+        "source": ["aws.cognito-idp"],
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "detail": {
+            "eventSource": ["cognito-idp.amazonaws.com"],
+            "eventName": sorted(EVENT_NAMES),
+            "errorCode": [{"exists": False}],
+            # Without a sub, the user cannot be read.
+            "additionalEventData": {"sub": [{"exists": True}]},
+            "$or": [
+                {"requestParameters": {"userPoolId": [USER_POOL_ID]}},
+                {"additionalEventData": {"userPoolId": [USER_POOL_ID]}},
+            ],
+        },
+    }
+
+
+def test_changes_are_sent_to_their_queue(everything: Made, defaults: Made) -> None:
+    target = everything["module.change_tracking[0].aws_cloudwatch_event_target.queue"]
+    assert (target["rule"], target["arn"]) == (f"{LONGEST}-changes", arn("sqs", "changes"))
+    assert target["dead_letter_config"] == [{"arn": arn("sqs", "changes-dead-letter")}]
+    (transformer,) = target["input_transformer"]
+    request = transformer["input_template"]
+    for name, path in transformer["input_paths"].items():
+        request = request.replace(f"<{name}>", json.dumps(path))
+    assert json.loads(request) == {
+        "sub": "$.detail.additionalEventData.sub",
+        "reason": "changed",
+        "occurred_at": "$.detail.eventTime",
+        "event_name": "$.detail.eventName",
+    }
+    assert [address for address in defaults.resources if "change_tracking" in address] == []
+
+
+# --- reconciliation
+
+
+def test_reconciliation_invokes_its_functions(everything: Made) -> None:
+    states = definition(everything, "reconciliation")["States"]
+    assert states["PlanShards"]["Parameters"]["FunctionName"] == arn("lambda", "function:plan-shards")
+    batches = states["ReconcileBatches"]
+    assert batches["MaxConcurrency"] == 7
+    worker = batches["ItemProcessor"]["States"]["ReconcileShards"]
+    assert worker["Parameters"]["FunctionName"] == arn("lambda", "function:reconcile-shards")
+
+
+def test_reconciliation_attaches_a_lost_trigger(defaults: Made, everything: Made, least: Made) -> None:
+    for made, chained in ((defaults, ""), (everything, THEIRS)):
+        states = definition(made, "reconciliation")["States"]
+        assert states["Begin"]["Parameters"]["attach_trigger"] == "true"
+        assert states["EnsureTrigger"]["Parameters"] == {
+            "FunctionName": arn("lambda", "function:pool-trigger"),
+            "Payload": {
+                "action": "attach",
+                "user_pool_id": USER_POOL_ID,
+                "function_arn": arn("lambda", "function:post-confirmation"),
+                "chained_function_arn": chained,
+            },
+        }
+    assert definition(least, "reconciliation")["States"]["Begin"]["Parameters"]["attach_trigger"] == "false"
+
+
+def test_reconciliation_runs_on_its_schedule(defaults: Made, everything: Made) -> None:
+    for made, expression in ((defaults, "cron(15 3 * * ? *)"), (everything, "rate(12 hours)")):
+        (schedule,) = made.of_type("aws_scheduler_schedule").values()
+        assert schedule["schedule_expression"] == expression
+        (target,) = schedule["target"]
+        assert target["arn"] == arn("states", "stateMachine:reconciliation")
+        assert target["role_arn"] == f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"
+
+
+def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, everything: Made) -> None:
+    for made, prefix, attributes in (
+        (defaults, DEV, ["name", "email", "phone_number"]),
+        (everything, LONGEST, ["given_name", "custom:plan"]),
+    ):
+        first_run = made["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]
+        assert first_run["function_name"] == f"{prefix}-start-reconciliation"
+        assert first_run["lifecycle_scope"] == "CREATE_ONLY"
+        assert first_run["triggers"] == {
+            "table": arn("dynamodb", "table/mocked"),
+            "attributes": json.dumps(attributes, separators=(",", ":")),
+        }
+
+
+def test_reconciliation_on_demand_is_its_state_machine_alone(least: Made, terraform: Terraform) -> None:
+    assert least.of_type("aws_scheduler_schedule") == least.of_type("aws_lambda_invocation") == {}
+    assert "start-reconciliation" not in functions(least, DEV)
+    assert least.outputs["reconciliation_state_machine_arn"] == arn("states", "stateMachine:reconciliation")
+    without = terraform.made["no_reconciliation"]
+    assert [address for address in without.resources if "module.reconciliation" in address] == []
+    assert without.outputs["reconciliation_state_machine_arn"] is None
+
+
+# --- the table
+
+
+def test_user_table_has_its_keys_index_and_expiry(defaults: Made, everything: Made, terraform: Terraform) -> None:
+    by_shard = ("by_shard", "shard", "id", "KEYS_ONLY")
+    by_email = ("by_email", "email", None, "KEYS_ONLY")
+    for made, indexes, keys in (
+        (defaults, [by_shard], ["id", "shard"]),
+        (everything, [by_shard], ["id", "shard"]),
+        (terraform.made["no_reconciliation"], [by_email, by_shard], ["id", "shard", "email"]),
+    ):
+        table = made["module.user_table.aws_dynamodb_table.this[0]"]
+        assert (table["hash_key"], table["range_key"], table["billing_mode"]) == ("id", None, "PAY_PER_REQUEST")
+        assert {key["name"]: key["type"] for key in table["attribute"]} == dict.fromkeys(keys, "S")
+        assert indexes == sorted(
+            (index["name"], index["hash_key"], index["range_key"], index["projection_type"])
+            for index in table["global_secondary_index"]
+        )
+        assert table["ttl"] == [{"attribute_name": "expires_at", "enabled": True}]
+
+
+def test_user_table_is_protected_and_backed_up_by_default(defaults: Made, everything: Made) -> None:
+    for made, protected, stream in ((defaults, True, None), (everything, False, "KEYS_ONLY")):
+        table = made["module.user_table.aws_dynamodb_table.this[0]"]
+        assert table["deletion_protection_enabled"] == protected
+        assert table["point_in_time_recovery"][0]["enabled"] == protected
+        assert table["stream_enabled"] == (stream is not None)
+        assert stream in (None, table["stream_view_type"])
+
+
+def test_existing_table_is_used_with_its_indexes(least: Made, terraform: Terraform) -> None:
+    """An empty string is no key of an index, and by_shard counts only with the keys shard and id."""
+    for made, index_keys, has_shard_index in (
+        (least, '["email","id","shard"]', "false"),
+        (terraform.made["not_overdue"], '["id","shard"]', "true"),
+    ):
+        assert made.of_type("aws_dynamodb_table").keys() == {"module.user_table.data.aws_dynamodb_table.existing[0]"}
+        assert made.outputs["user_table_name"] == "users"
+        environment = environments(made, DEV)["plan-shards"]
+        assert environment["USER_TABLE_NAME"] == "users"
+        assert (environment["INDEX_KEYS"], environment["HAS_SHARD_INDEX"]) == (index_keys, has_shard_index)

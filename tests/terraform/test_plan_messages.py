@@ -1,0 +1,30 @@
+"""What a plan reports: a lost or foreign trigger, another deployment's state, and what variables cannot validate."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.terraform.conftest import FAILURES, TRIGGERS, Plan, Terraform
+
+
+def cases(plan: Plan) -> list[str]:
+    return [case for case, (_, parts) in plan.items() if parts]
+
+
+def matching(messages: list[str], plan: Plan, case: str) -> list[str]:
+    return [message for message in messages if all(part in message for part in plan[case][1])]
+
+
+@pytest.mark.parametrize("case", cases(TRIGGERS))
+def test_plan_reports_trigger_that_is_lost_or_foreign(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.reports, TRIGGERS, case)) == 1, terraform.reports
+
+
+@pytest.mark.parametrize("case", cases(FAILURES))
+def test_plan_fails_with_the_value_and_the_allowed_form(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.failures, FAILURES, case)) == 1, terraform.failures
+
+
+def test_plan_has_no_other_messages(terraform: Terraform) -> None:
+    assert len(terraform.reports) == len(cases(TRIGGERS)), terraform.reports
+    assert len(terraform.failures) == len(cases(FAILURES)), terraform.failures

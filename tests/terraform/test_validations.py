@@ -1,0 +1,450 @@
+"""Which values each variable accepts and rejects, and the whole message of the validation that rejects one."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.mocked_terraform import ROOT, validation_errors
+
+
+class Rule(NamedTuple):
+    """One validation of variables.tf. Each rejected value breaks one clause of its condition only."""
+
+    path: str  # a variable, or an attribute of one
+    message: str  # "{}" is the rejected value: as it is, between quotes; as JSON, without
+    accepted: list[Any]
+    rejected: list[Any]
+
+
+STANDARD_ATTRIBUTES = [
+    *[
+        "address",
+        "birthdate",
+        "email",
+        "email_verified",
+        "family_name",
+        "gender",
+        "given_name",
+        "locale",
+        "middle_name",
+    ],
+    *["name", "nickname", "phone_number", "phone_number_verified", "picture", "preferred_username", "profile"],
+    *["updated_at", "website", "zoneinfo"],
+]
+CUSTOM_ATTRIBUTES = [f"custom:{number}" for number in range(60)]
+
+ADDRESSES = (
+    'each must be address@example.com or Name <address@example.com>, with none of < > @ , ; : " ( ) in the name.'
+)
+ARN = "arn:aws:{}:eu-west-1:123456789012:"
+FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
+POLICY = "arn:aws:iam::123456789012:policy/"
+
+RULES = [
+    Rule(
+        "user_pool_id",
+        'user_pool_id is "{}": it must be <region>_<id>, with 1 to 45 letters or digits in the id, like '
+        "eu-west-1_AbCdEfGhI.",
+        accepted=["eu-west-1_A", "us-gov-east-12_" + "aZ9" * 15],
+        rejected=[
+            "",
+            "AbCdEfGhI",
+            "eu-west-1-AbCdEfGhI",
+            "eu-west-1_",
+            "eu-west-1_" + "a" * 46,
+            "eu-west-1_Ab-C",
+            "eu-west-1_AbC\n",
+            "e-west-1_AbC",
+            "eur-west-1_AbC",
+            "EU-west-1_AbC",
+            "eu-1_AbC",
+            "eu-West-1_AbC",
+            "eu-west-_AbC",
+            "eu-west-one_AbC",
+            " eu-west-1_AbC",
+        ],
+    ),
+    Rule(
+        "stage",
+        'stage is "{}": it must be 1 to 12 lower-case letters, digits or hyphens, begin with a letter and not end with '
+        "a hyphen.",
+        accepted=["a", "abcdefghijkl", "a-1", "z9"],
+        rejected=["", "abcdefghijklm", "1dev", "-dev", "dev-", "Dev", "dEv", "deV", "de_v", "dev1\n", "a-"],
+    ),
+    Rule(
+        "name",
+        'name is "{}": it must be 1 to 30 lower-case letters, digits or hyphens, begin with a letter and not end with '
+        "a hyphen.",
+        accepted=["a", "a" * 30, "a-1", "z9"],
+        rejected=["", "a" * 31, "1sync", "-sync", "sync-", "Sync", "sYnc", "synC", "user_sync", "sync\n", "a-"],
+    ),
+    Rule(
+        "attributes",
+        "attributes are {}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, "
+        "with a name of 1 to 20 characters and no space. sub is always synced, as the key id.",
+        accepted=[
+            [],
+            STANDARD_ATTRIBUTES,
+            ["custom:a", "custom:abcdefghijklmnopqrst", "dev:custom:plan"],
+            ["custom:é", "custom:x\u0301", "custom:€", "custom:9", "custom:a-b_c"],  # each class of characters
+        ],
+        rejected=[
+            ["emial"],
+            ["email", "sub"],
+            ["Email"],
+            ["custom:"],
+            ["custom:abcdefghijklmnopqrstu"],
+            ["custom:a b"],
+            ["xcustom:plan"],
+            ["xdev:custom:plan"],
+            ["plan"],
+        ],
+    ),
+    Rule(
+        "attributes",
+        "attributes are {}: each must occur once, and there must be at most 70.",
+        accepted=[[*CUSTOM_ATTRIBUTES, *STANDARD_ATTRIBUTES[:10]]],
+        rejected=[["email", "email"], [*CUSTOM_ATTRIBUTES, *STANDARD_ATTRIBUTES[:11]]],
+    ),
+    Rule(
+        "welcome_email.from",
+        f'welcome_email.from is "{{}}" and reply_to is "": {ADDRESSES}',
+        accepted=["a@b.c", "Example Inc. <welcome+1@mail.example.com>", "É <a@example.com>"],
+        rejected=[
+            "",
+            "welcome",
+            "welcome@example",
+            "@example.com",
+            "a@.com",
+            "a@example.",
+            "a@example.com, b@example.com",
+            "a b@example.com",
+            "a@exam ple.com",
+            "a@b@example.com",
+            "<a@example.com>",
+            " <a@example.com>",
+            "Name<a@example.com>",
+            "Name <a@example>",
+            "Name <@example.com>",
+            "Name <a b@example.com>",
+            "Name <a@example.com",
+            "Name <a@example.com> x",
+            "Example, Inc. <a@example.com>",
+            '"Name" <a@example.com>',
+            "Name (x) <a@example.com>",
+            "Name\r\nBcc: x <a@example.com>",
+            "Name\nx <a@example.com>",
+            "Name\rx <a@example.com>",
+            "a@example.com\n",
+            None,
+        ],
+    ),
+    Rule(
+        "welcome_email.reply_to",
+        f'welcome_email.from is "a@example.com" and reply_to is "{{}}": {ADDRESSES}',
+        accepted=[None, "", "support@example.com", "Support <support@example.com>"],
+        rejected=["support", "Support <support@example>"],
+    ),
+    Rule(
+        "welcome_email.subject",
+        "welcome_email.subject is {}: it must be one line of text, without control characters.",
+        accepted=[None, "W", "Welcome, {{username}} – ¡hola!"],
+        rejected=["", "one\ntwo", "one\r", "\x01", "tab\there", "\x1f"],
+    ),
+    Rule(
+        "welcome_email.configuration_set",
+        'welcome_email.configuration_set is "{}": it must be 1 to 64 letters, digits, hyphens or underscores, or null.',
+        accepted=[None, "a", "aZ09-_" + "a" * 58],
+        rejected=["", "my set", "a" * 65, "a.b", "set\n"],
+    ),
+    Rule(
+        "chained_function_arn",
+        'chained_function_arn is "{}": it must be the ARN of a Lambda function, with or without an alias or version, '
+        "like arn:aws:lambda:eu-west-1:123456789012:function:name, or null.",
+        accepted=[
+            None,
+            f"{FUNCTION}function:their-Function_1",
+            f"{FUNCTION}function:theirs:live",
+            f"{FUNCTION}function:theirs:$LATEST",
+            f"{FUNCTION}function:theirs:12",
+            f"{FUNCTION}function:theirs".replace("aws", "aws-us-gov"),
+        ],
+        rejected=[
+            "",
+            "my-function",
+            f"{FUNCTION}function:",
+            f"{FUNCTION}function:a:b:c",
+            f"{FUNCTION}function:a:",
+            f"{FUNCTION}function:a.b",
+            f"{FUNCTION}layer:a",
+            f"{TOPIC}function:a",
+            "arn:aws:lambda:eu-west-1:12345678901:function:a",
+            "arn:aws:lambda:eu-west-1:1234567890123:function:a",
+            "arn:aws:lambda::123456789012:function:a",
+            "arn::lambda:eu-west-1:123456789012:function:a",
+            f"x{FUNCTION}function:a",
+            f"{FUNCTION}function:a\n",
+        ],
+    ),
+    Rule(
+        "table.name",
+        'table.name is "{}": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null.',
+        accepted=[None, "abc", "aZ9_.-" + "a" * 249],
+        rejected=["", "ab", "a" * 256, "a/b", "my table", "users\n"],
+    ),
+    Rule(
+        "table.stream_view_type",
+        'table.stream_view_type is "{}": it must be NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY or null.',
+        accepted=[None, "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"],
+        rejected=["", "ALL", "keys_only", "NEW_IMAGES"],
+    ),
+    Rule(
+        "table",
+        'table.email_index is true, but table.name is "users": it must be false for an existing table, whose indexes '
+        "this module does not change.",
+        accepted=[{"name": "users", "email_index": False}],
+        rejected=[{"name": "users", "email_index": True}],
+    ),
+    Rule(
+        "deleted_users.action",
+        'deleted_users.action is "{}": it must be mark, delete or keep.',
+        accepted=["mark", "delete", "keep", None],
+        rejected=["", "forget", "Mark"],
+    ),
+    Rule(
+        "deleted_users.retention_days",
+        "deleted_users.retention_days is {}: it must be a whole number of at least 45, as a sign-up may be replayed "
+        "for that long, or null.",
+        accepted=[None, 45, 3650],
+        rejected=[44, 45.5, 0, -45],
+    ),
+    Rule(
+        "deleted_users",
+        "deleted_users.retention_days is 90, but deleted_users.action is keep, and a kept item does not expire: it "
+        "must be null, or action mark or delete.",
+        accepted=[{"action": "keep"}, *[{"action": action, "retention_days": 90} for action in ("mark", "delete")]],
+        rejected=[{"action": "keep", "retention_days": 90}],
+    ),
+    Rule(
+        "reconciliation.schedule",
+        'reconciliation.schedule is "{}": it must be cron(...) or rate(...), like cron(15 3 * * ? *) or '
+        "rate(12 hours), or none.",
+        accepted=[
+            "none",
+            "cron(15 3 * * ? *)",
+            "rate(1 minute)",
+            "rate(30 minutes)",
+            "rate(1 hour)",
+            "rate(12 hours)",
+            "rate(1 day)",
+            "rate(10 days)",
+            None,
+        ],
+        rejected=[
+            "",
+            "every night",
+            "cron()",
+            "cron(15 3 * * ? *",
+            "rate(0 hours)",
+            "rate(1.5 hours)",
+            "rate(2 weeks)",
+            "rate(hours)",
+            "rate(12 hours) ",
+            "xnone",
+            "nonex",
+            "at(2030-01-01T00:00:00)",
+        ],
+    ),
+    Rule(
+        "reconciliation.list_users_per_second",
+        "reconciliation.list_users_per_second is {}: it must be from 1 to 30, the quota of an account in a region.",
+        accepted=[1, 1.5, 30],
+        rejected=[0, 0.9, -1, 30.1, 31],
+    ),
+    Rule(
+        "reconciliation.max_concurrency",
+        "reconciliation.max_concurrency is {}: it must be a whole number from 1 to 40.",
+        accepted=[1, 40],
+        rejected=[0, -1, 1.5, 41],
+    ),
+    Rule(
+        "reconciliation.max_delete_percent",
+        "reconciliation.max_delete_percent is {}: it must be from 0 to 100.",
+        accepted=[0, 0.5, 100],
+        rejected=[-0.5, -1, 100.5, 101],
+    ),
+    Rule(
+        "reconciliation.overdue_hours",
+        "reconciliation.overdue_hours is {}: it must be a whole number from 1 to 168, or 0 for no alarm.",
+        accepted=[0, 1, 168],
+        rejected=[-1, 0.5, 1.5, 169],
+    ),
+    Rule(
+        "alarm_topic_arns",
+        "alarm_topic_arns are {}: each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name.",
+        accepted=[[], [f"{TOPIC}My-alarms_1"], [f"{TOPIC}a", f"{TOPIC}b".replace("aws", "aws-cn")]],
+        rejected=[
+            ["alarms"],
+            [""],
+            [TOPIC],
+            [f"{TOPIC}a", "b"],
+            [f"{TOPIC}a:b"],
+            [f"{FUNCTION}a"],
+            ["arn:aws:sns:eu-west-1:12345678901:a"],
+            ["arn:aws:sns:eu-west-1:1234567890123:a"],
+            ["arn:aws:sns::123456789012:a"],
+            ["arn::sns:eu-west-1:123456789012:a"],
+            [f"x{TOPIC}a"],
+            [f"{TOPIC}a\n"],
+        ],
+    ),
+    Rule(
+        "kms_key_arn",
+        'kms_key_arn is "{}": it must be the ARN of a KMS key and not of an alias, like '
+        "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9, or null.",
+        accepted=[None, f"{KEY}key/0a1b2c3d-E", f"{KEY}key/mrk-1".replace("aws", "aws-cn")],
+        rejected=[
+            "",
+            "alias/key",
+            "0a1b2c3d",
+            f"{KEY}alias/key",
+            f"{KEY}key/",
+            f"{KEY}key/a/b",
+            f"{FUNCTION}key/a",
+            "arn:aws:kms:eu-west-1:12345678901:key/a",
+            "arn:aws:kms:eu-west-1:1234567890123:key/a",
+            "arn:aws:kms::123456789012:key/a",
+            "arn::kms:eu-west-1:123456789012:key/a",
+            f"x{KEY}key/a",
+            f"{KEY}key/a\n",
+        ],
+    ),
+    Rule(
+        "log_retention_days",
+        "log_retention_days is {}: it must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, "
+        "1827, 2192, 2557, 2922, 3288 or 3653.",
+        accepted=[
+            *[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731],
+            *[1096, 1827, 2192, 2557, 2922, 3288, 3653],
+        ],
+        rejected=[0, 2, 31, 3654],
+    ),
+    Rule(
+        "permissions_boundary_arn",
+        'permissions_boundary_arn is "{}": it must be the ARN of an IAM policy, like '
+        "arn:aws:iam::123456789012:policy/name, or null.",
+        accepted=[
+            None,
+            f"{POLICY}a",
+            f"{POLICY}team/a".replace("aws", "aws-us-gov"),
+            "arn:aws:iam::aws:policy/Boundary",
+        ],
+        rejected=[
+            "",
+            "boundary",
+            POLICY,
+            POLICY.replace("policy", "role") + "a",
+            "arn:aws:iam::12345678901:policy/a",
+            "arn:aws:iam::1234567890123:policy/a",
+            "arn:aws:iam:eu-west-1:123456789012:policy/a",
+            "arn::iam::123456789012:policy/a",
+            f"x{POLICY}a",
+        ],
+    ),
+    Rule(
+        "lambda.memory_mb",
+        "lambda.memory_mb is {}: it must be a whole number from 128 to 10240.",
+        accepted=[128, 10240],
+        rejected=[127, 128.5, 10241, -128],
+    ),
+    Rule(
+        "lambda.architecture",
+        'lambda.architecture is "{}": it must be arm64 or x86_64.',
+        accepted=["arm64", "x86_64"],
+        rejected=["", "arm", "ARM64"],
+    ),
+    Rule(
+        "lambda.trigger_reserved_concurrency",
+        "lambda.trigger_reserved_concurrency is {}: it must be a whole number of at least 1 (0 would stop every "
+        "sign-up), or null.",
+        accepted=[None, 1, 1000],
+        rejected=[0, -1, 0.5, 1.5],
+    ),
+]
+
+# What a valid configuration has besides the value in question.
+REQUIRED: dict[str, Any] = {"user_pool_id": "eu-west-1_AbCdEfGhI", "stage": "dev"}
+BESIDES = {"welcome_email": {"from": "a@example.com"}}
+
+
+def arguments(path: str, value: Any) -> dict[str, Any]:
+    variable, _, attribute = path.partition(".")
+    return {variable: {**BESIDES.get(variable, {}), attribute: value} if attribute else value}
+
+
+def name(given: dict[str, Any]) -> str:
+    return json.dumps(given, ensure_ascii=False)
+
+
+@pytest.fixture(scope="module")
+def rejections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The messages of every rejected value, by `name`: one run of Terraform reports them all."""
+    cases = [arguments(rule.path, value) for rule in RULES for value in rule.rejected]
+    messages = validation_errors(tmp_path_factory.mktemp("rejected"), [REQUIRED | given for given in cases])
+    return dict(zip(map(name, cases), messages, strict=True))
+
+
+every_rule = pytest.mark.parametrize("rule", RULES, ids=[f"{number}-{rule.path}" for number, rule in enumerate(RULES)])
+
+
+def without_position(message: str) -> str:
+    return message.partition("\n\nThis was checked by the validation rule at ")[0]
+
+
+@every_rule
+def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: dict[str, list[str]]) -> None:
+    """With one message: the value breaks no other rule."""
+    for value in rule.rejected:
+        shown = value or "" if '"{}"' in rule.message else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        found = [without_position(message) for message in rejections[name(arguments(rule.path, value))]]
+        assert found == [rule.message.replace("{}", shown)], value
+
+
+def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
+    """Except the one that compares two variables: the next test has it."""
+    lines = (ROOT / "variables.tf").read_text(encoding="utf-8").splitlines()
+    validations = {number for number, line in enumerate(lines, 1) if line.strip() == "validation {"}
+    used = {int(line) for line in re.findall(r"variables\.tf:(\d+)", str(rejections))}
+    assert len(validations - used) == 1
+
+
+def accepted_arguments() -> list[dict[str, Any]]:
+    """Every accepted value, in as few modules as possible: a module takes one value of each variable."""
+    by_variable: dict[str, list[dict[str, Any]]] = {}
+    for rule in RULES:
+        given = [arguments(rule.path, value) for value in rule.accepted]
+        by_variable.setdefault(rule.path.partition(".")[0], []).extend(given)
+    modules = zip_longest(*by_variable.values(), fillvalue={})
+    return [{variable: value for given in module for variable, value in given.items()} for module in modules]
+
+
+def test_variables_accept_boundaries(tmp_path: Path) -> None:
+    """And compare attributes with email_index, which Terraform does only if each variable is valid by itself."""
+    email_index: list[dict[str, Any]] = [
+        {"table": {"email_index": True}, "attributes": ["name", "email"]},
+        {"table": {"email_index": False}, "attributes": ["name"]},
+        {"table": {"email_index": True}, "attributes": ["name"]},
+    ]
+    *accepted, rejected = validation_errors(
+        tmp_path, [REQUIRED | given for given in accepted_arguments() + email_index]
+    )
+    assert accepted == [[] for _ in accepted]
+    assert [without_position(message) for message in rejected] == [
+        'table.email_index is true, but attributes are ["name"]: they must include email.'
+    ]
