@@ -17,8 +17,9 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 
 from benchmarks import expressions
-from benchmarks.generated_users import bounds, key_of, sub_of
 from benchmarks.virtual_time import VirtualTime
+from tests.stand_ins.answers import refusal, result
+from tests.stand_ins.subs import bounds, key_of, sub_of
 
 Item: TypeAlias = dict[str, Any]
 Schema: TypeAlias = tuple[tuple[str, str], ...]
@@ -151,9 +152,10 @@ class SimulatedDynamoDB:
         whole = {"id": Key["id"], **before} if found is not None else {}
         if not expressions.condition(ConditionExpression)(whole, names, values):
             self.write_units += _units(self.items.size(key), _WRITE_UNIT_BYTES)
-            shown = {"Item": whole} if found and given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
-            error: Any = {**_error("ConditionalCheckFailedException"), **shown}
-            raise ConditionalCheckFailedException(error, "UpdateItem")
+            shows = found and given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            shown: dict[str, Any] = {"Item": whole} if shows else {}
+            failed = refusal("ConditionalCheckFailedException", **shown)
+            result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
         after = dict(before)
         assignments, removed = expressions.update(UpdateExpression)
         for alias, placeholder, only_if_missing in assignments:
@@ -239,7 +241,3 @@ class SimulatedDynamoDB:
 
 def _units(size: int, unit: int) -> int:
     return max(1, math.ceil(size / unit))
-
-
-def _error(code: str) -> dict[str, Any]:
-    return {"Error": {"Code": code, "Message": "simulated"}, "ResponseMetadata": {"HTTPStatusCode": 400}}

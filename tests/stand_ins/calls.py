@@ -29,13 +29,13 @@ class Calls:
 
     def __init__(self) -> None:
         self.operations: list[str] = []
-        self._counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self._before: dict[tuple[str | None, int | None], Act] = {}
         self._after: dict[tuple[str | None, int | None], Act] = {}
         self._lock = threading.Lock()
 
     def count(self, operation: str) -> int:
-        return self._counts[operation]
+        return self.counts[operation]
 
     def before(self, operation: str | None, number: int | None, act: Act) -> None:
         """Do `act` before a call; the call is not made if `act` returns an answer.
@@ -69,7 +69,7 @@ class Calls:
     def forget(self) -> None:
         """Count from the beginning again, with nothing before or after a call."""
         self.operations.clear()
-        self._counts.clear()
+        self.counts.clear()
         self._before.clear()
         self._after.clear()
 
@@ -77,8 +77,8 @@ class Calls:
         """Return what `call` returns, or the answer that takes its place."""
         with self._lock:
             self.operations.append(operation)
-            self._counts[operation] += 1
-            keys = ((None, len(self.operations)), (operation, self._counts[operation]), (operation, None))
+            self.counts[operation] += 1
+            keys = ((None, len(self.operations)), (operation, self.counts[operation]), (operation, None))
         for key in keys:
             answer = self._before[key]() if key in self._before else None
             if isinstance(answer, Response | BotoCoreError):
