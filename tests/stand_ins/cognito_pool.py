@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias
 
 from cognito_user_sync.user import User, timestamp
-from tests.samples import POOL_ID
+from tests.samples import POOL_ID, SUB
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.calls import Calls
 from tests.stand_ins.clock import EPOCH, Clock
@@ -231,6 +231,7 @@ class CognitoPool:
         """The calls of ListUsers that took effect, by the prefix or sub of their filter."""
         self.updates: list[Json] = []
         """The requests of UpdateUserPool that were not refused by the test."""
+        self._pages = 0
         self.operations: dict[str, Callable[[Json], Answer]] = {
             LIST: self._list,
             GET: self._get,
@@ -300,20 +301,21 @@ class CognitoPool:
         query, limit = request.get("Filter", ""), request.get("Limit", MAX_LIMIT)
         asked = re.fullmatch(r'sub (\^?=) "([0-9a-f-]{1,36})"', query)
         prefix = asked[2] if asked else ""
-        of_query, _, after = request.get("PaginationToken", f"{query}|").rpartition("|")
+        token = request.get("PaginationToken", f"{query}|")
         if (
             (query and not asked)
             or (asked and asked[1] == "^=" and self.refuses_prefixes)
-            or of_query != query
+            or not token.startswith(f"{query}|")
             or not 1 <= limit <= MAX_LIMIT
         ):
             return refusal("InvalidParameterException")
-        size = min(limit, self.page_sizes[self.listings.total() % len(self.page_sizes)])
+        after = token.removeprefix(f"{query}|")
+        size = min(limit, self.page_sizes[self._pages % len(self.page_sizes)])
+        self._pages += 1
         self.listings[prefix] += 1
-        is_whole = bool(asked) and asked[1] == "="  # type: ignore[index]
         positions = self.users.positions("" if self.ignores_filters else prefix, after)
-        if is_whole and len(prefix) < 36 and not self.ignores_filters:
-            positions = iter(())
+        if query.startswith("sub =") and len(prefix) < len(SUB) and not self.ignores_filters:
+            positions = iter(())  # a part of a sub is no sub
         page = list(islice(positions, size))
         answer: Json = {"Users": [self.users.listed(position) for position in page]}
         if next(positions, None) is not None or (page and self.ends_with_an_empty_page):

@@ -52,7 +52,7 @@ from tests.stand_ins.carriers import COGNITO, CognitoClient, QuickAws
 from tests.stand_ins.clock import Clock, FakeContext, RunningContext
 from tests.stand_ins.cognito_pool import DESCRIBE as DESCRIBE_POOL
 from tests.stand_ins.cognito_pool import GET_MFA, UPDATE, CognitoPool
-from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Deal, copied, deals
+from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Deal, deals
 
 Json: TypeAlias = dict[str, Any]
 
@@ -66,6 +66,9 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted"
+
+# Of a page that a run before this one listed.
+OLD_TOKEN = "page 2"
 
 # What Step Functions and SQS take at once, and DynamoDB in an item.
 MAX_INPUT = MAX_MESSAGE = 262_144
@@ -221,56 +224,34 @@ def assigned(request: Json) -> dict[str, Json]:
     return {names.get(name, name): values[value] for name, value in pairs}
 
 
-class Users:
-    """The pool and the table, of which each answer is made anew. Remembers who was shown to the function."""
-
-    trouble = 0.06
-    """How often a call fails."""
+class OddUsers:
+    """The users of a pool, each made when it is listed: any member may be missing, or of any type."""
 
     def __init__(self, deal: Deal) -> None:
         self.deal = deal
-        self.shown: defaultdict[str, list[Json]] = defaultdict(list)
-        """The users that ListUsers gave, by sub."""
-        self.listed: set[str] = set()
-        """Those of them that it gave in the listing of their shard."""
-        self.in_index: set[str] = set()
-        self.written: list[Json] = []
-        self.too_large = 0
-        self._pages = 0
+        self.made: list[Json] = []
 
-    def answers(self) -> dict[str, Callable[[Json], Answer]]:
-        return {LIST: self.list, GET: self.get, READ: self.read, WRITE: self.write, QUERY: self.query}
+    def __len__(self) -> int:
+        return 0
 
-    def list(self, request: Json) -> Answer:
-        assert request["UserPoolId"] == POOL_ID
-        assert request.get("PaginationToken") != ""
-        asked = re.fullmatch(FILTER, request["Filter"]) if "Filter" in request else None
-        assert asked or "Filter" not in request
-        if busy := self._busy(
-            request, "TooManyRequestsException", "InvalidParameterException", "NotAuthorizedException"
-        ):
-            return busy
-        if self.deal.chance(0.01):
-            return Response({})
-        beginning = (asked[1] or asked[2]) if asked else ""
-        size = self.deal.number(0, 2) if self.deal.chance(0.6) else request["Limit"]
-        users = [self.user(beginning) for _ in range(size)]
-        if users and self.deal.chance(0.2):
-            users.append(copied(self.deal.among(users)))
-        if self.deal.chance(0.02):
-            users.append(self.user(""))
-        for user in users:
-            self.shown[sub_of(user)].append(user)
-        if not (asked and asked[1]):
-            self.listed.update(sub for sub in map(sub_of, users) if sub.startswith(beginning))
-        answer: Json = {"Users": users}
-        self._pages += 1
-        if self._pages % 3 and self.deal.chance(0.5):
-            answer["PaginationToken"] = self.deal.among(["", "page 2", "\ud800"])
-        return Response(answer)
+    def positions(self, prefix: str, after: str) -> Iterator[str]:
+        number = int(after.rpartition(":")[2] or 0)
+        return (f"{prefix}:{number}" for number in range(number + 1, self.deal.among([0, 2, 60, 150, 240]) + 1))
+
+    def position_of(self, username: str) -> str | None:
+        assert username
+        return ":1" if self.deal.chance(0.5) else None
+
+    def listed(self, position: str) -> Json:
+        """As ListUsers gives it; some users come twice, and some were not asked for."""
+        if self.made and self.deal.chance(0.03):
+            user = self.deal.among(self.made)
+        else:
+            user = self.user("" if self.deal.chance(0.0005) else position.partition(":")[0])
+            self.made.append(user)
+        return {**user}
 
     def user(self, beginning: str) -> Json:
-        """As ListUsers gives it: what AWS types as a string may be anything, and any member may be missing."""
         deal = self.deal
         attributes: list[Any] = [{"Name": "sub", "Value": deal.sub(beginning[:36])}]
         attributes += [{"Name": name, "Value": value} for name, value in deal.attributes().items()]
@@ -295,18 +276,65 @@ class Users:
             del user[deal.among(list(user))]
         return user
 
+
+class Users:
+    """The pool and the table, of which each answer is made anew. Remembers the users that the function saw."""
+
+    trouble = 0.06
+    """How often a call fails."""
+
+    def __init__(self, deal: Deal) -> None:
+        self.deal = deal
+        self.pool = CognitoPool(OddUsers(deal))
+        self.pool.page_sizes = [*(deal.among([0, 2, 60, 60]) for _ in range(4)), 60]
+        self.shown: defaultdict[str, list[Json]] = defaultdict(list)
+        """The users that ListUsers gave, by sub."""
+        self.listed: set[str] = set()
+        """Those of them that it gave in the listing of their shard."""
+        self.in_index: set[str] = set()
+        self.written: list[Json] = []
+        self.too_large = 0
+        self._pages = 0
+
+    def answers(self) -> dict[str, Callable[[Json], Answer]]:
+        cognito = {LIST: self.list, GET: self.get, DESCRIBE: self.describe}
+        return {**cognito, READ: self.read, WRITE: self.write, QUERY: self.query}
+
+    def list(self, request: Json) -> Answer:
+        token = request.pop("PaginationToken", None)
+        assert token != ""
+        if token and token != OLD_TOKEN:
+            # The test's own mark, to see that a function hands on any token.
+            request["PaginationToken"] = token.removesuffix("\ud800")
+        assert re.fullmatch(FILTER, request.get("Filter", "")) or "Filter" not in request
+        answer = Response({}) if self.deal.chance(0.01) else self._cognito("ListUsers", request)
+        if not isinstance(answer, Response) or isinstance(answer.body, bytes) or "Users" not in answer.body:
+            return answer
+        is_whole = request.get("Filter", "").startswith("sub =")
+        for user in answer.body["Users"]:
+            sub = sub_of(user)
+            self.shown[sub].append(user)
+            if not is_whole and sub.startswith(request.get("Filter", "").removeprefix('sub ^= "').rstrip('"')):
+                self.listed.add(sub)
+        if "PaginationToken" not in answer.body:
+            return answer
+        odd = self.deal.among(["", answer.body["PaginationToken"] + "\ud800", *[answer.body["PaginationToken"]] * 8])
+        return Response({**answer.body, "PaginationToken": odd})
+
     def get(self, request: Json) -> Answer:
+        return self._cognito("AdminGetUser", request)
+
+    def describe(self, request: Json) -> Answer:
+        return self._cognito("DescribeUserPool", request)
+
+    def _cognito(self, operation: str, request: Json) -> Answer:
+        """The answer of the pool, if it answers."""
         assert request["UserPoolId"] == POOL_ID
-        assert request["Username"]
-        if self.deal.chance(0.5):
-            return refused("UserNotFoundException", request)
         if busy := self._busy(
             request, "TooManyRequestsException", "InvalidParameterException", "NotAuthorizedException"
         ):
             return busy
-        user = self.user("")
-        user["UserAttributes"] = user.pop("Attributes", None)
-        return Response(user)
+        return self.pool.answer(operation, request)
 
     def read(self, request: Json) -> Answer:
         [(name, asked)] = request["RequestItems"].items()
@@ -845,16 +873,12 @@ class PlannedPool(Users):
 
     def __init__(self, deal: Deal) -> None:
         super().__init__(deal)
-        self.estimate = deal.among([0, 5, 2_000, 2_001, 50_000, 3_000_000]) if deal.chance(0.3) else deal.number(-1, 1)
-
-    def answers(self) -> dict[str, Callable[[Json], Answer]]:
-        return {**super().answers(), DESCRIBE: self.describe}
+        sizes = [0, 5, 2_000, 2_001, 50_000, 3_000_000]
+        self.pool.facts["EstimatedNumberOfUsers"] = deal.among(sizes) if deal.chance(0.3) else deal.number(-1, 1)
 
     def describe(self, request: Json) -> Answer:
         assert request == {"UserPoolId": POOL_ID}
-        if busy := self._busy(request, "TooManyRequestsException", "NotAuthorizedException"):
-            return busy
-        return Response({"UserPool": {"EstimatedNumberOfUsers": self.estimate} if self.deal.chance(0.95) else {}})
+        return super().describe(request) if self.deal.chance(0.95) else Response({"UserPool": {}})
 
     def query(self, request: Json) -> Answer:
         return refused("AccessDeniedException", request) if self.deal.chance(0.2) else super().query(request)
@@ -884,7 +908,7 @@ def plan_request(deal: Deal) -> Any:
                 "counts": counts(deal),
                 "failed_subs": [deal.sub() for _ in range(deal.number(0, 3))],
                 "prefixes": prefixes(deal),
-                "token": deal.among([None, "page 2"]),
+                "token": deal.among([None, OLD_TOKEN]),
                 "sequential": deal.chance(0.1),
             }
             for _ in range(deal.number(0, 3))
@@ -927,7 +951,7 @@ def batch(deal: Deal) -> Any:
         "prefixes": prefixes(deal)[:2],
         "pages_per_second": deal.among([4, 3.75, 1e-3]),
         "sweeps": deal.chance(0.8),
-        "token": deal.among([None, None, "page 2"]),
+        "token": deal.among([None, None, OLD_TOKEN]),
         "sequential": deal.chance(0.1),
         "max_delete_percent": deal.among([0, 10, 100.0]),
         "allow_deletes": deal.among([0, 0, 500]),
