@@ -10,14 +10,13 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 
 from benchmarks import expressions
-from benchmarks.virtual_time import VirtualTime
 from tests.stand_ins.answers import refusal, result
 from tests.stand_ins.subs import bounds, key_of, sub_of
 
@@ -117,21 +116,22 @@ class Index:
 
 
 class SimulatedDynamoDB:
-    """What the code under test calls of boto3's client. `calls` counts each call; the units are those on demand."""
+    """What the code under test calls of boto3's client. The units are those on demand.
+
+    Args:
+        calls: Counts each call.
+        delay: Takes the time of a call.
+    """
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailedException)
 
-    def __init__(
-        self, time: VirtualTime, calls: Counter[str], *, call_seconds: float, processor_seconds: float
-    ) -> None:
+    def __init__(self, calls: Counter[str], delay: Callable[[], object]) -> None:
         self.items = Items()
         self.write_units = 0.0
         self.read_units = 0.0
         self._index = Index()
-        self._time = time
         self._calls = calls
-        self._call_seconds = call_seconds
-        self._processor_seconds = processor_seconds
+        self._delay = delay
 
     def update_item(
         self,
@@ -235,8 +235,7 @@ class SimulatedDynamoDB:
 
     def _charge(self, operation: str) -> None:
         self._calls[operation] += 1
-        self._time.compute(self._processor_seconds)
-        self._time.sleep(self._call_seconds)
+        self._delay()
 
 
 def _units(size: int, unit: int) -> int:

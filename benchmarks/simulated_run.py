@@ -83,18 +83,14 @@ class SimulatedAws:
         self.assumptions = assumptions
         self.pool = CognitoPool(users, calls=calls)
         self.pool.quota = Quota(assumptions.quota_per_second, self.time)
-        self.pool.delay = self._call_cognito
+        self.pool.delay = partial(self._call, assumptions.cognito_seconds)
         self.cognito = cognito_client(self.pool)
-        self.dynamodb = SimulatedDynamoDB(
-            self.time,
-            self.calls,
-            call_seconds=assumptions.dynamodb_seconds,
-            processor_seconds=assumptions.processor_seconds,
-        )
+        self.dynamodb = SimulatedDynamoDB(self.calls, partial(self._call, assumptions.dynamodb_seconds))
 
-    def _call_cognito(self) -> None:
+    def _call(self, seconds: float) -> None:
+        """Take the time of a call of boto3."""
         self.time.compute(self.assumptions.processor_seconds)
-        self.time.sleep(self.assumptions.cognito_seconds)
+        self.time.sleep(seconds)
 
     def invoke(self, name: str, gigabytes: float, function: Callable[[RunningContext], Answer]) -> Answer:
         """Call a function with Lambda's context."""

@@ -11,8 +11,9 @@ TABLE: Final = "users"
 SUB: Final = "b4c8d9e0-1234-4abc-8def-001122334455"
 OTHER_SUB: Final = "b5c8d9e0-1234-4abc-8def-001122334455"
 
+# Functions that a pool may have as triggers: the module's, the application's, and one of another trigger.
 _LAMBDA: Final = "arn:aws:lambda:eu-central-1:111122223333:function"
-OUR_FUNCTION, THEIR_FUNCTION, OTHER_FUNCTION = f"{_LAMBDA}:ours", f"{_LAMBDA}:theirs", f"{_LAMBDA}:other"
+OURS, THEIRS, OTHER = f"{_LAMBDA}:ours", f"{_LAMBDA}:theirs", f"{_LAMBDA}:other"
 
 
 def environment(**changes: str) -> dict[str, str]:

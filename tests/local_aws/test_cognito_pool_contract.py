@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_aws.conftest import name
-from tests.samples import OTHER_FUNCTION, OUR_FUNCTION
+from tests.samples import OTHER, OURS
 from tests.stand_ins.carriers import cognito_client
 from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 
@@ -155,15 +155,15 @@ def test_update_user_pool_resets_what_it_leaves_out(pool: Pool) -> None:
         UserPoolId=pool.id,
         Policies=policies,
         EmailVerificationSubject="Your code",
-        LambdaConfig={"PostConfirmation": OUR_FUNCTION, "PreSignUp": OTHER_FUNCTION},
+        LambdaConfig={"PostConfirmation": OURS, "PreSignUp": OTHER},
     )
     before = pool.settings()
-    assert before["LambdaConfig"] == {"PostConfirmation": OUR_FUNCTION, "PreSignUp": OTHER_FUNCTION}
+    assert before["LambdaConfig"] == {"PostConfirmation": OURS, "PreSignUp": OTHER}
     assert before["Policies"]["PasswordPolicy"]["MinimumLength"] == 20
     assert before["EmailVerificationSubject"] == "Your code"
 
-    pool.client.update_user_pool(UserPoolId=pool.id, LambdaConfig={"PreSignUp": OTHER_FUNCTION})
+    pool.client.update_user_pool(UserPoolId=pool.id, LambdaConfig={"PreSignUp": OTHER})
     after = pool.settings()
-    assert after["LambdaConfig"] == {"PreSignUp": OTHER_FUNCTION}
+    assert after["LambdaConfig"] == {"PreSignUp": OTHER}
     assert after["Policies"]["PasswordPolicy"]["MinimumLength"] == 8
     assert after.get("EmailVerificationSubject", "") == ""

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from benchmarks.generated_users import GeneratedUsers
-from tests.samples import OTHER_SUB, OUR_FUNCTION, POOL_ID, SUB
+from tests.samples import OTHER_SUB, OURS, POOL_ID, SUB
 from tests.stand_ins.answers import Response
 from tests.stand_ins.carriers import COGNITO_MODEL, FakeAws, QuickAws, cognito_client, served
 from tests.stand_ins.clock import Clock
@@ -44,7 +44,7 @@ TYPES: dict[str, Any] = {"string": str, "boolean": bool, "integer": int, "long":
 def a_pool(users: UserStore | None = None) -> CognitoPool:
     some = UsersInMemory(CognitoUser(SUB, "ada", {"email": "ada@example.com"}), CognitoUser(OTHER_SUB, "bob"))
     sms = {"SnsCallerArn": "arn:aws:iam::111122223333:role/sms", "ExternalId": "x"}
-    settings = {"LambdaConfig": {"PostConfirmation": OUR_FUNCTION}, "SmsConfiguration": sms}
+    settings = {"LambdaConfig": {"PostConfirmation": OURS}, "SmsConfiguration": sms}
     return CognitoPool(users or some, settings=settings, mfa={"SoftwareTokenMfaConfiguration": {"Enabled": True}})
 
 

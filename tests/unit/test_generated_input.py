@@ -44,9 +44,7 @@ from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
-from tests.samples import OUR_FUNCTION as OURS
-from tests.samples import POOL_ID, TABLE, environment
-from tests.samples import THEIR_FUNCTION as THEIRS
+from tests.samples import OURS, POOL_ID, TABLE, THEIRS, environment
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, CognitoClient, QuickAws
 from tests.stand_ins.clock import Clock, FakeContext, RunningContext

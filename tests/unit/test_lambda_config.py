@@ -16,10 +16,7 @@ from hypothesis import strategies as st
 
 from cognito_user_sync import lambda_config
 from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolTrigger, PoolUnproved
-from tests.samples import OTHER_FUNCTION as OTHER
-from tests.samples import OUR_FUNCTION as OURS
-from tests.samples import POOL_ID
-from tests.samples import THEIR_FUNCTION as THEIRS
+from tests.samples import OTHER, OURS, POOL_ID, THEIRS
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO_MODEL as MODEL
 from tests.stand_ins.carriers import FakeAws, QuickAws, served

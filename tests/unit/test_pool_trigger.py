@@ -10,9 +10,7 @@ import pytest
 from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import InvalidRequest
 from cognito_user_sync.lambda_config import ForeignTrigger
-from tests.samples import OUR_FUNCTION as OURS
-from tests.samples import POOL_ID
-from tests.samples import THEIR_FUNCTION as THEIRS
+from tests.samples import OURS, POOL_ID, THEIRS
 from tests.stand_ins.answers import refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
