@@ -18,6 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from tests.samples import environment
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 SOURCES: Final = ROOT / "lambda_src"
 
@@ -57,11 +59,7 @@ _ENVIRONMENT: Final = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "USER_POOL_ID": "eu-west-1_Benchmark",
-    "USER_TABLE_NAME": "users",
-    "ATTRIBUTES": '["name", "email"]',
-    "INDEX_KEYS": '["id", "shard"]',
-    "DELETED_USERS": "mark",
+    **environment(INDEX_KEYS='["id", "shard"]'),
 }
 
 

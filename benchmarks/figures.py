@@ -101,13 +101,13 @@ class Figures:
 
 def measured(aws: SimulatedAws, list_users_per_second: float, run: Callable[[], object]) -> Figures:
     """What `run` takes, of a pool, a table and a time that others may have used before."""
-    users, began_at, calls_before = len(aws.users), aws.time.now, Counter(aws.calls)
+    users, began_at, calls_before = len(aws.users), aws.time.seconds, Counter(aws.calls)
     written, read, gb_seconds = aws.dynamodb.write_units, aws.dynamodb.read_units, aws.gb_seconds
     run()
     return Figures(
         users=users,
         list_users_per_second=list_users_per_second,
-        seconds=aws.time.now - began_at,
+        seconds=aws.time.seconds - began_at,
         calls=aws.calls - calls_before,
         write_units=aws.dynamodb.write_units - written,
         read_units=aws.dynamodb.read_units - read,

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.plain_script import put_each
 from benchmarks.simulated_run import Json, SimulatedAws, SimulatedRun
+from tests.samples import POOL_ID, TABLE
 
 _MEGABYTE = 1024 * 1024
 
@@ -21,14 +22,14 @@ def worker_megabytes(aws: SimulatedAws, run: SimulatedRun) -> tuple[float, int]:
     """Of the worker with the most users, and how many these are. The table has to be complete."""
 
     def users(batch: Json) -> int:
-        return sum(len(aws.users.positions(prefix)) for prefix in batch["prefixes"])
+        return sum(aws.users.count(prefix) for prefix in batch["prefixes"])
 
     largest = max(run.first_batches(), key=users)
     return _peak_megabytes(lambda: run.work(largest)), users(largest)
 
 
 def script_megabytes(aws: SimulatedAws) -> float:
-    return _peak_megabytes(lambda: put_each(aws.cognito, _NoTable(), "pool", "users"))
+    return _peak_megabytes(lambda: put_each(aws.cognito, _NoTable(), POOL_ID, TABLE))
 
 
 class _NoTable:

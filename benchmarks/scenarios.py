@@ -14,6 +14,7 @@ from benchmarks.generated_users import GeneratedUsers
 from benchmarks.memory import script_megabytes, worker_megabytes
 from benchmarks.plain_script import put_batches, put_each
 from benchmarks.simulated_run import Assumptions, SimulatedAws, SimulatedRun
+from tests.samples import POOL_ID, TABLE
 
 SEED = 1
 FAST = 30.0
@@ -145,7 +146,7 @@ def _scripts(users: int, assumptions: Assumptions) -> _Part:
     generated = GeneratedUsers(users, SEED)
 
     def executed(aws: SimulatedAws, script: Callable[[Any, Any, str, str], None]) -> Figures:
-        figures = measured(aws, FAST, lambda: script(aws.cognito, aws.dynamodb, "pool", "users"))
+        figures = measured(aws, FAST, lambda: script(aws.cognito, aws.dynamodb, POOL_ID, TABLE))
         assert len(aws.dynamodb.items) == users
         return figures
 

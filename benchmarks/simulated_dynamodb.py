@@ -10,15 +10,15 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 
 from benchmarks import expressions
-from benchmarks.generated_users import bounds, key_of, sub_of
-from benchmarks.virtual_time import VirtualTime
+from tests.stand_ins.answers import refusal, result
+from tests.stand_ins.subs import bounds, key_of, sub_of
 
 Item: TypeAlias = dict[str, Any]
 Schema: TypeAlias = tuple[tuple[str, str], ...]
@@ -116,21 +116,22 @@ class Index:
 
 
 class SimulatedDynamoDB:
-    """What the code under test calls of boto3's client. `calls` counts each call; the units are those on demand."""
+    """What the code under test calls of boto3's client. The units are those on demand.
+
+    Args:
+        calls: Counts each call.
+        delay: Takes the time of a call.
+    """
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailedException)
 
-    def __init__(
-        self, time: VirtualTime, calls: Counter[str], *, call_seconds: float, processor_seconds: float
-    ) -> None:
+    def __init__(self, calls: Counter[str], delay: Callable[[], object]) -> None:
         self.items = Items()
         self.write_units = 0.0
         self.read_units = 0.0
         self._index = Index()
-        self._time = time
         self._calls = calls
-        self._call_seconds = call_seconds
-        self._processor_seconds = processor_seconds
+        self._delay = delay
 
     def update_item(
         self,
@@ -151,9 +152,10 @@ class SimulatedDynamoDB:
         whole = {"id": Key["id"], **before} if found is not None else {}
         if not expressions.condition(ConditionExpression)(whole, names, values):
             self.write_units += _units(self.items.size(key), _WRITE_UNIT_BYTES)
-            shown = {"Item": whole} if found and given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
-            error: Any = {**_error("ConditionalCheckFailedException"), **shown}
-            raise ConditionalCheckFailedException(error, "UpdateItem")
+            shows = found and given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            shown: dict[str, Any] = {"Item": whole} if shows else {}
+            failed = refusal("ConditionalCheckFailedException", **shown)
+            result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
         after = dict(before)
         assignments, removed = expressions.update(UpdateExpression)
         for alias, placeholder, only_if_missing in assignments:
@@ -233,13 +235,8 @@ class SimulatedDynamoDB:
 
     def _charge(self, operation: str) -> None:
         self._calls[operation] += 1
-        self._time.compute(self._processor_seconds)
-        self._time.sleep(self._call_seconds)
+        self._delay()
 
 
 def _units(size: int, unit: int) -> int:
     return max(1, math.ceil(size / unit))
-
-
-def _error(code: str) -> dict[str, Any]:
-    return {"Error": {"Code": code, "Message": "simulated"}, "ResponseMetadata": {"HTTPStatusCode": 400}}

@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from unittest.mock import patch
 
 from benchmarks.generated_users import GeneratedUsers
-from benchmarks.simulated_cognito import SimulatedCognito
 from benchmarks.simulated_dynamodb import SimulatedDynamoDB
-from benchmarks.virtual_time import VirtualTime, virtual_datetime
+from benchmarks.virtual_time import VirtualTime
 from cognito_user_sync import pace, settings, user
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
 from cognito_user_sync.reconciliation import PARALLEL, Worker
 from cognito_user_sync.user_pool import UserPool
+from tests.samples import POOL_ID, environment
+from tests.stand_ins.calls import Calls
+from tests.stand_ins.carriers import cognito_client
+from tests.stand_ins.clock import RunningContext
+from tests.stand_ins.cognito_pool import CognitoPool, Quota
 
 if TYPE_CHECKING:
-    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Json: TypeAlias = dict[str, Any]
@@ -72,52 +75,38 @@ class SimulatedAws:
 
     def __init__(self, users: GeneratedUsers, assumptions: Assumptions) -> None:
         self.time = VirtualTime()
-        self.calls: Counter[str] = Counter()
+        calls = Calls()
+        self.calls = calls.counts
         self.gb_seconds = 0.0
         self._idle_instances: Counter[str] = Counter()
         self.users = users
         self.assumptions = assumptions
-        self.cognito = SimulatedCognito(
-            users,
-            self.time,
-            self.calls,
-            list_users_per_second=assumptions.quota_per_second,
-            call_seconds=assumptions.cognito_seconds,
-            processor_seconds=assumptions.processor_seconds,
-        )
-        self.dynamodb = SimulatedDynamoDB(
-            self.time,
-            self.calls,
-            call_seconds=assumptions.dynamodb_seconds,
-            processor_seconds=assumptions.processor_seconds,
-        )
+        self.pool = CognitoPool(users, calls=calls)
+        self.pool.quota = Quota(assumptions.quota_per_second, self.time)
+        self.pool.delay = partial(self._call, assumptions.cognito_seconds)
+        self.cognito = cognito_client(self.pool)
+        self.dynamodb = SimulatedDynamoDB(self.calls, partial(self._call, assumptions.dynamodb_seconds))
 
-    def invoke(self, name: str, gigabytes: float, function: Callable[[Callable[[], float]], Answer]) -> Answer:
-        """Call a function, which is told how many seconds it has left."""
-        called_at = self.time.now
+    def _call(self, seconds: float) -> None:
+        """Take the time of a call of boto3."""
+        self.time.compute(self.assumptions.processor_seconds)
+        self.time.sleep(seconds)
+
+    def invoke(self, name: str, gigabytes: float, function: Callable[[RunningContext], Answer]) -> Answer:
+        """Call a function with Lambda's context."""
+        called_at = self.time.seconds
         self.calls["Lambda"] += 1
         is_warm = self._idle_instances[name] > 0
         self._idle_instances[name] -= is_warm
         self.time.sleep(self.assumptions.start_seconds if is_warm else self.assumptions.cold_start_seconds)
-        deadline = self.time.now + _FUNCTION_SECONDS
         try:
-            return function(lambda: deadline - self.time.now)
+            return function(RunningContext(self.time, _FUNCTION_SECONDS))
         finally:
-            self.gb_seconds += (self.time.now - called_at) * gigabytes
+            self.gb_seconds += (self.time.seconds - called_at) * gigabytes
             self._idle_instances[name] += 1
 
     def in_parallel(self, act: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
         return self.time.in_parallel(act, arguments, PARALLEL)
-
-
-@dataclass(frozen=True)
-class _Context:
-    """As Lambda gives it to a handler."""
-
-    seconds_left: Callable[[], float]
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds_left() * 1000)
 
 
 class SimulatedRun:
@@ -126,19 +115,12 @@ class SimulatedRun:
     def __init__(self, aws: SimulatedAws, list_users_per_second: float, max_concurrency: int = 4) -> None:
         self._aws = aws
         self._max_concurrency = max_concurrency
-        self._environment = {
-            "USER_POOL_ID": "us-east-1_Simulated",
-            "USER_TABLE_NAME": "users",
-            "ATTRIBUTES": json.dumps(ATTRIBUTES),
-            "INDEX_KEYS": "[]",
-            "DELETED_USERS": "mark",
-            "RETENTION_DAYS": "",
-            "HAS_SHARD_INDEX": "true",
-            "LIST_USERS_PER_SECOND": str(list_users_per_second),
-            "MAX_CONCURRENCY": str(max_concurrency),
-            "MAX_DELETE_PERCENT": "10",
-        }
-        self._pool = UserPool(cast("CognitoIdentityProviderClient", aws.cognito), "us-east-1_Simulated")
+        self._environment = environment(
+            ATTRIBUTES=json.dumps(ATTRIBUTES),
+            LIST_USERS_PER_SECOND=str(list_users_per_second),
+            MAX_CONCURRENCY=str(max_concurrency),
+        )
+        self._pool = UserPool(aws.cognito, POOL_ID)
         self._table = settings.user_table(cast("DynamoDBClient", aws.dynamodb), self._environment)
 
     def execute(self) -> Json:
@@ -171,7 +153,7 @@ class SimulatedRun:
         return self._aws.invoke(
             "plan_shards",
             _PLANNER_GB,
-            lambda seconds_left: _as_json(plan_shards.handler(_as_json(event), _Context(seconds_left))),
+            lambda context: _as_json(plan_shards.handler(_as_json(event), context)),
         )
 
     def _map(self, batches: list[Json]) -> list[Json]:
@@ -188,17 +170,17 @@ class SimulatedRun:
         self._aws.time.run([lane] * min(self._max_concurrency, len(batches)))
         return [results[number] for number in range(len(batches))]
 
-    def _reconcile(self, batch: Json, seconds_left: Callable[[], float]) -> Json:
-        return _as_json(reconcile_shards.handler(batch, _Context(seconds_left)))
+    def _reconcile(self, batch: Json, context: RunningContext) -> Json:
+        return _as_json(reconcile_shards.handler(batch, context))
 
-    def _ensure_trigger(self, _: Callable[[], float]) -> None:
+    def _ensure_trigger(self, _: RunningContext) -> None:
         self._aws.time.sleep(_ENSURE_TRIGGER_CALLS * self._aws.assumptions.cognito_seconds)
 
     @contextmanager
     def _code_in_virtual_time(self) -> Iterator[None]:
         """Where the code under test takes time, chance, clients or settings from the outside, it gets ours."""
         time = self._aws.time
-        datetime = virtual_datetime(time)
+        datetime = time.datetime
         clients: Json = {"_pool": lambda: self._pool, "_table": lambda: self._table}
         with (
             patch.dict("os.environ", self._environment),
@@ -206,14 +188,14 @@ class SimulatedRun:
             patch.object(pace, "random", random.Random(1)),
             patch.multiple(
                 plan_shards,
-                Pace=partial(Pace, clock=time.clock, sleep=time.sleep),
+                Pace=partial(Pace, clock=time, sleep=time.sleep),
                 Patience=partial(Patience, sleep=time.sleep),
                 datetime=datetime,
                 **clients,
             ),
             patch.multiple(
                 reconcile_shards,
-                Worker=partial(Worker, clock=time.clock, sleep=time.sleep, in_parallel=self._aws.in_parallel),
+                Worker=partial(Worker, clock=time, sleep=time.sleep, in_parallel=self._aws.in_parallel),
                 **clients,
             ),
         ):

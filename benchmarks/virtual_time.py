@@ -11,43 +11,38 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
-# When every simulation begins.
-EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+from tests.stand_ins.clock import Clock
 
 Answer = TypeVar("Answer")
 Argument = TypeVar("Argument")
 
 
-class VirtualTime:
-    """Seconds since the simulation began: `now` is that of the lane that runs."""
+class VirtualTime(Clock):
+    """A clock with lanes. `seconds` is the time of the lane that runs."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__()
         self._waiting: list[tuple[float, int, threading.Semaphore]] = []
         self._order = itertools.count()
         self._is_parallel = False
         self._processor_free_at = 0.0
 
-    def clock(self) -> float:
-        return self.now
-
     def sleep(self, seconds: float) -> None:
         """Let other lanes run until this one's time has come."""
-        until = self.now + seconds
+        until = self.seconds + seconds
         if not self._is_parallel and self._waiting and self._waiting[0][0] <= until:
             baton = threading.Semaphore(0)
             heapq.heappush(self._waiting, (until, next(self._order), baton))
             self._hand_over()
             baton.acquire()
-        self.now = until
+        self.seconds = until
 
     def compute(self, seconds: float) -> None:
         """Use the lane's processor, of which there is one: the parallel calls of a lane wait for each other."""
         if self._is_parallel:
-            self.now = self._processor_free_at = max(self.now, self._processor_free_at) + seconds
+            self.seconds = self._processor_free_at = max(self.seconds, self._processor_free_at) + seconds
         elif seconds:
             self.sleep(seconds)
 
@@ -58,32 +53,32 @@ class VirtualTime:
 
         Other lanes stand still meanwhile: what `act` does must not matter to them within these milliseconds.
         """
-        began_at = self.now
+        began_at = self.seconds
         free_at = [began_at] * threads
         answers = []
         self._is_parallel, self._processor_free_at = True, began_at
         try:
             for argument in arguments:
-                self.now = heapq.heappop(free_at)
+                self.seconds = heapq.heappop(free_at)
                 answers.append(act(argument))
-                heapq.heappush(free_at, self.now)
+                heapq.heappush(free_at, self.seconds)
         finally:
-            self._is_parallel, self.now = False, began_at
+            self._is_parallel, self.seconds = False, began_at
         self.sleep(max(free_at) - began_at)
         return answers
 
     def run(self, lanes: Sequence[Callable[[], None]]) -> None:
         """Run all lanes to their end, from now on. Raises what one of them raises."""
-        began_at = self.now
+        began_at = self.seconds
         ended_at: list[float] = []
 
         def run(lane: Callable[[], None], baton: threading.Semaphore) -> None:
             baton.acquire()
-            self.now = began_at
+            self.seconds = began_at
             try:
                 lane()
             finally:
-                ended_at.append(self.now)
+                ended_at.append(self.seconds)
                 if self._waiting:
                     self._hand_over()
 
@@ -93,20 +88,9 @@ class VirtualTime:
         with ThreadPoolExecutor(len(lanes)) as threads:
             running = [threads.submit(run, lane, baton) for lane, baton in zip(lanes, batons, strict=True)]
             self._hand_over()
-        self.now = max(ended_at)
+        self.seconds = max(ended_at)
         for lane_run in running:
             lane_run.result()
 
     def _hand_over(self) -> None:
         heapq.heappop(self._waiting)[2].release()
-
-
-def virtual_datetime(time: VirtualTime) -> type[datetime]:
-    """`datetime` as the code under test shall see it."""
-
-    class VirtualDatetime(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return (EPOCH + timedelta(seconds=time.now)).astimezone(tz)
-
-    return VirtualDatetime

@@ -20,7 +20,7 @@ from cognito_user_sync.handlers import (
     start_reconciliation,
     sync_user,
 )
-from tests.unit.fakes import FakeAws
+from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 
+from tests.stand_ins.subs import numbered_sub
+
 Json: TypeAlias = dict[str, Any]
 Choice = TypeVar("Choice")
 
 # In nearly every value of a user, so that a value can be told wherever it turns up.
 CANARY = "canary-5f2c"
-
-HEX_DIGITS = "0123456789abcdef"
 
 # Attributes that are synced, and that users have. No name may be read as a part of an expression.
 ATTRIBUTES = ("name", "email", "custom:plan", "size", "#a", ":v", "#n0", ":v0", "a.b[0]", "SET x = y", "{{name}}")
@@ -152,9 +152,8 @@ class Deal:
 
     def sub(self, beginning: str = "") -> str:
         """A UUID in lower case. There are not many, so that they come again."""
-        digits = f"{self.number(0, 4_000):x}".rjust(5, self.among("0b")) + "d9e012344abc8def00112233445"
-        plain = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]:0<12}"
-        return beginning + plain[len(beginning) :]
+        sub = numbered_sub(self.number(0, 4_000) << 12 | self.among((0, 0xBB000000)))
+        return beginning + sub[len(beginning) :]
 
     def attributes(self) -> dict[str, str]:
         """Attributes of a user beside the sub, among them some that are not synced."""

@@ -10,25 +10,25 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import Shape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cognito_user_sync import lambda_config
 from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolTrigger, PoolUnproved
-from tests.unit.fakes import Response, refusal
-from tests.unit.strict_pool import DEFAULTS, FACTS, StrictPool
+from tests.samples import OTHER, OURS, POOL_ID, THEIRS
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO_MODEL as MODEL
+from tests.stand_ins.carriers import FakeAws, QuickAws, served
+from tests.stand_ins.clock import Clock, RunningContext
+from tests.stand_ins.cognito_pool import DEFAULTS, FACTS, CognitoPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-POOL_ID = "eu-central-1_abcdefghi"
-LAMBDA = "arn:aws:lambda:eu-central-1:111122223333:function"
-OURS, THEIRS, OTHER = f"{LAMBDA}:ours", f"{LAMBDA}:theirs", f"{LAMBDA}:other"
-
-
-_MODEL: Any = ServiceModel(Loader().load_service_model("cognito-idp", "service-2"))
+SECONDS = 60.0
+LOST = ConnectionClosedError(endpoint_url="https://cognito")
+ONCE = Config(retries={"total_max_attempts": 1})
 
 # Facts about the pool, as DescribeUserPool shows them.
 POOL_FACTS: dict[str, Any] = {
@@ -93,18 +93,6 @@ def with_trigger(trigger: str | None) -> dict[str, Any]:
     return pool
 
 
-class Clock:
-    """Time that passes only where the code sleeps."""
-
-    def __init__(self) -> None:
-        self.seconds_left = 60.0
-        self.pauses: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.seconds_left -= seconds
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
@@ -113,23 +101,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def cognito() -> StrictPool:
-    return StrictPool(SETTINGS, POOL_FACTS, MFA)
+def cognito() -> CognitoPool:
+    return CognitoPool(settings=SETTINGS, facts=POOL_FACTS, mfa=MFA)
 
 
 @pytest.fixture
-def pool(cognito: StrictPool, clock: Clock) -> Iterator[PoolTrigger]:
-    with cognito.served() as url:
-        client = boto3.client("cognito-idp", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
-        yield PoolTrigger(client, POOL_ID, lambda: clock.seconds_left)
+def pool(cognito: CognitoPool, aws: FakeAws, clock: Clock) -> PoolTrigger:
+    aws.serve(cognito)
+    return PoolTrigger(boto3.client("cognito-idp", config=ONCE), POOL_ID, RunningContext(clock, SECONDS))
 
 
 def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> None:
-    shown = frozenset(_MODEL.shape_for("UserPoolType").members)
-    assert shown - frozenset(_MODEL.shape_for("UpdateUserPoolRequest").members) == lambda_config._NOT_SETTINGS == FACTS
+    shown = frozenset(MODEL.shape_for("UserPoolType").members)
+    assert shown - frozenset(MODEL.shape_for("UpdateUserPoolRequest").members) == lambda_config._NOT_SETTINGS == FACTS
 
 
-def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
     assert pool.attach(OURS, None) == "attached"
     assert cognito.updates == [
         {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "somebody else's pool"},
@@ -137,7 +124,7 @@ def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: Stri
     assert cognito.settings == with_trigger(OURS)
 
 
-def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(OURS)
     assert pool.detach(OURS, None) == "detached"
     assert cognito.settings == with_trigger(None)
@@ -184,33 +171,44 @@ def settable(request: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name not in FACTS | {"UserPoolId", "PoolName"}}
 
 
-_CONFIGURATIONS = generated(_MODEL.shape_for("UpdateUserPoolRequest")).map(settable)
-_MFA_SETTINGS = generated(_MODEL.shape_for("GetUserPoolMfaConfigResponse")).map(
+_CONFIGURATIONS = generated(MODEL.shape_for("UpdateUserPoolRequest")).map(settable)
+_MFA_SETTINGS = generated(MODEL.shape_for("GetUserPoolMfaConfigResponse")).map(
     lambda mfa: {name: value for name, value in mfa.items() if name not in {"SmsMfaConfiguration", "MfaConfiguration"}}
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-@given(configuration=_CONFIGURATIONS, mfa=_MFA_SETTINGS, chained=st.sampled_from([None, THEIRS]))
-def test_any_configuration_outlives_attach_and_detach(
-    cognito: StrictPool, pool: PoolTrigger, configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None
-) -> None:
-    fresh = StrictPool(configuration, POOL_FACTS, mfa)
-    fresh.set_trigger(chained)
-    cognito.settings, cognito.facts, cognito.mfa = fresh.settings, fresh.facts, fresh.mfa
-    before, updates = cognito.shown(), len(cognito.updates)
+@pytest.fixture
+def quick(session: boto3.Session) -> Iterator[QuickAws]:
+    fake = QuickAws(session)
+    with fake.answering():
+        yield fake
 
-    assert pool.attach(OURS, chained).startswith("attached")
-    between = cognito.shown()
-    assert between["UserPool"]["LambdaConfig"].pop("PostConfirmation") == OURS
-    expected = copy.deepcopy(before)
-    expected["UserPool"]["LambdaConfig"].pop("PostConfirmation", None)
-    assert without_dates(between) == without_dates(expected)
 
-    assert pool.attach(OURS, chained) == "attached already"
-    assert len(cognito.updates) == updates + 1
-    assert pool.detach(OURS, chained).startswith("detached")
-    assert without_dates(cognito.shown()) == without_dates(before)
+def test_any_configuration_outlives_attach_and_detach(quick: QuickAws, clock: Clock) -> None:
+    client = boto3.client("cognito-idp", config=ONCE)
+
+    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(configuration=_CONFIGURATIONS, mfa=_MFA_SETTINGS, chained=st.sampled_from([None, THEIRS]))
+    def check(configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None) -> None:
+        cognito = CognitoPool(settings=configuration, facts=POOL_FACTS, mfa=mfa)
+        cognito.set_trigger(chained)
+        quick.serve(cognito)
+        pool = PoolTrigger(client, POOL_ID, RunningContext(clock, SECONDS))
+        before = cognito.shown()
+
+        assert pool.attach(OURS, chained).startswith("attached")
+        between = cognito.shown()
+        assert between["UserPool"]["LambdaConfig"].pop("PostConfirmation") == OURS
+        expected = copy.deepcopy(before)
+        expected["UserPool"]["LambdaConfig"].pop("PostConfirmation", None)
+        assert without_dates(between) == without_dates(expected)
+
+        assert pool.attach(OURS, chained) == "attached already"
+        assert len(cognito.updates) == 1
+        assert pool.detach(OURS, chained).startswith("detached")
+        assert without_dates(cognito.shown()) == without_dates(before)
+
+    check()
 
 
 def without_dates(shown: dict[str, Any]) -> dict[str, Any]:
@@ -228,18 +226,18 @@ def test_every_member_that_can_be_set_is_generated() -> None:
         seen.update(configuration)
 
     look()
-    known = set(_MODEL.shape_for("UserPoolType").members) & set(_MODEL.shape_for("UpdateUserPoolRequest").members)
+    known = set(MODEL.shape_for("UserPoolType").members) & set(MODEL.shape_for("UpdateUserPoolRequest").members)
     assert known <= seen
     assert seen - known, "and some that nobody knows"
 
 
-def test_a_second_attach_updates_nothing(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_second_attach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
     pool.attach(OURS, None)
     assert pool.attach(OURS, None) == "attached already"
     assert len(cognito.updates) == 1
 
 
-def test_a_second_detach_updates_nothing(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_second_detach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
     pool.attach(OURS, None)
     pool.detach(OURS, None)
     assert pool.detach(OURS, None) == "nothing to detach: the trigger is not set"
@@ -247,7 +245,9 @@ def test_a_second_detach_updates_nothing(cognito: StrictPool, pool: PoolTrigger)
 
 
 @pytest.mark.parametrize("chained", [None, OTHER], ids=["none-chained", "another-chained"])
-def test_a_foreign_trigger_is_named_and_left_alone(cognito: StrictPool, pool: PoolTrigger, chained: str | None) -> None:
+def test_a_foreign_trigger_is_named_and_left_alone(
+    cognito: CognitoPool, pool: PoolTrigger, chained: str | None
+) -> None:
     cognito.set_trigger(THEIRS)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         pool.attach(OURS, chained)
@@ -255,7 +255,7 @@ def test_a_foreign_trigger_is_named_and_left_alone(cognito: StrictPool, pool: Po
 
 
 def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
-    cognito: StrictPool, pool: PoolTrigger
+    cognito: CognitoPool, pool: PoolTrigger
 ) -> None:
     cognito.set_trigger(THEIRS)
     assert pool.attach(OURS, THEIRS) == f"attached, in place of {THEIRS}"
@@ -264,26 +264,26 @@ def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
     assert cognito.settings == with_trigger(THEIRS)
 
 
-def test_a_trigger_that_is_not_ours_is_not_detached(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_trigger_that_is_not_ours_is_not_detached(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # Somebody took the trigger over since.
     cognito.set_trigger(THEIRS)
     assert pool.detach(OURS, OTHER) == f"nothing to detach: the trigger is {THEIRS}"
     assert cognito.updates == []
 
 
-def test_a_pool_that_is_gone_needs_no_detach(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_pool_that_is_gone_needs_no_detach(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.exists = False
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
     assert cognito.updates == []
 
 
-def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(OURS)
-    cognito.after["UpdateUserPool"] = lambda: setattr(cognito, "exists", False)
+    cognito.calls.after("UpdateUserPool", None, lambda: setattr(cognito, "exists", False))
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
 
 
-def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.exists = False
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         pool.attach(OURS, None)
@@ -292,7 +292,7 @@ def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: StrictPool, pool: Po
 # AdminCreateUserConfig.UnusedAccountValidityDays is the old name of PasswordPolicy.TemporaryPasswordValidityDays.
 
 
-def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
     cognito.settings["Policies"] = {"PasswordPolicy": {"MinimumLength": 8}}
     pool.attach(OURS, None)
@@ -302,7 +302,7 @@ def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: StrictPool
 
 
 def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sent(
-    cognito: StrictPool, pool: PoolTrigger
+    cognito: CognitoPool, pool: PoolTrigger
 ) -> None:
     assert cognito.shown()["UserPool"]["AdminCreateUserConfig"]["UnusedAccountValidityDays"] == 3
     pool.attach(OURS, None)
@@ -311,18 +311,18 @@ def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sen
     assert update["AdminCreateUserConfig"] == SETTINGS["AdminCreateUserConfig"]
 
 
-def test_where_neither_name_is_shown_none_is_made_up(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_where_neither_name_is_shown_none_is_made_up(cognito: CognitoPool, pool: PoolTrigger) -> None:
     del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
 
     def show_neither() -> None:
         del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
 
-    cognito.after["UpdateUserPool"] = show_neither
+    cognito.calls.after("UpdateUserPool", None, show_neither)
     pool.attach(OURS, None)
     assert cognito.updates[0].keys().isdisjoint({"Policies", "AdminCreateUserConfig"})
 
 
-def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:
     tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "somebody else", "my-aws:tag": "1"}
     cognito.settings["UserPoolTags"] = dict(tags)
     pool.attach(OURS, None)
@@ -333,13 +333,12 @@ def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: StrictPool, pool: Poo
 # The pool differs after the update: it lost a setting, or somebody else changed one at the same moment.
 
 
-def test_a_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose_once() -> None:
-        del cognito.after["UpdateUserPool"]
         del cognito.settings["QuantumLogin"]["Level"]
         del cognito.settings["LambdaConfig"]["PreSignUp"]
 
-    cognito.after["UpdateUserPool"] = lose_once
+    cognito.calls.after("UpdateUserPool", 1, lose_once)
     with pytest.raises(PoolChanged) as raised:
         pool.attach(OURS, None)
     assert str(raised.value) == (
@@ -350,11 +349,11 @@ def test_a_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool
     assert pool.attach(OURS, None) == "attached already"
 
 
-def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose() -> None:
         del cognito.mfa["SoftwareTokenMfaConfiguration"], cognito.mfa["TelepathyConfiguration"]
 
-    cognito.after["UpdateUserPool"] = lose
+    cognito.calls.after("UpdateUserPool", None, lose)
     with pytest.raises(
         PoolChanged,
         match=r"SoftwareTokenMfaConfiguration\.Enabled, TelepathyConfiguration\.Range had vanished and was put",
@@ -365,11 +364,11 @@ def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: StrictPool,
     assert len(cognito.updates) == 1
 
 
-def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_setting_that_cannot_be_put_back_is_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"]
 
-    cognito.after["UpdateUserPool"] = lose
+    cognito.calls.after("UpdateUserPool", None, lose)
     with pytest.raises(
         PoolChanged, match=r"QuantumLogin\.Exceptions, QuantumLogin\.Level had vanished and could not be put back"
     ):
@@ -379,64 +378,63 @@ def test_a_setting_that_cannot_be_put_back_is_named(cognito: StrictPool, pool: P
 
 
 @pytest.mark.parametrize("operation", ["UpdateUserPool", "SetUserPoolMfaConfig"])
-def test_a_setting_whose_return_is_refused_is_named(cognito: StrictPool, pool: PoolTrigger, operation: str) -> None:
+def test_a_setting_whose_return_is_refused_is_named(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"], cognito.mfa["TelepathyConfiguration"]
-        cognito.refuse(operation, lambda: refusal("InvalidParameterException"))
+        cognito.calls.answer_next(operation, refusal("InvalidParameterException"))
 
-    cognito.after["UpdateUserPool"] = lose
+    cognito.calls.after("UpdateUserPool", 1, lose)
     with pytest.raises(PoolChanged, match=rf"could not be put back \({operation}: InvalidParameterException\)"):
         pool.attach(OURS, None)
 
 
 def test_a_setting_that_vanished_is_named_where_time_runs_out(
-    cognito: StrictPool, pool: PoolTrigger, clock: Clock
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
 ) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"]
-        clock.seconds_left = 1.9
-        cognito.refuse("UpdateUserPool", *[lambda: refusal("TooManyRequestsException")] * 5)
+        clock.seconds = SECONDS - 1.9
+        cognito.calls.answer_next("UpdateUserPool", *[refusal("TooManyRequestsException")] * 5)
 
-    cognito.after["UpdateUserPool"] = lose
+    cognito.calls.after("UpdateUserPool", None, lose)
     with pytest.raises(PoolUnproved, match=r"TooManyRequests.*QuantumLogin\.Level had vanished"):
         pool.attach(OURS, None)
 
 
 @pytest.mark.parametrize("nothing", [{}, [], None], ids=repr)
-def test_what_holds_no_setting_may_come_and_go(cognito: StrictPool, pool: PoolTrigger, nothing: Any) -> None:
+def test_what_holds_no_setting_may_come_and_go(cognito: CognitoPool, pool: PoolTrigger, nothing: Any) -> None:
     cognito.settings["AliasesOfTomorrow"] = nothing
-    cognito.after["UpdateUserPool"] = lambda: cognito.settings.pop("AliasesOfTomorrow")
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.pop("AliasesOfTomorrow"))
     assert pool.attach(OURS, None) == "attached"
 
 
-def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # Somebody else's change of another setting, in the same moment, is theirs.
     def lose_and_change_once() -> None:
-        del cognito.after["UpdateUserPool"]
         del cognito.settings["QuantumLogin"]
         cognito.settings["MfaConfiguration"] = "ON"
 
-    cognito.after["UpdateUserPool"] = lose_and_change_once
+    cognito.calls.after("UpdateUserPool", 1, lose_and_change_once)
     with pytest.raises(PoolChanged, match=r"MfaConfiguration had another value .*; QuantumLogin.* was put back"):
         pool.attach(OURS, None)
     assert cognito.settings == {**with_trigger(OURS), "MfaConfiguration": "ON"}
 
 
-def test_what_was_replaced_by_another_form_is_not_put_back(cognito: StrictPool, pool: PoolTrigger) -> None:
-    cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(QuantumLogin="off")
+def test_what_was_replaced_by_another_form_is_not_put_back(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(QuantumLogin="off"))
     with pytest.raises(PoolChanged, match=r"QuantumLogin had another value"):
         pool.attach(OURS, None)
     assert cognito.settings["QuantumLogin"] == "off"
 
 
-def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
         cognito.settings["NewDefault"] = 1
         cognito.settings["Policies"]["PasswordPolicy"]["MinimumLength"] = 6
         cognito.mfa["SoftwareTokenMfaConfiguration"]["Enabled"] = False
 
-    cognito.after["UpdateUserPool"] = change
+    cognito.calls.after("UpdateUserPool", None, change)
     with pytest.raises(PoolChanged) as raised:
         pool.attach(OURS, None)
     assert str(raised.value) == (
@@ -450,9 +448,9 @@ def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: Stric
 
 @pytest.mark.parametrize("theirs", [None, THEIRS], ids=["gone", "replaced"])
 def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
-    cognito: StrictPool, pool: PoolTrigger, theirs: str | None
+    cognito: CognitoPool, pool: PoolTrigger, theirs: str | None
 ) -> None:
-    cognito.after["UpdateUserPool"] = lambda: cognito.set_trigger(theirs)
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.set_trigger(theirs))
     with pytest.raises(PoolChanged, match=r"LambdaConfig\.PostConfirmation had another value"):
         pool.attach(OURS, None)
     assert cognito.trigger == theirs
@@ -462,7 +460,7 @@ def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
 @pytest.mark.parametrize("action", ["attach", "detach"])
 @pytest.mark.parametrize("code", ["ConcurrentModificationException", "InternalErrorException"])
 def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
-    cognito: StrictPool, pool: PoolTrigger, action: str, code: str
+    cognito: CognitoPool, pool: PoolTrigger, action: str, code: str
 ) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
 
@@ -470,18 +468,18 @@ def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
         cognito.settings["MfaConfiguration"] = "ON"
         return refusal(code, 500 if code == "InternalErrorException" else 400)
 
-    cognito.refuse("UpdateUserPool", somebody_was_faster)
+    cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
     getattr(pool, action)(OURS, None)
     assert cognito.settings["MfaConfiguration"] == "ON"
     assert cognito.trigger == (OURS if action == "attach" else None)
 
 
-def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def somebody_was_faster() -> Response:
         cognito.set_trigger(THEIRS)
         return refusal("ConcurrentModificationException")
 
-    cognito.refuse("UpdateUserPool", somebody_was_faster)
+    cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         pool.attach(OURS, None)
     assert cognito.trigger == THEIRS
@@ -502,82 +500,94 @@ BUSY = [
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 @pytest.mark.parametrize("code", BUSY)
 def test_a_busy_cognito_is_asked_again_after_a_pause(
-    cognito: StrictPool, pool: PoolTrigger, clock: Clock, operation: str, code: str
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str, code: str
 ) -> None:
     busy = refusal(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
-    cognito.refuse(operation, lambda: busy, lambda: busy, lambda: busy)
+    cognito.calls.answer_next(operation, busy, busy, busy)
     assert pool.attach(OURS, None) == "attached"
     assert cognito.settings == with_trigger(OURS)
-    assert len(clock.pauses) == 3
-    assert all(0 < pause <= 8 for pause in clock.pauses)
+    assert len(clock.slept) == 3
+    assert all(0 < pause <= 8 for pause in clock.slept)
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
-def test_a_call_without_an_answer_is_made_again(cognito: StrictPool, pool: PoolTrigger, operation: str) -> None:
-    cognito.lose[operation] = 1
+def test_a_call_without_an_answer_is_made_again(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
+    cognito.calls.lose_next(operation, LOST)
     assert pool.attach(OURS, None) == "attached"
     assert cognito.settings == with_trigger(OURS)
     assert len(cognito.updates) == 1, "what was carried out is not repeated"
 
 
+def test_a_connection_that_closes_without_an_answer_is_made_again(cognito: CognitoPool, clock: Clock) -> None:
+    # Over real HTTP: the connection closes under botocore.
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    with served(cognito) as url:
+        client = boto3.client("cognito-idp", endpoint_url=url, config=ONCE)
+        assert PoolTrigger(client, POOL_ID, RunningContext(clock, SECONDS)).attach(OURS, None) == "attached"
+        cognito.calls.lose_next("DescribeUserPool", LOST, 100)
+        with pytest.raises(ConnectionClosedError):
+            PoolTrigger(client, POOL_ID, RunningContext(clock, SECONDS)).detach(OURS, None)
+    assert cognito.settings == with_trigger(OURS)
+    assert len(cognito.updates) == 1
+
+
 @pytest.mark.parametrize("action", ["attach", "detach"])
 def test_an_update_without_an_answer_is_proved_like_any_other(
-    cognito: StrictPool, pool: PoolTrigger, action: str
+    cognito: CognitoPool, pool: PoolTrigger, action: str
 ) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
-    cognito.lose["UpdateUserPool"] = 1
-    cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(MfaConfiguration="ON")
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
     with pytest.raises(PoolChanged, match="MfaConfiguration"):
         getattr(pool, action)(OURS, None)
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
-    cognito: StrictPool, pool: PoolTrigger, clock: Clock, carried_out: bool
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, carried_out: bool
 ) -> None:
-    clock.seconds_left = lambda_config._PROOF_SECONDS + 0.5  # no time for another update
+    clock.seconds = SECONDS - (lambda_config._PROOF_SECONDS + 0.5)  # no time for another update
     if carried_out:
-        cognito.lose["UpdateUserPool"] = 1
-        cognito.after["UpdateUserPool"] = lambda: cognito.settings.update(MfaConfiguration="ON")
+        cognito.calls.lose_next("UpdateUserPool", LOST)
+        cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
         with pytest.raises(PoolChanged, match="MfaConfiguration"):
             pool.attach(OURS, None)
     else:
-        cognito.refuse("UpdateUserPool", lambda: refusal("InternalErrorException", 500))
+        cognito.calls.answer_next("UpdateUserPool", refusal("InternalErrorException", 500))
         with pytest.raises(ClientError, match="InternalErrorException"):
             pool.attach(OURS, None)
     assert cognito.calls.count("UpdateUserPool") == 1
 
 
 def test_a_last_update_that_cannot_be_looked_for_is_unproved(
-    cognito: StrictPool, pool: PoolTrigger, clock: Clock
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
 ) -> None:
-    clock.seconds_left = lambda_config._PROOF_SECONDS + 0.5
-    cognito.lose["UpdateUserPool"] = 1
-    cognito.after["UpdateUserPool"] = lambda: cognito.refuse(
-        "DescribeUserPool", *[lambda: refusal("TooManyRequestsException")] * 50
-    )
+    clock.seconds = SECONDS - (lambda_config._PROOF_SECONDS + 0.5)
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    throttled = [refusal("TooManyRequestsException")] * 50
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *throttled))
     with pytest.raises(PoolUnproved, match="TooManyRequestsException"):
         pool.attach(OURS, None)
 
 
-def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # The update went through, and the look at its result is refused at first.
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
-        cognito.refuse("DescribeUserPool", lambda: refusal("TooManyRequestsException"))
+        cognito.calls.answer_next("DescribeUserPool", refusal("TooManyRequestsException"))
 
-    cognito.after["UpdateUserPool"] = change
+    cognito.calls.after("UpdateUserPool", None, change)
     with pytest.raises(PoolChanged, match="MfaConfiguration"):
         pool.attach(OURS, None)
 
 
-def test_a_change_that_could_not_be_proved_is_no_success(cognito: StrictPool, pool: PoolTrigger, clock: Clock) -> None:
+def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
     # Time runs out on the look at the result, and by then the trigger is there.
     def then_be_busy() -> None:
-        clock.seconds_left = 1.9
-        cognito.refuse("DescribeUserPool", *[lambda: refusal("TooManyRequestsException")] * 2)
+        clock.seconds = SECONDS - 1.9
+        cognito.calls.answer_next("DescribeUserPool", *[refusal("TooManyRequestsException")] * 2)
 
-    cognito.after["UpdateUserPool"] = then_be_busy
+    cognito.calls.after("UpdateUserPool", None, then_be_busy)
     with pytest.raises(PoolUnproved, match="TooManyRequestsException"):
         pool.attach(OURS, None)
     assert len(cognito.updates) == 1
@@ -585,18 +595,18 @@ def test_a_change_that_could_not_be_proved_is_no_success(cognito: StrictPool, po
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
-    cognito: StrictPool, pool: PoolTrigger, clock: Clock, operation: str
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str
 ) -> None:
-    cognito.refuse(operation, *[lambda: refusal("TooManyRequestsException")] * 100)
+    cognito.calls.answer_next(operation, *[refusal("TooManyRequestsException")] * 100)
     with pytest.raises(ClientError, match="TooManyRequestsException"):
         pool.attach(OURS, None)
-    assert clock.pauses
-    assert clock.seconds_left > 10, "for an update that hangs, and its proof"
+    assert clock.slept
+    assert clock.seconds < SECONDS - 10, "time is left for an update that hangs, and its proof"
     assert cognito.trigger is None
 
 
-def test_it_gives_up_where_no_answer_comes(cognito: StrictPool, pool: PoolTrigger) -> None:
-    cognito.lose["DescribeUserPool"] = 100
+def test_it_gives_up_where_no_answer_comes(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.calls.lose_next("DescribeUserPool", LOST, 100)
     with pytest.raises(ConnectionClosedError):
         pool.attach(OURS, None)
 
@@ -605,17 +615,17 @@ def test_it_gives_up_where_no_answer_comes(cognito: StrictPool, pool: PoolTrigge
     "code", ["InvalidParameterException", "NotAuthorizedException", "UserImportInProgressException"]
 )
 def test_what_will_be_refused_again_is_not_repeated(
-    cognito: StrictPool, pool: PoolTrigger, clock: Clock, code: str
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, code: str
 ) -> None:
-    cognito.refuse("UpdateUserPool", lambda: refusal(code))
+    cognito.calls.answer_next("UpdateUserPool", refusal(code))
     with pytest.raises(ClientError, match=code):
         pool.attach(OURS, None)
-    assert clock.pauses == []
+    assert clock.slept == []
 
 
-def test_the_client_sends_its_next_update_by_the_model_again(cognito: StrictPool, pool: PoolTrigger) -> None:
+def test_the_client_sends_its_next_update_by_the_model_again(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # The replaced body belongs to one call, also where that call failed.
-    cognito.refuse("UpdateUserPool", lambda: refusal("InvalidParameterException"))
+    cognito.calls.answer_next("UpdateUserPool", refusal("InvalidParameterException"))
     with pytest.raises(ClientError):
         pool.attach(OURS, None)
     pool.client.update_user_pool(UserPoolId=POOL_ID, PoolName="by hand")

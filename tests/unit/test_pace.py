@@ -13,7 +13,7 @@ from cognito_user_sync import pace
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
-from tests.unit.simulated_pool import FakeClock
+from tests.stand_ins.clock import Clock
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Paced:
     """A pace on a clock of its own, and when it let each call go."""
 
     per_second: float = 4.0
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: Clock = field(default_factory=Clock)
     at: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ def test_the_time_that_a_call_takes_is_part_of_its_gap() -> None:
 
 
 def test_the_answer_is_passed_on_and_the_arguments_are_too() -> None:
-    assert Pace(1.0, FakeClock()).call("{}-{}".format, "a", "b") == "a-b"
+    assert Pace(1.0, Clock()).call("{}-{}".format, "a", "b") == "a-b"
 
 
 def test_at_most_a_second_is_caught_up() -> None:
@@ -140,7 +140,7 @@ class Flaky:
 
 
 def test_what_is_unavailable_now_is_asked_again() -> None:
-    clock = FakeClock()
+    clock = Clock()
     flaky = Flaky(PoolUnavailable(), TableUnavailable(), PoolUnavailable())
     assert Patience(lambda: 900, clock.sleep).call(flaky, "answer") == "answer"
     assert flaky.calls == 4
@@ -151,7 +151,7 @@ def test_what_is_unavailable_now_is_asked_again() -> None:
     "error", [PoolRefused("no"), TableRefused("no"), KeyError("no")], ids=lambda e: type(e).__name__
 )
 def test_what_will_be_refused_again_is_not(error: Exception) -> None:
-    clock = FakeClock()
+    clock = Clock()
     flaky = Flaky(error)
     with pytest.raises(type(error)):
         Patience(lambda: 900, clock.sleep).call(flaky, "answer")
@@ -166,14 +166,14 @@ def test_waits_are_random_and_grow_to_eight_seconds(monkeypatch: pytest.MonkeyPa
         return high
 
     monkeypatch.setattr(pace.random, "uniform", uniform)
-    clock = FakeClock()
+    clock = Clock()
     Patience(lambda: 900, clock.sleep).call(Flaky(*[PoolUnavailable()] * 9), "answer")
     assert bounds == [(0, longest) for longest in (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8, 8, 8)]
     assert clock.slept == [high for _, high in bounds]
 
 
 def test_it_is_given_up_with_out_of_time_before_the_function_is_killed() -> None:
-    clock = FakeClock()
+    clock = Clock()
     patience = Patience(lambda: 900 - clock.seconds, clock.sleep)
     flaky = Flaky(*[TableUnavailable("ThrottlingException")] * 10_000)
     with pytest.raises(OutOfTime, match="ThrottlingException"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -25,8 +24,12 @@ from cognito_user_sync.reconciliation import NAMED_FAILURES as NAMED_BY_A_WORKER
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import PoolRefused
 from cognito_user_sync.user_table import TableRefused
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
-from tests.unit.simulated_pool import FakeClock, plain_sub
+from tests.samples import POOL_ID, SUB, environment
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import Clock, FakeContext
+from tests.stand_ins.cognito_pool import CognitoUser
+from tests.stand_ins.subs import plain_sub
 
 DESCRIBE = "cognito-identity-provider.DescribeUserPool"
 LIST = "cognito-identity-provider.ListUsers"
@@ -39,36 +42,18 @@ CAUSE = 32_768
 STARTED = "2026-01-01T00:00:00.000Z"
 NOBODY = Response({"Users": []})
 NO_ITEMS = Response({"Items": [], "Count": 0})
-ITEMS = Response({"Items": [{"id": {"S": "b4c8d9e0-1234-4abc-8def-001122334455"}}]})
-SUB = "{}4c8d9e0-1234-4abc-8def-001122334455"
-
-
-class _Later(datetime):
-    """95 seconds after STARTED."""
-
-    @classmethod
-    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-        return datetime(2026, 1, 1, 0, 1, 35, 400_000, tzinfo=UTC)
+ITEMS = Response({"Items": [{"id": {"S": SUB}}]})
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    for name, value in {
-        "USER_POOL_ID": "eu-central-1_abc",
-        "USER_TABLE_NAME": "users",
-        "ATTRIBUTES": '["name"]',
-        "INDEX_KEYS": "[]",
-        "DELETED_USERS": "mark",
-        "HAS_SHARD_INDEX": "true",
-        "LIST_USERS_PER_SECOND": "16",
-        "MAX_CONCURRENCY": "4",
-        "MAX_DELETE_PERCENT": "12.5",
-    }.items():
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    for name, value in environment(MAX_DELETE_PERCENT="12.5").items():
         monkeypatch.setenv(name, value)
-    clock = FakeClock()
+    clock = Clock()
     monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
     monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
-    monkeypatch.setattr(plan_shards, "datetime", _Later)
+    # 95 seconds after STARTED.
+    monkeypatch.setattr(plan_shards, "datetime", Clock(95.4).datetime)
     return clock
 
 
@@ -77,10 +62,7 @@ def pool_of(users: int) -> Response:
 
 
 def user_of(digit: str, **changes: Any) -> Response:
-    attributes = [{"Name": "sub", "Value": SUB.format(digit)}]
-    user = {"Username": "ada", "Attributes": attributes, "Enabled": True, "UserStatus": "CONFIRMED"}
-    dates = {"UserCreateDate": 1767225600, "UserLastModifiedDate": 1767225600}
-    return Response({"Users": [{**user, **dates, **changes}]})
+    return Response({"Users": [CognitoUser(digit + SUB[1:], "ada").listed() | changes]})
 
 
 def plan(event: dict[str, Any] | None = None, seconds_left: float = 300, **changes: Any) -> Any:
@@ -140,7 +122,7 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
         "sequential": False,
     }
     assert aws.operations == [DESCRIBE]
-    assert aws.calls[0].body == {"UserPoolId": "eu-central-1_abc"}
+    assert aws.calls[0].body == {"UserPoolId": POOL_ID}
 
 
 def test_a_pool_without_an_estimate_is_a_small_one(aws: FakeAws) -> None:
@@ -148,7 +130,7 @@ def test_a_pool_without_an_estimate_is_a_small_one(aws: FakeAws) -> None:
     assert [batch["prefixes"] for batch in plan()["batches"]] == [[""]]
 
 
-def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: FakeClock) -> None:
+def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: Clock) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, *map(user_of, HEX_DIGITS))
     batches = plan()["batches"]
@@ -222,7 +204,7 @@ def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: F
     assert planned["summary"]["problems"] == [f"{why}: nobody was looked for who is gone"]
 
 
-def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: FakeClock) -> None:
+def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: Clock) -> None:
     aws.on(DESCRIBE, refusal("TooManyRequestsException"), pool_of(100_000))
     aws.on(LIST, refusal("TooManyRequestsException"), refusal("InternalErrorException", 500), user_of("0"), NOBODY)
     aws.on(QUERY, refusal("ThrottlingException"), NO_ITEMS)

@@ -10,24 +10,22 @@ import pytest
 from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import InvalidRequest
 from cognito_user_sync.lambda_config import ForeignTrigger
-from tests.unit.fakes import FakeContext, Response, refusal
-from tests.unit.strict_pool import StrictPool
+from tests.samples import OURS, POOL_ID, THEIRS
+from tests.stand_ins.answers import refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import FakeContext
+from tests.stand_ins.cognito_pool import UPDATE, CognitoPool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-POOL_ID = "eu-central-1_abcdefghi"
-LAMBDA = "arn:aws:lambda:eu-central-1:111122223333:function"
-OURS, THEIRS = f"{LAMBDA}:ours", f"{LAMBDA}:theirs"
+    pass
 
 
 @pytest.fixture
-def cognito(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictPool]:
+def cognito(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    pool = StrictPool({"QuantumLogin": {"Level": 3}}, {"Id": POOL_ID, "Name": "pool"})
-    with pool.served() as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", url)
-        yield pool
+    pool = CognitoPool(settings={"QuantumLogin": {"Level": 3}})
+    aws.serve(pool)
+    return pool
 
 
 def call(action: str, **changes: Any) -> dict[str, str]:
@@ -35,43 +33,43 @@ def call(action: str, **changes: Any) -> dict[str, str]:
     return pool_trigger.handler(event, FakeContext(60))
 
 
-def test_attach_and_detach_by_hand(cognito: StrictPool) -> None:
+def test_attach_and_detach_by_hand(cognito: CognitoPool) -> None:
     assert call("attach") == {"action": "attach", "result": "attached"}
     assert cognito.trigger == OURS
     assert call("detach") == {"action": "detach", "result": "detached"}
     assert cognito.trigger is None
 
 
-def test_settings_that_boto3_does_not_know_are_kept(cognito: StrictPool) -> None:
+def test_settings_that_boto3_does_not_know_are_kept(cognito: CognitoPool) -> None:
     call("attach")
     assert cognito.settings["QuantumLogin"] == {"Level": 3}
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
-def test_attach_acts_whenever_terraform_calls(cognito: StrictPool, terraform_action: str) -> None:
+def test_attach_acts_whenever_terraform_calls(cognito: CognitoPool, terraform_action: str) -> None:
     call("attach", tf={"action": terraform_action, "prev_input": None})
     assert cognito.trigger == OURS
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
 def test_a_detach_that_terraform_creates_or_updates_asks_cognito_nothing(
-    cognito: StrictPool, terraform_action: str
+    cognito: CognitoPool, terraform_action: str
 ) -> None:
     call("attach")
-    asked = list(cognito.calls)
+    asked = list(cognito.calls.operations)
     answer = call("detach", tf={"action": terraform_action})
     assert answer == {"action": "detach", "result": "will detach on destroy"}
     assert cognito.trigger == OURS
-    assert cognito.calls == asked
+    assert cognito.calls.operations == asked
 
 
-def test_a_detach_that_terraform_deletes_detaches(cognito: StrictPool) -> None:
+def test_a_detach_that_terraform_deletes_detaches(cognito: CognitoPool) -> None:
     call("attach")
     assert call("detach", tf={"action": "delete"})["result"] == "detached"
     assert cognito.trigger is None
 
 
-def test_the_chained_function_is_replaced_and_put_back(cognito: StrictPool) -> None:
+def test_the_chained_function_is_replaced_and_put_back(cognito: CognitoPool) -> None:
     cognito.set_trigger(THEIRS)
     call("attach", chained_function_arn=THEIRS)
     assert cognito.trigger == OURS
@@ -79,44 +77,41 @@ def test_the_chained_function_is_replaced_and_put_back(cognito: StrictPool) -> N
     assert cognito.trigger == THEIRS
 
 
-def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: StrictPool) -> None:
+def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: CognitoPool) -> None:
     cognito.set_trigger(THEIRS)
     with pytest.raises(ForeignTrigger, match=THEIRS):
         call("attach")
     assert cognito.updates == []
 
 
-def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: StrictPool) -> None:
+def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: CognitoPool) -> None:
     # Destroy must not hang on a pool that was destroyed first.
     cognito.exists = False
     assert call("detach", tf={"action": "delete"})["result"] == "nothing to detach: the user pool does not exist"
 
 
-def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: StrictPool) -> None:
-    def busy() -> Response:
-        return refusal("TooManyRequestsException")
-
-    cognito.refuse("UpdateUserPool", *[busy] * 7)
+def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: CognitoPool) -> None:
+    cognito.calls.answer_next(UPDATE, *[refusal("TooManyRequestsException")] * 7)
     call("attach")
     assert cognito.trigger == OURS
 
 
 @pytest.mark.parametrize("action", [None, "", "Attach", "delete", 7, ["attach"], {}], ids=repr)
-def test_an_unknown_action_is_an_invalid_request(cognito: StrictPool, action: Any) -> None:
+def test_an_unknown_action_is_an_invalid_request(cognito: CognitoPool, action: Any) -> None:
     with pytest.raises(InvalidRequest, match="neither attach nor detach"):
         call(action)
-    assert cognito.calls == []
+    assert cognito.calls.operations == []
 
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
 @pytest.mark.parametrize("name", ["user_pool_id", "function_arn"])
 @pytest.mark.parametrize("value", [None, "", 7, ["x"]], ids=repr)
 def test_a_missing_field_is_an_invalid_request_that_names_it(
-    cognito: StrictPool, action: str, name: str, value: Any
+    cognito: CognitoPool, action: str, name: str, value: Any
 ) -> None:
     with pytest.raises(InvalidRequest, match=f"^{name} is missing$"):
         call(action, **{name: value})
-    assert cognito.calls == []
+    assert cognito.calls.operations == []
 
 
 def test_an_empty_event_is_an_invalid_request() -> None:
@@ -133,7 +128,7 @@ def test_an_event_that_is_no_object_is_an_invalid_request(event: Any) -> None:
 @pytest.mark.parametrize(
     "changes", [{"tf": "delete"}, {"tf": None}, {"chained_function_arn": ["x"]}, {"chained_function_arn": 7}], ids=repr
 )
-def test_an_odd_field_is_an_invalid_request_that_names_it(cognito: StrictPool, changes: dict[str, Any]) -> None:
+def test_an_odd_field_is_an_invalid_request_that_names_it(cognito: CognitoPool, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match=f"^{next(iter(changes))} is not "):
         call("detach", **changes)
-    assert cognito.calls == []
+    assert cognito.calls.operations == []

@@ -17,21 +17,15 @@ from moto import mock_aws
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
 from cognito_user_sync.reconciliation import COUNTS, InvalidInput, TooManyDeletions, Worker
-from cognito_user_sync.user_pool import PoolRefused
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
-from tests.unit.simulated_pool import (
-    LIST,
-    TABLE,
-    WRITE,
-    Calls,
-    CognitoUser,
-    FakeClock,
-    SimulatedPool,
-    SimulatedTable,
-    client_error,
-    plain_sub,
-    regional_sub,
-)
+from cognito_user_sync.user_pool import PoolRefused, UserPool
+from tests.samples import POOL_ID, SUB, TABLE, environment
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.calls import Calls
+from tests.stand_ins.carriers import FakeAws, cognito_client
+from tests.stand_ins.clock import Clock, FakeContext, RunningContext
+from tests.stand_ins.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.stand_ins.simulated_table import WRITE, SimulatedTable
+from tests.stand_ins.subs import plain_sub, regional_sub
 
 LIST_USERS = "cognito-identity-provider.ListUsers"
 GET_USER = "cognito-identity-provider.AdminGetUser"
@@ -39,7 +33,6 @@ READ_ITEMS = "dynamodb.BatchGetItem"
 WRITE_ITEM = "dynamodb.UpdateItem"
 QUERY_ITEMS = "dynamodb.Query"
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 NO_ITEMS = Response({"Items": [], "Count": 0})
 
 
@@ -58,20 +51,10 @@ def a_batch(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    for name, value in {
-        "USER_POOL_ID": "eu-central-1_abcdefghi",
-        "USER_TABLE_NAME": TABLE,
-        "ATTRIBUTES": '["name","email"]',
-        "INDEX_KEYS": "[]",
-        "DELETED_USERS": "mark",
-        "HAS_SHARD_INDEX": "true",
-        "LIST_USERS_PER_SECOND": "16",
-        "MAX_CONCURRENCY": "4",
-        "MAX_DELETE_PERCENT": "10",
-    }.items():
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    for name, value in environment().items():
         monkeypatch.setenv(name, value)
-    clock = FakeClock()
+    clock = Clock()
     monkeypatch.setattr(reconcile_shards, "Worker", partial(Worker, clock=clock, sleep=clock.sleep))
     monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
     monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
@@ -84,16 +67,8 @@ def reconcile(batch: dict[str, Any], seconds_left: float = 900) -> Any:
     return json.loads(json.dumps(result))
 
 
-def listed(sub: str = SUB, **changes: Any) -> dict[str, Any]:
-    return {
-        "Username": "ada",
-        "Attributes": [{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ada@example.com"}],
-        "UserCreateDate": 1767225600,
-        "UserLastModifiedDate": 1767225600,
-        "Enabled": True,
-        "UserStatus": "CONFIRMED",
-        **changes,
-    }
+def listed() -> dict[str, Any]:
+    return CognitoUser(SUB, "ada", {"email": "ada@example.com"}).listed()
 
 
 @pytest.fixture
@@ -117,14 +92,14 @@ def test_a_batch_is_reconciled_and_its_result_is_json(answered: FakeAws) -> None
 def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAws) -> None:
     reconcile_shards.handler(a_batch(), FakeContext(900))
     assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM, QUERY_ITEMS]
-    assert answered.calls[0].body == {"UserPoolId": "eu-central-1_abcdefghi", "Filter": 'sub ^= "b4"', "Limit": 60}
+    assert answered.calls[0].body == {"UserPoolId": POOL_ID, "Filter": 'sub ^= "b4"', "Limit": 60}
     assert answered.calls[2].body["Key"] == {"id": {"S": SUB}}
     assert answered.calls[3].body["ExpressionAttributeValues"] == {":shard": {"S": "b"}, ":prefix": {"S": "b4"}}
 
 
 def test_a_sequential_batch_goes_on_at_its_token(answered: FakeAws) -> None:
     reconcile_shards.handler(a_batch(prefixes=[""], sequential=True, token="page 12", sweeps=False), FakeContext(900))
-    assert answered.calls[0].body == {"UserPoolId": "eu-central-1_abcdefghi", "PaginationToken": "page 12", "Limit": 60}
+    assert answered.calls[0].body == {"UserPoolId": POOL_ID, "PaginationToken": "page 12", "Limit": 60}
     assert QUERY_ITEMS not in answered.operations
 
 
@@ -138,7 +113,7 @@ def test_the_worker_stops_with_the_function_s_time(aws: FakeAws) -> None:
     assert aws.calls == []
 
 
-def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answered: FakeAws, clock: FakeClock) -> None:
+def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answered: FakeAws, clock: Clock) -> None:
     answered.on(LIST_USERS, refusal("TooManyRequestsException"), Response({"Users": [listed()]}))
     answered.on(READ_ITEMS, refusal("ThrottlingException"), Response({"Responses": {TABLE: []}}))
     answered.on(WRITE_ITEM, refusal("InternalServerError", 500), Response())
@@ -198,8 +173,9 @@ def test_a_batch_says_now_and_then_how_far_it_is(
 class Run:
     """The state machine's loop over both handlers, with everything through JSON as between its states."""
 
-    def __init__(self, pool: SimulatedPool, clock: FakeClock) -> None:
-        self.pool = pool
+    def __init__(self, calls: Calls, clock: Clock) -> None:
+        self.users = UsersInMemory()
+        self.pool = CognitoPool(self.users, calls=calls)
         self.clock = clock
         self.rounds = 0
 
@@ -217,18 +193,7 @@ class Run:
             ]
 
     def _invoke(self, handler: Any, event: dict[str, Any], seconds: float) -> Any:
-        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), _Context(self.clock, seconds))))
-
-
-class _Context:
-    """Lambda's context on the clock of the test."""
-
-    def __init__(self, clock: FakeClock, seconds: float) -> None:
-        self._clock = clock
-        self._end = clock.seconds + seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self._end - self._clock.seconds) * 1000)
+        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), RunningContext(self.clock, seconds))))
 
 
 def crowd(count: int) -> list[CognitoUser]:
@@ -246,11 +211,11 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedTable]:
 
 
 @pytest.fixture
-def run(table: SimulatedTable, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Run:
-    pool = SimulatedPool(table.calls)
+def run(table: SimulatedTable, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Run:
+    run = Run(table.calls, clock)
     for handler in (plan_shards, reconcile_shards):
-        monkeypatch.setattr(handler, "_pool", pool.reader)
-    return Run(pool, clock)
+        monkeypatch.setattr(handler, "_pool", lambda: UserPool(cognito_client(run.pool), POOL_ID))
+    return run
 
 
 def counts_of(summary: dict[str, Any]) -> dict[str, int]:
@@ -260,15 +225,15 @@ def counts_of(summary: dict[str, Any]) -> dict[str, int]:
 @pytest.mark.parametrize("estimated_users", [40, 100_000], ids=["whole", "in-shards"])
 def test_a_run_brings_the_table_to_what_the_pool_is(run: Run, table: SimulatedTable, estimated_users: int) -> None:
     users = crowd(40)
-    run.pool.add(*users)
-    run.pool.estimated_users = estimated_users
+    run.users.add(*users)
+    run.pool.facts["EstimatedNumberOfUsers"] = estimated_users
     run.pool.page_sizes = (7, 0, 60)
     table.hold(*users[:30])
-    run.pool.remove(*(user.sub for user in users[:5]))
+    run.users.remove(*(user.sub for user in users[:5]))
     summary = run()
     assert counts_of(summary) == {"listed": 35, "created": 10, "unchanged": 25, "deleted": 5}
     assert (summary["problems"], summary["not_swept"]) == ([], None)
-    assert table.living() == run.pool.users.keys()
+    assert table.active() == run.users.keys()
     # And a second one finds nothing to do.
     table.calls.forget()
     assert counts_of(run()) == {"listed": 35, "unchanged": 35}
@@ -280,22 +245,22 @@ def test_a_pool_that_is_larger_than_estimated_is_done_in_several_rounds(
 ) -> None:
     monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
     users = crowd(40)
-    run.pool.add(*users)
+    run.users.add(*users)
     table.hold(*users)
-    run.pool.remove(users[0].sub)
+    run.users.remove(users[0].sub)
     run.pool.page_sizes = (4,)
     # Time for a few pages of it, after which it is cut.
     summary = run(seconds=30.2)
     assert run.rounds >= 2
     assert run.pool.listings.keys() > {"", "0", "f"}
     assert (summary["deleted"], summary["problems"], summary["not_swept"]) == (1, [], None)
-    assert table.living() == run.pool.users.keys()
+    assert table.active() == run.users.keys()
 
 
 def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run: Run, table: SimulatedTable) -> None:
     users = crowd(40)
-    run.pool.add(*users)
-    run.pool.estimated_users = 100_000
+    run.users.add(*users)
+    run.pool.facts["EstimatedNumberOfUsers"] = 100_000
     run.pool.refuses_prefixes = True
     run.pool.page_sizes = (4,)
     gone = CognitoUser(plain_sub(random.Random(9)))
@@ -305,7 +270,7 @@ def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run:
     assert run.rounds == 4
     assert counts_of(summary) == {"listed": 40, "unchanged": 40}
     assert len(summary["problems"]) == 1
-    assert gone.sub in table.living()
+    assert gone.sub in table.active()
     # The refused probe, and ten pages.
     assert table.calls.count(LIST) == 11
 
@@ -315,7 +280,7 @@ def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_sa
 ) -> None:
     monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
     users = crowd(40)
-    run.pool.add(*users)
+    run.users.add(*users)
     table.hold(*users)
     run.pool.refuses_prefixes = True
     run.pool.page_sizes = (4,)
@@ -327,10 +292,10 @@ def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_sa
 
 def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) -> None:
     users = crowd(3)
-    run.pool.add(*users)
-    table.calls.fail(WRITE, client_error("ValidationException"), 2)
+    run.users.add(*users)
+    table.calls.fail(WRITE, refusal("ValidationException"), 2)
     [problem] = run()["problems"]
-    [missing] = run.pool.users.keys() - table.living()
+    [missing] = run.users.keys() - table.active()
     assert problem == f"1 users could not be synced, for example {missing}"
 
 
@@ -338,7 +303,7 @@ def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable)
     table.hold(*crowd(30))
     with pytest.raises(TooManyDeletions, match=r'\{"allow_deletes": 30\}'):
         run()
-    assert len(table.living()) == 30
+    assert len(table.active()) == 30
     assert counts_of(run(allow_deletes=30)) == {"deleted": 30}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cognito_user_sync import shards
 from cognito_user_sync.shards import HEX_DIGITS, MAX_PREFIXES, MAX_USERS, SMALL_POOL, Shards, children, deal, plan
 from cognito_user_sync.user_pool import PAGE_SIZE, PoolUnavailable, PrefixRefused
-from tests.unit.simulated_pool import plain_sub, regional_sub
+from tests.stand_ins.subs import plain_sub, regional_sub
 
 # What one worker of this many pages a second does in its ten minutes.
 PAGES_PER_SECOND = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,20 +14,21 @@ from moto import mock_aws
 from cognito_user_sync import departure, user_pool, user_table
 from cognito_user_sync.handlers import sync_user
 from cognito_user_sync.sync_request import DELETIONS, MOVES_MODIFIED_DATE, InvalidSyncRequest
-from cognito_user_sync.user import UnusableUser
+from cognito_user_sync.user import UnusableUser, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, environment, table_definition
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.clock import FakeContext
+from tests.stand_ins.cognito_pool import LIST as LIST_USERS
+from tests.stand_ins.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
-OTHER = "b5c8d9e0-1234-4abc-8def-001122334455"
-POOL_ID = "eu-central-1_abcdefghi"
 OCCURRED_AT = "2026-01-02T00:00:00.000Z"
 WRITE = "dynamodb.UpdateItem"
-COGNITO = "cognito-identity-provider"
 LIST = f"{COGNITO}.ListUsers"
 GET = f"{COGNITO}.AdminGetUser"
 
@@ -45,23 +46,31 @@ def an_input(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USER_POOL_ID", POOL_ID)
-    monkeypatch.setenv("DELETED_USERS", "mark")
-    monkeypatch.setenv("USER_TABLE_NAME", "users")
-    monkeypatch.setenv("ATTRIBUTES", '["name","email","custom:plan"]')
-    monkeypatch.setenv("INDEX_KEYS", '["email"]')
+    for name, value in environment(ATTRIBUTES='["name","email","custom:plan"]', INDEX_KEYS='["email"]').items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
-def cognito(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+def users() -> UsersInMemory:
+    """The users of the pool."""
+    return UsersInMemory()
+
+
+@pytest.fixture
+def pool(users: UsersInMemory) -> CognitoPool:
+    return CognitoPool(users)
+
+
+@pytest.fixture
+def cognito(pool: CognitoPool, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     """Cognito alone, since DynamoDB is moto's; and a clock that shows how many calls of Cognito have been made."""
     fake = FakeAws(session)
+    fake.serve(pool)
     for module in (departure, sync_user, user_pool, user_table):
         monkeypatch.setattr(module, "now", lambda: after_calls(len(fake.calls)))
-    session.events.register(f"before-send.{COGNITO}", fake._send)
-    yield fake
-    session.events.unregister(f"before-send.{COGNITO}", fake._send)
+    with fake.answering(COGNITO):
+        yield fake
 
 
 @pytest.fixture
@@ -72,15 +81,10 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def _users() -> Iterator[None]:
+def _table() -> Iterator[None]:
     # In the session that the other fixtures know.
     with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        boto3.client("dynamodb").create_table(
-            TableName="users",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        )
+        boto3.client("dynamodb").create_table(**table_definition(email_index=True))
         yield
 
 
@@ -96,11 +100,11 @@ def change(event_name: str, **changes: Any) -> Any:
 
 def put(**values: str) -> None:
     item: Any = {name: {"S": value} for name, value in {"id": SUB, **values}.items()}
-    boto3.client("dynamodb").put_item(TableName="users", Item=item)
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item)
 
 
 def item() -> dict[str, Any]:
-    found = boto3.client("dynamodb").get_item(TableName="users", Key={"id": {"S": SUB}}).get("Item", {})
+    found = boto3.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": SUB}}).get("Item", {})
     return {name: next(iter(value.values())) for name, value in found.items()}
 
 
@@ -108,31 +112,15 @@ def after_calls(count: int) -> str:
     return f"2026-02-01T00:00:00.{count:03}Z"
 
 
-def listed(modified_at: str = OCCURRED_AT, **changes: Any) -> Response:
-    """ListUsers shows the user."""
-    user = {
-        "Username": "ada.l",
-        "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "name", "Value": "Countess"}],
-        "UserCreateDate": datetime(2026, 1, 1, tzinfo=UTC).timestamp(),
-        "UserLastModifiedDate": datetime.fromisoformat(modified_at).timestamp(),
-        "Enabled": False,
-        "UserStatus": "CONFIRMED",
-        **changes,
-    }
-    return Response({"Users": [user]})
-
-
-NOT_LISTED = Response({"Users": []})
-GONE = refusal("UserNotFoundException")
 EARLIER = "2026-01-01T23:59:59.999Z"
 
 
-def known(sub: str = SUB) -> Response:
-    """AdminGetUser knows the username."""
-    return Response({"Username": "ada.l", "UserAttributes": [{"Name": "sub", "Value": sub}]})
+def a_user(modified_at: str = OCCURRED_AT, **changes: Any) -> CognitoUser:
+    members = {"attributes": {"name": "Countess"}, "enabled": False, **changes}
+    return CognitoUser(SUB, "ada.l", modified_at=datetime.fromisoformat(modified_at), **members)
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_the_outcome_of_the_write_is_returned() -> None:
     assert sync() == {"outcome": "created"}
     assert sync() == {"outcome": "unchanged"}
@@ -140,18 +128,18 @@ def test_the_outcome_of_the_write_is_returned() -> None:
     assert sync() == {"outcome": "stale"}
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_a_user_deleted_since_is_reported_so_that_no_welcome_is_sent() -> None:
     boto3.client("dynamodb").put_item(
-        TableName="users", Item={"id": {"S": SUB}, "deleted_at": {"S": "2026-01-02T00:00:00.000Z"}}
+        TableName=TABLE, Item={"id": {"S": SUB}, "deleted_at": {"S": "2026-01-02T00:00:00.000Z"}}
     )
     assert sync() == {"outcome": "deleted"}
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_the_item_has_the_configured_attributes_and_index_keys() -> None:
     sync()
-    item = boto3.client("dynamodb").get_item(TableName="users", Key={"id": {"S": SUB}})["Item"]
+    item = boto3.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": SUB}})["Item"]
     assert item["name"] == {"S": "Ada"}
     assert item["custom:plan"] == {"S": ""}
     assert item["username"] == {"S": "ada.l"}
@@ -181,7 +169,7 @@ def test_a_refused_write_is_not_repeated(aws: FakeAws) -> None:
     assert aws.operations == [WRITE]
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_no_personal_data_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     sync(attributes={"name": "Ada", "email": "ada@example.com"})
@@ -193,9 +181,9 @@ def test_no_personal_data_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 # A change is read anew.
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_changed_user_is_read_from_cognito_and_written(cognito: FakeAws) -> None:
-    cognito.on(LIST, listed())
+@pytest.mark.usefixtures("_table")
+def test_a_changed_user_is_read_from_cognito_and_written(cognito: FakeAws, users: UsersInMemory) -> None:
+    users.add(a_user())
     assert change("AdminDisableUser") == {"outcome": "created"}
     assert item() == {
         "id": SUB,
@@ -204,7 +192,7 @@ def test_a_changed_user_is_read_from_cognito_and_written(cognito: FakeAws) -> No
         "username": "ada.l",
         "status": "CONFIRMED",
         "enabled": False,
-        "cognito_created_at": "2026-01-01T00:00:00.000Z",
+        "cognito_created_at": timestamp(LONG_AGO),
         "cognito_modified_at": OCCURRED_AT,
         "observed_at": after_calls(0),
         "synced_at": after_calls(1),
@@ -213,60 +201,67 @@ def test_a_changed_user_is_read_from_cognito_and_written(cognito: FakeAws) -> No
     assert [call.body for call in cognito.calls] == [{"UserPoolId": POOL_ID, "Limit": 1, "Filter": f'sub = "{SUB}"'}]
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_change_that_is_known_already_is_unchanged(cognito: FakeAws) -> None:
-    cognito.on(LIST, listed())
+@pytest.mark.usefixtures("_table")
+def test_a_change_that_is_known_already_is_unchanged(cognito: FakeAws, users: UsersInMemory) -> None:
+    users.add(a_user())
     change("AdminDisableUser")
     assert change("AdminDisableUser") == {"outcome": "unchanged"}
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_user_who_has_never_confirmed_is_not_written(cognito: FakeAws) -> None:
-    cognito.on(LIST, listed(UserStatus="UNCONFIRMED"))
+@pytest.mark.usefixtures("_table")
+def test_a_user_who_has_never_confirmed_is_not_written(cognito: FakeAws, users: UsersInMemory) -> None:
+    users.add(a_user(status="UNCONFIRMED"))
     assert change("AdminUpdateUserAttributes") == {"outcome": "unconfirmed"}
     assert item() == {}
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize("event_name", sorted(MOVES_MODIFIED_DATE))
-def test_a_read_older_than_the_change_is_tried_again(cognito: FakeAws, pauses: list[float], event_name: str) -> None:
-    cognito.on(LIST, listed(EARLIER, Enabled=True), listed(OCCURRED_AT))
+def test_a_read_older_than_the_change_is_tried_again(
+    cognito: FakeAws, pool: CognitoPool, users: UsersInMemory, pauses: list[float], event_name: str
+) -> None:
+    users.add(a_user(EARLIER, enabled=True))
+    pool.calls.after(LIST_USERS, 1, lambda: users.add(a_user()))
     assert change(event_name) == {"outcome": "created"}
     assert item()["enabled"] is False
     assert item()["observed_at"] == after_calls(1)
     assert (cognito.operations, pauses) == ([LIST] * 2, [1.0])
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_read_that_stays_older_than_the_change_is_written_as_it_is(cognito: FakeAws, pauses: list[float]) -> None:
+@pytest.mark.usefixtures("_table")
+def test_a_read_that_stays_older_than_the_change_is_written_as_it_is(
+    cognito: FakeAws, users: UsersInMemory, pauses: list[float]
+) -> None:
     # What this module takes for a change of the date need not be one.
-    cognito.on(LIST, listed(EARLIER))
+    users.add(a_user(EARLIER))
     assert change("AdminDisableUser") == {"outcome": "created"}
     assert item()["cognito_modified_at"] == EARLIER
     assert (cognito.operations, pauses) == ([LIST] * 3, [1.0, 2.0])
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_read_in_the_second_of_the_change_is_not_older(cognito: FakeAws) -> None:
+@pytest.mark.usefixtures("_table")
+def test_a_read_in_the_second_of_the_change_is_not_older(cognito: FakeAws, users: UsersInMemory) -> None:
     # CloudTrail's times have whole seconds.
-    cognito.on(LIST, listed("2026-01-02T00:00:00.400Z"))
+    users.add(a_user("2026-01-02T00:00:00.400Z"))
     change("AdminDisableUser", occurred_at="2026-01-02T00:00:00Z")
     assert cognito.operations == [LIST]
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize("event_name", ["AdminConfirmSignUp", "AdminSetUserPassword", "AdminCreateUser"])
 def test_an_event_that_may_not_move_the_date_is_read_once(
-    cognito: FakeAws, pauses: list[float], event_name: str
+    cognito: FakeAws, users: UsersInMemory, pauses: list[float], event_name: str
 ) -> None:
-    cognito.on(LIST, listed(EARLIER))
+    users.add(a_user(EARLIER))
     assert change(event_name) == {"outcome": "created"}
     assert (cognito.operations, pauses) == ([LIST], [])
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_user_who_is_not_listed_yet_is_looked_for_again(cognito: FakeAws, pauses: list[float]) -> None:
-    cognito.on(LIST, NOT_LISTED, listed())
+@pytest.mark.usefixtures("_table")
+def test_a_user_who_is_not_listed_yet_is_looked_for_again(
+    cognito: FakeAws, pool: CognitoPool, users: UsersInMemory, pauses: list[float]
+) -> None:
+    pool.calls.after(LIST_USERS, 1, lambda: users.add(a_user()))
     assert change("AdminCreateUser") == {"outcome": "created"}
     assert pauses == [1.0]
 
@@ -274,12 +269,11 @@ def test_a_user_who_is_not_listed_yet_is_looked_for_again(cognito: FakeAws, paus
 # A user who is not there.
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize("event_name", sorted(DELETIONS))
 def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(cognito: FakeAws, event_name: str) -> None:
     sync()
     before = item()
-    cognito.on(GET, GONE)
     assert change(event_name) == {"outcome": "deleted"}
     del before["shard"]
     # Gone by the moment of the question: what was seen after it is newer.
@@ -290,12 +284,10 @@ def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(cognito: F
     ]
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize("event_name", ["DeleteUser", "AdminDisableUser"])
 def test_a_user_who_is_deleted_already_stays_as_found(cognito: FakeAws, event_name: str) -> None:
     sync()
-    cognito.on(GET, GONE)
-    cognito.on(LIST, NOT_LISTED)
     change("AdminDeleteUser")
     before = item()
     assert change(event_name) == {"outcome": "unchanged"}
@@ -303,7 +295,7 @@ def test_a_user_who_is_deleted_already_stays_as_found(cognito: FakeAws, event_na
     assert cognito.operations.count(GET) == 1
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize("event_name", sorted(DELETIONS))
 def test_a_deletion_leaves_a_tombstone_where_the_sign_up_has_not_arrived(cognito: FakeAws, event_name: str) -> None:
     assert change(event_name) == {"outcome": "deleted"}
@@ -313,27 +305,27 @@ def test_a_deletion_leaves_a_tombstone_where_the_sign_up_has_not_arrived(cognito
     assert cognito.calls == []
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(cognito: FakeAws) -> None:
+@pytest.mark.usefixtures("_table")
+def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(cognito: FakeAws, users: UsersInMemory) -> None:
     sync()
     before = item()
-    cognito.on(GET, known(), GONE)
+    users.add(a_user())
     with pytest.raises(PoolUnavailable):
         change("AdminDeleteUser")
     assert item() == before
+    users.remove(SUB)
     assert change("AdminDeleteUser") == {"outcome": "deleted"}
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_deleted_user_whose_name_was_taken_over_is_marked(cognito: FakeAws) -> None:
+@pytest.mark.usefixtures("_table")
+def test_a_deleted_user_whose_name_was_taken_over_is_marked(cognito: FakeAws, users: UsersInMemory) -> None:
     sync()
-    cognito.on(GET, known(OTHER))
-    cognito.on(LIST, NOT_LISTED)
+    users.add(CognitoUser(OTHER_SUB, "ada.l"))
     assert change("AdminDeleteUser") == {"outcome": "deleted"}
     assert "deleted_at" in item()
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_an_item_without_a_username_is_marked_on_the_word_of_the_event(cognito: FakeAws) -> None:
     put(theme="dark")
     assert change("AdminDeleteUser") == {"outcome": "deleted"}
@@ -342,54 +334,51 @@ def test_an_item_without_a_username_is_marked_on_the_word_of_the_event(cognito: 
     assert cognito.operations == []
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_a_user_seen_after_the_question_is_not_deleted(cognito: FakeAws) -> None:
     # And the execution comes back to it, since the deletion is a fact.
     put(username="ada.l", observed_at=after_calls(9))
-    cognito.on(GET, GONE)
     with pytest.raises(PoolUnavailable):
         change("AdminDeleteUser")
     assert "deleted_at" not in item()
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_a_changed_user_who_was_deleted_since_is_marked(cognito: FakeAws, pauses: list[float]) -> None:
     sync()
-    cognito.on(LIST, NOT_LISTED)
-    cognito.on(GET, GONE)
     assert change("AdminDisableUser") == {"outcome": "deleted"}
     assert "deleted_at" in item()
     assert (cognito.operations, pauses) == ([LIST, GET], []), "who has left costs no more than one look"
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_a_changed_user_who_is_neither_listed_nor_known_is_looked_for_later(cognito: FakeAws) -> None:
-    # Nobody can be asked whether the user is gone, and a tombstone would hold off the sign-up.
-    cognito.on(LIST, NOT_LISTED)
+    # Cognito cannot be asked whether the user is gone, and a tombstone would hold off the sign-up.
     with pytest.raises(PoolUnavailable):
         change("AdminCreateUser")
     assert item() == {}
 
 
-@pytest.mark.usefixtures("_users")
-def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(cognito: FakeAws, pauses: list[float]) -> None:
+@pytest.mark.usefixtures("_table")
+def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
+    cognito: FakeAws, users: UsersInMemory, pauses: list[float]
+) -> None:
     sync()
     before = item()
-    cognito.on(LIST, NOT_LISTED)
-    cognito.on(GET, known())
+    users.add(a_user())
+    users.unlisted = {SUB}
     with pytest.raises(PoolUnavailable):
         change("AdminDisableUser")
     assert item() == before
     assert (cognito.operations, pauses) == ([LIST, GET] * 3, [1.0, 2.0])
 
 
-@pytest.mark.usefixtures("_users")
+@pytest.mark.usefixtures("_table")
 def test_users_who_are_gone_are_kept_where_they_are_to_be(cognito: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELETED_USERS", "keep")
     assert change("AdminDeleteUser") == {"outcome": "kept"}
     sync()
     before = item()
-    cognito.on(GET, GONE)
     assert change("AdminDeleteUser") == {"outcome": "kept"}
     assert item() == before
 
@@ -412,7 +401,7 @@ def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
 
 
 def test_a_user_who_is_unusable_is_named_by_sub(aws: FakeAws) -> None:
-    aws.on(LIST, listed(UserStatus=None))
+    aws.on(LIST, Response({"Users": [a_user().listed() | {"UserStatus": None}]}))
     with pytest.raises(UnusableUser, match=SUB):
         change("AdminDisableUser")
     assert aws.operations == [LIST]
@@ -425,10 +414,12 @@ def test_a_sign_up_asks_cognito_nothing(aws: FakeAws) -> None:
     assert aws.operations == [WRITE]
 
 
-@pytest.mark.usefixtures("_users")
-def test_no_personal_data_of_a_changed_user_is_logged(cognito: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.usefixtures("_table")
+def test_no_personal_data_of_a_changed_user_is_logged(
+    cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
-    cognito.on(LIST, listed())
+    users.add(a_user())
     change("AdminDisableUser")
     [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert (record["sub"], record["reason"], record["outcome"]) == (SUB, "changed", "created")

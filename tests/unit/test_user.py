@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cognito_user_sync import user
 from cognito_user_sync.user import UnusableUser, User, from_cognito, timestamp, to_item
+from tests.samples import SUB
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 ATTRIBUTES = ("name", "email", "custom:plan")
 UNDATED = User(
     sub=SUB,

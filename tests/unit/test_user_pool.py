@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,64 +17,52 @@ from botocore.exceptions import (
 )
 
 from cognito_user_sync import user_pool
-from cognito_user_sync.user import UnusableUser, User
+from cognito_user_sync.user import UnusableUser, User, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, PrefixRefused, UserPool
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.samples import OTHER_SUB, POOL_ID, SUB
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.cognito_pool import LIST as LIST_USERS
+from tests.stand_ins.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 
-POOL_ID = "eu-central-1_abcdefghi"
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
-OTHER = "b5c8d9e0-1234-4abc-8def-001122334455"
-LIST = "cognito-identity-provider.ListUsers"
-GET = "cognito-identity-provider.AdminGetUser"
-DESCRIBE = "cognito-identity-provider.DescribeUserPool"
-GONE = refusal("UserNotFoundException")
+LIST = f"{COGNITO}.ListUsers"
+GET = f"{COGNITO}.AdminGetUser"
+DESCRIBE = f"{COGNITO}.DescribeUserPool"
+UNUSABLE = frozenset({"UserStatus"})
+WITHOUT_SUB = frozenset({"sub"})
 
 
 def at(hour: int) -> str:
     return f"2026-01-01T{hour:02}:00:00.000Z"
 
 
-def seconds(hour: int) -> float:
-    """As Cognito's JSON has dates."""
-    return datetime(2026, 1, 1, hour, tzinfo=UTC).timestamp()
-
-
-def a_user(sub: str = SUB, **changes: Any) -> dict[str, Any]:
-    return {
-        "Username": "ada",
-        "Attributes": [{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ada@example.com"}],
-        "UserCreateDate": seconds(1),
-        "UserLastModifiedDate": seconds(2),
-        "Enabled": True,
-        "UserStatus": "CONFIRMED",
-        **changes,
-    }
-
-
-def unusable(sub: str = SUB) -> dict[str, Any]:
-    return {"Username": "ada", "Attributes": [{"Name": "sub", "Value": sub}]}
-
-
-def listed(*users: dict[str, Any], token: str | None = None) -> Response:
-    return Response({"Users": users} | ({"PaginationToken": token} if token else {}))
-
-
-def got(*subs: str) -> Response:
-    """The answer of AdminGetUser."""
-    return Response({"Username": "ada", "UserAttributes": [{"Name": "sub", "Value": sub} for sub in subs]})
+def a_user(sub: str = SUB, **changes: Any) -> CognitoUser:
+    return CognitoUser(sub, **{"username": "ada", "attributes": {"email": "ada@example.com"}, **changes})
 
 
 @pytest.fixture
-def pool(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> UserPool:
+def users() -> UsersInMemory:
+    """The users of the pool."""
+    return UsersInMemory()
+
+
+@pytest.fixture
+def cognito(users: UsersInMemory) -> CognitoPool:
+    return CognitoPool(users)
+
+
+@pytest.fixture
+def pool(aws: FakeAws, cognito: CognitoPool, monkeypatch: pytest.MonkeyPatch) -> UserPool:
     """A pool at whose clock it is as many o'clock as calls have been made."""
+    aws.serve(cognito)
     monkeypatch.setattr(user_pool, "now", lambda: at(len(aws.calls)))
     client = aws.session.client("cognito-idp", config=Config(retries={"total_max_attempts": 1}))
     return UserPool(client, POOL_ID)
 
 
-def test_a_page_has_users_as_of_a_moment_before_the_call(aws: FakeAws, pool: UserPool) -> None:
+def test_a_page_has_users_as_of_a_moment_before_the_call(pool: UserPool, users: UsersInMemory) -> None:
     # What changes during the call must count as newer.
-    aws.on(LIST, listed(a_user()))
+    users.add(a_user(modified_at=LONG_AGO + timedelta(hours=1)))
     assert pool.page().users == (
         User(
             sub=SUB,
@@ -83,43 +71,53 @@ def test_a_page_has_users_as_of_a_moment_before_the_call(aws: FakeAws, pool: Use
             attributes={"email": "ada@example.com"},
             status="CONFIRMED",
             enabled=True,
-            created_at=at(1),
-            modified_at=at(2),
+            created_at=timestamp(LONG_AGO),
+            modified_at=timestamp(LONG_AGO + timedelta(hours=1)),
         ),
     )
 
 
 def test_the_whole_pool_is_listed_without_a_filter(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(a_user()))
     pool.page()
     assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID, "Limit": 60}]
 
 
 def test_a_prefix_token_and_size_are_handed_to_cognito(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(a_user()))
+    aws.on(LIST, Response({"Users": []}))
     pool.page("b4", "where-we-were", 7)
     assert [call.body for call in aws.calls] == [
         {"UserPoolId": POOL_ID, "Limit": 7, "Filter": 'sub ^= "b4"', "PaginationToken": "where-we-were"}
     ]
 
 
-@pytest.mark.parametrize("users", [(), (a_user(),)], ids=["empty", "short"])
-def test_only_a_missing_token_ends_the_list(aws: FakeAws, pool: UserPool, users: tuple[dict[str, Any], ...]) -> None:
-    aws.on(LIST, listed(*users, token="go-on"), listed(*users))
-    first, last = pool.page(), pool.page()
-    assert (len(first.users), first.next_token) == (len(users), "go-on")
-    assert (len(last.users), last.next_token) == (len(users), None)
+@pytest.mark.parametrize(
+    ("page_sizes", "lengths"),
+    [((0, 60), [0, 2, 0]), ((1, 60), [1, 1, 0]), ((2, 60), [2, 0])],
+    ids=["empty", "short", "full"],
+)
+def test_only_a_missing_token_ends_the_list(
+    cognito: CognitoPool, pool: UserPool, users: UsersInMemory, page_sizes: tuple[int, ...], lengths: list[int]
+) -> None:
+    users.add(a_user(), a_user(OTHER_SUB))
+    cognito.page_sizes = page_sizes
+    cognito.ends_with_an_empty_page = True
+    pages = [pool.page()]
+    while pages[-1].next_token is not None:
+        pages.append(pool.page("", pages[-1].next_token))
+    assert [len(page.users) for page in pages] == lengths
+    assert {user.sub for page in pages for user in page.users} == users.keys()
 
 
-def test_users_who_are_unusable_stand_beside_the_others(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(unusable(OTHER), a_user(), unusable("")))
+def test_users_who_are_unusable_stand_beside_the_others(pool: UserPool, users: UsersInMemory) -> None:
+    third = f"b6{SUB[2:]}"
+    users.add(a_user(OTHER_SUB, missing=UNUSABLE), a_user(), a_user(third, missing=WITHOUT_SUB))
     page = pool.page("b")
     assert [user.sub for user in page.users] == [SUB]
-    assert [error.sub for error in page.unusable] == [OTHER, ""]
+    assert {error.sub for error in page.unusable} == {OTHER_SUB, ""}
 
 
-def test_a_filter_that_cognito_refuses_is_a_prefix_refused(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, refusal("InvalidParameterException"))
+def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool, pool: UserPool) -> None:
+    cognito.refuses_prefixes = True
     with pytest.raises(PrefixRefused):
         pool.page("b")
 
@@ -135,81 +133,88 @@ def test_a_parameter_that_is_refused_but_not_the_filter_is_a_pool_refused(
     assert type(raised.value) is PoolRefused
 
 
-def test_a_list_that_ignores_the_filter_is_a_prefix_refused(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(a_user(SUB), a_user(OTHER)))
+def test_a_list_that_ignores_the_filter_is_a_prefix_refused(
+    cognito: CognitoPool, pool: UserPool, users: UsersInMemory
+) -> None:
+    users.add(a_user(), a_user(OTHER_SUB))
+    cognito.ignores_filters = True
     assert len(pool.page("b").users) == 2
     with pytest.raises(PrefixRefused):
         pool.page("b4")
 
 
-def test_a_user_is_found_by_sub(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(a_user()))
+def test_a_user_is_found_by_sub(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
+    users.add(a_user(), a_user(OTHER_SUB))
     found = pool.find(SUB)
     assert found is not None
     assert (found.sub, found.observed_at) == (SUB, at(0))
     assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID, "Limit": 1, "Filter": f'sub = "{SUB}"'}]
 
 
-def test_a_user_is_found_behind_empty_pages(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(token="one"), listed(token="two"), listed(a_user(), token="three"))
+def test_a_user_is_found_behind_empty_pages(
+    aws: FakeAws, cognito: CognitoPool, pool: UserPool, users: UsersInMemory
+) -> None:
+    users.add(a_user())
+    cognito.page_sizes = (0, 0, 1)
+    cognito.ends_with_an_empty_page = True
     found = pool.find(SUB)
     assert found is not None
     assert found.observed_at == at(2)
-    assert [call.body.get("PaginationToken") for call in aws.calls] == [None, "one", "two"]
+    assert ["PaginationToken" in call.body for call in aws.calls] == [False, True, True]
     assert {call.body["Filter"] for call in aws.calls} == {f'sub = "{SUB}"'}
 
 
-def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(token="one"), listed())
+def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
+    more = Response({"Users": [], "PaginationToken": f'sub = "{SUB}"|'})
+    cognito.calls.answer_next(LIST_USERS, more)
     assert pool.find(SUB) is None
     assert aws.operations == [LIST] * 2
 
 
-def test_a_found_user_who_is_unusable_is_not_taken_for_gone(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(unusable()))
+def test_a_found_user_who_is_unusable_is_not_taken_for_gone(pool: UserPool, users: UsersInMemory) -> None:
+    users.add(a_user(missing=UNUSABLE))
     with pytest.raises(UnusableUser) as raised:
         pool.find(SUB)
     assert raised.value.sub == SUB
 
 
-def test_another_user_is_not_taken_for_the_one_asked_for(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, listed(a_user(OTHER)))
+def test_another_user_is_not_taken_for_the_one_asked_for(
+    cognito: CognitoPool, pool: UserPool, users: UsersInMemory
+) -> None:
+    users.add(a_user(OTHER_SUB))
+    cognito.ignores_filters = True
     with pytest.raises(PoolRefused) as refused:
         pool.find(SUB)
     assert type(refused.value) is PoolRefused, "a listing by prefix is not at fault"
 
 
 def test_a_user_whom_cognito_does_not_know_is_gone(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(GET, GONE)
     assert pool.is_gone(SUB, "ada") is True
     assert [(call.operation, call.body) for call in aws.calls] == [(GET, {"UserPoolId": POOL_ID, "Username": "ada"})]
 
 
-def test_a_user_whom_cognito_knows_is_not_gone(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(GET, got(SUB))
+def test_a_user_whom_cognito_knows_is_not_gone(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
+    users.add(a_user())
     assert pool.is_gone(SUB, "ada") is False
     assert aws.operations == [GET]
 
 
-@pytest.mark.parametrize(
-    ("list_of_the_sub", "gone"), [(listed(), True), (listed(a_user()), False)], ids=["list-agrees", "list-does-not"]
-)
+@pytest.mark.parametrize("is_listed", [False, True], ids=["list-agrees", "list-does-not"])
 def test_a_username_taken_over_is_gone_only_if_the_list_agrees(
-    aws: FakeAws, pool: UserPool, list_of_the_sub: Response, gone: bool
+    aws: FakeAws, pool: UserPool, users: UsersInMemory, is_listed: bool
 ) -> None:
-    aws.on(GET, got(OTHER))
-    aws.on(LIST, list_of_the_sub)
-    assert pool.is_gone(SUB, "ada") is gone
+    users.add(a_user(OTHER_SUB), *[a_user(username="ada.l")] * is_listed)
+    assert pool.is_gone(SUB, "ada") is not is_listed
     assert aws.calls[1].body["Filter"] == f'sub = "{SUB}"'
 
 
-def test_an_answer_without_a_sub_proves_nothing(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(GET, got())
+def test_an_answer_without_a_sub_proves_nothing(pool: UserPool, users: UsersInMemory) -> None:
+    users.add(a_user(attributes={}, missing=WITHOUT_SUB))
     assert pool.is_gone(SUB, "ada") is False
 
 
-def test_the_estimate_of_the_number_of_users_is_cognitos(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(DESCRIBE, Response({"UserPool": {"Id": POOL_ID, "EstimatedNumberOfUsers": 1_234_567}}))
+def test_the_estimate_of_the_number_of_users_is_cognitos(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
+    cognito.facts["EstimatedNumberOfUsers"] = 1_234_567
     assert pool.estimated_users() == 1_234_567
     assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID}]
 
@@ -283,14 +288,14 @@ def test_what_will_be_refused_again_is_pool_refused_with_its_code(
 
 @pytest.mark.parametrize("answer", [{}, {"Users": None}], ids=["missing", "null"])
 def test_an_answer_without_a_list_is_not_an_empty_list(aws: FakeAws, pool: UserPool, answer: dict[str, None]) -> None:
-    # Whoever is not on a list that ends is looked at as gone.
+    # A user who is not on a list that ends is taken for deleted.
     aws.on(LIST, Response(answer))
     with pytest.raises(PoolUnavailable):
         pool.page()
 
 
 def test_an_empty_token_ends_a_list(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, Response({"Users": [a_user()], "PaginationToken": ""}))
+    aws.on(LIST, Response({"Users": [a_user().listed()], "PaginationToken": ""}))
     assert pool.page().next_token is None
 
 

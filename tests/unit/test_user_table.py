@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -34,22 +33,21 @@ from cognito_user_sync.user_table import (
     TableUnavailable,
     UserTable,
 )
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.samples import SUB, table_definition
+from tests.samples import TABLE as NAME
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 ATTRIBUTES = ("name", "email", "custom:plan")
-NAME = "users"
 MARK, DELETE, KEEP = DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.KEEP
 NOW = 1_800_000_000
 DAY = 24 * 3600
-
-# A repeat that writes nothing must show: each moment of writing is a new one.
-_seconds = itertools.count()
 
 
 def at(hour: int) -> str:
@@ -85,32 +83,7 @@ class Table:
         index_keys: frozenset[str] = frozenset(),
     ) -> None:
         self.client = client
-        keys = ["id", "shard", *index_keys]
-        indexes: list[Any] = [
-            {
-                "IndexName": "by_shard",
-                "KeySchema": [
-                    {"AttributeName": "shard", "KeyType": "HASH"},
-                    {"AttributeName": "id", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ]
-        indexes += [
-            {
-                "IndexName": f"by_{key}",
-                "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-            for key in index_keys
-        ]
-        self.client.create_table(
-            TableName=NAME,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            GlobalSecondaryIndexes=indexes,
-        )
+        self.client.create_table(**table_definition(email_index="email" in index_keys))
         self.users = UserTable(self.client, NAME, attributes, index_keys)
 
     def write(self, *users: User) -> list[Outcome]:
@@ -140,7 +113,8 @@ class Table:
 
 @pytest.fixture(autouse=True)
 def _every_write_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_table, "now", lambda: f"2030-01-01T00:00:00.{next(_seconds):06}Z")
+    # A repeat that writes nothing must show.
+    monkeypatch.setattr(user_table, "now", Clock().now)
     monkeypatch.setattr(user_table, "time", SimpleNamespace(time=lambda: NOW + 0.9))
 
 
@@ -679,7 +653,8 @@ def _users(aws: FakeAws) -> UserTable:
 
 
 def _condition_failed(**item: dict[str, Any]) -> Response:
-    return Response({"__type": "ConditionalCheckFailedException", **({"Item": item} if item else {})}, 400)
+    shown: dict[str, Any] = {"Item": item} if item else {}
+    return refusal("ConditionalCheckFailedException", **shown)
 
 
 def _read_part(subs: list[str], *unread: str) -> Response:

@@ -12,15 +12,23 @@ import resource
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSResponse
+
+from cognito_user_sync.user import timestamp
+from tests.samples import TABLE, environment
+from tests.stand_ins.answers import Answer, Response
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import FakeContext
+from tests.stand_ins.cognito_pool import LONG_AGO, MAX_LIMIT, CognitoPool, CognitoUser
+from tests.stand_ins.subs import numbered_sub
 
 USERS = 200_000
 PREFIX = "b"
-PAGE = 60
+FIRST = 0xB0000000
 # As many ids as fit into the megabyte that DynamoDB reads for a Query.
 IDS = 22_000
 MEGABYTE = 1024 * 1024
@@ -30,14 +38,10 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "eu-central-1",
-    "USER_POOL_ID": "eu-central-1_abcdefghi",
-    "USER_TABLE_NAME": "users",
-    "ATTRIBUTES": "[]",
-    "INDEX_KEYS": "[]",
-    "DELETED_USERS": "mark",
     "PYTHONPATH": os.pathsep.join(str(ROOT / sources) for sources in ("lambda_src", "")),
+    **environment(ATTRIBUTES="[]"),
 }
-MOMENT = "2026-01-01T00:00:00.000Z"
+MOMENT = timestamp(LONG_AGO)
 
 
 def test_a_shard_of_200_000_users_fits_into_256_megabytes() -> None:
@@ -46,58 +50,51 @@ def test_a_shard_of_200_000_users_fits_into_256_megabytes() -> None:
     )
     assert worker.returncode == 0, worker.stderr
     report = json.loads(worker.stdout)
-    pages = -(-USERS // PAGE)
+    pages = -(-USERS // MAX_LIMIT)
     assert report["calls"] == {"ListUsers": pages, "BatchGetItem": pages, "Query": -(-USERS // IDS)}
     assert report["left"] == []
     assert 50 * MEGABYTE < report["peak_bytes"] < 256 * MEGABYTE
 
 
-def _sub(number: int) -> str:
-    return f"{PREFIX}{number:07x}-40f1-4abc-8def-{number:012x}"
+class _NumberedUsers:
+    """The users of the numbers from FIRST on, none of which is kept."""
 
+    def __len__(self) -> int:
+        return USERS
 
-def _number(sub: str) -> int:
-    return int(sub[1:8], 16)
+    def positions(self, prefix: str, after: str) -> Iterator[str]:
+        assert prefix == PREFIX
+        return map(str, range(int(after) + 1 if after else FIRST, FIRST + USERS))
 
+    def listed(self, position: str) -> dict[str, Any]:
+        return CognitoUser(numbered_sub(int(position)), f"user-{position}").listed()
 
-def _listed(number: int) -> str:
-    return (
-        f'{{"Username":"user-{number}","UserStatus":"CONFIRMED","Enabled":true,"UserCreateDate":1767225600,'
-        f'"UserLastModifiedDate":1767225600,"Attributes":[{{"Name":"sub","Value":"{_sub(number)}"}}]}}'
-    )
+    def position_of(self, username: str) -> str:
+        return username.removeprefix("user-")
 
 
 def _item(key: dict[str, Any]) -> str:
     sub = key["id"]["S"]
     return (
-        f'{{"id":{{"S":"{sub}"}},"username":{{"S":"user-{_number(sub)}"}},"status":{{"S":"CONFIRMED"}},'
+        f'{{"id":{{"S":"{sub}"}},"username":{{"S":"user-{int(sub[:8], 16)}"}},"status":{{"S":"CONFIRMED"}},'
         f'"enabled":{{"BOOL":true}},"shard":{{"S":"{PREFIX}"}},'
         f'"cognito_created_at":{{"S":"{MOMENT}"}},"cognito_modified_at":{{"S":"{MOMENT}"}}}}'
     )
 
 
-def _list_users(body: dict[str, Any]) -> str:
-    start = int(body.get("PaginationToken", 0))
-    end = min(start + PAGE, USERS)
-    token = f',"PaginationToken":"{end}"' if end < USERS else ""
-    return f'{{"Users":[{",".join(map(_listed, range(start, end)))}]{token}}}'
+def _batch_get_item(body: dict[str, Any]) -> Response:
+    items = ",".join(map(_item, body["RequestItems"][TABLE]["Keys"]))
+    return Response(f'{{"Responses":{{"{TABLE}":[{items}]}},"UnprocessedKeys":{{}}}}'.encode())
 
 
-def _batch_get_item(body: dict[str, Any]) -> str:
-    keys = body["RequestItems"]["users"]["Keys"]
-    return f'{{"Responses":{{"users":[{",".join(map(_item, keys))}]}},"UnprocessedKeys":{{}}}}'
-
-
-def _query(body: dict[str, Any]) -> str:
+def _query(body: dict[str, Any]) -> Response:
     last = body.get("ExclusiveStartKey")
-    start = _number(last["id"]["S"]) + 1 if last else 0
-    end = min(start + IDS, USERS)
-    items = ",".join(f'{{"id":{{"S":"{_sub(number)}"}}}}' for number in range(start, end))
-    key = {"id": {"S": _sub(end - 1)}, "shard": {"S": PREFIX}}
-    return f'{{"Items":[{items}]{f""","LastEvaluatedKey":{json.dumps(key)}""" if end < USERS else ""}}}'
-
-
-ANSWERS = {"ListUsers": _list_users, "BatchGetItem": _batch_get_item, "Query": _query}
+    start = int(last["id"]["S"][:8], 16) + 1 if last else FIRST
+    end = min(start + IDS, FIRST + USERS)
+    answer: dict[str, Any] = {"Items": [{"id": {"S": numbered_sub(number)}} for number in range(start, end)]}
+    if end < FIRST + USERS:
+        answer["LastEvaluatedKey"] = {"id": {"S": numbered_sub(end - 1)}, "shard": {"S": PREFIX}}
+    return Response(answer)
 
 
 def _peak_bytes() -> int:
@@ -113,22 +110,27 @@ def _peak_bytes() -> int:
 def _work() -> None:
     """Be the function, on a network that makes its answers up: every user has an item already."""
     from cognito_user_sync.handlers import reconcile_shards
-    from tests.unit.fakes import FakeContext, _Raw
 
     calls: Counter[str] = Counter()
-
-    def send(request: Any, event_name: str, **_: Any) -> Any:
-        operation = event_name.rpartition(".")[2]
-        calls[operation] += 1
-        body = request.body.read() if hasattr(request.body, "read") else request.body
-        headers: Any = {}
-        return AWSResponse(request.url, 200, headers, _Raw(ANSWERS[operation](json.loads(body)).encode()))
-
     session = boto3.Session()
-    session.events.register("before-send", send)
+    aws = FakeAws(session)
+    aws.serve(CognitoPool(_NumberedUsers()))
+    aws.answers |= {"dynamodb.BatchGetItem": _batch_get_item, "dynamodb.Query": _query}
+
+    def counted(operation: str, answer: Callable[[dict[str, Any]], Answer]) -> Callable[[dict[str, Any]], Answer]:
+        def count_and_answer(body: dict[str, Any]) -> Answer:
+            calls[operation.rpartition(".")[2]] += 1
+            # What the stand-in remembers is not the function's memory.
+            aws.calls.clear()
+            return answer(body)
+
+        return count_and_answer
+
+    aws.answers = {operation: counted(operation, answer) for operation, answer in aws.answers.items()}
     boto3.DEFAULT_SESSION = session
     # The pace is set so high that it takes no time.
-    result = reconcile_shards.handler({"prefixes": [PREFIX], "pages_per_second": 1e9}, FakeContext(900.0))
+    with aws.answering():
+        result = reconcile_shards.handler({"prefixes": [PREFIX], "pages_per_second": 1e9}, FakeContext(900.0))
     print(json.dumps({"calls": calls, "left": result["prefixes"], "peak_bytes": _peak_bytes()}))
 
 

@@ -1,0 +1,219 @@
+"""What carries a call of the code under test to a stand-in, and its answer back.
+
+From the quickest to the most complete: CognitoClient takes the place of the boto3 client, QuickAws of everything that
+botocore does between writing the request and reading the answer, FakeAws of the network, and `served` is a server.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from unittest.mock import patch
+from urllib.parse import unquote, urlsplit
+
+import boto3
+from botocore import xform_name
+from botocore.awsrequest import AWSResponse
+from botocore.errorfactory import ClientExceptionsFactory
+from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+from botocore.parsers import create_parser
+from botocore.useragent import UserAgentString
+from botocore.validate import validate_parameters
+
+from tests.stand_ins.answers import Answer, Response, result
+from tests.stand_ins.cognito_pool import CognitoPool
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+
+Json: TypeAlias = dict[str, Any]
+
+# Cognito in the names of botocore's events.
+COGNITO = "cognito-identity-provider"
+COGNITO_MODEL: Any = ServiceModel(Loader().load_service_model("cognito-idp", "service-2"))
+
+
+class CognitoClient:
+    """boto3's client of a CognitoPool without botocore, for runs that make very many calls.
+
+    Its events are those with which the code under test replaces the request's body and looks at the answer's.
+    """
+
+    exceptions = ClientExceptionsFactory().create_client_exceptions(COGNITO_MODEL)
+
+    def __init__(self, pool: CognitoPool) -> None:
+        self.meta = SimpleNamespace(events=self)
+        self._handlers: dict[str, Callable[..., None]] = {}
+        for operation in pool.operations:
+            setattr(self, xform_name(operation), partial(self._call, pool, operation))
+
+    def register(self, event: str, handler: Callable[..., None]) -> None:
+        self._handlers[event] = handler
+
+    def unregister(self, event: str, handler: Callable[..., None]) -> None:
+        assert self._handlers.pop(event) is handler
+
+    def _call(self, pool: CognitoPool, operation: str, **request: Any) -> Any:
+        validate_parameters(request, COGNITO_MODEL.operation_model(operation).input_shape)
+        if replace_body := self._handlers.get(f"before-call.{COGNITO}.{operation}"):
+            params: Json = {}
+            replace_body(params=params)
+            request = json.loads(params["body"])
+        answer = pool.answer(operation, request)
+        look = self._handlers.get(f"before-parse.{COGNITO}.{operation}")
+        if look and isinstance(answer, Response):
+            look(response_dict={"body": answer.content})
+        return result(answer, operation, self.exceptions.from_code)
+
+
+def cognito_client(pool: CognitoPool) -> CognitoIdentityProviderClient:
+    return cast("CognitoIdentityProviderClient", CognitoClient(pool))
+
+
+@dataclass(frozen=True)
+class Call:
+    operation: str
+    body: Any
+    path: str
+
+
+class FakeAws:
+    """Takes the place of the network under real boto3 clients: all of botocore runs, retries included.
+
+    Operations are named as botocore's events name them: `sfn.StartExecution`. One without an answer fails its test.
+    """
+
+    event = "before-send"
+
+    def __init__(self, session: boto3.Session) -> None:
+        self.session = session
+        self.calls: list[Call] = []
+        self.answers: dict[str, Callable[[Json], Answer]] = {}
+        """What answers each operation."""
+
+    @contextmanager
+    def answering(self, service: str = "") -> Iterator[None]:
+        """Answer every client that the session makes meanwhile, or only the clients of one service."""
+        event = ".".join(filter(None, [self.event, service]))
+        self.session.events.register(event, self._handle)
+        try:
+            yield
+        finally:
+            self.session.events.unregister(event, self._handle)
+
+    def on(self, operation: str, *answers: Answer) -> None:
+        """Answer calls of an operation with these in turn, and with the last for ever."""
+        left = deque(answers)
+        self.answers[operation] = lambda _: left.popleft() if len(left) > 1 else left[0]
+
+    def serve(self, pool: CognitoPool) -> None:
+        """Answer every call of Cognito from a pool."""
+        for operation in pool.operations:
+            self.answers[f"{COGNITO}.{operation}"] = partial(pool.answer, operation)
+
+    @property
+    def operations(self) -> list[str]:
+        return [call.operation for call in self.calls]
+
+    def _answer(self, event_name: str, body: Json) -> Response:
+        operation = event_name.removeprefix(f"{self.event}.")
+        assert operation in self.answers, f"unexpected call of {operation}"
+        answer = self.answers[operation](body)
+        if isinstance(answer, BotoCoreError):
+            raise answer
+        return answer
+
+    def _handle(self, request: Any, event_name: str, **_: Any) -> Any:
+        content = request.body.read() if hasattr(request.body, "read") else request.body
+        body = json.loads(content or b"{}")
+        operation = event_name.removeprefix(f"{self.event}.")
+        self.calls.append(Call(operation, body, unquote(urlsplit(request.url).path)))
+        answer = self._answer(event_name, body)
+        headers: Any = dict(answer.headers)
+        return AWSResponse(request.url, answer.status, headers, _Raw(answer.content))
+
+
+class _Raw(io.BytesIO):
+    """The part of urllib3's response that botocore uses."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+class QuickAws(FakeAws):
+    """For a test that makes ten thousand calls: botocore validates and writes the request, and reads the answer.
+    Nothing is signed, sent, tried again, or recorded."""
+
+    event = "before-call"
+
+    @contextmanager
+    def answering(self, service: str = "") -> Iterator[None]:
+        # A tenth of the time of such a test.
+        with patch.object(UserAgentString, "to_string", lambda _: "QuickAws"), super().answering(service):
+            yield
+
+    def _handle(self, model: OperationModel, params: Json, event_name: str, **given: Any) -> Any:  # type: ignore[override]
+        answer = self._answer(event_name, json.loads(params["body"]))
+        raw = {"status_code": answer.status, "headers": dict(answer.headers), "body": answer.content}
+        # Code under test may look at the answer before botocore reads it.
+        given["request_signer"]._event_emitter.emit(
+            event_name.replace(self.event, "before-parse", 1), operation_model=model, response_dict=raw
+        )
+        return SimpleNamespace(status_code=answer.status), _parsed(raw, model)
+
+
+_PARSERS: dict[str, Any] = {protocol: create_parser(protocol) for protocol in ("json", "rest-json")}
+
+
+def _parsed(raw: Json, model: OperationModel) -> Any:
+    """Return the answer as botocore reads it, with what an error's own shape has."""
+    parser = _PARSERS[model.metadata["protocol"]]
+    parsed = parser.parse(raw, model.output_shape)
+    shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"]) if raw["status_code"] >= 300 else None
+    return {**parsed, **parser.parse(raw, shape)} if shape else parsed
+
+
+@contextmanager
+def served(pool: CognitoPool) -> Iterator[str]:
+    """Serve a pool over HTTP on this machine. Yields the endpoint's URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = pool.answer(self.headers["X-Amz-Target"].rpartition(".")[2], json.loads(body))
+            if isinstance(answer, BotoCoreError):
+                self.close_connection = True  # without a response
+                return
+            self.send_response(answer.status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Connection", "keep-alive")
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True  # a client keeps its connection open
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

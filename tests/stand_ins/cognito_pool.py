@@ -1,0 +1,364 @@
+"""A Cognito user pool in memory, as strict as AWS documents it where emulators are lenient.
+
+Pages may be short, or empty although more follow. A page token is valid for its own filter only. An update resets the
+settings that it leaves out, and is rejected with members that it does not take. Settings that the installed boto3 does
+not know are kept. carriers.py connects a pool to the code under test.
+https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, Final, Protocol, TypeAlias
+
+from cognito_user_sync.user import User, timestamp
+from tests.samples import POOL_ID, SUB
+from tests.stand_ins.answers import Answer, Response, refusal
+from tests.stand_ins.calls import Calls
+from tests.stand_ins.clock import EPOCH, Clock
+
+Json: TypeAlias = dict[str, Any]
+
+LIST, GET, DESCRIBE, UPDATE = "ListUsers", "AdminGetUser", "DescribeUserPool", "UpdateUserPool"
+GET_MFA, SET_MFA = "GetUserPoolMfaConfig", "SetUserPoolMfaConfig"
+MAX_LIMIT = 60
+
+# Before any moment of a clock.
+LONG_AGO = EPOCH - timedelta(days=1_000)
+
+# What DescribeUserPool returns and UpdateUserPool does not take.
+FACTS: Final = frozenset(
+    {
+        "AliasAttributes",
+        "Arn",
+        "CreationDate",
+        "CustomDomain",
+        "Domain",
+        "EmailConfigurationFailure",
+        "EstimatedNumberOfUsers",
+        "Id",
+        "LastModifiedDate",
+        "Name",
+        "SchemaAttributes",
+        "SmsConfigurationFailure",
+        "Status",
+        "UsernameAttributes",
+        "UsernameConfiguration",
+    }
+)
+# What an update resets a setting to. It removes one that is not here.
+DEFAULTS: Final[Json] = {
+    "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": False},
+    "DeletionProtection": "INACTIVE",
+    "EmailConfiguration": {"EmailSendingAccount": "COGNITO_DEFAULT"},
+    "LambdaConfig": {},
+    "MfaConfiguration": "OFF",
+    "Policies": {
+        "PasswordPolicy": {
+            "MinimumLength": 8,
+            "RequireLowercase": True,
+            "RequireNumbers": True,
+            "RequireSymbols": True,
+            "RequireUppercase": True,
+            "TemporaryPasswordValidityDays": 7,
+        }
+    },
+    "UserPoolTier": "ESSENTIALS",
+}
+
+
+class UserStore(Protocol):
+    """The users of a pool, in an order in which no deletion moves another user.
+
+    A position is a text that says where in this order a user stands, for page tokens.
+    """
+
+    def __len__(self) -> int: ...
+
+    def positions(self, prefix: str, after: str) -> Iterator[str]:
+        """Iterate over the users whose sub begins with `prefix`, behind the position `after`; "" is the start."""
+        ...
+
+    def listed(self, position: str) -> Json:
+        """Return the user as boto3 returns it from ListUsers."""
+        ...
+
+    def position_of(self, username: str) -> str | None: ...
+
+
+@dataclass
+class CognitoUser:
+    sub: str
+    username: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    status: str = "CONFIRMED"
+    enabled: bool = True
+    modified_at: datetime = LONG_AGO
+    missing: frozenset[str] = frozenset()
+    """Members that Cognito's answer leaves out, which makes the user unusable."""
+
+    def __post_init__(self) -> None:
+        self.username = self.username or f"name-of-{self.sub}"
+
+    def change(self, **changes: Any) -> None:
+        """Change the user as an administrator does: Cognito moves the date."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.modified_at += timedelta(hours=1)
+
+    def listed(self) -> Json:
+        """Return the user as boto3 returns it from ListUsers."""
+        attributes = {"sub": self.sub, **self.attributes}
+        members = {
+            "Username": self.username,
+            "Attributes": [{"Name": n, "Value": v} for n, v in attributes.items() if n not in self.missing],
+            "UserCreateDate": LONG_AGO,
+            "UserLastModifiedDate": self.modified_at,
+            "Enabled": self.enabled,
+            "UserStatus": self.status,
+        }
+        return {name: value for name, value in members.items() if name not in self.missing}
+
+    def seen(self, observed_at: datetime = LONG_AGO) -> User:
+        """Return the user as a reconciliation of that moment sees it."""
+        return User(
+            sub=self.sub,
+            observed_at=timestamp(observed_at),
+            username=self.username,
+            attributes=self.attributes,
+            status=self.status,
+            enabled=self.enabled,
+            created_at=timestamp(LONG_AGO),
+            modified_at=timestamp(self.modified_at),
+        )
+
+
+class UsersInMemory(dict[str, CognitoUser]):
+    """Users by sub. Their order has nothing to do with prefixes: it is that of the subs read backwards."""
+
+    def __init__(self, *users: CognitoUser) -> None:
+        super().__init__()
+        self.add(*users)
+        self.unlisted: set[str] = set()
+        """Subs that the eventually consistent list does not show, though Cognito knows the users."""
+
+    def add(self, *users: CognitoUser) -> None:
+        self.update({user.sub: user for user in users})
+
+    def remove(self, *subs: str) -> None:
+        for sub in subs:
+            del self[sub]
+
+    def positions(self, prefix: str, after: str) -> Iterator[str]:
+        subs: Iterable[str] = self.keys() - self.unlisted
+        return iter(sorted(sub[::-1] for sub in subs if sub.startswith(prefix) and sub[::-1] > after))
+
+    def listed(self, position: str) -> Json:
+        return self[position[::-1]].listed()
+
+    def position_of(self, username: str) -> str | None:
+        return next((user.sub[::-1] for user in self.values() if user.username == username), None)
+
+
+class Quota:
+    """A token bucket that holds the calls of one second."""
+
+    def __init__(self, per_second: float, clock: Clock) -> None:
+        self._per_second = per_second
+        self._clock = clock
+        self._tokens = per_second
+        self._filled_at = clock.seconds
+
+    def take(self) -> bool:
+        now = self._clock.seconds
+        self._tokens = min(self._per_second, self._tokens + (now - self._filled_at) * self._per_second)
+        self._filled_at = now
+        # Sums of floats may be a little below 1.
+        if self._tokens < 1 - 1e-6:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class CognitoPool:
+    """A pool, to be asked by `answer`.
+
+    `settings` are what UpdateUserPool sets, `mfa` what only SetUserPoolMfaConfig sets, and `facts` everything else
+    that DescribeUserPool returns. Tests may change them, and every behavior, between two calls.
+
+    Args:
+        users: Its users. None means that it has none.
+        settings: Settings that differ from DEFAULTS.
+        facts: Facts beside its ID and name.
+        mfa: MFA settings.
+        calls: Counts the calls, fails them and loses their answers. One for several stand-ins keeps their order.
+    """
+
+    def __init__(
+        self,
+        users: UserStore | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        mfa: Mapping[str, Any] | None = None,
+        calls: Calls | None = None,
+    ) -> None:
+        self.users: UserStore = UsersInMemory() if users is None else users
+        self.settings: Json = copy.deepcopy({**DEFAULTS, **(settings or {})})
+        self.facts: Json = copy.deepcopy({"Id": POOL_ID, "Name": "pool", **(facts or {})})
+        self.mfa: Json = copy.deepcopy(dict(mfa or {}))
+        self.calls = calls or Calls()
+        self.exists = True
+        self.page_sizes: Sequence[int] = (MAX_LIMIT,)
+        """How many users the pages hold at most, in turn and then again."""
+        self.ends_with_an_empty_page = False
+        self.refuses_prefixes = False
+        self.ignores_filters = False
+        self.quota: Quota | None = None
+        """Of ListUsers."""
+        self.delay: Callable[[], object] = lambda: None
+        """Takes the time of a call."""
+        self.throttled = 0
+        """The calls over the quota."""
+        self.listings: Counter[str] = Counter()
+        """The calls of ListUsers that took effect, by the prefix or sub of their filter."""
+        self.updates: list[Json] = []
+        """The requests of UpdateUserPool that were not refused by the test."""
+        self._pages = 0
+        self.operations: dict[str, Callable[[Json], Answer]] = {
+            LIST: self._list,
+            GET: self._get,
+            DESCRIBE: lambda _: Response({"UserPool": self._pool()}),
+            UPDATE: self._update,
+            GET_MFA: lambda _: Response(self._mfa()),
+            SET_MFA: self._set_mfa,
+        }
+
+    @property
+    def trigger(self) -> str | None:
+        """The ARN of the post-confirmation trigger."""
+        trigger: str | None = self.settings.get("LambdaConfig", {}).get("PostConfirmation")
+        return trigger
+
+    def set_trigger(self, function_arn: str | None) -> None:
+        """Set the trigger as another program does."""
+        triggers = self.settings.setdefault("LambdaConfig", {})
+        triggers.pop("PostConfirmation", None)
+        if function_arn:
+            triggers["PostConfirmation"] = function_arn
+
+    def shown(self) -> Json:
+        """Return copies of the answers of DescribeUserPool ("UserPool") and GetUserPoolMfaConfig ("Mfa")."""
+        return copy.deepcopy({"UserPool": self._pool(), "Mfa": self._mfa()})
+
+    def _pool(self) -> Json:
+        pool = {"EstimatedNumberOfUsers": len(self.users), **self.facts, **self.settings}
+        # Two names of one setting: Cognito shows the old one beside the new one.
+        days = pool.get("Policies", {}).get("PasswordPolicy", {}).get("TemporaryPasswordValidityDays")
+        if days is not None:
+            config = pool.get("AdminCreateUserConfig", {})
+            pool["AdminCreateUserConfig"] = {**config, "UnusedAccountValidityDays": days}
+        return pool
+
+    def _mfa(self) -> Json:
+        mfa = dict(self.mfa)
+        if "MfaConfiguration" in self.settings:
+            mfa["MfaConfiguration"] = self.settings["MfaConfiguration"]
+        if self.settings.get("SmsConfiguration"):
+            names = ("SmsConfiguration", "SmsAuthenticationMessage")
+            mfa["SmsMfaConfiguration"] = {name: self.settings[name] for name in names if name in self.settings}
+        return mfa
+
+    def answer(self, operation: str, request: Json) -> Answer:
+        """Return the answer to a call.
+
+        Args:
+            operation: The operation, as AWS names it.
+            request: The request, as boto3 takes it.
+        """
+        assert operation in self.operations, f"unexpected call of {operation}"
+        answer: Answer = self.calls.make(operation, partial(self._answer, operation, request))
+        return answer
+
+    def _answer(self, operation: str, request: Json) -> Answer:
+        is_allowed = operation != LIST or self.quota is None or self.quota.take()
+        self.delay()
+        if not is_allowed:
+            self.throttled += 1
+            return refusal("TooManyRequestsException")
+        if not self.exists or request["UserPoolId"] != self.facts["Id"]:
+            return refusal("ResourceNotFoundException", message="User pool does not exist.")
+        return self.operations[operation](request)
+
+    def _list(self, request: Json) -> Answer:
+        query, limit = request.get("Filter", ""), request.get("Limit", MAX_LIMIT)
+        asked = re.fullmatch(r'sub (\^?=) "([0-9a-f-]{1,36})"', query)
+        prefix = asked[2] if asked else ""
+        token = request.get("PaginationToken", f"{query}|")
+        if (
+            (query and not asked)
+            or (asked and asked[1] == "^=" and self.refuses_prefixes)
+            or not token.startswith(f"{query}|")
+            or not 1 <= limit <= MAX_LIMIT
+        ):
+            return refusal("InvalidParameterException")
+        after = token.removeprefix(f"{query}|")
+        size = min(limit, self.page_sizes[self._pages % len(self.page_sizes)])
+        self._pages += 1
+        self.listings[prefix] += 1
+        positions = self.users.positions("" if self.ignores_filters else prefix, after)
+        if query.startswith("sub =") and len(prefix) < len(SUB) and not self.ignores_filters:
+            positions = iter(())  # a part of a sub is no sub
+        page = list(islice(positions, size))
+        answer: Json = {"Users": [self.users.listed(position) for position in page]}
+        if next(positions, None) is not None or (page and self.ends_with_an_empty_page):
+            answer["PaginationToken"] = f"{query}|{page[-1] if page else after}"
+        return Response(answer)
+
+    def _get(self, request: Json) -> Answer:
+        position = self.users.position_of(request["Username"])
+        if position is None:
+            return refusal("UserNotFoundException", message="User does not exist.")
+        user = self.users.listed(position)
+        attributes = user.pop("Attributes", None)
+        return Response({**user, "UserAttributes": attributes})
+
+    def _update(self, request: Json) -> Answer:
+        self.updates.append(request)
+        settings = {name: value for name, value in request.items() if name not in {"UserPoolId", "PoolName"}}
+        if refused := settings.keys() & FACTS:
+            return refusal("InvalidParameterException", message=f"not settings: {sorted(refused)}")
+        password_policy = settings.get("Policies", {}).get("PasswordPolicy", {})
+        if (
+            "UnusedAccountValidityDays" in settings.get("AdminCreateUserConfig", {})
+            and "TemporaryPasswordValidityDays" in password_policy
+        ):
+            return refusal(
+                "InvalidParameterException",
+                message="Please use TemporaryPasswordValidityDays in PasswordPolicy instead of"
+                " UnusedAccountValidityDays",
+            )
+        tags = settings.get("UserPoolTags", {})
+        if any(name.lower().startswith("aws:") for name in tags):
+            return refusal("InvalidParameterException", message="aws: prefixed tag key names are not allowed")
+        if aws_tags := {n: v for n, v in self.settings.get("UserPoolTags", {}).items() if n.lower().startswith("aws:")}:
+            settings["UserPoolTags"] = aws_tags | tags
+        self.settings = {**copy.deepcopy(DEFAULTS), **settings}
+        self.facts["Name"] = request.get("PoolName", self.facts["Name"])
+        self.facts["LastModifiedDate"] = self.facts.get("LastModifiedDate", EPOCH.timestamp()) + 1
+        return Response()
+
+    def _set_mfa(self, request: Json) -> Answer:
+        mfa = {name: value for name, value in request.items() if name != "UserPoolId"}
+        sms = mfa.pop("SmsMfaConfiguration", {})
+        self.settings["MfaConfiguration"] = mfa.pop("MfaConfiguration", DEFAULTS["MfaConfiguration"])
+        self.settings.update(copy.deepcopy(sms))
+        self.mfa = mfa
+        return Response(self._mfa())

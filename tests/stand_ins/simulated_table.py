@@ -1,0 +1,85 @@
+"""DynamoDB's client over moto, whose conditions are real, with the table of modules/user_table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from botocore.exceptions import BotoCoreError
+
+from cognito_user_sync.user import timestamp, to_item
+from cognito_user_sync.user_table import DeletionPolicy, UserTable
+from tests.samples import TABLE, table_definition
+from tests.stand_ins.answers import Response, result
+from tests.stand_ins.calls import Calls
+from tests.stand_ins.cognito_pool import LONG_AGO, CognitoUser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Json: TypeAlias = dict[str, Any]
+
+READ, WRITE, QUERY = "BatchGetItem", "UpdateItem", "Query"
+ATTRIBUTES = ("name", "email")
+
+
+class SimulatedTable:
+    """What UserTable calls of a client; every call can fail."""
+
+    def __init__(self, calls: Calls, client: DynamoDBClient, name: str = TABLE) -> None:
+        self.calls = calls
+        self.client = client
+        self.name = name
+        self.exceptions = client.exceptions
+        self.query_size: int | None = None
+        """How many items a Query returns at once, as if more were over a megabyte."""
+        self.reads_at_once: int | None = None
+        """How many keys a BatchGetItem processes of those that it is asked for."""
+        client.create_table(**table_definition(name))
+
+    def update_item(self, **arguments: Any) -> Any:
+        return self._make(WRITE, lambda: self.client.update_item(**arguments))
+
+    def batch_get_item(self, *, RequestItems: Json) -> Any:  # noqa: N803
+        [(name, asked)] = RequestItems.items()
+        keys = asked["Keys"]
+        at_once = self.reads_at_once or len(keys)
+        request: Any = {name: {**asked, "Keys": keys[:at_once]}}
+        answer: Json = dict(self._make(READ, lambda: self.client.batch_get_item(RequestItems=request)))
+        rest = keys[at_once:]
+        return {**answer, "UnprocessedKeys": {name: {**asked, "Keys": rest}} if rest else {}}
+
+    def query(self, **arguments: Any) -> Any:
+        limit: Json = {"Limit": self.query_size} if self.query_size else {}
+        return self._make(QUERY, lambda: self.client.query(**arguments, **limit))
+
+    def _make(self, operation: str, call: Callable[[], object]) -> Any:
+        made = self.calls.make(operation, call)
+        return result(made, operation) if isinstance(made, Response | BotoCoreError) else made
+
+    def hold(self, *users: CognitoUser) -> None:
+        """Put the items of these users as a reconciliation of LONG_AGO left them."""
+        requests: list[Any] = []
+        for user in users:
+            item: Json = {"id": user.sub, "synced_at": timestamp(LONG_AGO), **to_item(user.seen(), ATTRIBUTES, set())}
+            marshalled = {name: {"BOOL" if isinstance(value, bool) else "S": value} for name, value in item.items()}
+            requests.append({"PutRequest": {"Item": marshalled}})
+        for start in range(0, len(requests), 25):
+            self.client.batch_write_item(RequestItems={self.name: requests[start : start + 25]})
+
+    def items(self) -> dict[str, Json]:
+        """Return all items by sub."""
+        found: list[Any] = []
+        for page in self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True):
+            found += page["Items"]
+        items = [{name: next(iter(value.values())) for name, value in item.items()} for item in found]
+        return {item["id"]: item for item in items}
+
+    def active(self) -> set[str]:
+        """Return the subs of the users who are not marked as deleted."""
+        return {sub for sub, item in self.items().items() if "deleted_at" not in item}
+
+    def users(self, deletion: DeletionPolicy | None = None) -> UserTable:
+        client: Any = self
+        return UserTable(client, self.name, ATTRIBUTES, frozenset(), deletion or DeletionPolicy())
