@@ -17,25 +17,15 @@ class Rule(NamedTuple):
     """One validation of variables.tf. Each rejected value breaks one clause of its condition only."""
 
     path: str  # a variable, or an attribute of one
-    message: str  # "{}" is the rejected value: as it is, between quotes; as JSON, without
+    message: str  # with {} for the rejected value, which is JSON unless {} is in quotes
     accepted: list[Any]
     rejected: list[Any]
 
 
 STANDARD_ATTRIBUTES = [
-    *[
-        "address",
-        "birthdate",
-        "email",
-        "email_verified",
-        "family_name",
-        "gender",
-        "given_name",
-        "locale",
-        "middle_name",
-    ],
-    *["name", "nickname", "phone_number", "phone_number_verified", "picture", "preferred_username", "profile"],
-    *["updated_at", "website", "zoneinfo"],
+    *["address", "birthdate", "email", "email_verified", "family_name", "gender", "given_name", "locale"],
+    *["middle_name", "name", "nickname", "phone_number", "phone_number_verified", "picture", "preferred_username"],
+    *["profile", "updated_at", "website", "zoneinfo"],
 ]
 CUSTOM_ATTRIBUTES = [f"custom:{number}" for number in range(60)]
 
