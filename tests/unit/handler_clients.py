@@ -13,32 +13,20 @@ from unittest.mock import patch
 
 import boto3
 
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.samples import OURS, POOL_ID, SUB, THEIRS, environment
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.clock import FakeContext
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
-POOL_ID = "eu-central-1_abcdefghi"
 HEX_DIGITS = "0123456789abcdef"
-ACCOUNT = "eu-central-1:111122223333"
-POST_CONFIRMATION = f"arn:aws:lambda:{ACCOUNT}:function:ours"
-CHAINED = f"arn:aws:lambda:{ACCOUNT}:function:theirs"
+_STATE_MACHINES = "arn:aws:states:eu-central-1:111122223333:stateMachine"
+ENVIRONMENT = environment(
+    CHAINED_FUNCTION_ARN=THEIRS,
+    RECONCILIATION_STATE_MACHINE_ARN=f"{_STATE_MACHINES}:reconciliation",
+    UNSTARTED_QUEUE_URL="https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted",
+    USER_SYNC_STATE_MACHINE_ARN=f"{_STATE_MACHINES}:user-sync",
+)
 
-ENVIRONMENT = {
-    "ATTRIBUTES": '["name", "email"]',
-    "CHAINED_FUNCTION_ARN": CHAINED,
-    "DELETED_USERS": "mark",
-    "HAS_SHARD_INDEX": "true",
-    "INDEX_KEYS": "[]",
-    "LIST_USERS_PER_SECOND": "15",
-    "MAX_CONCURRENCY": "4",
-    "MAX_DELETE_PERCENT": "10",
-    "RECONCILIATION_STATE_MACHINE_ARN": f"arn:aws:states:{ACCOUNT}:stateMachine:reconciliation",
-    "UNSTARTED_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted",
-    "USER_POOL_ID": POOL_ID,
-    "USER_SYNC_STATE_MACHINE_ARN": f"arn:aws:states:{ACCOUNT}:stateMachine:user-sync",
-    "USER_TABLE_NAME": "users",
-}
-
-COGNITO = "cognito-identity-provider"
 USER = {
     "Username": "ada",
     "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "ada@example.com"}],
@@ -55,7 +43,7 @@ ANSWERS: Mapping[str, Response] = {
                 "Id": POOL_ID,
                 "Name": "pool",
                 "EstimatedNumberOfUsers": 3000,
-                "LambdaConfig": {"PostConfirmation": POST_CONFIRMATION},
+                "LambdaConfig": {"PostConfirmation": OURS},
             }
         }
     ),
@@ -137,7 +125,7 @@ EXERCISES: Mapping[str, Exercise] = {
         {
             "action": "attach",
             "user_pool_id": POOL_ID,
-            "function_arn": POST_CONFIRMATION,
+            "function_arn": OURS,
             "chained_function_arn": None,
         },
         90,

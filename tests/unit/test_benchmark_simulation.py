@@ -12,13 +12,12 @@ from benchmarks.figures import Figures, measured
 from benchmarks.generated_users import GeneratedUsers
 from benchmarks.simulated_run import ATTRIBUTES, Assumptions, SimulatedAws, SimulatedRun
 from benchmarks.virtual_time import VirtualTime
-from cognito_user_sync.reconciliation import PARALLEL
 from cognito_user_sync.user import from_cognito, to_item
-from cognito_user_sync.user_pool import PAGE_SIZE
 from tests.stand_ins.subs import key_of, sub_of
 
 RATE = 30
 MANY, FEW = 100_000, 10_000
+PAGE_SIZE, PARALLEL = 60, 16
 # A pool of this size is cut at the first digit, and each has users.
 PREFIXES = 16
 

@@ -9,7 +9,8 @@ import pytest
 
 from cognito_user_sync_cli.executions import End
 from cognito_user_sync_cli.failures import Failure, failures, redrive
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
 
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:user-sync:sign-up-1"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cognito_user_sync_cli import executions
 from cognito_user_sync_cli.reconciliation import Run, follow, look, start
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
 
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:reconciliation"
 RUN = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:by-hand-1"
@@ -103,7 +103,7 @@ def test_a_run_that_does_not_exist_is_said_to_be_none(aws: FakeAws) -> None:
     aws.on(DESCRIBE, refusal("ExecutionDoesNotExist"))
     with pytest.raises(states.exceptions.ExecutionDoesNotExist):
         look(states, RUN)
-    assert len(aws.calls) == executions._LOOKS
+    assert len(aws.calls) == 5
 
 
 @pytest.mark.usefixtures("in_berlin")

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.samples import OURS, POOL_ID
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
-    COGNITO,
     EXERCISES,
-    POOL_ID,
-    POST_CONFIRMATION,
     answer_well,
     clients_of,
     handler_environment,
@@ -100,7 +99,7 @@ def test_pool_trigger_reads_again_before_it_repeats_an_update(aws: FakeAws, stat
     answer_well(aws)
     pool = {"Id": POOL_ID, "Name": "pool", "MfaConfiguration": "OFF"}
     changed = {**pool, "MfaConfiguration": "ON"}
-    attached = {**changed, "LambdaConfig": {"PostConfirmation": POST_CONFIRMATION}}
+    attached = {**changed, "LambdaConfig": {"PostConfirmation": OURS}}
     update = f"{COGNITO}.UpdateUserPool"
     aws.on(f"{COGNITO}.DescribeUserPool", *(Response({"UserPool": shown}) for shown in (pool, changed, attached)))
     aws.on(update, refusal("InternalErrorException", status), Response({}))

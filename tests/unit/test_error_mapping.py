@@ -16,12 +16,11 @@ import pytest
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.samples import OURS, POOL_ID
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
     CHANGE,
-    COGNITO,
-    POOL_ID,
-    POST_CONFIRMATION,
     SYNC_REQUEST,
     answer_well,
     handler_environment,
@@ -103,7 +102,7 @@ def test_transient_code_is_retryable_whatever_its_status(
 @pytest.mark.parametrize(("status", "attempts"), [(499, 1), (500, 2)])
 def test_pool_trigger_retries_an_unlisted_code_from_500_on(aws: FakeAws, status: int, attempts: int) -> None:
     describe = f"{COGNITO}.DescribeUserPool"
-    pool = {"Id": POOL_ID, "Name": "pool", "LambdaConfig": {"PostConfirmation": POST_CONFIRMATION}}
+    pool = {"Id": POOL_ID, "Name": "pool", "LambdaConfig": {"PostConfirmation": OURS}}
     aws.on(describe, refusal(UNLISTED, status), Response({"UserPool": pool}))
     if attempts == 1:
         with pytest.raises(Exception, match=UNLISTED):

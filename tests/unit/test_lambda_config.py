@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECONDS = 60.0
+# What PoolTrigger reserves for an update that gets no answer, and the read after it.
+PROOF_SECONDS = 20.0
 LOST = ConnectionClosedError(endpoint_url="https://cognito")
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -546,7 +548,7 @@ def test_an_update_without_an_answer_is_proved_like_any_other(
 def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, carried_out: bool
 ) -> None:
-    clock.seconds = SECONDS - (lambda_config._PROOF_SECONDS + 0.5)  # no time for another update
+    clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)  # no time for another update
     if carried_out:
         cognito.calls.lose_next("UpdateUserPool", LOST)
         cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
@@ -562,7 +564,7 @@ def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
 def test_a_last_update_that_cannot_be_looked_for_is_unproved(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock
 ) -> None:
-    clock.seconds = SECONDS - (lambda_config._PROOF_SECONDS + 0.5)
+    clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)
     cognito.calls.lose_next("UpdateUserPool", LOST)
     throttled = [refusal("TooManyRequestsException")] * 50
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *throttled))

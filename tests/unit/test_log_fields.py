@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from cognito_user_sync.handlers import reconcile_shards
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.samples import POOL_ID, SUB
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
 from tests.unit.handler_clients import (
     EXERCISES,
-    POOL_ID,
-    SUB,
     SYNC_REQUEST,
     TRIGGER_EVENT,
     answer_well,

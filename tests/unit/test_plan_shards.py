@@ -11,16 +11,9 @@ from typing import Any
 import pytest
 
 from cognito_user_sync.handlers import plan_shards
-from cognito_user_sync.handlers.plan_shards import (
-    MAX_BATCHES_OF_ROUND,
-    MAX_BATCHES_OF_RUN,
-    MAX_PREFIXES_LEFT,
-    NAMED_FAILURES,
-    InvalidInput,
-)
+from cognito_user_sync.handlers.plan_shards import InvalidInput
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, Batch
-from cognito_user_sync.reconciliation import NAMED_FAILURES as NAMED_BY_A_WORKER
+from cognito_user_sync.reconciliation import Batch
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import PoolRefused
 from cognito_user_sync.user_table import TableRefused
@@ -40,6 +33,10 @@ PAYLOAD = 256 * 1024
 # Of an error. https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
 CAUSE = 32_768
 STARTED = "2026-01-01T00:00:00.000Z"
+# The limits of a round and of a run, with the arithmetic behind them: docs/reconciliation.md.
+MAX_BATCHES_OF_ROUND, MAX_BATCHES_OF_RUN, MAX_PREFIXES_LEFT = 128, 2_500, 6_000
+NAMED_FAILURES, NAMED_BY_A_WORKER = 10, 3
+COUNTS = ("listed", "created", "updated", "unchanged", "unconfirmed", "failed", "deleted", "still_there")
 NOBODY = Response({"Users": []})
 NO_ITEMS = Response({"Items": [], "Count": 0})
 ITEMS = Response({"Items": [{"id": {"S": SUB}}]})

@@ -12,7 +12,9 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from cognito_user_sync.handlers import replay_sign_ups
 from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest
-from tests.unit.fakes import Answer, FakeAws, FakeContext, Response, refusal
+from tests.stand_ins.answers import Answer, Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import FakeContext
 
 SUBS = [f"b4c8d9e0-1234-4abc-8def-00112233445{number}" for number in range(3)]
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"

@@ -13,7 +13,9 @@ import cognito_user_sync
 from cognito_user_sync.handlers import send_welcome
 from cognito_user_sync.sync_request import InvalidSyncRequest
 from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import FakeContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable

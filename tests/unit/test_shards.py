@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognito_user_sync import shards
-from cognito_user_sync.shards import HEX_DIGITS, MAX_PREFIXES, MAX_USERS, SMALL_POOL, Shards, children, deal, plan
-from cognito_user_sync.user_pool import PAGE_SIZE, PoolUnavailable, PrefixRefused
+from cognito_user_sync.shards import HEX_DIGITS, Shards, children, deal, plan
+from cognito_user_sync.user_pool import PoolUnavailable, PrefixRefused
 from tests.stand_ins.subs import plain_sub, regional_sub
 
+SMALL_POOL, MAX_USERS, MAX_PREFIXES = 2_000, 250_000, 4_096
 # What one worker of this many pages a second does in its ten minutes.
 PAGES_PER_SECOND = 1.0
-CAPACITY = PAGE_SIZE * shards.WORKER_SECONDS
+CAPACITY = 60 * 600
 
 
 def among(subs: Iterable[str]) -> Callable[[str], bool]:

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from cognito_user_sync.handlers import start_changes
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import FakeContext
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"

@@ -11,7 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cognito_user_sync.handlers import start_reconciliation
-from tests.unit.fakes import FakeAws, FakeContext, Response, refusal
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.clock import FakeContext
 
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:reconciliation"
 EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:1"

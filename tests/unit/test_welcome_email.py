@@ -31,7 +31,8 @@ from cognito_user_sync.welcome_email import (
     deliverable_address,
     placeholder_values,
 )
-from tests.unit.fakes import FakeAws, Response, refusal
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
 
 SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 SEND = "sesv2.SendEmail"
