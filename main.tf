@@ -91,12 +91,8 @@ module "pool_trigger" {
   chained_function_arn = var.chained_function_arn
   settings             = local.settings
 
-  attach_after = [
-    module.sign_up.permission_id,
-    module.sign_up.unstarted_queue_url,
-    module.user_sync.state_machine_arn,
-    module.user_table.arn,
-  ]
+  # The permission comes after the function and its queue, the state machine after its functions and the table.
+  attach_after = [module.sign_up.permission_id, module.user_sync.state_machine_arn]
 }
 
 module "change_tracking" {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cognito_user_sync_cli.users import Comparison
+from tests.samples import SUB
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 CONFIRMED = {"username": "ada", "status": "CONFIRMED", "email": "ada@example.com", "cognito_modified_at": "2026"}
 OF_TABLE = {"observed_at": "2026", "synced_at": "2026", "shard": "b"}
 SYNCED = {**CONFIRMED, **OF_TABLE}

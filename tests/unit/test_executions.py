@@ -12,13 +12,13 @@ from moto import mock_aws
 
 from cognito_user_sync import executions
 from cognito_user_sync.sync_request import SyncRequest
+from tests.samples import SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 SIGN_UP = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", "app1", attributes={"name": "Zoë 😀"})
 PASSWORD_RESET = SyncRequest(SUB, "password_reset", "2026-01-02T00:00:00.000Z")

@@ -13,6 +13,7 @@ import cognito_user_sync
 from cognito_user_sync.handlers import send_welcome
 from cognito_user_sync.sync_request import InvalidSyncRequest
 from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
+from tests.samples import SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
@@ -20,7 +21,6 @@ from tests.stand_ins.clock import FakeContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 SEND = "sesv2.SendEmail"
 TEMPLATE: dict[str, Any] = {
     "from": "hello@example.com",

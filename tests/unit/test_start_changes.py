@@ -9,11 +9,11 @@ import time
 import pytest
 
 from cognito_user_sync.handlers import start_changes
+from tests.samples import SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 START = "sfn.StartExecution"
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from cognito_user_sync.sync_request import REASONS, InvalidSyncRequest, SyncRequest, from_trigger_event, parse
 from cognito_user_sync.user import User, timestamp
+from tests.samples import SUB
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 OCCURRED_AT = "2026-01-01T00:00:00.000Z"
 ATTRIBUTES = ("name", "email", "custom:plan")
 GONE: Any = object()

@@ -31,10 +31,10 @@ from cognito_user_sync.welcome_email import (
     deliverable_address,
     placeholder_values,
 )
+from tests.samples import SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
-SUB = "b4c8d9e0-1234-4abc-8def-001122334455"
 SEND = "sesv2.SendEmail"
 
 WELCOME = WelcomeEmail(
