@@ -12,6 +12,7 @@ command's.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -21,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local_aws.terraform_providers import terraform_environment
+from local_aws.terraform_providers import PROJECT, terraform_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,20 +66,29 @@ def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]
     Gives the variables that make Terraform commands use them. A provider that does not take `-debug` is left to
     Terraform.
     """
-    with tempfile.TemporaryDirectory(prefix="terraform-providers-") as folder, contextlib.ExitStack() as processes:
-        Path(folder, "main.tf").write_text(CONFIGURATION)
+    # A temporary folder for the sockets, since a provider that is killed leaves its socket.
+    with tempfile.TemporaryDirectory(prefix="terraform-providers-") as sockets, contextlib.ExitStack() as processes:
+        reattach: dict[str, object] = {}
+        for provider in _installed(environment):
+            reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": sockets}))
+        yield {REATTACH_VARIABLE: json.dumps(reattach)}
+
+
+def _installed(environment: Mapping[str, str]) -> list[Path]:
+    """The providers' programs, which one process installs for all others and for later."""
+    folder = PROJECT / ".local/terraform/running"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "main.tf").write_text(CONFIGURATION)
         subprocess.run(
             ["terraform", "init", "-input=false", "-no-color", "-backend=false"],
             cwd=folder,
-            env={**environment, "TF_DATA_DIR": folder},
+            env={**environment, "TF_DATA_DIR": str(folder / "data")},
             check=True,
             capture_output=True,
         )
-        reattach: dict[str, object] = {}
-        for provider in sorted(Path(folder, "providers", _HASHICORP).glob("*/*/*/terraform-provider-*")):
-            # A temporary folder of their own for the sockets, since a provider that is killed leaves its socket.
-            reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": folder}))
-        yield {REATTACH_VARIABLE: json.dumps(reattach)}
+    return sorted((folder / "data/providers" / _HASHICORP).glob("*/*/*/terraform-provider-*"))
 
 
 @contextlib.contextmanager

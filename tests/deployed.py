@@ -245,6 +245,8 @@ class Deployment:
 
     aws: LocalAws
     outputs: dict[str, Any]
+    # Of each execution that was looked at, by ARN.
+    _subs: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def item(self, sub: str) -> dict[str, Any] | None:
         answer = self.aws.client("dynamodb").get_item(
@@ -258,10 +260,12 @@ class Deployment:
         arn = self.outputs["user_sync_state_machine_arn"]
         found = []
         for execution in states.list_executions(stateMachineArn=arn, maxResults=1000)["executions"]:
-            described = _described(states, execution["executionArn"])
-            described["request"] = json.loads(described["input"])
-            if described["request"]["sub"] == sub:
-                found.append(described)
+            if self._subs.get(execution["executionArn"], sub) == sub:
+                described = _described(states, execution["executionArn"])
+                described["request"] = json.loads(described["input"])
+                self._subs[execution["executionArn"]] = described["request"]["sub"]
+                if described["request"]["sub"] == sub:
+                    found.append(described)
         return found
 
     def settled(self, sub: str, count: int = 1) -> list[dict[str, Any]]:
