@@ -85,7 +85,7 @@ test-terraform: $(READY) ## terraform test, with mocked providers
 	$(IN_SCRATCH) && terraform init -input=false -backend=false > /dev/null && terraform test
 
 # One for each deployment, whatever the cores: an apply mostly waits, since the provider takes 25 s for a queue.
-WORKERS ?= 9
+WORKERS ?= 10
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm

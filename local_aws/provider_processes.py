@@ -53,6 +53,7 @@ terraform {
 # provider waits for the functions of the local AWS, which have deadlines.
 _UNTIL_STDIN_ENDS = """\
 nice -n 10 "$0" -debug &
+exec >&-
 read -r _
 kill $!
 wait

@@ -41,7 +41,7 @@ def deployed(aws: LocalAws, deployment: Any) -> Deployment:
     return Deployment(aws, deployment.outputs["user_sync"]["value"])
 
 
-@terraform("deployment", scope="module")
+@terraform("deployment", scope="module", teardown=terraform.TEARDOWN_OFF)  # the last test destroys it
 def test_attaching_changes_the_trigger_and_nothing_else_of_the_pool(deployed: Deployment, pool: Pool) -> None:
     after = pool.configuration()
     triggers = after["pool"].get("LambdaConfig", {})
@@ -258,11 +258,15 @@ def test_a_wrong_pool_or_stage_is_refused_at_plan(
     assert terraform_again.state.read_bytes() == before
 
 
-def test_destroy_restores_the_pool_while_users_sign_up(deployed: Deployment, deployment: Any, pool: Pool) -> None:
+def test_destroy_restores_the_pool_while_users_sign_up(
+    aws: LocalAws, deployed: Deployment, deployment: Any, pool: Pool
+) -> None:
     with SignUps(pool) as users:
         deployment.terraform.destroy()
     assert users.failures == []
     assert len(users.subs) > 1
+    # The trigger lets a user through whom it can neither start nor park.
+    assert [each for each in aws.permissions() if not each["allowed"]] == []
     after = pool.configuration()
     for configuration in (after, FOUND):
         if not configuration["pool"].get("LambdaConfig"):

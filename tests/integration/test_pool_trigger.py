@@ -103,10 +103,10 @@ def error_at_confirmation(pool: Pool, username: str) -> str:
 def test_a_foreign_trigger_is_refused_by_name_and_the_pool_left_as_it_was(
     aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
 ) -> None:
+    named = f"has the post-confirmation trigger {theirs.arn}, which is not this module's"
+    assert named in terraform("plan").stdout, "already before anything is made"
     aws.reset_calls()
     applied = terraform("apply", "-auto-approve", expect=1)
-    planned = applied.stdout.partition("Creating...")[0]
-    assert f"has the post-confirmation trigger {theirs.arn}, which is not this module's" in planned
     assert f"user pool {owned.id} has the post-confirmation trigger {theirs.arn}." in applied.stderr
     assert "set chained_function_arn to exactly this ARN" in applied.stderr
     assert "cognito-idp:UpdateUserPool" not in aws.calls()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local_aws import provider_processes
 from local_aws.provider_processes import CONFIGURATION, REATTACH_VARIABLE, running_providers
 from local_aws.terraform_providers import terraform_environment
 from tests.deployed import eventually
@@ -44,6 +45,15 @@ def test_running_providers_serve_terraform_and_end_with_their_context(tmp_path: 
         assert json.loads(said)["provider_schemas"].keys() == ADDRESSES
         assert all(map(is_running, pids(given)))
     assert not any(map(is_running, pids(given)))
+
+
+def test_running_providers_leave_out_what_does_not_take_debug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = tmp_path / "provider"
+    provider.write_text("#!/bin/sh\nexit 2\n")
+    provider.chmod(0o755)
+    monkeypatch.setattr(provider_processes, "_installed", lambda _: [provider])
+    with running_providers(os.environ) as given:
+        assert json.loads(given[REATTACH_VARIABLE]) == {}
 
 
 def test_running_providers_end_when_a_test_fails() -> None:
