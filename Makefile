@@ -74,7 +74,13 @@ local-aws-env: $(READY) ## print the export lines under which AWS tools and terr
 # --- tests and checks
 
 .PHONY: test
-test: test-unit test-terraform test-integration ## every test
+test: test-unit ## every test
+	@$(MAKE) --jobs 2 test-integration test-terraform-beside
+
+# The integration tests mostly wait for Terraform's provider, and go first where they do not.
+.PHONY: test-terraform-beside
+test-terraform-beside:
+	@nice -n 19 $(MAKE) test-terraform
 
 .PHONY: test-unit
 test-unit: $(READY) ## the Python code, and the laptop AWS itself
@@ -89,9 +95,9 @@ WORKERS ?= 10
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/faults tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest -p no:hypothesispytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/faults tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
 
-STORM = $(PYTHON) -m pytest -p no:terraform tests/faults/test_storm.py
+STORM = $(PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/test_storm.py
 
 .PHONY: test-storm
 test-storm: $(READY) ## 300 sign-ups while 20 % of all calls fail: a part of test-integration

@@ -52,7 +52,7 @@ terraform {
 # Ends the provider when its standard input ends, and so with the process that has the other end, however that ends. The
 # provider waits for the functions of the local AWS, which have deadlines.
 _UNTIL_STDIN_ENDS = """\
-nice -n 10 "$0" -debug &
+nice -n 5 "$0" -debug &
 exec >&-
 read -r _
 kill $!

@@ -221,7 +221,7 @@ class Terraform:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             # After the functions, which have deadlines.
-            ["nice", "-n", "10", "terraform", *arguments],
+            ["nice", "-n", "5", "terraform", *arguments],
             cwd=self.folder,
             env={**os.environ, "TF_DATA_DIR": str(self.work)},
             capture_output=True,
