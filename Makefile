@@ -77,10 +77,11 @@ local-aws-env: $(READY) ## print the export lines under which AWS tools and terr
 test: test-unit ## every test
 	@$(MAKE) --jobs 2 test-integration test-terraform-beside
 
-# The integration tests mostly wait for Terraform's provider, and go first where they do not.
+# The integration tests mostly wait for Terraform's provider, and go first where they do not. Shown when it has ended.
 .PHONY: test-terraform-beside
 test-terraform-beside:
-	@nice -n 19 $(MAKE) test-terraform
+	@mkdir -p .local
+	@status=0; nice -n 19 $(MAKE) test-terraform > .local/test-terraform.log 2>&1 || status=$$?; cat .local/test-terraform.log; exit $$status
 
 .PHONY: test-unit
 test-unit: $(READY) ## the Python code, and the laptop AWS itself
