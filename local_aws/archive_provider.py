@@ -16,6 +16,7 @@ import io
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -264,7 +265,9 @@ def main() -> None:
     # Ctrl-C reaches the whole process group; it is Terraform that decides when a provider ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-    run_provider(ArchiveProvider())
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # A provider in Go takes -debug, this framework --dev: the provider says where it listens, and goes on until killed.
+    run_provider(ArchiveProvider(), [sys.argv[0], "--dev"] if "-debug" in sys.argv else None)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,49 @@
-"""What the tests of the deployed module share: one laptop AWS a process, since its environment can name only one."""
+"""What the tests of the deployed module share: one local AWS a process, since its environment can name only one."""
 
 from __future__ import annotations
 
+import fcntl
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from local_aws.client import LocalAws
 from tests.deployed import CANARY, assert_logs_are_impersonal, assert_roles_did_what_is_documented, laptop_aws
 
 
+class DeploymentScheduling(LoadFileScheduling):
+    """Runs the tests of one deployment in one worker: of a file, or of all files of tests/faults."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(super()._split_scope(nodeid))
+        return str(file.parent if file.parent.name == "faults" else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> DeploymentScheduling | None:
+    return DeploymentScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session")
-def aws() -> Iterator[LocalAws]:
+def busy(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[IO[str]]:
+    """A file that each worker has locked until it ends."""
+    folder = tmp_path_factory.getbasetemp()
+    with (folder if worker_id == "master" else folder.parent).joinpath("busy").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield file
+
+
+@pytest.fixture
+def alone(busy: IO[str]) -> None:
+    """Wait until every other worker has ended."""
+    fcntl.flock(busy, fcntl.LOCK_EX)
+
+
+@pytest.fixture(scope="session")
+def aws(busy: IO[str]) -> Iterator[LocalAws]:
     with laptop_aws() as started:
         started.scale_waits(0.002)
         yield started

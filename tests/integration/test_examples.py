@@ -1,11 +1,11 @@
-"""Each folder of examples/ is applied, as it is. test_operating.py works on examples/complete."""
+"""The folders of examples/ are applied as they are. See also test_owned_pool.py, and test_operating.py for complete."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, make_pool
+from tests.deployed import Deployment, Operator, Terraform, make_pool
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -41,23 +41,3 @@ def test_the_minimal_one_syncs_who_was_there_and_who_signs_up_and_greets_nobody(
     after = pool.configuration()
     assert after["pool"].pop("LambdaConfig", {}) == found["pool"].pop("LambdaConfig", {}) == {}
     assert after == found
-
-
-def test_a_pool_of_ones_own_names_the_trigger_itself_without_a_cycle(
-    aws: LocalAws, tmp_path: Path, username: str
-) -> None:
-    region = {"region": LocalAws.region}
-    terraform = Terraform(EXAMPLES / "owned_pool", tmp_path / "data", tmp_path / "state")
-    terraform("init")
-    terraform("apply", "-auto-approve", variables=region)
-    outputs = terraform.outputs()
-    cognito = aws.client("cognito-idp")
-    client = cognito.create_user_pool_client(UserPoolId=outputs["user_pool_id"], ClientName="app")["UserPoolClient"]
-    pool = Pool(aws, outputs["user_pool_id"], client["ClientId"], cognito)
-    sub = pool.sign_up(username, email=f"{username}@example.com")
-    pool.confirm(username)
-    deployed = Deployment(aws, outputs["user_sync"])
-    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
-    assert deployed.item(sub) is not None
-    assert terraform.warnings(region) == ""
-    terraform("destroy", "-auto-approve", variables=region)

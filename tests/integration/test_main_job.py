@@ -6,6 +6,8 @@ One deployment for all of it, since a queue alone takes the provider 25 s; the l
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from pytest_terraform import terraform
 
 from local_aws.client import LocalAws
-from tests.deployed import CANARY_PHONE, Deployment, Pool, Terraform
+from tests.deployed import CANARY_PHONE, SENDER, Deployment, Pool, SignUps, Terraform, eventually
 
 pytestmark = pytest.mark.usefixtures("aws", "pool")
 
@@ -26,12 +28,20 @@ def found(pool: Pool) -> None:
     FOUND.update(pool.configuration())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def during_first_apply(aws: LocalAws, found: None, pool: Pool) -> Iterator[SignUps]:
+    """Users sign up from before the first apply until a test stops them."""
+    aws.reset_calls()
+    with SignUps(pool) as users:
+        yield users
+
+
 @pytest.fixture
 def deployed(aws: LocalAws, deployment: Any) -> Deployment:
     return Deployment(aws, deployment.outputs["user_sync"]["value"])
 
 
-@terraform("deployment", scope="module")
+@terraform("deployment", scope="module", teardown=terraform.TEARDOWN_OFF)  # the last test destroys it
 def test_attaching_changes_the_trigger_and_nothing_else_of_the_pool(deployed: Deployment, pool: Pool) -> None:
     after = pool.configuration()
     triggers = after["pool"].get("LambdaConfig", {})
@@ -40,6 +50,50 @@ def test_attaching_changes_the_trigger_and_nothing_else_of_the_pool(deployed: De
     expected["pool"].setdefault("LambdaConfig", {})
     after["pool"].setdefault("LambdaConfig", {})
     assert json.loads(json.dumps(after, default=str)) == expected
+
+
+def test_sign_ups_during_first_apply_are_synced_once_attached(
+    aws: LocalAws, deployed: Deployment, during_first_apply: SignUps
+) -> None:
+    """Each invocation of the trigger leads to one execution, one item and one welcome, from the first on."""
+    states, machine = aws.client("stepfunctions"), deployed.outputs["user_sync_state_machine_arn"]
+
+    def executions() -> list[Any]:
+        pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine)
+        return [execution for page in pages for execution in page["executions"]]
+
+    eventually(executions)
+    during_first_apply.stop()
+    assert during_first_apply.failures == []
+    invocations = aws.calls_by_caller()["cognito-idp.amazonaws.com"]["lambda:InvokeFunction"]
+    assert len(during_first_apply.subs) > invocations, "the first users sign up before the trigger is attached"
+    eventually(lambda: all(execution["status"] == "SUCCEEDED" for execution in executions()))
+    expected = during_first_apply.subs[-invocations:]
+    assert {execution["name"] for execution in executions()} == {f"sign-up-{sub}" for sub in expected}
+    items = [deployed.item(sub) or {} for sub in expected]
+    mails = Counter(mail.to[0] for mail in aws.outbox() if SENDER in mail.source)
+    assert mails == {item["email"]: 1 for item in items}
+
+
+def test_guard_depends_on_all_that_a_sign_up_uses(deployed: Deployment, terraform_again: Terraform) -> None:
+    """So Terraform attaches the trigger last, and detaches it first."""
+    (guard,) = [
+        resource["instances"][0]
+        for resource in json.loads(terraform_again.state.read_text())["resources"]
+        if (resource["type"], resource["name"]) == ("aws_lambda_invocation", "guard")
+    ]
+    sync, sign_up = "module.user_sync.module.user_sync", "module.user_sync.module.sign_up"
+    functions = (f"{sync}.module.sync_user", f"{sync}.module.send_welcome", f"{sign_up}.module.post_confirmation")
+    needed = {
+        "module.user_sync.module.user_table.aws_dynamodb_table.this",
+        f"{sync}.module.state_machine.aws_sfn_state_machine.this",
+        f"{sync}.module.state_machine.aws_iam_role_policy.this",
+        *(f"{function}.aws_lambda_function.this" for function in functions),
+        *(f"{function}.aws_iam_role_policy.this" for function in functions),
+        f"{sign_up}.module.unstarted.aws_sqs_queue.this",
+        f"{sign_up}.aws_lambda_permission.cognito",
+    }
+    assert needed - set(guard["dependencies"]) == set()
 
 
 def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
@@ -204,8 +258,15 @@ def test_a_wrong_pool_or_stage_is_refused_at_plan(
     assert terraform_again.state.read_bytes() == before
 
 
-def test_destroy_gives_the_pool_back_as_it_was_found(deployed: Deployment, deployment: Any, pool: Pool) -> None:
-    deployment.terraform.destroy()
+def test_destroy_restores_the_pool_while_users_sign_up(
+    aws: LocalAws, deployed: Deployment, deployment: Any, pool: Pool
+) -> None:
+    with SignUps(pool) as users:
+        deployment.terraform.destroy()
+    assert users.failures == []
+    assert len(users.subs) > 1
+    # The trigger lets a user through whom it can neither start nor park.
+    assert [each for each in aws.permissions() if not each["allowed"]] == []
     after = pool.configuration()
     for configuration in (after, FOUND):
         if not configuration["pool"].get("LambdaConfig"):

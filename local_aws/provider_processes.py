@@ -1,0 +1,128 @@
+"""Runs Terraform's providers once for many commands, in place of several times in each command.
+
+Terraform starts each provider several times a command. A provider that is started with `-debug` prints where it
+listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
+https://developer.hashicorp.com/terraform/plugin/debugging
+A plan of this module takes half the CPU time. The providers have the environment that they were started with, not the
+command's.
+
+    python -m local_aws.provider_processes terraform test
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from local_aws.terraform_providers import PROJECT, terraform_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+REATTACH_VARIABLE = "TF_REATTACH_PROVIDERS"
+_HASHICORP = "registry.terraform.io/hashicorp"
+
+# Terraform and its providers are Go programs, and a command ends before there is much memory to free. Without garbage
+# collection below this limit it takes a fifth less CPU time.
+RARELY_COLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "400MiB"}
+
+CONFIGURATION = """\
+terraform {
+  required_providers {
+    archive = {
+      source  = "hashicorp/archive"
+      version = ">= 2.4"
+    }
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7"
+    }
+  }
+}
+"""
+
+# Ends the provider when its standard input ends, and so with the process that has the other end, however that ends. The
+# provider waits for the functions of the local AWS, which have deadlines.
+_UNTIL_STDIN_ENDS = """\
+nice -n 5 "$0" -debug &
+exec >&-
+read -r _
+kill $!
+wait
+"""
+
+
+@contextlib.contextmanager
+def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Start the providers with `environment`, and stop them in any case.
+
+    Gives the variables that make Terraform commands use them. A provider that does not take `-debug` is left to
+    Terraform.
+    """
+    # A temporary folder for the sockets, since a provider that is killed leaves its socket.
+    with tempfile.TemporaryDirectory(prefix="terraform-providers-") as sockets, contextlib.ExitStack() as processes:
+        reattach: dict[str, object] = {}
+        for provider in _installed(environment):
+            reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": sockets}))
+        yield {REATTACH_VARIABLE: json.dumps(reattach)}
+
+
+def _installed(environment: Mapping[str, str]) -> list[Path]:
+    """The providers' programs, which one process installs for all others and for later."""
+    folder = PROJECT / ".local/terraform/running"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "main.tf").write_text(CONFIGURATION)
+        subprocess.run(
+            ["terraform", "init", "-input=false", "-no-color", "-backend=false"],
+            cwd=folder,
+            env={**environment, "TF_DATA_DIR": str(folder / "data")},
+            check=True,
+            capture_output=True,
+        )
+    return sorted((folder / "data/providers" / _HASHICORP).glob("*/*/*/terraform-provider-*"))
+
+
+@contextlib.contextmanager
+def _running(provider: Path, environment: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    """Gives where the provider listens, by its address in the registry."""
+    process = subprocess.Popen(
+        ["sh", "-c", _UNTIL_STDIN_ENDS, str(provider)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # Under -debug, each message is logged otherwise.
+        env={**environment, "TF_LOG_SDK": "OFF", "TF_LOG_PROVIDER": "OFF"},
+        text=True,
+    )
+    with process:  # which closes the pipes, and waits
+        yield _address(process)
+
+
+def _address(process: subprocess.Popen[str]) -> dict[str, object]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(rf"{REATTACH_VARIABLE}='(.*)'", line):
+            address: dict[str, object] = json.loads(found[1])
+            return address
+    return {}
+
+
+def main(command: list[str]) -> int:
+    """Run a command, and all Terraform commands in it, with running providers."""
+    environment = {**os.environ, **terraform_environment(), **RARELY_COLLECTED}
+    with running_providers(environment) as given:
+        return subprocess.run(command, env={**environment, **given}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

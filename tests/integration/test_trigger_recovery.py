@@ -1,0 +1,136 @@
+"""The trigger of a pool without one: handed over, attached half-way, replaced by its owner, and its pool deleted.
+
+One deployment that goes from change to change: each test begins where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local_aws.client import Fault, LocalAws
+from local_aws.resources import make_function
+from tests.deployed import Deployment, Pool, Terraform, make_pool
+from tests.integration.pool_triggers import ANY_TRIGGER, configuration_of, set_trigger, trigger_of, with_trigger
+
+STAGE = "recovery"
+POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
+GUARD = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.guard"
+ATTACH = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.attach"
+
+
+@pytest.fixture(scope="module")
+def owned(aws: LocalAws) -> Pool:
+    """A pool with another trigger, but no post-confirmation trigger."""
+    return make_pool(aws, {"PreSignUp": make_function(aws, "their-recovery-pre-sign-up", ANY_TRIGGER)})
+
+
+@pytest.fixture(scope="module")
+def found(owned: Pool) -> dict[str, Any]:
+    """The pool's configuration before the module is applied to it."""
+    return owned.configuration()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def terraform(tmp_path_factory: pytest.TempPathFactory, owned: Pool, found: dict[str, Any]) -> Iterator[Terraform]:
+    run = Terraform.of_deployment(tmp_path_factory.mktemp(STAGE))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_VAR_user_pool_id", owned.id)
+        patch.setenv("TF_VAR_stage", STAGE)
+        run("apply", "-auto-approve")
+        yield run
+
+
+@pytest.fixture
+def ours(terraform: Terraform) -> str:
+    return trigger_arn(terraform)
+
+
+def trigger_arn(terraform: Terraform) -> str:
+    return str(terraform.outputs()["user_sync"]["post_confirmation_function_arn"])
+
+
+def said_by_pool_trigger(aws: LocalAws, words: str) -> bool:
+    events = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{POOL_TRIGGER}")["events"]
+    return any(words in event["message"] for event in events)
+
+
+def test_the_trigger_can_be_handed_over_without_a_gap_and_taken_back(
+    terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    terraform.forget(GUARD)
+    terraform("apply", "-auto-approve", variables={"attach_trigger": "false"})
+    assert configuration_of(owned) == with_trigger(found, ours), "the owner's configuration names it from now on"
+    terraform("apply", "-auto-approve")
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert terraform.warnings() == ""
+
+
+# An attach that failed half-way, and detaching.
+
+
+def attach_half_way(aws: LocalAws, terraform: Terraform, pool: Pool, ours: str) -> None:
+    """The trigger is lost, attached again, and Terraform does not hear of it."""
+    set_trigger(pool, None)
+    lost_answer: Fault = {
+        "operation": "lambda:InvokeFunction",
+        "function": POOL_TRIGGER,
+        "fault": "access_denied",
+        "after": True,
+        "times": 1,
+    }
+    aws.set_faults([lost_answer])
+    try:
+        terraform("apply", "-auto-approve", f"-replace={ATTACH}", expect=1)
+    finally:
+        aws.clear_faults()
+    assert trigger_of(pool) == ours
+
+
+def test_an_attach_that_failed_half_way_is_retried_by_the_next_apply(
+    aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    attach_half_way(aws, terraform, owned, ours)
+    terraform("apply", "-auto-approve")
+    assert configuration_of(owned) == with_trigger(found, ours)
+    assert terraform.warnings() == ""
+
+
+def test_an_attach_that_failed_half_way_is_detached_all_the_same(
+    aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    attach_half_way(aws, terraform, owned, ours)
+    terraform("apply", "-auto-approve", variables={"attach_trigger": "false"})
+    assert configuration_of(owned) == with_trigger(found, None)
+
+
+def test_a_trigger_that_somebody_replaced_is_not_detached(
+    aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any]
+) -> None:
+    theirs = make_function(aws, "their-replacement", ANY_TRIGGER)
+    terraform("apply", "-auto-approve")
+    set_trigger(owned, theirs)
+    request = {"action": "detach", "user_pool_id": owned.id, "function_arn": trigger_arn(terraform)}
+    for _ in range(2):
+        answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
+        assert json.load(answer["Payload"])["result"] == f"nothing to detach: the trigger is {theirs}"
+    terraform("destroy", "-auto-approve", f"-target={GUARD}")
+    assert said_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs}")
+    assert configuration_of(owned) == with_trigger(found, theirs)
+
+
+def test_a_deployment_can_be_destroyed_after_its_pool(aws: LocalAws, terraform: Terraform, owned: Pool) -> None:
+    set_trigger(owned, None)
+    terraform("apply", "-auto-approve")
+    deployed = Deployment(aws, terraform.outputs()["user_sync"])
+    assert len(deployed.functions()) > 3
+    assert trigger_of(owned) == trigger_arn(terraform)
+    aws.client("cognito-idp").delete_user_pool(UserPoolId=owned.id)
+    request = {"action": "detach", "user_pool_id": owned.id, "function_arn": trigger_arn(terraform)}
+    answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
+    assert json.load(answer["Payload"])["result"] == "nothing to detach: the user pool does not exist"
+    terraform("destroy", "-auto-approve", "-refresh=false")
+    assert deployed.functions() == []
