@@ -75,27 +75,6 @@ def test_sign_ups_during_first_apply_are_synced_once_attached(
     assert mails == {item["email"]: 1 for item in items}
 
 
-def test_guard_depends_on_all_that_a_sign_up_uses(deployed: Deployment, terraform_again: Terraform) -> None:
-    """So Terraform attaches the trigger last, and detaches it first."""
-    (guard,) = [
-        resource["instances"][0]
-        for resource in json.loads(terraform_again.state.read_text())["resources"]
-        if (resource["type"], resource["name"]) == ("aws_lambda_invocation", "guard")
-    ]
-    sync, sign_up = "module.user_sync.module.user_sync", "module.user_sync.module.sign_up"
-    functions = (f"{sync}.module.sync_user", f"{sync}.module.send_welcome", f"{sign_up}.module.post_confirmation")
-    needed = {
-        "module.user_sync.module.user_table.aws_dynamodb_table.this",
-        f"{sync}.module.state_machine.aws_sfn_state_machine.this",
-        f"{sync}.module.state_machine.aws_iam_role_policy.this",
-        *(f"{function}.aws_lambda_function.this" for function in functions),
-        *(f"{function}.aws_iam_role_policy.this" for function in functions),
-        f"{sign_up}.module.unstarted.aws_sqs_queue.this",
-        f"{sign_up}.aws_lambda_permission.cognito",
-    }
-    assert needed - set(guard["dependencies"]) == set()
-
-
 def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
     email = f"{username}@example.com"
     sub = pool.sign_up(username, email=email, name="Zoë <b> Canary", custom__plan="canary gold")

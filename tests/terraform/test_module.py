@@ -343,13 +343,18 @@ def test_pool_trigger_attaches_once_and_detaches_on_destroy(defaults: Made, ever
 
 
 def test_trigger_is_attached_after_all_that_a_sign_up_needs(everything: Made) -> None:
+    """And detached before them, on destroy."""
     attach = everything.resources["module.pool_trigger[0].aws_lambda_invocation.attach"]
+    functions = ("sign_up.module.post_confirmation", "user_sync.module.sync_user", "user_sync.module.send_welcome")
     needed = {
+        *(f"module.{function}.aws_lambda_function.this" for function in functions),
+        *(f"module.{function}.aws_iam_role_policy.this" for function in functions),
         "module.sign_up.aws_lambda_permission.cognito",
         "module.sign_up.module.unstarted.aws_sqs_queue.this",
+        "module.user_sync.module.state_machine.aws_iam_role_policy.this",
         "module.user_sync.module.state_machine.aws_sfn_state_machine.this",
         "module.user_table.aws_dynamodb_table.this",
-        # On destroy it goes after them.
+        # The guard detaches on destroy.
         "module.pool_trigger.aws_lambda_invocation.guard",
         "module.pool_trigger.module.function.aws_iam_role_policy.this",
         "module.pool_trigger.module.function.aws_cloudwatch_log_group.this",
