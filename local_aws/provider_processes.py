@@ -5,8 +5,6 @@ listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
 https://developer.hashicorp.com/terraform/plugin/debugging
 A plan of this module takes half the CPU time. The providers have the environment that they were started with, not the
 command's.
-
-    python -m local_aws.provider_processes terraform test
 """
 
 from __future__ import annotations
@@ -14,15 +12,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local_aws.terraform_providers import PROJECT, terraform_environment
+from local_aws.terraform_providers import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,14 +111,3 @@ def _address(process: subprocess.Popen[str]) -> dict[str, object]:
             address: dict[str, object] = json.loads(found[1])
             return address
     return {}
-
-
-def main(command: list[str]) -> int:
-    """Run a command, and all Terraform commands in it, with running providers."""
-    environment = {**os.environ, **terraform_environment(), **RARELY_COLLECTED}
-    with running_providers(environment) as given:
-        return subprocess.run(command, env={**environment, **given}, check=False).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
