@@ -44,18 +44,21 @@ def run(copy: Path, test: str) -> tuple[int, str]:
     return done.returncode, (failures or done.stdout.splitlines()[-1:] or [done.stderr])[0]
 
 
-def verdict(mutant: Mutant, copies: Queue[Path]) -> tuple[bool, str]:
-    """Return whether the mutant is killed, and by what."""
+def verdict(test: str, copies: Queue[Path], mutant: Mutant | None = None) -> tuple[int, str]:
+    """Run a test in a copy that no other thread uses, with a mutant in it or without."""
     copy = copies.get()
-    file = copy / mutant.file
-    content = file.read_text(encoding="utf-8")
     try:
-        file.write_text(mutant.applied_to(content), encoding="utf-8")
-        code, line = run(copy, mutant.test)
+        if mutant is None:
+            return run(copy, test)
+        file = copy / mutant.file
+        content = file.read_text(encoding="utf-8")
+        try:
+            file.write_text(mutant.applied_to(content), encoding="utf-8")
+            return run(copy, test)
+        finally:
+            file.write_text(content, encoding="utf-8")
     finally:
-        file.write_text(content, encoding="utf-8")
         copies.put(copy)
-    return code == TESTS_FAILED, line
 
 
 def main(names: list[str]) -> int:
@@ -64,18 +67,21 @@ def main(names: list[str]) -> int:
         print(f"unknown mutants: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
-    survived = 0
+    survived, broken = 0, 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as threads:
         copies: Queue[Path] = Queue()
         for number in range(COPIES):
             copies.put(copy_repository(Path(folder, str(number))))
-        untouched = copy_repository(Path(folder, "untouched"))
-        broken = [test for test in dict.fromkeys(m.test for m in chosen) if run(untouched, test)[0] != TESTS_PASSED]
-        for test in broken:
-            print(f"FAILS WITHOUT A MUTANT  {test}")
-        for mutant, (killed, line) in zip(chosen, threads.map(lambda each: verdict(each, copies), chosen), strict=True):
-            survived += not killed
-            print(f"{'killed' if killed else 'SURVIVED'}  {mutant.name}  {line}", flush=True)
+        tests = list(dict.fromkeys(mutant.test for mutant in chosen))
+        for test, (code, line) in zip(tests, threads.map(lambda test: verdict(test, copies), tests), strict=True):
+            if code != TESTS_PASSED:
+                broken += 1
+                print(f"FAILS WITHOUT A MUTANT  {test}  {line}", flush=True)
+        for mutant, (code, line) in zip(
+            chosen, threads.map(lambda mutant: verdict(mutant.test, copies, mutant), chosen), strict=True
+        ):
+            survived += code != TESTS_FAILED
+            print(f"{'killed' if code == TESTS_FAILED else 'SURVIVED'}  {mutant.name}  {line}", flush=True)
     print(f"{len(chosen) - survived} of {len(chosen)} mutants killed")
     return 1 if survived or broken else 0
 
