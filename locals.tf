@@ -5,6 +5,15 @@ data "aws_region" "current" {}
 locals {
   prefix = "${var.name}-${var.stage}"
 
+  # Built from the ID, not read from the pool, so that it is known while the pool's own configuration changes the pool.
+  user_pool = {
+    id = var.user_pool_id
+    arn = join(":", [
+      "arn", data.aws_partition.current.partition, "cognito-idp", data.aws_region.current.id,
+      data.aws_caller_identity.current.account_id, "userpool/${var.user_pool_id}",
+    ])
+  }
+
   # Built from names, not taken from the state machine, so that the trigger depends on nothing that may come to depend
   # on the pool: see modules/sign_up.
   user_sync_state_machine_arn = join(":", [

@@ -9,6 +9,13 @@ resource "terraform_data" "deployment" {
   lifecycle {
     ignore_changes = [input]
 
+    # Not on the data source: a condition there defers its read to apply whenever the pool has changes in the same
+    # configuration, and what depends on it is unknown until then.
+    precondition {
+      condition     = split("_", var.user_pool_id)[0] == data.aws_region.current.id
+      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the AWS provider is set to ${data.aws_region.current.id}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or give this module a provider of that region."
+    }
+
     # Here, because a variable's own validation cannot use locals that are made from it.
     precondition {
       condition     = length(local.unknown_placeholders) == 0
@@ -38,13 +45,6 @@ resource "terraform_data" "deployment" {
 
 data "aws_cognito_user_pool" "this" {
   user_pool_id = var.user_pool_id
-
-  lifecycle {
-    precondition {
-      condition     = split("_", var.user_pool_id)[0] == data.aws_region.current.id
-      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the AWS provider is set to ${data.aws_region.current.id}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or give this module a provider of that region."
-    }
-  }
 }
 
 module "user_table" {
@@ -60,7 +60,7 @@ module "user_sync" {
   source = "./modules/user_sync"
 
   prefix        = local.prefix
-  user_pool_arn = data.aws_cognito_user_pool.this.arn
+  user_pool_arn = local.user_pool.arn
   table_arn     = module.user_table.arn
   environment   = local.user_environment
   attributes    = var.attributes
@@ -72,7 +72,7 @@ module "sign_up" {
   source = "./modules/sign_up"
 
   prefix                      = local.prefix
-  user_pool_arn               = data.aws_cognito_user_pool.this.arn
+  user_pool_arn               = local.user_pool.arn
   attributes                  = distinct(concat(var.attributes, local.welcomed_attributes))
   user_sync_state_machine_arn = local.user_sync_state_machine_arn
   chained_function_arn        = var.chained_function_arn
@@ -85,7 +85,7 @@ module "pool_trigger" {
   count  = var.attach_trigger ? 1 : 0
 
   prefix               = local.prefix
-  user_pool            = data.aws_cognito_user_pool.this
+  user_pool            = merge(local.user_pool, { lambda_config = data.aws_cognito_user_pool.this.lambda_config })
   function_arn         = module.sign_up.post_confirmation_function_arn
   function_arn_by_name = local.post_confirmation_function_arn
   chained_function_arn = var.chained_function_arn
@@ -110,7 +110,7 @@ module "reconciliation" {
   count  = var.reconciliation.enabled ? 1 : 0
 
   prefix         = local.prefix
-  user_pool      = data.aws_cognito_user_pool.this
+  user_pool      = local.user_pool
   table          = module.user_table
   environment    = local.user_environment
   attributes     = var.attributes

@@ -4,7 +4,7 @@ variable "user_pool_id" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+_[0-9A-Za-z]{1,45}$", var.user_pool_id))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+_[0-9A-Za-z]{1,45}$", var.user_pool_id))
     error_message = "user_pool_id is \"${var.user_pool_id}\": it must be <region>_<id>, with 1 to 45 letters or digits in the id, like eu-west-1_AbCdEfGhI."
   }
 }

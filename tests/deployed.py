@@ -46,7 +46,8 @@ _OTHER_ATTRIBUTES = (
     "preferred_username", "profile", "website", "zoneinfo",
 )  # fmt: skip
 
-_DEPLOYMENT = Path(__file__).parent / "integration" / "deployment"
+ROOT = Path(__file__).parents[1]
+DEPLOYMENT = ROOT / "tests" / "integration" / "deployment"
 
 Answer = TypeVar("Answer")
 
@@ -190,12 +191,13 @@ class Terraform:
     state: Path
 
     @classmethod
-    def of_deployment(cls, folder: Path) -> Terraform:
-        """The configuration tests/integration/deployment in another, empty folder, initialised."""
+    def of_copy(cls, configuration: Path, folder: Path) -> Terraform:
+        """A copy of a configuration that uses this module, in another, empty folder, initialized."""
         folder = folder.resolve()
-        configuration = (_DEPLOYMENT / "main.tf").read_text()
-        source = os.path.relpath(_DEPLOYMENT / "../../..", folder)
-        (folder / "main.tf").write_text(configuration.replace('source = "../../.."', f'source = "{source}"'))
+        source = os.path.relpath(ROOT, folder)
+        copied, count = re.subn(r'source = "[./]+"', f'source = "{source}"', (configuration / "main.tf").read_text())
+        assert count == 1
+        (folder / "main.tf").write_text(copied)
         terraform = cls(folder, folder / "data", folder / "terraform.tfstate")
         terraform("init")
         return terraform

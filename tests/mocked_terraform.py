@@ -167,22 +167,22 @@ def mocked_terraform(folder: Path, scenarios: dict[str, Scenario]) -> dict[str, 
             ],
         }
         (folder / f"{name}.tftest.json").write_text(as_json_configuration(file), encoding="utf-8")
-    with_providers = environment(folder, **terraform_environment())
-    terraform_init(folder, with_providers)
-    events = list(_test_events(folder, with_providers, files=len(scenarios)))
+    events = list(events_of_tests(folder, files=len(scenarios)))
     return {
         name: _results([event for event in events if event.get("@testfile") == f"{name}.tftest.json"])
         for name in scenarios
     }
 
 
-def _test_events(folder: Path, environment: dict[str, str], files: int) -> Iterator[dict[str, Any]]:
+def events_of_tests(folder: Path, files: int) -> Iterator[dict[str, Any]]:
     """Yield what `terraform test` reports, until only the teardown of the last file is left: nothing real exists."""
+    with_providers = environment(folder, **terraform_environment())
+    terraform_init(folder, with_providers)
     teardowns = 0
     with subprocess.Popen(
         ["terraform", "test", "-json", "-verbose"],
         cwd=folder,
-        env=environment,
+        env=with_providers,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -212,8 +212,8 @@ def _results(events: list[dict[str, Any]]) -> tuple[dict[str, Made], list[str]]:
     return made, errors["planned"]
 
 
-def _write_stub(folder: Path) -> None:
-    """Write a configuration that uses the module once for each case of the variable `cases`, which is JSON."""
+def copy_module(folder: Path) -> None:
+    """Copy the module to `folder`/module, and the mocks of its providers to `folder`/mocks."""
     for path in [*ROOT.glob("*.tf"), ROOT / "modules", ROOT / "emails"]:
         copy = folder / "module" / path.name
         copy.parent.mkdir(exist_ok=True)
@@ -224,6 +224,11 @@ def _write_stub(folder: Path) -> None:
     (sources / "__init__.py").write_text('"""Stands for the sources."""\n')
     shutil.copytree(ROOT / "tests" / "mocks", folder / "mocks")
     shutil.copy(ROOT / "versions.tf", folder)
+
+
+def _write_stub(folder: Path) -> None:
+    """Write a configuration that uses the module once for each case of the variable `cases`, which is JSON."""
+    copy_module(folder)
     variables = re.findall(r'^variable "(\w+)"', (ROOT / "variables.tf").read_text(encoding="utf-8"), re.MULTILINE)
     stub = {
         "variable": {"cases": {"type": "string"}},

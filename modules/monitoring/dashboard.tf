@@ -6,7 +6,11 @@ locals {
 
   # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
   console = lookup(
-    { aws-cn = "console.amazonaws.cn", aws-us-gov = "console.amazonaws-us-gov.com" },
+    {
+      aws-cn     = "console.amazonaws.cn"
+      aws-eusc   = "console.amazonaws-eusc.eu"
+      aws-us-gov = "console.amazonaws-us-gov.com"
+    },
     data.aws_partition.current.partition, "console.aws.amazon.com",
   )
 

@@ -145,6 +145,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_name           = module.function.arn
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.settings.tags
 
   # start_changes.py counts on it.
   scaling_config {

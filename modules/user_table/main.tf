@@ -38,8 +38,10 @@ resource "aws_dynamodb_table" "this" {
   dynamic "global_secondary_index" {
     for_each = var.table.email_index ? ["by_email"] : []
     content {
-      name            = global_secondary_index.value
-      hash_key        = "email"
+      name     = global_secondary_index.value
+      hash_key = "email"
+      # Provider 6.29 and later fail without one: https://github.com/hashicorp/terraform-provider-aws/issues/46606
+      range_key       = "id"
       projection_type = "KEYS_ONLY"
     }
   }
@@ -67,22 +69,6 @@ data "aws_dynamodb_table" "existing" {
   count = var.table.name == null ? 0 : 1
 
   name = var.table.name
-
-  lifecycle {
-    postcondition {
-      condition = (
-        self.hash_key == "id"
-        && try(length(self.range_key), 0) == 0
-        && contains([for attribute in self.attribute : "${attribute.name}:${attribute.type}"], "id:S")
-      )
-      error_message = join("", [
-        "The table ${self.name} must have the partition key id of type S and no sort key. It has ",
-        join(", ", [for attribute in self.attribute : "${attribute.name} (${attribute.type})"
-        if contains([self.hash_key, try(coalesce(self.range_key), "")], attribute.name)]),
-        ". Name another table in table.name, or leave it null to have one made.",
-      ])
-    }
-  }
 }
 
 locals {

@@ -1,6 +1,22 @@
 output "name" {
   description = "Name of the table."
   value       = local.found == null ? local.this.name : local.found.name
+
+  # Not on the data source: a condition there defers its read to apply whenever the table has changes in the same
+  # configuration, and what depends on it is unknown until then.
+  precondition {
+    condition = local.found == null ? true : (
+      local.found.hash_key == "id"
+      && try(length(local.found.range_key), 0) == 0
+      && contains([for attribute in local.found.attribute : "${attribute.name}:${attribute.type}"], "id:S")
+    )
+    error_message = join("", local.found == null ? [] : [
+      "The table ${local.found.name} must have the partition key id of type S and no sort key. It has ",
+      join(", ", [for attribute in local.found.attribute : "${attribute.name} (${attribute.type})"
+      if contains([local.found.hash_key, try(coalesce(local.found.range_key), "")], attribute.name)]),
+      ". Name another table in table.name, or leave it null to have one made.",
+    ])
+  }
 }
 
 output "arn" {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, make_pool
+from tests.deployed import DEPLOYMENT, Deployment, Operator, Pool, Terraform, make_pool
 
 # Of the unstarted queue, in place of three minutes.
 VISIBILITY_TIMEOUT_SECONDS = "2"
@@ -27,7 +27,7 @@ def pool(aws: LocalAws) -> Pool:
 
 @pytest.fixture(scope="session")
 def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    run = Terraform.of_deployment(tmp_path_factory.mktemp("faults"))
+    run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("faults"))
     run("apply", "-auto-approve", variables={"user_pool_id": pool.id, "stage": "faults"})
     return run
 

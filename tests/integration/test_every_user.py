@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool, make_users
+from tests.deployed import DEPLOYMENT, Deployment, Operator, Pool, Terraform, eventually, make_pool, make_users
 
 STAGE = "everyone"
 # More than fit into one shard, so that the pool is cut into prefixes.
@@ -35,7 +35,7 @@ def usernames(crowd: Pool) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def terraform(tmp_path_factory: pytest.TempPathFactory, crowd: Pool, usernames: dict[str, str]) -> Iterator[Terraform]:
-    run = Terraform.of_deployment(tmp_path_factory.mktemp("everyone"))
+    run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("everyone"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", crowd.id)
         patch.setenv("TF_VAR_stage", STAGE)

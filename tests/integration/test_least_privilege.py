@@ -20,7 +20,7 @@ import pytest
 
 from local_aws.client import LocalAws
 from local_aws.resources import make_function
-from tests.deployed import STAGE_OF_REFUSALS, Deployment, Pool, Terraform, eventually, make_pool, make_users
+from tests.deployed import DEPLOYMENT, STAGE_OF_REFUSALS, Deployment, Pool, Terraform, eventually, make_pool, make_users
 from tests.permissions import DEFINITION, FUNCTIONS, STATE_MACHINES, Permission, table
 
 STAGE = STAGE_OF_REFUSALS
@@ -72,7 +72,7 @@ def leave_no_user_of_prefix_0(pool: Pool) -> None:
 @pytest.fixture(scope="module")
 def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     aws.client("sesv2").create_configuration_set(ConfigurationSetName=CONFIGURATION_SET)
-    terraform = Terraform.of_deployment(tmp_path_factory.mktemp(STAGE))
+    terraform = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp(STAGE))
     variables = {
         "user_pool_id": people.id,
         "stage": STAGE,

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+
+import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Pool, Terraform
+from tests.deployed import ROOT, Deployment, Pool, SignUps, Terraform
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "owned_pool"
+REGION = {"region": LocalAws.region}
+# Of a change that Terraform makes with UpdateUserPool.
+UNCHANGED = 'auto_verified_attributes = ["email"]'
+CHANGED = f'{UNCHANGED}\n  email_verification_subject = "Your code"'
+
+
+@pytest.fixture(scope="module")
+def terraform(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+    terraform = Terraform.of_copy(ROOT / "examples" / "owned_pool", tmp_path_factory.mktemp("owned"))
+    terraform("apply", "-auto-approve", variables=REGION)
+    yield terraform
+    terraform("destroy", "-auto-approve", variables=REGION)
+
+
+@pytest.fixture(scope="module")
+def owned(aws: LocalAws, terraform: Terraform) -> Pool:
+    pool_id = terraform.outputs()["user_pool_id"]
+    cognito = aws.client("cognito-idp")
+    client = cognito.create_user_pool_client(UserPoolId=pool_id, ClientName="app")["UserPoolClient"]
+    return Pool(aws, pool_id, client["ClientId"], cognito)
 
 
 def test_a_pool_of_ones_own_names_the_trigger_itself_without_a_cycle(
-    aws: LocalAws, tmp_path: Path, username: str
+    aws: LocalAws, terraform: Terraform, owned: Pool, username: str
 ) -> None:
-    region = {"region": LocalAws.region}
-    terraform = Terraform(EXAMPLE, tmp_path / "data", tmp_path / "state")
-    terraform("init")
-    terraform("apply", "-auto-approve", variables=region)
-    outputs = terraform.outputs()
-    cognito = aws.client("cognito-idp")
-    client = cognito.create_user_pool_client(UserPoolId=outputs["user_pool_id"], ClientName="app")["UserPoolClient"]
-    pool = Pool(aws, outputs["user_pool_id"], client["ClientId"], cognito)
-    sub = pool.sign_up(username, email=f"{username}@example.com")
-    pool.confirm(username)
-    deployed = Deployment(aws, outputs["user_sync"])
+    sub = owned.sign_up(username, email=f"{username}@example.com")
+    owned.confirm(username)
+    deployed = Deployment(aws, terraform.outputs()["user_sync"])
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert deployed.item(sub) is not None
-    assert terraform.warnings(region) == ""
-    terraform("destroy", "-auto-approve", variables=region)
+    assert terraform.warnings(REGION) == ""
+
+
+def test_sign_ups_succeed_while_the_pool_is_changed(aws: LocalAws, terraform: Terraform, owned: Pool) -> None:
+    """Also if Cognito rejects the change: Terraform leaves the permission of the trigger alone."""
+    configuration = terraform.folder / "main.tf"
+    configuration.write_text(configuration.read_text().replace(UNCHANGED, CHANGED))
+    with SignUps(owned) as users:
+        aws.set_faults([{"operation": "cognito-idp:UpdateUserPool", "fault": "access_denied"}])
+        rejected = terraform("apply", "-auto-approve", variables=REGION, expect=1)
+        aws.clear_faults()
+        applied = terraform("apply", "-auto-approve", variables=REGION)
+    for run in (rejected, applied):
+        assert "Plan: 0 to add, 1 to change, 0 to destroy." in run.stdout
+    assert users.failures == []
+    assert len(users.subs) > 10

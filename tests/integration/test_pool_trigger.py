@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAws
 from local_aws.resources import make_function
-from tests.deployed import Deployment, Pool, SignUps, Terraform, eventually, make_pool
+from tests.deployed import DEPLOYMENT, Deployment, Pool, SignUps, Terraform, eventually, make_pool
 from tests.integration.pool_triggers import ANY_TRIGGER, configuration_of, set_trigger, trigger_of, with_trigger
 
 STAGE = "changes"
@@ -73,7 +73,7 @@ def found(owned: Pool) -> dict[str, Any]:
 @pytest.fixture(scope="module", autouse=True)
 def terraform(tmp_path_factory: pytest.TempPathFactory, owned: Pool) -> Iterator[Terraform]:
     """The configuration of the other tests, in a folder of its own, for this pool."""
-    run = Terraform.of_deployment(tmp_path_factory.mktemp("changes"))
+    run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("changes"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", owned.id)
         patch.setenv("TF_VAR_stage", STAGE)

@@ -13,7 +13,7 @@ import pytest
 
 from local_aws.client import Fault, LocalAws
 from local_aws.resources import make_function
-from tests.deployed import Deployment, Pool, Terraform, make_pool
+from tests.deployed import DEPLOYMENT, Deployment, Pool, Terraform, make_pool
 from tests.integration.pool_triggers import ANY_TRIGGER, configuration_of, set_trigger, trigger_of, with_trigger
 
 STAGE = "recovery"
@@ -36,7 +36,7 @@ def found(owned: Pool) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def terraform(tmp_path_factory: pytest.TempPathFactory, owned: Pool, found: dict[str, Any]) -> Iterator[Terraform]:
-    run = Terraform.of_deployment(tmp_path_factory.mktemp(STAGE))
+    run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp(STAGE))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", owned.id)
         patch.setenv("TF_VAR_stage", STAGE)

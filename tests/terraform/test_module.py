@@ -227,8 +227,18 @@ def test_logs_traces_boundary_and_tags_reach_every_resource(defaults: Made, ever
         for values in made.of_type("aws_iam_role").values():
             assert values["permissions_boundary"] == boundary
         for address, resource in made.resources.items():
-            if resource["mode"] == "managed" and resource["type"] != "aws_lambda_event_source_mapping":
+            if resource["mode"] == "managed":
                 assert resource["values"].get("tags", tags) == tags, address
+
+
+def test_dashboard_url_is_in_the_console_of_the_partition(terraform: Terraform) -> None:
+    consoles = {"defaults": "console.aws.amazon.com", "small": "console.amazonaws-eusc.eu"}
+    for case, console in consoles.items():
+        url = terraform.made[case].outputs["dashboard_url"]
+        assert (
+            url
+            == f"https://eu-west-1.{console}/cloudwatch/home?region=eu-west-1#dashboards/dashboard/cognito-user-sync-dev"
+        )
 
 
 def test_logs_hold_no_data_of_executions(everything: Made) -> None:
@@ -524,7 +534,7 @@ def test_reconciliation_on_demand_is_its_state_machine_alone(least: Made, terraf
 
 def test_user_table_has_its_keys_index_and_expiry(defaults: Made, everything: Made, terraform: Terraform) -> None:
     by_shard = ("by_shard", "shard", "id", "KEYS_ONLY")
-    by_email = ("by_email", "email", None, "KEYS_ONLY")
+    by_email = ("by_email", "email", "id", "KEYS_ONLY")
     for made, indexes, keys in (
         (defaults, [by_shard], ["id", "shard"]),
         (everything, [by_shard], ["id", "shard"]),

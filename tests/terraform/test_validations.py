@@ -41,7 +41,7 @@ RULES = [
         "user_pool_id",
         'user_pool_id is "{}": it must be <region>_<id>, with 1 to 45 letters or digits in the id, like '
         "eu-west-1_AbCdEfGhI.",
-        accepted=["eu-west-1_A", "us-gov-east-12_" + "aZ9" * 15],
+        accepted=["eu-west-1_A", "us-gov-east-12_" + "aZ9" * 15, "eusc-de-east-1_AbCdEfGhI"],
         rejected=[
             "",
             "AbCdEfGhI",
@@ -51,7 +51,7 @@ RULES = [
             "eu-west-1_Ab-C",
             "eu-west-1_AbC\n",
             "e-west-1_AbC",
-            "eur-west-1_AbC",
+            "euscs-west-1_AbC",
             "EU-west-1_AbC",
             "eu-1_AbC",
             "eu-West-1_AbC",
