@@ -12,6 +12,8 @@ SCAN_READY := $(SCAN_VENV)/.ready
 PORT ?= 4566
 PYTEST_ARGS ?=
 
+NEED_TERRAFORM = command -v terraform > /dev/null || { echo "terraform >= 1.9 is required (found none): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+
 # Sets what terraform needs on a machine that cannot reach the registry, and nothing elsewhere.
 USE_PROVIDERS = providers="$$($(PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
 
@@ -27,7 +29,7 @@ help: ## list the targets
 $(READY): requirements/dev.txt
 	@command -v python3 > /dev/null || { echo "python3 >= 3.11 is required (found none): https://www.python.org/downloads/" >&2; exit 1; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is required (found $$(python3 --version)): https://www.python.org/downloads/" >&2; exit 1; }
-	@command -v terraform > /dev/null || { echo "terraform >= 1.9 is required (found none): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+	@$(NEED_TERRAFORM)
 	python3 -m venv --clear $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
@@ -161,35 +163,42 @@ TFVARS = environments/$(ENV).tfvars
 known-stage:
 	@$(if $(and $(filter 1,$(words $(ENV))),$(filter $(STAGES),$(ENV))),:,echo 'ENV is "$(ENV)": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))' >&2; exit 1)
 
+# The variable TF_WORKSPACE would override the workspace of the file.
+USE_WORKSPACE = if [ "$${TF_WORKSPACE:-$(ENV)}" != "$(ENV)" ]; then echo "TF_WORKSPACE is $$TF_WORKSPACE: using $(ENV), the workspace of $(TFVARS)" >&2; fi; unset TF_WORKSPACE
+
+# Needs terraform alone: the development environment is used only if it is there.
 define in_stage
-	@region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' $(TFVARS))"; \
+	@$(NEED_TERRAFORM); \
+	region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' $(TFVARS))"; \
 	if [ -z "$$region" ]; then echo '$(TFVARS) has no line like user_pool_id = "eu-west-1_AbCdEfGhI", from which the region is read' >&2; exit 1; fi; \
 	for name in AWS_REGION AWS_DEFAULT_REGION; do \
 		if [ -n "$${!name:-}" ] && [ "$${!name}" != "$$region" ]; then echo "$$name is $${!name}: using $$region, the region of the pool in $(TFVARS)" >&2; fi; \
 	done; \
 	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; \
-	$(USE_PROVIDERS); \
+	$(USE_WORKSPACE); \
+	if [ -x $(PYTHON) ]; then $(USE_PROVIDERS); fi; \
 	terraform init -input=false > /dev/null; \
 	terraform workspace select -or-create=true $(ENV); \
-	terraform $(1) -var-file=$(TFVARS) $(ARGS)
+	terraform $(1) $(ARGS)
 endef
 
 .PHONY: plan
-plan: known-stage $(READY) ## show what apply would do (ENV=dev, ARGS=...)
-	$(call in_stage,plan)
+plan: known-stage ## show what apply would do (ENV=dev, PLAN=file to save it, ARGS=...)
+	$(call in_stage,plan -var-file=$(TFVARS) $(if $(PLAN),-out=$(PLAN)))
 
 .PHONY: apply
-apply: known-stage $(READY) ## deploy a stage (ENV=dev)
-	$(call in_stage,apply)
+apply: known-stage ## deploy an environment (ENV=dev, PLAN=saved plan)
+	$(call in_stage,apply $(or $(PLAN),-var-file=$(TFVARS)))
 
 .PHONY: destroy
-destroy: known-stage $(READY) ## detach the trigger and delete a stage (ENV=dev)
-	$(call in_stage,destroy)
+destroy: known-stage ## detach the trigger and delete an environment (ENV=dev)
+	$(call in_stage,destroy -var-file=$(TFVARS))
 
 .PHONY: reconcile
 reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
-	@terraform workspace select $(ENV) > /dev/null
-	@PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
+	@$(USE_WORKSPACE); \
+	terraform workspace select $(ENV) > /dev/null; \
+	PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
 
 # The zips are made by a data source, so a plan of these data sources alone makes them; it needs no credentials.
 FUNCTIONS := module.sign_up.module.post_confirmation module.sign_up.module.unstarted.module.function \

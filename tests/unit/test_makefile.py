@@ -11,11 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # As a person's shell has it, also when make itself runs the tests.
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
-    }
+def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    # As a user's shell has it, also when make itself runs the tests.
+    unset = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "AWS_REGION", "AWS_DEFAULT_REGION", "TF_WORKSPACE")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
     return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -34,3 +33,42 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(target: str, stage: str
     known = " ".join(sorted(path.stem for path in (ROOT / "environments").glob("*.tfvars")))
     assert f'ENV is "{stage}": it must be one of {known}, as in: make plan ENV=dev' in refused.stderr
     assert refused.stdout == ""
+
+
+@pytest.fixture
+def terraform(tmp_path: Path) -> dict[str, str]:
+    """A terraform on PATH that prints its arguments, and what of its environment matters here."""
+    program = tmp_path / "terraform"
+    program.write_text('#!/bin/sh\necho "terraform $* (${TF_WORKSPACE-no workspace}, $AWS_REGION)" >&2\n')
+    program.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
+def deploy(*arguments: str, **variables: str) -> list[str]:
+    """The lines of a target that finds no development environment."""
+    done = make(*arguments, "ENV=dev", "VENV=missing", **variables)
+    assert done.returncode == 0, done.stderr
+    assert not (ROOT / "missing").exists()
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("target", ["plan", "apply", "destroy"])
+def test_deploying_needs_terraform_alone(terraform: dict[str, str], target: str) -> None:
+    assert deploy(target, "ARGS=-lock=false", **terraform) == [
+        "terraform init -input=false (no workspace, eu-west-1)",
+        "terraform workspace select -or-create=true dev (no workspace, eu-west-1)",
+        f"terraform {target} -var-file=environments/dev.tfvars -lock=false (no workspace, eu-west-1)",
+    ]
+
+
+def test_a_saved_plan_is_applied_without_variables(terraform: dict[str, str]) -> None:
+    *_, planned = deploy("plan", "PLAN=dev.tfplan", **terraform)
+    *_, applied = deploy("apply", "PLAN=dev.tfplan", **terraform)
+    assert planned.startswith("terraform plan -var-file=environments/dev.tfvars -out=dev.tfplan (")
+    assert applied.startswith("terraform apply dev.tfplan (")
+
+
+def test_another_workspace_in_the_environment_is_not_used(terraform: dict[str, str]) -> None:
+    said, *lines = deploy("plan", TF_WORKSPACE="production", **terraform)
+    assert said == "TF_WORKSPACE is production: using dev, the workspace of environments/dev.tfvars"
+    assert all("(no workspace, eu-west-1)" in line for line in lines)
