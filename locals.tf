@@ -3,7 +3,7 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  prefix = "${var.name}-${var.stage}"
+  prefix = trimprefix(aws_cloudwatch_log_group.deployment.name, "/cognito-user-sync/")
 
   # Built from the ID, not read from the pool, so that it is known while the pool's own configuration changes the pool.
   user_pool = {

@@ -1,5 +1,19 @@
+# AWS creates queues, alarms and rules by upsert: a second deployment with this name and stage would adopt them, and its
+# destroy would delete them. It rejects a second log group of a name. All other names come from this one's, so Terraform
+# creates it first, and a clash fails before anything else changes. Nothing is written to it.
+resource "aws_cloudwatch_log_group" "deployment" {
+  # checkov:skip=CKV_AWS_158: it holds nothing
+  # checkov:skip=CKV_AWS_338: it holds nothing
+  name              = "/cognito-user-sync/${var.name}-${var.stage}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
 # One state, one deployment: another stage's variables on this state would plan to replace what runs here.
 resource "terraform_data" "deployment" {
+  # A first attempt that clashes leaves no state behind, so that it can be renamed.
+  depends_on = [aws_cloudwatch_log_group.deployment]
+
   input = {
     name         = var.name
     stage        = var.stage

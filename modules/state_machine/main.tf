@@ -45,6 +45,9 @@ resource "aws_iam_role" "this" {
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.settings.permissions_boundary_arn
   tags                 = var.settings.tags
+
+  # An account may attach policies of its own to every role: they must not fail a destroy.
+  force_detach_policies = true
 }
 
 data "aws_iam_policy_document" "this" {

@@ -15,7 +15,17 @@ import pytest
 from pytest_terraform import terraform
 
 from local_aws.client import LocalAws
-from tests.deployed import CANARY_PHONE, SENDER, Deployment, Pool, SignUps, Terraform, eventually
+from tests.deployed import (
+    CANARY_PHONE,
+    DEPLOYMENT,
+    SENDER,
+    Deployment,
+    Pool,
+    SignUps,
+    Terraform,
+    eventually,
+    make_pool,
+)
 
 pytestmark = pytest.mark.usefixtures("aws", "pool")
 
@@ -235,6 +245,22 @@ def test_a_wrong_pool_or_stage_is_refused_at_plan(
     planned = terraform_again("plan", variables=variables, expect=1)
     assert message.format(pool=pool.id) in planned.stderr
     assert terraform_again.state.read_bytes() == before
+
+
+def test_a_second_deployment_of_the_same_name_fails_and_touches_nothing(
+    aws: LocalAws, deployed: Deployment, tmp_path: Path
+) -> None:
+    second = Terraform.of_copy(DEPLOYMENT, tmp_path)
+    variables = {"user_pool_id": make_pool(aws).id}
+    aws.reset_calls()
+    failed = second("apply", "-auto-approve", variables=variables, expect=1)
+    assert "creating CloudWatch Logs Log Group (/cognito-user-sync/cognito-user-sync-test)" in failed.stderr
+    # It can be renamed, or removed.
+    second("plan", variables={**variables, "stage": "second"})
+    second("destroy", "-auto-approve", variables=variables)
+    reads = ("Describe", "Get", "List")
+    calls = {operation for operation in aws.calls() if not operation.partition(":")[2].startswith(reads)}
+    assert calls == {"logs:CreateLogGroup"}
 
 
 def test_destroy_restores_the_pool_while_users_sign_up(

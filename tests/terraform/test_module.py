@@ -170,6 +170,17 @@ def test_welcome_email_is_in_its_function_zip(everything: Made) -> None:
 # --- settings of all resources
 
 
+def test_everything_is_made_after_the_log_group_of_the_deployment(everything: Made) -> None:
+    """AWS rejects a second one of this name; queues, rules and alarms it would hand over to a second deployment."""
+    group = "module.case.aws_cloudwatch_log_group.deployment"
+    before = {
+        address
+        for address, resource in everything.resources.items()
+        if resource["mode"] == "managed" and group not in resource.get("depends_on", [])
+    }
+    assert before == {"aws_cloudwatch_log_group.deployment"}
+
+
 def test_names_are_within_the_limits_of_aws(everything: Made) -> None:
     limits = {
         "aws_lambda_function": ("function_name", 64),
@@ -226,6 +237,7 @@ def test_logs_traces_boundary_and_tags_reach_every_resource(defaults: Made, ever
             assert values["tracing_configuration"][0]["enabled"] == (mode == "Active")
         for values in made.of_type("aws_iam_role").values():
             assert values["permissions_boundary"] == boundary
+            assert values["force_detach_policies"]
         for address, resource in made.resources.items():
             if resource["mode"] == "managed":
                 assert resource["values"].get("tags", tags) == tags, address
