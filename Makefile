@@ -79,7 +79,7 @@ local-aws-env: $(READY) ## print the export lines under which AWS tools and terr
 test: test-unit test-terraform test-integration ## every test
 
 .PHONY: test-unit
-test-unit: $(READY) ## the Python code, and the laptop AWS itself
+test-unit: $(READY) ## the Python code, and the local AWS itself
 	$(PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $(PYTEST_ARGS)
 
 .PHONY: test-terraform

@@ -4,7 +4,8 @@ Terraform starts each provider several times a command. A provider that is start
 listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
 https://developer.hashicorp.com/terraform/plugin/debugging
 A plan of this module takes half the CPU time. The providers have the environment that they were started with, not the
-command's.
+command's. A running provider has one configuration at a time: a configuration with two of a kind (aliases) needs
+Terraform's own.
 """
 
 from __future__ import annotations
@@ -18,32 +19,19 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local_aws.terraform_providers import PROJECT
+from local_aws.terraform_providers import PROJECT, ProvidersError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 REATTACH_VARIABLE = "TF_REATTACH_PROVIDERS"
-_HASHICORP = "registry.terraform.io/hashicorp"
 
 # Terraform and its providers are Go programs, and a command ends before there is much memory to free. Without garbage
 # collection below this limit it takes a fifth less CPU time.
 RARELY_COLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "400MiB"}
 
-CONFIGURATION = """\
-terraform {
-  required_providers {
-    archive = {
-      source  = "hashicorp/archive"
-      version = ">= 2.4"
-    }
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.100, < 7"
-    }
-  }
-}
-"""
+# The local AWS and the tests are verified with this version, also where the registry has newer ones.
+AWS_PROVIDER_VERSION: Final = "5.100.0"
 
 # Ends the provider when its standard input ends, and so with the process that has the other end, however that ends. The
 # provider waits for the functions of the local AWS, which have deadlines.
@@ -51,7 +39,7 @@ _UNTIL_STDIN_ENDS = """\
 nice -n 5 "$0" -debug &
 exec >&-
 read -r _
-kill $!
+kill -9 $!
 wait
 """
 
@@ -64,7 +52,8 @@ def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]
     Terraform.
     """
     # A temporary folder for the sockets, since a provider that is killed leaves its socket.
-    with tempfile.TemporaryDirectory(prefix="terraform-providers-") as sockets, contextlib.ExitStack() as processes:
+    # Its path is short, since that of a socket may have about 100 characters.
+    with tempfile.TemporaryDirectory(prefix="tf-", dir="/tmp") as sockets, contextlib.ExitStack() as processes:
         reattach: dict[str, object] = {}
         for provider in _installed(environment):
             reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": sockets}))
@@ -77,15 +66,32 @@ def _installed(environment: Mapping[str, str]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        (folder / "main.tf").write_text(CONFIGURATION)
-        subprocess.run(
-            ["terraform", "init", "-input=false", "-no-color", "-backend=false"],
-            cwd=folder,
-            env={**environment, "TF_DATA_DIR": str(folder / "data")},
-            check=True,
-            capture_output=True,
-        )
-    return sorted((folder / "data/providers" / _HASHICORP).glob("*/*/*/terraform-provider-*"))
+        (folder / "versions.tf").write_text(pinned_versions())
+        in_folder = {**environment, "TF_DATA_DIR": str(folder / "data")}
+        # With -upgrade, since the lock file may be of other versions.
+        _terraform(folder, in_folder, "init", "-upgrade", "-input=false", "-no-color", "-backend=false")
+        selected = json.loads(_terraform(folder, in_folder, "version", "-json"))["provider_selections"]
+    providers = folder / "data" / "providers"
+    return [path for name, version in selected.items() for path in (providers / name / version).glob("*/*-provider-*")]
+
+
+def pinned_versions() -> str:
+    """Return the module's versions.tf with AWS_PROVIDER_VERSION alone."""
+    versions = (PROJECT / "versions.tf").read_text(encoding="utf-8")
+    pinned, count = re.subn(
+        r'(source += "hashicorp/aws"\s+version += )"[^"]+"', rf'\1"{AWS_PROVIDER_VERSION}"', versions
+    )
+    assert count == 1
+    return pinned
+
+
+def _terraform(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ProvidersError(f"terraform {arguments[0]} of the providers failed: {done.stderr}")
+    return done.stdout
 
 
 @contextlib.contextmanager

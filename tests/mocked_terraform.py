@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local_aws.provider_processes import pinned_versions
 from local_aws.terraform_providers import terraform_environment
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     """Return the environment of a terraform that keeps its data in a folder and has no credentials."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     terraform = {"TF_DATA_DIR": str(folder / ".terraform"), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     # The schema of the AWS provider is large: fewer garbage collections save a quarter of the processor time.
     return inherited | terraform | {"GOGC": "400"} | variables
@@ -188,12 +190,16 @@ def events_of_tests(folder: Path, files: int) -> Iterator[dict[str, Any]]:
         start_new_session=True,
     ) as terraform:
         assert terraform.stdout is not None
-        for event in map(json.loads, terraform.stdout):
-            yield event
-            teardowns += event.get("test_file", {}).get("progress") == "teardown"
-            if teardowns == files:
-                os.killpg(terraform.pid, signal.SIGKILL)  # with its providers, which are in the same session
-                return
+        try:
+            for event in map(json.loads, terraform.stdout):
+                yield event
+                teardowns += event.get("test_file", {}).get("progress") == "teardown"
+                if teardowns == files:
+                    return
+        finally:
+            # With its providers, which are in the same session.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(terraform.pid, signal.SIGKILL)
 
 
 def _results(events: list[dict[str, Any]]) -> tuple[dict[str, Made], list[str]]:
@@ -223,7 +229,7 @@ def copy_module(folder: Path) -> None:
     sources.mkdir(parents=True)
     (sources / "__init__.py").write_text('"""Stands for the sources."""\n')
     shutil.copytree(ROOT / "tests" / "mocks", folder / "mocks")
-    shutil.copy(ROOT / "versions.tf", folder)
+    (folder / "versions.tf").write_text(pinned_versions(), encoding="utf-8")
 
 
 def _write_stub(folder: Path) -> None:

@@ -11,6 +11,13 @@ TABLE: Final = "users"
 SUB: Final = "b4c8d9e0-1234-4abc-8def-001122334455"
 OTHER_SUB: Final = "b5c8d9e0-1234-4abc-8def-001122334455"
 
+# What a run of the reconciliation counts.
+COUNTS: Final = ("listed", "created", "updated", "unchanged", "unconfirmed", "failed", "deleted", "still_there")
+
+_STATE_MACHINES: Final = "arn:aws:states:eu-central-1:111122223333:stateMachine"
+USER_SYNC, RECONCILIATION = f"{_STATE_MACHINES}:user-sync", f"{_STATE_MACHINES}:reconciliation"
+QUEUE_URL: Final = "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted"
+
 # Functions that a pool may have as triggers: the module's, the application's, and one of another trigger.
 _LAMBDA: Final = "arn:aws:lambda:eu-central-1:111122223333:function"
 OURS, THEIRS, OTHER = f"{_LAMBDA}:ours", f"{_LAMBDA}:theirs", f"{_LAMBDA}:other"

@@ -167,3 +167,11 @@ def test_update_user_pool_resets_what_it_leaves_out(pool: Pool) -> None:
     assert after["LambdaConfig"] == {"PreSignUp": OTHER}
     assert after["Policies"]["PasswordPolicy"]["MinimumLength"] == 8
     assert after.get("EmailVerificationSubject", "") == ""
+
+
+def test_mfa_settings_are_read_as_they_were_set(pool: Pool) -> None:
+    mfa: Any = {"SoftwareTokenMfaConfiguration": {"Enabled": True}, "MfaConfiguration": "OPTIONAL"}
+    pool.client.set_user_pool_mfa_config(UserPoolId=pool.id, **mfa)
+    found = pool.client.get_user_pool_mfa_config(UserPoolId=pool.id)
+    assert {name: found.get(name) for name in mfa} == mfa
+    assert pool.settings()["MfaConfiguration"] == "OPTIONAL"

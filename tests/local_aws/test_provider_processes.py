@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local_aws import provider_processes
-from local_aws.provider_processes import CONFIGURATION, REATTACH_VARIABLE, running_providers
-from local_aws.terraform_providers import terraform_environment
+from local_aws.provider_processes import REATTACH_VARIABLE, pinned_versions, running_providers
+from local_aws.terraform_providers import PROJECT, terraform_environment
 from tests.deployed import eventually
 
 ADDRESSES = {"registry.terraform.io/hashicorp/archive", "registry.terraform.io/hashicorp/aws"}
@@ -31,7 +33,7 @@ def pids(given: dict[str, str]) -> list[int]:
 
 def test_running_providers_serve_terraform_and_end_with_their_context(tmp_path: Path) -> None:
     environment = {**os.environ, **terraform_environment(), "CHECKPOINT_DISABLE": "1"}
-    (tmp_path / "main.tf").write_text(CONFIGURATION)
+    (tmp_path / "main.tf").write_text(pinned_versions())
     with running_providers(environment) as given:
         assert json.loads(given[REATTACH_VARIABLE]).keys() == ADDRESSES
         # Without init: there is no other provider that Terraform could start.
@@ -56,8 +58,24 @@ def test_running_providers_leave_out_what_does_not_take_debug(tmp_path: Path, mo
         assert json.loads(given[REATTACH_VARIABLE]) == {}
 
 
-def test_running_providers_end_when_a_test_fails() -> None:
-    environment = {**os.environ, **terraform_environment()}
-    with pytest.raises(KeyError), running_providers(environment) as given:
-        raise KeyError
-    eventually(lambda: not any(map(is_running, pids(given))))
+def test_running_providers_end_when_their_starter_is_killed(tmp_path: Path) -> None:
+    provider = tmp_path / "provider"
+    provider.write_text(
+        "#!/bin/sh\ntrap '' TERM\n"
+        f'echo "{REATTACH_VARIABLE}=\'{{\\"fake\\": {{\\"Pid\\": $$}}}}\'"\nwhile sleep 1; do :; done\n'
+    )
+    provider.chmod(0o755)
+    starter = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from local_aws import provider_processes\n"
+        "provider_processes._installed = lambda _: [Path(sys.argv[1])]\n"
+        "with provider_processes.running_providers(os.environ) as given:\n"
+        "    print(given[provider_processes.REATTACH_VARIABLE], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", starter, str(provider)]
+    killed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    pid = json.loads(killed.stdout)["fake"]["Pid"]
+    eventually(lambda: not is_running(pid))

@@ -19,13 +19,6 @@ mock_data "aws_region" {
   }
 }
 
-mock_data "aws_cognito_user_pool" {
-  defaults = {
-    arn           = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
-    lambda_config = [{ post_confirmation = "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-post-confirmation" }]
-  }
-}
-
 mock_data "aws_iam_policy_document" {
   defaults = {
     json = "{\"Version\": \"2012-10-17\", \"Statement\": []}"

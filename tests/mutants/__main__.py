@@ -18,7 +18,8 @@ from queue import Queue
 from tests.mutants import MUTANTS, ROOT, Mutant
 
 COPIES = 2
-# pytest: 1 is "tests failed"; anything else (a usage error, no test found) is no proof.
+SECONDS = 900
+# pytest's exit codes. Anything else than these (a usage error, no test found) is no proof.
 TESTS_PASSED, TESTS_FAILED = 0, 1
 
 
@@ -37,11 +38,17 @@ def copy_repository(target: Path) -> Path:
 
 
 def run(copy: Path, test: str) -> tuple[int, str]:
-    """Return pytest's exit code and the first failure that it names."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:terraform", "-p", "no:cacheprovider", "-q", "-x", test]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    failures = [line for line in done.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
-    return done.returncode, (failures or done.stdout.splitlines()[-1:] or [done.stderr])[0]
+    """Return pytest's exit code and the first failure that it names; -1 if only a fixture failed, or at a timeout."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", test]
+    try:
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return -1, f"no result within {SECONDS} s"
+    lines = done.stdout.splitlines()
+    failures = [line for line in lines if line.startswith("FAILED tests")]
+    if done.returncode == TESTS_FAILED and not failures:
+        return -1, next((line for line in lines if line.startswith("ERROR tests")), lines[-1])
+    return done.returncode, (failures or lines[-1:] or [done.stderr])[0]
 
 
 def verdict(test: str, copies: Queue[Path], mutant: Mutant | None = None) -> tuple[int, str]:

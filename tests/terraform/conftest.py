@@ -100,7 +100,13 @@ APPLIED = {
         },
         {TABLE_ADDRESS: table(("by_shard", "shard", "id"))},
     ),
-    "no_reconciliation": Case({"table": {"email_index": True}, **SMALL}),
+    "no_reconciliation": Case(
+        {
+            "table": {"email_index": True},
+            "welcome_email": {"from": "welcome@example.com"},
+            "reconciliation": {"enabled": False},
+        }
+    ),
     "small": Case(SMALL, {"module.monitoring.data.aws_partition.current": {"partition": "aws-eusc"}}),
 }
 

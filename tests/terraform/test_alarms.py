@@ -77,6 +77,10 @@ def test_alarm_of_waiting_sign_ups_counts_those_being_retried(everything: dict[s
     assert metrics == {}
 
 
+def test_a_run_is_overdue_after_two_days_by_default(terraform: Terraform) -> None:
+    assert alarms(terraform.made["defaults"])["reconciliation-overdue"]["evaluation_periods"] == 48
+
+
 def test_missing_data_breaches_only_if_a_run_is_due(everything: dict[str, Any]) -> None:
     for name, alarm in everything.items():
         overdue = name == "reconciliation-overdue"

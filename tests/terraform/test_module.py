@@ -92,6 +92,13 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
     }
 
 
+def test_environment_with_an_email_index_and_a_welcome_email(terraform: Terraform) -> None:
+    """Whether an address is verified is passed on only with verified_only."""
+    found = environments(terraform.made["no_reconciliation"], DEV)
+    assert found["sync-user"]["INDEX_KEYS"] == '["email","id","shard"]'
+    assert found["post-confirmation"]["ATTRIBUTES"] == '["name","email","phone_number"]'
+
+
 def test_environment_of_every_function_with_every_option(everything: Made) -> None:
     attributes = '["given_name","custom:plan"]'
     user_sync = arn("states", f"stateMachine:{LONGEST}-user-sync")
@@ -205,8 +212,9 @@ def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
             assert values["kms_key_arn"] == (key if values["environment"] else None)
         for values in made.of_type("aws_sqs_queue").values():
             assert (values["kms_master_key_id"], bool(values["sqs_managed_sse_enabled"])) == (key, key is None)
-        for values in made.of_type("aws_cloudwatch_log_group").values():
-            assert values["kms_key_id"] == key
+        for address, values in made.of_type("aws_cloudwatch_log_group").items():
+            # Nothing is written to the deployment's own.
+            assert values["kms_key_id"] == (None if address == "aws_cloudwatch_log_group.deployment" else key)
         for values in made.of_type("aws_sfn_state_machine").values():
             assert [found["kms_key_id"] for found in values["encryption_configuration"]] == ([key] if key else [])
         (table,) = made.of_type("aws_dynamodb_table").values()
@@ -516,6 +524,9 @@ def test_reconciliation_runs_on_its_schedule(defaults: Made, everything: Made) -
         (target,) = schedule["target"]
         assert target["arn"] == arn("states", "stateMachine:reconciliation")
         assert target["role_arn"] == f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"
+        # It may start a run from its first moment on.
+        depends_on = made.resources["module.reconciliation[0].aws_scheduler_schedule.this[0]"]["depends_on"]
+        assert "module.case.module.reconciliation.aws_iam_role_policy.schedule" in depends_on
 
 
 def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, everything: Made) -> None:
@@ -526,6 +537,8 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
         first_run = made["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]
         assert first_run["function_name"] == f"{prefix}-start-reconciliation"
         assert first_run["lifecycle_scope"] == "CREATE_ONLY"
+        depends_on = made.resources["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["depends_on"]
+        assert "module.case.module.reconciliation.module.start_reconciliation.aws_iam_role_policy.this" in depends_on
         assert first_run["triggers"] == {
             "table": arn("dynamodb", "table/mocked"),
             "attributes": json.dumps(attributes, separators=(",", ":")),

@@ -13,18 +13,17 @@ from unittest.mock import patch
 
 import boto3
 
-from tests.samples import OURS, POOL_ID, SUB, THEIRS, environment
+from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.clock import FakeContext
 
 HEX_DIGITS = "0123456789abcdef"
-_STATE_MACHINES = "arn:aws:states:eu-central-1:111122223333:stateMachine"
 ENVIRONMENT = environment(
     CHAINED_FUNCTION_ARN=THEIRS,
-    RECONCILIATION_STATE_MACHINE_ARN=f"{_STATE_MACHINES}:reconciliation",
-    UNSTARTED_QUEUE_URL="https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted",
-    USER_SYNC_STATE_MACHINE_ARN=f"{_STATE_MACHINES}:user-sync",
+    RECONCILIATION_STATE_MACHINE_ARN=RECONCILIATION,
+    UNSTARTED_QUEUE_URL=QUEUE_URL,
+    USER_SYNC_STATE_MACHINE_ARN=USER_SYNC,
 )
 
 USER = {

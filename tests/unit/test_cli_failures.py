@@ -9,10 +9,10 @@ import pytest
 
 from cognito_user_sync_cli.executions import End
 from cognito_user_sync_cli.failures import Failure, failures, redrive
+from tests.samples import USER_SYNC
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
-MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:user-sync:sign-up-1"
 LIST, HISTORY, REDRIVE = "sfn.ListExecutions", "sfn.GetExecutionHistory", "sfn.RedriveExecution"
 NONE = Response({"executions": []})
@@ -22,7 +22,7 @@ def execution(ended_days_ago: float = 0, began_days_ago: float | None = None, ar
     began = ended_days_ago if began_days_ago is None else began_days_ago
     return {
         "executionArn": arn,
-        "stateMachineArn": MACHINE,
+        "stateMachineArn": USER_SYNC,
         "name": "sign-up-1",
         "status": "FAILED",
         "startDate": time.time() - began * 24 * 3600,
@@ -49,7 +49,7 @@ def failed(error: str) -> dict[str, Any]:
 
 
 def found(aws: FakeAws) -> list[Failure]:
-    return list(failures(aws.session.client("stepfunctions"), MACHINE))
+    return list(failures(aws.session.client("stepfunctions"), USER_SYNC))
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cognito_user_sync_cli.reconciliation import Run, follow, look, start
+from tests.samples import RECONCILIATION
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
-MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:reconciliation"
 RUN = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:by-hand-1"
 BEGAN = 1767225600  # 2026-01-01T00:00:00Z
 START, DESCRIBE, READ = "sfn.StartExecution", "sfn.DescribeExecution", "cloudwatch-logs.FilterLogEvents"
@@ -134,7 +134,7 @@ def test_a_run_without_counts_says_why(aws: FakeAws, answer: Response, status: s
 
 def test_a_start_that_is_sent_again_starts_no_second_run(aws: FakeAws) -> None:
     aws.on(START, Response({"__type": "InternalFailure"}, 500), Response({"executionArn": RUN, "startDate": BEGAN}))
-    start(aws.session.client("stepfunctions"), MACHINE, allow_deletes=5, dry_run=True)
+    start(aws.session.client("stepfunctions"), RECONCILIATION, allow_deletes=5, dry_run=True)
     first, again = aws.calls
     assert first.body == again.body
     assert first.body["name"]

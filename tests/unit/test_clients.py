@@ -38,7 +38,7 @@ CLIENTS: dict[str, dict[str, Limits]] = {
     "post_confirmation": {
         "stepfunctions": Limits(1, 0.4, 0.8),
         "sqs": Limits(1, 0.4, 0.8),
-        "lambda": Limits(1, 0.2, 4.7),  # what is left of 5 s, less the time to connect and to answer
+        "lambda": Limits(1, 0.4, 4.5),  # what is left of 5 s, less the time to connect and to answer
     },
     "replay_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
     "start_changes": {"stepfunctions": Limits(3, 1, 3)},

@@ -1,4 +1,4 @@
-"""What each handler makes of an HTTP status with an error code that is in no list of its own.
+"""What each handler makes of an HTTP status with an error code that the code does not list.
 
 AWS adds codes; the status decides then. Below 500, AWS rejects the request and will again. From 500 on, the service
 failed, and a retry may succeed.

@@ -12,14 +12,13 @@ from moto import mock_aws
 
 from cognito_user_sync import executions
 from cognito_user_sync.sync_request import SyncRequest
-from tests.samples import SUB
+from tests.samples import SUB, USER_SYNC
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 SIGN_UP = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", "app1", attributes={"name": "Zoë 😀"})
 PASSWORD_RESET = SyncRequest(SUB, "password_reset", "2026-01-02T00:00:00.000Z")
 START = "sfn.StartExecution"
@@ -32,27 +31,25 @@ def states(aws: FakeAws) -> SFNClient:
 
 def test_a_sign_up_is_started_under_its_fixed_name(aws: FakeAws) -> None:
     aws.on(START, STARTED)
-    assert executions.start(states(aws), STATE_MACHINE, SIGN_UP) is True
+    assert executions.start(states(aws), USER_SYNC, SIGN_UP) is True
     assert [call.body for call in aws.calls] == [
-        {"stateMachineArn": STATE_MACHINE, "name": f"sign-up-{SUB}", "input": SIGN_UP.to_json()}
+        {"stateMachineArn": USER_SYNC, "name": f"sign-up-{SUB}", "input": SIGN_UP.to_json()}
     ]
 
 
 def test_any_other_request_is_started_each_time_under_another_name(aws: FakeAws) -> None:
     aws.on(START, STARTED)
-    assert executions.start(states(aws), STATE_MACHINE, PASSWORD_RESET) is True
-    assert executions.start(states(aws), STATE_MACHINE, PASSWORD_RESET) is True
+    assert executions.start(states(aws), USER_SYNC, PASSWORD_RESET) is True
+    assert executions.start(states(aws), USER_SYNC, PASSWORD_RESET) is True
     names = {call.body.pop("name") for call in aws.calls}
     assert len(names) == 2
     assert all(SUB in name for name in names)
-    assert [call.body for call in aws.calls] == [
-        {"stateMachineArn": STATE_MACHINE, "input": PASSWORD_RESET.to_json()}
-    ] * 2
+    assert [call.body for call in aws.calls] == [{"stateMachineArn": USER_SYNC, "input": PASSWORD_RESET.to_json()}] * 2
 
 
 def test_an_execution_that_exists_already_is_no_failure(aws: FakeAws) -> None:
     aws.on(START, refusal("ExecutionAlreadyExists"))
-    assert executions.start(states(aws), STATE_MACHINE, SIGN_UP) is False
+    assert executions.start(states(aws), USER_SYNC, SIGN_UP) is False
 
 
 def test_a_second_sign_up_with_another_content_is_not_started() -> None:
@@ -75,11 +72,11 @@ def test_a_second_sign_up_with_another_content_is_not_started() -> None:
 def test_any_other_refusal_is_raised(aws: FakeAws, code: str) -> None:
     aws.on(START, refusal(code))
     with pytest.raises(ClientError, match=code):
-        executions.start(states(aws), STATE_MACHINE, SIGN_UP)
+        executions.start(states(aws), USER_SYNC, SIGN_UP)
 
 
 def test_a_lost_answer_is_raised(aws: FakeAws) -> None:
     lost: Any = ReadTimeoutError(endpoint_url="https://states")
     aws.on(START, lost)
     with pytest.raises(ReadTimeoutError):
-        executions.start(states(aws), STATE_MACHINE, SIGN_UP)
+        executions.start(states(aws), USER_SYNC, SIGN_UP)

@@ -38,13 +38,13 @@ from cognito_user_sync.handlers import (
 )
 from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, Batch, InvalidInput, TooManyDeletions, Worker
+from cognito_user_sync.reconciliation import Batch, InvalidInput, TooManyDeletions, Worker
 from cognito_user_sync.sync_request import InvalidSyncRequest
 from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
-from tests.samples import OURS, POOL_ID, TABLE, THEIRS, environment
+from tests.samples import COUNTS, OURS, POOL_ID, QUEUE_URL, TABLE, THEIRS, USER_SYNC, environment
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, CognitoClient, QuickAws
 from tests.stand_ins.clock import Clock, FakeContext, RunningContext
@@ -62,8 +62,6 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 FILTER = re.compile(rf'sub = "({UUID.pattern})"|sub \^= "([0-9a-f-]+)"')
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
-QUEUE = "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted"
 
 # Of a page that a run before this one listed.
 OLD_TOKEN = "page 2"
@@ -125,9 +123,9 @@ def aws(session: boto3.Session) -> Iterator[QuickAws]:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for name, value in {
-        "USER_SYNC_STATE_MACHINE_ARN": STATE_MACHINE,
-        "RECONCILIATION_STATE_MACHINE_ARN": STATE_MACHINE,
-        "UNSTARTED_QUEUE_URL": QUEUE,
+        "USER_SYNC_STATE_MACHINE_ARN": USER_SYNC,
+        "RECONCILIATION_STATE_MACHINE_ARN": USER_SYNC,
+        "UNSTARTED_QUEUE_URL": QUEUE_URL,
         **environment(ATTRIBUTES=json.dumps(ATTRIBUTES), INDEX_KEYS=json.dumps(INDEX_KEYS)),
     }.items():
         monkeypatch.setenv(name, value)
@@ -161,7 +159,7 @@ def refused(code: str, request: Json, status: int = 400) -> Response:
 
 def start_execution(deal: Deal, started: list[Json], request: Json) -> Answer:
     assert re.fullmatch(r"[0-9A-Za-z_-]{1,80}", request["name"])
-    assert request["stateMachineArn"] == STATE_MACHINE
+    assert request["stateMachineArn"] == USER_SYNC
     if len(request["input"].encode()) > MAX_INPUT:
         return refused("ValidationException", request)
     if deal.chance(0.15):
@@ -179,7 +177,7 @@ def start_execution(deal: Deal, started: list[Json], request: Json) -> Answer:
 
 
 def send_message(deal: Deal, parked: list[Json], request: Json) -> Answer:
-    assert request["QueueUrl"] == QUEUE
+    assert request["QueueUrl"] == QUEUE_URL
     assert request["MessageBody"].isascii()
     if len(request["MessageBody"].encode()) > MAX_MESSAGE:
         return refused("InvalidParameterValue", request)

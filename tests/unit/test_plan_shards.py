@@ -17,7 +17,7 @@ from cognito_user_sync.reconciliation import Batch
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import PoolRefused
 from cognito_user_sync.user_table import TableRefused
-from tests.samples import POOL_ID, SUB, environment
+from tests.samples import COUNTS, POOL_ID, SUB, environment
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import Clock, FakeContext
@@ -36,7 +36,6 @@ STARTED = "2026-01-01T00:00:00.000Z"
 # The limits of a round and of a run, with the arithmetic behind them: docs/reconciliation.md.
 MAX_BATCHES_OF_ROUND, MAX_BATCHES_OF_RUN, MAX_PREFIXES_LEFT = 128, 2_500, 6_000
 NAMED_FAILURES, NAMED_BY_A_WORKER = 10, 3
-COUNTS = ("listed", "created", "updated", "unchanged", "unconfirmed", "failed", "deleted", "still_there")
 NOBODY = Response({"Users": []})
 NO_ITEMS = Response({"Items": [], "Count": 0})
 ITEMS = Response({"Items": [{"id": {"S": SUB}}]})
@@ -239,7 +238,8 @@ def test_the_operator_s_allowance_is_in_every_batch_of_every_round(aws: FakeAws)
     aws.on(DESCRIBE, pool_of(120))
     first = plan(input={"allow_deletes": 500})
     assert [batch["allow_deletes"] for batch in first["batches"]] == [500]
-    second = plan(input={"allow_deletes": 500}, plan=first, results=[a_result("1", "2")])
+    both = {"allow_deletes": 500, "dry_run": False}
+    second = plan(input=both, plan=first, results=[a_result("1", "2")])
     assert [batch["allow_deletes"] for batch in second["batches"]] == [500, 500]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,9 +15,6 @@ from tests.stand_ins.answers import refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
 from tests.stand_ins.cognito_pool import UPDATE, CognitoPool
-
-if TYPE_CHECKING:
-    pass
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from moto import mock_aws
 
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, InvalidInput, TooManyDeletions, Worker
+from cognito_user_sync.reconciliation import InvalidInput, TooManyDeletions, Worker
 from cognito_user_sync.user_pool import PoolRefused, UserPool
-from tests.samples import POOL_ID, SUB, TABLE, environment
+from tests.samples import COUNTS, POOL_ID, SUB, TABLE, environment
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.calls import Calls
 from tests.stand_ins.carriers import FakeAws, cognito_client

@@ -18,12 +18,12 @@ from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutE
 from moto import mock_aws
 
 from cognito_user_sync import departure, reconciliation, shards, user_pool, user_table
-from cognito_user_sync.reconciliation import COUNTS, Batch, Result, TooManyDeletions, Worker, in_threads
+from cognito_user_sync.reconciliation import Batch, Result, TooManyDeletions, Worker, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user import User
 from cognito_user_sync.user_pool import PoolRefused, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused
-from tests.samples import POOL_ID, TABLE
+from tests.samples import COUNTS, POOL_ID, TABLE
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.calls import Calls, Killed, kill
 from tests.stand_ins.carriers import cognito_client

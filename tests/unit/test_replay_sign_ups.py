@@ -12,12 +12,12 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from cognito_user_sync.handlers import replay_sign_ups
 from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest
+from tests.samples import USER_SYNC
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
 
 SUBS = [f"b4c8d9e0-1234-4abc-8def-00112233445{number}" for number in range(3)]
-STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 START = "sfn.StartExecution"
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
 REQUESTS = [
@@ -28,7 +28,7 @@ REQUESTS = [
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", STATE_MACHINE)
+    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", USER_SYNC)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
@@ -44,7 +44,7 @@ def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -
     aws.on(START, STARTED)
     assert replay(*[request.to_json() for request in REQUESTS]) == []
     assert [call.body for call in aws.calls] == [
-        {"stateMachineArn": STATE_MACHINE, "name": f"sign-up-{request.sub}", "input": request.to_json()}
+        {"stateMachineArn": USER_SYNC, "name": f"sign-up-{request.sub}", "input": request.to_json()}
         for request in REQUESTS
     ]
 

@@ -9,12 +9,11 @@ import time
 import pytest
 
 from cognito_user_sync.handlers import start_changes
-from tests.samples import SUB
+from tests.samples import SUB, USER_SYNC
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
 
-STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:user-sync"
 START = "sfn.StartExecution"
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
 # As the rule's input transformer makes it of CloudTrail's event.
@@ -25,7 +24,7 @@ CHANGE = json.dumps(
 
 @pytest.fixture(autouse=True)
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", STATE_MACHINE)
+    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", USER_SYNC)
     seconds: list[float] = []
     monkeypatch.setattr(time, "sleep", seconds.append)
     return seconds
@@ -43,7 +42,7 @@ def test_a_change_starts_an_execution_without_a_fixed_name(aws: FakeAws) -> None
     assert start(CHANGE) == []
     [call] = aws.calls
     assert re.fullmatch(r"changed-" + json.loads(CHANGE)["sub"] + "-[0-9a-f]{16}", call.body["name"])
-    assert call.body["stateMachineArn"] == STATE_MACHINE
+    assert call.body["stateMachineArn"] == USER_SYNC
     assert json.loads(call.body["input"]) == {**json.loads(CHANGE), "occurred_at": "2026-01-02T00:00:00.000Z"}
 
 

@@ -11,11 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cognito_user_sync.handlers import start_reconciliation
+from tests.samples import RECONCILIATION
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
 
-STATE_MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:reconciliation"
 EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:1"
 START = "sfn.StartExecution"
 STARTED = Response({"executionArn": EXECUTION, "startDate": 1767225600})
@@ -23,7 +23,7 @@ STARTED = Response({"executionArn": EXECUTION, "startDate": 1767225600})
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECONCILIATION_STATE_MACHINE_ARN", STATE_MACHINE)
+    monkeypatch.setenv("RECONCILIATION_STATE_MACHINE_ARN", RECONCILIATION)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
@@ -47,7 +47,7 @@ def test_a_run_is_started_with_its_input(aws: FakeAws, event: dict[str, Any], ex
     assert start(event) == {"execution_arn": EXECUTION}
     [call] = aws.calls
     assert call.body.keys() - {"name"} == {"stateMachineArn", "input"}
-    assert call.body["stateMachineArn"] == STATE_MACHINE
+    assert call.body["stateMachineArn"] == RECONCILIATION
     assert json.loads(call.body["input"]) == expected
 
 
