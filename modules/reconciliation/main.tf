@@ -159,8 +159,6 @@ resource "aws_lambda_invocation" "first_run" {
     table      = var.table.arn
     attributes = jsonencode(var.attributes)
   }
-
-  depends_on = [module.start_reconciliation]
 }
 
 # --- on a schedule
