@@ -131,6 +131,13 @@ def test_named_as_chained_it_is_replaced_and_nothing_else_is(
     assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
 
 
+def test_policy_of_the_chained_function_goes_after_its_calls(terraform: Terraform) -> None:
+    """Terraform then updates the function first. The retries of a call hide the other order, if it takes short."""
+    resources = json.loads(terraform.state.read_text())["resources"]
+    (policy,) = [each for each in resources if (each["type"], each["name"]) == ("aws_iam_role_policy", "chained")]
+    assert [instance.get("create_before_destroy") for instance in policy["instances"]] == [True]
+
+
 def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
     aws: LocalAws, deployed: Deployment, ours: str, owned: Pool, theirs: TheirTrigger, username: str
 ) -> None:
