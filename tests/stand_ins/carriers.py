@@ -113,7 +113,7 @@ class FakeAws:
             self.session.events.unregister(event, self._handle)
 
     def on(self, operation: str, *answers: Answer) -> None:
-        """Answer calls of an operation with these in turn, and with the last for ever."""
+        """Answer calls of an operation with these in turn, and with the last for all later calls."""
         left = deque(answers)
         self.answers[operation] = lambda _: left.popleft() if len(left) > 1 else left[0]
 
