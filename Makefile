@@ -200,19 +200,11 @@ reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait f
 	terraform workspace select $(ENV) > /dev/null; \
 	PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
 
-# The zips are made by a data source, so a plan of these data sources alone makes them; it needs no credentials.
-FUNCTIONS := module.sign_up.module.post_confirmation module.sign_up.module.unstarted.module.function \
-	module.user_sync.module.sync_user module.user_sync.module.send_welcome[0] module.pool_trigger[0].module.function \
-	module.change_tracking[0].module.queue.module.function module.reconciliation[0].module.plan_shards \
-	module.reconciliation[0].module.reconcile_shards module.reconciliation[0].module.start_reconciliation[0]
-
+# A data source makes the zip, so a plan of it makes it, without credentials.
 .PHONY: package
-package: ENV ?= dev
-package: known-stage $(READY) ## the functions' zips in build/, by the same Terraform code as apply (ENV=dev)
-	@[ $(words $(FUNCTIONS)) -eq "$$(grep -rhE --include=main.tf --exclude-dir=request_queue '"\.\./(lambda_function|request_queue)"' modules | wc -l)" ] || { echo "FUNCTIONS in the Makefile does not name every function of modules/" >&2; exit 1; }
-	@$(USE_PROVIDERS); \
-	terraform init -input=false > /dev/null; \
-	rm -rf build .terraform/cognito-user-sync; \
-	terraform plan -input=false -lock=false -refresh=false -var-file=$(TFVARS) -var=track_changes=true $(foreach function,$(FUNCTIONS),-target='$(function).data.archive_file.this') > /dev/null; \
-	cp -R .terraform/cognito-user-sync build; \
-	$(PYTHON) -c 'import hashlib, pathlib; [print(f"{zip.stat().st_size:>7} bytes  sha256 {hashlib.sha256(zip.read_bytes()).hexdigest()}  {zip}") for zip in sorted(pathlib.Path("build").glob("*.zip"))]'
+package: $(READY) ## the functions' package in build/, by the same Terraform code as apply
+	@$(IN_SCRATCH); \
+	rm -rf build; \
+	terraform -chdir=modules/package init -input=false > /dev/null; \
+	terraform -chdir=modules/package plan -input=false -lock=false -target=data.archive_file.this -var=name=functions -var=directory="$(CURDIR)/build" -var=source_dir="$(CURDIR)/lambda_src" > /dev/null; \
+	$(PYTHON) -c 'import hashlib, pathlib; [print(f"{zip.stat().st_size:>7} bytes  sha256 {hashlib.sha256(zip.read_bytes()).hexdigest()}  {zip}") for zip in pathlib.Path("build").glob("*.zip")]'

@@ -1,31 +1,41 @@
 data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
+
+# The provider's region and partition. The data source aws_region has no attribute that both provider 5 and provider 6 know
+# and neither deprecates.
+data "aws_service" "lambda" {
+  service_id = "lambda"
+}
 
 locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_service.lambda.partition
+  region     = data.aws_service.lambda.region
+
   prefix = trimprefix(aws_cloudwatch_log_group.deployment.name, "/cognito-user-sync/")
+
+  # One folder for each deployment: one configuration may deploy the same name and stage to two accounts or regions.
+  package_directory = "${path.root}/.terraform/cognito-user-sync/${local.account_id}-${local.region}-${var.name}-${var.stage}"
+  package_bucket = var.lambda.code_bucket == null ? null : {
+    name       = var.lambda.code_bucket
+    key_prefix = "cognito-user-sync/${local.account_id}/${local.region}/${local.prefix}"
+  }
+  # By index: a splat would wait for the S3 object, which waits for the log group that looks for these files.
+  zip_paths = concat(
+    [module.functions_package.zip_path], var.welcome_email == null ? [] : [module.welcome_email_package[0].zip_path]
+  )
 
   # Built from the ID, not read from the pool, so that it is known while the pool's own configuration changes the pool.
   user_pool = {
-    id = var.user_pool_id
-    arn = join(":", [
-      "arn", data.aws_partition.current.partition, "cognito-idp", data.aws_region.current.id,
-      data.aws_caller_identity.current.account_id, "userpool/${var.user_pool_id}",
-    ])
+    id  = var.user_pool_id
+    arn = "arn:${local.partition}:cognito-idp:${local.region}:${local.account_id}:userpool/${var.user_pool_id}"
   }
 
   # Built from names, not taken from the state machine, so that the trigger depends on nothing that may come to depend
   # on the pool: see modules/sign_up.
-  user_sync_state_machine_arn = join(":", [
-    "arn", data.aws_partition.current.partition, "states", data.aws_region.current.id,
-    data.aws_caller_identity.current.account_id, "stateMachine", "${local.prefix}-user-sync",
-  ])
+  user_sync_state_machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.prefix}-user-sync"
 
   # Built from names, so that a plan can compare it before the function is made.
-  post_confirmation_function_arn = join(":", [
-    "arn", data.aws_partition.current.partition, "lambda", data.aws_region.current.id,
-    data.aws_caller_identity.current.account_id, "function", "${local.prefix}-post-confirmation",
-  ])
+  post_confirmation_function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.prefix}-post-confirmation"
 
   welcome_email = var.welcome_email == null ? null : merge(var.welcome_email, {
     text = coalesce(var.welcome_email.text, file("${path.module}/emails/welcome.txt"))
@@ -49,11 +59,21 @@ locals {
   # A null would be the default: Terraform fills it in for an attribute that is null, too.
   schedule = var.reconciliation.schedule == "none" ? null : var.reconciliation.schedule
 
+  # What all functions and state machines share.
   settings = {
+    prefix                   = local.prefix
+    partition                = local.partition
+    region                   = local.region
+    account_id               = local.account_id
+    package                  = module.functions_package.package
+    runtime                  = var.lambda.runtime
     memory_mb                = var.lambda.memory_mb
     architecture             = var.lambda.architecture
+    vpc_config               = var.lambda.vpc_config
     kms_key_arn              = var.kms_key_arn
+    log_group_class          = var.log_group_class
     log_retention_days       = var.log_retention_days
+    role_path                = var.role_path
     permissions_boundary_arn = var.permissions_boundary_arn
     tracing                  = var.tracing
     tags                     = var.tags

@@ -1,12 +1,21 @@
 # AWS creates queues, alarms and rules by upsert: a second deployment with this name and stage would adopt them, and its
 # destroy would delete them. It rejects a second log group of a name. All other names come from this one's, so Terraform
-# creates it first, and a clash fails before anything else changes. Nothing is written to it.
-resource "aws_cloudwatch_log_group" "deployment" {
+# creates it first, and a clash fails before anything else changes. Nothing is written to it. Terraform prints the next
+# line with the error of AWS.
+resource "aws_cloudwatch_log_group" "deployment" { # Already exists? Another deployment has this name and stage: change one.
   # checkov:skip=CKV_AWS_158: it holds nothing
   # checkov:skip=CKV_AWS_338: it holds nothing
   name              = "/cognito-user-sync/${var.name}-${var.stage}"
   retention_in_days = var.log_retention_days
   tags              = var.tags
+
+  lifecycle {
+    # Here, so that a saved plan without its zips fails before anything changes.
+    precondition {
+      condition     = var.lambda.code_bucket != null || alltrue([for path in local.zip_paths : fileexists(path)])
+      error_message = "The zips that this plan was made with are not here: ${join(", ", local.zip_paths)}. Keep the folder .terraform/cognito-user-sync together with a saved plan, or set lambda.code_bucket: see docs/deploying.md."
+    }
+  }
 }
 
 # One state, one deployment: another stage's variables on this state would plan to replace what runs here.
@@ -26,8 +35,8 @@ resource "terraform_data" "deployment" {
     # Not on the data source: a condition there defers its read to apply whenever the pool has changes in the same
     # configuration, and what depends on it is unknown until then.
     precondition {
-      condition     = split("_", var.user_pool_id)[0] == data.aws_region.current.id
-      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the AWS provider is set to ${data.aws_region.current.id}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or give this module a provider of that region."
+      condition     = split("_", var.user_pool_id)[0] == local.region
+      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the AWS provider is set to ${local.region}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or give this module a provider of that region."
     }
 
     # Here, because a variable's own validation cannot use locals that are made from it.
@@ -63,6 +72,30 @@ data "aws_cognito_user_pool" "this" {
   user_pool_id = var.user_pool_id
 }
 
+module "functions_package" {
+  source = "./modules/package"
+
+  name       = "functions"
+  directory  = local.package_directory
+  source_dir = "${path.module}/lambda_src"
+  bucket     = local.package_bucket
+  tags       = var.tags
+}
+
+# Apart from the functions' code, which is the same in every deployment.
+module "welcome_email_package" {
+  source = "./modules/package"
+  count  = var.welcome_email == null ? 0 : 1
+
+  name      = "welcome-email"
+  directory = local.package_directory
+  bucket    = local.package_bucket
+  tags      = var.tags
+
+  # Lambda puts the folder python/ of a layer on the functions' sys.path.
+  file = { name = "python/welcome_email.json", content = jsonencode(local.welcome_email) }
+}
+
 module "user_table" {
   source = "./modules/user_table"
 
@@ -75,19 +108,19 @@ module "user_table" {
 module "user_sync" {
   source = "./modules/user_sync"
 
-  prefix        = local.prefix
   user_pool_arn = local.user_pool.arn
   table_arn     = module.user_table.arn
   environment   = local.user_environment
   attributes    = var.attributes
   welcome_email = local.welcome_email
   settings      = local.settings
+
+  welcome_email_package = one(module.welcome_email_package[*].package)
 }
 
 module "sign_up" {
   source = "./modules/sign_up"
 
-  prefix                      = local.prefix
   user_pool_arn               = local.user_pool.arn
   attributes                  = distinct(concat(var.attributes, local.welcomed_attributes))
   user_sync_state_machine_arn = local.user_sync_state_machine_arn
@@ -100,7 +133,6 @@ module "pool_trigger" {
   source = "./modules/pool_trigger"
   count  = var.attach_trigger ? 1 : 0
 
-  prefix               = local.prefix
   user_pool            = merge(local.user_pool, { lambda_config = data.aws_cognito_user_pool.this.lambda_config })
   function_arn         = module.sign_up.post_confirmation_function_arn
   function_arn_by_name = local.post_confirmation_function_arn
@@ -115,7 +147,6 @@ module "change_tracking" {
   source = "./modules/change_tracking"
   count  = var.track_changes ? 1 : 0
 
-  prefix                      = local.prefix
   user_pool_id                = var.user_pool_id
   user_sync_state_machine_arn = module.user_sync.state_machine_arn
   settings                    = local.settings
@@ -125,7 +156,6 @@ module "reconciliation" {
   source = "./modules/reconciliation"
   count  = var.reconciliation.enabled ? 1 : 0
 
-  prefix         = local.prefix
   user_pool      = local.user_pool
   table          = module.user_table
   environment    = local.user_environment

@@ -27,9 +27,15 @@ variable "name" {
   nullable    = false
 
   validation {
-    # 30 + 12 for the stage leaves room for the longest suffix in the 64 characters of a role or function name.
-    condition     = can(regex("^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$", var.name))
-    error_message = "name is \"${var.name}\": it must be 1 to 30 lower-case letters, digits or hyphens, begin with a letter and not end with a hyphen."
+    condition     = can(regex("^[a-z]([a-z0-9-]*[a-z0-9])?$", var.name))
+    error_message = "name is \"${var.name}\": it must be lower-case letters, digits or hyphens, begin with a letter and not end with a hyphen."
+  }
+
+  validation {
+    # 64 characters of a role name, less the longest region (ap-southeast-1), the longest suffix (post-confirmation) and
+    # two hyphens.
+    condition     = length("${var.name}-${var.stage}") <= 31
+    error_message = "<name>-<stage> is \"${var.name}-${var.stage}\", which has ${length("${var.name}-${var.stage}")} characters: it must have at most 31, since role names begin with it and have at most 64."
   }
 }
 
@@ -290,6 +296,31 @@ variable "log_retention_days" {
   }
 }
 
+variable "log_group_class" {
+  type        = string
+  description = "Class of the log groups: STANDARD, or INFREQUENT_ACCESS at half the price of ingestion, which the command line and `aws logs tail` cannot read. A change replaces the log groups."
+  default     = "STANDARD"
+  nullable    = false
+
+  validation {
+    condition     = contains(["STANDARD", "INFREQUENT_ACCESS"], var.log_group_class)
+    error_message = "log_group_class is \"${var.log_group_class}\": it must be STANDARD or INFREQUENT_ACCESS."
+  }
+}
+
+variable "role_path" {
+  type        = string
+  description = "IAM path of every role, for accounts whose policies demand one."
+  default     = "/"
+  nullable    = false
+
+  validation {
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+    condition     = can(regex("^/([\\x21-\\x7e]+/)?$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "role_path is \"${var.role_path}\": it must begin and end with a slash, like /service/, and have at most 512 characters without spaces."
+  }
+}
+
 variable "permissions_boundary_arn" {
   type        = string
   description = "IAM policy that bounds every role made here; null for none."
@@ -304,17 +335,53 @@ variable "permissions_boundary_arn" {
 variable "lambda" {
   description = <<-EOT
     The Lambda functions.
+    - runtime: python3.11 or later; the code is tested with python3.13
     - memory_mb: memory of each, and with it CPU
     - architecture: arm64 or x86_64
+    - code_bucket: an existing S3 bucket in the pool's region that takes the packages. A saved plan can then be applied on
+      any machine. null uploads them to Lambda itself
+    - vpc_config: subnets and security groups of the functions, which must reach the AWS APIs that they call through a NAT
+      gateway or VPC endpoints; null for no VPC
     - trigger_reserved_concurrency: invocations at once that are set aside for the post-confirmation trigger; null for none
   EOT
   type = object({
+    runtime                      = optional(string, "python3.13")
     memory_mb                    = optional(number, 512)
     architecture                 = optional(string, "arm64")
     trigger_reserved_concurrency = optional(number)
+    code_bucket                  = optional(string)
+    vpc_config = optional(object({
+      subnet_ids         = set(string)
+      security_group_ids = set(string)
+    }))
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = can(regex("^python3\\.(1[1-9]|[2-9][0-9])$", var.lambda.runtime))
+    error_message = "lambda.runtime is \"${var.lambda.runtime}\": it must be python3.11 or a later Python of Lambda, like python3.13."
+  }
+
+  validation {
+    condition     = var.lambda.code_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lambda.code_bucket))
+    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\": it must be the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots or hyphens, or null."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+    condition     = var.lambda.code_bucket == null || length(var.tags) <= 10
+    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\", but there are ${length(var.tags)} tags: an S3 object takes at most 10."
+  }
+
+  validation {
+    condition = var.lambda.vpc_config == null ? true : (
+      length(var.lambda.vpc_config.subnet_ids) > 0 && length(var.lambda.vpc_config.security_group_ids) > 0
+      && alltrue([for id in var.lambda.vpc_config.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+      && alltrue([for id in var.lambda.vpc_config.security_group_ids : can(regex("^sg-[0-9a-f]+$", id))])
+    )
+    error_message = "lambda.vpc_config is ${jsonencode(var.lambda.vpc_config)}: it must have at least one subnet ID, like subnet-0a1b2c3d, and at least one security group ID, like sg-0a1b2c3d, or be null."
+  }
 
   validation {
     condition     = var.lambda.memory_mb >= 128 && var.lambda.memory_mb <= 10240 && floor(var.lambda.memory_mb) == var.lambda.memory_mb

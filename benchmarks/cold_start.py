@@ -33,7 +33,7 @@ CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "pool_trigger": [("handler.boto3.client('cognito-idp', config=handler._CONFIG)", "cognito-idp")],
     "plan_shards": [("handler._pool()", "cognito-idp"), ("handler._table()", "dynamodb")],
     "reconcile_shards": [("handler._pool()", "cognito-idp"), ("handler._table()", "dynamodb")],
-    "start_reconciliation": [("handler._states()", "stepfunctions")],
+    "start_run": [("handler._states()", "stepfunctions")],
 }
 
 _MEASURED = """

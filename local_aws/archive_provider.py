@@ -266,8 +266,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    # A provider in Go takes -debug, this framework --dev: the provider says where it listens, and goes on until killed.
-    run_provider(ArchiveProvider(), [sys.argv[0], "--dev"] if "-debug" in sys.argv else None)
+    run_provider(ArchiveProvider())
 
 
 if __name__ == "__main__":

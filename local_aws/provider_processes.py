@@ -1,11 +1,11 @@
-"""Runs Terraform's providers once for many commands, in place of several times in each command.
+"""Runs the AWS provider once for many commands, in place of several times in each command.
 
 Terraform starts each provider several times a command. A provider that is started with `-debug` prints where it
 listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
 https://developer.hashicorp.com/terraform/plugin/debugging
-A plan of this module takes half the CPU time. The providers have the environment that they were started with, not the
-command's. A running provider has one configuration at a time: a configuration with two of a kind (aliases) needs
-Terraform's own.
+A plan of this module takes half the CPU time. The provider has the environment and the working directory that it was
+started with, not the command's. It has one configuration at a time: a configuration with two of them (aliases) needs
+Terraform's own. The archive provider, which takes relative paths, is Terraform's own, too.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ wait
 
 @contextlib.contextmanager
 def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Start the providers with `environment`, and stop them in any case.
+    """Start the provider with `environment`, and stop it in any case.
 
-    Gives the variables that make Terraform commands use them. A provider that does not take `-debug` is left to
+    Gives the variables that make Terraform commands use it. A provider that does not take `-debug` is left to
     Terraform.
     """
     # A temporary folder for the sockets, since a provider that is killed leaves its socket.
@@ -61,7 +61,7 @@ def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]
 
 
 def _installed(environment: Mapping[str, str]) -> list[Path]:
-    """The providers' programs, which one process installs for all others and for later."""
+    """The provider's program, which one process installs for all others and for later."""
     folder = PROJECT / ".local/terraform/running"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -72,7 +72,11 @@ def _installed(environment: Mapping[str, str]) -> list[Path]:
         _terraform(folder, in_folder, "init", "-upgrade", "-input=false", "-no-color", "-backend=false")
         selected = json.loads(_terraform(folder, in_folder, "version", "-json"))["provider_selections"]
     providers = folder / "data" / "providers"
-    return [path for name, version in selected.items() for path in (providers / name / version).glob("*/*-provider-*")]
+    return [
+        path
+        for name, version in selected.items()
+        for path in (providers / name / version).glob("*/terraform-provider-aws_*")
+    ]
 
 
 def pinned_versions() -> str:

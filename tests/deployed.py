@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 
 from cognito_user_sync_cli import app as command_line
 from local_aws.client import LocalAws, Mail
-from local_aws.provider_processes import RARELY_COLLECTED, running_providers
+from local_aws.provider_processes import RARELY_COLLECTED, REATTACH_VARIABLE, running_providers
 from local_aws.resources import let_pool_invoke
 from local_aws.terraform_providers import terraform_environment
 from tests import permissions
@@ -182,6 +182,15 @@ class SignUps:
                 self.failures.append(str(error))
 
 
+def let_running_provider_read_zips_of(folder: Path) -> None:
+    """Terraform makes zips in `folder`, where it runs; a running AWS provider reads them where this process runs."""
+    zips = Path(".terraform", "cognito-user-sync")
+    if REATTACH_VARIABLE in os.environ and not (folder / zips).exists():
+        zips.mkdir(parents=True, exist_ok=True)
+        (folder / zips).parent.mkdir(exist_ok=True)
+        (folder / zips).symlink_to(zips.resolve())
+
+
 @dataclass(frozen=True)
 class Terraform:
     """The real Terraform in `folder`, with a state and a data directory of its own in `work`."""
@@ -221,6 +230,7 @@ class Terraform:
         assert done.returncode == 0, done.stderr
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        let_running_provider_read_zips_of(self.folder)
         return subprocess.run(
             # After the functions, which have deadlines.
             ["nice", "-n", "5", "terraform", *arguments],

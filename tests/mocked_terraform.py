@@ -75,7 +75,7 @@ FUNCTIONS = {
     "start-changes": "module.change_tracking[0].module.queue.module.function",
     "plan-shards": "module.reconciliation[0].module.plan_shards",
     "reconcile-shards": "module.reconciliation[0].module.reconcile_shards",
-    "start-reconciliation": "module.reconciliation[0].module.start_reconciliation[0]",
+    "start-run": "module.reconciliation[0].module.start_run[0]",
 }
 STATE_MACHINES = {
     "user-sync": "module.user_sync.module.state_machine",
@@ -99,7 +99,11 @@ def queue_url(name: str) -> str:
 
 # The ARNs that AWS would assign, by address. They differ, so that a test can tell them apart.
 MADE = {
-    **{f"{at}.aws_lambda_function.this": {"arn": arn("lambda", f"function:{name}")} for name, at in FUNCTIONS.items()},
+    **{
+        f"{at}.aws_lambda_function.this": {"arn": arn("lambda", f"function:{name}"), "code_sha256": "mocked"}
+        for name, at in FUNCTIONS.items()
+    },
+    "module.user_sync.aws_lambda_layer_version.welcome_email[0]": {"arn": arn("lambda", "layer:welcome-email:1")},
     **{
         f"{at}.aws_sfn_state_machine.this": {"arn": arn("states", f"stateMachine:{name}")}
         for name, at in STATE_MACHINES.items()
@@ -107,6 +111,14 @@ MADE = {
     **{at: {"arn": arn("sqs", name), "url": queue_url(name)} for name, at in QUEUES.items()},
     "module.reconciliation[0].aws_iam_role.schedule[0]": {"arn": f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"},
 }
+
+
+def packages(module: str) -> list[dict[str, Any]]:
+    """Override the packages with a zip that exists, the configuration itself: the real Terraform shows real ones."""
+    outputs = {"zip_path": "main.tf.json", "package": {"filename": "main.tf.json", "source_code_hash": "mocked"}}
+    names = ("functions_package", "welcome_email_package")
+    return [{"target": f"{module}.module.{name}", "outputs": outputs} for name in names]
+
 
 POOL_ADDRESS = "data.aws_cognito_user_pool.this"
 TABLE_ADDRESS = "module.user_table.data.aws_dynamodb_table.existing"
@@ -224,10 +236,6 @@ def copy_module(folder: Path) -> None:
         copy = folder / "module" / path.name
         copy.parent.mkdir(exist_ok=True)
         (shutil.copytree if path.is_dir() else shutil.copy)(path, copy)
-    # One file instead of the sources: no test needs the content of the zips, and Terraform takes time to pass it on.
-    sources = folder / "module" / "lambda_src" / "cognito_user_sync"
-    sources.mkdir(parents=True)
-    (sources / "__init__.py").write_text('"""Stands for the sources."""\n')
     shutil.copytree(ROOT / "tests" / "mocks", folder / "mocks")
     (folder / "versions.tf").write_text(pinned_versions(), encoding="utf-8")
 
@@ -264,6 +272,7 @@ def _run(command: str, cases: dict[str, Case], targets: tuple[str, ...]) -> dict
         "override_data": [
             {"target": address(case, at), "values": values} for case in cases for at, values in found[case].items()
         ],
+        "override_module": [override for case in cases for override in packages(f'module.case["{case}"]')],
         "override_resource": [
             {"target": address(case, at), "values": values} for case in cases for at, values in MADE.items()
         ],

@@ -15,8 +15,8 @@ from cognito_user_sync.welcome_email import Email, WelcomeEmail, placeholder_val
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# As modules/user_sync puts it into the function's zip.
-_FILE = "welcome_email.json"
+# As main.tf names it in the layer of the function.
+_FILE = "python/welcome_email.json"
 
 
 class NoWelcome(Exception):
@@ -26,16 +26,17 @@ class NoWelcome(Exception):
 def deployed(functions: LambdaClient, function_name: str) -> WelcomeEmail:
     """What the function `function_name` sends. Raises NoWelcome."""
     try:
-        location = functions.get_function(FunctionName=function_name)["Code"]["Location"]
+        layers = functions.get_function_configuration(FunctionName=function_name)["Layers"]
     except functions.exceptions.ResourceNotFoundException:
         raise NoWelcome("this deployment sends no welcome: its variable welcome_email is null") from None
     try:
+        location = functions.get_layer_version_by_arn(Arn=layers[0]["Arn"])["Content"]["Location"]
         with urllib.request.urlopen(location, timeout=30) as answer:  # noqa: S310 - a signed address that AWS gave
             content = answer.read()
-        with zipfile.ZipFile(io.BytesIO(content)) as code:
-            return WelcomeEmail.from_json(code.read(_FILE).decode())
+        with zipfile.ZipFile(io.BytesIO(content)) as layer:
+            return WelcomeEmail.from_json(layer.read(_FILE).decode())
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise NoWelcome(f"the code of {function_name} could not be read: {error}") from error
+        raise NoWelcome(f"the layer of {function_name} could not be read: {error}") from error
 
 
 def not_deployed(subject: str, text: str, html: str) -> WelcomeEmail:

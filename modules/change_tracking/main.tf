@@ -2,7 +2,7 @@
 # waits in it, instead of taking all of the account's ListUsers requests at once.
 
 locals {
-  name = "${var.prefix}-changes"
+  name = "${var.settings.prefix}-changes"
 
   # Cognito's calls that change a user whom it knows by sub. ConfirmSignUp is not among them: the trigger has it.
   # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-info-in-cloudtrail.html
@@ -71,13 +71,13 @@ resource "aws_cloudwatch_event_target" "queue" {
 module "queue" {
   source = "../request_queue"
 
-  name                        = local.name
+  name                        = "changes"
   sender_rule_arn             = aws_cloudwatch_event_rule.changes.arn
   user_sync_state_machine_arn = var.user_sync_state_machine_arn
   settings                    = var.settings
 
   function = {
-    name        = "${var.prefix}-start-changes"
+    name        = "start-changes"
     description = "Starts the user_sync executions of users who changed, at a bounded rate"
     handler     = "start_changes"
   }

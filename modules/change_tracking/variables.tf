@@ -1,9 +1,3 @@
-variable "prefix" {
-  type        = string
-  description = "What the names of all resources begin with."
-  nullable    = false
-}
-
 variable "user_pool_id" {
   type        = string
   description = "Id of the existing user pool."
@@ -19,10 +13,27 @@ variable "user_sync_state_machine_arn" {
 variable "settings" {
   description = "What all functions and state machines of a deployment share."
   type = object({
-    memory_mb                = number
-    architecture             = string
+    prefix     = string
+    partition  = string
+    region     = string
+    account_id = string
+    package = object({
+      filename         = optional(string)
+      s3_bucket        = optional(string)
+      s3_key           = optional(string)
+      source_code_hash = string
+    })
+    runtime      = string
+    memory_mb    = number
+    architecture = string
+    vpc_config = optional(object({
+      subnet_ids         = set(string)
+      security_group_ids = set(string)
+    }))
     kms_key_arn              = optional(string)
+    log_group_class          = string
     log_retention_days       = number
+    role_path                = string
     permissions_boundary_arn = optional(string)
     tracing                  = bool
     tags                     = map(string)

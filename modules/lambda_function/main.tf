@@ -1,38 +1,16 @@
 locals {
-  source_directory = "${path.module}/../../lambda_src"
+  name = "${var.settings.prefix}-${var.name}"
 
   # Lambda encrypts the environment; a function without one has nothing to encrypt.
   kms_key_arn = length(var.environment) > 0 ? var.settings.kms_key_arn : null
 }
 
-# The sources as they are: boto3 is in the Lambda runtime, so there is nothing to install or to build.
-data "archive_file" "this" {
-  type             = "zip"
-  output_path      = "${path.root}/.terraform/cognito-user-sync/${var.name}.zip"
-  output_file_mode = "0644"
-
-  dynamic "source" {
-    for_each = fileset(local.source_directory, "cognito_user_sync/**/*.py")
-    content {
-      filename = source.value
-      content  = file("${local.source_directory}/${source.value}")
-    }
-  }
-
-  dynamic "source" {
-    for_each = var.files
-    content {
-      filename = source.key
-      content  = source.value
-    }
-  }
-}
-
 # Terraform's, not the function's: so that it has a retention and goes with the rest.
 resource "aws_cloudwatch_log_group" "this" {
   # checkov:skip=CKV_AWS_338: the user's decision (log_retention_days); logs with subs are not to be kept for ever
-  name              = "/aws/lambda/${var.name}"
+  name              = "/aws/lambda/${local.name}"
   retention_in_days = var.settings.log_retention_days
+  log_group_class   = var.settings.log_group_class
   kms_key_id        = var.settings.kms_key_arn
   tags              = var.settings.tags
 }
@@ -50,8 +28,10 @@ data "aws_iam_policy_document" "assume_role" {
 }
 
 resource "aws_iam_role" "this" {
-  name                 = var.name
-  description          = "Of the function ${var.name}"
+  # IAM has one namespace for all regions.
+  name                 = "${var.settings.prefix}-${var.settings.region}-${var.name}"
+  path                 = var.settings.role_path
+  description          = "Of the function ${local.name}"
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.settings.permissions_boundary_arn
   tags                 = var.settings.tags
@@ -86,6 +66,23 @@ data "aws_iam_policy_document" "this" {
   }
 
   dynamic "statement" {
+    for_each = var.settings.vpc_config[*]
+    content {
+      sid = "UseVpc"
+      actions = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+      ]
+      # Lambda itself asks for these on all resources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+      resources = ["*"]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.settings.tracing ? [1] : []
     content {
       sid     = "WriteTraces"
@@ -98,23 +95,26 @@ data "aws_iam_policy_document" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  name   = var.name
+  name   = local.name
   role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.this.json
 }
 
 resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_116: it is for asynchronous calls; these callers wait, or are a queue that has one
-  # checkov:skip=CKV_AWS_117: it calls AWS APIs alone, and has nothing to reach in a VPC
+  # checkov:skip=CKV_AWS_117: the user's decision (lambda.vpc_config); the functions call AWS APIs only
   # checkov:skip=CKV_AWS_272: the zip is made of the sources by the Terraform that deploys it, with no build in between
-  function_name                  = var.name
+  function_name                  = local.name
   description                    = var.description
   role                           = aws_iam_role.this.arn
-  runtime                        = "python3.13"
+  runtime                        = var.settings.runtime
   architectures                  = [var.settings.architecture]
   handler                        = "cognito_user_sync.handlers.${var.handler}.handler"
-  filename                       = data.archive_file.this.output_path
-  source_code_hash               = data.archive_file.this.output_base64sha256
+  filename                       = var.settings.package.filename
+  s3_bucket                      = var.settings.package.s3_bucket
+  s3_key                         = var.settings.package.s3_key
+  source_code_hash               = var.settings.package.source_code_hash
+  layers                         = var.layer_arn[*]
   memory_size                    = var.settings.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
@@ -125,6 +125,14 @@ resource "aws_lambda_function" "this" {
     for_each = length(var.environment) > 0 ? [var.environment] : []
     content {
       variables = environment.value
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.settings.vpc_config[*]
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
     }
   }
 
@@ -141,4 +149,15 @@ resource "aws_lambda_function" "this" {
 
   # Whoever waits for the function gets one that may act; and on destroy it can act until it is gone.
   depends_on = [aws_iam_role_policy.this]
+
+  lifecycle {
+    # The provider 5 stores the new hash also when AWS rejected the code, and then plans no change:
+    # https://github.com/hashicorp/terraform-provider-aws/issues/42826. So this compares what really runs.
+    postcondition {
+      # A plan that changes the code does not know last_modified yet (and still has the old code_sha256): the condition is
+      # unknown, and waits for the apply.
+      condition     = self.last_modified == null ? false : self.code_sha256 == var.settings.package.source_code_hash
+      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, or the code was changed outside Terraform. Replace the function: terraform apply -replace='ADDRESS', with the address that this error names (with ...)."
+    }
+  }
 }

@@ -1,6 +1,6 @@
 variable "name" {
   type        = string
-  description = "Name of the function, its role and its log group."
+  description = "Name of the function after the prefix, and of its role and its log group."
   nullable    = false
 }
 
@@ -42,11 +42,10 @@ variable "encrypts" {
   nullable    = false
 }
 
-variable "files" {
-  type        = map(string)
-  description = "Further files for the root of the zip: name => content."
-  default     = {}
-  nullable    = false
+variable "layer_arn" {
+  type        = string
+  description = "Version of the function's layer; null for none."
+  default     = null
 }
 
 variable "policy_json" {
@@ -58,10 +57,27 @@ variable "policy_json" {
 variable "settings" {
   description = "What all functions of a deployment share."
   type = object({
-    memory_mb                = number
-    architecture             = string
+    prefix     = string
+    partition  = string
+    region     = string
+    account_id = string
+    package = object({
+      filename         = optional(string)
+      s3_bucket        = optional(string)
+      s3_key           = optional(string)
+      source_code_hash = string
+    })
+    runtime      = string
+    memory_mb    = number
+    architecture = string
+    vpc_config = optional(object({
+      subnet_ids         = set(string)
+      security_group_ids = set(string)
+    }))
     kms_key_arn              = optional(string)
+    log_group_class          = string
     log_retention_days       = number
+    role_path                = string
     permissions_boundary_arn = optional(string)
     tracing                  = bool
     tags                     = map(string)

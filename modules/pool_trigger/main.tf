@@ -2,9 +2,6 @@
 # does it. Two resources keep the state honest: the guard is made first and only detaches, on destroy; attach may fail
 # and is then tried again by the next apply, with the guard in the state all the same.
 
-data "aws_partition" "current" {}
-data "aws_caller_identity" "current" {}
-
 data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ChangeTrigger"
@@ -24,7 +21,7 @@ data "aws_iam_policy_document" "this" {
     actions = ["iam:PassRole"]
     # UpdateUserPool passes the pool's own SMS role on again. Its name is the pool owner's, and no data source tells it:
     # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SmsConfigurationType.html
-    resources = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/*"]
+    resources = ["arn:${var.settings.partition}:iam::${var.settings.account_id}:role/*"]
 
     condition {
       test     = "StringEquals"
@@ -54,7 +51,7 @@ data "aws_iam_policy_document" "this" {
 module "function" {
   source = "../lambda_function"
 
-  name            = "${var.prefix}-pool-trigger"
+  name            = "pool-trigger"
   description     = "Attaches the post-confirmation trigger to the user pool, and detaches it"
   handler         = "pool_trigger"
   timeout_seconds = 90

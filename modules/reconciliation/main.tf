@@ -1,16 +1,9 @@
 # Brings the table to what the pool is: nightly, on demand, and once after the first apply.
 
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
-
 locals {
-  name = "${var.prefix}-reconciliation"
+  name = "${var.settings.prefix}-reconciliation"
   # By name: the state machine lists its own executions.
-  state_machine_arn = join(":", [
-    "arn", data.aws_partition.current.partition, "states", data.aws_region.current.id,
-    data.aws_caller_identity.current.account_id, "stateMachine", local.name,
-  ])
+  state_machine_arn = "arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"
 
   has_schedule = var.reconciliation.schedule != null
 
@@ -35,7 +28,7 @@ data "aws_iam_policy_document" "plan_shards" {
 module "plan_shards" {
   source = "../lambda_function"
 
-  name            = "${var.prefix}-plan-shards"
+  name            = "plan-shards"
   description     = "Plans the reconciliation: cuts the user pool into shards"
   handler         = "plan_shards"
   timeout_seconds = 900
@@ -73,7 +66,7 @@ data "aws_iam_policy_document" "reconcile_shards" {
 module "reconcile_shards" {
   source = "../lambda_function"
 
-  name            = "${var.prefix}-reconcile-shards"
+  name            = "reconcile-shards"
   description     = "Reconciles a batch of shards: a worker of the reconciliation"
   handler         = "reconcile_shards"
   timeout_seconds = 900
@@ -101,12 +94,12 @@ data "aws_iam_policy_document" "state_machine" {
 module "state_machine" {
   source = "../state_machine"
 
-  name        = local.name
+  name        = "reconciliation"
   policy_json = data.aws_iam_policy_document.state_machine.json
   settings    = var.settings
 
   definition = templatefile("${path.module}/reconciliation.asl.json", {
-    partition                     = data.aws_partition.current.partition
+    partition                     = var.settings.partition
     max_concurrency               = var.reconciliation.max_concurrency
     plan_shards_function_arn      = module.plan_shards.arn
     reconcile_shards_function_arn = module.reconcile_shards.arn
@@ -121,7 +114,7 @@ module "state_machine" {
 
 # --- once after the first apply
 
-data "aws_iam_policy_document" "start_reconciliation" {
+data "aws_iam_policy_document" "start_run" {
   count = var.reconciliation.run_on_apply ? 1 : 0
 
   statement {
@@ -131,15 +124,15 @@ data "aws_iam_policy_document" "start_reconciliation" {
   }
 }
 
-module "start_reconciliation" {
+module "start_run" {
   source = "../lambda_function"
   count  = var.reconciliation.run_on_apply ? 1 : 0
 
-  name            = "${var.prefix}-start-reconciliation"
+  name            = "start-run"
   description     = "Starts a run of the reconciliation, for Terraform"
-  handler         = "start_reconciliation"
+  handler         = "start_run"
   timeout_seconds = 60
-  policy_json     = one(data.aws_iam_policy_document.start_reconciliation).json
+  policy_json     = one(data.aws_iam_policy_document.start_run).json
   encrypts        = true
   settings        = var.settings
 
@@ -151,7 +144,7 @@ module "start_reconciliation" {
 resource "aws_lambda_invocation" "first_run" {
   count = var.reconciliation.run_on_apply ? 1 : 0
 
-  function_name   = one(module.start_reconciliation).name
+  function_name   = one(module.start_run).name
   lifecycle_scope = "CREATE_ONLY"
   input           = jsonencode({ input = {} })
   # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
@@ -178,7 +171,7 @@ data "aws_iam_policy_document" "assume_schedule_role" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+      values   = [var.settings.account_id]
     }
   }
 }
@@ -186,7 +179,8 @@ data "aws_iam_policy_document" "assume_schedule_role" {
 resource "aws_iam_role" "schedule" {
   count = local.has_schedule ? 1 : 0
 
-  name                 = "${var.prefix}-schedule"
+  name                 = "${var.settings.prefix}-${var.settings.region}-schedule"
+  path                 = var.settings.role_path
   description          = "Of the schedule ${local.name}"
   assume_role_policy   = one(data.aws_iam_policy_document.assume_schedule_role).json
   permissions_boundary = var.settings.permissions_boundary_arn
@@ -218,7 +212,7 @@ data "aws_iam_policy_document" "schedule" {
 resource "aws_iam_role_policy" "schedule" {
   count = local.has_schedule ? 1 : 0
 
-  name   = "${var.prefix}-schedule"
+  name   = "${var.settings.prefix}-schedule"
   role   = one(aws_iam_role.schedule).id
   policy = one(data.aws_iam_policy_document.schedule).json
 }

@@ -1,16 +1,11 @@
 # A queue of SyncRequests, and the function that starts their executions. What cannot be started for half a day is kept
 # in a dead-letter queue.
 
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
-
 locals {
-  dead_letter_name = "${var.name}-dead-letter"
+  name             = "${var.settings.prefix}-${var.name}"
+  dead_letter_name = "${local.name}-dead-letter"
   # By name, since a queue's policy is its own.
-  arn_prefix = join(":", [
-    "arn", data.aws_partition.current.partition, "sqs", data.aws_region.current.id, data.aws_caller_identity.current.account_id,
-  ])
+  arn_prefix = "arn:${var.settings.partition}:sqs:${var.settings.region}:${var.settings.account_id}"
 
   timeout_seconds = 30
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
@@ -22,7 +17,7 @@ locals {
 
 # Whoever sends or receives needs a policy of its own besides, but for the rule.
 data "aws_iam_policy_document" "queue" {
-  for_each = toset([var.name, local.dead_letter_name])
+  for_each = toset([local.name, local.dead_letter_name])
 
   statement {
     sid       = "DenyPlainHttp"
@@ -44,7 +39,7 @@ data "aws_iam_policy_document" "queue" {
 
   # Into the dead-letter queue, SQS moves what could not be started.
   dynamic "statement" {
-    for_each = each.value == var.name ? var.sender_rule_arn[*] : []
+    for_each = each.value == local.name ? var.sender_rule_arn[*] : []
     content {
       sid       = "DenyOtherSenders"
       effect    = "Deny"
@@ -87,8 +82,8 @@ data "aws_iam_policy_document" "queue" {
 }
 
 resource "aws_sqs_queue" "this" {
-  name                       = var.name
-  policy                     = data.aws_iam_policy_document.queue[var.name].json
+  name                       = local.name
+  policy                     = data.aws_iam_policy_document.queue[local.name].json
   visibility_timeout_seconds = local.visibility_timeout_seconds
   message_retention_seconds  = local.retention_seconds
   kms_master_key_id          = var.settings.kms_key_arn

@@ -2,8 +2,6 @@
 # may depend on nothing that depends on the pool, or Terraform finds a cycle (examples/owned_pool). Only the
 # permission names the pool.
 
-data "aws_caller_identity" "current" {}
-
 data "aws_iam_policy_document" "post_confirmation" {
   statement {
     sid       = "StartUserSync"
@@ -21,7 +19,7 @@ data "aws_iam_policy_document" "post_confirmation" {
 module "post_confirmation" {
   source = "../lambda_function"
 
-  name                 = "${var.prefix}-post-confirmation"
+  name                 = "post-confirmation"
   description          = "Cognito post-confirmation trigger: starts the sync of a user who has just confirmed"
   handler              = "post_confirmation"
   timeout_seconds      = 5 # Cognito waits no longer
@@ -55,7 +53,7 @@ resource "aws_iam_role_policy" "chained" {
   count = var.chained_function_arn == null ? 0 : 1
 
   # Of another function, another policy: so the old one, too, goes after the calls.
-  name   = "${var.prefix}-chained-${substr(sha256(var.chained_function_arn), 0, 8)}"
+  name   = "${var.settings.prefix}-chained-${substr(sha256(var.chained_function_arn), 0, 8)}"
   role   = module.post_confirmation.role_name
   policy = data.aws_iam_policy_document.chained[0].json
 
@@ -71,18 +69,18 @@ resource "aws_lambda_permission" "cognito" {
   function_name  = module.post_confirmation.arn # a new function has a new ARN to Terraform, and gets the permission, too
   principal      = "cognito-idp.amazonaws.com"
   source_arn     = var.user_pool_arn
-  source_account = data.aws_caller_identity.current.account_id
+  source_account = var.settings.account_id
 }
 
 module "unstarted" {
   source = "../request_queue"
 
-  name                        = "${var.prefix}-unstarted"
+  name                        = "unstarted"
   user_sync_state_machine_arn = var.user_sync_state_machine_arn
   settings                    = var.settings
 
   function = {
-    name        = "${var.prefix}-replay-sign-ups"
+    name        = "replay-sign-ups"
     description = "Starts the user_sync executions that the post-confirmation trigger could not start"
     handler     = "replay_sign_ups"
   }

@@ -1,13 +1,14 @@
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
+locals {
+  name = "${var.settings.prefix}-${var.name}"
+}
 
 resource "aws_cloudwatch_log_group" "this" {
   # checkov:skip=CKV_AWS_338: the user's decision (log_retention_days); logs with subs are not to be kept for ever
   # Under /aws/vendedlogs/ a log group does not count towards the size limit of the account's resource policy:
   # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
-  name              = "/aws/vendedlogs/states/${var.name}"
+  name              = "/aws/vendedlogs/states/${local.name}"
   retention_in_days = var.settings.log_retention_days
+  log_group_class   = var.settings.log_group_class
   kms_key_id        = var.settings.kms_key_arn
   tags              = var.settings.tags
 }
@@ -25,23 +26,21 @@ data "aws_iam_policy_document" "assume_role" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+      values   = [var.settings.account_id]
     }
 
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values = [join(":", [
-        "arn", data.aws_partition.current.partition, "states", data.aws_region.current.id,
-        data.aws_caller_identity.current.account_id, "stateMachine", var.name,
-      ])]
+      values   = ["arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"]
     }
   }
 }
 
 resource "aws_iam_role" "this" {
-  name                 = var.name
-  description          = "Of the state machine ${var.name}"
+  name                 = "${var.settings.prefix}-${var.settings.region}-${var.name}"
+  path                 = var.settings.role_path
+  description          = "Of the state machine ${local.name}"
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.settings.permissions_boundary_arn
   tags                 = var.settings.tags
@@ -97,13 +96,13 @@ data "aws_iam_policy_document" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  name   = var.name
+  name   = local.name
   role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.this.json
 }
 
 resource "aws_sfn_state_machine" "this" {
-  name       = var.name
+  name       = local.name
   role_arn   = aws_iam_role.this.arn
   type       = "STANDARD"
   definition = var.definition

@@ -1,6 +1,6 @@
 variable "name" {
   type        = string
-  description = "Name of the state machine, its role and its log group."
+  description = "Name of the state machine after the prefix, and of its role and its log group."
   nullable    = false
 }
 
@@ -19,8 +19,14 @@ variable "policy_json" {
 variable "settings" {
   description = "What all state machines of a deployment share."
   type = object({
+    prefix                   = string
+    partition                = string
+    region                   = string
+    account_id               = string
     kms_key_arn              = optional(string)
+    log_group_class          = string
     log_retention_days       = number
+    role_path                = string
     permissions_boundary_arn = optional(string)
     tracing                  = bool
     tags                     = map(string)

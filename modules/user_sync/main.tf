@@ -1,12 +1,8 @@
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
-
 locals {
-  account_arn = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+  account_arn = "${var.settings.region}:${var.settings.account_id}"
 
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
-    partition                 = data.aws_partition.current.partition
+    partition                 = var.settings.partition
     sync_user_function_arn    = module.sync_user.arn
     send_welcome_function_arn = join("", module.send_welcome[*].arn)
   }))
@@ -39,7 +35,7 @@ data "aws_iam_policy_document" "sync_user" {
 module "sync_user" {
   source = "../lambda_function"
 
-  name            = "${var.prefix}-sync-user"
+  name            = "sync-user"
   description     = "Writes one Cognito user to the user table"
   handler         = "sync_user"
   timeout_seconds = 60
@@ -57,9 +53,9 @@ data "aws_iam_policy_document" "send_welcome" {
     # Not the sender's identity alone: in the SES sandbox the recipient's is checked, too
     # (https://github.com/aws/aws-sdk-js/issues/3641). The condition holds it to the one sender.
     resources = concat(
-      ["arn:${data.aws_partition.current.partition}:ses:${local.account_arn}:identity/*"],
+      ["arn:${var.settings.partition}:ses:${local.account_arn}:identity/*"],
       [for name in var.welcome_email.configuration_set[*] :
-      "arn:${data.aws_partition.current.partition}:ses:${local.account_arn}:configuration-set/${name}"],
+      "arn:${var.settings.partition}:ses:${local.account_arn}:configuration-set/${name}"],
     )
 
     condition {
@@ -70,11 +66,27 @@ data "aws_iam_policy_document" "send_welcome" {
   }
 }
 
+resource "aws_lambda_layer_version" "welcome_email" {
+  count = var.welcome_email == null ? 0 : 1
+
+  layer_name       = "${var.settings.prefix}-welcome-email"
+  description      = "The welcome email: sender, subject and templates"
+  filename         = var.welcome_email_package.filename
+  s3_bucket        = var.welcome_email_package.s3_bucket
+  s3_key           = var.welcome_email_package.s3_key
+  source_code_hash = var.welcome_email_package.source_code_hash
+
+  # The function never names a version that is deleted.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
 module "send_welcome" {
   source = "../lambda_function"
   count  = var.welcome_email == null ? 0 : 1
 
-  name            = "${var.prefix}-send-welcome"
+  name            = "send-welcome"
   description     = "Greets one new Cognito user by email"
   handler         = "send_welcome"
   timeout_seconds = 15
@@ -85,9 +97,7 @@ module "send_welcome" {
     ATTRIBUTES = jsonencode(var.attributes)
   }
 
-  files = {
-    "welcome_email.json" = jsonencode(var.welcome_email)
-  }
+  layer_arn = one(aws_lambda_layer_version.welcome_email).arn
 }
 
 data "aws_iam_policy_document" "state_machine" {
@@ -101,7 +111,7 @@ data "aws_iam_policy_document" "state_machine" {
 module "state_machine" {
   source = "../state_machine"
 
-  name        = "${var.prefix}-user-sync"
+  name        = "user-sync"
   policy_json = data.aws_iam_policy_document.state_machine.json
   settings    = var.settings
 

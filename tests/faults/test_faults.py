@@ -301,16 +301,6 @@ def handler(event, context):
     os._exit(1)
 """
 
-WELCOME_EMAIL: dict[str, Any] = {
-    "from": "Example <welcome@example.com>",
-    "subject": "Welcome",
-    "text": "Hello {{username}}",
-    "html": "<p>Hello {{username}}</p>",
-    "reply_to": None,
-    "configuration_set": None,
-    "app_client_ids": [],
-}
-
 
 @contextmanager
 def dying(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
@@ -323,7 +313,6 @@ def dying(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
         for file in sources.rglob("*.py"):
             archive.write(file, file.relative_to(sources))
         archive.writestr("dying.py", DYING.format(handler=handler))
-        archive.writestr("welcome_email.json", json.dumps(WELCOME_EMAIL))
     found = functions.get_function_configuration(FunctionName=name)["Handler"]
     functions.update_function_code(FunctionName=name, ZipFile=content.getvalue())
     functions.update_function_configuration(FunctionName=name, Handler="dying.handler")

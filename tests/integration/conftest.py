@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_terraform.tf import TerraformRunner
 
 from local_aws.client import LocalAws
-from tests.deployed import Pool, make_pool
+from tests.deployed import Pool, let_running_provider_read_zips_of, make_pool
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,6 +30,7 @@ def errors_with_their_reason() -> Iterator[None]:
 
     def run(runner: Any, arguments: list[str], output: bool = False) -> bytes | None:
         environment = {**os.environ, "TF_IN_AUTOMATION": "yes", "TF_DATA_DIR": str(runner.work_dir)}
+        let_running_provider_read_zips_of(Path(runner.module_dir))
         done = subprocess.run(arguments, cwd=runner.module_dir, env=environment, capture_output=True, check=False)
         said = (done.stdout + done.stderr).decode()
         print(said)

@@ -25,6 +25,7 @@ from tests.permissions import DEFINITION, FUNCTIONS, STATE_MACHINES, Permission,
 
 STAGE = STAGE_OF_REFUSALS
 PREFIX = f"cognito-user-sync-{STAGE}"
+ROLE_PREFIX = f"{PREFIX}-us-east-1"
 ACCOUNT = "000000000000"
 CONFIGURATION_SET = "welcome"
 # More than fit into one shard, so that the pool is cut into prefixes.
@@ -110,7 +111,7 @@ def policies(aws: LocalAws) -> list[Policy]:
     iam = aws.client("iam")
     roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
     found = []
-    for role in (role for role in roles if role.startswith(f"{PREFIX}-")):
+    for role in (role for role in roles if role.startswith(f"{ROLE_PREFIX}-")):
         assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -138,7 +139,8 @@ class Names:
     key: str
 
     def permission(self, role: str, statement: dict[str, Any]) -> Permission:
-        return Permission(role.removeprefix(f"{PREFIX}-"), statement["Action"], self.resource(statement["Resource"]))
+        resource = self.resource(statement["Resource"])
+        return Permission(role.removeprefix(f"{ROLE_PREFIX}-"), statement["Action"], resource)
 
     def resource(self, arn: str) -> str:
         if arn == "*":
@@ -201,12 +203,12 @@ def test_a_state_machine_may_do_what_its_definition_does_and_a_schedule_what_its
     for machine in STATE_MACHINES:
         arn = deployed.outputs[f"{machine.replace('-', '_')}_state_machine_arn"]
         described = states.describe_state_machine(stateMachineArn=arn)
-        assert described["roleArn"].rpartition("/")[2] == f"{PREFIX}-{machine}"
+        assert described["roleArn"].rpartition("/")[2] == f"{ROLE_PREFIX}-{machine}"
         for task in _tasks(json.loads(described["definition"])):
             action, resource = _call(task, arn)
             calls.add(Permission(machine, action, names.resource(resource)))
     target = aws.client("scheduler").get_schedule(Name=f"{PREFIX}-reconciliation")["Target"]
-    assert target["RoleArn"].rpartition("/")[2] == f"{PREFIX}-schedule"
+    assert target["RoleArn"].rpartition("/")[2] == f"{ROLE_PREFIX}-schedule"
     calls.add(Permission("schedule", "states:StartExecution", names.resource(target["Arn"])))
     assert calls == {permission for permission, shown_by in table().items() if shown_by == DEFINITION}
 
@@ -255,11 +257,12 @@ class Scene:
 
     def _asked(self, allowed: bool) -> Counter[Permission]:
         """... since the start."""
+        own = f"{ROLE_PREFIX}-"
         return Counter(
             {
-                Permission(each["role"].removeprefix(f"{PREFIX}-"), each["action"], each["resource"]): each["times"]
+                Permission(each["role"].removeprefix(own), each["action"], each["resource"]): each["times"]
                 for each in self.aws.permissions()
-                if each["role"].startswith(f"{PREFIX}-") and each["allowed"] is allowed
+                if each["role"].startswith(own) and each["allowed"] is allowed
             }
         )
 
@@ -567,7 +570,7 @@ def test_a_role_is_assumed_by_its_own_service_alone(aws: LocalAws, deployed: Dep
     }
     found = {}
     for name in expected:
-        document = aws.client("iam").get_role(RoleName=f"{PREFIX}-{name}")["Role"]["AssumeRolePolicyDocument"]
+        document = aws.client("iam").get_role(RoleName=f"{ROLE_PREFIX}-{name}")["Role"]["AssumeRolePolicyDocument"]
         (statement,) = document["Statement"]
         assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole")
         found[name] = (statement["Principal"]["Service"], statement.get("Condition", {}))

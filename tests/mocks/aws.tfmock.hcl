@@ -6,6 +6,13 @@ mock_data "aws_caller_identity" {
   }
 }
 
+mock_data "aws_service" {
+  defaults = {
+    partition = "aws"
+    region    = "eu-west-1"
+  }
+}
+
 mock_data "aws_partition" {
   defaults = {
     partition = "aws"
@@ -39,7 +46,8 @@ mock_resource "aws_cloudwatch_log_group" {
 
 mock_resource "aws_lambda_function" {
   defaults = {
-    arn = "arn:aws:lambda:eu-west-1:123456789012:function:mocked"
+    arn         = "arn:aws:lambda:eu-west-1:123456789012:function:mocked"
+    code_sha256 = "mocked"
   }
 }
 

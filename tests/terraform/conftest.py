@@ -23,7 +23,7 @@ KEY, SENDER_KEY = arn("kms", "key/ours"), arn("kms", "key/of-the-pool")
 THEIRS = arn("lambda", "function:theirs")
 TOPIC = arn("sns", "alarms")
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
-LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqrstuvwxyzabcd", "abcdefghijkl"
+LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqr", "abcdefghijkl"
 SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": False}}
 
 
@@ -76,7 +76,15 @@ APPLIED = {
             "kms_key_arn": KEY,
             "log_retention_days": 7,
             "permissions_boundary_arn": BOUNDARY,
-            "lambda": {"memory_mb": 2048, "architecture": "x86_64", "trigger_reserved_concurrency": 9},
+            "log_group_class": "INFREQUENT_ACCESS",
+            "role_path": "/service/",
+            "lambda": {
+                "runtime": "python3.12",
+                "memory_mb": 2048,
+                "architecture": "x86_64",
+                "trigger_reserved_concurrency": 9,
+                "vpc_config": {"subnet_ids": ["subnet-0a1b", "subnet-0c2d"], "security_group_ids": ["sg-0a1b"]},
+            },
             "tracing": True,
             "tags": {"team": "identity"},
         },

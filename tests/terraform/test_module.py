@@ -88,7 +88,7 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
             "MAX_DELETE_PERCENT": "10",
         },
         "reconcile-shards": user,
-        "start-reconciliation": {"RECONCILIATION_STATE_MACHINE_ARN": arn("states", "stateMachine:reconciliation")},
+        "start-run": {"RECONCILIATION_STATE_MACHINE_ARN": arn("states", "stateMachine:reconciliation")},
     }
 
 
@@ -131,7 +131,7 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
             "MAX_DELETE_PERCENT": "5",
         },
         "reconcile-shards": user,
-        "start-reconciliation": {"RECONCILIATION_STATE_MACHINE_ARN": arn("states", "stateMachine:reconciliation")},
+        "start-run": {"RECONCILIATION_STATE_MACHINE_ARN": arn("states", "stateMachine:reconciliation")},
     }
 
 
@@ -164,14 +164,15 @@ def test_reserved_concurrency_is_for_the_trigger_alone(defaults: Made, everythin
     assert reserved == dict.fromkeys(FUNCTIONS, -1) | {"post-confirmation": 9}
 
 
-def test_welcome_email_is_in_its_function_zip(everything: Made) -> None:
-    sources = everything[f"{FUNCTIONS['send-welcome']}.data.archive_file.this"]["source"]
-    (content,) = [source["content"] for source in sources if source["filename"] == "welcome_email.json"]
-    assert json.loads(content) == {
-        "reply_to": None,
-        "subject": "Welcome, {{username}}",
-        **APPLIED["everything"].arguments["welcome_email"],
-    }
+def test_functions_take_runtime_layer_and_vpc(defaults: Made, everything: Made) -> None:
+    for values in functions(defaults, DEV).values():
+        assert (values["runtime"], values["layers"], values["vpc_config"]) == ("python3.13", [], [])
+    vpc_config = APPLIED["everything"].arguments["lambda"]["vpc_config"]
+    for name, values in functions(everything, LONGEST).items():
+        layers = [arn("lambda", "layer:welcome-email:1")] if name == "send-welcome" else []
+        assert (values["runtime"], values["layers"]) == ("python3.12", layers)
+        (found,) = values["vpc_config"]
+        assert {key: sorted(found[key]) for key in vpc_config} == vpc_config
 
 
 # --- settings of all resources
@@ -223,7 +224,7 @@ def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
     """A function that writes to a queue or an execution may encrypt with it, too."""
-    writers = {"post-confirmation", "replay-sign-ups", "start-changes", "start-reconciliation"}
+    writers = {"post-confirmation", "replay-sign-ups", "start-changes", "start-run"}
     for name, address in FUNCTIONS.items():
         found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
         actions = {tuple(found["UseKey"]["actions"])} if "UseKey" in found else set()
@@ -535,10 +536,10 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
         (everything, LONGEST, ["given_name", "custom:plan"]),
     ):
         first_run = made["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]
-        assert first_run["function_name"] == f"{prefix}-start-reconciliation"
+        assert first_run["function_name"] == f"{prefix}-start-run"
         assert first_run["lifecycle_scope"] == "CREATE_ONLY"
         depends_on = made.resources["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["depends_on"]
-        assert "module.case.module.reconciliation.module.start_reconciliation.aws_iam_role_policy.this" in depends_on
+        assert "module.case.module.reconciliation.module.start_run.aws_iam_role_policy.this" in depends_on
         assert first_run["triggers"] == {
             "table": arn("dynamodb", "table/mocked"),
             "attributes": json.dumps(attributes, separators=(",", ":")),
@@ -547,7 +548,7 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
 
 def test_reconciliation_on_demand_is_its_state_machine_alone(least: Made, terraform: Terraform) -> None:
     assert least.of_type("aws_scheduler_schedule") == least.of_type("aws_lambda_invocation") == {}
-    assert "start-reconciliation" not in functions(least, DEV)
+    assert "start-run" not in functions(least, DEV)
     assert least.outputs["reconciliation_state_machine_arn"] == arn("states", "stateMachine:reconciliation")
     without = terraform.made["no_reconciliation"]
     assert [address for address in without.resources if "module.reconciliation" in address] == []

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.mocked_terraform import USER_POOL_ID, arn, as_json_configuration, copy_module, events_of_tests, user_pool
+from tests.mocked_terraform import (
+    USER_POOL_ID,
+    arn,
+    as_json_configuration,
+    copy_module,
+    events_of_tests,
+    packages,
+    user_pool,
+)
 from tests.terraform.conftest import table
 
 CONFIGURATION = {
@@ -44,6 +52,7 @@ TESTS = {
         {"target": "module.user_sync.data.aws_cognito_user_pool.this", "values": user_pool()},
         {"target": "module.user_sync.module.user_table.data.aws_dynamodb_table.existing", "values": table()},
     ],
+    "override_module": packages("module.user_sync"),
     "run": [
         {"applied": {"command": "apply", "variables": {"team": "identity"}}},
         {"planned": {"command": "plan", "variables": {"team": "platform"}}},

@@ -69,10 +69,10 @@ RULES = [
     ),
     Rule(
         "name",
-        'name is "{}": it must be 1 to 30 lower-case letters, digits or hyphens, begin with a letter and not end with '
-        "a hyphen.",
-        accepted=["a", "a" * 30, "a-1", "z9"],
-        rejected=["", "a" * 31, "1sync", "-sync", "sync-", "Sync", "sYnc", "synC", "user_sync", "sync\n", "a-"],
+        'name is "{}": it must be lower-case letters, digits or hyphens, begin with a letter and not end with a '
+        "hyphen.",
+        accepted=["a", "a" * 18, "a-1", "z9"],
+        rejected=["", "1sync", "-sync", "sync-", "Sync", "sYnc", "synC", "user_sync", "sync\n", "a-"],
     ),
     Rule(
         "attributes",
@@ -348,6 +348,51 @@ RULES = [
         ],
     ),
     Rule(
+        "log_group_class",
+        'log_group_class is "{}": it must be STANDARD or INFREQUENT_ACCESS.',
+        accepted=["STANDARD", "INFREQUENT_ACCESS", None],
+        rejected=["", "standard", "DELIVERY"],
+    ),
+    Rule(
+        "role_path",
+        'role_path is "{}": it must begin and end with a slash, like /service/, and have at most 512 characters '
+        "without spaces.",
+        accepted=["/", "/service/", "/a/b-c_d/", "/" + "a" * 510 + "/", None],
+        rejected=["", "service", "/service", "service/", "/a b/", "/é/", "/" + "a" * 511 + "/", "/a/\n"],
+    ),
+    Rule(
+        "lambda.runtime",
+        'lambda.runtime is "{}": it must be python3.11 or a later Python of Lambda, like python3.13.',
+        accepted=["python3.11", "python3.19", "python3.20", None],
+        rejected=["", "python3.10", "python3.9", "python3", "nodejs22.x", "xpython3.13", "python3.13x", "python3x13"],
+    ),
+    Rule(
+        "lambda.code_bucket",
+        'lambda.code_bucket is "{}": it must be the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots or '
+        "hyphens, or null.",
+        accepted=[None, "abc", "a.b-9" + "c" * 58],
+        rejected=["", "ab", "a" * 64, "My-bucket", "my_bucket", "-bucket", "bucket-", ".bucket", "bucket.", "a/b"],
+    ),
+    Rule(
+        "lambda.vpc_config",
+        "lambda.vpc_config is {}: it must have at least one subnet ID, like subnet-0a1b2c3d, and at least one security "
+        "group ID, like sg-0a1b2c3d, or be null.",
+        accepted=[None, {"subnet_ids": ["subnet-0a1b", "subnet-0c2d"], "security_group_ids": ["sg-0a1b"]}],
+        rejected=[
+            {"security_group_ids": security_groups, "subnet_ids": subnets}
+            for security_groups, subnets in (
+                (["sg-0a1b"], []),
+                ([], ["subnet-0a1b"]),
+                (["sg-0a1b"], ["sg-0a1b", "subnet-0a1b"]),
+                (["sg-0a1b", "subnet-0a1b"], ["subnet-0a1b"]),
+                (["sg-0a1b"], ["subnet-0a1bx"]),
+                (["sg-0a1bx"], ["subnet-0a1b"]),
+                (["sg-0a1b"], ["xsubnet-0a1b"]),
+                (["xsg-0a1b"], ["subnet-0a1b"]),
+            )
+        ],
+    ),
+    Rule(
         "lambda.memory_mb",
         "lambda.memory_mb is {}: it must be a whole number from 128 to 10240.",
         accepted=[128, 10240],
@@ -407,11 +452,11 @@ def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: di
 
 
 def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
-    """Except the one that compares two variables: the next test has it."""
+    """Except the three that compare two variables: the next test has them."""
     lines = (ROOT / "variables.tf").read_text(encoding="utf-8").splitlines()
     validations = {number for number, line in enumerate(lines, 1) if line.strip() == "validation {"}
     used = {int(line) for line in re.findall(r"variables\.tf:(\d+)", str(rejections))}
-    assert len(validations - used) == 1
+    assert len(validations - used) == 3
 
 
 def accepted_arguments() -> list[dict[str, Any]]:
@@ -425,16 +470,25 @@ def accepted_arguments() -> list[dict[str, Any]]:
 
 
 def test_variables_accept_boundaries(tmp_path: Path) -> None:
-    """And compare attributes with email_index, which Terraform does only if each variable is valid by itself."""
-    email_index: list[dict[str, Any]] = [
+    """And compare variables with each other, which Terraform does only if each is valid by itself."""
+    tags = {str(number): "" for number in range(11)}
+    long, limit = "a" * 28, "it must have at most 31, since role names begin with it and have at most 64."
+    two_variables: list[dict[str, Any]] = [
         {"table": {"email_index": True}, "attributes": ["name", "email"]},
         {"table": {"email_index": False}, "attributes": ["name"]},
+        {"lambda": {"code_bucket": "code"}, "tags": dict(list(tags.items())[:10])},
+        {"tags": tags},
+        {"stage": "dev", "name": "a" * 27},
+        {"stage": "dev", "name": long},
         {"table": {"email_index": True}, "attributes": ["name"]},
+        {"lambda": {"code_bucket": "code"}, "tags": tags},
     ]
-    *accepted, rejected = validation_errors(
-        tmp_path, [REQUIRED | given for given in accepted_arguments() + email_index]
+    *accepted, too_long, without_email, with_many_tags = validation_errors(
+        tmp_path, [REQUIRED | given for given in accepted_arguments() + two_variables]
     )
     assert accepted == [[] for _ in accepted]
-    assert [without_position(message) for message in rejected] == [
-        'table.email_index is true, but attributes are ["name"]: they must include email.'
+    assert [without_position(message) for message in too_long + without_email + with_many_tags] == [
+        f'<name>-<stage> is "{long}-dev", which has 32 characters: {limit}',
+        'table.email_index is true, but attributes are ["name"]: they must include email.',
+        'lambda.code_bucket is "code", but there are 11 tags: an S3 object takes at most 10.',
     ]

@@ -17,7 +17,7 @@ from cognito_user_sync.handlers import (
     replay_sign_ups,
     send_welcome,
     start_changes,
-    start_reconciliation,
+    start_run,
     sync_user,
 )
 from tests.stand_ins.carriers import FakeAws
@@ -79,7 +79,7 @@ def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto
         replay_sign_ups,
         send_welcome,
         start_changes,
-        start_reconciliation,
+        start_run,
         sync_user,
     ):
         for value in vars(handler).values():

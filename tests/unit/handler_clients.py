@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ EXERCISES: Mapping[str, Exercise] = {
         {f"{COGNITO}.ListUsers": [Response({"Users": [USER] if digit == SUB[0] else []}) for digit in HEX_DIGITS]},
     ),
     "reconcile_shards": Exercise({"prefixes": [""], "pages_per_second": 15}, 900),
-    "start_reconciliation": Exercise({}, 60),
+    "start_run": Exercise({}, 60),
     "pool_trigger": Exercise(
         {
             "action": "attach",
@@ -154,7 +155,7 @@ def handler_environment(folder: Path) -> Iterator[None]:
     file.write_text(json.dumps(WELCOME), encoding="utf-8")
     with (
         patch.dict("os.environ", ENVIRONMENT),
-        patch("cognito_user_sync.handlers.send_welcome.WELCOME_EMAIL_FILE", file),
+        patch("sys.path", [str(folder), *sys.path]),
         patch("time.sleep"),
     ):
         yield

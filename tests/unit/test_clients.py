@@ -48,7 +48,7 @@ CLIENTS: dict[str, dict[str, Limits]] = {
     # One attempt: the planner and the worker retry at their own pace.
     "plan_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
     "reconcile_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
-    "start_reconciliation": {"stepfunctions": Limits(5, 2, 5)},
+    "start_run": {"stepfunctions": Limits(5, 2, 5)},
     # One attempt: an update may be repeated only after the pool was read again.
     "pool_trigger": {"cognito-idp": Limits(1, 3, 5)},
 }

@@ -33,7 +33,7 @@ from cognito_user_sync.handlers import (
     replay_sign_ups,
     send_welcome,
     start_changes,
-    start_reconciliation,
+    start_run,
     sync_user,
 )
 from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved
@@ -647,7 +647,7 @@ def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
 ) -> None:
     file = tmp_path / "welcome_email.json"
     file.write_text(json.dumps(WELCOME))
-    monkeypatch.setattr(send_welcome, "WELCOME_EMAIL_FILE", file)
+    monkeypatch.syspath_prepend(tmp_path)
     seen: Counter[str] = Counter()
     named = (InvalidSyncRequest, WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown)
 
@@ -809,10 +809,10 @@ def without_defaults(configuration: Json) -> Json:
 # --- the reconciliation
 
 
-def test_start_reconciliation_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
+def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
     seen: Counter[str] = Counter()
     validation: Any = boto3.client("stepfunctions").exceptions.ValidationException
-    named = (start_reconciliation.InvalidRequest, validation)
+    named = (start_run.InvalidRequest, validation)
 
     def run_request(deal: Deal) -> Any:
         event = {"input": run_input(deal), "tf": {"action": "create", "prev_input": None}}
@@ -834,7 +834,7 @@ def test_start_reconciliation_gives_the_run_its_input_and_no_more(aws: QuickAws)
 
         aws.answers = {START: start}
         for event in as_events(deal, run_request):
-            answer = outcome(named, partial(start_reconciliation.handler, event, FakeContext()))
+            answer = outcome(named, partial(start_run.handler, event, FakeContext()))
             if isinstance(answer, Exception):
                 assert started == []
             else:

@@ -95,7 +95,7 @@ LINES: list[tuple[str, Any, dict[str, Response], str, dict[str, Any]]] = [
         {"sub": SUB, "reason": "no deliverable email address"},
     ),
     (
-        "start_reconciliation",
+        "start_run",
         {},
         {},
         "INFO reconciliation started",

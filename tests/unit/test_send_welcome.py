@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import cognito_user_sync
 from cognito_user_sync.handlers import send_welcome
+from cognito_user_sync.settings import MissingSetting
 from cognito_user_sync.sync_request import InvalidSyncRequest
 from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
 from tests.samples import SUB
@@ -49,7 +49,7 @@ def an_input(**changes: Any) -> dict[str, Any]:
 def template(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     monkeypatch.setenv("ATTRIBUTES", '["name","email","custom:plan"]')
     file = tmp_path / "welcome_email.json"
-    monkeypatch.setattr(send_welcome, "WELCOME_EMAIL_FILE", file)
+    monkeypatch.syspath_prepend(tmp_path)
 
     def write(**changes: Any) -> None:
         file.write_text(json.dumps({**TEMPLATE, **changes}), encoding="utf-8")
@@ -64,9 +64,10 @@ def ses(aws: FakeAws, template: Callable[..., None]) -> FakeAws:
     return aws
 
 
-def test_the_template_lies_at_the_root_of_the_zip_beside_the_package() -> None:
-    root = Path(cognito_user_sync.__path__[0]).parent
-    assert root / "welcome_email.json" == send_welcome.WELCOME_EMAIL_FILE
+def test_missing_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    with pytest.raises(MissingSetting, match="layer .* welcome_email.json"):
+        send_welcome.handler(an_input(), FakeContext())
 
 
 def test_a_user_with_an_address_is_greeted(ses: FakeAws) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,6 @@ from cognito_user_sync.welcome_email import WelcomeEmail, deliverable_address, p
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-# Beside the package, at the root of the function's zip.
-WELCOME_EMAIL_FILE = Path(__file__).parents[2] / "welcome_email.json"
-
 logger = logging.getLogger(__name__)
 
 
@@ -31,7 +29,13 @@ def _ses() -> SESV2Client:
 
 @cache
 def _welcome() -> WelcomeEmail:
-    return WelcomeEmail.from_json(WELCOME_EMAIL_FILE.read_text(encoding="utf-8"))
+    # In the function's layer, whose folder python/ Lambda puts on sys.path:
+    # https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    files = (Path(folder, "welcome_email.json") for folder in sys.path)
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise settings.MissingSetting("no layer of this function has the file welcome_email.json")
+    return WelcomeEmail.from_json(file.read_text(encoding="utf-8"))
 
 
 @cache

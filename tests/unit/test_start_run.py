@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cognito_user_sync.handlers import start_reconciliation
+from cognito_user_sync.handlers import start_run
 from tests.samples import RECONCILIATION
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
@@ -28,7 +28,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(event: dict[str, Any]) -> dict[str, str]:
-    return start_reconciliation.handler(event, FakeContext())
+    return start_run.handler(event, FakeContext())
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,6 @@ def test_the_run_is_named_in_the_log(aws: FakeAws, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("event", [None, [], "{}", 7], ids=repr)
 def test_an_event_that_is_no_object_is_an_invalid_request(aws: FakeAws, event: Any) -> None:
-    with pytest.raises(start_reconciliation.InvalidRequest):
+    with pytest.raises(start_run.InvalidRequest):
         start(event)
     assert aws.calls == []
