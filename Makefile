@@ -115,7 +115,7 @@ bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks
 
 .PHONY: check
-check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, imports, generated docs, checkov, pip-audit
+check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, provider schema, imports, generated docs, checkov, pip-audit
 
 .PHONY: check-python
 check-python: $(READY)
@@ -132,6 +132,12 @@ check-terraform: $(READY)
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \
 		terraform -chdir="$$folder" validate; \
 	done
+	@$(PYTHON) -m tests.provider_schema
+
+.PHONY: provider-schema
+provider-schema: $(READY) ## renew the AWS provider's schema that make check compares with (needs npm)
+	@command -v npm > /dev/null || { echo "npm is required (found none): https://docs.npmjs.com/downloading-and-installing-node-js-and-npm" >&2; exit 1; }
+	@$(USE_PROVIDERS) && $(PYTHON) -m tests.provider_schema --renew
 
 .PHONY: check-docs
 check-docs: $(READY)

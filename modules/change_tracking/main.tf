@@ -82,12 +82,3 @@ module "queue" {
     handler     = "start_changes"
   }
 }
-
-# The queues have these policies themselves.
-removed {
-  from = aws_sqs_queue_policy.this
-
-  lifecycle {
-    destroy = false
-  }
-}

@@ -182,13 +182,3 @@ resource "aws_cloudwatch_metric_alarm" "unstarted_age" {
   ok_actions    = var.alarm_topic_arns
   tags          = var.tags
 }
-
-moved {
-  from = aws_cloudwatch_metric_alarm.dead_letter["unstarted"]
-  to   = aws_cloudwatch_metric_alarm.this["unstarted-dead-letter"]
-}
-
-moved {
-  from = aws_cloudwatch_metric_alarm.dead_letter["changes"]
-  to   = aws_cloudwatch_metric_alarm.this["changes-dead-letter"]
-}
