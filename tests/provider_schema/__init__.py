@@ -35,7 +35,6 @@ META_BLOCKS = frozenset({"connection", "lifecycle", "provisioner"})
 ACCEPTED = {
     "aws_dynamodb_table.global_secondary_index.hash_key": "required up to 6.28; key_schema exists from 6.29 on",
     "aws_dynamodb_table.global_secondary_index.range_key": "as hash_key",
-    "data.aws_region.id": "until data.aws_service.region, which no version deprecates, takes its place",
 }
 
 REFERENCE = re.compile(r"(?<![\w.])((?:data\.)?aws_\w+)\.[\w-]+((?:\.[a-z_]\w*|\[[^\[\]]*\])*)")

@@ -34,6 +34,7 @@ IN_PULUMI = {
     "aws_lambda_event_source_mapping": "lambda/eventSourceMapping:EventSourceMapping",
     "aws_lambda_function": "lambda/function:Function",
     "aws_lambda_invocation": "lambda/invocation:Invocation",
+    "aws_lambda_layer_version": "lambda/layerVersion:LayerVersion",
     "aws_lambda_permission": "lambda/permission:Permission",
     "aws_s3_object": "s3/bucketObjectv2:BucketObjectv2",
     "aws_scheduler_schedule": "scheduler/schedule:Schedule",
