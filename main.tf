@@ -140,6 +140,7 @@ module "monitoring" {
 
   prefix           = local.prefix
   alarm_topic_arns = var.alarm_topic_arns
+  alarms           = var.alarms
   tags             = var.tags
 
   table_name                      = module.user_table.name

@@ -131,10 +131,13 @@ resource "aws_cloudwatch_dashboard" "this" {
           }
         }
       ],
-      [{
-        type       = "alarm", x = 12, y = 9, width = 12, height = 6
-        properties = { title = "Alarms", alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, [aws_cloudwatch_metric_alarm.unstarted_age.arn]) }
-      }],
+      # CloudWatch rejects such a widget without an alarm.
+      [
+        for arns in [values(local.created_alarms)[*].arn] : {
+          type       = "alarm", x = 12, y = 9, width = 12, height = 6
+          properties = { title = "Alarms", alarms = arns }
+        } if length(arns) > 0
+      ],
     )
   })
 }

@@ -1,6 +1,6 @@
 output "alarms" {
   description = "The alarms, by what their names end with."
-  value       = merge(aws_cloudwatch_metric_alarm.this, { unstarted-age = aws_cloudwatch_metric_alarm.unstarted_age })
+  value       = local.created_alarms
 }
 
 output "dashboard_url" {

@@ -64,6 +64,18 @@ variable "alarm_topic_arns" {
   nullable    = false
 }
 
+variable "alarms" {
+  description = "Changes of single alarms, by what their names end with. The root module validates them."
+  type = map(object({
+    enabled            = optional(bool, true)
+    threshold          = optional(number)
+    period_seconds     = optional(number)
+    evaluation_periods = optional(number)
+    topic_arns         = optional(set(string))
+  }))
+  nullable = false
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of all resources."

@@ -21,10 +21,16 @@ from tests.mocked_terraform import (
 
 KEY, SENDER_KEY = arn("kms", "key/ours"), arn("kms", "key/of-the-pool")
 THEIRS = arn("lambda", "function:theirs")
-TOPIC = arn("sns", "alarms")
+TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "on-call")
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
 LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqrstuvwxyzabcd", "abcdefghijkl"
 SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": False}}
+
+ALARM_NAMES = [
+    *["trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"],
+    *["unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"],
+    *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
+]
 
 
 def table(*indexes: tuple[str, str, str], key: str = "id", kind: str = "S", sort_key: str = "") -> dict[str, Any]:
@@ -97,6 +103,17 @@ APPLIED = {
             "chained_function_arn": THEIRS,
             "table": {"name": "users"},
             "reconciliation": {"overdue_hours": 0, "run_on_apply": False},
+            "alarm_topic_arns": [TOPIC],
+            "alarms": {
+                "trigger-errors": {"threshold": 5, "period_seconds": 300, "evaluation_periods": 3},
+                "trigger-throttles": {"enabled": False, "threshold": 5},
+                "trigger-duration": {"threshold": 2500, "topic_arns": [ON_CALL]},
+                "user-sync-failed": {"topic_arns": []},
+                "user-sync-timed-out": None,
+                "unstarted-age": {"threshold": 2, "period_seconds": 120, "evaluation_periods": 10},
+                # Without track_changes there is no such alarm.
+                "changes-lost": {"threshold": 5},
+            },
         },
         {TABLE_ADDRESS: table(("by_shard", "shard", "id"))},
     ),
@@ -107,7 +124,10 @@ APPLIED = {
             "reconciliation": {"enabled": False},
         }
     ),
-    "small": Case(SMALL, {"module.monitoring.data.aws_partition.current": {"partition": "aws-eusc"}}),
+    "small": Case(
+        {**SMALL, "alarms": {name: {"enabled": False} for name in ALARM_NAMES}},
+        {"module.monitoring.data.aws_partition.current": {"partition": "aws-eusc"}},
+    ),
 }
 
 

@@ -21,6 +21,7 @@ CONFIGURATION = {
                 "tags": {"team": "${var.team}"},
             }
         },
+        "aws_sns_topic": {"theirs": {"name": "alarms"}},
     },
     "module": {
         "user_sync": {
@@ -29,6 +30,12 @@ CONFIGURATION = {
             "stage": "dev",
             "attach_trigger": False,
             "table": {"name": "${aws_dynamodb_table.theirs.name}"},
+            # Unknown until the topic exists, and so must not decide which alarms exist.
+            "alarms": {
+                "trigger-errors": {"topic_arns": ["${aws_sns_topic.theirs.arn}"]},
+                "trigger-throttles": {"enabled": False},
+                "trigger-duration": {"topic_arns": "${aws_sns_topic.theirs[*].arn}"},
+            },
         }
     },
 }
@@ -38,7 +45,8 @@ TESTS = {
         {
             "target": "aws_cognito_user_pool.theirs",
             "values": {"id": USER_POOL_ID, "arn": arn("cognito-idp", f"userpool/{USER_POOL_ID}")},
-        }
+        },
+        {"target": "aws_sns_topic.theirs", "values": {"arn": arn("sns", "alarms")}},
     ],
     "override_data": [
         {"target": "module.user_sync.data.aws_cognito_user_pool.this", "values": user_pool()},
