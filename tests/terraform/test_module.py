@@ -261,6 +261,27 @@ def test_dashboard_url_is_in_the_console_of_the_partition(terraform: Terraform) 
         )
 
 
+@pytest.mark.parametrize("case", ["defaults", "everything", "least", "small"])
+def test_arn_outputs_have_a_key_for_each_resource(terraform: Terraform, case: str) -> None:
+    """Each name ends with its key. The deployment's own log group is left out: nothing is written to it."""
+    made = terraform.made[case]
+    for output, (kind, name) in {
+        "function_arns": ("aws_lambda_function", "function_name"),
+        "role_arns": ("aws_iam_role", "name"),
+        "log_group_arns": ("aws_cloudwatch_log_group", "name"),
+        "queue_arns": ("aws_sqs_queue", "name"),
+        "alarm_arns": ("aws_cloudwatch_metric_alarm", "alarm_name"),
+    }.items():
+        names = {values[name] for values in made.of_type(kind).values()}
+        names.discard(made["aws_cloudwatch_log_group.deployment"]["name"])
+        prefix = LONGEST if case == "everything" else DEV
+        assert {each.rpartition(f"{prefix}-")[2] for each in names} == set(made.outputs[output]), output
+    assert made.outputs["function_arns"] == {
+        name: arn("lambda", f"function:{name}") for name in made.outputs["function_arns"]
+    }
+    assert made.outputs["queue_arns"] == {name: arn("sqs", name) for name in made.outputs["queue_arns"]}
+
+
 def test_logs_hold_no_data_of_executions(everything: Made) -> None:
     for values in everything.of_type("aws_sfn_state_machine").values():
         assert [(log["level"], log["include_execution_data"]) for log in values["logging_configuration"]] == [

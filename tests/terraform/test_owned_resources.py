@@ -22,6 +22,11 @@ CONFIGURATION = {
             }
         },
         "aws_sns_topic": {"theirs": {"name": "alarms"}},
+        # Like a subscription filter for each log group: the keys are known at plan.
+        "terraform_data": {
+            output: {"for_each": f"${{module.user_sync.{output}}}", "input": "${each.value}"}
+            for output in ("function_arns", "role_arns", "log_group_arns", "queue_arns", "alarm_arns")
+        },
     },
     "module": {
         "user_sync": {
