@@ -67,6 +67,7 @@ variable "welcome_email" {
     - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
     - reply_to: address for answers
     - configuration_set: SES configuration set
+    - region: region of SES, where the sender is verified; null for the pool's region
     - app_client_ids: greet only who signed up through these app clients; empty greets everyone
     - verified_only: greet only whose address Cognito has verified; of use where people are confirmed without a mailed code
   EOT
@@ -77,6 +78,7 @@ variable "welcome_email" {
     html              = optional(string)
     reply_to          = optional(string)
     configuration_set = optional(string)
+    region            = optional(string)
     app_client_ids    = optional(set(string), [])
     verified_only     = optional(bool, false)
   })
@@ -99,6 +101,11 @@ variable "welcome_email" {
   validation {
     condition     = try(var.welcome_email.configuration_set, null) == null || can(regex("^[A-Za-z0-9_-]{1,64}$", var.welcome_email.configuration_set))
     error_message = "welcome_email.configuration_set is \"${try(coalesce(var.welcome_email.configuration_set), "")}\": it must be 1 to 64 letters, digits, hyphens or underscores, or null."
+  }
+
+  validation {
+    condition     = try(var.welcome_email.region, null) == null || can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", var.welcome_email.region))
+    error_message = "welcome_email.region is \"${try(coalesce(var.welcome_email.region), "")}\": it must be an AWS region, like eu-west-1, or null for the pool's region."
   }
 }
 

@@ -3,7 +3,10 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  account_arn = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+  ses_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "ses",
+    try(coalesce(var.welcome_email.region), data.aws_region.current.id), data.aws_caller_identity.current.account_id,
+  ])
 
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
     partition                 = data.aws_partition.current.partition
@@ -57,9 +60,8 @@ data "aws_iam_policy_document" "send_welcome" {
     # Not the sender's identity alone: in the SES sandbox the recipient's is checked, too
     # (https://github.com/aws/aws-sdk-js/issues/3641). The condition holds it to the one sender.
     resources = concat(
-      ["arn:${data.aws_partition.current.partition}:ses:${local.account_arn}:identity/*"],
-      [for name in var.welcome_email.configuration_set[*] :
-      "arn:${data.aws_partition.current.partition}:ses:${local.account_arn}:configuration-set/${name}"],
+      ["${local.ses_arn}:identity/*"],
+      [for name in var.welcome_email.configuration_set[*] : "${local.ses_arn}:configuration-set/${name}"],
     )
 
     condition {

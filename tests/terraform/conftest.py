@@ -32,6 +32,9 @@ ALARM_NAMES = [
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
 ]
 
+HONG_KONG = {**SMALL, "user_pool_id": "ap-east-1_AbCdEfGhI"}
+IN_HONG_KONG = {"data.aws_region.current": {"id": "ap-east-1", "name": "ap-east-1"}}
+
 
 def table(*indexes: tuple[str, str, str], key: str = "id", kind: str = "S", sort_key: str = "") -> dict[str, Any]:
     """An existing table as the data source reads it."""
@@ -60,6 +63,7 @@ APPLIED = {
                 "text": "Hello {{given_name}}",
                 "html": "<p>{{ custom:plan }}</p>",
                 "configuration_set": "ours",
+                "region": "eu-central-1",
                 "app_client_ids": ["web"],
                 "verified_only": True,
             },
@@ -190,6 +194,18 @@ FAILURES: Plan = {
             "{{username}}, {{name}}, {{email}}, {{custom:plan}}",
         ),
     ),
+    "region_without_ses": (
+        Case({**HONG_KONG, "welcome_email": {"from": "a@example.com"}}, IN_HONG_KONG),
+        ("welcome_email is set", "the pool's region, ap-east-1,", "Set welcome_email.region", "or to ap-east-1 if"),
+    ),
+    "region_without_ses_and_no_welcome_email": (Case(HONG_KONG, IN_HONG_KONG), ()),
+    **{
+        f"ses_in_{region}": (
+            Case({**HONG_KONG, "welcome_email": {"from": "a@example.com", "region": region}}, IN_HONG_KONG),
+            (),
+        )
+        for region in ("ap-southeast-1", "ap-east-1")
+    },
     "chained_of_another_region": (
         Case({**SMALL, "chained_function_arn": THEIRS.replace("eu-west-1", "us-east-1")}),
         (THEIRS.replace("eu-west-1", "us-east-1"), "eu-west-1."),

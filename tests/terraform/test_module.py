@@ -450,6 +450,17 @@ def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
     assert states["SyncUser"]["Next"] == "IsWelcomed"
 
 
+def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform: Terraform) -> None:
+    for made, region, names in (
+        (everything, "eu-central-1", ["configuration-set/ours", "identity/*"]),
+        (terraform.made["no_reconciliation"], "eu-west-1", ["identity/*"]),
+    ):
+        statement = statements(made, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")[
+            "SendFromOneAddress"
+        ]
+        assert sorted(statement["resources"]) == [f"arn:aws:ses:{region}:{ACCOUNT_ID}:{name}" for name in names]
+
+
 # --- changes
 
 

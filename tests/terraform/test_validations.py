@@ -171,6 +171,12 @@ RULES = [
         rejected=["", "my set", "a" * 65, "a.b", "set\n"],
     ),
     Rule(
+        "welcome_email.region",
+        'welcome_email.region is "{}": it must be an AWS region, like eu-west-1, or null for the pool\'s region.',
+        accepted=[None, "eu-west-1", "us-gov-east-12", "eusc-de-east-1"],
+        rejected=["", "Ireland", "eu-west", "eu-west-1a", "EU-west-1", "eu-west-1\n", "e-west-1", "eu-1"],
+    ),
+    Rule(
         "chained_function_arn",
         'chained_function_arn is "{}": it must be the ARN of a Lambda function, with or without an alias or version, '
         "like arn:aws:lambda:eu-west-1:123456789012:function:name, or null.",
