@@ -18,6 +18,14 @@ resource "aws_cloudwatch_log_group" "deployment" { # Already exists? Another dep
   }
 }
 
+locals {
+  # Regions with Cognito user pools and without SES, from botocore 1.43.106. tests/unit/test_ses_regions.py compares them
+  # with the botocore of the development environment.
+  regions_without_ses = [
+    "ap-east-1", "ap-east-2", "ap-southeast-4", "ap-southeast-6", "ap-southeast-7", "eu-south-2", "mx-central-1",
+  ]
+}
+
 # One state, one deployment: another stage's variables on this state would plan to replace what runs here.
 resource "terraform_data" "deployment" {
   # A first attempt that clashes leaves no state behind, so that it can be renamed.
@@ -43,6 +51,12 @@ resource "terraform_data" "deployment" {
     precondition {
       condition     = length(local.unknown_placeholders) == 0
       error_message = "welcome_email has the unknown placeholder ${join(", ", local.unknown_placeholders)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
+    }
+
+    # Only for the default of welcome_email.region: AWS adds SES to regions, and this list must not stop who knows better.
+    precondition {
+      condition     = var.welcome_email == null ? true : var.welcome_email.region != null || !contains(local.regions_without_ses, local.region)
+      error_message = "welcome_email is set, but Amazon SES was not available in the pool's region, ${local.region}, when this module was released. Set welcome_email.region to the region in which the sender is verified, or to ${local.region} if SES is available there now."
     }
 
     # Here, because the function depends on chained_function_arn, and so that variable's validation may not depend on the
@@ -168,8 +182,11 @@ module "reconciliation" {
 module "monitoring" {
   source = "./modules/monitoring"
 
+  partition        = local.partition
+  region           = local.region
   prefix           = local.prefix
   alarm_topic_arns = var.alarm_topic_arns
+  alarms           = var.alarms
   tags             = var.tags
 
   table_name                      = module.user_table.name

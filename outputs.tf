@@ -1,3 +1,11 @@
+locals {
+  # By short name, which is fixed: unlike a resource's name, it holds no prefix.
+  features  = concat([module.sign_up, module.user_sync], module.pool_trigger, module.change_tracking, module.reconciliation)
+  functions = merge(local.features[*].functions...)
+  machines  = merge(module.user_sync.state_machines, one(module.reconciliation[*].state_machines))
+  queues    = merge(module.sign_up.queues, one(module.change_tracking[*].queues))
+}
+
 output "user_pool_id" {
   description = "Id of the user pool."
   value       = var.user_pool_id
@@ -54,8 +62,36 @@ output "deleted_users" {
 }
 
 output "alarm_names" {
-  description = "Names of the alarms."
+  description = "Names of the alarms, sorted."
   value       = sort(values(module.monitoring.alarms)[*].alarm_name)
+}
+
+output "function_arns" {
+  description = "ARNs of the Lambda functions. The keys are post-confirmation, replay-sign-ups, sync-user, send-welcome, pool-trigger, start-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration takes post_confirmation_function_arn instead, which does not depend on the pool."
+  value       = { for name, function in local.functions : name => function.arn }
+}
+
+output "role_arns" {
+  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, and schedule."
+  value = merge(
+    { for name, each in merge(local.functions, local.machines) : name => each.role_arn },
+    one(module.reconciliation[*].schedule_role_arns),
+  )
+}
+
+output "log_group_arns" {
+  description = "ARNs of the log groups. The keys are those of function_arns, and user-sync and reconciliation for the state machines."
+  value       = { for name, each in merge(local.functions, local.machines) : name => each.log_group_arn }
+}
+
+output "queue_arns" {
+  description = "ARNs of the SQS queues. The keys are unstarted and unstarted-dead-letter, and with track_changes changes and changes-dead-letter."
+  value       = { for name, queue in local.queues : name => queue.arn }
+}
+
+output "alarm_arns" {
+  description = "ARNs of the CloudWatch alarms. The keys are those of the variable alarms; an alarm that does not exist has no key."
+  value       = { for name, alarm in module.monitoring.alarms : name => alarm.arn }
 }
 
 output "dashboard_url" {

@@ -73,6 +73,7 @@ variable "welcome_email" {
     - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
     - reply_to: address for answers
     - configuration_set: SES configuration set
+    - region: region of SES, where the sender is verified; null for the pool's region
     - app_client_ids: greet only who signed up through these app clients; empty greets everyone
     - verified_only: greet only whose address Cognito has verified; of use where people are confirmed without a mailed code
   EOT
@@ -83,6 +84,7 @@ variable "welcome_email" {
     html              = optional(string)
     reply_to          = optional(string)
     configuration_set = optional(string)
+    region            = optional(string)
     app_client_ids    = optional(set(string), [])
     verified_only     = optional(bool, false)
   })
@@ -105,6 +107,11 @@ variable "welcome_email" {
   validation {
     condition     = try(var.welcome_email.configuration_set, null) == null || can(regex("^[A-Za-z0-9_-]{1,64}$", var.welcome_email.configuration_set))
     error_message = "welcome_email.configuration_set is \"${try(coalesce(var.welcome_email.configuration_set), "")}\": it must be 1 to 64 letters, digits, hyphens or underscores, or null."
+  }
+
+  validation {
+    condition     = try(var.welcome_email.region, null) == null || can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", var.welcome_email.region))
+    error_message = "welcome_email.region is \"${try(coalesce(var.welcome_email.region), "")}\": it must be an AWS region, like eu-west-1, or null for the pool's region."
   }
 }
 
@@ -266,6 +273,102 @@ variable "alarm_topic_arns" {
   validation {
     condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
     error_message = "alarm_topic_arns are ${jsonencode(var.alarm_topic_arns)}: each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name."
+  }
+}
+
+variable "alarms" {
+  description = <<-EOT
+    Changes of single alarms. Each key is what an alarm's name ends with, for example trigger-duration = { threshold = 3000 }
+    or reconciliation-failed = { enabled = false }. docs/operations.md lists the alarms and their defaults. A key of a
+    feature that is off has no effect. reconciliation.overdue_hours sets when reconciliation-overdue fires.
+    - enabled: whether the alarm exists
+    - threshold: the alarm fires above this value, in the unit of its metric (trigger-duration: milliseconds)
+    - period_seconds: length of one period, a multiple of 60
+    - evaluation_periods: periods in a row above the threshold after which the alarm fires
+    - topic_arns: SNS topics of this alarm, instead of alarm_topic_arns; [] for none
+  EOT
+  type = map(object({
+    enabled            = optional(bool, true)
+    threshold          = optional(number)
+    period_seconds     = optional(number)
+    evaluation_periods = optional(number)
+    topic_arns         = optional(set(string))
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = length(setsubtract(
+      keys(var.alarms),
+      [
+        "trigger-errors", "trigger-throttles", "trigger-duration",
+        "user-sync-failed", "user-sync-timed-out",
+        "unstarted-age", "unstarted-dead-letter",
+        "changes-undelivered", "changes-lost", "changes-dead-letter",
+        "reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue",
+      ]
+    )) == 0
+    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, user-sync-failed, user-sync-timed-out, unstarted-age, unstarted-dead-letter, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out or reconciliation-overdue."
+  }
+
+  validation {
+    condition     = alltrue([for alarm in var.alarms : coalesce(alarm.threshold, 0) >= 0 if alarm != null])
+    error_message = "alarms has threshold ${jsonencode({ for name, alarm in var.alarms : name => alarm.threshold if alarm == null ? false : alarm.threshold != null })}: each must be at least 0."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, alarm in var.alarms : coalesce(alarm.threshold, 0) < 5000 if name == "trigger-duration" && alarm != null
+    ])
+    error_message = "alarms has threshold ${jsonencode({ for name, alarm in var.alarms : name => alarm.threshold if name == "trigger-duration" && alarm != null })}: it must be below 5000 milliseconds, the timeout of the trigger."
+  }
+
+  validation {
+    # The metrics of AWS services have a resolution of one minute:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    condition = alltrue([
+      for alarm in var.alarms :
+      coalesce(alarm.period_seconds, 60) >= 60 && coalesce(alarm.period_seconds, 60) % 60 == 0 if alarm != null
+    ])
+    error_message = "alarms has period_seconds ${jsonencode({ for name, alarm in var.alarms : name => alarm.period_seconds if alarm == null ? false : alarm.period_seconds != null })}: each must be a multiple of 60."
+  }
+
+  validation {
+    condition = alltrue([
+      for alarm in var.alarms :
+      coalesce(alarm.evaluation_periods, 1) >= 1 && coalesce(alarm.evaluation_periods, 1) % 1 == 0 if alarm != null
+    ])
+    error_message = "alarms has evaluation_periods ${jsonencode({ for name, alarm in var.alarms : name => alarm.evaluation_periods if alarm == null ? false : alarm.evaluation_periods != null })}: each must be a whole number of at least 1."
+  }
+
+  validation {
+    # The same page of AWS. The defaults are those of modules/monitoring.
+    condition = alltrue([
+      for name, alarm in var.alarms :
+      coalesce(alarm.period_seconds, 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1)
+      <= (coalesce(alarm.period_seconds, 60) < 3600 ? 86400 : 604800) if alarm != null
+    ])
+    error_message = "alarms evaluates ${jsonencode({
+      for name, alarm in var.alarms : name =>
+      coalesce(alarm.period_seconds, 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1) if alarm != null
+    })} seconds (period_seconds times evaluation_periods): each must be at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, alarm in var.alarms :
+      alarm.threshold == null && alarm.period_seconds == null && alarm.evaluation_periods == null
+      if name == "reconciliation-overdue" && alarm != null
+    ])
+    error_message = "alarms changes threshold, period_seconds or evaluation_periods of reconciliation-overdue: it must have none of them. Set reconciliation.overdue_hours instead."
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in flatten([for alarm in var.alarms : coalesce(alarm.topic_arns, []) if alarm != null]) :
+      can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))
+    ])
+    error_message = "alarms has topic_arns ${jsonencode({ for name, alarm in var.alarms : name => alarm.topic_arns if alarm == null ? false : alarm.topic_arns != null })}: each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name."
   }
 }
 

@@ -1,14 +1,16 @@
 # A key that encrypts whatever the module keeps: docs/security.md says who uses it for what.
 
 data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
+
+data "aws_service" "kms" {
+  service_id = "kms"
+}
 
 locals {
   prefix     = "${local.name}-${local.stage}"
   account_id = data.aws_caller_identity.current.account_id
-  partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.id
+  partition  = data.aws_service.kms.partition
+  region     = data.aws_service.kms.region
 }
 
 data "aws_iam_policy_document" "key" {

@@ -66,6 +66,8 @@ class WelcomeEmail:
     """Greet only who signed up through these; everyone, if there are none."""
     verified_only: bool = False
     """Greet only whose address Cognito has verified: only then is it known to be theirs."""
+    region: str | None = None
+    """Region of SES; None for the function's own."""
 
     @classmethod
     def from_json(cls, content: str) -> WelcomeEmail:
@@ -79,8 +81,9 @@ class WelcomeEmail:
             reply_to=settings["reply_to"],
             configuration_set=settings["configuration_set"],
             app_client_ids=frozenset(settings["app_client_ids"]),
-            # The command line may read the file of a deployment from before there was this setting.
+            # The command line may read the file of a deployment from before there were these settings.
             verified_only=settings.get("verified_only", False),
+            region=settings.get("region"),
         )
 
     def render(self, values: Mapping[str, str]) -> Email:

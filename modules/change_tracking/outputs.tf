@@ -12,3 +12,16 @@ output "queue_names" {
   description = "Names of that queue, and of the one that holds changes which could not be synced."
   value       = { queue = module.queue.queue.name, dead_letter_queue = module.queue.dead_letter_queue.name }
 }
+
+output "functions" {
+  description = "Functions of this module, by short name."
+  value       = { start-changes = module.queue.function }
+}
+
+output "queues" {
+  description = "Queues of this module, by short name."
+  value = {
+    changes             = module.queue.queue
+    changes-dead-letter = module.queue.dead_letter_queue
+  }
+}

@@ -11,7 +11,7 @@ locals {
       aws-eusc   = "console.amazonaws-eusc.eu"
       aws-us-gov = "console.amazonaws-us-gov.com"
     },
-    data.aws_partition.current.partition, "console.aws.amazon.com",
+    var.partition, "console.aws.amazon.com",
   )
 
   # Each is a row of CloudWatch's: namespace, metric, dimensions, and how it is drawn.
@@ -105,7 +105,8 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  dashboard_name = var.prefix
+  # CloudWatch has one namespace of dashboards for all regions.
+  dashboard_name = "${var.prefix}-${var.region}"
 
   dashboard_body = jsonencode({
     widgets = concat(
@@ -119,7 +120,7 @@ resource "aws_cloudwatch_dashboard" "this" {
         for place, chart in local.flow : {
           type = "metric", x = place * local.width, y = 2, width = local.width, height = 7
           properties = {
-            title = chart.title, metrics = chart.metrics, region = local.region, view = "timeSeries", period = 60 * local.minutes
+            title = chart.title, metrics = chart.metrics, region = var.region, view = "timeSeries", period = 60 * local.minutes
           }
         }
       ],
@@ -127,14 +128,17 @@ resource "aws_cloudwatch_dashboard" "this" {
         for place, chart in local.below : {
           type = "metric", x = place * 6, y = 9, width = 6, height = 6
           properties = {
-            title = chart.title, metrics = chart.metrics, region = local.region, view = "timeSeries", period = 60 * local.minutes
+            title = chart.title, metrics = chart.metrics, region = var.region, view = "timeSeries", period = 60 * local.minutes
           }
         }
       ],
-      [{
-        type       = "alarm", x = 12, y = 9, width = 12, height = 6
-        properties = { title = "Alarms", alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, [aws_cloudwatch_metric_alarm.unstarted_age.arn]) }
-      }],
+      # CloudWatch rejects such a widget without an alarm.
+      [
+        for arns in [values(local.created_alarms)[*].arn] : {
+          type       = "alarm", x = 12, y = 9, width = 12, height = 6
+          properties = { title = "Alarms", alarms = arns }
+        } if length(arns) > 0
+      ],
     )
   })
 }

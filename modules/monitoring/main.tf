@@ -1,16 +1,23 @@
 # The alarms; the dashboard is in dashboard.tf. Each alarm's description says what it means, and what to type.
 
-data "aws_partition" "current" {}
-data "aws_region" "current" {}
-
 locals {
-  region    = data.aws_region.current.id
   trigger   = { FunctionName = var.post_confirmation_function_name }
   user_sync = { StateMachineArn = var.user_sync_state_machine_arn }
 
+  # No try() of these objects: one with a topic of the same configuration is unknown in part at plan, and try() makes it
+  # unknown as a whole, so that Terraform cannot tell which alarms exist.
+  unchanged = { enabled = true, threshold = null, period_seconds = null, evaluation_periods = null, topic_arns = null }
+  changes = merge(
+    { trigger-duration = local.unchanged, unstarted-age = local.unchanged },
+    { for name, alarm in var.alarms : name => alarm if alarm != null },
+  )
+
+  trigger_duration_ms   = coalesce(local.changes["trigger-duration"].threshold, 4000)
+  unstarted_age_minutes = coalesce(local.changes["unstarted-age"].period_seconds, 60) * coalesce(local.changes["unstarted-age"].evaluation_periods, 15) / 60
+
   trigger_alarms = {
     trigger-errors = {
-      description = "The post-confirmation trigger failed: whoever signed up saw an error, although the sign-up is confirmed. Look why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${local.region}. The next reconciliation syncs such users, without a welcome: cognito-user-sync reconcile. An error of a chained function counts, too."
+      description = "The post-confirmation trigger failed: whoever signed up saw an error, although the sign-up is confirmed. Look why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. The next reconciliation syncs such users, without a welcome: cognito-user-sync reconcile. An error of a chained function counts, too."
       namespace   = "AWS/Lambda"
       metric_name = "Errors"
       dimensions  = local.trigger
@@ -24,7 +31,7 @@ locals {
       statistic   = "Sum"
     }
     trigger-duration = {
-      description = "The post-confirmation trigger took more than 4 of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${local.region}. A chained function has what the trigger leaves of the time."
+      description = "The post-confirmation trigger took more than ${local.trigger_duration_ms / 1000} of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. A chained function has what the trigger leaves of the time."
       namespace   = "AWS/Lambda"
       metric_name = "Duration"
       dimensions  = local.trigger
@@ -51,8 +58,13 @@ locals {
   }
 
   unstarted_alarms = {
+    # On metric math: see the resource.
+    unstarted-age = {
+      description        = "Sign-ups have been waiting for ${local.unstarted_age_minutes} minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h --region ${var.region}. What waits: cognito-user-sync status."
+      evaluation_periods = 15
+    }
     unstarted-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${local.region}. When it is mended: cognito-user-sync failures requeue."
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is mended: cognito-user-sync failures requeue."
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = var.unstarted_queue_names.dead_letter_queue }
@@ -76,7 +88,7 @@ locals {
       statistic   = "Sum"
     }
     changes-dead-letter = {
-      description = "Changes of users that could not be delivered, or not be started within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-start-changes --since 1d --region ${local.region}. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
+      description = "Changes of users that could not be delivered, or not be started within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-start-changes --since 1d --region ${var.region}. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = changes.queue_names.dead_letter_queue }
@@ -117,14 +129,25 @@ locals {
     }
   } if hours != null]...)
 
-  alarms = merge(
+  known_alarms = merge(
     local.trigger_alarms, local.user_sync_alarms, local.unstarted_alarms, local.changes_alarms,
     local.reconciliation_alarms, local.overdue_alarms,
   )
+  changes_of_known = merge({ for name in keys(local.known_alarms) : name => local.unchanged }, local.changes)
+
+  alarms = {
+    for name, alarm in local.known_alarms : name => merge(alarm, {
+      threshold          = coalesce(local.changes_of_known[name].threshold, try(alarm.threshold, 0))
+      period_seconds     = coalesce(local.changes_of_known[name].period_seconds, try(alarm.period_seconds, 60))
+      evaluation_periods = coalesce(local.changes_of_known[name].evaluation_periods, try(alarm.evaluation_periods, 1))
+      topic_arns         = local.changes_of_known[name].topic_arns == null ? var.alarm_topic_arns : local.changes_of_known[name].topic_arns
+    }) if local.changes_of_known[name].enabled
+  }
+  created_alarms = merge(aws_cloudwatch_metric_alarm.this, aws_cloudwatch_metric_alarm.unstarted_age)
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = local.alarms
+  for_each = { for name, alarm in local.alarms : name => alarm if name != "unstarted-age" }
 
   alarm_name        = "${var.prefix}-${each.key}"
   alarm_description = each.value.description
@@ -134,27 +157,29 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   dimensions          = each.value.dimensions
   statistic           = each.value.statistic
   comparison_operator = try(each.value.comparison_operator, "GreaterThanThreshold")
-  threshold           = try(each.value.threshold, 0)
-  period              = try(each.value.period_seconds, 60)
-  evaluation_periods  = try(each.value.evaluation_periods, 1)
+  threshold           = each.value.threshold
+  period              = each.value.period_seconds
+  evaluation_periods  = each.value.evaluation_periods
   # What is idle reports nothing.
   treat_missing_data = try(each.value.treat_missing_data, "notBreaching")
 
-  alarm_actions = var.alarm_topic_arns
-  ok_actions    = var.alarm_topic_arns
+  alarm_actions = each.value.topic_arns
+  ok_actions    = each.value.topic_arns
   tags          = var.tags
 }
 
 # Not on ApproximateAgeOfOldestMessage: that leaves out messages which were received more than three times, and these are
-# received every 3 minutes. So: there has been one, waiting or being tried, in each of 15 minutes.
+# received every 3 minutes. So: there has been one, waiting or being tried, in each minute.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "unstarted_age" {
-  alarm_name        = "${var.prefix}-unstarted-age"
-  alarm_description = "Sign-ups have been waiting for 15 minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h --region ${local.region}. What waits: cognito-user-sync status."
+  for_each = { for name, alarm in local.alarms : name => alarm if name == "unstarted-age" }
+
+  alarm_name        = "${var.prefix}-${each.key}"
+  alarm_description = each.value.description
 
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 15
+  threshold           = each.value.threshold
+  evaluation_periods  = each.value.evaluation_periods
   treat_missing_data  = "notBreaching"
 
   metric_query {
@@ -173,12 +198,12 @@ resource "aws_cloudwatch_metric_alarm" "unstarted_age" {
         metric_name = metric_query.value
         dimensions  = { QueueName = var.unstarted_queue_names.queue }
         stat        = "Maximum"
-        period      = 60
+        period      = each.value.period_seconds
       }
     }
   }
 
-  alarm_actions = var.alarm_topic_arns
-  ok_actions    = var.alarm_topic_arns
+  alarm_actions = each.value.topic_arns
+  ok_actions    = each.value.topic_arns
   tags          = var.tags
 }

@@ -1,9 +1,9 @@
 output "alarms" {
   description = "The alarms, by what their names end with."
-  value       = merge(aws_cloudwatch_metric_alarm.this, { unstarted-age = aws_cloudwatch_metric_alarm.unstarted_age })
+  value       = local.created_alarms
 }
 
 output "dashboard_url" {
   description = "Where the dashboard is, in the console."
-  value       = "https://${data.aws_region.current.id}.${local.console}/cloudwatch/home?region=${data.aws_region.current.id}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
+  value       = "https://${var.region}.${local.console}/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
 }

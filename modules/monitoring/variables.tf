@@ -1,3 +1,15 @@
+variable "partition" {
+  type        = string
+  description = "Partition of AWS, of which the console's domain depends."
+  nullable    = false
+}
+
+variable "region" {
+  type        = string
+  description = "Region of all resources."
+  nullable    = false
+}
+
 variable "prefix" {
   type        = string
   description = "What the names of all resources begin with."
@@ -62,6 +74,18 @@ variable "alarm_topic_arns" {
   type        = set(string)
   description = "SNS topics that are told of alarms, and of their end."
   nullable    = false
+}
+
+variable "alarms" {
+  description = "Changes of single alarms, by what their names end with. The root module validates them."
+  type = map(object({
+    enabled            = optional(bool, true)
+    threshold          = optional(number)
+    period_seconds     = optional(number)
+    evaluation_periods = optional(number)
+    topic_arns         = optional(set(string))
+  }))
+  nullable = false
 }
 
 variable "tags" {

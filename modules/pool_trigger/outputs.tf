@@ -15,3 +15,8 @@ output "request" {
   description = "What the function is asked for."
   value       = local.request
 }
+
+output "functions" {
+  description = "Functions of this module, by short name."
+  value       = { pool-trigger = module.function }
+}

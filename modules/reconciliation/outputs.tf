@@ -2,3 +2,21 @@ output "state_machine_arn" {
   description = "ARN of the reconciliation state machine."
   value       = module.state_machine.arn
 }
+
+output "functions" {
+  description = "Functions of this module, by short name."
+  value = merge(
+    { plan-shards = module.plan_shards, reconcile-shards = module.reconcile_shards },
+    { for function in module.start_run : "start-run" => function },
+  )
+}
+
+output "state_machines" {
+  description = "State machines of this module, by short name."
+  value       = { reconciliation = module.state_machine }
+}
+
+output "schedule_role_arns" {
+  description = "ARN of the schedule's role, by short name; empty if there is no schedule."
+  value       = { for role in aws_iam_role.schedule : "schedule" => role.arn }
+}

@@ -7,3 +7,8 @@ output "dead_letter_queue" {
   description = "The queue that holds what could not be started."
   value       = { arn = aws_sqs_queue.dead_letter.arn, url = aws_sqs_queue.dead_letter.url, name = aws_sqs_queue.dead_letter.name }
 }
+
+output "function" {
+  description = "The function that reads the queue: the outputs of lambda_function."
+  value       = module.function
+}

@@ -22,3 +22,19 @@ output "unstarted_queue_names" {
   description = "Names of that queue, and of the one that holds sign-ups which could not be replayed."
   value       = { queue = module.unstarted.queue.name, dead_letter_queue = module.unstarted.dead_letter_queue.name }
 }
+
+output "functions" {
+  description = "Functions of this module, by short name."
+  value = {
+    post-confirmation = module.post_confirmation
+    replay-sign-ups   = module.unstarted.function
+  }
+}
+
+output "queues" {
+  description = "Queues of this module, by short name."
+  value = {
+    unstarted             = module.unstarted.queue
+    unstarted-dead-letter = module.unstarted.dead_letter_queue
+  }
+}

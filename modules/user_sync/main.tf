@@ -1,5 +1,7 @@
 locals {
-  account_arn = "${var.settings.region}:${var.settings.account_id}"
+  ses_arn = join(":", [
+    "arn", var.settings.partition, "ses", try(coalesce(var.welcome_email.region), var.settings.region), var.settings.account_id,
+  ])
 
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
     partition                 = var.settings.partition
@@ -53,9 +55,8 @@ data "aws_iam_policy_document" "send_welcome" {
     # Not the sender's identity alone: in the SES sandbox the recipient's is checked, too
     # (https://github.com/aws/aws-sdk-js/issues/3641). The condition holds it to the one sender.
     resources = concat(
-      ["arn:${var.settings.partition}:ses:${local.account_arn}:identity/*"],
-      [for name in var.welcome_email.configuration_set[*] :
-      "arn:${var.settings.partition}:ses:${local.account_arn}:configuration-set/${name}"],
+      ["${local.ses_arn}:identity/*"],
+      [for name in var.welcome_email.configuration_set[*] : "${local.ses_arn}:configuration-set/${name}"],
     )
 
     condition {

@@ -7,3 +7,16 @@ output "send_welcome_function_name" {
   description = "Name of the function that greets; null where there is none."
   value       = one(module.send_welcome[*].name)
 }
+
+output "functions" {
+  description = "Functions of this module, by short name."
+  value = merge(
+    { sync-user = module.sync_user },
+    { for function in module.send_welcome : "send-welcome" => function },
+  )
+}
+
+output "state_machines" {
+  description = "State machines of this module, by short name."
+  value       = { user-sync = module.state_machine }
+}

@@ -31,6 +31,7 @@ variable "welcome_email" {
     html              = string
     reply_to          = optional(string)
     configuration_set = optional(string)
+    region            = optional(string)
     app_client_ids    = set(string)
     verified_only     = bool
   })

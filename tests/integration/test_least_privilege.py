@@ -354,7 +354,7 @@ def the_pool_is_reconciled(scene: Scene) -> None:
 
 
 def a_run_is_started(scene: Scene) -> None:
-    said = scene.invoke("start-reconciliation", input={})
+    said = scene.invoke("start-run", input={})
     (newest, *_) = scene.deployed.runs()
     assert newest["executionArn"] in said
     assert scene.deployed.ended(newest["executionArn"])["status"] == "SUCCEEDED"

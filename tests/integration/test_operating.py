@@ -483,13 +483,33 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     assert {arn.rpartition(":")[2] for arn in shown} == set(deployed.outputs["alarm_names"])
 
 
+def test_arn_outputs_name_every_resource_of_the_state(deployed: Deployment, terraform: Terraform) -> None:
+    arns: dict[str, set[str]] = {}
+    for resource in json.loads(terraform.state.read_text())["resources"]:
+        if resource["mode"] == "managed" and resource.get("module", "").startswith("module.user_sync"):
+            found = {instance["attributes"].get("arn") for instance in resource["instances"]}
+            arns.setdefault(resource["type"], set()).update(found)
+    for output, kind in {
+        "function_arns": "aws_lambda_function",
+        "role_arns": "aws_iam_role",
+        "log_group_arns": "aws_cloudwatch_log_group",
+        "queue_arns": "aws_sqs_queue",
+        "alarm_arns": "aws_cloudwatch_metric_alarm",
+    }.items():
+        # Nothing is written to the deployment's own log group.
+        expected = {arn for arn in arns[kind] if not arn.endswith(f":/cognito-user-sync/{PREFIX}")}
+        assert set(deployed.outputs[output].values()) == expected
+        for name, arn in deployed.outputs[output].items():
+            assert re.search(rf"{PREFIX}(-us-east-1)?-{name}$", arn)
+
+
 def test_alarms_dashboard_metrics_and_outputs_hold_nothing_personal(
     aws: LocalAws, deployed: Deployment, terraform: Terraform, ada: str
 ) -> None:
     metrics = aws.client("cloudwatch")
     assert_impersonal("alarms", str(metrics.describe_alarms()))
     assert_impersonal("metrics", str(metrics.list_metrics()))
-    assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=PREFIX)))
+    assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=f"{PREFIX}-us-east-1")))
     assert_impersonal("outputs", json.dumps(terraform.outputs()))
     assert_impersonal("state", terraform.state.read_text())
 

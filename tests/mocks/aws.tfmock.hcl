@@ -13,19 +13,6 @@ mock_data "aws_service" {
   }
 }
 
-mock_data "aws_partition" {
-  defaults = {
-    partition = "aws"
-  }
-}
-
-mock_data "aws_region" {
-  defaults = {
-    id   = "eu-west-1"
-    name = "eu-west-1"
-  }
-}
-
 mock_data "aws_iam_policy_document" {
   defaults = {
     json = "{\"Version\": \"2012-10-17\", \"Statement\": []}"

@@ -48,8 +48,6 @@ IN_PULUMI = {
     "data.aws_iam_policy_document": "iam/getPolicyDocument:GetPolicyDocument",
     "data.aws_kms_key": "kms/getKey:GetKey",
     "data.aws_lambda_function": "lambda/getFunction:GetFunction",
-    "data.aws_partition": "getPartition:GetPartition",
-    "data.aws_region": "getRegion:GetRegion",
     "data.aws_s3_bucket": "s3/getBucket:GetBucket",
     "data.aws_service": "getService:GetService",
 }
@@ -59,6 +57,7 @@ RENAMED = {
     "aws_cloudwatch_metric_alarm.alarm_name": "name",
     "aws_lambda_function.filename": "code",
     "aws_lambda_function.function_name": "name",
+    "aws_lambda_layer_version.filename": "code",
     "aws_lambda_permission.function_name": "function",
 }
 # Terraform's own, which the package has for some types only.

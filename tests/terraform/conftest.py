@@ -21,10 +21,19 @@ from tests.mocked_terraform import (
 
 KEY, SENDER_KEY = arn("kms", "key/ours"), arn("kms", "key/of-the-pool")
 THEIRS = arn("lambda", "function:theirs")
-TOPIC = arn("sns", "alarms")
+TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "on-call")
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
 LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqr", "abcdefghijkl"
 SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": False}}
+
+ALARM_NAMES = [
+    *["trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"],
+    *["unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"],
+    *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
+]
+
+HONG_KONG = {**SMALL, "user_pool_id": "ap-east-1_AbCdEfGhI"}
+IN_HONG_KONG = {"data.aws_service.lambda": {"partition": "aws", "region": "ap-east-1"}}
 
 
 def table(*indexes: tuple[str, str, str], key: str = "id", kind: str = "S", sort_key: str = "") -> dict[str, Any]:
@@ -54,6 +63,7 @@ APPLIED = {
                 "text": "Hello {{given_name}}",
                 "html": "<p>{{ custom:plan }}</p>",
                 "configuration_set": "ours",
+                "region": "eu-central-1",
                 "app_client_ids": ["web"],
                 "verified_only": True,
             },
@@ -105,6 +115,17 @@ APPLIED = {
             "chained_function_arn": THEIRS,
             "table": {"name": "users"},
             "reconciliation": {"overdue_hours": 0, "run_on_apply": False},
+            "alarm_topic_arns": [TOPIC],
+            "alarms": {
+                "trigger-errors": {"threshold": 5, "period_seconds": 300, "evaluation_periods": 3},
+                "trigger-throttles": {"enabled": False, "threshold": 5},
+                "trigger-duration": {"threshold": 2500, "topic_arns": [ON_CALL]},
+                "user-sync-failed": {"topic_arns": []},
+                "user-sync-timed-out": None,
+                "unstarted-age": {"threshold": 2, "period_seconds": 120, "evaluation_periods": 10},
+                # Without track_changes there is no such alarm.
+                "changes-lost": {"threshold": 5},
+            },
         },
         {TABLE_ADDRESS: table(("by_shard", "shard", "id"))},
     ),
@@ -115,7 +136,10 @@ APPLIED = {
             "reconciliation": {"enabled": False},
         }
     ),
-    "small": Case(SMALL, {"module.monitoring.data.aws_partition.current": {"partition": "aws-eusc"}}),
+    "small": Case(
+        {**SMALL, "alarms": {name: {"enabled": False} for name in ALARM_NAMES}},
+        {"data.aws_service.lambda": {"partition": "aws-eusc", "region": "eu-west-1"}},
+    ),
 }
 
 
@@ -178,6 +202,18 @@ FAILURES: Plan = {
             "{{username}}, {{name}}, {{email}}, {{custom:plan}}",
         ),
     ),
+    "region_without_ses": (
+        Case({**HONG_KONG, "welcome_email": {"from": "a@example.com"}}, IN_HONG_KONG),
+        ("welcome_email is set", "the pool's region, ap-east-1,", "Set welcome_email.region", "or to ap-east-1 if"),
+    ),
+    "region_without_ses_and_no_welcome_email": (Case(HONG_KONG, IN_HONG_KONG), ()),
+    **{
+        f"ses_in_{region}": (
+            Case({**HONG_KONG, "welcome_email": {"from": "a@example.com", "region": region}}, IN_HONG_KONG),
+            (),
+        )
+        for region in ("ap-southeast-1", "ap-east-1")
+    },
     "chained_of_another_region": (
         Case({**SMALL, "chained_function_arn": THEIRS.replace("eu-west-1", "us-east-1")}),
         (THEIRS.replace("eu-west-1", "us-east-1"), "eu-west-1."),

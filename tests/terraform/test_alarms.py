@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
-from tests.mocked_terraform import Made, arn
-from tests.terraform.conftest import LONGEST_NAME, LONGEST_STAGE, TOPIC, Terraform
+from tests.mocked_terraform import ROOT, Made, arn
+from tests.terraform.conftest import ALARM_NAMES, LONGEST_NAME, LONGEST_STAGE, ON_CALL, TOPIC, Terraform
 
 PREFIX = f"{LONGEST_NAME}-{LONGEST_STAGE}"
 
@@ -104,11 +106,59 @@ def test_alarms_name_a_command_and_notify_the_topics(everything: dict[str, Any],
     [
         ("defaults", {"changes-"}),
         ("least", {"changes-", "reconciliation-overdue"}),
-        ("not_overdue", {"changes-", "reconciliation-overdue"}),
+        ("not_overdue", {"changes-", "reconciliation-overdue", "trigger-throttles"}),
         ("no_reconciliation", {"changes-", "reconciliation-"}),
+        ("small", {""}),
     ],
 )
 def test_what_is_not_made_has_no_alarm(terraform: Terraform, case: str, missing: set[str]) -> None:
-    """With no schedule, with overdue_hours = 0, and with no reconciliation."""
-    expected = {name for name in ALARMS if not name.startswith(tuple(missing))} | {"unstarted-age"}
+    """With no schedule, with overdue_hours = 0 and one alarm off, with no reconciliation, and with all alarms off."""
+    expected = {name for name in [*ALARMS, "unstarted-age"] if not name.startswith(tuple(missing))}
     assert set(alarms(terraform.made[case])) == expected
+
+
+def test_operations_page_lists_every_default(everything: dict[str, Any]) -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z-]+)` \| .+ \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert {name: tuple(map(int, defaults)) for name, *defaults in listed} == {
+        **{name: values[-3:] for name, values in ALARMS.items() if name != "reconciliation-overdue"},
+        "unstarted-age": (0, 60, 15),
+    }
+    assert set(everything) == set(ALARM_NAMES)  # those that the variable accepts
+
+
+def test_alarm_takes_changes_and_keeps_the_rest(terraform: Terraform) -> None:
+    made = terraform.made["not_overdue"]
+    found = alarms(made)
+    fields = ("threshold", "period", "evaluation_periods")
+    assert {name: tuple(alarm[field] for field in fields) for name, alarm in found.items()} == {
+        **{name: ALARMS[name][-3:] for name in found if name != "unstarted-age"},
+        "trigger-errors": (5, 300, 3),
+        "trigger-duration": (2500, 60, 1),
+        # On metric math: each metric has the period.
+        "unstarted-age": (2, None, 10),
+    }
+    periods = [query["metric"][0]["period"] for query in found["unstarted-age"]["metric_query"] if query["metric"]]
+    assert periods == [120, 120]
+    for name, alarm in found.items():
+        topics = {"trigger-duration": [ON_CALL], "user-sync-failed": []}.get(name, [TOPIC])
+        assert (alarm["alarm_actions"] or []) == (alarm["ok_actions"] or []) == topics, name
+
+
+def test_description_names_changed_threshold_and_time(terraform: Terraform, everything: dict[str, Any]) -> None:
+    changed = alarms(terraform.made["not_overdue"])
+    for name, default, now in (
+        ("trigger-duration", "more than 4 of the 5 seconds", "more than 2.5 of the 5 seconds"),
+        ("unstarted-age", "waiting for 15 minutes", "waiting for 20 minutes"),
+    ):
+        assert default in everything[name]["alarm_description"]
+        assert now in changed[name]["alarm_description"]
+
+
+def test_dashboard_shows_the_alarms_that_exist(terraform: Terraform) -> None:
+    """CloudWatch rejects an alarm widget without alarms."""
+    for case, widgets in (("defaults", 1), ("small", 0)):
+        (dashboard,) = terraform.made[case].of_type("aws_cloudwatch_dashboard").values()
+        shown = [each for each in json.loads(dashboard["dashboard_body"])["widgets"] if each["type"] == "alarm"]
+        assert len(shown) == widgets
+        assert [len(each["properties"]["alarms"]) for each in shown] == [len(alarms(terraform.made[case]))] * widgets

@@ -256,10 +256,31 @@ def test_dashboard_url_is_in_the_console_of_the_partition(terraform: Terraform) 
     consoles = {"defaults": "console.aws.amazon.com", "small": "console.amazonaws-eusc.eu"}
     for case, console in consoles.items():
         url = terraform.made[case].outputs["dashboard_url"]
-        assert (
-            url
-            == f"https://eu-west-1.{console}/cloudwatch/home?region=eu-west-1#dashboards/dashboard/cognito-user-sync-dev"
-        )
+        place = f"https://eu-west-1.{console}/cloudwatch/home?region=eu-west-1"
+        assert url == f"{place}#dashboards/dashboard/cognito-user-sync-dev-eu-west-1"
+
+
+@pytest.mark.parametrize("case", ["defaults", "everything", "least", "small"])
+def test_arn_outputs_have_a_key_for_each_resource(terraform: Terraform, case: str) -> None:
+    """Each name ends with its key. The deployment's own log group is left out: nothing is written to it."""
+    made = terraform.made[case]
+    for output, (kind, name) in {
+        "function_arns": ("aws_lambda_function", "function_name"),
+        "role_arns": ("aws_iam_role", "name"),
+        "log_group_arns": ("aws_cloudwatch_log_group", "name"),
+        "queue_arns": ("aws_sqs_queue", "name"),
+        "alarm_arns": ("aws_cloudwatch_metric_alarm", "alarm_name"),
+    }.items():
+        names = {values[name] for values in made.of_type(kind).values()}
+        names.discard(made["aws_cloudwatch_log_group.deployment"]["name"])
+        prefix = LONGEST if case == "everything" else DEV
+        assert {each.rpartition(f"{prefix}-")[2].removeprefix("eu-west-1-") for each in names} == set(
+            made.outputs[output]
+        ), output
+    assert made.outputs["function_arns"] == {
+        name: arn("lambda", f"function:{name}") for name in made.outputs["function_arns"]
+    }
+    assert made.outputs["queue_arns"] == {name: arn("sqs", name) for name in made.outputs["queue_arns"]}
 
 
 def test_logs_hold_no_data_of_executions(everything: Made) -> None:
@@ -428,6 +449,17 @@ def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
     assert states["SyncUser"]["Parameters"]["FunctionName"] == arn("lambda", "function:sync-user")
     assert states["SendWelcome"]["Parameters"]["FunctionName"] == arn("lambda", "function:send-welcome")
     assert states["SyncUser"]["Next"] == "IsWelcomed"
+
+
+def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform: Terraform) -> None:
+    for made, region, names in (
+        (everything, "eu-central-1", ["configuration-set/ours", "identity/*"]),
+        (terraform.made["no_reconciliation"], "eu-west-1", ["identity/*"]),
+    ):
+        statement = statements(made, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")[
+            "SendFromOneAddress"
+        ]
+        assert sorted(statement["resources"]) == [f"arn:aws:ses:{region}:{ACCOUNT_ID}:{name}" for name in names]
 
 
 # --- changes

@@ -29,6 +29,12 @@ CONFIGURATION = {
                 "tags": {"team": "${var.team}"},
             }
         },
+        "aws_sns_topic": {"theirs": {"name": "alarms"}},
+        # Like a subscription filter for each log group: the keys are known at plan.
+        "terraform_data": {
+            output: {"for_each": f"${{module.user_sync.{output}}}", "input": "${each.value}"}
+            for output in ("function_arns", "role_arns", "log_group_arns", "queue_arns", "alarm_arns")
+        },
     },
     "module": {
         "user_sync": {
@@ -37,6 +43,12 @@ CONFIGURATION = {
             "stage": "dev",
             "attach_trigger": False,
             "table": {"name": "${aws_dynamodb_table.theirs.name}"},
+            # Unknown until the topic exists, and so must not decide which alarms exist.
+            "alarms": {
+                "trigger-errors": {"topic_arns": ["${aws_sns_topic.theirs.arn}"]},
+                "trigger-throttles": {"enabled": False},
+                "trigger-duration": {"topic_arns": "${aws_sns_topic.theirs[*].arn}"},
+            },
         }
     },
 }
@@ -46,7 +58,8 @@ TESTS = {
         {
             "target": "aws_cognito_user_pool.theirs",
             "values": {"id": USER_POOL_ID, "arn": arn("cognito-idp", f"userpool/{USER_POOL_ID}")},
-        }
+        },
+        {"target": "aws_sns_topic.theirs", "values": {"arn": arn("sns", "alarms")}},
     ],
     "override_data": [
         {"target": "module.user_sync.data.aws_cognito_user_pool.this", "values": user_pool()},

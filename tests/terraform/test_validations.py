@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.mocked_terraform import ROOT, validation_errors
+from tests.terraform.conftest import ALARM_NAMES
 
 
 class Rule(NamedTuple):
@@ -35,6 +36,22 @@ ADDRESSES = (
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
 POLICY = "arn:aws:iam::123456789012:policy/"
+
+AT_MOST = "at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
+
+
+def alarm_rules(field: str, allowed: str, accepted: list[Any], rejected: list[Any]) -> list[Rule]:
+    """Of a field of an alarm: the message names the alarm, and not one that leaves the field out."""
+    return [
+        Rule(
+            "alarms",
+            f'alarms has {field} {{"trigger-errors":{json.dumps(value)}}}: each must be {allowed}.',
+            accepted=[{"trigger-errors": {field: value}} for value in (accepted if number == 0 else [])],
+            rejected=[{"trigger-errors": {field: value}, "changes-lost": {}}],
+        )
+        for number, value in enumerate(rejected)
+    ]
+
 
 RULES = [
     Rule(
@@ -152,6 +169,12 @@ RULES = [
         'welcome_email.configuration_set is "{}": it must be 1 to 64 letters, digits, hyphens or underscores, or null.',
         accepted=[None, "a", "aZ09-_" + "a" * 58],
         rejected=["", "my set", "a" * 65, "a.b", "set\n"],
+    ),
+    Rule(
+        "welcome_email.region",
+        'welcome_email.region is "{}": it must be an AWS region, like eu-west-1, or null for the pool\'s region.',
+        accepted=[None, "eu-west-1", "us-gov-east-12", "eusc-de-east-1"],
+        rejected=["", "Ireland", "eu-west", "eu-west-1a", "EU-west-1", "eu-west-1\n", "e-west-1", "eu-1"],
     ),
     Rule(
         "chained_function_arn",
@@ -293,6 +316,71 @@ RULES = [
             [f"x{TOPIC}a"],
             [f"{TOPIC}a\n"],
         ],
+    ),
+    Rule(
+        "alarms",
+        'alarms has the keys ["changes-lost","trigger-error"]: each must be '
+        f"{', '.join(ALARM_NAMES[:-1])} or {ALARM_NAMES[-1]}.",
+        accepted=[
+            {},
+            *(dict.fromkeys(ALARM_NAMES, given) for given in (None, {}, {"enabled": False})),
+        ],
+        rejected=[{"trigger-error": {}, "changes-lost": {}}],
+    ),
+    *alarm_rules("threshold", "at least 0", accepted=[None, 0, 0.5, 1000000], rejected=[-1, -0.5]),
+    Rule(
+        "alarms",
+        'alarms has threshold {"trigger-duration":5000}: it must be below 5000 milliseconds, the timeout of the '
+        "trigger.",
+        accepted=[{"trigger-duration": {"threshold": 4999}}],
+        rejected=[{"trigger-duration": {"threshold": 5000}}],
+    ),
+    *alarm_rules(
+        *("period_seconds", "a multiple of 60"),
+        accepted=[None, 60, 3540, 3600, 86400, 604800],
+        rejected=[0, -60, 10, 30, 90, 60.5],
+    ),
+    *alarm_rules(
+        *("evaluation_periods", "a whole number of at least 1"),
+        accepted=[None, 1, 1440],
+        rejected=[0, -1, 0.5, 1.5],
+    ),
+    *[
+        Rule(
+            "alarms",
+            f'alarms evaluates {{"changes-lost":60,"{alarm}":{seconds}}} seconds (period_seconds times '
+            f"evaluation_periods): each must be {AT_MOST}",
+            accepted=[{alarm: accepted}],
+            rejected=[{alarm: rejected, "changes-lost": {}}],
+        )
+        for alarm, accepted, rejected, seconds in (
+            ("trigger-errors", {"evaluation_periods": 1440}, {"evaluation_periods": 1441}, 86460),
+            (
+                *("trigger-errors", {"period_seconds": 3600, "evaluation_periods": 168}),
+                *({"period_seconds": 3600, "evaluation_periods": 169}, 608400),
+            ),
+            (
+                *("trigger-errors", {"period_seconds": 3540, "evaluation_periods": 24}),
+                *({"period_seconds": 3540, "evaluation_periods": 25}, 88500),
+            ),
+            # With its 15 periods.
+            ("unstarted-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
+        )
+    ],
+    *[
+        Rule(
+            "alarms",
+            "alarms changes threshold, period_seconds or evaluation_periods of reconciliation-overdue: it must have "
+            "none of them. Set reconciliation.overdue_hours instead.",
+            accepted=[{"reconciliation-overdue": {"topic_arns": [f"{TOPIC}a"]}}],
+            rejected=[{"reconciliation-overdue": {field: 60}}],
+        )
+        for field in ("threshold", "period_seconds", "evaluation_periods")
+    ],
+    *alarm_rules(
+        *("topic_arns", "the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name"),
+        accepted=[None, [], [f"{TOPIC}My-alarms_1"], [f"{TOPIC}a", f"{TOPIC}b".replace("aws", "aws-cn")]],
+        rejected=[["alarms"], [""], [f"{FUNCTION}a"], [f"{TOPIC}a:b"], [f"{TOPIC}a\n"]],
     ),
     Rule(
         "kms_key_arn",

@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -78,6 +79,19 @@ def test_a_user_with_an_address_is_greeted(ses: FakeAws) -> None:
     assert content["Subject"]["Data"] == "Welcome, ada.l"
     assert content["Body"]["Text"]["Data"] == "Hello Ada: "
     assert content["Body"]["Html"]["Data"] == "<p>Hello Ada</p>"
+
+
+@pytest.mark.parametrize(
+    ("settings", "region"), [({"region": "eu-central-1"}, "eu-central-1"), ({"region": None}, None)]
+)
+def test_welcome_is_sent_by_ses_of_its_region(
+    ses: FakeAws, template: Callable[..., None], settings: dict[str, Any], region: str | None
+) -> None:
+    """By default of the function's own region."""
+    template(**settings)
+    with patch.object(ses.session, "client", wraps=ses.session.client) as client:
+        send_welcome.handler(an_input(), FakeContext())
+    assert client.call_args.kwargs["region_name"] == region
 
 
 def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws) -> None:

@@ -22,9 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 @cache
-def _ses() -> SESV2Client:
+def _ses(region: str | None = None) -> SESV2Client:
     # One attempt: botocore would repeat a send that timed out, and that may have gone out.
-    return boto3.client("sesv2", config=Config(connect_timeout=2, read_timeout=8, retries={"total_max_attempts": 1}))
+    config = Config(connect_timeout=2, read_timeout=8, retries={"total_max_attempts": 1})
+    return boto3.client("sesv2", region_name=region, config=config)
 
 
 @cache
@@ -58,7 +59,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     if address is None:
         return _not_sent(request.sub, "no deliverable email address")
     values = placeholder_values(request.sub, request.username, request.attributes, _settings().attributes)
-    message_id = welcome.send(_ses(), address, welcome.render(values))
+    message_id = welcome.send(_ses(welcome.region), address, welcome.render(values))
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
     return {"sent": True, "message_id": message_id}
 

@@ -1,0 +1,23 @@
+"""The list of regions without SES in main.tf, which gets old: AWS adds regions, and SES to regions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import boto3
+
+MAIN = Path(__file__).parents[2] / "main.tf"
+
+
+def test_regions_without_ses_are_those_of_botocore() -> None:
+    """If this fails after `make lock`: write the regions below into main.tf, with the version of botocore."""
+    (listed,) = re.findall(r"regions_without_ses = \[([^\]]*)\]", MAIN.read_text(encoding="utf-8"))
+    session = boto3.Session()
+    without_ses = {
+        region
+        for partition in session.get_available_partitions()
+        for region in {*session.get_available_regions("cognito-idp", partition)}
+        - {*session.get_available_regions("sesv2", partition)}
+    }
+    assert re.findall(r'"([^"]+)"', listed) == sorted(without_ses)
