@@ -151,8 +151,8 @@ class LocalAws:
         with self._making_client:  # boto3's sessions are not for several threads, its clients are
             if not settings and service in self._clients:
                 return self._clients[service]
-            given = {"aws_access_key_id": "test", "aws_secret_access_key": "test", **settings}
-            made = self._session.client(service, endpoint_url=self.endpoint_url, region_name=REGION, **given)
+            own = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+            made = self._session.client(service, endpoint_url=self.endpoint_url, **{**own, **settings})
             if not settings:
                 self._clients[service] = made
             return made

@@ -1,6 +1,12 @@
 locals {
   name = "${var.settings.prefix}-${var.name}"
 
+  code_options = (
+    var.settings.package.filename == null
+    ? "--s3-bucket ${var.settings.package.s3_bucket} --s3-key ${var.settings.package.s3_key}"
+    : "--zip-file fileb://${var.settings.package.filename}"
+  )
+
   # Lambda encrypts the environment; a function without one has nothing to encrypt.
   kms_key_arn = length(var.environment) > 0 ? var.settings.kms_key_arn : null
 }
@@ -157,7 +163,7 @@ resource "aws_lambda_function" "this" {
       # A plan that changes the code does not know last_modified yet (and still has the old code_sha256): the condition is
       # unknown, and waits for the apply.
       condition     = self.last_modified == null ? false : self.code_sha256 == var.settings.package.source_code_hash
-      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, or the code was changed outside Terraform. Replace the function: terraform apply -replace='ADDRESS', with the address that this error names (with ...)."
+      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, or the code was changed outside Terraform. To upload the right code: aws lambda update-function-code --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
     }
   }
 }
