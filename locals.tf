@@ -53,6 +53,7 @@ locals {
     memory_mb                = var.lambda.memory_mb
     architecture             = var.lambda.architecture
     kms_key_arn              = var.kms_key_arn
+    previous_kms_key_arns    = var.previous_kms_key_arns
     log_retention_days       = var.log_retention_days
     permissions_boundary_arn = var.permissions_boundary_arn
     tracing                  = var.tracing

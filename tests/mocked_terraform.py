@@ -127,6 +127,7 @@ class Case:
 
     arguments: dict[str, Any] = field(default_factory=dict)
     found: dict[str, dict[str, Any]] = field(default_factory=dict)  # by address
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of modules that are not made, by address
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,11 @@ def _run(command: str, cases: dict[str, Case], targets: tuple[str, ...]) -> dict
         ],
         "override_resource": [
             {"target": address(case, at), "values": values} for case in cases for at, values in MADE.items()
+        ],
+        "override_module": [
+            {"target": address(case, at), "outputs": outputs}
+            for case, given in cases.items()
+            for at, outputs in given.outputs.items()
         ],
     }
 

@@ -1,8 +1,13 @@
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
 locals {
   source_directory = "${path.module}/../../lambda_src"
 
   # Lambda encrypts the environment; a function without one has nothing to encrypt.
   kms_key_arn = length(var.environment) > 0 ? var.settings.kms_key_arn : null
+  # A previous key, too: messages in a queue stay encrypted with it.
+  kms_key_arns = var.decrypts ? compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns)) : []
 }
 
 # The sources as they are: boto3 is in the Lambda runtime, so there is nothing to install or to build.
@@ -77,11 +82,27 @@ data "aws_iam_policy_document" "this" {
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
   # and https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html.
   dynamic "statement" {
-    for_each = local.kms_key_arn[*]
+    for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
       sid       = "UseKey"
       actions   = var.encrypts ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+      resources = statement.value
+    }
+  }
+
+  # The key of an existing table. DynamoDB uses it with the permissions of the function.
+  dynamic "statement" {
+    for_each = var.table_kms_key_arn[*]
+    content {
+      sid       = "UseTableKey"
+      actions   = ["kms:Decrypt"]
       resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["dynamodb.${data.aws_region.current.id}.${data.aws_partition.current.dns_suffix}"]
+      }
     }
   }
 

@@ -12,3 +12,8 @@ output "role_name" {
   description = "Name of the function's role."
   value       = aws_iam_role.this.name
 }
+
+output "policy_id" {
+  description = "ID of the role's policy, for what must change after the role may use it."
+  value       = aws_iam_role_policy.this.id
+}

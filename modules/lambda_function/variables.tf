@@ -35,6 +35,19 @@ variable "environment" {
   nullable    = false
 }
 
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table that the function reads or writes; null if it has none."
+  default     = null
+}
+
+variable "decrypts" {
+  type        = bool
+  description = "Whether the function reads what kms_key_arn encrypts, its environment included. Not derived from the environment: that depends on the table, which changes after the role's policy."
+  default     = true
+  nullable    = false
+}
+
 variable "encrypts" {
   type        = bool
   description = "Whether the function puts data into what kms_key_arn encrypts: a queue, an execution."
@@ -61,6 +74,7 @@ variable "settings" {
     memory_mb                = number
     architecture             = string
     kms_key_arn              = optional(string)
+    previous_kms_key_arns    = optional(list(string), [])
     log_retention_days       = number
     permissions_boundary_arn = optional(string)
     tracing                  = bool

@@ -13,6 +13,7 @@ locals {
   ])
 
   has_schedule = var.reconciliation.schedule != null
+  kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 
   # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
   worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
@@ -28,7 +29,7 @@ data "aws_iam_policy_document" "plan_shards" {
   statement {
     sid       = "LookForItems"
     actions   = ["dynamodb:Query"]
-    resources = ["${var.table.arn}/index/by_shard"]
+    resources = ["${var.table_arn}/index/by_shard"]
   }
 }
 
@@ -40,10 +41,13 @@ module "plan_shards" {
   handler         = "plan_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.plan_shards.json
-  settings        = var.settings
+
+  table_kms_key_arn = var.table_kms_key_arn
+
+  settings = var.settings
 
   environment = merge(var.environment, {
-    HAS_SHARD_INDEX       = var.table.has_shard_index
+    HAS_SHARD_INDEX       = var.has_shard_index
     LIST_USERS_PER_SECOND = var.reconciliation.list_users_per_second
     MAX_CONCURRENCY       = var.reconciliation.max_concurrency
     MAX_DELETE_PERCENT    = var.reconciliation.max_delete_percent
@@ -60,13 +64,13 @@ data "aws_iam_policy_document" "reconcile_shards" {
   statement {
     sid       = "ReadAndWriteItems"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
-    resources = [var.table.arn]
+    resources = [var.table_arn]
   }
 
   statement {
     sid       = "ListLivingUsers"
     actions   = ["dynamodb:Query"]
-    resources = ["${var.table.arn}/index/by_shard"]
+    resources = ["${var.table_arn}/index/by_shard"]
   }
 }
 
@@ -78,8 +82,11 @@ module "reconcile_shards" {
   handler         = "reconcile_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.reconcile_shards.json
-  settings        = local.worker_settings
-  environment     = var.environment
+
+  table_kms_key_arn = var.table_kms_key_arn
+
+  settings    = local.worker_settings
+  environment = var.environment
 }
 
 data "aws_iam_policy_document" "state_machine" {
@@ -156,7 +163,7 @@ resource "aws_lambda_invocation" "first_run" {
   input           = jsonencode({ input = {} })
   # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
   triggers = {
-    table      = var.table.arn
+    table      = var.table_arn
     attributes = jsonencode(var.attributes)
   }
 }
@@ -206,11 +213,11 @@ data "aws_iam_policy_document" "schedule" {
   }
 
   dynamic "statement" {
-    for_each = var.settings.kms_key_arn[*]
+    for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
       sid       = "UseKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [statement.value]
+      resources = statement.value
     }
   }
 }

@@ -19,13 +19,22 @@ variable "attributes" {
   nullable    = false
 }
 
-variable "table" {
-  description = "The user table."
-  type = object({
-    arn             = string
-    has_shard_index = bool
-  })
-  nullable = false
+variable "table_arn" {
+  type        = string
+  description = "ARN of the user table."
+  nullable    = false
+}
+
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table; null if it has none."
+  default     = null
+}
+
+variable "has_shard_index" {
+  type        = bool
+  description = "Whether the table has the index by_shard."
+  nullable    = false
 }
 
 variable "environment" {
@@ -64,6 +73,7 @@ variable "settings" {
     memory_mb                = number
     architecture             = string
     kms_key_arn              = optional(string)
+    previous_kms_key_arns    = optional(list(string), [])
     log_retention_days       = number
     permissions_boundary_arn = optional(string)
     tracing                  = bool

@@ -40,6 +40,7 @@ variable "settings" {
     memory_mb                = number
     architecture             = string
     kms_key_arn              = optional(string)
+    previous_kms_key_arns    = optional(list(string), [])
     log_retention_days       = number
     permissions_boundary_arn = optional(string)
     tracing                  = bool

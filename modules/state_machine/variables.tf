@@ -20,6 +20,7 @@ variable "settings" {
   description = "What all state machines of a deployment share."
   type = object({
     kms_key_arn              = optional(string)
+    previous_kms_key_arns    = optional(list(string), [])
     log_retention_days       = number
     permissions_boundary_arn = optional(string)
     tracing                  = bool

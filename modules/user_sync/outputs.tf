@@ -7,3 +7,8 @@ output "send_welcome_function_name" {
   description = "Name of the function that greets; null where there is none."
   value       = one(module.send_welcome[*].name)
 }
+
+output "table_policy_ids" {
+  description = "IDs of the policies of the roles that read or write the table."
+  value       = [module.sync_user.policy_id]
+}

@@ -22,6 +22,12 @@ variable "table_arn" {
   nullable    = false
 }
 
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table; null if it has none."
+  default     = null
+}
+
 variable "environment" {
   type        = map(string)
   description = "What the functions that read the pool, or read or write the table, read in settings.py."
@@ -49,6 +55,7 @@ variable "settings" {
     memory_mb                = number
     architecture             = string
     kms_key_arn              = optional(string)
+    previous_kms_key_arns    = optional(list(string), [])
     log_retention_days       = number
     permissions_boundary_arn = optional(string)
     tracing                  = bool

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.mocked_terraform import USER_POOL_ID, arn, as_json_configuration, copy_module, events_of_tests, user_pool
 from tests.terraform.conftest import table
 
+EXISTING = table(("by_shard", "shard", "id"))
 CONFIGURATION = {
     "variable": {"team": {"type": "string"}},
     "resource": {
@@ -42,7 +43,7 @@ TESTS = {
     ],
     "override_data": [
         {"target": "module.user_sync.data.aws_cognito_user_pool.this", "values": user_pool()},
-        {"target": "module.user_sync.module.user_table.data.aws_dynamodb_table.existing", "values": table()},
+        {"target": "module.user_sync.module.user_table.data.aws_dynamodb_table.existing", "values": EXISTING},
     ],
     "run": [
         {"applied": {"command": "apply", "variables": {"team": "identity"}}},
