@@ -65,6 +65,7 @@ locals {
     partition                = local.partition
     region                   = local.region
     account_id               = local.account_id
+    dns_suffix               = trimprefix(data.aws_service.lambda.dns_name, "lambda.${local.region}.")
     package                  = module.functions_package.package
     runtime                  = var.lambda.runtime
     memory_mb                = var.lambda.memory_mb
@@ -72,6 +73,7 @@ locals {
     vpc_config               = var.lambda.vpc_config
     kms_key_arn              = var.kms_key_arn
     log_group_class          = var.log_group_class
+    previous_kms_key_arns    = var.previous_kms_key_arns
     log_retention_days       = var.log_retention_days
     role_path                = var.role_path
     permissions_boundary_arn = var.permissions_boundary_arn

@@ -82,6 +82,15 @@ resource "terraform_data" "deployment" {
   }
 }
 
+# A plan that changes the key has to name the previous one.
+module "key_change" {
+  source = "./modules/key_change"
+
+  kms_key_arn           = var.kms_key_arn
+  previous_kms_key_arns = var.previous_kms_key_arns
+  deployment            = local.prefix
+}
+
 data "aws_cognito_user_pool" "this" {
   user_pool_id = var.user_pool_id
 }
@@ -114,16 +123,25 @@ module "user_table" {
   source = "./modules/user_table"
 
   name        = "${local.prefix}-users"
+  arn         = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.prefix}-users"
   table       = var.table
   kms_key_arn = var.kms_key_arn
   tags        = var.tags
+
+  finds_deleted_users = var.reconciliation.enabled && var.deleted_users.action != "keep"
+  deletes_items       = var.deleted_users.action == "delete" || var.deleted_users.retention_days != null
+  # With an index and not [*], which would depend on all of the module.
+  change_after = concat(module.user_sync.table_policy_ids, var.reconciliation.enabled ? module.reconciliation[0].table_policy_ids : [])
 }
 
 module "user_sync" {
   source = "./modules/user_sync"
 
   user_pool_arn = local.user_pool.arn
-  table_arn     = module.user_table.arn
+  table_arn     = module.user_table.arn_by_name
+
+  table_kms_key_arn = module.user_table.existing_kms_key_arn
+
   environment   = local.user_environment
   attributes    = var.attributes
   welcome_email = local.welcome_email
@@ -170,9 +188,13 @@ module "reconciliation" {
   source = "./modules/reconciliation"
   count  = var.reconciliation.enabled ? 1 : 0
 
-  user_pool      = local.user_pool
-  table          = module.user_table
-  environment    = local.user_environment
+  user_pool   = local.user_pool
+  environment = local.user_environment
+
+  table_arn         = module.user_table.arn_by_name
+  table_kms_key_arn = module.user_table.existing_kms_key_arn
+  has_shard_index   = module.user_table.has_shard_index
+
   attributes     = var.attributes
   reconciliation = merge(var.reconciliation, { schedule = local.schedule })
   pool_trigger   = one(module.pool_trigger)

@@ -137,6 +137,9 @@ variable "table" {
   description = <<-EOT
     The user table.
     - name: an existing table to use, with the key id (S) alone; null makes one, and only then the rest counts
+    - billing_mode: PAY_PER_REQUEST or PROVISIONED
+    - read_capacity, write_capacity: capacity units of the table, and of each of its indexes, with PROVISIONED. This module
+      sets up no auto scaling
     - deletion_protection: whether the table refuses to be deleted, by terraform destroy too
     - point_in_time_recovery: continuous backups
     - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for none
@@ -144,6 +147,9 @@ variable "table" {
   EOT
   type = object({
     name                   = optional(string)
+    billing_mode           = optional(string, "PAY_PER_REQUEST")
+    read_capacity          = optional(number)
+    write_capacity         = optional(number)
     deletion_protection    = optional(bool, true)
     point_in_time_recovery = optional(bool, true)
     stream_view_type       = optional(string)
@@ -155,6 +161,19 @@ variable "table" {
   validation {
     condition     = var.table.name == null || can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table.name))
     error_message = "table.name is \"${try(coalesce(var.table.name), "")}\": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null."
+  }
+
+  validation {
+    condition     = contains(["PAY_PER_REQUEST", "PROVISIONED"], var.table.billing_mode)
+    error_message = "table.billing_mode is \"${var.table.billing_mode}\": it must be PAY_PER_REQUEST or PROVISIONED."
+  }
+
+  validation {
+    condition = alltrue([
+      for units in [var.table.read_capacity, var.table.write_capacity] :
+      var.table.billing_mode == "PROVISIONED" ? try(units >= 1 && floor(units) == units, false) : units == null
+    ])
+    error_message = "table.read_capacity is ${try(tostring(coalesce(var.table.read_capacity)), "null")}, table.write_capacity is ${try(tostring(coalesce(var.table.write_capacity)), "null")} and table.billing_mode is ${var.table.billing_mode}: with PROVISIONED, both must be whole numbers of at least 1, and with PAY_PER_REQUEST both must be null."
   }
 
   validation {
@@ -374,12 +393,24 @@ variable "alarms" {
 
 variable "kms_key_arn" {
   type        = string
-  description = "Customer managed KMS key that encrypts table, queues, logs, state machine and the functions' environment; null for the AWS owned ones."
+  description = "Customer managed KMS key that encrypts table, queues, logs, state machines and the functions' environment; null for AWS owned keys. When you change it, add the previous key to previous_kms_key_arns."
   default     = null
 
   validation {
     condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
     error_message = "kms_key_arn is \"${try(coalesce(var.kms_key_arn), "")}\": it must be the ARN of a KMS key and not of an alias, like arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9, or null."
+  }
+}
+
+variable "previous_kms_key_arns" {
+  type        = list(string)
+  description = "Keys that kms_key_arn named before. Messages in the queues and running executions are still encrypted with them, so the roles may still use them. Remove a key 14 days after the apply that changed kms_key_arn."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.previous_kms_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "previous_kms_key_arns are ${jsonencode(var.previous_kms_key_arns)}: each must be the ARN of a KMS key and not of an alias, like arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9."
   }
 }
 

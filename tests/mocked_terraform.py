@@ -139,6 +139,7 @@ class Case:
 
     arguments: dict[str, Any] = field(default_factory=dict)
     found: dict[str, dict[str, Any]] = field(default_factory=dict)  # by address
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of modules that are not made, by address
 
 
 @dataclass(frozen=True)
@@ -272,9 +273,14 @@ def _run(command: str, cases: dict[str, Case], targets: tuple[str, ...]) -> dict
         "override_data": [
             {"target": address(case, at), "values": values} for case in cases for at, values in found[case].items()
         ],
-        "override_module": [override for case in cases for override in packages(f'module.case["{case}"]')],
         "override_resource": [
             {"target": address(case, at), "values": values} for case in cases for at, values in MADE.items()
+        ],
+        "override_module": [override for case in cases for override in packages(f'module.case["{case}"]')]
+        + [
+            {"target": address(case, at), "outputs": outputs}
+            for case, given in cases.items()
+            for at, outputs in given.outputs.items()
         ],
     }
 

@@ -2,6 +2,8 @@
 
 ministack drops a state machine's tracing, and its XML answers (the form in which Terraform's AWS provider 5
 asks) leave out most of an alarm: period, statistic, dimensions, actions, missing data, metric math.
+On AWS, a table with DynamoDB's own key has no SSEDescription, and the indexes of an on-demand table have no capacity.
+The KMS key of an existing log group can be set and removed.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import re
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from ministack.services import cloudwatch, stepfunctions
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import cloudwatch, cloudwatch_logs, dynamodb, stepfunctions
 
 from local_aws.emulator_mends.patching import expect
 
@@ -36,6 +39,8 @@ _LEFT_OUT_OF_SIMPLE: Final = ("Statistic", "Period")
 def apply() -> None:
     _mend_tracing()
     _mend_alarms()
+    _mend_tables()
+    _mend_log_groups()
 
 
 def _mend_tracing() -> None:
@@ -92,6 +97,44 @@ def _mend_alarms() -> None:
 
     cloudwatch._put_metric_alarm = mended_put
     cloudwatch._describe_alarms = mended_describe
+
+
+def _mend_tables() -> None:
+    describe_encryption, update = dynamodb._sse_description_from_spec, dynamodb._update_table
+    expect(describe_encryption, '"Status": "ENABLED" if enabled else "DISABLED",')
+    expect(update, 'if new_billing == "PAY_PER_REQUEST":')
+
+    def mended_describe_encryption(given: Json | None) -> Json | None:
+        return describe_encryption(given) if given and given.get("Enabled") else None
+
+    def mended_update(data: Json) -> Any:
+        answer = update(data)
+        if answer[0] == 200 and data.get("BillingMode") == "PAY_PER_REQUEST":
+            for index in dynamodb._tables[data["TableName"]].get("GlobalSecondaryIndexes") or []:
+                index["ProvisionedThroughput"] = {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+        return answer
+
+    dynamodb._sse_description_from_spec = mended_describe_encryption
+    dynamodb._update_table = mended_update
+
+
+def _mend_log_groups() -> None:
+    handle = cloudwatch_logs.handle_request
+    expect(handle, 'f"Unknown action: {action}"')
+    expect(cloudwatch_logs._describe_log_groups, 'entry["kmsKeyId"] = g["kmsKeyId"]')
+
+    async def mended_handle(method: str, path: str, headers: Json, body: Any, query_params: Json) -> Any:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        if action not in ("AssociateKmsKey", "DisassociateKmsKey"):
+            return await handle(method, path, headers, body, query_params)
+        data = json.loads(body)
+        group = cloudwatch_logs._log_groups.get(data.get("logGroupName"))
+        if group is None:
+            return error_response_json("ResourceNotFoundException", "The specified log group does not exist.", 400)
+        group["kmsKeyId"] = data["kmsKeyId"] if action == "AssociateKmsKey" else None
+        return json_response({})
+
+    cloudwatch_logs.handle_request = mended_handle
 
 
 def _completed(xml: str) -> str:

@@ -9,6 +9,8 @@ locals {
 
   # Lambda encrypts the environment; a function without one has nothing to encrypt.
   kms_key_arn = length(var.environment) > 0 ? var.settings.kms_key_arn : null
+  # A previous key, too: messages in a queue stay encrypted with it.
+  kms_key_arns = var.decrypts ? compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns)) : []
 }
 
 # Terraform's, not the function's: so that it has a retention and goes with the rest.
@@ -63,11 +65,27 @@ data "aws_iam_policy_document" "this" {
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
   # and https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html.
   dynamic "statement" {
-    for_each = local.kms_key_arn[*]
+    for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
       sid       = "UseKey"
       actions   = var.encrypts ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+      resources = statement.value
+    }
+  }
+
+  # The key of an existing table. DynamoDB uses it with the permissions of the function.
+  dynamic "statement" {
+    for_each = var.table_kms_key_arn[*]
+    content {
+      sid       = "UseTableKey"
+      actions   = ["kms:Decrypt"]
       resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["dynamodb.${var.settings.region}.${var.settings.dns_suffix}"]
+      }
     }
   }
 

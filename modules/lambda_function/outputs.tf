@@ -22,3 +22,8 @@ output "log_group_arn" {
   description = "ARN of the function's log group."
   value       = aws_cloudwatch_log_group.this.arn
 }
+
+output "policy_id" {
+  description = "ID of the role's policy, for what must change after the role may use it."
+  value       = aws_iam_role_policy.this.id
+}

@@ -35,6 +35,19 @@ variable "environment" {
   nullable    = false
 }
 
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table that the function reads or writes; null if it has none."
+  default     = null
+}
+
+variable "decrypts" {
+  type        = bool
+  description = "Whether the function reads what kms_key_arn encrypts, its environment included. Not derived from the environment: that depends on the table, which changes after the role's policy."
+  default     = true
+  nullable    = false
+}
+
 variable "encrypts" {
   type        = bool
   description = "Whether the function puts data into what kms_key_arn encrypts: a queue, an execution."
@@ -61,6 +74,7 @@ variable "settings" {
     partition  = string
     region     = string
     account_id = string
+    dns_suffix = string
     package = object({
       filename         = optional(string)
       s3_bucket        = optional(string)
@@ -76,6 +90,7 @@ variable "settings" {
     }))
     kms_key_arn              = optional(string)
     log_group_class          = string
+    previous_kms_key_arns    = list(string)
     log_retention_days       = number
     role_path                = string
     permissions_boundary_arn = optional(string)

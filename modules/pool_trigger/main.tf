@@ -55,6 +55,7 @@ module "function" {
   description     = "Attaches the post-confirmation trigger to the user pool, and detaches it"
   handler         = "pool_trigger"
   timeout_seconds = 90
+  decrypts        = false
   policy_json     = data.aws_iam_policy_document.this.json
   settings        = var.settings
 }

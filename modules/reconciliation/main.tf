@@ -6,6 +6,7 @@ locals {
   state_machine_arn = "arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"
 
   has_schedule = var.reconciliation.schedule != null
+  kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 
   # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
   worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
@@ -21,7 +22,7 @@ data "aws_iam_policy_document" "plan_shards" {
   statement {
     sid       = "LookForItems"
     actions   = ["dynamodb:Query"]
-    resources = ["${var.table.arn}/index/by_shard"]
+    resources = ["${var.table_arn}/index/by_shard"]
   }
 }
 
@@ -33,10 +34,13 @@ module "plan_shards" {
   handler         = "plan_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.plan_shards.json
-  settings        = var.settings
+
+  table_kms_key_arn = var.table_kms_key_arn
+
+  settings = var.settings
 
   environment = merge(var.environment, {
-    HAS_SHARD_INDEX       = var.table.has_shard_index
+    HAS_SHARD_INDEX       = var.has_shard_index
     LIST_USERS_PER_SECOND = var.reconciliation.list_users_per_second
     MAX_CONCURRENCY       = var.reconciliation.max_concurrency
     MAX_DELETE_PERCENT    = var.reconciliation.max_delete_percent
@@ -53,13 +57,13 @@ data "aws_iam_policy_document" "reconcile_shards" {
   statement {
     sid       = "ReadAndWriteItems"
     actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
-    resources = [var.table.arn]
+    resources = [var.table_arn]
   }
 
   statement {
     sid       = "ListLivingUsers"
     actions   = ["dynamodb:Query"]
-    resources = ["${var.table.arn}/index/by_shard"]
+    resources = ["${var.table_arn}/index/by_shard"]
   }
 }
 
@@ -71,8 +75,11 @@ module "reconcile_shards" {
   handler         = "reconcile_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.reconcile_shards.json
-  settings        = local.worker_settings
-  environment     = var.environment
+
+  table_kms_key_arn = var.table_kms_key_arn
+
+  settings    = local.worker_settings
+  environment = var.environment
 }
 
 data "aws_iam_policy_document" "state_machine" {
@@ -149,7 +156,7 @@ resource "aws_lambda_invocation" "first_run" {
   input           = jsonencode({ input = {} })
   # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
   triggers = {
-    table      = var.table.arn
+    table      = var.table_arn
     attributes = jsonencode(var.attributes)
   }
 }
@@ -200,11 +207,11 @@ data "aws_iam_policy_document" "schedule" {
   }
 
   dynamic "statement" {
-    for_each = var.settings.kms_key_arn[*]
+    for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
       sid       = "UseKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [statement.value]
+      resources = statement.value
     }
   }
 }

@@ -20,3 +20,8 @@ output "schedule_role_arns" {
   description = "ARN of the schedule's role, by short name; empty if there is no schedule."
   value       = { for role in aws_iam_role.schedule : "schedule" => role.arn }
 }
+
+output "table_policy_ids" {
+  description = "IDs of the policies of the roles that read or write the table."
+  value       = [module.plan_shards.policy_id, module.reconcile_shards.policy_id]
+}

@@ -13,13 +13,22 @@ variable "attributes" {
   nullable    = false
 }
 
-variable "table" {
-  description = "The user table."
-  type = object({
-    arn             = string
-    has_shard_index = bool
-  })
-  nullable = false
+variable "table_arn" {
+  type        = string
+  description = "ARN of the user table."
+  nullable    = false
+}
+
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table; null if it has none."
+  default     = null
+}
+
+variable "has_shard_index" {
+  type        = bool
+  description = "Whether the table has the index by_shard."
+  nullable    = false
 }
 
 variable "environment" {
@@ -59,6 +68,7 @@ variable "settings" {
     partition  = string
     region     = string
     account_id = string
+    dns_suffix = string
     package = object({
       filename         = optional(string)
       s3_bucket        = optional(string)
@@ -74,6 +84,7 @@ variable "settings" {
     }))
     kms_key_arn              = optional(string)
     log_group_class          = string
+    previous_kms_key_arns    = list(string)
     log_retention_days       = number
     role_path                = string
     permissions_boundary_arn = optional(string)

@@ -35,6 +35,7 @@ variable "settings" {
     partition  = string
     region     = string
     account_id = string
+    dns_suffix = string
     package = object({
       filename         = optional(string)
       s3_bucket        = optional(string)
@@ -50,6 +51,7 @@ variable "settings" {
     }))
     kms_key_arn              = optional(string)
     log_group_class          = string
+    previous_kms_key_arns    = list(string)
     log_retention_days       = number
     role_path                = string
     permissions_boundary_arn = optional(string)

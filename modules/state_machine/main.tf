@@ -1,5 +1,6 @@
 locals {
-  name = "${var.settings.prefix}-${var.name}"
+  name         = "${var.settings.prefix}-${var.name}"
+  kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -69,12 +70,13 @@ data "aws_iam_policy_document" "this" {
     resources = ["*"]
   }
 
+  # A previous key, too: AWS does not say which key running executions use after a change.
   dynamic "statement" {
-    for_each = var.settings.kms_key_arn[*]
+    for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
       sid       = "UseKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [statement.value]
+      resources = statement.value
     }
   }
 
@@ -119,13 +121,11 @@ resource "aws_sfn_state_machine" "this" {
     enabled = var.settings.tracing
   }
 
-  dynamic "encryption_configuration" {
-    for_each = var.settings.kms_key_arn[*]
-    content {
-      type                              = "CUSTOMER_MANAGED_KMS_KEY"
-      kms_key_id                        = encryption_configuration.value
-      kms_data_key_reuse_period_seconds = 300
-    }
+  # Always: without the block, the provider keeps the key (https://github.com/hashicorp/terraform-provider-aws/issues/29811).
+  encryption_configuration {
+    type                              = var.settings.kms_key_arn == null ? "AWS_OWNED_KEY" : "CUSTOMER_MANAGED_KMS_KEY"
+    kms_key_id                        = var.settings.kms_key_arn
+    kms_data_key_reuse_period_seconds = var.settings.kms_key_arn == null ? null : 300
   }
 
   # It is gone when the last execution has stopped, which is at its next step.

@@ -25,6 +25,7 @@ variable "settings" {
     account_id               = string
     kms_key_arn              = optional(string)
     log_group_class          = string
+    previous_kms_key_arns    = list(string)
     log_retention_days       = number
     role_path                = string
     permissions_boundary_arn = optional(string)

@@ -42,8 +42,11 @@ module "sync_user" {
   handler         = "sync_user"
   timeout_seconds = 60
   policy_json     = data.aws_iam_policy_document.sync_user.json
-  settings        = var.settings
-  environment     = var.environment
+
+  table_kms_key_arn = var.table_kms_key_arn
+
+  settings    = var.settings
+  environment = var.environment
 }
 
 data "aws_iam_policy_document" "send_welcome" {

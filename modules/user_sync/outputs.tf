@@ -20,3 +20,8 @@ output "state_machines" {
   description = "State machines of this module, by short name."
   value       = { user-sync = module.state_machine }
 }
+
+output "table_policy_ids" {
+  description = "IDs of the policies of the roles that read or write the table."
+  value       = [module.sync_user.policy_id]
+}

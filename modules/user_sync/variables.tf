@@ -16,6 +16,12 @@ variable "table_arn" {
   nullable    = false
 }
 
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table; null if it has none."
+  default     = null
+}
+
 variable "environment" {
   type        = map(string)
   description = "What the functions that read the pool, or read or write the table, read in settings.py."
@@ -56,6 +62,7 @@ variable "settings" {
     partition  = string
     region     = string
     account_id = string
+    dns_suffix = string
     package = object({
       filename         = optional(string)
       s3_bucket        = optional(string)
@@ -71,6 +78,7 @@ variable "settings" {
     }))
     kms_key_arn              = optional(string)
     log_group_class          = string
+    previous_kms_key_arns    = list(string)
     log_retention_days       = number
     role_path                = string
     permissions_boundary_arn = optional(string)

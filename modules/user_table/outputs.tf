@@ -24,6 +24,16 @@ output "arn" {
   value       = local.found == null ? local.this.arn : local.found.arn
 }
 
+output "arn_by_name" {
+  description = "The same ARN, which does not wait for the table: for the roles that use it."
+  value       = local.found == null ? var.arn : local.found.arn
+}
+
+output "existing_kms_key_arn" {
+  description = "Key of an existing table; null if it has none, or if this module makes the table."
+  value       = one([for each in local.found == null ? [] : local.found.server_side_encryption : each.kms_key_arn if each.enabled])
+}
+
 output "stream_arn" {
   description = "ARN of the table's stream; null where it has none."
   value       = try(coalesce(local.found == null ? local.this.stream_arn : local.found.stream_arn), null)
@@ -38,8 +48,5 @@ output "index_keys" {
 
 output "has_shard_index" {
   description = "Whether the table has the index by_shard, without which nobody is looked for who is gone."
-  value = anytrue([
-    for index in local.indexes :
-    index.name == "by_shard" && index.hash_key == "shard" && try(coalesce(index.range_key), "") == "id"
-  ])
+  value       = local.has_shard_index
 }

@@ -4,10 +4,19 @@ variable "name" {
   nullable    = false
 }
 
+variable "arn" {
+  type        = string
+  description = "ARN of the table, where this module makes it. Built from its name, so that the roles that use the table can change before it."
+  nullable    = false
+}
+
 variable "table" {
   description = "The root's variable `table`."
   type = object({
     name                   = optional(string)
+    billing_mode           = string
+    read_capacity          = optional(number)
+    write_capacity         = optional(number)
     deletion_protection    = bool
     point_in_time_recovery = bool
     stream_view_type       = optional(string)
@@ -20,6 +29,25 @@ variable "kms_key_arn" {
   type        = string
   description = "Customer managed key for the table; null for DynamoDB's own."
   default     = null
+}
+
+variable "change_after" {
+  type        = list(string)
+  description = "What has to be changed before the table: the policies of the roles that use it."
+  default     = []
+  nullable    = false
+}
+
+variable "finds_deleted_users" {
+  type        = bool
+  description = "Whether a reconciliation looks for deleted users, for which it needs the index by_shard."
+  nullable    = false
+}
+
+variable "deletes_items" {
+  type        = bool
+  description = "Whether items of deleted users expire, for which they need TTL."
+  nullable    = false
 }
 
 variable "tags" {

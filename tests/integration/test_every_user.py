@@ -34,13 +34,20 @@ def usernames(crowd: Pool) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def terraform(tmp_path_factory: pytest.TempPathFactory, crowd: Pool, usernames: dict[str, str]) -> Iterator[Terraform]:
+def key(aws: LocalAws) -> str:
+    return str(aws.client("kms").create_key()["KeyMetadata"]["Arn"])
+
+
+@pytest.fixture(scope="module")
+def terraform(
+    tmp_path_factory: pytest.TempPathFactory, crowd: Pool, usernames: dict[str, str], key: str
+) -> Iterator[Terraform]:
     run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("everyone"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", crowd.id)
         patch.setenv("TF_VAR_stage", STAGE)
         patch.setenv("TF_VAR_reconciliation", RECONCILIATION)
-        run("apply", "-auto-approve", variables={"track_changes": "true"})
+        run("apply", "-auto-approve", variables={"track_changes": "true", "kms_key_arn": key})
         yield run
 
 
@@ -171,14 +178,19 @@ def test_a_second_run_beside_an_older_one_ends_at_once(aws: LocalAws, deployed: 
         aws.clear_quotas()
 
 
-def test_a_second_plan_is_empty(terraform: Terraform) -> None:
-    assert terraform.warnings({"track_changes": "true"}) == ""
+def test_a_second_plan_is_empty(terraform: Terraform, key: str) -> None:
+    assert terraform.warnings({"track_changes": "true", "kms_key_arn": key}) == ""
+
+
+def test_plan_that_removes_the_key_must_name_it(terraform: Terraform, key: str) -> None:
+    planned = terraform("plan", expect=1)
+    assert f"kms_key_arn was {key} and is now null." in planned.stderr
 
 
 def test_without_tracking_reconciliation_alone_has_the_changes(
-    aws: LocalAws, terraform: Terraform, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+    aws: LocalAws, terraform: Terraform, deployed: Deployment, crowd: Pool, usernames: dict[str, str], key: str
 ) -> None:
-    terraform("apply", "-auto-approve")
+    terraform("apply", "-auto-approve", variables=removed(key))
     changed, disabled, deleted = list(usernames)[10:13]
     cognito = crowd.cognito
     cognito.admin_update_user_attributes(
@@ -199,6 +211,37 @@ def test_without_tracking_reconciliation_alone_has_the_changes(
     found = items(deployed)
     assert (found[changed]["name"], found[disabled]["enabled"]) == ("Grace Canary", False)
     assert "deleted_at" in found[deleted]
+
+
+def removed(key: str) -> dict[str, str]:
+    """No key any more; the roles may still use the previous one."""
+    return {"previous_kms_key_arns": json.dumps([key])}
+
+
+def test_removed_key_encrypts_nothing_and_stays_with_the_roles(
+    aws: LocalAws, terraform: Terraform, deployed: Deployment, key: str
+) -> None:
+    """Messages and running executions are still encrypted with it."""
+    assert terraform.warnings(removed(key)) == ""
+    prefix = deployed.outputs["user_table_name"].removesuffix("-users")
+    described: list[Any] = [aws.client("dynamodb").describe_table(TableName=f"{prefix}-users")["Table"]]
+    sqs, states, iam = aws.client("sqs"), aws.client("stepfunctions"), aws.client("iam")
+    for url in sqs.list_queues(QueueNamePrefix=f"{prefix}-")["QueueUrls"]:
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        assert attributes["SqsManagedSseEnabled"] == "true"
+        described.append(attributes)
+    for name in ("user_sync", "reconciliation"):
+        machine = states.describe_state_machine(stateMachineArn=deployed.outputs[f"{name}_state_machine_arn"])
+        assert machine["encryptionConfiguration"] == {"type": "AWS_OWNED_KEY"}
+    described += [group for group in aws.client("logs").describe_log_groups()["logGroups"] if prefix in str(group)]
+    described += [aws.client("lambda").get_function_configuration(FunctionName=name) for name in deployed.functions()]
+    assert len(described) > 16
+    assert key not in str(described)
+    for role in ("sync-user", "replay-sign-ups", "post-confirmation", "user-sync", "reconciliation", "schedule"):
+        (name,) = iam.list_role_policies(RoleName=f"{prefix}-{role}")["PolicyNames"]
+        policy = iam.get_role_policy(RoleName=f"{prefix}-{role}", PolicyName=name)["PolicyDocument"]
+        (statement,) = [each for each in policy["Statement"] if each["Sid"] == "UseKey"]
+        assert statement["Resource"] == key
 
 
 def test_more_deletions_than_allowed_stop_the_run_and_delete_nothing(

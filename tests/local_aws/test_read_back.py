@@ -201,3 +201,48 @@ def test_an_index_counts_the_items_that_have_its_keys(aws: LocalAws) -> None:
     dynamodb.put_item(TableName=table, Item={"id": {"S": "2"}})
     described = dynamodb.describe_table(TableName=table)["Table"]
     assert (described["ItemCount"], described["GlobalSecondaryIndexes"][0]["ItemCount"]) == (2, 1)
+
+
+def test_key_of_a_log_group_can_be_set_and_removed(aws: LocalAws) -> None:
+    logs, group = aws.client("logs"), name("group")
+
+    def key() -> str | None:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        return found.get("kmsKeyId")  # type: ignore[no-any-return]
+
+    with pytest.raises(logs.exceptions.ResourceNotFoundException):
+        logs.associate_kms_key(logGroupName=group, kmsKeyId="arn:a")
+    logs.create_log_group(logGroupName=group)
+    logs.associate_kms_key(logGroupName=group, kmsKeyId="arn:a")
+    assert key() == "arn:a"
+    logs.disassociate_kms_key(logGroupName=group)
+    assert key() is None
+
+
+def test_table_reads_back_its_own_key_and_capacity(aws: LocalAws) -> None:
+    """With DynamoDB's own key there is no description; on demand, no index has capacity."""
+    dynamodb, table = aws.client("dynamodb"), name("table")
+    capacity = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    keys: list[Any] = [{"AttributeName": "id", "KeyType": "HASH"}]
+    dynamodb.create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=keys,
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "again",
+                "KeySchema": keys,
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                "ProvisionedThroughput": capacity,
+            }
+        ],
+        ProvisionedThroughput=capacity,
+        SSESpecification={"Enabled": True, "KMSMasterKeyId": "arn:a"},
+    )
+    found = dynamodb.describe_table(TableName=table)["Table"]
+    assert (found["SSEDescription"]["Status"], found["SSEDescription"]["KMSMasterKeyArn"]) == ("ENABLED", "arn:a")
+    dynamodb.update_table(TableName=table, BillingMode="PAY_PER_REQUEST", SSESpecification={"Enabled": False})
+    found = dynamodb.describe_table(TableName=table)["Table"]
+    assert "SSEDescription" not in found
+    throughput = found["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]
+    assert (throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]) == (0, 0)

@@ -10,6 +10,7 @@ mock_data "aws_service" {
   defaults = {
     partition = "aws"
     region    = "eu-west-1"
+    dns_name  = "lambda.eu-west-1.amazonaws.com"
   }
 }
 

@@ -20,6 +20,7 @@ from tests.mocked_terraform import (
 )
 
 KEY, SENDER_KEY = arn("kms", "key/ours"), arn("kms", "key/of-the-pool")
+PREVIOUS_KEY, TABLE_KEY = arn("kms", "key/before"), arn("kms", "key/of-the-table")
 THEIRS = arn("lambda", "function:theirs")
 TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "on-call")
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
@@ -32,11 +33,18 @@ ALARM_NAMES = [
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
 ]
 
+SERVICE = {"partition": "aws", "region": "eu-west-1", "dns_name": "lambda.eu-west-1.amazonaws.com"}
 HONG_KONG = {**SMALL, "user_pool_id": "ap-east-1_AbCdEfGhI"}
-IN_HONG_KONG = {"data.aws_service.lambda": {"partition": "aws", "region": "ap-east-1"}}
+IN_HONG_KONG = {"data.aws_service.lambda": {**SERVICE, "region": "ap-east-1"}}
 
 
-def table(*indexes: tuple[str, str, str], key: str = "id", kind: str = "S", sort_key: str = "") -> dict[str, Any]:
+def table(
+    *indexes: tuple[str, str, str],
+    key: str = "id",
+    kind: str = "S",
+    sort_key: str = "",
+    ttl: str = "expires_at",
+) -> dict[str, Any]:
     """An existing table as the data source reads it."""
     attributes = {key: kind, sort_key: "S"} if sort_key else {key: kind}
     return {
@@ -48,6 +56,7 @@ def table(*indexes: tuple[str, str, str], key: str = "id", kind: str = "S", sort
         "global_secondary_index": [
             dict(zip(("name", "hash_key", "range_key"), index, strict=True)) for index in indexes
         ],
+        "ttl": [{"attribute_name": ttl, "enabled": True}] if ttl else [{"attribute_name": "", "enabled": False}],
     }
 
 
@@ -84,6 +93,7 @@ APPLIED = {
             },
             "alarm_topic_arns": [TOPIC],
             "kms_key_arn": KEY,
+            "previous_kms_key_arns": [PREVIOUS_KEY],
             "log_retention_days": 7,
             "permissions_boundary_arn": BOUNDARY,
             "log_group_class": "INFREQUENT_ACCESS",
@@ -106,9 +116,14 @@ APPLIED = {
             "table": {"name": "users"},
             "deleted_users": {"action": "keep"},
             "reconciliation": {"schedule": "none", "run_on_apply": False},
+            "previous_kms_key_arns": [PREVIOUS_KEY],
         },
-        # No index is by_shard with the keys shard and id.
-        {TABLE_ADDRESS: table(("by_shard", "email", "id"), ("by_shard", "shard", ""), ("by_email", "shard", "id"))},
+        # No index is by_shard with the keys shard and id, and no item expires: with keep, nothing needs them.
+        {
+            TABLE_ADDRESS: table(
+                ("by_shard", "email", "id"), ("by_shard", "shard", ""), ("by_email", "shard", "id"), ttl=""
+            )
+        },
     ),
     "not_overdue": Case(
         {
@@ -131,20 +146,48 @@ APPLIED = {
     ),
     "no_reconciliation": Case(
         {
-            "table": {"email_index": True},
+            "table": {
+                "email_index": True,
+                "billing_mode": "PROVISIONED",
+                "read_capacity": 5,
+                "write_capacity": 6,
+            },
             "welcome_email": {"from": "welcome@example.com"},
             "reconciliation": {"enabled": False},
         }
     ),
     "small": Case(
         {**SMALL, "alarms": {name: {"enabled": False} for name in ALARM_NAMES}},
-        {"data.aws_service.lambda": {"partition": "aws-eusc", "region": "eu-west-1"}},
+        {"data.aws_service.lambda": {**SERVICE, "partition": "aws-eusc"}},
+    ),
+    # A mocked data source has no key: Terraform mocks no blocks. tests/integration/test_existing_table.py has one.
+    "table_key": Case(
+        {"attach_trigger": False, "track_changes": True},
+        outputs={
+            "module.user_table": {
+                "name": "users",
+                "arn": arn("dynamodb", "table/users"),
+                "arn_by_name": arn("dynamodb", "table/users"),
+                "stream_arn": None,
+                "index_keys": ["id", "shard"],
+                "has_shard_index": True,
+                "existing_kms_key_arn": TABLE_KEY,
+            }
+        },
     ),
 }
 
 
 def ours(stage: str = "dev") -> str:
     return arn("lambda", f"function:cognito-user-sync-{stage}-post-confirmation")
+
+
+# Deployed only to see what follows: the keys of a deployment.
+KEYED = {
+    "key_without_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
+    "key_with_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
+    "no_key_without_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
+}
 
 
 # What is planned next, and what the message names; nothing where there is none.
@@ -167,8 +210,47 @@ TRIGGERS: Plan = {
     ),
 }
 
+EXISTING: dict[str, Any] = {"attach_trigger": False, "table": {"name": "users"}}
+
+# An existing table that lacks something: Terraform reports it, and applies.
+TABLES: Plan = {
+    "table_without_shard_index": (
+        Case(EXISTING, {TABLE_ADDRESS: table(("by_shard", "shard", ""))}),
+        (
+            "The table users has no index by_shard",
+            "does not find deleted users",
+            "aws dynamodb update-table --table-name users ",
+            '"IndexName":"by_shard"',
+        ),
+    ),
+    "table_without_ttl": (
+        Case({**EXISTING, **SMALL, "deleted_users": {"action": "delete"}}, {TABLE_ADDRESS: table(ttl="")}),
+        (
+            "The table users has no TTL attribute",
+            "do not expire",
+            "aws dynamodb update-time-to-live --table-name users ",
+        ),
+    ),
+    "table_with_another_ttl": (
+        Case({**EXISTING, **SMALL, "deleted_users": {"retention_days": 90}}, {TABLE_ADDRESS: table(ttl="until")}),
+        ("The table users has the TTL attribute until", "do not expire", "AttributeName=expires_at"),
+    ),
+    # Nothing looks for deleted users, and no marked item expires.
+    "table_that_needs_neither": (Case({**EXISTING, **SMALL}, {TABLE_ADDRESS: table(ttl="")}), ()),
+}
+
 # What fails the plan.
 FAILURES: Plan = {
+    # Messages and executions are still encrypted with the previous key.
+    "key_without_previous": (
+        Case({**SMALL, "kms_key_arn": KEY}),
+        (f"kms_key_arn was {PREVIOUS_KEY} and is now {KEY}.", "Add it to previous_kms_key_arns"),
+    ),
+    "key_with_previous": (Case({**SMALL, "kms_key_arn": KEY, "previous_kms_key_arns": [PREVIOUS_KEY]}), ()),
+    "no_key_without_previous": (
+        Case(SMALL),
+        (f"kms_key_arn was {PREVIOUS_KEY} and is now null.", "Add it to previous_kms_key_arns"),
+    ),
     # The state of one deployment, and the variables of another.
     "small": (Case({**SMALL, "stage": "production"}), ("cognito-user-sync-dev of", "cognito-user-sync-production of")),
     "least": (
@@ -242,6 +324,9 @@ FAILURES: Plan = {
 }
 
 
+REPORTS = TRIGGERS | TABLES
+
+
 class Terraform(NamedTuple):
     made: dict[str, Made]
     reports: list[str]
@@ -250,14 +335,18 @@ class Terraform(NamedTuple):
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    triggers, failures = ({name: case for name, (case, _) in plan.items()} for plan in (TRIGGERS, FAILURES))
+    reports, failures = ({name: case for name, (case, _) in plan.items()} for plan in (REPORTS, FAILURES))
     # What fails the plan are the conditions of the deployment and of the table, which a function takes the name of.
-    conditions = ("terraform_data.deployment", "module.user_sync.module.sync_user.aws_lambda_function.this")
-    deployed = {name: APPLIED[name] for name in failures if name in APPLIED}
+    conditions = (
+        "terraform_data.deployment",
+        "module.key_change.terraform_data.key",
+        "module.user_sync.module.sync_user.aws_lambda_function.this",
+    )
+    deployed = {name: case for name, case in (APPLIED | KEYED).items() if name in failures}
     scenarios = {
-        "triggers": Scenario(APPLIED, triggers),
+        "reports": Scenario(APPLIED, reports),
         "failures": Scenario(deployed, failures, conditions),
     }
     results = mocked_terraform(tmp_path_factory.mktemp("mocked"), scenarios)
-    made, reports = results["triggers"]
-    return Terraform(made, reports, results["failures"][1])
+    made, found = results["reports"]
+    return Terraform(made, found, results["failures"][1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -18,7 +19,18 @@ from tests.mocked_terraform import (
     arn,
     queue_url,
 )
-from tests.terraform.conftest import APPLIED, BOUNDARY, KEY, LONGEST_NAME, LONGEST_STAGE, SENDER_KEY, THEIRS, Terraform
+from tests.terraform.conftest import (
+    APPLIED,
+    BOUNDARY,
+    KEY,
+    LONGEST_NAME,
+    LONGEST_STAGE,
+    PREVIOUS_KEY,
+    SENDER_KEY,
+    TABLE_KEY,
+    THEIRS,
+    Terraform,
+)
 
 DEV, LONGEST = "cognito-user-sync-dev", f"{LONGEST_NAME}-{LONGEST_STAGE}"
 POOL_ARN = arn("cognito-idp", f"userpool/{USER_POOL_ID}")
@@ -217,9 +229,22 @@ def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
             # Nothing is written to the deployment's own.
             assert values["kms_key_id"] == (None if address == "aws_cloudwatch_log_group.deployment" else key)
         for values in made.of_type("aws_sfn_state_machine").values():
-            assert [found["kms_key_id"] for found in values["encryption_configuration"]] == ([key] if key else [])
+            (found,) = values["encryption_configuration"]
+            kind = "CUSTOMER_MANAGED_KMS_KEY" if key else "AWS_OWNED_KEY"
+            assert (found["type"], found["kms_key_id"]) == (kind, key)
+            assert found["kms_data_key_reuse_period_seconds"] == (300 if key else None)
         (table,) = made.of_type("aws_dynamodb_table").values()
-        assert [found["kms_key_arn"] for found in table["server_side_encryption"]] == ([key] if key else [])
+        (found,) = table["server_side_encryption"]
+        assert found["enabled"] == (key is not None)
+        assert key in (None, found["kms_key_arn"])
+
+
+def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
+    """DynamoDB uses the table's key with the permissions of the caller: the roles must have a new key first."""
+    depends_on = everything.resources["module.user_table.aws_dynamodb_table.this[0]"]["depends_on"]
+    for function in ("sync-user", "plan-shards", "reconcile-shards"):
+        address = re.sub(r"\[\d\]", "", FUNCTIONS[function])
+        assert f"module.case.{address}.aws_iam_role_policy.this" in depends_on
 
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
@@ -232,6 +257,37 @@ def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made)
             assert actions == set()
         else:
             assert actions == {("kms:Decrypt", "kms:GenerateDataKey") if name in writers else ("kms:Decrypt",)}, name
+
+
+POLICIES = {
+    **{name: f"{at}.data.aws_iam_policy_document.this" for name, at in {**FUNCTIONS, **STATE_MACHINES}.items()},
+    "schedule": "module.reconciliation[0].data.aws_iam_policy_document.schedule[0]",
+}
+
+
+def test_roles_may_use_previous_keys_as_the_present_one(everything: Made, least: Made, defaults: Made) -> None:
+    """Messages stay encrypted with the key of their time. So it is, too, if there is no key any more."""
+    for made, keys in ((everything, [PREVIOUS_KEY, KEY]), (least, [PREVIOUS_KEY]), (defaults, [])):
+        found = {
+            name: sorted(statements(made, address).get("UseKey", {}).get("resources", []))
+            for name, address in POLICIES.items()
+            if address in made.resources
+        }
+        assert found.pop("pool-trigger", []) == []
+        assert len(found) >= 6
+        assert found == dict.fromkeys(found, keys)
+
+
+def test_functions_may_use_the_key_of_an_existing_table_through_dynamodb(terraform: Terraform, defaults: Made) -> None:
+    made = terraform.made["table_key"]
+    found = {name: statements(made, POLICIES[name]) for name in FUNCTIONS if POLICIES[name] in made.resources}
+    statement = {name: policy["UseTableKey"] for name, policy in found.items() if "UseTableKey" in policy}
+    assert statement.keys() == {"sync-user", "plan-shards", "reconcile-shards"}
+    for each in statement.values():
+        assert (each["actions"], each["resources"]) == (["kms:Decrypt"], [TABLE_KEY])
+        via = {"test": "StringEquals", "variable": "kms:ViaService", "values": ["dynamodb.eu-west-1.amazonaws.com"]}
+        assert each["condition"] == [via]
+    assert "UseTableKey" not in statements(defaults, POLICIES["sync-user"])
 
 
 def test_logs_traces_boundary_and_tags_reach_every_resource(defaults: Made, everything: Made) -> None:
@@ -573,7 +629,7 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
         depends_on = made.resources["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["depends_on"]
         assert "module.case.module.reconciliation.module.start_run.aws_iam_role_policy.this" in depends_on
         assert first_run["triggers"] == {
-            "table": arn("dynamodb", "table/mocked"),
+            "table": arn("dynamodb", f"table/{prefix}-users"),
             "attributes": json.dumps(attributes, separators=(",", ":")),
         }
 
@@ -599,13 +655,22 @@ def test_user_table_has_its_keys_index_and_expiry(defaults: Made, everything: Ma
         (terraform.made["no_reconciliation"], [by_email, by_shard], ["id", "shard", "email"]),
     ):
         table = made["module.user_table.aws_dynamodb_table.this[0]"]
-        assert (table["hash_key"], table["range_key"], table["billing_mode"]) == ("id", None, "PAY_PER_REQUEST")
+        assert (table["hash_key"], table["range_key"]) == ("id", None)
         assert {key["name"]: key["type"] for key in table["attribute"]} == dict.fromkeys(keys, "S")
         assert indexes == sorted(
             (index["name"], index["hash_key"], index["range_key"], index["projection_type"])
             for index in table["global_secondary_index"]
         )
         assert table["ttl"] == [{"attribute_name": "expires_at", "enabled": True}]
+
+
+def test_user_table_and_its_indexes_take_the_capacity(defaults: Made, terraform: Terraform) -> None:
+    table = defaults["module.user_table.aws_dynamodb_table.this[0]"]
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    table = terraform.made["no_reconciliation"]["module.user_table.aws_dynamodb_table.this[0]"]
+    assert table["billing_mode"] == "PROVISIONED"
+    capacities = [(each["read_capacity"], each["write_capacity"]) for each in [table, *table["global_secondary_index"]]]
+    assert capacities == [(5, 6)] * 3
 
 
 def test_user_table_is_protected_and_backed_up_by_default(defaults: Made, everything: Made) -> None:

@@ -16,6 +16,7 @@ from tests.mocked_terraform import (
 )
 from tests.terraform.conftest import table
 
+EXISTING = table(("by_shard", "shard", "id"))
 CONFIGURATION = {
     "variable": {"team": {"type": "string"}},
     "resource": {
@@ -63,7 +64,7 @@ TESTS = {
     ],
     "override_data": [
         {"target": "module.user_sync.data.aws_cognito_user_pool.this", "values": user_pool()},
-        {"target": "module.user_sync.module.user_table.data.aws_dynamodb_table.existing", "values": table()},
+        {"target": "module.user_sync.module.user_table.data.aws_dynamodb_table.existing", "values": EXISTING},
     ],
     "override_module": packages("module.user_sync"),
     "run": [

@@ -1,10 +1,10 @@
-"""What a plan reports: a lost or foreign trigger, another deployment's state, and what variables cannot validate."""
+"""What a plan reports: a lost or foreign trigger, what a table lacks, another deployment, invalid variables."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.terraform.conftest import FAILURES, TRIGGERS, Plan, Terraform
+from tests.terraform.conftest import FAILURES, REPORTS, TABLES, TRIGGERS, Plan, Terraform
 
 
 def cases(plan: Plan) -> list[str]:
@@ -20,11 +20,16 @@ def test_plan_reports_trigger_that_is_lost_or_foreign(terraform: Terraform, case
     assert len(matching(terraform.reports, TRIGGERS, case)) == 1, terraform.reports
 
 
+@pytest.mark.parametrize("case", cases(TABLES))
+def test_plan_reports_what_an_existing_table_lacks(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.reports, TABLES, case)) == 1, terraform.reports
+
+
 @pytest.mark.parametrize("case", cases(FAILURES))
 def test_plan_fails_with_the_value_and_the_allowed_form(terraform: Terraform, case: str) -> None:
     assert len(matching(terraform.failures, FAILURES, case)) == 1, terraform.failures
 
 
 def test_plan_has_no_other_messages(terraform: Terraform) -> None:
-    assert len(terraform.reports) == len(cases(TRIGGERS)), terraform.reports
+    assert len(terraform.reports) == len(cases(REPORTS)), terraform.reports
     assert len(terraform.failures) == len(cases(FAILURES)), terraform.failures

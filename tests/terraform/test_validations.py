@@ -212,6 +212,37 @@ RULES = [
         rejected=["", "ab", "a" * 256, "a/b", "my table", "users\n"],
     ),
     Rule(
+        "table.billing_mode",
+        'table.billing_mode is "{}": it must be PAY_PER_REQUEST or PROVISIONED.',
+        accepted=[None, "PAY_PER_REQUEST"],
+        rejected=["", "provisioned", "ON_DEMAND"],
+    ),
+    *[
+        Rule(
+            "table",
+            f"table.read_capacity is {read}, table.write_capacity is {write} and table.billing_mode is {mode}: with "
+            "PROVISIONED, both must be whole numbers of at least 1, and with PAY_PER_REQUEST both must be null.",
+            accepted=[{"billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 40000}],
+            rejected=[
+                {
+                    "billing_mode": mode,
+                    "read_capacity": None if read == "null" else read,
+                    "write_capacity": None if write == "null" else write,
+                }
+            ],
+        )
+        for mode, read, write in [
+            ("PROVISIONED", "null", "null"),
+            ("PROVISIONED", 5, "null"),
+            ("PROVISIONED", 0, 5),
+            ("PROVISIONED", 5, 0.5),
+            ("PROVISIONED", 5, 1.5),
+            ("PROVISIONED", -5, 5),
+            ("PAY_PER_REQUEST", 5, "null"),
+            ("PAY_PER_REQUEST", "null", 5),
+        ]
+    ],
+    Rule(
         "table.stream_view_type",
         'table.stream_view_type is "{}": it must be NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY or null.',
         accepted=[None, "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"],
@@ -401,6 +432,26 @@ RULES = [
             "arn::kms:eu-west-1:123456789012:key/a",
             f"x{KEY}key/a",
             f"{KEY}key/a\n",
+        ],
+    ),
+    Rule(
+        "previous_kms_key_arns",
+        "previous_kms_key_arns are {}: each must be the ARN of a KMS key and not of an alias, like "
+        "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9.",
+        accepted=[[], [f"{KEY}key/0a1b2c3d-E", f"{KEY}key/mrk-1".replace("aws", "aws-cn")]],
+        rejected=[
+            [""],
+            ["0a1b2c3d"],
+            [f"{KEY}key/a", f"{KEY}alias/key"],
+            [f"{KEY}key/"],
+            [f"{KEY}key/a/b"],
+            [f"{FUNCTION}key/a"],
+            ["arn:aws:kms:eu-west-1:12345678901:key/a"],
+            ["arn:aws:kms:eu-west-1:1234567890123:key/a"],
+            ["arn:aws:kms::123456789012:key/a"],
+            ["arn::kms:eu-west-1:123456789012:key/a"],
+            [f"x{KEY}key/a"],
+            [f"{KEY}key/a\n"],
         ],
     ),
     Rule(

@@ -39,6 +39,11 @@ variable "kms_key_arn" {
   default = null
 }
 
+variable "previous_kms_key_arns" {
+  type    = list(string)
+  default = []
+}
+
 variable "tracing" {
   type    = bool
   default = false
@@ -50,12 +55,13 @@ module "user_sync" {
   user_pool_id = var.user_pool_id
   stage        = var.stage
 
-  attach_trigger       = var.attach_trigger
-  chained_function_arn = var.chained_function_arn
-  track_changes        = var.track_changes
-  reconciliation       = var.reconciliation
-  kms_key_arn          = var.kms_key_arn
-  tracing              = var.tracing
+  attach_trigger        = var.attach_trigger
+  chained_function_arn  = var.chained_function_arn
+  track_changes         = var.track_changes
+  reconciliation        = var.reconciliation
+  kms_key_arn           = var.kms_key_arn
+  previous_kms_key_arns = var.previous_kms_key_arns
+  tracing               = var.tracing
 
   attributes = ["name", "email", "phone_number", "custom:plan"]
 
