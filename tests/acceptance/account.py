@@ -102,7 +102,7 @@ class Account:
 
     @property
     def is_aws(self) -> bool:
-        """False if requests go to anything else than AWS, for example because of AWS_ENDPOINT_URL."""
+        """False if requests go to another endpoint than AWS's, for example because of AWS_ENDPOINT_URL."""
         hosts = (urlsplit(self.client(service).meta.endpoint_url).hostname for service in ("sts", "cognito-idp"))
         return all(AWS_DOMAINS.search(host or "") for host in hosts)
 
@@ -112,7 +112,7 @@ class Account:
         return self._clients[service]
 
     def eventually(self, question: Callable[[], Answer | None], seconds: float = 180) -> Answer:
-        """The first true answer. Asks AWS less often than the local AWS: describing executions is throttled."""
+        """The first true answer. Asks AWS less often than the local AWS, since AWS throttles."""
         return eventually(question, seconds, pause=3 if self.is_aws else 0.2)
 
     def require_verified_email(self) -> None:

@@ -1,7 +1,7 @@
-"""What of a run is left in the account: by its tag, and by its prefix in the names of resources.
+"""Finds the resources of a run, by tag and by name, and deletes what is left.
 
-Not everything has tags (dashboards, schedules), the Resource Groups Tagging API does not list everything that has
-(roles), and its index lags. So resources are listed by name, too.
+Dashboards and schedules have no tags, the Resource Groups Tagging API does not list roles, and its index is eventually
+consistent. So resources are listed by name, too.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def delete_rule(events: Any, rule: str) -> None:
 
 
 def mappings(client: Any) -> Iterable[str]:
-    """Event source mappings, each as <function ARN> <UUID>: the UUID is all that names one."""
+    """Event source mappings, each as <function ARN> <UUID>, since they have no names."""
     for page in client.get_paginator("list_event_source_mappings").paginate():
         for mapping in page["EventSourceMappings"]:
             yield f"{mapping['FunctionArn']} {mapping['UUID']}"
 
 
-# In the order of deletion: first the pool, so that nobody signs up any more, then what invokes functions.
+# In the order of deletion: the pool first, which invokes the trigger, then what else invokes functions.
 KINDS = (
     Kind(
         "user pool",
@@ -127,7 +127,7 @@ KINDS = (
 
 
 def prefix(run_id: str) -> str:
-    """What the names of everything that a run creates begin with, or contain. The ID makes it unique."""
+    """The text that the name of each resource of a run contains. The ID makes it unique."""
     return f"acc-{run_id}"
 
 
@@ -141,7 +141,7 @@ def tagged(account: Account, run_id: str) -> list[str]:
 
 
 def named(account: Account, run_id: str) -> list[tuple[Kind, str]]:
-    """The resources that have the run's prefix in their name, in the order of deletion."""
+    """The resources with the run's prefix in their name, in the order of deletion."""
     return [
         (kind, name) for kind in KINDS for name in kind.list(account.client(kind.service)) if prefix(run_id) in name
     ]
@@ -155,8 +155,7 @@ def left_over(account: Account, run_id: str) -> list[str]:
 def delete_named(account: Account, run_id: str) -> list[str]:
     """Delete everything that has the run's prefix in its name.
 
-    For what an interrupted Terraform created and did not write to its state. Returns what could not be deleted, with
-    the reason.
+    Terraform that was killed has resources that are not in its state. Returns what could not be deleted, and why.
     """
     failures = []
     for kind, name in named(account, run_id):

@@ -45,8 +45,10 @@ POOL_SETTINGS: dict[str, Any] = {
 
 
 class PatientTerraform(Terraform):
-    """Terraform that is not killed by an interrupt: what it was creating would be in no state. Its output goes to a
-    file in its folder, too."""
+    """Terraform that an interrupt does not kill, because resources that it was creating would not be in its state.
+
+    Its output is in terraform-<command>.log in its folder, too.
+    """
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         log = self.folder / f"terraform-{arguments[0]}.log"
@@ -74,15 +76,15 @@ class PatientTerraform(Terraform):
 
 @dataclass
 class Run:
-    """A run. Everything that it creates has its ID in the name, and as the tag acceptance-run."""
+    """A run. Everything that it creates has acc-<ID> in its name, and the tag acceptance-run if it accepts tags."""
 
     account: Account
     id: str
     folder: Path
     email: str
     pool_id: str | None = None
-    # Who were in the pool before the module: usernames by sub.
-    users_of_before: dict[str, str] = field(default_factory=dict)
+    # Usernames of the users whom the pool had before the module, by sub.
+    existing_users: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, account: Account, home: Path = HOME) -> Run:
@@ -99,7 +101,7 @@ class Run:
         return cls(account, folder.name, folder, saved["email"], saved["pool_id"])
 
     def save(self) -> None:
-        """Write down what it takes to delete everything of this run."""
+        """Write what `load` reads."""
         saved = {
             "account": self.account.id,
             "region": self.account.region,
@@ -114,7 +116,7 @@ class Run:
 
     @property
     def _aws(self) -> LocalAws:
-        """The account, for helpers that ask it for clients alone."""
+        """The account, for helpers that only need its clients."""
         return cast("LocalAws", self.account)
 
     @property
@@ -122,7 +124,7 @@ class Run:
         return {leftovers.TAG: self.id}
 
     def create_pool(self) -> Pool:
-        """A pool as another team would have it, with users who were there before the module."""
+        """Create a pool that another team could own, with two users."""
         cognito = self.account.client("cognito-idp")
         made = cognito.create_user_pool(
             PoolName=self.name,
@@ -145,8 +147,8 @@ class Run:
             WriteAttributes=["email", "name", "custom:plan"],
         )["UserPoolClient"]
         pool = Pool(self._aws, made["Id"], client["ClientId"], cognito)
-        for username in ("canary-before-1", "canary-before-2"):
-            self.users_of_before[create_user(pool, username)] = username
+        for username in ("canary-existing-1", "canary-existing-2"):
+            self.existing_users[create_user(pool, username)] = username
         return pool
 
     @property
@@ -163,7 +165,7 @@ class Run:
         return leftovers.left_over(self.account, self.id)
 
     def clean(self) -> None:
-        """Destroy the deployment, delete the pool and whatever else is left, and then the folder.
+        """Destroy the deployment, delete the pool and everything else that is left, and then the folder.
 
         Raises:
             AssertionError: something is left. The folder is kept, so that this can be tried again.
@@ -201,7 +203,7 @@ class Run:
 
 
 def create_user(pool: Pool, username: str) -> str:
-    """A user whom an administrator creates: no mail, no trigger. Returns the sub."""
+    """Create a user as an administrator, which sends no mail and invokes no trigger. Returns the sub."""
     made = pool.cognito.admin_create_user(
         UserPoolId=pool.id,
         Username=username,

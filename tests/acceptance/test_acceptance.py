@@ -1,4 +1,4 @@
-"""The main job in an account, from the pool of another team until nothing is left: see docs/acceptance.md.
+"""The main job in an account, from a pool without the module until nothing is left: see docs/acceptance.md.
 
 One deployment for all of it: each test begins where the one before it ended.
 """
@@ -75,12 +75,12 @@ def sub(account: Account, pool: Pool, deployed: Deployment) -> str:
 
 @pytest.fixture(scope="module")
 def changed_at(run: Run, pool: Pool, sub: str, deployed: Deployment) -> datetime:
-    """An administrator changes the name of a user of before; the user who signed up changes theirs."""
+    """When an administrator changed the name of an existing user, and the new user changed an attribute."""
     wait_for_item(run, deployed, sub)
-    for user in run.users_of_before:
+    for user in run.existing_users:
         wait_for_item(run, deployed, user)
     changed_at = datetime.now(UTC)
-    changed = next(iter(run.users_of_before.values()))
+    changed = next(iter(run.existing_users.values()))
     pool.cognito.admin_update_user_attributes(
         UserPoolId=pool.id, Username=changed, UserAttributes=[{"Name": "name", "Value": "Canary after"}]
     )
@@ -129,13 +129,13 @@ def test_apply_changes_the_trigger_and_nothing_else(
 
 
 def test_resources_have_the_tag(run: Run, deployed: Deployment) -> None:
-    """Otherwise a list by tag that is empty after destroy says nothing."""
+    """Otherwise an empty list by tag after destroy would prove nothing."""
     expected = {deployed.outputs["user_table_arn"], deployed.outputs["post_confirmation_function_arn"]}
     run.account.eventually(lambda: expected <= set(leftovers.tagged(run.account, run.id)))
 
 
-def test_users_of_before_are_synced_by_the_first_reconciliation(run: Run, deployed: Deployment) -> None:
-    for sub, username in run.users_of_before.items():
+def test_existing_users_are_synced_by_first_reconciliation(run: Run, deployed: Deployment) -> None:
+    for sub, username in run.existing_users.items():
         item = wait_for_item(run, deployed, sub)
         assert (item["username"], item["name"]) == (username, "Canary before")
 
@@ -159,7 +159,7 @@ def test_sign_up_is_synced_and_gets_one_welcome_email(
 def test_password_reset_updates_the_item_and_sends_no_email(
     run: Run, account: Account, pool: Pool, deployed: Deployment, sub: str, changed_at: datetime
 ) -> None:
-    """The change of the user, before, shows that the item is written anew."""
+    """The status in the item is wrong before, so that a write is visible."""
     deployed.aws.client("dynamodb").update_item(
         TableName=deployed.outputs["user_table_name"],
         Key={"id": {"S": sub}},
@@ -240,7 +240,7 @@ def test_change_is_synced_through_cloudtrail(
     if not account.logs_management_events():
         seen["change-delay"] = "not tried: no trail"
         pytest.skip("not tried: no trail logs the management events of this region")
-    changed = next(iter(run.users_of_before))
+    changed = next(iter(run.existing_users))
     begun = time.monotonic()
     already = (datetime.now(UTC) - changed_at).total_seconds()
     account.eventually(
@@ -253,7 +253,7 @@ def test_change_is_synced_through_cloudtrail(
 def test_questions_are_asked(
     run: Run, account: Account, pool: Pool, sub: str, changed_at: datetime, seen: dict[str, str]
 ) -> None:
-    """... and their answers written to docs/aws-facts.md, if AWS gave them."""
+    """The answers are written to docs/aws-facts.md only if they are from AWS."""
     before = facts.PAGE.read_bytes()
     unconfirmed = "canary-unconfirmed"
     pool.cognito.sign_up(ClientId=pool.client_id, Username=unconfirmed, Password=PASSWORD)
@@ -263,7 +263,7 @@ def test_questions_are_asked(
         username=USERNAME,
         sub=sub,
         unconfirmed_username=unconfirmed,
-        changed_sub=next(iter(run.users_of_before)),
+        changed_sub=next(iter(run.existing_users)),
         self_service_sub=sub,
         changed_at=changed_at,
         seen=seen,
@@ -276,7 +276,7 @@ def test_questions_are_asked(
 
 
 def test_destroy_restores_the_pool_and_leaves_nothing(run: Run, pool: Pool) -> None:
-    """Terraform is run as `make acceptance-clean` does it, from what the folder of the run holds."""
+    """Uses only what the folder of the run holds, as `make acceptance-clean` does."""
     expected = settings_of(pool)
     del expected["pool"]["LambdaConfig"]["PostConfirmation"]
     again = Run.load(run.account, run.folder)
@@ -293,7 +293,7 @@ def test_destroy_restores_the_pool_and_leaves_nothing(run: Run, pool: Pool) -> N
 
 
 def test_clean_up_deletes_what_a_killed_terraform_left(run: Run, account: Account) -> None:
-    """Terraform was killed while it created them: no state has them."""
+    """They are in no state, since Terraform was killed while it created them."""
     killed = Run.begin(account, run.folder.parent)
     killed.create_pool()
     name = killed.name

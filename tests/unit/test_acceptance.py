@@ -1,7 +1,8 @@
-"""What keeps the acceptance tests away from AWS until they are told, and the page of their answers."""
+"""The account of the acceptance tests, and the page of their answers."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,23 @@ def test_only_endpoints_of_aws_are_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_trail_counts_if_it_logs_writing_management_events(selectors: dict[str, Any], selects: bool) -> None:
     assert account._selects_management_events(selectors) == selects
+
+
+@pytest.mark.parametrize(("typed", "code"), [("123456\n", "123456"), ("\n", None), ("", None)])
+def test_operator_types_the_code_or_nothing(monkeypatch: pytest.MonkeyPatch, typed: str, code: str | None) -> None:
+    terminal, keyboard = os.openpty()
+    os.write(terminal, typed.encode())
+    with os.fdopen(keyboard) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert account.OperatorsMailbox().code("sign-up", seconds=0.2) == code
+    os.close(terminal)
+
+
+def test_no_code_without_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("123456\n")
+    with (tmp_path / "input").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert account.OperatorsMailbox().code("sign-up") is None
 
 
 # --- interrupted runs
