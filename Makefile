@@ -53,7 +53,7 @@ lock: $(READY) ## renew requirements/dev.txt and scan.txt from dev.in and scan.i
 
 .PHONY: clean
 clean: ## remove what these targets made (never state)
-	rm -rf $(VENV) $(SCAN_VENV) .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SCAN_VENV) $(filter-out .local/acceptance,$(wildcard .local/*)) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # --- the main job on a laptop
 
@@ -87,11 +87,11 @@ test-terraform: $(READY) ## the Terraform code: its variables, and terraform tes
 	$(PYTHON) -m pytest -p no:terraform tests/terraform $(PYTEST_ARGS)
 
 # One for each deployment, whatever the cores: an apply mostly waits, since the provider takes 25 s for a queue.
-WORKERS ?= 10
+WORKERS ?= 11
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest -p no:hypothesispytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/faults tests/integration --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest -p no:hypothesispytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/faults tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
 
 STORM = $(PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/test_storm.py
 
@@ -105,6 +105,17 @@ SEED ?= 1
 .PHONY: storm
 storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=1); writes its figures to docs/reliability.md
 	$(STORM) -s --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
+
+# Neither test nor check runs these: they need an AWS account, and ACCEPTANCE_ACCOUNT to confirm it.
+.PHONY: acceptance
+acceptance: $(READY) ## the main job in a real AWS account, which costs cents; see docs/acceptance.md
+	@$(NEED_TERRAFORM)
+	@PYTHONPATH=cli:lambda_src $(PYTHON) -m tests.acceptance
+
+.PHONY: acceptance-clean
+acceptance-clean: $(READY) ## delete what an interrupted acceptance run left in the AWS account
+	@$(NEED_TERRAFORM)
+	@PYTHONPATH=cli:lambda_src $(PYTHON) -m tests.acceptance clean
 
 .PHONY: mutants
 mutants: $(READY) ## put deliberate faults into a copy and show the test that finds each (ARGS=name ...)
@@ -153,6 +164,7 @@ check-scan: $(SCAN_READY)
 docs: $(READY) ## write the generated parts of README.md and docs/
 	$(PYTHON) -m docs.generate
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.pages
+	PYTHONPATH=cli:lambda_src $(PYTHON) -m tests.acceptance.facts
 
 .PHONY: fmt
 fmt: $(READY) ## format all code

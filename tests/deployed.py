@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -98,12 +98,12 @@ def assert_logs_are_impersonal(aws: LocalAws) -> None:
                 assert_impersonal(f"the log of {function}", line)
 
 
-def eventually(question: Callable[[], Answer | None], seconds: float = 20) -> Answer:
-    """The first answer that is true, asked until it is."""
+def eventually(question: Callable[[], Answer | None], seconds: float = 20, pause: float = 0.05) -> Answer:
+    """The first answer that is true, asked every `pause` seconds until it is."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
+        time.sleep(pause)
     return answer
 
 
@@ -200,8 +200,8 @@ class Terraform:
     state: Path
 
     @classmethod
-    def of_copy(cls, configuration: Path, folder: Path) -> Terraform:
-        """A copy of a configuration that uses this module, in another, empty folder, initialized."""
+    def of_copy(cls, configuration: Path, folder: Path) -> Self:
+        """A copy of a configuration that uses this module, in another folder, initialized."""
         folder = folder.resolve()
         source = os.path.relpath(ROOT, folder)
         copied, count = re.subn(r'source = "[./]+"', f'source = "{source}"', (configuration / "main.tf").read_text())

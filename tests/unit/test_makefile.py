@@ -72,3 +72,22 @@ def test_another_workspace_in_the_environment_is_not_used(terraform: dict[str, s
     said, *lines = deploy("plan", TF_WORKSPACE="production", **terraform)
     assert said == "TF_WORKSPACE is production: using dev, the workspace of environments/dev.tfvars"
     assert all("(no workspace, eu-west-1)" in line for line in lines)
+
+
+def test_acceptance_without_its_variables_says_what_is_missing() -> None:
+    missing = make("acceptance", ACCEPTANCE_ACCOUNT="", ACCEPTANCE_EMAIL="you@example.com")
+    assert missing.returncode == 2
+    assert "- ACCEPTANCE_ACCOUNT: ID of the AWS account" in missing.stderr
+    assert "ACCEPTANCE_EMAIL" not in missing.stderr
+
+
+def test_no_other_target_runs_tests_on_aws() -> None:
+    commands = make("-n", "test", "check", "mutants", "storm", "bench", "demo", "docs").stdout
+    assert "pytest" in commands
+    assert "--on-aws" not in commands
+    assert "-m tests.acceptance\n" not in commands
+
+
+def test_clean_keeps_the_state_of_acceptance_runs() -> None:
+    (ROOT / ".local" / "acceptance").mkdir(parents=True, exist_ok=True)
+    assert ".local/acceptance" not in make("-n", "clean").stdout
