@@ -218,6 +218,7 @@ class Terraform:
         in messages, so that a sentence can be found."""
         given = [f"-var={name}={value}" for name, value in (variables or {}).items()]
         stateful = [] if command == "init" else [f"-state={self.state}"]
+        let_running_provider_read_zips_of(self.folder)
         done = self._run(command, "-input=false", "-no-color", *stateful, *given, *arguments)
         assert done.returncode == expect, done.stdout + done.stderr
         assert_impersonal(f"terraform {command}", done.stdout + done.stderr)
@@ -230,7 +231,6 @@ class Terraform:
         assert done.returncode == 0, done.stderr
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        let_running_provider_read_zips_of(self.folder)
         return subprocess.run(
             # After the functions, which have deadlines.
             ["nice", "-n", "5", "terraform", *arguments],

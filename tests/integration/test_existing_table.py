@@ -24,6 +24,7 @@ def table_alone(folder: Path) -> Terraform:
                     "user_table": {
                         "source": str(ROOT / "modules" / "user_table"),
                         "name": "made-alone",
+                        "arn": "arn:aws:dynamodb:us-east-1:000000000000:table/made-alone",
                         "table": "${var.table}",
                         "finds_deleted_users": True,
                         "deletes_items": True,
