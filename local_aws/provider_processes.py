@@ -45,8 +45,8 @@ wait
 
 
 @contextlib.contextmanager
-def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Start the provider with `environment`, and stop it in any case.
+def running_providers(environment: Mapping[str, str], folder: Path | None = None) -> Iterator[dict[str, str]]:
+    """Start the provider with `environment`, in `folder` or where this process is, and stop it in any case.
 
     Gives the variables that make Terraform commands use it. A provider that does not take `-debug` is left to
     Terraform.
@@ -56,7 +56,7 @@ def running_providers(environment: Mapping[str, str]) -> Iterator[dict[str, str]
     with tempfile.TemporaryDirectory(prefix="tf-", dir="/tmp") as sockets, contextlib.ExitStack() as processes:
         reattach: dict[str, object] = {}
         for provider in _installed(environment):
-            reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": sockets}))
+            reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": sockets}, folder))
         yield {REATTACH_VARIABLE: json.dumps(reattach)}
 
 
@@ -99,13 +99,14 @@ def _terraform(folder: Path, environment: Mapping[str, str], *arguments: str) ->
 
 
 @contextlib.contextmanager
-def _running(provider: Path, environment: Mapping[str, str]) -> Iterator[dict[str, object]]:
+def _running(provider: Path, environment: Mapping[str, str], folder: Path | None) -> Iterator[dict[str, object]]:
     """Gives where the provider listens, by its address in the registry."""
     process = subprocess.Popen(
         ["sh", "-c", _UNTIL_STDIN_ENDS, str(provider)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        cwd=folder,
         # Under -debug, each message is logged otherwise.
         env={**environment, "TF_LOG_SDK": "OFF", "TF_LOG_PROVIDER": "OFF"},
         text=True,

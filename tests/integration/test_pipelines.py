@@ -1,7 +1,7 @@
 """Plan and apply as pipelines run them: on two machines, for two accounts and regions, and after a failed upload.
 
-Each folder is a clone of a user's configuration. To save time only a part of the module is applied: the functions
-sync-user and send-welcome, and what they depend on.
+Each folder is a clone of a user's configuration. To save time only a part of the module is applied: the function
+send-welcome, which has both packages, and what it depends on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import pytest
 
 from cognito_user_sync_cli import welcome
 from local_aws.client import LocalAws
-from local_aws.provider_processes import REATTACH_VARIABLE
+from local_aws.provider_processes import REATTACH_VARIABLE, running_providers
+from tests import deployed
 from tests.deployed import ROOT, Pool, Terraform
 
 CONFIGURATION = """
@@ -43,8 +44,7 @@ module "user_sync" {
   depends_on = [terraform_data.before]
 """
 # Packages by name: Terraform leaves the old object of what it only depends on.
-PART = [f"-target=module.user_sync.module.{name}" for name in ("user_sync", "functions_package")]
-FUNCTIONS = ("sync-user", "send-welcome")
+PART = [f"-target=module.user_sync.module.{name}" for name in ("user_sync.module.send_welcome", "functions_package")]
 # What the sources have, and no plan or state should show.
 SOURCE = "def handler("
 
@@ -77,20 +77,10 @@ def carry(names: list[str], source: Terraform, target: Terraform) -> None:
             shutil.copy(source.folder / name, target.folder / name)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _providers_of_terraform() -> Iterator[None]:
-    """Each with the directory and the configuration of its command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(REATTACH_VARIABLE, raising=False)
-        yield
-
-
-def running_code(aws: LocalAws, name: str) -> dict[str, str]:
-    functions = aws.client("lambda")
-    return {
-        function: functions.get_function(FunctionName=f"{name}-dev-{function}")["Configuration"]["CodeSha256"]
-        for function in FUNCTIONS
-    }
+def running_code(aws: LocalAws, name: str) -> str:
+    """The SHA-256 of the code that the function runs, as AWS states it."""
+    function = aws.client("lambda").get_function(FunctionName=f"{name}-dev-send-welcome")
+    return str(function["Configuration"]["CodeSha256"])
 
 
 def zips(terraform: Terraform) -> list[Path]:
@@ -106,14 +96,14 @@ def test_saved_plan_applies_in_another_clone_from_a_bucket(aws: LocalAws, pool: 
     aws.client("s3").create_bucket(Bucket="code")
     plans, applies = (clone(tmp_path / name, CONFIGURATION.replace("NAME", "bucket")) for name in ("plan", "apply"))
     variables = {"user_pool_id": pool.id, "code_bucket": "code"}
-    before: dict[str, str] = {}
+    before = ""
     for _ in ("deployment", "upgrade"):
         planned = plans("plan", *PART, "-out=tfplan", variables=variables)
         assert SOURCE not in planned.stdout
         carry(["tfplan"], plans, applies)
         applies("apply", "tfplan")
         [*_, newest] = sorted(zips(plans), key=lambda file: file.stat().st_mtime)
-        assert running_code(aws, "bucket") == dict.fromkeys(FUNCTIONS, hash_of(newest)) != before
+        assert running_code(aws, "bucket") == hash_of(newest) != before
         before = running_code(aws, "bucket")
         change_code("2.0.0", plans, applies)
     assert SOURCE not in plans.state.read_text()
@@ -125,9 +115,16 @@ def test_saved_plan_applies_in_another_clone_from_a_bucket(aws: LocalAws, pool: 
 
 
 @pytest.fixture(scope="module")
-def clones(tmp_path_factory: pytest.TempPathFactory) -> list[Terraform]:
+def clones(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Terraform]]:
+    """A clone that plans and one that applies, where the AWS provider looks for zips."""
     folder = tmp_path_factory.mktemp("clones")
-    return [clone(folder / name, CONFIGURATION.replace("NAME", "carried")) for name in ("plan", "apply")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deployed, "let_running_provider_read_zips_of", lambda _: None)
+        made = [clone(folder / name, CONFIGURATION.replace("NAME", "carried")) for name in ("plan", "apply")]
+        with running_providers(os.environ, made[1].folder) as given:
+            for name, value in given.items():
+                patch.setenv(name, value)
+            yield made
 
 
 def test_saved_plan_without_its_zips_fails_before_anything_changes(
@@ -152,7 +149,7 @@ def test_saved_plan_without_its_zips_fails_before_anything_changes(
     carry(["tfplan", ".terraform"], plans, applies)
     applies("apply", "tfplan")
     (made,) = zips(plans)
-    assert running_code(aws, "carried") == dict.fromkeys(FUNCTIONS, hash_of(made))
+    assert running_code(aws, "carried") == hash_of(made)
 
 
 def test_depends_on_of_the_module_leaves_the_zips_to_the_apply(
@@ -169,33 +166,32 @@ def test_depends_on_of_the_module_leaves_the_zips_to_the_apply(
     carry(["tfplan"], plans, applies)
     applies("apply", "tfplan")
     (made,) = zips(applies)
-    assert running_code(aws, "carried") == dict.fromkeys(FUNCTIONS, hash_of(made))
+    assert running_code(aws, "carried") == hash_of(made)
 
 
 def test_plan_after_a_failed_upload_names_the_function_and_the_repair(
     aws: LocalAws, pool: Pool, clones: list[Terraform]
 ) -> None:
     """Provider 5.100 stores the hash of the package that AWS rejected, so that Terraform sees nothing to change."""
-    plans, _ = clones
+    _, applies = clones
     variables = {"user_pool_id": pool.id}
-    change_code("3.0.0", plans)
+    change_code("3.0.0", applies)
     aws.set_faults([{"operation": "lambda:UpdateFunctionCode", "fault": "access_denied"}])
     try:
-        plans("apply", *PART, "-auto-approve", variables=variables, expect=1)
+        applies("apply", *PART, "-auto-approve", variables=variables, expect=1)
     finally:
         aws.clear_faults()
-    failed = plans("plan", *PART, variables=variables, expect=1)
-    [*_, newest] = sorted(zips(plans), key=lambda file: file.stat().st_mtime)
-    for function in FUNCTIONS:
-        assert f"The function carried-dev-{function} runs other code than this module's" in failed.stderr
-        command = f"aws lambda update-function-code --region us-east-1 --function-name carried-dev-{function}"
-        zip_file = f"./{newest.relative_to(plans.folder)}"
-        assert f"{command} --zip-file fileb://{zip_file}" in failed.stderr
-        code = (plans.folder / zip_file).read_bytes()
-        aws.client("lambda").update_function_code(FunctionName=f"carried-dev-{function}", ZipFile=code)
-    assert running_code(aws, "carried") == dict.fromkeys(FUNCTIONS, hash_of(newest))
-    assert "No changes." in plans("plan", *PART, variables=variables).stdout
-    plans("destroy", "-auto-approve", variables=variables)
+    failed = applies("plan", *PART, variables=variables, expect=1)
+    [*_, newest] = sorted(zips(applies), key=lambda file: file.stat().st_mtime)
+    assert "The function carried-dev-send-welcome runs other code than this module's" in failed.stderr
+    command = "aws lambda update-function-code --region us-east-1 --function-name carried-dev-send-welcome"
+    zip_file = f"./{newest.relative_to(applies.folder)}"
+    assert f"{command} --zip-file fileb://{zip_file}" in failed.stderr
+    code = (applies.folder / zip_file).read_bytes()
+    aws.client("lambda").update_function_code(FunctionName="carried-dev-send-welcome", ZipFile=code)
+    assert running_code(aws, "carried") == hash_of(newest)
+    assert "No changes." in applies("plan", *PART, variables=variables).stdout
+    applies("destroy", "-auto-approve", variables=variables)
 
 
 def test_same_name_is_deployed_to_two_accounts_and_two_regions(
@@ -222,10 +218,11 @@ def test_same_name_is_deployed_to_two_accounts_and_two_regions(
             for place, given in places.items()
         },
     }
+    monkeypatch.delenv(REATTACH_VARIABLE)
     terraform = clone(tmp_path / "clone", "")
     (terraform.folder / "main.tf.json").write_text(json.dumps(configuration))
     terraform("init")
-    parts = [f"-target=module.{place}.module.user_sync" for place in places]
+    parts = [f"-target=module.{place}.module.user_sync.module.send_welcome" for place in places]
     terraform("apply", "-auto-approve", *parts)
     for place, given in places.items():
         credentials = {"aws_access_key_id": given["access_key"]} if "access_key" in given else {}
