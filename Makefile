@@ -87,7 +87,7 @@ test-terraform: $(READY) ## the Terraform code: its variables, and terraform tes
 	$(PYTHON) -m pytest -p no:terraform tests/terraform $(PYTEST_ARGS)
 
 # One for each deployment, whatever the cores: an apply mostly waits, since the provider takes 25 s for a queue.
-WORKERS ?= 11
+WORKERS ?= 14
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm

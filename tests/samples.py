@@ -54,7 +54,7 @@ def table_definition(name: str = TABLE, *, email_index: bool = False) -> dict[st
         indexes.append({**added["global_secondary_index"], "name": "by_email"})
     return {
         "TableName": name,
-        "BillingMode": table["billing_mode"],
+        "BillingMode": "PAY_PER_REQUEST",  # the default of `table.billing_mode`
         "KeySchema": _key_schema(table),
         "AttributeDefinitions": [{"AttributeName": each["name"], "AttributeType": each["type"]} for each in attributes],
         "GlobalSecondaryIndexes": [

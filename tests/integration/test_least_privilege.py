@@ -70,6 +70,15 @@ def leave_no_user_of_prefix_0(pool: Pool) -> None:
         pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=username)
 
 
+def vpc_config(aws: LocalAws) -> dict[str, list[str]]:
+    """The default VPC."""
+    ec2 = aws.client("ec2")
+    return {
+        "subnet_ids": [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]],
+        "security_group_ids": [group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"]],
+    }
+
+
 @pytest.fixture(scope="module")
 def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     aws.client("sesv2").create_configuration_set(ConfigurationSetName=CONFIGURATION_SET)
@@ -83,6 +92,8 @@ def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.Tem
         "reconciliation": "{ list_users_per_second = 30 }",
         "track_changes": "true",
         "tracing": "true",
+        "role_path": "/service/",
+        "functions": json.dumps({"vpc_config": vpc_config(aws)}),
     }
     terraform("apply", "-auto-approve", variables=variables)
     deployment = Deployment(aws, terraform.outputs()["user_sync"])
@@ -192,7 +203,7 @@ def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(
         ("kms:CreateGrant", "key/<sender key>"): {"kms:EncryptionContext:userpool-id": names.people.id},
     }
     wide = {each["Action"] for each in statements if each["Resource"] == "*"}
-    assert {action.partition(":")[0] for action in wide} == {"logs", "xray"}
+    assert {action.partition(":")[0] for action in wide} == {"ec2", "logs", "xray"}
 
 
 def test_a_state_machine_may_do_what_its_definition_does_and_a_schedule_what_its_target_is(
@@ -426,7 +437,7 @@ def test_every_permission_is_shown_by_a_scenario_the_definition_or_a_page_of_aws
     made = {("pool-trigger", "iam:PassRole"), ("pool-trigger", "kms:CreateGrant")}
     pages = {(each.role, each.action) for each, by in table().items() if by.startswith("[")}
     services = {action.partition(":")[0] for _, action in pages - made - claimed}
-    assert services == {"kms", "logs", "sqs", "xray"}
+    assert services == {"ec2", "kms", "logs", "sqs", "xray"}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

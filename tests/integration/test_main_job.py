@@ -254,6 +254,7 @@ def test_a_second_deployment_of_the_same_name_fails_and_touches_nothing(
     aws.reset_calls()
     failed = second("apply", "-auto-approve", variables=variables, expect=1)
     assert "creating CloudWatch Logs Log Group (/cognito-user-sync/cognito-user-sync-test)" in failed.stderr
+    assert "Another deployment has this name and stage: change one." in failed.stderr
     # It can be renamed, or removed.
     second("plan", variables={**variables, "stage": "second"})
     second("destroy", "-auto-approve", variables=variables)

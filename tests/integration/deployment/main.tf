@@ -49,6 +49,16 @@ variable "tracing" {
   default = false
 }
 
+variable "role_path" {
+  type    = string
+  default = "/"
+}
+
+variable "functions" {
+  type    = any
+  default = {}
+}
+
 module "user_sync" {
   source = "../../.."
 
@@ -62,6 +72,8 @@ module "user_sync" {
   kms_key_arn           = var.kms_key_arn
   previous_kms_key_arns = var.previous_kms_key_arns
   tracing               = var.tracing
+  role_path             = var.role_path
+  lambda                = var.functions
 
   attributes = ["name", "email", "phone_number", "custom:plan"]
 
