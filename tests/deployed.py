@@ -222,6 +222,8 @@ class Terraform:
         done = self._run(command, "-input=false", "-no-color", *stateful, *given, *arguments)
         assert done.returncode == expect, done.stdout + done.stderr
         assert_impersonal(f"terraform {command}", done.stdout + done.stderr)
+        # Terraform's own flag, above, is deprecated, too.
+        assert "deprecated" not in (done.stdout + done.stderr).lower().replace("deprecated flag: -state", "")
         done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
         return done
 

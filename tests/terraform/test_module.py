@@ -216,7 +216,9 @@ def test_names_are_within_the_limits_of_aws(everything: Made) -> None:
     for kind, (name, limit) in limits.items():
         names = [values[name] for values in everything.of_type(kind).values()]
         assert names
-        assert all(len(name) <= limit and name.startswith(LONGEST) for name in names), names
+        # IAM knows names per account, not per region.
+        prefix = f"{LONGEST}-eu-west-1" if kind == "aws_iam_role" else LONGEST
+        assert all(len(name) <= limit and name.startswith(f"{prefix}-") for name in names), names
 
 
 def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
@@ -291,17 +293,20 @@ def test_functions_may_use_the_key_of_an_existing_table_through_dynamodb(terrafo
 
 
 def test_logs_traces_boundary_and_tags_reach_every_resource(defaults: Made, everything: Made) -> None:
-    for made, days, mode, boundary, tags in (
-        (defaults, 30, "PassThrough", None, {}),
-        (everything, 7, "Active", BOUNDARY, {"team": "identity"}),
+    for made, days, kind, mode, path, boundary, tags in (
+        (defaults, 30, "STANDARD", "PassThrough", "/", None, {}),
+        (everything, 7, "INFREQUENT_ACCESS", "Active", "/service/", BOUNDARY, {"team": "identity"}),
     ):
-        assert {values["retention_in_days"] for values in made.of_type("aws_cloudwatch_log_group").values()} == {days}
+        for address, values in made.of_type("aws_cloudwatch_log_group").items():
+            assert values["retention_in_days"] == days
+            # Nothing is written to the deployment's own.
+            assert values["log_group_class"] == kind or address == "aws_cloudwatch_log_group.deployment"
         for values in made.of_type("aws_lambda_function").values():
             assert values["tracing_config"][0]["mode"] == mode
         for values in made.of_type("aws_sfn_state_machine").values():
             assert values["tracing_configuration"][0]["enabled"] == (mode == "Active")
         for values in made.of_type("aws_iam_role").values():
-            assert values["permissions_boundary"] == boundary
+            assert (values["permissions_boundary"], values["path"]) == (boundary, path)
             assert values["force_detach_policies"]
         for address, resource in made.resources.items():
             if resource["mode"] == "managed":
