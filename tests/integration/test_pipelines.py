@@ -209,6 +209,7 @@ def test_plan_after_a_failed_upload_names_the_function_and_the_repair(
 ) -> None:
     """Provider 5.100 stores the hash of the package that AWS rejected, so that Terraform sees nothing to change."""
     _, applies = clones
+    applies("terraform plan -out=tfplan && terraform apply tfplan")
     applies.change_code("3.0.0")
     applies("terraform plan -out=tfplan")
     aws.set_faults([{"operation": "lambda:UpdateFunctionCode", "fault": "access_denied"}])
