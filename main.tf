@@ -35,6 +35,7 @@ resource "terraform_data" "deployment" {
     name         = var.name
     stage        = var.stage
     user_pool_id = var.user_pool_id
+    role_path    = var.role_path
   }
 
   lifecycle {
@@ -53,7 +54,7 @@ resource "terraform_data" "deployment" {
       error_message = "welcome_email has the unknown placeholder ${join(", ", local.unknown_placeholders)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
     }
 
-    # Only for the default of welcome_email.region: AWS adds SES to regions, and this list must not stop who knows better.
+    # Only if welcome_email.region is null: AWS adds SES to regions, so a list that is out of date must not stop a deployment.
     precondition {
       condition     = var.welcome_email == null ? true : var.welcome_email.region != null || !contains(local.regions_without_ses, local.region)
       error_message = "welcome_email is set, but Amazon SES was not available in the pool's region, ${local.region}, when this module was released. Set welcome_email.region to the region in which the sender is verified, or to ${local.region} if SES is available there now."
@@ -69,6 +70,11 @@ resource "terraform_data" "deployment" {
     precondition {
       condition     = !startswith("${coalesce(var.chained_function_arn, "none")}:", "${local.post_confirmation_function_arn}:")
       error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}, this module's own function, which would call itself for ever. It must be the function that the pool had before."
+    }
+
+    postcondition {
+      condition     = self.input.role_path == var.role_path
+      error_message = "role_path was \"${self.input.role_path}\" and is now \"${var.role_path}\": IAM cannot move a role, and a new one of the same name cannot exist beside it. Keep role_path, or destroy this deployment first."
     }
 
     postcondition {
@@ -153,6 +159,7 @@ module "user_sync" {
 module "sign_up" {
   source = "./modules/sign_up"
 
+  user_pool_id                = var.user_pool_id
   user_pool_arn               = local.user_pool.arn
   attributes                  = distinct(concat(var.attributes, local.welcomed_attributes))
   user_sync_state_machine_arn = local.user_sync_state_machine_arn
@@ -191,6 +198,7 @@ module "reconciliation" {
   user_pool   = local.user_pool
   environment = local.user_environment
 
+  table_name        = coalesce(var.table.name, "${local.prefix}-users")
   table_arn         = module.user_table.arn_by_name
   table_kms_key_arn = module.user_table.existing_kms_key_arn
   has_shard_index   = module.user_table.has_shard_index

@@ -444,7 +444,7 @@ variable "log_group_class" {
 
 variable "role_path" {
   type        = string
-  description = "IAM path of every role, for accounts whose policies demand one."
+  description = "IAM path of every role, for accounts whose policies demand one. It cannot change on an existing deployment."
   default     = "/"
   nullable    = false
 

@@ -1,8 +1,8 @@
-# Remembers the deployment's key, so that a plan cannot take it from the roles while messages and executions are still
-# encrypted with it. Terraform knows no earlier value of a variable: here ignore_changes keeps it, and triggers_replace
-# takes the new one. There are two instances, because each sees one kind of change:
-#   at_change   one key follows another. It is replaced when a key comes or goes, so it remembers a key that came later.
-#   at_removal  a key goes. It is replaced only with previous_kms_key_arns, so it still remembers that key.
+# Fails a plan that takes the key from the roles while messages and executions are still encrypted with it. Terraform does
+# not keep earlier values of a variable: here ignore_changes keeps the key, and triggers_replace stores the new one.
+#   at_change   detects that one key replaces another. It is stored again when a key is added or removed.
+#   at_removal  detects that the key is removed. It is stored again only when previous_kms_key_arns changes.
+# docs/security.md lists what it cannot detect.
 resource "terraform_data" "key" {
   for_each = { at_change = [var.kms_key_arn != null], at_removal = [] }
 

@@ -46,6 +46,11 @@ resource "aws_iam_role" "this" {
 
   # An account may attach policies of its own to every role: they must not fail a destroy.
   force_detach_policies = true
+
+  lifecycle {
+    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
+    ignore_changes = [name]
+  }
 }
 
 data "aws_iam_policy_document" "this" {
@@ -171,7 +176,7 @@ resource "aws_lambda_function" "this" {
     mode = var.settings.tracing ? "Active" : "PassThrough"
   }
 
-  # Whoever waits for the function gets one that may act; and on destroy it can act until it is gone.
+  # A function that exists has its permissions, also while Terraform destroys the rest.
   depends_on = [aws_iam_role_policy.this]
 
   lifecycle {
@@ -181,7 +186,7 @@ resource "aws_lambda_function" "this" {
       # A plan that changes the code does not know last_modified yet (and still has the old code_sha256): the condition is
       # unknown, and waits for the apply.
       condition     = self.last_modified == null ? false : self.code_sha256 == var.settings.package.source_code_hash
-      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, or the code was changed outside Terraform. To upload the right code: aws lambda update-function-code --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
+      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, the code was changed outside Terraform, or (with -refresh-only) this release is not applied yet. To upload the right code: aws lambda update-function-code --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
     }
   }
 }

@@ -141,4 +141,9 @@ resource "aws_cloudwatch_dashboard" "this" {
       ],
     )
   })
+
+  lifecycle {
+    # As the names of roles: modules/lambda_function.
+    ignore_changes = [dashboard_name]
+  }
 }

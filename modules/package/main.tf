@@ -43,4 +43,11 @@ resource "aws_s3_object" "this" {
   content_base64 = sensitive(one(data.archive_file.in_plan).source_content) # sensitive: a plan does not print it
   content_type   = "application/zip"
   tags           = var.tags
+
+  # An object takes 10 tags at most: default tags of the provider could be too many.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
 }

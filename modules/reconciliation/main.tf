@@ -156,7 +156,7 @@ resource "aws_lambda_invocation" "first_run" {
   input           = jsonencode({ input = {} })
   # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
   triggers = {
-    table      = var.table_arn
+    table      = var.table_name
     attributes = jsonencode(var.attributes)
   }
 }
@@ -195,6 +195,11 @@ resource "aws_iam_role" "schedule" {
 
   # An account may attach policies of its own to every role: they must not fail a destroy.
   force_detach_policies = true
+
+  lifecycle {
+    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
+    ignore_changes = [name]
+  }
 }
 
 data "aws_iam_policy_document" "schedule" {

@@ -13,6 +13,12 @@ variable "attributes" {
   nullable    = false
 }
 
+variable "table_name" {
+  type        = string
+  description = "Name of the user table, known at plan."
+  nullable    = false
+}
+
 variable "table_arn" {
   type        = string
   description = "ARN of the user table."

@@ -62,6 +62,10 @@ resource "aws_iam_role_policy" "chained" {
   }
 }
 
+resource "terraform_data" "user_pool" {
+  input = var.user_pool_id
+}
+
 # The statement is given to one pool of one account: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html
 resource "aws_lambda_permission" "cognito" {
   statement_id   = "UserPool"
@@ -70,6 +74,13 @@ resource "aws_lambda_permission" "cognito" {
   principal      = "cognito-idp.amazonaws.com"
   source_arn     = var.user_pool_arn
   source_account = var.settings.account_id
+
+  # A depends_on of the module defers account and region to the apply. The permission would be replaced, and sign-ups fail
+  # meanwhile. So only another pool replaces it.
+  lifecycle {
+    ignore_changes       = [source_arn, source_account]
+    replace_triggered_by = [terraform_data.user_pool]
+  }
 }
 
 module "unstarted" {

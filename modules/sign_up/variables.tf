@@ -1,3 +1,9 @@
+variable "user_pool_id" {
+  type        = string
+  description = "ID of the user pool that may call the trigger."
+  nullable    = false
+}
+
 variable "user_pool_arn" {
   type        = string
   description = "ARN of the user pool that may call the trigger. Nothing else here may depend on it (see main.tf)."

@@ -48,6 +48,11 @@ resource "aws_iam_role" "this" {
 
   # An account may attach policies of its own to every role: they must not fail a destroy.
   force_detach_policies = true
+
+  lifecycle {
+    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
+    ignore_changes = [name]
+  }
 }
 
 data "aws_iam_policy_document" "this" {

@@ -79,11 +79,6 @@ resource "aws_lambda_layer_version" "welcome_email" {
   s3_bucket        = var.welcome_email_package.s3_bucket
   s3_key           = var.welcome_email_package.s3_key
   source_code_hash = var.welcome_email_package.source_code_hash
-
-  # The function never names a version that is deleted.
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 module "send_welcome" {

@@ -237,7 +237,7 @@ def page_of(answers: Mapping[str, Answer]) -> str:
     state = (
         "The answers are what `make acceptance` saw, on the date and in the region beside each."
         if answers
-        else "**Nobody has run this on AWS yet**: every question is open."
+        else "**This has not been run on AWS yet**: every question is open."
     )
     unknown = Answer(OPEN, "", "")
     rows = []

@@ -58,6 +58,11 @@ def mappings(client: Any) -> Iterable[str]:
             yield f"{mapping['FunctionArn']} {mapping['UUID']}"
 
 
+def delete_layer(functions: Any, layer: str) -> None:
+    for version in functions.list_layer_versions(LayerName=layer)["LayerVersions"]:
+        functions.delete_layer_version(LayerName=layer, VersionNumber=version["Version"])
+
+
 # In the order of deletion: the pool first, which invokes the trigger, then what else invokes functions.
 KINDS = (
     Kind(
@@ -95,6 +100,8 @@ KINDS = (
         listed("list_functions", "Functions", "FunctionName"),
         lambda functions, name: functions.delete_function(FunctionName=name),
     ),
+    # Layers take no tags.
+    Kind("layer", "lambda", listed("list_layers", "Layers", "LayerName"), delete_layer),
     Kind(
         "queue", "sqs", listed("list_queues", "QueueUrls", None), lambda queues, url: queues.delete_queue(QueueUrl=url)
     ),

@@ -63,3 +63,9 @@ mock_resource "aws_sfn_state_machine" {
     arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:mocked"
   }
 }
+
+mock_resource "aws_lambda_layer_version" {
+  defaults = {
+    arn = "arn:aws:lambda:eu-west-1:123456789012:layer:mocked:1"
+  }
+}

@@ -1,4 +1,4 @@
-"""The pool and the table may be in the module's own configuration: their changes must not touch the module."""
+"""Changes of other resources in the same configuration, also of the pool and the table, must not touch the module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ CONFIGURATION = {
         "terraform_data": {
             output: {"for_each": f"${{module.user_sync.{output}}}", "input": "${each.value}"}
             for output in ("function_arns", "role_arns", "log_group_arns", "queue_arns", "alarm_arns")
-        },
+        }
+        | {"before": {"input": "${var.team}"}},
     },
     "module": {
         "user_sync": {
@@ -50,8 +51,34 @@ CONFIGURATION = {
                 "trigger-throttles": {"enabled": False},
                 "trigger-duration": {"topic_arns": "${aws_sns_topic.theirs[*].arn}"},
             },
-        }
+        },
+        # Terraform reads every data source of the module at apply, account and region, too.
+        "depending": {
+            "source": "./module",
+            "user_pool_id": USER_POOL_ID,
+            "stage": "depending",
+            # A test fails if a check waits for the apply, as the one of the trigger does; a plan only warns.
+            "attach_trigger": False,
+            "welcome_email": {"from": "welcome@example.com"},
+            "chained_function_arn": arn("lambda", "function:theirs"),
+            "track_changes": True,
+            "depends_on": ["terraform_data.before"],
+        },
     },
+}
+# A change of one of these replaces the resource, which a mocked provider does not know. So none may be unknown at plan.
+REPLACING = {
+    "aws_cloudwatch_dashboard": {"dashboard_name"},
+    "aws_cloudwatch_log_group": {"name"},
+    "aws_dynamodb_table": {"name"},
+    "aws_iam_role": {"name", "path"},
+    "aws_iam_role_policy": {"name", "role"},
+    "aws_lambda_function": {"function_name"},
+    "aws_lambda_invocation": {"function_name", "input", "triggers"},
+    "aws_lambda_permission": {"function_name", "source_account", "source_arn"},
+    "aws_scheduler_schedule": {"name"},
+    "aws_sfn_state_machine": {"name"},
+    "aws_sqs_queue": {"name"},
 }
 TESTS = {
     "mock_provider": {"archive": {}, "aws": {"source": "./mocks"}},
@@ -64,9 +91,10 @@ TESTS = {
     ],
     "override_data": [
         {"target": "module.user_sync.data.aws_cognito_user_pool.this", "values": user_pool()},
+        {"target": "module.depending.data.aws_cognito_user_pool.this", "values": user_pool()},
         {"target": "module.user_sync.module.user_table.data.aws_dynamodb_table.existing", "values": EXISTING},
     ],
-    "override_module": packages("module.user_sync"),
+    "override_module": packages("module.user_sync") + packages("module.depending"),
     "run": [
         {"applied": {"command": "apply", "variables": {"team": "identity"}}},
         {"planned": {"command": "plan", "variables": {"team": "platform"}}},
@@ -74,7 +102,7 @@ TESTS = {
 }
 
 
-def test_change_of_pool_and_table_replaces_and_defers_nothing(tmp_path: Path) -> None:
+def test_change_of_other_resources_replaces_nothing(tmp_path: Path) -> None:
     """A deferred data source makes ARNs unknown: Terraform then replaces Cognito's permission, and sign-ups fail."""
     copy_module(tmp_path)
     (tmp_path / "main.tf.json").write_text(json.dumps(CONFIGURATION), encoding="utf-8")
@@ -85,4 +113,15 @@ def test_change_of_pool_and_table_replaces_and_defers_nothing(tmp_path: Path) ->
     actions = {change["address"]: change["change"]["actions"] for change in plan["resource_changes"]}
     assert actions.pop("aws_cognito_user_pool.theirs") == ["update"]
     assert actions.pop("aws_dynamodb_table.theirs") == ["update"]
-    assert {address: each for address, each in actions.items() if each not in (["no-op"], ["update"])} == {}
+    deferred = {address for address, each in actions.items() if each == ["read"]}
+    assert "module.depending.data.aws_service.lambda" in deferred
+    assert [address for address in deferred if not address.startswith("module.depending.")] == []
+    others = {address: each for address, each in actions.items() if address not in deferred}
+    assert {address: each for address, each in others.items() if each not in (["no-op"], ["update"])} == {}
+    unknown = {
+        change["address"]: sorted(REPLACING[change["type"]] & change["change"]["after_unknown"].keys())
+        for change in plan["resource_changes"]
+        if change["type"] in REPLACING and change["mode"] == "managed"
+    }
+    assert len(unknown) > 60
+    assert {address: names for address, names in unknown.items() if names} == {}

@@ -131,9 +131,9 @@ def test_page_has_the_questions_of_the_code() -> None:
 
 def test_page_without_answers_says_that_nobody_has_run_it() -> None:
     page = facts.page_of({})
-    assert "Nobody has run this on AWS yet" in page
+    assert "This has not been run on AWS yet" in page
     assert page.count(f"| {facts.OPEN} |") == len(facts.QUESTIONS)
-    assert "Nobody has run this" not in facts.page_of(ANSWERED)
+    assert "This has not been run" not in facts.page_of(ANSWERED)
 
 
 def test_answers_of_aws_are_written_beside_earlier_ones(tmp_path: Path) -> None:
