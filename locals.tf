@@ -42,11 +42,6 @@ locals {
     html = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))
   })
 
-  # What the welcome needs of a sign-up, synced or not.
-  welcomed_attributes = var.welcome_email == null ? [] : concat(
-    ["name", "email"], var.welcome_email.verified_only ? ["email_verified"] : []
-  )
-
   placeholders = distinct(concat(["username", "name"], var.attributes))
   unknown_placeholders = [
     # The pattern is that of welcome_email.py.

@@ -137,12 +137,17 @@ module "user_table" {
   finds_deleted_users = var.reconciliation.enabled && var.deleted_users.action != "keep"
   deletes_items       = var.deleted_users.action == "delete" || var.deleted_users.retention_days != null
   # With an index and not [*], which would depend on all of the module.
-  change_after = concat(module.user_sync.table_policy_ids, var.reconciliation.enabled ? module.reconciliation[0].table_policy_ids : [])
+  change_after = concat(
+    module.user_sync.table_policy_ids,
+    var.track_changes ? module.change_tracking[0].table_policy_ids : [],
+    var.reconciliation.enabled ? module.reconciliation[0].table_policy_ids : [],
+  )
 }
 
 module "user_sync" {
   source = "./modules/user_sync"
 
+  user_pool_id  = var.user_pool_id
   user_pool_arn = local.user_pool.arn
   table_arn     = module.user_table.arn_by_name
 
@@ -161,7 +166,6 @@ module "sign_up" {
 
   user_pool_id                = var.user_pool_id
   user_pool_arn               = local.user_pool.arn
-  attributes                  = distinct(concat(var.attributes, local.welcomed_attributes))
   user_sync_state_machine_arn = local.user_sync_state_machine_arn
   chained_function_arn        = var.chained_function_arn
   reserved_concurrency        = var.lambda.trigger_reserved_concurrency
@@ -186,9 +190,11 @@ module "change_tracking" {
   source = "./modules/change_tracking"
   count  = var.track_changes ? 1 : 0
 
-  user_pool_id                = var.user_pool_id
-  user_sync_state_machine_arn = module.user_sync.state_machine_arn
-  settings                    = local.settings
+  user_pool         = local.user_pool
+  table_arn         = module.user_table.arn_by_name
+  table_kms_key_arn = module.user_table.existing_kms_key_arn
+  environment       = local.user_environment
+  settings          = local.settings
 }
 
 module "reconciliation" {

@@ -67,7 +67,7 @@ output "alarm_names" {
 }
 
 output "function_arns" {
-  description = "ARNs of the Lambda functions. The keys are post-confirmation, replay-sign-ups, sync-user, send-welcome, pool-trigger, start-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration takes post_confirmation_function_arn instead, which does not depend on the pool."
+  description = "ARNs of the Lambda functions. The keys are post-confirmation, replay-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration takes post_confirmation_function_arn instead, which does not depend on the pool."
   value       = { for name, function in local.functions : name => function.arn }
 }
 

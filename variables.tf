@@ -199,7 +199,7 @@ variable "deleted_users" {
     What becomes of the item of a user who is gone from the pool.
     - action: mark sets deleted_at and keeps all else; delete takes away what came from Cognito and leaves a tombstone
       (id, deleted_at, expires_at); keep does nothing
-    - retention_days: the whole item expires so many days later. null: a marked item stays, a tombstone stays 45 days
+    - retention_days: the whole item expires so many days later. null: a marked item stays, a tombstone stays a day
   EOT
   type = object({
     action         = optional(string, "mark")
@@ -214,14 +214,13 @@ variable "deleted_users" {
   }
 
   validation {
-    # user_table.py, TOMBSTONE_DAYS
-    condition     = coalesce(var.deleted_users.retention_days, 45) >= 45 && floor(coalesce(var.deleted_users.retention_days, 45)) == coalesce(var.deleted_users.retention_days, 45)
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}: it must be a whole number of at least 45, as a sign-up may be replayed for that long, or null."
+    condition     = coalesce(var.deleted_users.retention_days, 1) >= 1 && floor(coalesce(var.deleted_users.retention_days, 1)) == coalesce(var.deleted_users.retention_days, 1)
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}: it must be a whole number of at least 1, or null."
   }
 
   validation {
     condition     = var.deleted_users.action != "keep" || var.deleted_users.retention_days == null
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 45)}, but deleted_users.action is keep, and a kept item does not expire: it must be null, or action mark or delete."
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is keep, and a kept item does not expire: it must be null, or action mark or delete."
   }
 }
 

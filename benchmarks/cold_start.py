@@ -23,16 +23,20 @@ from tests.samples import environment
 ROOT: Final = Path(__file__).resolve().parents[1]
 SOURCES: Final = ROOT / "lambda_src"
 
+_POOL: Final = ("handler.clients.user_pool()", "cognito-idp")
+_TABLE: Final = ("handler.clients.user_table()", "dynamodb")
+_POOL_OF_MANY: Final = ("handler.clients.user_pool(many=True)", "cognito-idp")
+_TABLE_OF_MANY: Final = ("handler.clients.user_table(many=True)", "dynamodb")
 # The clients that each handler makes in the usual way, as it makes them and as boto3 names them.
 CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "post_confirmation": [("handler._states()", "stepfunctions")],
     "replay_sign_ups": [("handler._states()", "stepfunctions")],
-    "start_changes": [("handler._states()", "stepfunctions")],
-    "sync_user": [("handler._table()", "dynamodb")],
-    "send_welcome": [("handler._ses()", "sesv2")],
+    "sync_changes": [_POOL, _TABLE],
+    "sync_user": [_POOL, _TABLE],
+    "send_welcome": [_POOL, ("handler._ses()", "sesv2")],
     "pool_trigger": [("handler.boto3.client('cognito-idp', config=handler._CONFIG)", "cognito-idp")],
-    "plan_shards": [("handler._pool()", "cognito-idp"), ("handler._table()", "dynamodb")],
-    "reconcile_shards": [("handler._pool()", "cognito-idp"), ("handler._table()", "dynamodb")],
+    "plan_shards": [_POOL_OF_MANY, _TABLE_OF_MANY],
+    "reconcile_shards": [_POOL_OF_MANY, _TABLE_OF_MANY],
     "start_run": [("handler._states()", "stepfunctions")],
 }
 

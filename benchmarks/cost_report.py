@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from benchmarks import markdown, scenarios
 from benchmarks.figures import Figures, Prices
 from benchmarks.sign_up_usage import (
-    ASSUMED_MILLISECONDS,
-    CHANGE,
+    ASSUMED_CALL_MILLISECONDS,
+    ASSUMED_CODE_MILLISECONDS,
     DEFAULT,
     GIGABYTE,
     MILLION,
+    PAUSE_MILLISECONDS,
     TRACKED,
     TUTORIAL,
-    TUTORIAL_MILLISECONDS,
     WELCOME,
     Measurement,
 )
@@ -78,7 +78,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
     nights, exports = (
         NIGHTS_A_MONTH * each.dollars_per_million_users(prices) * each.users / MILLION for each in (nightly, export)
     )
-    user = measurement.usage[CHANGE]  # with the dates that a reconciliation adds
+    user = measurement.usage[WELCOME]
     stored = user.item_bytes + user.index_bytes + 2 * STORED_OVERHEAD_BYTES
     table = stored * nightly.users / GIGABYTE * prices.per_month["table_gigabyte"]
     dollars = {DEFAULT: default.dollars(prices), TRACKED: tracked.dollars(prices)}
@@ -151,19 +151,29 @@ def _calls(measurement: Measurement) -> str:
 
 def _durations_table(measurement: Measurement, prices: Prices) -> str:
     rows = []
-    for name, assumed in (ASSUMED_MILLISECONDS | TUTORIAL_MILLISECONDS).items():
-        seen = [
-            used.laptop_milliseconds[name] for used in measurement.usage.values() if name in used.laptop_milliseconds
-        ]
+    for name in dict.fromkeys(name for used in measurement.usage.values() for name in used.invocations):
+        users = [used for used in measurement.usage.values() if name in used.invocations]
+        seen = [used.laptop_milliseconds[name] for used in users if name in used.laptop_milliseconds]
+        # Its calls are the same in each.
+        assumed = users[0].billed_milliseconds(name) / users[0].invocations[name]
         gb_seconds = assumed / 1000 * measurement.memory_mb / 1024
         shown = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (min(seen), max(seen)))) if seen else ""
         rows.append(
-            [f"`{name}`", shown, f"{assumed}", f"{gb_seconds:.3f}", f"{gb_seconds * MILLION * prices.gb_second:.2f}"]
+            [
+                *(f"`{name}`", shown, f"{assumed:.0f}", f"{gb_seconds:.3f}"),
+                f"{gb_seconds * MILLION * prices.gb_second:.2f}",
+            ]
         )
     further = 0.1 * measurement.memory_mb / 1024
     rows.append(["each further 100 ms", "", "100", f"{further:.3f}", f"{further * MILLION * prices.gb_second:.2f}"])
-    return markdown.table(
+    shown = markdown.table(
         ("function", "ms on the laptop, median", "ms assumed", "GB-seconds", "$ of a million invocations"), rows
+    )
+    calls = ", ".join(f"{milliseconds:g} ms of `{name}`" for name, milliseconds in ASSUMED_CALL_MILLISECONDS.items())
+    pauses = ", ".join(f"{milliseconds:g} ms of `{name}`" for name, milliseconds in PAUSE_MILLISECONDS.items())
+    return (
+        f"{shown}\n\nAssumed: {ASSUMED_CODE_MILLISECONDS:g} ms of each invocation, and for each measured call {calls}."
+        f" Pauses: {pauses}."
     )
 
 

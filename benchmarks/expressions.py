@@ -14,11 +14,11 @@ Item: TypeAlias = Mapping[str, Any]
 Names: TypeAlias = Mapping[str, str]
 Values: TypeAlias = Mapping[str, Any]
 Condition: TypeAlias = Callable[[Item, Names, Values], bool]
-Assignment: TypeAlias = tuple[str, str, bool]
-"""A name, the placeholder of its value, and whether it is set only where there is none."""
+Assignment: TypeAlias = tuple[str, str]
+"""A name, and the placeholder of its value."""
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[()=<>,]|[#:]?\w+)")
-_ASSIGNMENT = re.compile(r"(#?\w+) = (?:(:\w+)|if_not_exists\((#?\w+), (:\w+)\))")
+_ASSIGNMENT = re.compile(r"(#?\w+) = (:\w+)")
 
 
 @cache
@@ -37,11 +37,11 @@ def update(expression: str) -> tuple[list[Assignment], list[str]]:
     if whole is None:
         raise ValueError(f"not understood: {expression}")
     assignments = []
-    for part in re.split(r", (?![^(]*\))", whole[1]):
+    for part in whole[1].split(", "):
         found = _ASSIGNMENT.fullmatch(part)
-        if found is None or found[3] not in (None, found[1]):
+        if found is None:
             raise ValueError(f"not understood: {part}")
-        assignments.append((found[1], found[2] or found[4], found[2] is None))
+        assignments.append((found[1], found[2]))
     return assignments, whole[2].split(", ") if whole[2] else []
 
 
@@ -101,6 +101,8 @@ def _comparison(name: str, operator: str, placeholder: str) -> Condition:
     match operator:
         case "<>":
             return is_unequal
+        case "=":
+            return lambda *given: not is_unequal(*given)
         case "<":
             return is_less
         case "<=":

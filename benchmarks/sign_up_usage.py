@@ -9,27 +9,31 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from benchmarks.figures import Prices
+from benchmarks.simulated_run import Assumptions
 
 Json: TypeAlias = dict[str, Any]
 
 NO_WELCOME = "sign-up, no welcome"
 WELCOME = "sign-up, with the welcome"
 TUTORIAL = "sign-up, as in tutorials (mail and start in the trigger)"
-CHANGE = "change, tracked, where people are greeted"
+CHANGE = "change, tracked"
 DEFAULT = "default"
 TRACKED = "track_changes"
 
-# What AWS bills of one invocation. A laptop's durations are not AWS's: there a call of AWS takes tens of milliseconds,
-# here it is answered by the same machine. start_changes sleeps 200 ms after each message.
-ASSUMED_MILLISECONDS = {
-    "post-confirmation": 100,
-    "sync-user": 100,
-    "send-welcome": 200,
-    "start-changes": 300,
+FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "sync-changes")
+"""The module's functions that are measured here."""
+# What AWS bills of one invocation follows from the calls that it makes: a laptop's durations are not AWS's, since its
+# calls are answered by the same machine. A call takes as long as AWS's service is assumed to; the simulation of the
+# reconciliation assumes the same of Cognito and DynamoDB.
+ASSUMED_CALL_MILLISECONDS = {
+    "cognito-idp": 1000 * Assumptions().cognito_seconds,
+    "dynamodb": 1000 * Assumptions().dynamodb_seconds,
+    "ses": 100.0,
+    "states": 50.0,
 }
-# Of tutorial_shape.py: its trigger waits for a mail and a start, like send-welcome and post-confirmation together, less
-# the beginning of one of them.
-TUTORIAL_MILLISECONDS = {"tutorial-mail-and-start": 250, "tutorial-put-user": 100}
+# Beside its calls, what the code of an invocation takes; handlers/sync_changes.py sleeps besides.
+ASSUMED_CODE_MILLISECONDS = 20.0
+PAUSE_MILLISECONDS = {"sync-changes": 200.0}
 # Of a queue that is empty: Lambda's five connections, each asking every 20 s.
 # https://github.com/getlift/lift/issues/132
 EMPTY_POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
@@ -60,10 +64,16 @@ class Usage:
     index_bytes: float
     calls: Mapping[str, Mapping[str, float]]
 
+    def billed_milliseconds(self, function: str) -> float:
+        """What AWS is assumed to bill of this function's invocations."""
+        code = ASSUMED_CODE_MILLISECONDS + PAUSE_MILLISECONDS.get(function, 0)
+        calls = self.calls.get(function, {})
+        return self.invocations[function] * code + sum(
+            number * ASSUMED_CALL_MILLISECONDS[operation.partition(":")[0]] for operation, number in calls.items()
+        )
+
     def gb_seconds(self, memory_mb: int) -> float:
-        assumed = ASSUMED_MILLISECONDS | TUTORIAL_MILLISECONDS
-        milliseconds = sum(count * assumed[name] for name, count in self.invocations.items())
-        return milliseconds / 1000 * memory_mb / 1024
+        return sum(map(self.billed_milliseconds, self.invocations)) / 1000 * memory_mb / 1024
 
     def dollars_per_million(self, memory_mb: int, prices: Prices) -> dict[str, float]:
         """By service."""

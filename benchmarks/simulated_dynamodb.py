@@ -158,14 +158,13 @@ class SimulatedDynamoDB:
             result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
         after = dict(before)
         assignments, removed = expressions.update(UpdateExpression)
-        for alias, placeholder, only_if_missing in assignments:
-            name = names.get(alias, alias)
-            after[name] = before.get(name, values[placeholder]) if only_if_missing else values[placeholder]
+        for alias, placeholder in assignments:
+            after[names.get(alias, alias)] = values[placeholder]
         for alias in removed:
             after.pop(names.get(alias, alias), None)
         self._put(key, before, after)
         if given.get("ReturnValues") == "UPDATED_OLD":
-            touched = {names.get(alias, alias) for alias, *_ in assignments} & before.keys()
+            touched = {names.get(alias, alias) for alias, _ in assignments} & before.keys()
             return {"Attributes": {name: before[name] for name in touched}} if touched else {}
         return {}
 

@@ -20,7 +20,7 @@ from unittest.mock import patch
 from benchmarks.generated_users import GeneratedUsers
 from benchmarks.simulated_dynamodb import SimulatedDynamoDB
 from benchmarks.virtual_time import VirtualTime
-from cognito_user_sync import pace, settings, user
+from cognito_user_sync import clients, pace, settings, user
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
 from cognito_user_sync.reconciliation import PARALLEL, Worker
@@ -181,9 +181,9 @@ class SimulatedRun:
         """Where the code under test takes time, chance, clients or settings from the outside, it gets ours."""
         time = self._aws.time
         datetime = time.datetime
-        clients: Json = {"_pool": lambda: self._pool, "_table": lambda: self._table}
         with (
             patch.dict("os.environ", self._environment),
+            patch.multiple(clients, user_pool=lambda **_: self._pool, user_table=lambda **_: self._table),
             patch.object(user, "datetime", datetime),
             patch.object(pace, "random", random.Random(1)),
             patch.multiple(
@@ -191,12 +191,10 @@ class SimulatedRun:
                 Pace=partial(Pace, clock=time, sleep=time.sleep),
                 Patience=partial(Patience, sleep=time.sleep),
                 datetime=datetime,
-                **clients,
             ),
             patch.multiple(
                 reconcile_shards,
                 Worker=partial(Worker, clock=time, sleep=time.sleep, in_parallel=self._aws.in_parallel),
-                **clients,
             ),
         ):
             yield

@@ -19,6 +19,10 @@ USERNAME = "ada"
 EMAIL = "ada@example.com"
 ATTRIBUTES = {"email": EMAIL, "name": "Ada <Lovelace>", "custom:plan": "gold"}
 TRIGGER = "LambdaConfig.PostConfirmation"
+CALLS_OF_EXECUTION = {
+    "sync-user": {"cognito-idp:AdminGetUser": 1, "dynamodb:UpdateItem": 1},
+    "send-welcome": {"cognito-idp:AdminGetUser": 1, "ses:SendEmail": 1},
+}
 
 
 def eventually(
@@ -101,7 +105,7 @@ class Demo:
             pool.confirm(USERNAME, code)
             report.check(True, "confirmed")
         with report.step("The trigger"):
-            calls = self.calls_of("post_confirmation_function_arn")
+            calls = self.calls_of("post-confirmation")
             report.fields(calls)
             report.check(calls == {"states:StartExecution": 1}, "one AWS call in the sign-up's way", calls)
         with report.step("The execution"):
@@ -109,17 +113,30 @@ class Demo:
             states = self.states_of(execution)
             report.say(f"{execution['name']}: {' > '.join(states)}, {execution['status']}")
             report.check(
-                states == ["SyncUser", "IsWelcomed", "SendWelcome"] and execution["status"] == "SUCCEEDED",
-                "synced, then greeted",
+                states == ["SyncUser", "SendWelcome"] and execution["status"] == "SUCCEEDED",
+                "two states",
                 f"{execution['status']} {execution.get('error', '')} {execution.get('cause', '')}",
             )
+            output = json.loads(execution["output"])
+            report.fields(output)
+            report.check((output["outcome"], output["sent"]) == ("created", True), "the user is synced, the email sent")
+            said = execution["input"] + execution["output"]
+            report.check(
+                not any(value in said for value in ATTRIBUTES.values()),
+                "input and output name the user, and hold no attribute",
+                said,
+            )
+            for function, expected in CALLS_OF_EXECUTION.items():
+                calls = self.calls_of(function)
+                report.fields({f"{function} {call}": count for call, count in calls.items()})
+                report.check(
+                    calls == expected, f"{function} reads the user from Cognito, and makes one more call", calls
+                )
         with report.step("The item"):
             item = self.item()
             report.fields(item)
-            expected = {**ATTRIBUTES, "id": self.sub, "username": USERNAME, "status": "CONFIRMED", "phone_number": ""}
-            report.check(
-                expected.items() <= item.items(), "every attribute is there, the missing one as an empty string"
-            )
+            wanted = {**ATTRIBUTES, "id": self.sub, "username": USERNAME, "status": "CONFIRMED", "phone_number": ""}
+            report.check(wanted.items() <= item.items(), "every attribute is there, the missing one as an empty string")
 
     def inspect_welcome(self) -> None:
         with self.report.step("The welcome"):
@@ -140,7 +157,7 @@ class Demo:
             )
             returned = json.load(answer["Payload"])
             self.report.check(returned == event, "the trigger returns the event unchanged", returned)
-            calls = self.calls_of("post_confirmation_function_arn")
+            calls = self.calls_of("post-confirmation")
             self.report.check(calls == {"states:StartExecution": 1}, "it asked for the execution again", calls)
             self.report.check(len(self.settled(1)) == 1, "there is no second execution")
             self.report.check(len(self.welcomes()) == 1, "and no second welcome")
@@ -155,11 +172,13 @@ class Demo:
                 ClientId=pool.client_id, Username=USERNAME, ConfirmationCode=code, Password=PASSWORD + "x"
             )
             executions = self.settled(2)
-            states = {json.loads(each["input"])["reason"]: self.states_of(each) for each in executions}
-            self.report.say(f"code {code}; the execution: {' > '.join(states.get('password_reset', []))}")
-            self.report.check(sorted(states) == ["password_reset", "sign_up"], "an execution of its own", states)
-            self.report.check("SyncUser" in states["password_reset"], "the user is synced")
-            self.report.check(len(self.welcomes()) == 1, "there is no second welcome")
+            outputs = {json.loads(each["input"])["reason"]: json.loads(each["output"]) for each in executions}
+            self.report.say(f"code {code}")
+            self.report.check(sorted(outputs) == ["password_reset", "sign_up"], "an execution of its own", outputs)
+            output = outputs["password_reset"]
+            self.report.fields(output)
+            self.report.check(output["outcome"] in ("updated", "unchanged"), "the user is synced")
+            self.report.check(not output["sent"] and len(self.welcomes()) == 1, "there is no second welcome")
 
     def sign_up_without_module(self, pool: ForeignPool) -> None:
         with self.report.step("The next user signs up, without the module"):
@@ -171,8 +190,8 @@ class Demo:
             self.report.check(len(self.welcomes()) == 1, "and not greeted")
 
     def calls_of(self, function: str) -> dict[str, int]:
-        """The AWS calls, since the last reset, of the function whose ARN this output holds."""
-        return self.aws.calls_by_caller().get(self.outputs[function].rpartition(":")[2], {})
+        """The AWS calls of a function, since the last reset."""
+        return self.aws.calls_by_caller().get(self.outputs["function_arns"][function].rpartition(":")[2], {})
 
     def settled(self, count: int) -> list[dict[str, Any]]:
         """The user's executions, once there are `count` or more and none runs."""

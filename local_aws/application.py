@@ -10,8 +10,17 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from ministack.app import app as ministack_app
+from ministack.core.concurrency import run_reentrant
 
-from local_aws import cognito_side_effects, control, emulator_mends, function_logs, in_process_calls, permissions
+from local_aws import (
+    cognito_side_effects,
+    control,
+    data_records,
+    emulator_mends,
+    function_logs,
+    in_process_calls,
+    permissions,
+)
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
 from local_aws.lost_answers import LostAnswers
@@ -28,6 +37,7 @@ HELD_SECONDS: Final = 60.0
 
 permissions.install()
 function_logs.install()
+data_records.install()
 emulator_mends.apply()
 in_process_calls.install(gate)
 lost_answers = LostAnswers()
@@ -41,7 +51,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if request is None:
         return
     if request.path.startswith(control.PREFIX):
-        await _respond(send, control.answer(gate, request))
+        # In a thread: a sign-in invokes a function, which calls back.
+        answer = await run_reentrant(control.answer, gate, request, thread_name="local-aws-control")
+        await _respond(send, answer)
         return
     call = call_of(request)
     if call is None:

@@ -56,6 +56,11 @@ class Asked(TypedDict):
     times: int
 
 
+class CognitoSettings(TypedDict):
+    confirmation_delay_seconds: NotRequired[float]
+    self_service_names_pool: NotRequired[bool]
+
+
 class Quota(TypedDict):
     per_second: NotRequired[float]
     latency_ms: NotRequired[float]
@@ -190,6 +195,30 @@ class LocalAws:
     def clear_quotas(self) -> None:
         self._request("DELETE", "/_local/quotas")
 
+    def set_cognito(self, settings: CognitoSettings) -> None:
+        self._request("PUT", "/_local/cognito", settings)
+
+    def clear_cognito(self) -> None:
+        self._request("DELETE", "/_local/cognito")
+
+    def sign_in_federated(
+        self,
+        user_pool_id: str,
+        subject: str,
+        attributes: Mapping[str, str],
+        provider: str = "Google",
+        client_id: str | None = None,
+    ) -> str:
+        """The first sign-in of a user through an identity provider; returns the sub."""
+        given = {
+            "user_pool_id": user_pool_id,
+            "provider": provider,
+            "subject": subject,
+            "attributes": dict(attributes),
+            **({"client_id": client_id} if client_id else {}),
+        }
+        return str(self._request("POST", "/_local/federated-sign-in", given)["sub"])
+
     def calls(self) -> dict[str, int]:
         counts: dict[str, int] = self._request("GET", "/_local/calls")
         return counts
@@ -210,6 +239,11 @@ class LocalAws:
         """What each function has logged since the start, also if its log group is gone."""
         lines: dict[str, list[str]] = self._request("GET", "/_local/logs")
         return lines
+
+    def data(self) -> dict[str, list[str]]:
+        """What executions, queue messages and events have held since the start, by where it was."""
+        texts: dict[str, list[str]] = self._request("GET", "/_local/data")
+        return texts
 
     def outbox(self) -> list[Mail]:
         """Every mail that SES accepted, oldest first."""

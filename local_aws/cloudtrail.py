@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ministack.core.responses import request_scope
 from ministack.services import cognito, eventbridge
 
+from local_aws import cognito_settings
 from local_aws.trigger_relay import Pool, find_pool
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ RECORDED: Final = frozenset(
         "AdminLinkProviderForUser",
         "AdminRemoveUserFromGroup",
         "AdminResetUserPassword",
+        "AdminRespondToAuthChallenge",
         "AdminSetUserMFAPreference",
         "AdminSetUserPassword",
         "AdminUpdateUserAttributes",
@@ -45,13 +47,14 @@ RECORDED: Final = frozenset(
         "ConfirmSignUp",
         "DeleteUser",
         "DeleteUserAttributes",
+        "RespondToAuthChallenge",
         "SetUserMFAPreference",
         "SignUp",
         "UpdateUserAttributes",
         "VerifyUserAttribute",
     }
 )
-_SHOWN: Final = ("UserPoolId", "ClientId", "UserAttributeNames", "GroupName", "AttributeName")
+_SHOWN: Final = ("UserPoolId", "ClientId", "UserAttributeNames", "GroupName", "AttributeName", "ChallengeName")
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +89,7 @@ class Record:
         status, headers, body = response
         sub = self.sub or _sub(pool, self.data)
         additional: Json = {} if sub is None else {"sub": sub}
-        if "UserPoolId" not in self.data:
+        if "UserPoolId" not in self.data and cognito_settings.in_force.current.self_service_names_pool:
             additional["userPoolId"] = pool.id
         return {
             "eventVersion": "1.08",
@@ -148,7 +151,8 @@ def _sub(pool: Pool | None, data: Json) -> str | None:
     if pool is None:
         return None
     destination = data.get("DestinationUser") or data.get("User") or {}
-    username = data.get("Username") or destination.get("ProviderAttributeValue")
+    responses = data.get("ChallengeResponses") or {}
+    username = data.get("Username") or responses.get("USERNAME") or destination.get("ProviderAttributeValue")
     user = (
         cognito._user_from_token(data["AccessToken"], pool.settings)
         if "AccessToken" in data

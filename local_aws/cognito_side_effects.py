@@ -27,7 +27,7 @@ def of(call: Call, request: Request) -> Callable[[Response], Awaitable[Response]
         return None  # not a request that Cognito takes; the emulator refuses it
 
     def finish(response: Response) -> Response:
-        if response[0] == 200 and call.action in trigger_relay.TRIGGER_SOURCES:
+        if response[0] == 200 and _confirms(call.action, response[2]):
             response = trigger_relay.fire(call.action, data) or response
         record.publish(response)
         return response
@@ -37,3 +37,10 @@ def of(call: Call, request: Request) -> Callable[[Response], Awaitable[Response]
         return finished
 
     return side_effects
+
+
+def _confirms(action: str, body: bytes) -> bool:
+    """Whether the call has confirmed a user, or reset a password."""
+    if action == "SignUp":
+        return bool(json.loads(body)["UserConfirmed"])
+    return action in trigger_relay.TRIGGER_SOURCES

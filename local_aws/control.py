@@ -1,12 +1,12 @@
-"""The laptop AWS's own endpoints, /_local/...: faults, quotas, call counts, permissions, logs, health."""
+"""The laptop AWS's own endpoints, /_local/...: settings, call counts, what it keeps, sign-ins, health."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from local_aws import function_logs, permissions
+from local_aws import cognito_settings, data_records, federated_sign_ins, function_logs, permissions
 from local_aws.validation import InvalidSettingError, shown
 
 if TYPE_CHECKING:
@@ -17,47 +17,62 @@ if TYPE_CHECKING:
 PREFIX = "/_local/"
 _ALLOWED = (
     "GET, PUT and DELETE /_local/faults, GET, PUT and DELETE /_local/quotas, "
-    "GET and DELETE /_local/calls, GET /_local/permissions, GET /_local/logs, GET /_local/health"
+    "GET, PUT and DELETE /_local/cognito, POST /_local/federated-sign-in, "
+    "GET and DELETE /_local/calls, GET /_local/permissions, GET /_local/logs, GET /_local/data, GET /_local/health"
 )
 
 
 def answer(gate: Gate, request: Request) -> Response:
     try:
+        if (request.method, request.path) == ("POST", federated_sign_ins.PATH):
+            return federated_sign_ins.sign_in(_body(request))
         return _json(200, _answer(gate, request))
     except InvalidSettingError as error:
         return _json(400, {"message": str(error)})
 
 
+class _Setting(Protocol):
+    """What is replaced, read and cleared at an address of its own."""
+
+    def replace(self, value: object) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def as_json(self) -> object: ...
+
+
 def _answer(gate: Gate, request: Request) -> object:
-    match request.method, request.path.removeprefix(PREFIX):
+    path = request.path.removeprefix(PREFIX)
+    settings: dict[str, _Setting] = {
+        "faults": gate.faults,
+        "quotas": gate.quotas,
+        "cognito": cognito_settings.in_force,
+    }
+    match request.method, path:
+        case "GET" | "PUT" | "DELETE", _ if path in settings:
+            return _set(settings[path], request)
         case "GET", "health":
             return {"status": "ready", "pid": os.getpid()}
-        case "GET", "faults":
-            return gate.faults.as_json()
-        case "PUT", "faults":
-            gate.faults.replace(_body(request))
-            return gate.faults.as_json()
-        case "DELETE", "faults":
-            gate.faults.clear()
-            return []
-        case "GET", "quotas":
-            return gate.quotas.as_json()
-        case "PUT", "quotas":
-            gate.quotas.replace(_body(request))
-            return gate.quotas.as_json()
-        case "DELETE", "quotas":
-            gate.quotas.clear()
-            return {}
         case "GET", "calls":
             return _calls(gate, request)
         case "GET", "permissions":
             return permissions.record.as_json()
         case "GET", "logs":
             return function_logs.kept.as_json()
+        case "GET", "data":
+            return data_records.kept.as_json()
         case "DELETE", "calls":
             gate.calls.reset()
             return {}
     raise InvalidSettingError(f"{request.method} {request.path} is not one of {_ALLOWED}")
+
+
+def _set(setting: _Setting, request: Request) -> object:
+    if request.method == "PUT":
+        setting.replace(_body(request))
+    elif request.method == "DELETE":
+        setting.clear()
+    return setting.as_json()
 
 
 def _calls(gate: Gate, request: Request) -> object:

@@ -21,7 +21,12 @@ from local_aws.service_errors import Response, json_error
 
 Json = dict[str, Any]
 
+# Not a call: the first sign-in of a user through an identity provider.
+FEDERATED_SIGN_IN: Final = "FederatedSignIn"
 TRIGGER_SOURCES: Final = {
+    FEDERATED_SIGN_IN: "PostConfirmation_ConfirmSignUp",
+    # If a pre-sign-up trigger confirms the user.
+    "SignUp": "PostConfirmation_ConfirmSignUp",
     "ConfirmSignUp": "PostConfirmation_ConfirmSignUp",
     "AdminConfirmSignUp": "PostConfirmation_ConfirmSignUp",
     "ConfirmForgotPassword": "PostConfirmation_ConfirmForgotPassword",

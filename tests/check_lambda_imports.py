@@ -22,11 +22,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "departure": {"user", "user_pool", "user_table"},
     "pace": {"user_pool", "user_table"},
     "shards": {"user_pool"},
-    "reconciliation": {"departure", "pace", "shards", "user", "user_pool", "user_table"},
+    "reconciliation": {"clients", "departure", "pace", "shards", "user", "user_pool", "user_table"},
     "settings": {"user_table"},
     "lambda_config": set(),
     "sync_request": {"user"},
     "executions": {"sync_request"},
+    "message_batch": {"sync_request"},
+    "changes": {"departure", "sync_request", "user", "user_pool", "user_table"},
+    "clients": {"settings", "user_pool", "user_table"},
     "welcome_email": set(),
 }
 IN_RUNTIME = {"boto3", "botocore"}

@@ -12,7 +12,14 @@ import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from local_aws.client import LocalAws
-from tests.deployed import CANARY, assert_logs_are_impersonal, assert_roles_did_what_is_documented, laptop_aws
+from tests.deployed import (
+    CANARY,
+    assert_alarms_are_impersonal,
+    assert_data_has_no_attributes,
+    assert_logs_are_impersonal,
+    assert_roles_did_what_is_documented,
+    laptop_aws,
+)
 
 
 class DeploymentScheduling(LoadFileScheduling):
@@ -47,8 +54,10 @@ def aws(busy: IO[str]) -> Iterator[LocalAws]:
     with laptop_aws() as started:
         started.scale_waits(0.002)
         yield started
-        assert_roles_did_what_is_documented(started)
         assert_logs_are_impersonal(started)
+        assert_data_has_no_attributes(started)
+        assert_alarms_are_impersonal(started)
+        assert_roles_did_what_is_documented(started)
 
 
 @pytest.fixture

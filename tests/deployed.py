@@ -33,9 +33,10 @@ SIGN_UP_CODE = "123456"  # the emulator's
 RESET_CODE = "654321"
 
 # In the username and in every attribute of the people in these tests: personal data, which no log, error or output of
-# the module may show.
+# the module may show. In a username a hyphen follows it, and in an attribute never.
 CANARY = "canary"
 CANARY_PHONE = "+15550142857"
+_ATTRIBUTE_VALUE = re.compile(rf"{CANARY}(?!-)|@example\.com|{re.escape(CANARY_PHONE)}")
 
 # The one deployment whose roles are refused something on purpose: test_least_privilege.py.
 STAGE_OF_REFUSALS = "refusals"
@@ -96,6 +97,23 @@ def assert_logs_are_impersonal(aws: LocalAws) -> None:
         if is_not_the_tests_own(function):
             for line in lines:
                 assert_impersonal(f"the log of {function}", line)
+
+
+def assert_data_has_no_attributes(aws: LocalAws) -> None:
+    """Requests name a user by sub and username, and hold no attribute: not in a message of a queue, not in input,
+    output, history or status-change event of an execution, since the start and of every deployment."""
+    for where, texts in aws.data().items():
+        if is_not_the_tests_own(where.rpartition(" ")[2]):
+            for text in texts:
+                found = _ATTRIBUTE_VALUE.search(text.lower().replace(SENDER, ""))
+                assert not found, f"an attribute of a user is in the {where}: {text}"
+
+
+def assert_alarms_are_impersonal(aws: LocalAws) -> None:
+    """No alarm that exists has personal data, in its definition or in its state."""
+    for page in aws.client("cloudwatch").get_paginator("describe_alarms").paginate():
+        for alarm in page["MetricAlarms"]:
+            assert_impersonal("an alarm", str(alarm))
 
 
 def eventually(question: Callable[[], Answer | None], seconds: float = 20, pause: float = 0.05) -> Answer:
@@ -282,7 +300,7 @@ class Deployment:
                     found.append(described)
         return found
 
-    def settled(self, sub: str, count: int = 1) -> list[dict[str, Any]]:
+    def settled(self, sub: str, count: int = 1, seconds: float = 20) -> list[dict[str, Any]]:
         """The user's `count` executions once none of them runs."""
 
         def all_ended() -> list[dict[str, Any]] | None:
@@ -290,7 +308,7 @@ class Deployment:
             ended = len(found) == count and all(execution["status"] != "RUNNING" for execution in found)
             return found if ended else None
 
-        return eventually(all_ended)
+        return eventually(all_ended, seconds)
 
     def runs(self) -> list[dict[str, Any]]:
         """The runs of the reconciliation, newest first."""

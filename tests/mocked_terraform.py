@@ -72,7 +72,7 @@ FUNCTIONS = {
     "sync-user": "module.user_sync.module.sync_user",
     "send-welcome": "module.user_sync.module.send_welcome[0]",
     "pool-trigger": "module.pool_trigger[0].module.function",
-    "start-changes": "module.change_tracking[0].module.queue.module.function",
+    "sync-changes": "module.change_tracking[0].module.queue.module.function",
     "plan-shards": "module.reconciliation[0].module.plan_shards",
     "reconcile-shards": "module.reconciliation[0].module.reconcile_shards",
     "start-run": "module.reconciliation[0].module.start_run[0]",

@@ -35,7 +35,6 @@ INTERRUPTED = 130
 
 # Where there is no terminal for a progress bar, a line says now and then how far a run is.
 _SAY_SECONDS = 30.0
-_POLL_SECONDS = 1.0
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 problems = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
@@ -274,10 +273,15 @@ def user(
     context: typer.Context,
     who: Annotated[str, typer.Argument(metavar="SUB|USERNAME|EMAIL", help="Whom to look for.")],
     sync: Annotated[
-        bool, typer.Option("--sync", help="Sync this user now, as Cognito says it; greets nobody.")
+        bool,
+        typer.Option(
+            "--sync",
+            help="Sync this user now; sends no email. Needs dynamodb:UpdateItem and BatchGetItem, cognito-idp:ListUsers"
+            " and AdminGetUser.",
+        ),
     ] = False,
 ) -> None:
-    """Show a user in Cognito and in the table, side by side, and the executions that synced or greeted this user.
+    """Show a user in Cognito and in the table, and the executions of the user's sign-up and password resets.
 
     Status 0 where the table says what Cognito says.
 
@@ -307,7 +311,7 @@ def user(
     for execution in found:
         started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(plain(execution.name), started, execution.status, plain(execution.outcome))
-    out.print(table if found else "No execution of this user is known.")
+    out.print(table if found else "No execution of a sign-up or password reset of this user is known.")
     if more:
         out.print(
             f"There may be older ones: {users.LOOKED_AT:,} were looked through, and {users.SHOWN} at most are shown."
@@ -318,14 +322,12 @@ def user(
 
 
 def _sync(deployment: Deployment, sub: str) -> None:
-    arn = users.sync(deployment, sub)
-    with problems.status(f"Syncing {sub}"):
-        while (execution := users.look(deployment.states, arn)).status == "RUNNING":
-            time.sleep(_POLL_SECONDS)
-    if execution.status != "SUCCEEDED":
-        problems.print(f"[red]Not synced:[/red] {plain(execution.outcome)}. See: cognito-user-sync failures")
-        raise typer.Exit(NOT_WELL)
-    out.print(f"Synced: {plain(execution.outcome)}.")
+    try:
+        outcome = users.sync(deployment, sub)
+    except (PoolRefused, PoolUnavailable, TableRefused, TableUnavailable, UnusableUser) as error:
+        problems.print(f"[red]Not synced:[/red] {plain(error.__cause__ or error)}")
+        raise typer.Exit(NOT_WELL) from error
+    out.print(f"Synced: {outcome}.")
 
 
 def _print_comparison(compared: users.Comparison) -> None:

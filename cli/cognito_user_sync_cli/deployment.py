@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync.user_table import UserTable
+from cognito_user_sync.user_pool import UserPool
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -163,13 +164,17 @@ class Deployment:
     def functions(self) -> LambdaClient:
         return boto3.client("lambda", region_name=self.region, config=_CONFIG)
 
+    @property
+    def user_pool(self) -> UserPool:
+        return UserPool(self.cognito, self.user_pool_id)
+
     @cached_property
     def user_table(self) -> UserTable:
-        """The user table, to be read."""
         described = self.dynamodb.describe_table(TableName=self.user_table_name)["Table"]
         keys = {
             key["AttributeName"]
             for index in described.get("GlobalSecondaryIndexes", [])
             for key in index.get("KeySchema", [])
         }
-        return UserTable(self.dynamodb, self.user_table_name, tuple(self.attributes), keys)
+        deletion = DeletionPolicy(DeletedUsers(self.deleted_users["action"]), self.deleted_users["retention_days"])
+        return UserTable(self.dynamodb, self.user_table_name, tuple(self.attributes), keys, deletion)

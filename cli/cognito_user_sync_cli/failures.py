@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 # Errors of SendWelcome that say that the mail was not sent. After any other it may have been: see welcome_email.py.
 _NOT_SENT = frozenset(
-    {"InvalidSyncRequest", "Lambda.TooManyRequestsException", "UnknownPlaceholder", "WelcomeNotSent", "WelcomeRefused"}
+    {
+        "InvalidSyncRequest",
+        "Lambda.TooManyRequestsException",
+        "PoolRefused",
+        "PoolUnavailable",
+        "UnknownPlaceholder",
+        "UnusableUser",
+        "WelcomeNotSent",
+        "WelcomeRefused",
+    }
 )
 
 

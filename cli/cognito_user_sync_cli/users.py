@@ -1,4 +1,4 @@
-"""One user: in Cognito, in the table, and the executions that synced or greeted this user."""
+"""One user: in Cognito, in the table, and the executions of the user's sign-up and password resets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from cognito_user_sync.sync_request import CHANGED, SyncRequest
+from cognito_user_sync.changes import sync_change
+from cognito_user_sync.sync_request import Change
 from cognito_user_sync.user import SUB, UNCONFIRMED, User, now, to_item
-from cognito_user_sync.user_pool import UserPool
-from cognito_user_sync.user_table import DeletedUsers
+from cognito_user_sync.user_table import DeletedUsers, Outcome
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import FAILED, describe, end_of, named
 
@@ -27,8 +27,6 @@ SHOWN = 10
 
 # What is the table's own: there is nothing like it in Cognito.
 OF_THE_TABLE = ("observed_at", "synced_at", "deleted_at", "expires_at", "shard")
-# A sign-up's event does not say them: the item has them once the user was listed.
-_SAID_LATER = ("cognito_created_at", "cognito_modified_at")
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,7 @@ class Comparison:
         if self.cognito is None or self.item is None:
             return []
         names = [name for name in {**self.cognito, **self.item} if name not in OF_THE_TABLE]
-        return [
-            name
-            for name in names
-            if self.cognito.get(name) != self.item.get(name) and not (name in _SAID_LATER and name not in self.item)
-        ]
+        return [name for name in names if self.cognito.get(name) != self.item.get(name)]
 
     @property
     def is_in_step(self) -> bool:
@@ -84,7 +78,7 @@ def subs_of(deployment: Deployment, who: str) -> list[str]:
 
 def compare(deployment: Deployment, sub: str) -> Comparison:
     """Raises what UserPool.find and UserTable.read raise."""
-    user = UserPool(deployment.cognito, deployment.user_pool_id).find(sub)
+    user = deployment.user_pool.find(sub)
     item = deployment.user_table.read([sub], consistent=True).get(sub)
     is_kept = deployment.deleted_users["action"] == DeletedUsers.KEEP
     return Comparison(sub, _as_item(deployment, user) if user else None, _plain(item) if item else None, is_kept)
@@ -102,12 +96,9 @@ def executions(deployment: Deployment, sub: str) -> tuple[Sequence[Execution], b
     return [look(states, each) for each in found[:SHOWN]], more or len(found) > SHOWN
 
 
-def sync(deployment: Deployment, sub: str) -> str:
-    """Start the sync of a user as Cognito shows it now; returns the ARN of the execution."""
-    request = SyncRequest(sub, CHANGED, now())
-    return deployment.states.start_execution(
-        stateMachineArn=deployment.user_sync_state_machine_arn, name=request.execution_name(), input=request.to_json()
-    )["executionArn"]
+def sync(deployment: Deployment, sub: str) -> Outcome:
+    """Sync a user now, with the operator's credentials. Raises what sync_change raises."""
+    return sync_change(deployment.user_pool, deployment.user_table, Change(sub, "", now()))
 
 
 def look(states: SFNClient, arn: str) -> Execution:
@@ -115,14 +106,19 @@ def look(states: SFNClient, arn: str) -> Execution:
     described = describe(states, arn)
     status, outcome = described["status"], ""
     if status == "SUCCEEDED":
-        output = json.loads(described.get("output") or "{}")
-        outcome = str(output.get("sync", {}).get("outcome", ""))
-        if "welcome" in output:
-            outcome += ", greeted" if output["welcome"]["sent"] else ", not greeted"
+        outcome = _in_words(json.loads(described.get("output") or "{}"))
     elif status in FAILED:
         end = end_of(states, arn, status)
         outcome = f"{end.error} in {end.state}" if end.state else end.error
     return Execution(described.get("name", arn.rpartition(":")[2]), described["startDate"], status, outcome)
+
+
+def _in_words(output: dict[str, Any]) -> str:
+    """What an execution's output says; without `sent` where the deployment sends no welcome email."""
+    outcome = str(output.get("outcome", ""))
+    if "sent" not in output:
+        return outcome
+    return f"{outcome}, welcome email " + ("sent" if output["sent"] else f"not sent: {output.get('why_not', '')}")
 
 
 def _listed(deployment: Deployment, attribute: str, value: str) -> list[str]:

@@ -1,21 +1,38 @@
-"""The one way in which a user's item becomes that of a deleted user: Cognito itself says that the user is gone."""
+"""The one way in which an item becomes that of a deleted user: Cognito itself says that the user does not exist."""
 
 from __future__ import annotations
 
 from cognito_user_sync.user import now
-from cognito_user_sync.user_pool import UserPool
+from cognito_user_sync.user_pool import PoolUnavailable, UserPool
 from cognito_user_sync.user_table import Item, Outcome, UserTable
 
 
 def delete_if_gone(pool: UserPool, table: UserTable, item: Item, dry_run: bool = False) -> Outcome:
-    """Delete a user whom the list of users does not show, if Cognito knows the user no more; in a dry run, only ask.
+    """Delete a user whom the list of users does not show, if Cognito does not know the user; in a dry run, only ask.
 
-    Returns what UserTable.delete returns, or STALE where the user is there after all. Raises what the two raise.
+    Returns what UserTable.delete returns, or STALE if the user exists. Raises what the two raise.
     """
     sub = item["id"]["S"]
     asked_at = now()
-    # Of an item without a username nobody can be asked.
+    # An item without a username names nobody to ask for.
     username = item.get("username", {}).get("S")
     if not username or not pool.is_gone(sub, username):
         return Outcome.STALE
     return Outcome.DELETED if dry_run else table.delete(sub, asked_at)
+
+
+def sync_absent(pool: UserPool, table: UserTable, sub: str) -> Outcome:
+    """Apply the deletion policy to a user whom Cognito did not show.
+
+    Returns NOT_OURS if the table has no user of this sub either; UNCHANGED if the deletion is known.
+    Raises PoolUnavailable also where Cognito knows the user after all: its answers are not consistent yet.
+    """
+    item = table.read([sub], consistent=True).get(sub, {})
+    if "deleted_at" in item:
+        return Outcome.UNCHANGED
+    if "username" not in item:
+        return Outcome.NOT_OURS
+    outcome = delete_if_gone(pool, table, item)
+    if outcome is Outcome.STALE:
+        raise PoolUnavailable("Cognito did not show the user, and does not say that the user is deleted either")
+    return outcome

@@ -6,6 +6,7 @@ Then, and only then, the items of the shard that the list did not show are looke
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -14,21 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from cognito_user_sync.clients import PARALLEL
 from cognito_user_sync.departure import delete_if_gone
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
 from cognito_user_sync.user import UNCONFIRMED, User, now
 from cognito_user_sync.user_pool import Page, PrefixRefused, UserPool
-from cognito_user_sync.user_table import (
-    READ_SIZE,
-    Item,
-    Outcome,
-    TableRefused,
-    UserTable,
-)
+from cognito_user_sync.user_table import READ_SIZE, Item, Outcome, TableRefused, UserTable
 
-# Calls to DynamoDB, and to AdminGetUser, at once.
-PARALLEL = 16
 # AdminGetUser has four times the quota of ListUsers: 120 requests a second.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
 _GET_USERS_PER_LIST_USERS = 4
@@ -48,7 +42,6 @@ _COUNT = {
     Outcome.STALE: "unchanged",
     Outcome.DELETED: "unchanged",
 }
-
 
 _PREFIX = re.compile(r"[0-9a-f-]*")
 
@@ -123,12 +116,8 @@ def check_no_others(given: Any, allowed: Set[str]) -> None:
         raise InvalidInput(f"an object has other fields than {', '.join(sorted(allowed))}")
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value, 0, math.inf)
 
 
 def _is_number(value: Any, least: float, most: float) -> bool:
@@ -140,8 +129,8 @@ def _is_list_of_text(value: Any) -> bool:
 
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys((*COUNTS, "allow_deletes", "batches"), _is_count),
-    **dict.fromkeys(("sweeps", "sequential", "dry_run"), _is_flag),
+    **dict.fromkeys((*COUNTS, "allow_deletes", "batches"), is_count),
+    **dict.fromkeys(("sweeps", "sequential", "dry_run"), lambda value: isinstance(value, bool)),
     "prefixes": lambda value: _is_list_of_text(value) and all(_PREFIX.fullmatch(prefix) for prefix in value),
     "pages_per_second": lambda value: _is_number(value, 1e-6, 1e9),
     "max_delete_percent": lambda value: _is_number(value, 0, 100),
@@ -304,8 +293,9 @@ class Worker:
                     break
 
     def _delete(self, subs: Sequence[str], began_at: str) -> None:
-        for chunk in _chunks(subs, READ_SIZE):
-            items = [item for item in self._items(chunk).values() if _is_older(item, began_at)]
+        for start in range(0, len(subs), READ_SIZE):
+            found = self._items(subs[start : start + READ_SIZE]).values()
+            items = [item for item in found if _is_older(item, began_at)]
             outcomes = self.in_parallel(self._delete_one, items)
             counts = self._result.counts
             # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
@@ -317,20 +307,16 @@ class Worker:
     def _delete_one(self, item: Item) -> Outcome | None:
         """None where there is no time for it."""
         try:
-            return self._patience.call(self._delete_at_its_pace, item) if self._patience.has_time() else None
+            if not self._patience.has_time():
+                return None
+            return self._patience.call(
+                lambda: self._asking.call(delete_if_gone, self.pool, self.table, item, self.batch.dry_run)
+            )
         except OutOfTime:
             return None
 
-    def _delete_at_its_pace(self, item: Item) -> Outcome:
-        return self._asking.call(delete_if_gone, self.pool, self.table, item, self.batch.dry_run)
-
     def _items(self, subs: Sequence[str]) -> dict[str, Item]:
         return self._patience.call(self.table.read, subs) if subs else {}
-
-
-def _chunks(subs: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(subs), size):
-        yield subs[start : start + size]
 
 
 def _is_older(item: Item, began_at: str) -> bool:

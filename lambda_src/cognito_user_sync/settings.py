@@ -26,7 +26,6 @@ class MissingSetting(Exception):
 class PostConfirmationSettings:
     state_machine_arn: str
     unstarted_queue_url: str
-    attributes: tuple[str, ...]
     chained_function_arn: str | None
 
 
@@ -40,16 +39,10 @@ class PlanShardsSettings:
     deletion: DeletionPolicy
 
 
-@dataclass(frozen=True)
-class SendWelcomeSettings:
-    attributes: tuple[str, ...]
-
-
 def post_confirmation(environ: Mapping[str, str] = os.environ) -> PostConfirmationSettings:
     return PostConfirmationSettings(
         state_machine_arn=_text(environ, "USER_SYNC_STATE_MACHINE_ARN"),
         unstarted_queue_url=_text(environ, "UNSTARTED_QUEUE_URL"),
-        attributes=_names(environ, "ATTRIBUTES"),
         chained_function_arn=environ.get("CHAINED_FUNCTION_ARN") or None,
     )
 
@@ -84,14 +77,14 @@ def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) 
     return UserTable(
         client=client,
         name=_text(environ, "USER_TABLE_NAME"),
-        attributes=_names(environ, "ATTRIBUTES"),
+        attributes=synced_attributes(environ),
         index_keys=frozenset(_names(environ, "INDEX_KEYS")),
         deletion=_deletion(environ),
     )
 
 
-def send_welcome(environ: Mapping[str, str] = os.environ) -> SendWelcomeSettings:
-    return SendWelcomeSettings(attributes=_names(environ, "ATTRIBUTES"))
+def synced_attributes(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    return _names(environ, "ATTRIBUTES")
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

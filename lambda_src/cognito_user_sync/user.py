@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-ItemValue: TypeAlias = str | bool | int
+ItemValue: TypeAlias = str | bool
 
 # DynamoDB's limit for a sort key, the smaller of its two key limits, in UTF-8 bytes.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -16,10 +16,10 @@ MAX_INDEX_KEY_BYTES = 1024
 
 SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-# The status of who has signed up and never confirmed: no user of ours yet.
+# The status of a user who has signed up and not confirmed yet, and has no item.
 UNCONFIRMED = "UNCONFIRMED"
 
-# What every user has in an answer of ListUsers.
+# What every user has in an answer of ListUsers or AdminGetUser.
 _MEMBERS = {
     "Username": str,
     "UserStatus": str,
@@ -49,36 +49,38 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class User:
-    """One observation of a Cognito user.
+    """A Cognito user, as one answer of Cognito describes it.
 
-    `sub` is the user's id for ever: usernames and email addresses can change hands, it cannot.
-    `attributes` are under their Cognito names (`email`, `custom:plan`).
-    `observed_at` is when Cognito's state was seen, as a `timestamp`.
-    What an observation does not say is None: a sign-up event knows neither date, nor whether the user is enabled.
+    Attributes:
+        sub: The user's ID, which no other user ever gets. Usernames and email addresses can change hands.
+        observed_at: When Cognito was asked, as a `timestamp`.
+        attributes: Values by Cognito name (`email`, `custom:plan`).
+        modified_at: Cognito's date of the last change, as a `timestamp`: it orders two answers.
     """
 
     sub: str
     observed_at: str
     username: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    status: str | None = None
-    enabled: bool | None = None
-    created_at: str | None = None
-    modified_at: str | None = None
-
-    @property
-    def version(self) -> str:
-        """What decides which of two observations is the newer state."""
-        return self.modified_at or self.observed_at
+    attributes: Mapping[str, str]
+    status: str
+    enabled: bool
+    created_at: str
+    modified_at: str
 
 
 def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
-    """The user as boto3 gives it in an answer of ListUsers; `observed_at` is a `timestamp` from before that call.
+    """Return the user in an answer of ListUsers or AdminGetUser, as boto3 gives it.
 
-    Raises UnusableUser where there is no sub, or a member that every user has is missing or of another type: boto3
-    checks no answer.
+    Args:
+        found: The answer; its attributes are under Attributes (ListUsers) or UserAttributes (AdminGetUser).
+        observed_at: A `timestamp` from before the call.
+
+    Raises:
+        UnusableUser: There is no sub, or a member that every user has is missing or of another type. boto3 checks no
+            answer.
     """
-    pairs = [(attribute.get("Name"), attribute.get("Value", "")) for attribute in found.get("Attributes", [])]
+    given = found.get("UserAttributes", found.get("Attributes", []))
+    pairs = [(attribute.get("Name"), attribute.get("Value", "")) for attribute in given]
     attributes = {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
     sub = attributes.pop("sub", "")
     if not SUB.fullmatch(sub):
@@ -101,7 +103,7 @@ def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
 
 
 def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> dict[str, ItemValue]:
-    """The item's attributes that this observation determines, without the key `id`.
+    """Return the item's attributes that Cognito's answer determines, without the key `id`.
 
     Every name in `attributes` is there, "" where the user has no value, so that readers need no special case;
     but a name in `index_keys` is left out when empty or too long, because DynamoDB refuses such an index key.
@@ -112,15 +114,12 @@ def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> di
         # Half of a surrogate pair, which JSON can hold, is no text to `encode` otherwise.
         if name not in index_keys or 0 < len(value.encode(errors="surrogatepass")) <= MAX_INDEX_KEY_BYTES:
             item[name] = value
-    item["username"] = user.username
-    item["observed_at"] = user.observed_at
-    item["shard"] = user.sub[0]
-    if user.status is not None:
-        item["status"] = user.status
-    if user.enabled is not None:
-        item["enabled"] = user.enabled
-    if user.created_at is not None:
-        item["cognito_created_at"] = user.created_at
-    if user.modified_at is not None:
-        item["cognito_modified_at"] = user.modified_at
-    return item
+    return item | {
+        "username": user.username,
+        "status": user.status,
+        "enabled": user.enabled,
+        "cognito_created_at": user.created_at,
+        "cognito_modified_at": user.modified_at,
+        "observed_at": user.observed_at,
+        "shard": user.sub[0],
+    }

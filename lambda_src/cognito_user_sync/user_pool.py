@@ -1,7 +1,8 @@
 """All reads of Cognito's users.
 
-Users are found with ListUsers: AdminGetUser can make a user count as monthly active, and so cost money. It is asked for
-one thing alone, whether a user that is not listed is really gone.
+AdminGetUser is consistent, and can make a user count as monthly active, which costs money. It reads users who have just
+signed up or reset the password, and count already, and verifies deletions. All other reads use ListUsers, which is
+eventually consistent.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
 """
 
@@ -83,19 +84,29 @@ class UserPool:
                 return page.users[0] if page.users else None
             token = page.next_token
 
+    def get(self, username: str) -> User | None:
+        """Return the user of a username, or None if Cognito knows none.
+
+        Raises PoolUnavailable, PoolRefused, or UnusableUser, also for what Cognito does not take for a username.
+        """
+        observed_at = now()
+        try:
+            with _answering(but={"UserNotFoundException", "InvalidParameterException"}):
+                found: Any = self.client.admin_get_user(UserPoolId=self.id, Username=username)
+        except self.client.exceptions.UserNotFoundException:
+            return None
+        except self.client.exceptions.InvalidParameterException as error:
+            raise UnusableUser("", "its username is not valid") from error
+        return from_cognito(found, observed_at)
+
     def is_gone(self, sub: str, username: str) -> bool:
         """Whether Cognito knows this user no more: False where it does not say so clearly. A username that another
         user has taken over proves nothing alone, so the list has to agree then. Raises PoolUnavailable or PoolRefused.
         """
         try:
-            with _answering(but={"UserNotFoundException", "InvalidParameterException"}):
-                found = self.client.admin_get_user(UserPoolId=self.id, Username=username)
-            attributes = found.get("UserAttributes", [])
-            subs = [attribute.get("Value") for attribute in attributes if attribute.get("Name") == "sub"]
-            return bool(subs) and subs != [sub] and self.find(sub) is None
-        except self.client.exceptions.UserNotFoundException:
-            return True
-        except (self.client.exceptions.InvalidParameterException, UnusableUser):
+            user = self.get(username)
+            return user is None or (user.sub != sub and self.find(sub) is None)
+        except UnusableUser:
             return False
 
     def _list(self, query: str, prefix: str, token: str | None, size: int) -> Page:

@@ -1,14 +1,13 @@
 """All writes and reads of the user table.
 
-Every write is one conditional UpdateItem that names only the attributes that this module owns: whatever else an
-application keeps in the item stays. The condition makes repeats, replays and reorderings end in the same item:
+Every write is one conditional UpdateItem that names only the attributes that this module owns: attributes of an
+application stay. The condition makes repeated and reordered writes end in the same item:
 
-* newer wins: an item whose Cognito state was seen later, or is of a later version, is left as it is;
-* deleted stays deleted: an observation made before the deletion revives nobody;
-* what would change nothing is not written.
+* newer wins: by Cognito's date of the last change, and for equal dates by the time of the read;
+* deleted stays deleted: an answer of Cognito from before the deletion is not written;
+* an item that says the same already is not written.
 
-A deletion is such a write, too: it marks the item, or leaves a tombstone, since only what remembers a deletion can
-tell a late sign-up from a new one.
+A deletion is such a write, too: it marks the item, or leaves a tombstone, which remembers the deletion.
 
 docs/architecture.md, "Newer wins, deleted stays deleted", has the reasoning.
 """
@@ -44,16 +43,15 @@ _TRANSIENT = frozenset(
     }
 )
 
-
 # The most keys that one BatchGetItem takes.
 READ_SIZE = 100
 
 # The index that holds the ids of living users, by the first hex digit.
 BY_SHARD = "by_shard"
 
-# A sign-up may be replayed for 14 days from the queue, 14 more after `failures requeue`, and 14 by redriving its
-# execution: a deletion is remembered for longer.
-TOMBSTONE_DAYS = 45
+# A read from before the deletion is written within 15 minutes, the longest that a Lambda function runs; then it can
+# bring nobody back. DynamoDB deletes expired items within a few days.
+TOMBSTONE_DAYS = 1
 
 # What this module owns in an item beside the synced attributes and the key.
 _OWN = (
@@ -89,13 +87,15 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     """The item already says the same."""
     STALE = "stale"
-    """The item is of a newer state than this observation."""
+    """The item has a newer state than this answer of Cognito."""
     DELETED = "deleted"
-    """The user was found deleted at or after this observation; or, of a deletion, is deleted by it."""
+    """The user was found deleted after this answer; or, of a deletion, is deleted by it."""
     KEPT = "kept"
-    """The user is gone, and the item stays as it is, because it is to."""
+    """The user is deleted, and the deletion policy keeps the item."""
     UNCONFIRMED = "unconfirmed"
-    """The user has never confirmed the sign-up, and is not written."""
+    """The user has not confirmed the sign-up, and is not written."""
+    NOT_OURS = "not_ours"
+    """Neither the pool nor the table has this user."""
 
 
 class DeletedUsers(StrEnum):
@@ -127,7 +127,7 @@ class UserTable:
     deletion: DeletionPolicy = field(default_factory=DeletionPolicy)
 
     def write(self, user: User) -> Outcome:
-        """Bring the user's item to this observation, unless it is there or further already.
+        """Write this answer of Cognito to the user's item, unless the item says the same or is newer.
 
         Raises TableUnavailable or TableRefused.
         """
@@ -182,51 +182,37 @@ class UserTable:
         return [id_ for id_ in ids if SUB.fullmatch(id_)], response.get("LastEvaluatedKey")
 
     def differs(self, user: User, item: Item | None) -> bool:
-        """Whether a write of this dated observation would change `item`, as `read` found it."""
+        """Whether a write of this user would change `item`, as `read` found it."""
         if item is None:
             return True
         wanted = to_item(user, self.attributes, self.index_keys)
-        return any(item.get(name) != _marshal(wanted[name]) for name in self._compared(user, wanted)) or any(
+        return any(item.get(name) != _marshal(wanted[name]) for name in _compared(wanted)) or any(
             name in item for name in self._removed(wanted)
         )
 
     def would_write(self, user: User, item: Item | None) -> Outcome:
-        """What `write` of this dated observation would return, if `item` is as `read` found it. Nothing is written."""
+        """What `write` of this user would return, if `item` is as `read` found it. Nothing is written."""
         if item is None or item.keys() == {"id"}:
             return Outcome.CREATED
         refused = self._why_not_written(user, item)
         return Outcome.UPDATED if refused is Outcome.UNCHANGED and self.differs(user, item) else refused
 
     def delete(self, sub: str, gone_at: str) -> Outcome:
-        """Make the item that of a user who was gone at `gone_at`, a `timestamp`.
+        """Make an item that of a user who did not exist at `gone_at`, a `timestamp`.
 
-        A user without an item gets a tombstone: the sign-up may be on its way. Returns DELETED; UNCHANGED where the
-        deletion was known; STALE where the item shows the user later than that; KEPT. Raises TableUnavailable or
-        TableRefused.
+        Returns DELETED; UNCHANGED if the deletion was known, or there is no item; STALE if the item shows the user
+        later than that; KEPT. Raises TableUnavailable or TableRefused.
         """
         if self.deletion.action is DeletedUsers.KEEP:
             return Outcome.KEPT
-        deletion, tombstone = self._deletion(sub, gone_at), self._tombstone(sub, gone_at)
-        # Once more where the item came in between.
-        for update in (deletion, tombstone, deletion):
-            try:
-                with _answering():
-                    self.client.update_item(**update)
-            except self.client.exceptions.ConditionalCheckFailedException as refused:
-                found: Any = refused.response.get("Item", {})
-                if "deleted_at" in found:
-                    return Outcome.UNCHANGED
-                if found.get("observed_at", {}).get("S", "") > gone_at:
-                    return Outcome.STALE
-            else:
-                return Outcome.DELETED
-        raise TableUnavailable("the item came and went meanwhile")
-
-    @staticmethod
-    def _compared(user: User, item: Mapping[str, ItemValue]) -> list[str]:
-        """What has to differ for a write to be one. A dated observation that differs in nothing but the moment of
-        looking is no change; an undated one has only that moment to be ordered by, so its moment is kept."""
-        return [name for name in item if not (user.modified_at and name == "observed_at")]
+        try:
+            with _answering():
+                self.client.update_item(**self._deletion(sub, gone_at))
+        except self.client.exceptions.ConditionalCheckFailedException as refused:
+            found: Any = refused.response.get("Item", {})
+            is_newer = "deleted_at" not in found and found.get("observed_at", {}).get("S", "") > gone_at
+            return Outcome.STALE if is_newer else Outcome.UNCHANGED
+        return Outcome.DELETED
 
     def _removed(self, item: Mapping[str, ItemValue]) -> list[str]:
         """What a living user's item may not have: a value that its index cannot hold any more, and a deletion."""
@@ -236,83 +222,53 @@ class UserTable:
         """The arguments of UpdateItem. Names go in as #aliases: many are reserved words or hold a colon."""
         item = to_item(user, self.attributes, self.index_keys)
         removed = self._removed(item)
+        written = {**item, "synced_at": now()}
+        alias = {name: f"#n{index}" for index, name in enumerate([*written, *removed, "expires_at"])}
+        value = {name: f":v{index}" for index, name in enumerate(written)}
 
-        aliases: dict[str, str] = {}
-        values: dict[str, Any] = {}
-
-        def alias(name: str) -> str:
-            return aliases.setdefault(name, f"#n{len(aliases)}")
-
-        def value(content: ItemValue) -> str:
-            key = f":v{len(values)}"
-            values[key] = _marshal(content)
-            return key
-
-        placeholders = {name: value(content) for name, content in item.items()}
-        observed_at = placeholders["observed_at"]
-        version = value(user.version)
-        assignments = [f"{alias(name)} = {placeholder}" for name, placeholder in placeholders.items()]
-        assignments.append(f"{alias('synced_at')} = {value(now())}")
-        if user.enabled is None:
-            # Not said by this observation: true for a new item (who confirms is enabled), kept for an old one.
-            assignments.append(f"{alias('enabled')} = if_not_exists({alias('enabled')}, {value(True)})")
-
-        differs = [f"{alias(name)} <> {placeholders[name]}" for name in self._compared(user, item)]
-        differs += [f"attribute_exists({alias(name)})" for name in removed]
+        differs = [f"{alias[name]} <> {value[name]}" for name in _compared(item)]
+        differs += [f"attribute_exists({alias[name]})" for name in removed]
         condition = (
-            f"(attribute_not_exists({alias('deleted_at')}) OR {alias('deleted_at')} < {observed_at})"
-            f" AND (attribute_not_exists({alias('observed_at')}) OR {alias('observed_at')} <= {observed_at})"
-            f" AND (attribute_not_exists({alias('cognito_modified_at')})"
-            f" OR {alias('cognito_modified_at')} <= {version})"
+            f"(attribute_not_exists({alias['deleted_at']}) OR {alias['deleted_at']} < {value['observed_at']})"
+            f" AND (attribute_not_exists({alias['cognito_modified_at']})"
+            f" OR {alias['cognito_modified_at']} < {value['cognito_modified_at']}"
+            f" OR ({alias['cognito_modified_at']} = {value['cognito_modified_at']}"
+            f" AND {alias['observed_at']} <= {value['observed_at']}))"
             f" AND ({' OR '.join(differs)})"
         )
         return {
             "TableName": self.name,
             "Key": {"id": {"S": user.sub}},
-            "UpdateExpression": f"SET {', '.join(assignments)} REMOVE "
-            + ", ".join(alias(name) for name in [*removed, "expires_at"]),
+            "UpdateExpression": f"SET {', '.join(f'{alias[name]} = {value[name]}' for name in written)}"
+            f" REMOVE {', '.join(alias[name] for name in [*removed, 'expires_at'])}",
             "ConditionExpression": condition,
-            "ExpressionAttributeNames": {alias: name for name, alias in aliases.items()},
-            "ExpressionAttributeValues": values,
+            "ExpressionAttributeNames": {alias[name]: name for name in alias},
+            "ExpressionAttributeValues": {value[name]: _marshal(content) for name, content in written.items()},
             "ReturnValues": "UPDATED_OLD",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
     def _deletion(self, sub: str, gone_at: str) -> Any:
         """The arguments of UpdateItem for a user who has an item."""
+        values: dict[str, Any] = {":deleted_at": {"S": gone_at}}
         if self.deletion.action is DeletedUsers.MARK:
-            assigned, removed = {"deleted_at": {"S": gone_at}, "synced_at": {"S": now()}}, ["shard"]
+            values[":synced_at"] = {"S": now()}
+            removed = ["shard"]
         else:
-            assigned = {"deleted_at": {"S": gone_at}}
             removed = [name for name in (*self.attributes, *_OWN) if name not in ("deleted_at", "expires_at")]
         if self.deletion.action is DeletedUsers.DELETE or self.deletion.retention_days is not None:
-            assigned["expires_at"] = self._expires_at()
-        condition = (
-            "attribute_exists(id) AND attribute_not_exists(deleted_at)"
-            " AND (attribute_not_exists(observed_at) OR observed_at <= :deleted_at)"
-        )
-        return self._deletion_update(sub, assigned, removed, condition)
-
-    def _tombstone(self, sub: str, gone_at: str) -> Any:
-        """The arguments of UpdateItem for a user who has none."""
-        assigned = {"deleted_at": {"S": gone_at}, "expires_at": self._expires_at()}
-        return self._deletion_update(sub, assigned, [], "attribute_not_exists(id)")
-
-    def _expires_at(self) -> dict[str, str]:
-        """As DynamoDB's time to live takes it: a number, seconds since 1970."""
-        days = self.deletion.retention_days or TOMBSTONE_DAYS
-        return {"N": str(int(time.time()) + days * 24 * 3600)}
-
-    def _deletion_update(self, sub: str, assigned: Mapping[str, Any], removed: Sequence[str], condition: str) -> Any:
+            days = self.deletion.retention_days or TOMBSTONE_DAYS
+            # As DynamoDB's time to live takes it: a number, seconds since 1970.
+            values[":expires_at"] = {"N": str(int(time.time()) + days * 24 * 3600)}
         names = {f"#r{index}": name for index, name in enumerate(removed)}
-        update = f"SET {', '.join(f'{name} = :{name}' for name in assigned)}"
         return {
             "TableName": self.name,
             "Key": {"id": {"S": sub}},
-            "UpdateExpression": f"{update} REMOVE {', '.join(names)}" if names else update,
-            "ConditionExpression": condition,
-            **({"ExpressionAttributeNames": names} if names else {}),
-            "ExpressionAttributeValues": {f":{name}": value for name, value in assigned.items()},
+            "UpdateExpression": f"SET {', '.join(f'{name[1:]} = {name}' for name in values)} REMOVE {', '.join(names)}",
+            "ConditionExpression": "attribute_exists(id) AND attribute_not_exists(deleted_at)"
+            " AND (attribute_not_exists(observed_at) OR observed_at <= :deleted_at)",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
@@ -323,17 +279,17 @@ class UserTable:
 
         if text("deleted_at") >= user.observed_at:
             return Outcome.DELETED
-        if text("observed_at") > user.observed_at or text("cognito_modified_at") > user.version:
-            return Outcome.STALE
-        return Outcome.UNCHANGED
+        is_newer = (text("cognito_modified_at"), text("observed_at")) > (user.modified_at, user.observed_at)
+        return Outcome.STALE if is_newer else Outcome.UNCHANGED
+
+
+def _compared(item: Mapping[str, ItemValue]) -> list[str]:
+    """What has to differ for a write: not the time of the read alone."""
+    return [name for name in item if name != "observed_at"]
 
 
 def _marshal(value: ItemValue) -> dict[str, str | bool]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    return {"S": value}
+    return {"BOOL": value} if isinstance(value, bool) else {"S": value}
 
 
 def _answering() -> AbstractContextManager[None]:

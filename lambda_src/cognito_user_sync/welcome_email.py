@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -71,20 +71,13 @@ class WelcomeEmail:
 
     @classmethod
     def from_json(cls, content: str) -> WelcomeEmail:
-        """Reads the file that Terraform puts beside the function's code."""
-        settings = json.loads(content)
-        return cls(
-            sender=settings["from"],
-            subject=settings["subject"],
-            text=settings["text"],
-            html=settings["html"],
-            reply_to=settings["reply_to"],
-            configuration_set=settings["configuration_set"],
-            app_client_ids=frozenset(settings["app_client_ids"]),
-            # The command line may read the file of a deployment from before there were these settings.
-            verified_only=settings.get("verified_only", False),
-            region=settings.get("region"),
-        )
+        """Read the file that Terraform puts into the function's layer.
+
+        The command line may read the file of an older deployment, without a newer setting, or of a newer one.
+        """
+        given = json.loads(content)
+        given |= {"sender": given["from"], "app_client_ids": frozenset(given["app_client_ids"])}
+        return cls(**{each.name: given[each.name] for each in fields(cls) if each.name in given})
 
     def render(self, values: Mapping[str, str]) -> Email:
         """The mail with each {{placeholder}} replaced by its value.
@@ -104,18 +97,11 @@ class WelcomeEmail:
 
         `client` must make one attempt only. Raises WelcomeNotSent, WelcomeRefused or WelcomeOutcomeUnknown.
         """
+        subject, text, html = ({"Data": part, "Charset": "UTF-8"} for part in (email.subject, email.text, email.html))
         request: Any = {
             "FromEmailAddress": self.sender,
             "Destination": {"ToAddresses": [address]},
-            "Content": {
-                "Simple": {
-                    "Subject": {"Data": email.subject, "Charset": "UTF-8"},
-                    "Body": {
-                        "Text": {"Data": email.text, "Charset": "UTF-8"},
-                        "Html": {"Data": email.html, "Charset": "UTF-8"},
-                    },
-                }
-            },
+            "Content": {"Simple": {"Subject": subject, "Body": {"Text": text, "Html": html}}},
         }
         if self.reply_to:
             request["ReplyToAddresses"] = [self.reply_to]

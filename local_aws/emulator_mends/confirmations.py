@@ -1,4 +1,4 @@
-"""A code that came by mail proves the address.
+"""A code that came by mail proves the address. AdminGetUser may show the user as unconfirmed for a while, if so set.
 
 On AWS, ConfirmSignUp verifies the attribute that the code was sent to, which the pool must verify
 automatically, and ConfirmForgotPassword verifies the one that it was sent to. ministack confirms the user and
@@ -7,10 +7,13 @@ verifies nothing. https://docs.aws.amazon.com/cognito/latest/developerguide/sign
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 from ministack.services import cognito
 
+from local_aws import cognito_settings
 from local_aws.emulator_mends.patching import expect
 
 
@@ -19,6 +22,34 @@ def apply() -> None:
         original = getattr(cognito, name)
         expect(original, 'user["UserStatus"] = "CONFIRMED"', 'user["UserLastModifiedDate"] = _now_epoch()')
         setattr(cognito, name, _verifying(original, always=name == "_confirm_forgot_password"))
+    _delay_confirmations()
+
+
+def _delay_confirmations() -> None:
+    confirm, get = cognito._confirm_sign_up, cognito._admin_get_user
+    expect(get, "out = _user_out(user)", 'out["UserAttributes"] = out.pop("Attributes", [])')
+
+    def confirm_remembering(data: dict[str, Any]) -> Any:
+        pool, _ = cognito._pool_for_client(data.get("ClientId"))
+        user, _ = cognito._resolve_user(pool, data.get("Username")) if pool else (None, None)
+        before = json.loads(json.dumps(cognito._user_out(user))) if user else None
+        answer = confirm(data)
+        if answer[0] == 200 and user:
+            user["_before_confirmation"] = (time.monotonic(), before)
+        return answer
+
+    def get_as_before(data: dict[str, Any]) -> Any:
+        answer = get(data)
+        pool, _ = cognito._resolve_pool(data.get("UserPoolId"))
+        user, _ = cognito._resolve_user(pool, data.get("Username")) if pool else (None, None)
+        confirmed_at, before = (user or {}).get("_before_confirmation", (0.0, None))
+        if before and time.monotonic() - confirmed_at < cognito_settings.in_force.current.confirmation_delay_seconds:
+            shown = dict(before)
+            return cognito.json_response({**shown, "UserAttributes": shown.pop("Attributes")})
+        return answer
+
+    cognito._confirm_sign_up = confirm_remembering
+    cognito._admin_get_user = get_as_before
 
 
 def _verifying(confirm: Any, always: bool) -> Any:

@@ -1,5 +1,5 @@
-# Users who change or leave are synced by CloudTrail's events. Between the rule and user_sync is a queue: a bulk change
-# waits in it, instead of taking all of the account's ListUsers requests at once.
+# Users who change or are deleted are synced by CloudTrail's events. Between the rule and the function is a queue: a bulk
+# change waits in it, and does not use all of the account's ListUsers requests at once.
 
 locals {
   name = "${var.settings.prefix}-changes"
@@ -23,26 +23,44 @@ locals {
     "UpdateUserAttributes",
     "VerifyUserAttribute",
   ]
+
+  calls = [
+    { eventName = local.event_names },
+    # The first sign-in of an invited user confirms the user, and may set attributes.
+    {
+      eventName         = ["AdminRespondToAuthChallenge", "RespondToAuthChallenge"]
+      requestParameters = { challengeName = ["NEW_PASSWORD_REQUIRED"] }
+    },
+  ]
+
+  # An administrator's call names the pool. AWS does not document where a user's own call names it. So an event that names no
+  # pool matches, too, and sync_changes finds out whether the user is of this pool.
+  pools = [
+    { requestParameters = { userPoolId = [var.user_pool.id] } },
+    { additionalEventData = { userPoolId = [var.user_pool.id] } },
+    {
+      requestParameters   = { userPoolId = [{ exists = false }] }
+      additionalEventData = { userPoolId = [{ exists = false }] }
+    },
+  ]
 }
 
 resource "aws_cloudwatch_event_rule" "changes" {
   name        = local.name
-  description = "Users of ${var.user_pool_id} who change or leave, as CloudTrail records it"
+  description = "Changes of users of ${var.user_pool.id}, as CloudTrail records them"
   tags        = var.settings.tags
 
+  # Each $or at its own level, so that the event names are in the pattern once: it may have 2,048 characters.
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
   event_pattern = jsonencode({
     source      = ["aws.cognito-idp"]
     detail-type = ["AWS API Call via CloudTrail"]
+    "$or"       = [for pool in local.pools : { detail = pool }]
     detail = {
       eventSource         = ["cognito-idp.amazonaws.com"]
-      eventName           = local.event_names
       errorCode           = [{ exists = false }]
       additionalEventData = { sub = [{ exists = true }] }
-      # Calls of an administrator name the pool; of a user's own, CloudTrail adds which it was.
-      "$or" = [
-        { requestParameters = { userPoolId = [var.user_pool_id] } },
-        { additionalEventData = { userPoolId = [var.user_pool_id] } },
-      ]
+      "$or"               = local.calls
     }
   })
 }
@@ -51,7 +69,7 @@ resource "aws_cloudwatch_event_target" "queue" {
   rule = aws_cloudwatch_event_rule.changes.name
   arn  = module.queue.queue.arn
 
-  # A SyncRequest: sync_request.py.
+  # A Change: sync_request.py.
   input_transformer {
     input_paths = {
       sub  = "$.detail.additionalEventData.sub"
@@ -59,7 +77,7 @@ resource "aws_cloudwatch_event_target" "queue" {
       name = "$.detail.eventName"
     }
     input_template = <<-EOT
-      {"sub": <sub>, "reason": "changed", "occurred_at": <time>, "event_name": <name>}
+      {"sub": <sub>, "event_name": <name>, "occurred_at": <time>}
     EOT
   }
 
@@ -68,17 +86,35 @@ resource "aws_cloudwatch_event_target" "queue" {
   }
 }
 
+data "aws_iam_policy_document" "sync_changes" {
+  statement {
+    sid       = "ReadUsers"
+    actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
+    resources = [var.user_pool.arn]
+  }
+
+  statement {
+    sid       = "ReadAndWriteItems"
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+    resources = [var.table_arn]
+  }
+}
+
 module "queue" {
   source = "../request_queue"
 
-  name                        = "changes"
-  sender_rule_arn             = aws_cloudwatch_event_rule.changes.arn
-  user_sync_state_machine_arn = var.user_sync_state_machine_arn
-  settings                    = var.settings
+  name              = "changes"
+  sender_rule_arn   = aws_cloudwatch_event_rule.changes.arn
+  policy_json       = data.aws_iam_policy_document.sync_changes.json
+  environment       = var.environment
+  table_kms_key_arn = var.table_kms_key_arn
+  settings          = var.settings
 
   function = {
-    name        = "start-changes"
-    description = "Starts the user_sync executions of users who changed, at a bounded rate"
-    handler     = "start_changes"
+    name            = "sync-changes"
+    description     = "Syncs users who have changed, at a limited rate"
+    handler         = "sync_changes"
+    timeout_seconds = 60
+    encrypts        = false
   }
 }

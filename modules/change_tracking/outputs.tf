@@ -15,7 +15,7 @@ output "queue_names" {
 
 output "functions" {
   description = "Functions of this module, by short name."
-  value       = { start-changes = module.queue.function }
+  value       = { sync-changes = module.queue.function }
 }
 
 output "queues" {
@@ -24,4 +24,9 @@ output "queues" {
     changes             = module.queue.queue
     changes-dead-letter = module.queue.dead_letter_queue
   }
+}
+
+output "table_policy_ids" {
+  description = "IDs of the policies of the roles that read or write the table."
+  value       = [module.queue.policy_id]
 }

@@ -1,12 +1,27 @@
-variable "user_pool_id" {
+variable "user_pool" {
+  description = "The existing user pool."
+  type = object({
+    id  = string
+    arn = string
+  })
+  nullable = false
+}
+
+variable "table_arn" {
   type        = string
-  description = "Id of the existing user pool."
+  description = "ARN of the user table."
   nullable    = false
 }
 
-variable "user_sync_state_machine_arn" {
+variable "table_kms_key_arn" {
   type        = string
-  description = "State machine that syncs one user."
+  description = "Key of an existing table; null for none."
+  default     = null
+}
+
+variable "environment" {
+  type        = map(string)
+  description = "What the functions that read the pool, or read or write the table, read in settings.py."
   nullable    = false
 }
 

@@ -88,7 +88,7 @@ locals {
       statistic   = "Sum"
     }
     changes-dead-letter = {
-      description = "Changes of users that could not be delivered, or not be started within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-start-changes --since 1d --region ${var.region}. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
+      description = "Changes of users that could not be delivered, or not be synced within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1d --region ${var.region}. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = changes.queue_names.dead_letter_queue }

@@ -1,5 +1,4 @@
-# A queue of SyncRequests, and the function that starts their executions. What cannot be started for half a day is kept
-# in a dead-letter queue.
+# A queue, and the function that handles its messages. Messages that fail for half a day go to a dead-letter queue.
 
 locals {
   name             = "${var.settings.prefix}-${var.name}"
@@ -7,12 +6,11 @@ locals {
   # By name, since a queue's policy is its own.
   arn_prefix = "arn:${var.settings.partition}:sqs:${var.settings.region}:${var.settings.account_id}"
 
-  timeout_seconds = 30
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
-  visibility_timeout_seconds = 6 * local.timeout_seconds
+  visibility_timeout_seconds = 6 * var.function.timeout_seconds
   retention_seconds          = 14 * 24 * 3600
-  # As long as Step Functions may be away: each failed delivery comes back after the visibility timeout.
-  start_hours = 12
+  # Step Functions or Cognito may be unavailable for this long: a failed message comes back after the visibility timeout.
+  retry_hours = 12
 }
 
 # Whoever sends or receives needs a policy of its own besides, but for the rule.
@@ -37,7 +35,7 @@ data "aws_iam_policy_document" "queue" {
     }
   }
 
-  # Into the dead-letter queue, SQS moves what could not be started.
+  # SQS moves messages that fail for too long to the dead-letter queue.
   dynamic "statement" {
     for_each = each.value == local.name ? var.sender_rule_arn[*] : []
     content {
@@ -92,7 +90,7 @@ resource "aws_sqs_queue" "this" {
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
-    maxReceiveCount     = ceil(local.start_hours * 3600 / local.visibility_timeout_seconds)
+    maxReceiveCount     = ceil(local.retry_hours * 3600 / local.visibility_timeout_seconds)
   })
 }
 
@@ -106,11 +104,7 @@ resource "aws_sqs_queue" "dead_letter" {
 }
 
 data "aws_iam_policy_document" "this" {
-  statement {
-    sid       = "StartUserSync"
-    actions   = ["states:StartExecution"]
-    resources = [var.user_sync_state_machine_arn]
-  }
+  source_policy_documents = [var.policy_json]
 
   statement {
     sid       = "ReadQueue"
@@ -125,14 +119,14 @@ module "function" {
   name            = var.function.name
   description     = var.function.description
   handler         = var.function.handler
-  timeout_seconds = local.timeout_seconds
+  timeout_seconds = var.function.timeout_seconds
   policy_json     = data.aws_iam_policy_document.this.json
-  encrypts        = true
+  encrypts        = var.function.encrypts
   settings        = var.settings
 
-  environment = {
-    USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
-  }
+  environment = var.environment
+
+  table_kms_key_arn = var.table_kms_key_arn
 }
 
 resource "aws_lambda_event_source_mapping" "this" {
@@ -142,7 +136,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_response_types = ["ReportBatchItemFailures"]
   tags                    = var.settings.tags
 
-  # start_changes.py counts on it.
+  # sync_changes.py counts on it.
   scaling_config {
     maximum_concurrency = 2
   }

@@ -12,3 +12,8 @@ output "function" {
   description = "The function that reads the queue: the outputs of lambda_function."
   value       = module.function
 }
+
+output "policy_id" {
+  description = "ID of the policy of the function's role."
+  value       = module.function.policy_id
+}

@@ -5,25 +5,39 @@ variable "name" {
 }
 
 variable "function" {
-  description = "The function that starts the executions; handler is a file name (without .py) under lambda_src/cognito_user_sync/handlers."
+  description = "The function that handles the messages; handler is a file name (without .py) under lambda_src/cognito_user_sync/handlers, and encrypts says whether it encrypts data with kms_key_arn."
   type = object({
-    name        = string
-    description = string
-    handler     = string
+    name            = string
+    description     = string
+    handler         = string
+    timeout_seconds = number
+    encrypts        = bool
   })
   nullable = false
+}
+
+variable "environment" {
+  type        = map(string)
+  description = "Environment variables of the function."
+  nullable    = false
+}
+
+variable "policy_json" {
+  type        = string
+  description = "What the function may do besides reading the queue."
+  nullable    = false
+}
+
+variable "table_kms_key_arn" {
+  type        = string
+  description = "Key of an existing table that the function reads or writes; null for none."
+  default     = null
 }
 
 variable "sender_rule_arn" {
   type        = string
   description = "EventBridge rule that alone may send to the queue, and to its dead-letter queue what it cannot deliver; null for none."
   default     = null
-}
-
-variable "user_sync_state_machine_arn" {
-  type        = string
-  description = "State machine that syncs one user."
-  nullable    = false
 }
 
 variable "settings" {

@@ -32,7 +32,6 @@ module "post_confirmation" {
     {
       USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
       UNSTARTED_QUEUE_URL         = module.unstarted.queue.url
-      ATTRIBUTES                  = jsonencode(var.attributes)
     },
     # Through the policy: it comes before the function calls, and goes after it has stopped to.
     { for policy in aws_iam_role_policy.chained : "CHAINED_FUNCTION_ARN" => var.chained_function_arn },
@@ -83,16 +82,30 @@ resource "aws_lambda_permission" "cognito" {
   }
 }
 
+data "aws_iam_policy_document" "replay_sign_ups" {
+  statement {
+    sid       = "StartUserSync"
+    actions   = ["states:StartExecution"]
+    resources = [var.user_sync_state_machine_arn]
+  }
+}
+
 module "unstarted" {
   source = "../request_queue"
 
-  name                        = "unstarted"
-  user_sync_state_machine_arn = var.user_sync_state_machine_arn
-  settings                    = var.settings
+  name        = "unstarted"
+  policy_json = data.aws_iam_policy_document.replay_sign_ups.json
+  settings    = var.settings
+
+  environment = {
+    USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
+  }
 
   function = {
-    name        = "replay-sign-ups"
-    description = "Starts the user_sync executions that the post-confirmation trigger could not start"
-    handler     = "replay_sign_ups"
+    name            = "replay-sign-ups"
+    description     = "Starts the user_sync executions that the post-confirmation trigger could not start"
+    handler         = "replay_sign_ups"
+    timeout_seconds = 30
+    encrypts        = true
   }
 }

@@ -10,12 +10,6 @@ variable "user_pool_arn" {
   nullable    = false
 }
 
-variable "attributes" {
-  type        = list(string)
-  description = "Cognito attributes that the user_sync execution gets."
-  nullable    = false
-}
-
 variable "user_sync_state_machine_arn" {
   type        = string
   description = "ARN of the user_sync state machine, built from names and not taken from it (see main.tf)."

@@ -8,9 +8,9 @@ locals {
     sync_user_function_arn    = module.sync_user.arn
     send_welcome_function_arn = join("", module.send_welcome[*].arn)
   }))
-  # The first step is then the last. Each step of an execution is paid for, and costs more than the function that it calls.
+  # The first step is then the last. Each state transition costs more than the function that it invokes.
   without_welcome = merge(local.with_welcome, {
-    Comment = "Brings one Cognito user to the table"
+    Comment = "Syncs one Cognito user"
     States = {
       SyncUser = merge(
         { for field, value in local.with_welcome.States.SyncUser : field => value if field != "Next" }, { End = true }
@@ -26,9 +26,9 @@ data "aws_iam_policy_document" "sync_user" {
     resources = [var.table_arn]
   }
 
-  # Of a change nothing but the sub is known.
+  # ListUsers: before a user is deleted, the list has to agree.
   statement {
-    sid       = "ReadChangedUser"
+    sid       = "ReadUser"
     actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
     resources = [var.user_pool_arn]
   }
@@ -51,6 +51,12 @@ module "sync_user" {
 
 data "aws_iam_policy_document" "send_welcome" {
   count = var.welcome_email == null ? 0 : 1
+
+  statement {
+    sid       = "ReadUser"
+    actions   = ["cognito-idp:AdminGetUser"]
+    resources = [var.user_pool_arn]
+  }
 
   statement {
     sid     = "SendFromOneAddress"
@@ -86,14 +92,15 @@ module "send_welcome" {
   count  = var.welcome_email == null ? 0 : 1
 
   name            = "send-welcome"
-  description     = "Greets one new Cognito user by email"
+  description     = "Sends the welcome email to one new Cognito user"
   handler         = "send_welcome"
-  timeout_seconds = 15
+  timeout_seconds = 20
   policy_json     = one(data.aws_iam_policy_document.send_welcome).json
   settings        = var.settings
 
   environment = {
-    ATTRIBUTES = jsonencode(var.attributes)
+    ATTRIBUTES   = jsonencode(var.attributes)
+    USER_POOL_ID = var.user_pool_id
   }
 
   layer_arn = one(aws_lambda_layer_version.welcome_email).arn

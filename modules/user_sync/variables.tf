@@ -1,3 +1,9 @@
+variable "user_pool_id" {
+  type        = string
+  description = "ID of the existing user pool."
+  nullable    = false
+}
+
 variable "user_pool_arn" {
   type        = string
   description = "ARN of the existing user pool."

@@ -20,6 +20,7 @@ CALLS: list[dict[str, str]] = [
     {"operation": "lambda:InvokeFunction", "function": "replay-sign-ups"},
     {"operation": "lambda:InvokeFunction", "function": "sync-user"},
     {"operation": "lambda:InvokeFunction", "function": "send-welcome"},
+    {"operation": "cognito-idp:AdminGetUser"},
     {"operation": "dynamodb:UpdateItem"},
     {"operation": "ses:SendEmail"},
 ]

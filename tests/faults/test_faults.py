@@ -26,6 +26,7 @@ TRIGGER = "post_confirmation_function_arn"
 START: Fault = {"operation": "states:StartExecution", "fault": "500"}
 PARK: Fault = {"operation": "sqs:SendMessage", "fault": "500"}
 REPLAY: Fault = {"operation": "lambda:InvokeFunction", "function": "replay-sign-ups", "fault": "500"}
+READ: Fault = {"operation": "cognito-idp:AdminGetUser", "fault": "500"}
 SYNC: Fault = {"operation": "lambda:InvokeFunction", "function": "sync-user", "fault": "500"}
 WRITE: Fault = {"operation": "dynamodb:UpdateItem", "fault": "500"}
 WELCOME: Fault = {"operation": "lambda:InvokeFunction", "function": "send-welcome", "fault": "500"}
@@ -72,8 +73,8 @@ class Person:
         return self.aws.calls_by_caller()[trigger].get("sqs:SendMessage", 0)
 
     def failed(self) -> dict[str, Any]:
-        """The execution, once it has failed."""
-        (execution,) = self.deployed.settled(self.sub)
+        """The execution, once it has failed: a function that dies starts anew for each retry."""
+        (execution,) = self.deployed.settled(self.sub, seconds=60)
         assert execution["status"] == "FAILED"
         return execution
 
@@ -179,6 +180,17 @@ def test_a_replay_that_fails_is_done_again(aws: LocalAws, person: Person, way: d
     person.assert_synced_and_greeted_once()
 
 
+def test_user_who_is_deleted_before_the_replay_is_not_written(aws: LocalAws, person: Person) -> None:
+    with failing(aws, START):
+        person.confirm()
+        person.pool.cognito.admin_delete_user(UserPoolId=person.pool.id, Username=person.name)
+    (execution,) = person.deployed.settled(person.sub)
+    output = json.loads(execution["output"])
+    assert (output["outcome"], output["why_not"]) == ("not_ours", "the user is deleted")
+    assert person.deployed.item(person.sub) == {"id": person.sub, "score": "7"}
+    assert person.welcomes() == 0
+
+
 def test_what_cannot_be_replayed_goes_to_the_dead_letter_queue_and_can_be_moved_back(
     aws: LocalAws, person: Person, operator: Operator
 ) -> None:
@@ -209,11 +221,13 @@ def test_what_cannot_be_replayed_goes_to_the_dead_letter_queue_and_can_be_moved_
 
 PASSING: list[tuple[Fault, dict[str, Any]]] = [
     *((SYNC, way) for way in [*BEFORE, *AFTER]),
-    *((WRITE, way) for way in [*BEFORE, *AFTER] if way["fault"] != "access_denied"),  # refused at once
+    *((READ, way) for way in BEFORE if way["fault"] != "access_denied"),  # refused at once
+    *((WRITE, way) for way in [*BEFORE, *AFTER] if way["fault"] != "access_denied"),
 ]
 LASTING: list[tuple[Fault, dict[str, Any]]] = [
     *((SYNC, way) for way in [*BEFORE, *AFTER]),
-    *((WRITE, {"fault": way}) for way in ("500", "access_denied")),  # the others take long to give up in the same way
+    # The others take long to give up in the same way.
+    *((call, {"fault": way}) for call in (READ, WRITE) for way in ("500", "access_denied")),
 ]
 
 
@@ -260,6 +274,26 @@ def test_a_welcome_that_certainly_was_not_sent_is_redriven(
         person.confirm()
         person.failed()
         assert person.is_synced(), "a failing welcome does not undo the sync"
+    assert operator("failures", "redrive").startswith("1 redriven.")
+    person.assert_synced_and_greeted_once()
+
+
+@pytest.mark.parametrize("way", ["500", "access_denied"])
+def test_welcome_whose_user_cannot_be_read_is_redriven(
+    aws: LocalAws, person: Person, operator: Operator, way: str
+) -> None:
+    slow: Fault = {
+        "operation": WELCOME["operation"],
+        "function": "send-welcome",
+        "fault": "latency",
+        "latency_ms": 2000,
+    }
+    aws.set_faults([WELCOME | slow])
+    person.confirm()
+    eventually(person.is_synced)
+    with failing(aws, READ | {"fault": way}):
+        person.failed()
+        assert person.welcomes() == 0
     assert operator("failures", "redrive").startswith("1 redriven.")
     person.assert_synced_and_greeted_once()
 
@@ -359,6 +393,12 @@ def test_a_replay_that_dies_after_the_start_starts_nothing_twice(
 def test_events_that_come_three_times_at_once_and_late_greet_once(
     aws: LocalAws, person: Person, deployed: Deployment
 ) -> None:
+    # Confirmed, but Cognito could not invoke the trigger.
+    with (
+        failing(aws, {"operation": "lambda:InvokeFunction", "function": "post-confirmation", "fault": "500"}),
+        pytest.raises(person.pool.cognito.exceptions.UnexpectedLambdaException),
+    ):
+        person.pool.confirm(person.name)
     event = {
         "version": "1",
         "region": aws.region,

@@ -11,7 +11,7 @@ from benchmarks import pages
 from benchmarks.__main__ import measure
 from benchmarks.figures import Prices
 from benchmarks.sign_up_path import MODULE_SHAPE, PUT_ITEM
-from benchmarks.sign_up_usage import CHANGE, NO_WELCOME, TUTORIAL, WELCOME
+from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TUTORIAL, WELCOME
 from demo.report import Report
 
 
@@ -22,8 +22,16 @@ def test_everything_can_be_measured_and_shown() -> None:
     assert path.calls[MODULE_SHAPE]["post-confirmation"] == {"states:StartExecution": 1}
     assert path.calls[PUT_ITEM] == {"tutorial-put-item": {"dynamodb:PutItem": 1}}
     assert (burst.failed_for_the_user, burst.lost, burst.greeted_once) == (0, 0, 20)
+    assert {name: made for name, made in path.calls[MODULE_SHAPE].items() if name != "post-confirmation"} == {
+        "sync-user": {"cognito-idp:AdminGetUser": 1, "dynamodb:UpdateItem": 1},
+        "send-welcome": {"cognito-idp:AdminGetUser": 1, "ses:SendEmail": 1},
+    }
     transitions = {name: used.transitions for name, used in results.cost.usage.items()}
-    assert transitions == {NO_WELCOME: 1, WELCOME: 3, TUTORIAL: 1, CHANGE: 3}
+    assert transitions == {NO_WELCOME: 1, WELCOME: 2, TUTORIAL: 1, CHANGE: 0}
+    for name, most in {WELCOME: 55, NO_WELCOME: 28, CHANGE: 6}.items():
+        dollars = results.cost.usage[name].dollars_per_million(results.cost.memory_mb, Prices.load())
+        assert sum(dollars.values()) - dollars["SES"] <= most
+    assert results.cost.standing[DEFAULT].dashboards == 1
     assert path.stage.resources > 50
     assert results.cold_start.zip_bytes < 50_000
     handlers = {path.stem for path in Path(cognito_user_sync.handlers.__path__[0]).glob("[a-z]*.py")}

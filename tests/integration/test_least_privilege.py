@@ -348,6 +348,26 @@ def a_user_who_leaves_is_marked(scene: Scene) -> None:
     assert scene.reached(lambda: "deleted_at" in scene.item(sub))
 
 
+def a_user_whose_username_changed_hands_is_marked(scene: Scene) -> None:
+    """A request of a user who is deleted meanwhile, and whose username another user has now."""
+    successor = scene.sign_up()
+    assert scene.reached(lambda: scene.item(successor))
+    deleted = f"{(int(successor[0], 16) + 1) % 16:x}{successor[1:]}"
+    scene.aws.client("dynamodb").put_item(
+        TableName=scene.deployed.outputs["user_table_name"],
+        Item={"id": {"S": deleted}, "shard": {"S": deleted[0]}, "username": {"S": scene.username}},
+    )
+    scene.aws.client("stepfunctions").start_execution(
+        stateMachineArn=scene.deployed.outputs["user_sync_state_machine_arn"],
+        name=f"password-reset-{deleted}",
+        input=json.dumps({"sub": deleted, "username": scene.username, "reason": "password_reset"}),
+    )
+    (execution,) = scene.deployed.settled(deleted)
+    assert execution["status"] == "SUCCEEDED"
+    assert json.loads(execution["output"])["outcome"] == "deleted"
+    assert "deleted_at" in scene.item(deleted)
+
+
 def the_pool_is_reconciled(scene: Scene) -> None:
     """Somebody has no item, and of somebody nothing is left but the item."""
     leave_no_user_of_prefix_0(scene.people)
@@ -413,6 +433,7 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         the_chained_function_is_called,
         a_change_is_synced,
         a_user_who_leaves_is_marked,
+        a_user_whose_username_changed_hands_is_marked,
         the_pool_is_reconciled,
         a_run_is_started,
         the_trigger_is_given_back_and_taken_again,

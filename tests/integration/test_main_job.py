@@ -23,6 +23,7 @@ from tests.deployed import (
     Pool,
     SignUps,
     Terraform,
+    assert_data_has_no_attributes,
     eventually,
     make_pool,
 )
@@ -92,10 +93,23 @@ def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool
 
     assert execution["status"] == "SUCCEEDED", execution.get("cause")
     assert execution["name"] == f"sign-up-{sub}"
+    assert execution["request"].keys() == {"sub", "username", "reason", "occurred_at", "client_id"}
+    output = json.loads(execution["output"])
+    assert output.pop("message_id")
+    assert output == {
+        "sub": sub,
+        "username": username,
+        "reason": "sign_up",
+        "client_id": pool.client_id,
+        "outcome": "created",
+        "sent": True,
+    }
     item = deployed.item(sub)
     assert item is not None
     written = {name: item.pop(name) for name in ("observed_at", "synced_at")}
-    assert written["observed_at"] == execution["request"]["occurred_at"] <= written["synced_at"]
+    assert execution["request"]["occurred_at"] <= written["observed_at"] <= written["synced_at"]
+    dates = {name: item.pop(name) for name in ("cognito_created_at", "cognito_modified_at")}
+    assert dates["cognito_created_at"] <= dates["cognito_modified_at"] <= written["observed_at"]
     assert item == {
         "id": sub,
         "username": username,
@@ -113,12 +127,78 @@ def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool
     assert mail.html == f"<p>Congratulations {username} (Zoë &lt;b&gt; Canary, canary gold)</p>"
 
 
-def test_the_trigger_makes_exactly_one_aws_call(aws: LocalAws, deployed: Deployment, pool: Pool, username: str) -> None:
+def test_requests_hold_no_attribute_of_the_user(aws: LocalAws, deployed: Deployment, pool: Pool, username: str) -> None:
+    """Neither the message of the queue nor the execution, whose events any rule of the account may match."""
+    sub = pool.sign_up(username, email=f"{username}@example.com", name="Ada Canary", custom__plan="canary")
+    aws.set_faults([{"operation": "states:StartExecution", "fault": "500", "times": 1}])
+    try:
+        pool.confirm(username)
+    finally:
+        aws.clear_faults()
+    deployed.settled(sub)
+    eventually(lambda: "SUCCEEDED" in events_of(aws.data(), sub))
+    data = aws.data()
+    prefix = "cognito-user-sync-test"
+    for where in (f"messages of {prefix}-unstarted", f"history of {prefix}-user-sync", "events of aws.states"):
+        assert any(username in text for text in data[where]), f"{where}: not kept, so the next line shows nothing"
+    assert_data_has_no_attributes(aws)
+
+
+def events_of(data: dict[str, list[str]], sub: str) -> list[str]:
+    """The statuses of the user's executions, by their status-change events."""
+    details = [json.loads(detail) for detail in data["events of aws.states"] if sub in detail]
+    return [detail["status"] for detail in details]
+
+
+def test_federated_sign_up_has_its_status_from_the_first_write(
+    aws: LocalAws, deployed: Deployment, pool: Pool, username: str
+) -> None:
+    sub = aws.sign_in_federated(pool.id, username, {"email": f"{username}@example.com", "name": "Ada Canary"})
+    (execution,) = deployed.settled(sub)
+    assert execution["status"] == "SUCCEEDED"
+    output = json.loads(execution["output"])
+    assert (output["outcome"], output["username"]) == ("created", f"Google_{username}")
+    item = deployed.item(sub)
+    assert item is not None
+    assert (item["status"], item["name"]) == ("EXTERNAL_PROVIDER", "Ada Canary")
+
+
+def test_confirmation_that_cognito_does_not_show_yet_is_waited_for(
+    aws: LocalAws, deployed: Deployment, pool: Pool, username: str
+) -> None:
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+
+    def reads() -> int:
+        return aws.calls_by_caller().get("cognito-user-sync-test-sync-user", {}).get("cognito-idp:AdminGetUser", 0)
+
+    aws.set_cognito({"confirmation_delay_seconds": 60})
+    try:
+        aws.reset_calls()
+        pool.confirm(username)
+        eventually(lambda: reads() > 1)
+        assert deployed.item(sub) is None
+    finally:
+        aws.clear_cognito()
+    (execution,) = deployed.settled(sub)
+    assert execution["status"] == "SUCCEEDED", execution.get("error")
+    assert (deployed.item(sub) or {})["status"] == "CONFIRMED"
+    assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
+
+
+def test_each_function_of_a_sign_up_makes_these_aws_calls(
+    aws: LocalAws, deployed: Deployment, pool: Pool, username: str
+) -> None:
     sub = pool.sign_up(username, email=f"{username}@example.com")
     aws.reset_calls()
     pool.confirm(username)
     deployed.settled(sub)
-    assert aws.calls_by_caller()["cognito-user-sync-test-post-confirmation"] == {"states:StartExecution": 1}
+    calls = aws.calls_by_caller()
+    prefix = "cognito-user-sync-test-"
+    assert {caller.removeprefix(prefix): made for caller, made in calls.items() if caller.startswith(prefix)} == {
+        "post-confirmation": {"states:StartExecution": 1},
+        "sync-user": {"cognito-idp:AdminGetUser": 1, "dynamodb:UpdateItem": 1},
+        "send-welcome": {"cognito-idp:AdminGetUser": 1, "ses:SendEmail": 1},
+    }
     assert aws.calls()["states:StartExecution"] == 1
 
 
@@ -145,7 +225,17 @@ def test_a_password_reset_syncs_and_does_not_greet_again(
     item = deployed.item(sub)
     assert item is not None
     assert item["score"] == "7", "what the application keeps in the item stays"
-    assert (item["status"], item["observed_at"]) == ("CONFIRMED", reset["request"]["occurred_at"])
+    assert item["status"] == "CONFIRMED"
+    assert item["observed_at"] >= reset["request"]["occurred_at"]
+    assert json.loads(reset["output"]) == {
+        "sub": sub,
+        "username": username,
+        "reason": "password_reset",
+        "client_id": pool.client_id,
+        "outcome": "updated",
+        "sent": False,
+        "why_not": "not a sign-up",
+    }
 
 
 def test_a_second_delivery_of_the_trigger_event_starts_no_second_execution(
@@ -183,7 +273,8 @@ def test_a_user_without_email_is_synced_and_not_greeted(deployed: Deployment, po
     pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=username)
     (execution,) = deployed.settled(sub)
     assert execution["status"] == "SUCCEEDED"
-    assert json.loads(execution["output"])["welcome"] == {"sent": False}
+    output = json.loads(execution["output"])
+    assert (output["sent"], output["why_not"]) == (False, "no deliverable email address")
     item = deployed.item(sub)
     assert item is not None
     assert item["name"] == "Canary's mail"

@@ -35,6 +35,7 @@ def _settings_end_with_their_test(aws: LocalAws) -> Iterator[None]:
     yield
     aws.clear_faults()
     aws.clear_quotas()
+    aws.clear_cognito()
 
 
 def name(prefix: str) -> str:
@@ -81,6 +82,34 @@ def invoking(function: str, **state: Any) -> dict[str, Any]:
             }
         },
     }
+
+
+def receives_events(aws: LocalAws, pattern: dict[str, Any]) -> str:
+    """The URL of a new queue, which is the target of a new rule on the default bus."""
+    events, sqs = aws.client("events"), aws.client("sqs")
+    queue: str = sqs.create_queue(QueueName=name("events"))["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:us-east-1:000000000000:{queue.rpartition('/')[2]}"
+    rule = name("rule")
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": queue_arn}])
+    return queue
+
+
+def next_event(aws: LocalAws, queue: str) -> dict[str, Any]:
+    """The next event in a queue of `receives_events`, which it leaves."""
+    sqs = aws.client("sqs")
+    [message] = until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    event: dict[str, Any] = json.loads(message["Body"])
+    return event
 
 
 def run(aws: LocalAws, machine: str, given: object = None, **settings: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local_aws.conftest import name, until
+from tests.local_aws.conftest import name, next_event, receives_events
 
 if TYPE_CHECKING:
     from local_aws.client import LocalAws
@@ -17,7 +17,7 @@ PASSWORD = "Passw0rd!"
 
 
 class Pool:
-    def __init__(self, aws: LocalAws) -> None:
+    def __init__(self, aws: LocalAws, naming_no_pool: bool = False) -> None:
         self.aws, self.cognito = aws, aws.client("cognito-idp")
         self.id = self.cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
         self.client = self.cognito.create_user_pool_client(
@@ -30,38 +30,15 @@ class Pool:
         )
         self.sub = next(item["Value"] for item in created["User"]["Attributes"] if item["Name"] == "sub")
         self.cognito.admin_set_user_password(UserPoolId=self.id, Username="ann", Password=PASSWORD, Permanent=True)
-        events, self.queue = (
-            aws.client("events"),
-            aws.client("sqs").create_queue(QueueName=name("trail"))["QueueUrl"],
-        )
-        queue_arn = f"arn:aws:sqs:us-east-1:000000000000:{self.queue.rpartition('/')[2]}"
-        rule = name("rule")
-        events.put_rule(
-            Name=rule,
-            EventPattern=json.dumps(
-                {
-                    "source": ["aws.cognito-idp"],
-                    "detail-type": ["AWS API Call via CloudTrail"],
-                    "$or": [
-                        {"detail": {"requestParameters": {"userPoolId": [self.id]}}},
-                        {"detail": {"additionalEventData": {"userPoolId": [self.id]}}},
-                    ],
-                }
-            ),
-        )
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "events.amazonaws.com"},
-                    "Action": "sqs:SendMessage",
-                    "Resource": queue_arn,
-                }
-            ],
-        }
-        aws.client("sqs").set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": json.dumps(policy)})
-        events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": queue_arn}])
+        pattern: dict[str, Any] = {"source": ["aws.cognito-idp"], "detail-type": ["AWS API Call via CloudTrail"]}
+        if naming_no_pool:
+            pattern["detail"] = {"additionalEventData": {"sub": [self.sub]}}
+        else:
+            pattern["$or"] = [
+                {"detail": {"requestParameters": {"userPoolId": [self.id]}}},
+                {"detail": {"additionalEventData": {"userPoolId": [self.id]}}},
+            ]
+        self.queue = receives_events(aws, pattern)
 
     def token(self) -> str:
         token: str = self.cognito.initiate_auth(
@@ -72,10 +49,7 @@ class Pool:
         return token
 
     def record(self) -> dict[str, Any]:
-        sqs = self.aws.client("sqs")
-        [message] = until(lambda: sqs.receive_message(QueueUrl=self.queue).get("Messages"))
-        sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        event: dict[str, Any] = json.loads(message["Body"])
+        event = next_event(self.aws, self.queue)
         assert (event["source"], event["detail-type"]) == ("aws.cognito-idp", "AWS API Call via CloudTrail")
         detail: dict[str, Any] = event["detail"]
         return detail
@@ -138,6 +112,28 @@ def test_what_users_do_themselves_is_recorded_with_the_pool_beside_the_sub(aws: 
         assert record["additionalEventData"] == {"sub": pool.sub, "userPoolId": pool.id}
         assert record["userIdentity"] == {"type": "Unknown", "principalId": "Anonymous"}
         assert token not in json.dumps(record)
+
+
+def test_the_first_sign_in_of_an_invited_user_is_recorded_with_its_challenge(aws: LocalAws) -> None:
+    pool = Pool(aws)
+    temporary = "T3mporary!"
+    pool.cognito.admin_set_user_password(UserPoolId=pool.id, Username="ann", Password=temporary, Permanent=False)
+    assert pool.record()["eventName"] == "AdminSetUserPassword"
+    challenge = pool.cognito.initiate_auth(
+        ClientId=pool.client,
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": "ann", "PASSWORD": temporary},
+    )
+    pool.cognito.respond_to_auth_challenge(
+        ClientId=pool.client,
+        ChallengeName=challenge["ChallengeName"],
+        Session=challenge["Session"],
+        ChallengeResponses={"USERNAME": "ann", "NEW_PASSWORD": PASSWORD},
+    )
+    record = pool.record()
+    assert record["eventName"] == "RespondToAuthChallenge"
+    assert record["requestParameters"]["challengeName"] == "NEW_PASSWORD_REQUIRED"
+    assert record["additionalEventData"] == {"sub": pool.sub, "userPoolId": pool.id}
 
 
 def _verify(cognito: Any, token: str) -> None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local_aws.conftest import ended, invoking, make_function, make_machine, name, run, until
+from tests.local_aws.conftest import (
+    ended,
+    invoking,
+    make_function,
+    make_machine,
+    name,
+    next_event,
+    receives_events,
+    run,
+    until,
+)
 
 if TYPE_CHECKING:
     from local_aws.client import LocalAws
@@ -53,6 +63,27 @@ def test_a_wrong_name_or_input_is_refused(aws: LocalAws, given: dict[str, str], 
 def test_the_longest_name_and_input_are_taken(aws: LocalAws) -> None:
     machine = make_machine(aws, {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
     assert run(aws, machine, "x" * (262_144 - 2), name="x" * 80)["status"] == "SUCCEEDED"
+
+
+def test_status_changes_of_an_execution_reach_a_rule_on_the_default_bus(aws: LocalAws) -> None:
+    """With input and output: anyone who may create a rule reads them."""
+    machine = make_machine(
+        aws, {"StartAt": "End", "States": {"End": {"Type": "Pass", "Result": {"b": 2}, "End": True}}}
+    )
+    queue = receives_events(aws, {"source": ["aws.states"], "detail": {"stateMachineArn": [machine]}})
+    execution = run(aws, machine, {"a": 1}, name="seen")
+    for status, output in (("RUNNING", None), ("SUCCEEDED", {"b": 2})):
+        event = next_event(aws, queue)
+        assert event["detail-type"] == "Step Functions Execution Status Change"
+        detail = event["detail"]
+        assert {name: detail[name] for name in ("executionArn", "stateMachineArn", "name", "status")} == {
+            "executionArn": execution["executionArn"],
+            "stateMachineArn": machine,
+            "name": "seen",
+            "status": status,
+        }
+        assert json.loads(detail["input"]) == {"a": 1}
+        assert (json.loads(detail["output"]) if detail["output"] else None) == output
 
 
 def test_an_execution_that_runs_too_long_is_timed_out(aws: LocalAws) -> None:

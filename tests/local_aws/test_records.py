@@ -1,10 +1,15 @@
-"""What roles ask for and what functions log is kept, to be looked at when all is over."""
+"""What roles ask for, what functions log and what data passes is kept, to be looked at when all is over."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
-from tests.local_aws.conftest import make_function
+import pytest
+
+from tests.deployed import CANARY_PHONE, SENDER, assert_data_has_no_attributes
+from tests.local_aws.conftest import make_function, make_machine, receives_events, run, until
 
 if TYPE_CHECKING:
     from local_aws.client import LocalAws
@@ -49,3 +54,41 @@ def test_what_a_function_logged_is_kept_when_its_log_group_is_gone(aws: LocalAws
     ask(aws, name, "nobodys")
     aws.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}")
     assert "asking for nobodys" in aws.logs()[name]
+
+
+def test_data_of_executions_messages_and_events_is_kept_when_their_resources_are_gone(aws: LocalAws) -> None:
+    definition = {"StartAt": "End", "States": {"End": {"Type": "Pass", "Result": "passed on", "End": True}}}
+    machine = make_machine(aws, definition)
+    rule_queue = receives_events(aws, {"source": ["ours"]})
+    sqs, queue = aws.client("sqs"), aws.client("sqs").create_queue(QueueName="recorded")["QueueUrl"]
+    assert run(aws, machine, "put in")["status"] == "SUCCEEDED"
+    sqs.send_message(QueueUrl=queue, MessageBody="sent alone")
+    sqs.send_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "MessageBody": "sent with others"}])
+    aws.client("events").put_events(Entries=[{"Source": "ours", "DetailType": "any", "Detail": '{"a": "put"}'}])
+    name = rule_queue.rpartition("/")[2]
+    data = until(lambda: (found := aws.data()).get(f"messages of {name}") and found)
+    aws.client("stepfunctions").delete_state_machine(stateMachineArn=machine)
+    sqs.delete_queue(QueueUrl=queue)
+    assert aws.data() == data
+    assert "passed on" in str(data[f"history of {machine.rpartition(':')[2]}"])
+    states = [json.loads(detail) for detail in data["events of aws.states"]]
+    assert {each["input"] for each in states if each["stateMachineArn"] == machine} == {'"put in"'}
+    assert [json.loads(text)[0] for text in data["messages of recorded"]] == ["sent alone", "sent with others"]
+    assert data["events of ours"] == ['{"a": "put"}']
+    assert '"put"' in data[f"messages of {name}"][0]
+
+
+def kept(where: str, text: str) -> LocalAws:
+    return cast("LocalAws", SimpleNamespace(data=lambda: {where: [text]}))
+
+
+@pytest.mark.parametrize("value", ["canary gold", "Ada Canary", "canary-1f@example.com", CANARY_PHONE])
+def test_attribute_of_a_user_in_data_is_found(value: str) -> None:
+    assert_data_has_no_attributes(kept("messages of theirs", value))
+    with pytest.raises(AssertionError, match="an attribute of a user is in the history of user-sync"):
+        assert_data_has_no_attributes(kept("history of user-sync", json.dumps({"output": json.dumps([value])})))
+
+
+def test_username_and_sender_in_data_are_no_attributes() -> None:
+    said = {"username": "canary-1f0c", "who": "Google_canary-1f0c", "error": f"{SENDER} is not verified"}
+    assert_data_has_no_attributes(kept("history of user-sync", json.dumps(said)))

@@ -115,6 +115,17 @@ def test_the_emulators_own_triggers_are_cognitos_calls_too(aws: LocalAws) -> Non
     assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
 
 
+def test_user_whom_pre_sign_up_confirms_fires_at_sign_up(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    confirming = "def handler(event, context):\n    event['response']['autoConfirmUser'] = True\n    return event\n"
+    triggers = {"PreSignUp": make_function(aws, confirming), "PostConfirmation": pool.function}
+    pool.cognito.update_user_pool(UserPoolId=pool.pool, LambdaConfig=triggers)
+    user = pool.sign_up()
+    [event] = pool.events()
+    assert (event["userName"], event["triggerSource"]) == (user, "PostConfirmation_ConfirmSignUp")
+    assert event["request"]["userAttributes"]["cognito:user_status"] == "CONFIRMED"
+
+
 def test_admin_confirm_sign_up_fires_too_and_verifies_no_address(aws: LocalAws) -> None:
     pool = SignUps(aws)
     pool.cognito.admin_confirm_sign_up(UserPoolId=pool.pool, Username=pool.sign_up())

@@ -327,8 +327,7 @@ class CognitoPool:
         if position is None:
             return refusal("UserNotFoundException", message="User does not exist.")
         user = self.users.listed(position)
-        attributes = user.pop("Attributes", None)
-        return Response({**user, "UserAttributes": attributes})
+        return Response({"UserAttributes" if name == "Attributes" else name: value for name, value in user.items()})
 
     def _update(self, request: Json) -> Answer:
         self.updates.append(request)

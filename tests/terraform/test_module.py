@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from moto.events.models import EventPattern
 
 from tests.mocked_terraform import (
     ACCOUNT_ID,
@@ -87,7 +88,6 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
         "post-confirmation": {
             "USER_SYNC_STATE_MACHINE_ARN": user_sync,
             "UNSTARTED_QUEUE_URL": queue_url("unstarted"),
-            "ATTRIBUTES": attributes,
         },
         "replay-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
         "sync-user": user,
@@ -104,11 +104,9 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
     }
 
 
-def test_environment_with_an_email_index_and_a_welcome_email(terraform: Terraform) -> None:
-    """Whether an address is verified is passed on only with verified_only."""
+def test_environment_with_an_email_index(terraform: Terraform) -> None:
     found = environments(terraform.made["no_reconciliation"], DEV)
     assert found["sync-user"]["INDEX_KEYS"] == '["email","id","shard"]'
-    assert found["post-confirmation"]["ATTRIBUTES"] == '["name","email","phone_number"]'
 
 
 def test_environment_of_every_function_with_every_option(everything: Made) -> None:
@@ -126,15 +124,13 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
         "post-confirmation": {
             "USER_SYNC_STATE_MACHINE_ARN": user_sync,
             "UNSTARTED_QUEUE_URL": queue_url("unstarted"),
-            # What the welcome email needs, too: the address, the name, and whether the address is verified.
-            "ATTRIBUTES": '["given_name","custom:plan","name","email","email_verified"]',
             "CHAINED_FUNCTION_ARN": THEIRS,
         },
         "replay-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
         "sync-user": user,
-        "send-welcome": {"ATTRIBUTES": attributes},
+        "send-welcome": {"USER_POOL_ID": USER_POOL_ID, "ATTRIBUTES": attributes},
         "pool-trigger": {},
-        "start-changes": {"USER_SYNC_STATE_MACHINE_ARN": arn("states", "stateMachine:user-sync")},
+        "sync-changes": user,
         "plan-shards": {
             **user,
             "HAS_SHARD_INDEX": "true",
@@ -245,14 +241,14 @@ def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
 def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
     """DynamoDB uses the table's key with the permissions of the caller: the roles must have a new key first."""
     depends_on = everything.resources["module.user_table.aws_dynamodb_table.this[0]"]["depends_on"]
-    for function in ("sync-user", "plan-shards", "reconcile-shards"):
+    for function in ("sync-user", "sync-changes", "plan-shards", "reconcile-shards"):
         address = re.sub(r"\[\d\]", "", FUNCTIONS[function])
         assert f"module.case.{address}.aws_iam_role_policy.this" in depends_on
 
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
     """A function that writes to a queue or an execution may encrypt with it, too."""
-    writers = {"post-confirmation", "replay-sign-ups", "start-changes", "start-run"}
+    writers = {"post-confirmation", "replay-sign-ups", "start-run"}
     for name, address in FUNCTIONS.items():
         found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
         actions = {tuple(found["UseKey"]["actions"])} if "UseKey" in found else set()
@@ -285,7 +281,7 @@ def test_functions_may_use_the_key_of_an_existing_table_through_dynamodb(terrafo
     made = terraform.made["table_key"]
     found = {name: statements(made, POLICIES[name]) for name in FUNCTIONS if POLICIES[name] in made.resources}
     statement = {name: policy["UseTableKey"] for name, policy in found.items() if "UseTableKey" in policy}
-    assert statement.keys() == {"sync-user", "plan-shards", "reconcile-shards"}
+    assert statement.keys() == {"sync-user", "sync-changes", "plan-shards", "reconcile-shards"}
     for each in statement.values():
         assert (each["actions"], each["resources"]) == (["kms:Decrypt"], [TABLE_KEY])
         via = {"test": "StringEquals", "variable": "kms:ViaService", "values": ["dynamodb.eu-west-1.amazonaws.com"]}
@@ -371,12 +367,13 @@ def statements(made: Made, address: str) -> dict[str, dict[str, Any]]:
     return {statement["sid"]: statement for statement in made[address]["statement"]}
 
 
-@pytest.mark.parametrize("name", ["unstarted", "changes"])
-def test_queue_is_read_in_batches_that_may_fail_in_part(everything: Made, name: str) -> None:
-    at, function = {
-        "unstarted": ("module.sign_up.module.unstarted", "replay-sign-ups"),
-        "changes": ("module.change_tracking[0].module.queue", "start-changes"),
-    }[name]
+@pytest.mark.parametrize(
+    ("name", "function", "timeout_seconds"), [("unstarted", "replay-sign-ups", 30), ("changes", "sync-changes", 60)]
+)
+def test_queue_is_read_in_batches_that_may_fail_in_part(
+    everything: Made, name: str, function: str, timeout_seconds: int
+) -> None:
+    at = FUNCTIONS[function].removesuffix(".module.function")
     mapping = everything[f"{at}.aws_lambda_event_source_mapping.this"]
     assert mapping["event_source_arn"] == arn("sqs", name)
     assert mapping["function_name"] == arn("lambda", f"function:{function}")
@@ -384,8 +381,13 @@ def test_queue_is_read_in_batches_that_may_fail_in_part(everything: Made, name: 
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
     # More would let a bulk change take all of the account's ListUsers requests.
     assert mapping["scaling_config"] == [{"maximum_concurrency": 2}]
+    assert everything[f"{FUNCTIONS[function]}.aws_lambda_function.this"]["timeout"] == timeout_seconds
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    visible_after = everything[QUEUES[name]]["visibility_timeout_seconds"]
+    assert visible_after == 6 * timeout_seconds
     redrive = json.loads(everything[QUEUES[name]]["redrive_policy"])
     assert redrive["deadLetterTargetArn"] == arn("sqs", f"{name}-dead-letter")
+    assert redrive["maxReceiveCount"] * visible_after == 12 * 3600
     for queue in (QUEUES[name], QUEUES[f"{name}-dead-letter"]):
         assert everything[queue]["message_retention_seconds"] == 14 * 24 * 3600
 
@@ -507,10 +509,31 @@ def test_user_sync_is_one_step_without_a_welcome_email(defaults: Made) -> None:
 
 
 def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
-    states = definition(everything, "user-sync")["States"]
+    user_sync = definition(everything, "user-sync")
+    states = user_sync["States"]
+    assert (user_sync["StartAt"], set(states)) == ("SyncUser", {"SyncUser", "SendWelcome"})
     assert states["SyncUser"]["Parameters"]["FunctionName"] == arn("lambda", "function:sync-user")
     assert states["SendWelcome"]["Parameters"]["FunctionName"] == arn("lambda", "function:send-welcome")
-    assert states["SyncUser"]["Next"] == "IsWelcomed"
+    assert (states["SyncUser"]["Next"], states["SendWelcome"]["End"]) == ("SendWelcome", True)
+
+
+def test_roles_read_the_pool_and_write_the_table(everything: Made) -> None:
+    """AdminGetUser reads and verifies. It can make a user count as monthly active, so ListUsers reads changed users."""
+    table_arn = everything.outputs["user_table_arn"].replace("table/mocked", f"table/{LONGEST}-users")
+    read_and_verify = (["cognito-idp:AdminGetUser", "cognito-idp:ListUsers"], [POOL_ARN])
+    write = (["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], [table_arn])
+    for address, expected in {
+        "module.user_sync.data.aws_iam_policy_document.sync_user": [read_and_verify, write],
+        "module.change_tracking[0].data.aws_iam_policy_document.sync_changes": [read_and_verify, write],
+    }.items():
+        found = [(sorted(each["actions"]), each["resources"]) for each in statements(everything, address).values()]
+        assert sorted(found) == expected
+    welcome = statements(everything, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")
+    assert (welcome["ReadUser"]["actions"], welcome["ReadUser"]["resources"]) == (
+        ["cognito-idp:AdminGetUser"],
+        [POOL_ARN],
+    )
+    assert "ReadUser" not in statements(everything, "module.sign_up.data.aws_iam_policy_document.post_confirmation")
 
 
 def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform: Terraform) -> None:
@@ -547,24 +570,87 @@ EVENT_NAMES = {
 }
 
 
-def test_changes_rule_matches_successful_changes_of_this_pool(everything: Made) -> None:
-    """ConfirmSignUp is not among them: the trigger has it."""
-    rule = everything["module.change_tracking[0].aws_cloudwatch_event_rule.changes"]
-    assert json.loads(rule["event_pattern"]) == {
-        "source": ["aws.cognito-idp"],
-        "detail-type": ["AWS API Call via CloudTrail"],
-        "detail": {
-            "eventSource": ["cognito-idp.amazonaws.com"],
-            "eventName": sorted(EVENT_NAMES),
-            "errorCode": [{"exists": False}],
-            # Without a sub, the user cannot be read.
-            "additionalEventData": {"sub": [{"exists": True}]},
-            "$or": [
-                {"requestParameters": {"userPoolId": [USER_POOL_ID]}},
-                {"additionalEventData": {"userPoolId": [USER_POOL_ID]}},
-            ],
-        },
+CHALLENGES = {"AdminRespondToAuthChallenge", "RespondToAuthChallenge"}
+ANOTHER_POOL_ID = "eu-west-1_Another"
+
+
+def changes_pattern(made: Made) -> str:
+    pattern: str = made["module.change_tracking[0].aws_cloudwatch_event_rule.changes"]["event_pattern"]
+    return pattern
+
+
+def record(name: str, request: dict[str, str], additional: dict[str, str], **changed: Any) -> dict[str, Any]:
+    """The event of a call that CloudTrail recorded."""
+    detail = {
+        "eventSource": "cognito-idp.amazonaws.com",
+        "eventName": name,
+        "requestParameters": request,
+        "additionalEventData": {"sub": "6dfb0c1e-5c28-4d4a-8f5c-1a8f0f1b2c3d", **additional},
+        **changed,
     }
+    return {"source": "aws.cognito-idp", "detail-type": "AWS API Call via CloudTrail", "detail": detail}
+
+
+def calls_of(name: str) -> dict[str, str]:
+    """The request parameters with which a call changes a user."""
+    return {"challengeName": "NEW_PASSWORD_REQUIRED"} if name in CHALLENGES else {}
+
+
+@pytest.mark.parametrize(
+    ("request_pool", "additional_pool", "matches"),
+    [
+        (USER_POOL_ID, None, True),
+        (None, USER_POOL_ID, True),
+        (None, None, True),
+        (ANOTHER_POOL_ID, None, False),
+        (None, ANOTHER_POOL_ID, False),
+        (ANOTHER_POOL_ID, ANOTHER_POOL_ID, False),
+    ],
+)
+def test_changes_rule_matches_events_of_this_pool_or_none(
+    everything: Made, request_pool: str | None, additional_pool: str | None, matches: bool
+) -> None:
+    """Each form for every call. ConfirmSignUp is not among them: the trigger has it."""
+    pattern = EventPattern.load(changes_pattern(everything))
+    request, additional = ({} if pool is None else {"userPoolId": pool} for pool in (request_pool, additional_pool))
+    for name in [*EVENT_NAMES, *CHALLENGES]:
+        event = record(name, {**request, **calls_of(name)}, additional)
+        assert pattern.matches_event(event) == matches, name
+    for name in ("ConfirmSignUp", "ConfirmForgotPassword", "AdminSetUserMFAPreference", "AdminInitiateAuth"):
+        assert not pattern.matches_event(record(name, request, additional))
+
+
+def test_changes_rule_matches_the_new_password_challenge_alone(everything: Made) -> None:
+    """Sign-ins with SRP and answers to MFA change nothing in an item, and are as frequent as sign-ins."""
+    pattern = EventPattern.load(changes_pattern(everything))
+    for name in CHALLENGES:
+        for request in ({}, {"challengeName": "PASSWORD_VERIFIER"}, {"challengeName": "SMS_MFA"}):
+            for pool in ({}, {"userPoolId": USER_POOL_ID}):
+                assert not pattern.matches_event(record(name, {**request, **pool}, {}))
+                assert not pattern.matches_event(record(name, request, pool))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"errorCode": "NotAuthorizedException"},
+        {"eventSource": "cognito-identity.amazonaws.com"},
+        # Without a sub, the user cannot be read.
+        {"additionalEventData": {"userPoolId": USER_POOL_ID}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_changes_rule_matches_successful_calls_that_name_a_user(everything: Made, changed: dict[str, Any]) -> None:
+    pattern = EventPattern.load(changes_pattern(everything))
+    assert not pattern.matches_event(record("AdminUpdateUserAttributes", {"userPoolId": USER_POOL_ID}, {}, **changed))
+
+
+def test_changes_rule_names_each_call_once(everything: Made) -> None:
+    """An event pattern may have 2,048 characters, also with the longest pool ID."""
+    pattern = changes_pattern(everything)
+    assert len(pattern.replace(USER_POOL_ID, f"ap-southeast-1_{'A' * 45}")) <= 2048
+    for name in EVENT_NAMES.keys() | CHALLENGES:
+        assert pattern.count(f'"{name}"') == 1
 
 
 def test_changes_are_sent_to_their_queue(everything: Made, defaults: Made) -> None:
@@ -577,7 +663,6 @@ def test_changes_are_sent_to_their_queue(everything: Made, defaults: Made) -> No
         request = request.replace(f"<{name}>", json.dumps(path))
     assert json.loads(request) == {
         "sub": "$.detail.additionalEventData.sub",
-        "reason": "changed",
         "occurred_at": "$.detail.eventTime",
         "event_name": "$.detail.eventName",
     }

@@ -263,10 +263,9 @@ RULES = [
     ),
     Rule(
         "deleted_users.retention_days",
-        "deleted_users.retention_days is {}: it must be a whole number of at least 45, as a sign-up may be replayed "
-        "for that long, or null.",
-        accepted=[None, 45, 3650],
-        rejected=[44, 45.5, 0, -45],
+        "deleted_users.retention_days is {}: it must be a whole number of at least 1, or null.",
+        accepted=[None, 1, 3650],
+        rejected=[0, 1.5, -1],
     ),
     Rule(
         "deleted_users",

@@ -10,16 +10,8 @@ import boto3
 import pytest
 from botocore.httpsession import URLLib3Session
 
-from cognito_user_sync.handlers import (
-    plan_shards,
-    post_confirmation,
-    reconcile_shards,
-    replay_sign_ups,
-    send_welcome,
-    start_changes,
-    start_run,
-    sync_user,
-)
+from cognito_user_sync import clients
+from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, start_run
 from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
@@ -72,17 +64,8 @@ def session(_nothing_reaches_aws: None) -> boto3.Session:
 @pytest.fixture(autouse=True)
 def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-    for handler in (
-        plan_shards,
-        post_confirmation,
-        reconcile_shards,
-        replay_sign_ups,
-        send_welcome,
-        start_changes,
-        start_run,
-        sync_user,
-    ):
-        for value in vars(handler).values():
+    for module in (clients, post_confirmation, replay_sign_ups, send_welcome, start_run):
+        for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
 

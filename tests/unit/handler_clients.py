@@ -27,14 +27,16 @@ ENVIRONMENT = environment(
     USER_SYNC_STATE_MACHINE_ARN=USER_SYNC,
 )
 
-USER = {
+ATTRIBUTES = [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "ada@example.com"}]
+MEMBERS = {
     "Username": "ada",
-    "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "ada@example.com"}],
     "UserCreateDate": 1767225600,
     "UserLastModifiedDate": 1767225600,
     "Enabled": True,
     "UserStatus": "CONFIRMED",
 }
+# The user in the answers of ListUsers and AdminGetUser.
+USER, GOT_USER = {**MEMBERS, "Attributes": ATTRIBUTES}, {**MEMBERS, "UserAttributes": ATTRIBUTES}
 # A good answer of each operation that a handler calls.
 ANSWERS: Mapping[str, Response] = {
     f"{COGNITO}.DescribeUserPool": Response(
@@ -50,7 +52,7 @@ ANSWERS: Mapping[str, Response] = {
     f"{COGNITO}.GetUserPoolMfaConfig": Response({"MfaConfiguration": "OFF"}),
     f"{COGNITO}.UpdateUserPool": Response({}),
     f"{COGNITO}.ListUsers": Response({"Users": [USER]}),
-    f"{COGNITO}.AdminGetUser": refusal("UserNotFoundException"),
+    f"{COGNITO}.AdminGetUser": Response(GOT_USER),
     "dynamodb.BatchGetItem": Response({"Responses": {"users": []}, "UnprocessedKeys": {}}),
     "dynamodb.Query": Response({"Items": []}),
     "dynamodb.UpdateItem": Response({}),
@@ -61,12 +63,14 @@ ANSWERS: Mapping[str, Response] = {
 }
 SYNC_REQUEST = {
     "sub": SUB,
-    "reason": "sign_up",
-    "occurred_at": "2026-01-31T12:00:00.000Z",
     "username": "ada",
-    "attributes": {"email": "ada@example.com"},
+    "reason": "sign_up",
+    "occurred_at": "2026-01-01T00:00:00.000Z",
+    "client_id": "app1",
 }
-CHANGE = {**SYNC_REQUEST, "reason": "changed", "event_name": "AdminUpdateUserAttributes"}
+# What SyncUser leaves for SendWelcome.
+SYNCED = {"sub": SUB, "username": "ada", "reason": "sign_up", "client_id": "app1", "outcome": "created"}
+CHANGE = {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "occurred_at": "2026-01-01T00:00:00Z"}
 WELCOME: dict[str, Any] = {
     "from": "hello@example.com",
     "subject": "Welcome",
@@ -110,9 +114,9 @@ EXERCISES: Mapping[str, Exercise] = {
     # Step Functions fails, so that the queue is used too.
     "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [refusal("InternalFailure", 500)]}),
     "replay_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
-    "start_changes": Exercise(queue_event(CHANGE), 30),
-    "sync_user": Exercise(CHANGE, 60),
-    "send_welcome": Exercise(SYNC_REQUEST, 15),
+    "sync_changes": Exercise(queue_event(CHANGE), 60),
+    "sync_user": Exercise(SYNC_REQUEST, 60),
+    "send_welcome": Exercise(SYNCED, 15),
     # One prefix has users; for each of the others the table is asked.
     "plan_shards": Exercise(
         {"input": {}, "started_at": "2026-01-31T12:00:00.000Z"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,11 +22,19 @@ def _main(module: str) -> Any:
     return hcl2.loads((MODULES / module / "main.tf").read_text(encoding="utf-8"))
 
 
-def number(module: str, value: Any) -> float:
-    """Return the number that an expression of a module's main.tf comes to: arithmetic over its locals."""
+def number(module: str, value: Any, variables: Mapping[str, float] | None = None) -> float:
+    """Return the number that an expression of a module's main.tf comes to: arithmetic over its locals.
+
+    Args:
+        module: The module.
+        value: The expression.
+        variables: Values of the module's variables by path, for example function.timeout_seconds.
+    """
     named = {name: content for block in _main(module).get("locals", []) for name, content in block.items()}
     while isinstance(value, str) and "local." in value:
         value = re.sub(r"local\.(\w+)", lambda match: f"({str(named[match[1]]).strip('${}')})", value)
+    for path, content in (variables or {}).items():
+        value = str(value).replace(f"var.{path}", str(content))
     return float(eval(str(value).strip("${}"), {"__builtins__": {}, "ceil": math.ceil}))
 
 
@@ -51,12 +59,13 @@ def _calls(source: str) -> Iterator[tuple[str, Json]]:
 
 def function_timeouts() -> dict[str, float]:
     """Return the timeout of each Lambda function in seconds, by the file name of its handler."""
-    queue_handlers = [arguments["function"]["handler"].strip('"') for _, arguments in _calls("request_queue")]
-    timeouts: dict[str, float] = {}
-    for module, arguments in _calls("lambda_function"):
-        handlers = queue_handlers if module == "request_queue" else [arguments["handler"].strip('"')]
-        timeouts |= {handler: number(module, arguments["timeout_seconds"]) for handler in handlers}
-    return timeouts
+    functions = [
+        *((module, arguments) for module, arguments in _calls("lambda_function") if module != "request_queue"),
+        *((module, arguments["function"]) for module, arguments in _calls("request_queue")),
+    ]
+    return {
+        function["handler"].strip('"'): number(module, function["timeout_seconds"]) for module, function in functions
+    }
 
 
 @cache

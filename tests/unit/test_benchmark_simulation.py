@@ -168,7 +168,12 @@ def test_conditions_are_evaluated_as_dynamodb_does(item: dict[str, dict[str, str
     assert condition(item, {"#a": "a"}, {":v": {"S": "2"}, ":w": {"S": ""}}) is holds
 
 
-@pytest.mark.parametrize("expression", ["a = :v", "size(a) < :v", "a < :v AND", "(a < :v", "a < :v b"])
+@pytest.mark.parametrize(("item", "holds"), [({}, False), ({"a": {"S": "1"}}, False), ({"a": {"S": "2"}}, True)])
+def test_an_attribute_that_does_not_exist_equals_nothing(item: dict[str, dict[str, str]], holds: bool) -> None:
+    assert expressions.condition("a = :v")(item, {}, {":v": {"S": "2"}}) is holds
+
+
+@pytest.mark.parametrize("expression", ["a > :v", "size(a) < :v", "a < :v AND", "(a < :v", "a < :v b"])
 def test_a_condition_that_is_not_understood_is_refused(expression: str) -> None:
     with pytest.raises((ValueError, IndexError)):
         expressions.condition(expression)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
+from cognito_user_sync.sync_request import SyncRequest, parse
 from cognito_user_sync_cli.executions import End
-from cognito_user_sync_cli.failures import Failure, failures, redrive
-from tests.samples import USER_SYNC
+from cognito_user_sync_cli.failures import Failure, failures, redrive, requeue
+from tests.samples import QUEUE_URL, SUB, USER_SYNC
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
@@ -59,6 +61,10 @@ def found(aws: FakeAws) -> list[Failure]:
         ([failed("States.Timeout"), entered("SyncUser")], "SyncUser", "States.Timeout", False),
         ([failed("WelcomeNotSent"), entered("SendWelcome")], "SendWelcome", "WelcomeNotSent", False),
         ([failed("WelcomeRefused"), entered("SendWelcome")], "SendWelcome", "WelcomeRefused", False),
+        # SendWelcome reads the user before it sends.
+        ([failed("PoolUnavailable"), entered("SendWelcome")], "SendWelcome", "PoolUnavailable", False),
+        ([failed("PoolRefused"), entered("SendWelcome")], "SendWelcome", "PoolRefused", False),
+        ([failed("UnusableUser"), entered("SendWelcome")], "SendWelcome", "UnusableUser", False),
         ([failed("WelcomeOutcomeUnknown"), entered("SendWelcome")], "SendWelcome", "WelcomeOutcomeUnknown", True),
         ([failed("Lambda.Unknown"), entered("SendWelcome")], "SendWelcome", "Lambda.Unknown", True),
         # Stopped, or out of time, during a second try: what the first one ended with says nothing of it.
@@ -121,3 +127,18 @@ def test_what_cannot_be_redriven_any_more_says_why(aws: FakeAws) -> None:
     aws.on(REDRIVE, Response({"redriveDate": 1}), refusal("ExecutionNotRedrivable"))
     assert redrive(states, failure) is None
     assert "more than 14 days ago" in str(redrive(states, failure))
+
+
+def test_requeue_moves_request_as_it_is(aws: FakeAws) -> None:
+    request = SyncRequest(SUB, "ada", "sign_up", "2026-01-31T12:00:00.000Z", "app1")
+    policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead", "maxReceiveCount": 5})
+    aws.on("sqs.GetQueueAttributes", Response({"Attributes": {"RedrivePolicy": policy}}))
+    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
+    message = {"MessageId": "m1", "ReceiptHandle": "r1", "Body": request.to_json()}
+    aws.on("sqs.ReceiveMessage", Response({"Messages": [message]}), Response({}))
+    aws.on("sqs.SendMessage", Response({"MessageId": "m2"}))
+    aws.on("sqs.DeleteMessage", Response({}))
+    assert requeue(aws.session.client("sqs"), QUEUE_URL) == 1
+    [sent] = [call.body for call in aws.calls if call.operation == "sqs.SendMessage"]
+    assert sent["QueueUrl"] == QUEUE_URL
+    assert parse(json.loads(sent["MessageBody"])) == request

@@ -41,10 +41,11 @@ CLIENTS: dict[str, dict[str, Limits]] = {
         "lambda": Limits(1, 0.4, 4.5),  # what is left of 5 s, less the time to connect and to answer
     },
     "replay_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
-    "start_changes": {"stepfunctions": Limits(3, 1, 3)},
+    # One attempt of Cognito: the queue or the state machine is the retry.
+    "sync_changes": {"cognito-idp": Limits(1, 1, 2), "dynamodb": Limits(3, 1, 2)},
     "sync_user": {"cognito-idp": Limits(1, 1, 2), "dynamodb": Limits(3, 1, 2)},
-    # One attempt: a send that timed out may have been delivered.
-    "send_welcome": {"sesv2": Limits(1, 2, 8)},
+    # One attempt of SES: a send that timed out may have been delivered.
+    "send_welcome": {"cognito-idp": Limits(1, 1, 2), "sesv2": Limits(1, 2, 8)},
     # One attempt: the planner and the worker retry at their own pace.
     "plan_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
     "reconcile_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},

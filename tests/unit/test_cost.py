@@ -38,7 +38,7 @@ PRICES = Prices(
     not_confirmed=frozenset(),
 )
 SIGN_UP = Usage(
-    transitions=4,
+    transitions=2,
     invocations={"post-confirmation": 1, "sync-user": 1, "send-welcome": 1},
     laptop_milliseconds={"post-confirmation": 4, "sync-user": 5, "send-welcome": 3},
     table_write_units=1,
@@ -49,7 +49,12 @@ SIGN_UP = Usage(
     input_bytes=300,
     item_bytes=250,
     index_bytes=44,
-    calls={},
+    calls={
+        "post-confirmation": {"states:StartExecution": 1},
+        "sync-user": {"cognito-idp:AdminGetUser": 1, "dynamodb:UpdateItem": 1},
+        "send-welcome": {"cognito-idp:AdminGetUser": 1, "ses:SendEmail": 1},
+        "states.amazonaws.com": {"lambda:InvokeFunction": 2},
+    },
 )
 
 
@@ -58,9 +63,9 @@ def test_each_service_has_its_price() -> None:
 
     assert dollars == pytest.approx(
         {
-            "Step Functions": 4 * 25,
-            # Three requests, and 100 + 100 + 200 ms at half a GB: 200,000 GB-seconds.
-            "Lambda": 0.6 + 2.0,
+            "Step Functions": 2 * 25,
+            # Three requests, and 20 + 50, 20 + 60 + 5, and 20 + 60 + 100 ms at half a GB: 167,500 GB-seconds.
+            "Lambda": 0.6 + 1.675,
             "DynamoDB": 2 * 0.625,
             "SQS": 0,
             "SES": 100,
@@ -71,19 +76,29 @@ def test_each_service_has_its_price() -> None:
 
 
 def test_a_change_pays_for_its_queue_and_for_the_pause_after_it() -> None:
-    change = replace(SIGN_UP, transitions=3, invocations={"start-changes": 1, "sync-user": 1}, sqs_requests=3, mails=0)
+    calls = {"sync-changes": {"cognito-idp:ListUsers": 1, "dynamodb:UpdateItem": 1}}
+    change = replace(
+        SIGN_UP, transitions=0, invocations={"sync-changes": 1}, calls=calls, sqs_requests=3, mails=0, log_bytes=0
+    )
 
     dollars = change.dollars_per_million(512, PRICES)
 
-    assert dollars["Step Functions"] == 75
+    assert dollars["Step Functions"] == 0
     assert dollars["SQS"] == pytest.approx(1.2)
     assert dollars["SES"] == 0
-    assert dollars["Lambda"] == pytest.approx(0.4 + 2.0)  # 300 + 100 ms
+    assert dollars["Lambda"] == pytest.approx(0.2 + 1.425)  # 200 + 20 + 60 + 5 ms
+
+
+def test_billed_milliseconds_grow_with_measured_calls() -> None:
+    again = replace(SIGN_UP, calls={**SIGN_UP.calls, "sync-user": {"cognito-idp:AdminGetUser": 2}})
+
+    assert SIGN_UP.billed_milliseconds("sync-user") == 85
+    assert again.billed_milliseconds("sync-user") == 140
 
 
 def test_twice_the_memory_is_twice_the_gb_seconds() -> None:
-    assert SIGN_UP.gb_seconds(512) == pytest.approx(0.2)
-    assert SIGN_UP.gb_seconds(1024) == pytest.approx(0.4)
+    assert SIGN_UP.gb_seconds(512) == pytest.approx(0.1675)
+    assert SIGN_UP.gb_seconds(1024) == pytest.approx(0.335)
 
 
 def test_what_stands_there_is_paid_for_by_the_month() -> None:

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from cognito_user_sync import executions, lambda_config, pace, shards, user_table
-from cognito_user_sync.handlers import post_confirmation
+from cognito_user_sync import changes, lambda_config, pace, shards, user_table
+from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, sync_changes, sync_user
 from tests.unit.terraform_source import Json, function_timeouts, handler_of, number, resource, state_machine, states
 from tests.unit.test_clients import CLIENTS, Limits
 
 DAY = 24 * 3600
 COGNITO_WAITS_SECONDS = 5
-# https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
-REDRIVE_DAYS = 14
 
 TASKS = [
     (machine, name) for machine in ("user_sync", "reconciliation") for name, state in states(machine).items()
@@ -34,13 +32,20 @@ def longest_call(limits: Limits) -> float:
 
 
 def longest_task(task: Json) -> float:
-    """Return the seconds after which a Task has ended: all attempts with their timeouts and waits."""
-    [retry] = task["Retry"]
-    waits = [
+    """Return the seconds after which a Task has ended: all attempts with their timeouts and waits.
+
+    Each of its retriers counts its own attempts.
+    """
+    attempts = 1 + sum(retry["MaxAttempts"] for retry in task["Retry"])
+    return float(attempts * task["TimeoutSeconds"] + sum(sum(waits(retry)) for retry in task["Retry"]))
+
+
+def waits(retry: Json) -> list[float]:
+    """Return the seconds between the attempts of a retrier, without jitter."""
+    return [
         min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
         for attempt in range(retry["MaxAttempts"])
     ]
-    return float((retry["MaxAttempts"] + 1) * task["TimeoutSeconds"] + sum(waits))
 
 
 @pytest.mark.parametrize("handler", CLIENTS)
@@ -58,10 +63,41 @@ def test_post_confirmation_ends_within_the_time_that_cognito_waits() -> None:
     assert max(calls) <= post_confirmation._AGAIN_WITHIN_SECONDS
 
 
-@pytest.mark.parametrize("handler", ["replay_sign_ups", "start_changes"])
-def test_a_queued_start_ends_within_the_time_reserved_for_it(handler: str) -> None:
-    slowest = longest_call(CLIENTS[handler]["stepfunctions"])
-    assert slowest <= executions.SLOWEST_START_SECONDS < function_timeouts()[handler]
+def test_a_queued_start_ends_within_the_time_reserved_for_it() -> None:
+    slowest = longest_call(CLIENTS["replay_sign_ups"]["stepfunctions"])
+    assert slowest <= replay_sign_ups._SLOWEST_START_SECONDS < function_timeouts()["replay_sign_ups"]
+
+
+def test_a_queued_change_ends_within_the_time_reserved_for_it() -> None:
+    cognito, dynamodb = (longest_call(CLIENTS["sync_changes"][service]) for service in ("cognito-idp", "dynamodb"))
+    # The calls: test_changes.py, test_the_slowest_change_makes_five_calls_of_cognito_and_two_of_dynamodb.
+    slowest = sync_changes._PAUSE_SECONDS + 5 * cognito + 2 * dynamodb + sum(changes._LIST_AGAIN_SECONDS)
+    assert slowest <= sync_changes._SLOWEST_CHANGE_SECONDS < function_timeouts()["sync_changes"]
+
+
+def test_sync_user_ends_within_its_function() -> None:
+    cognito, dynamodb = (longest_call(CLIENTS["sync_user"][service]) for service in ("cognito-idp", "dynamodb"))
+    # A user whose username changed hands: two reads by username, one of the list, one of the item, and the write.
+    assert 3 * cognito + 2 * dynamodb < function_timeouts()["sync_user"]
+
+
+def test_send_welcome_ends_within_its_function() -> None:
+    # A function that Lambda ends may have sent the email. A second stays for the start of a new function.
+    calls = [longest_call(CLIENTS["send_welcome"][service]) for service in ("cognito-idp", "sesv2")]
+    assert sum(calls) <= function_timeouts()["send_welcome"] - 1
+
+
+def test_an_unconfirmed_user_is_read_again_until_sync_user_gives_up() -> None:
+    """The last attempt ends with the outcome, since an execution that fails would raise an alarm for nothing."""
+    retry = next(
+        retry for retry in states("user_sync")["SyncUser"]["Retry"] if "NotConfirmedYet" in retry["ErrorEquals"]
+    )
+    # Jitter would shorten the waits.
+    assert "JitterStrategy" not in retry
+    # The first attempt may begin in the moment of the sign-up.
+    assert sync_user._CONFIRMED_WITHIN.total_seconds() < sum(waits(retry)) <= 600
+    assert sync_user._CONFIRMED_WITHIN.total_seconds() >= 300
+    assert waits(retry)[0] <= 5, "most users are confirmed a moment later"
 
 
 def test_pool_trigger_reserves_time_for_an_update_and_a_read() -> None:
@@ -91,27 +127,28 @@ def test_each_state_machine_outlasts_the_retries_of_its_tasks(machine: str, seco
 
 def test_each_queue_outlasts_the_retries_of_its_function() -> None:
     queue, dead_letter_queue = (resource("request_queue", "aws_sqs_queue", name) for name in ("this", "dead_letter"))
-    visibility = number("request_queue", queue["visibility_timeout_seconds"])
+    timeouts = {handler: function_timeouts()[handler] for handler in ("replay_sign_ups", "sync_changes")}
     retention, dead_letter_retention = (
         number("request_queue", each["message_retention_seconds"]) for each in (queue, dead_letter_queue)
     )
     found = re.search(r"maxReceiveCount = (.+)}\)", queue["redrive_policy"])
     assert found
-    retries_seconds = number("request_queue", found[1]) * visibility
-
-    timeouts = function_timeouts()
-    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-    assert visibility >= 6 * max(timeouts["replay_sign_ups"], timeouts["start_changes"])
-    # README: Step Functions may be unavailable for 12 hours.
-    assert 12 * 3600 <= retries_seconds < retention
-    # A message that moves keeps its first enqueue time: the dead-letter queue needs the longest retention that SQS has.
+    for timeout in timeouts.values():
+        variables = {"function.timeout_seconds": timeout}
+        visibility = number("request_queue", queue["visibility_timeout_seconds"], variables)
+        retries = number("request_queue", found[1], variables)
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        assert visibility >= 6 * timeout
+        assert retries <= 1000, "the most that SQS takes"
+        # README: Step Functions may be unavailable for 12 hours.
+        assert 12 * 3600 <= retries * visibility < retention
+        # A message that moves keeps its first enqueue time: the dead-letter queue needs the longest retention of SQS.
+        assert dead_letter_retention - retries * visibility >= 13 * DAY
     assert dead_letter_retention == 14 * DAY
-    assert dead_letter_retention - retries_seconds >= 13 * DAY
 
 
-def test_a_tombstone_outlasts_every_replay_of_a_sign_up() -> None:
-    queues = [resource("request_queue", "aws_sqs_queue", name) for name in ("this", "dead_letter")]
-    kept_seconds = sum(number("request_queue", queue["message_retention_seconds"]) for queue in queues)
-    assert kept_seconds + REDRIVE_DAYS * DAY < user_table.TOMBSTONE_DAYS * DAY
+def test_a_tombstone_outlasts_every_read_from_before_the_deletion() -> None:
+    """A function writes only what it has read itself: a request that is replayed later reads anew."""
+    assert max(function_timeouts().values()) < user_table.TOMBSTONE_DAYS * DAY
     variables = (Path(__file__).parents[2] / "variables.tf").read_text(encoding="utf-8")
     assert f"retention_days, {user_table.TOMBSTONE_DAYS}) >= {user_table.TOMBSTONE_DAYS}" in variables

@@ -1,4 +1,4 @@
-"""What each handler makes of an HTTP status with an error code that the code does not list.
+"""What the code makes of an HTTP status with an error code that the code does not list.
 
 AWS adds codes; the status decides then. Below 500, AWS rejects the request and will again. From 500 on, the service
 failed, and a retry may succeed.
@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from cognito_user_sync import clients
+from cognito_user_sync.changes import sync_change
+from cognito_user_sync.sync_request import parse_change
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
@@ -22,6 +25,7 @@ from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
     CHANGE,
     SYNC_REQUEST,
+    SYNCED,
     answer_well,
     handler_environment,
     invoke,
@@ -40,16 +44,18 @@ def _environment(tmp_path: Path, aws: FakeAws) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("handler", "event", "operation", "status", "error"),
     [
-        ("sync_user", CHANGE, f"{COGNITO}.ListUsers", 499, PoolRefused),
-        ("sync_user", CHANGE, f"{COGNITO}.ListUsers", 500, PoolUnavailable),
+        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser", 499, PoolRefused),
+        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser", 500, PoolUnavailable),
         ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem", 499, TableRefused),
         ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem", 500, TableUnavailable),
-        ("send_welcome", SYNC_REQUEST, "sesv2.SendEmail", 428, WelcomeRefused),
+        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser", 499, PoolRefused),
+        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser", 500, PoolUnavailable),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 428, WelcomeRefused),
         # Throttled, whatever the code: SES did not take it.
-        ("send_welcome", SYNC_REQUEST, "sesv2.SendEmail", 429, WelcomeNotSent),
-        ("send_welcome", SYNC_REQUEST, "sesv2.SendEmail", 430, WelcomeRefused),
-        ("send_welcome", SYNC_REQUEST, "sesv2.SendEmail", 499, WelcomeRefused),
-        ("send_welcome", SYNC_REQUEST, "sesv2.SendEmail", 500, WelcomeOutcomeUnknown),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 429, WelcomeNotSent),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 430, WelcomeRefused),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 499, WelcomeRefused),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 500, WelcomeOutcomeUnknown),
     ],
 )
 def test_unlisted_code_is_mapped_by_its_status(
@@ -62,11 +68,11 @@ def test_unlisted_code_is_mapped_by_its_status(
 
 
 @pytest.mark.parametrize(
-    ("event", "operation", "error", "code"),
+    ("operation", "error", "code"),
     [
         *(
-            (CHANGE, f"{COGNITO}.ListUsers", PoolUnavailable, code)
-            # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
+            (f"{COGNITO}.AdminGetUser", PoolUnavailable, code)
+            # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminGetUser.html
             for code in (
                 "InternalErrorException",
                 "LimitExceededException",
@@ -75,7 +81,7 @@ def test_unlisted_code_is_mapped_by_its_status(
             )
         ),
         *(
-            (SYNC_REQUEST, "dynamodb.UpdateItem", TableUnavailable, code)
+            ("dynamodb.UpdateItem", TableUnavailable, code)
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
             for code in (
                 "InternalServerError",
@@ -92,11 +98,37 @@ def test_unlisted_code_is_mapped_by_its_status(
     ],
 )
 def test_transient_code_is_retryable_whatever_its_status(
-    aws: FakeAws, event: Any, operation: str, error: type[Exception], code: str
+    aws: FakeAws, operation: str, error: type[Exception], code: str
 ) -> None:
     aws.on(operation, refusal(code, 400))
     with pytest.raises(error, match=code):
-        invoke("sync_user", event)
+        invoke("sync_user")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (499, UNLISTED, PoolRefused),
+        (500, UNLISTED, PoolUnavailable),
+        # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
+        *(
+            (400, code, PoolUnavailable)
+            for code in (
+                "InternalErrorException",
+                "LimitExceededException",
+                "ThrottlingException",
+                "TooManyRequestsException",
+            )
+        ),
+    ],
+)
+def test_list_users_is_mapped_as_any_read(aws: FakeAws, status: int, code: str, error: type[Exception]) -> None:
+    aws.on(f"{COGNITO}.ListUsers", refusal(code, status))
+    with pytest.raises(error) as raised:
+        sync_change(clients.user_pool(), clients.user_table(), parse_change(CHANGE))
+    assert (type(raised.value), str(raised.value)) == (error, code)
+    # The queue delivers the message again, whatever the error is.
+    assert invoke("sync_changes") == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(499, 1), (500, 2)])
@@ -110,13 +142,3 @@ def test_pool_trigger_retries_an_unlisted_code_from_500_on(aws: FakeAws, status:
     else:
         assert invoke("pool_trigger")["result"] == "attached already"
     assert aws.operations.count(describe) == attempts
-
-
-def test_sync_user_reads_the_item_consistently_before_it_deletes(aws: FakeAws) -> None:
-    # An item that was written a moment ago must be seen, or a new user would be taken for a deleted one.
-    aws.on(f"{COGNITO}.ListUsers", Response({"Users": []}))
-    with pytest.raises(PoolUnavailable):
-        invoke("sync_user", CHANGE)
-    reads = [call.body["RequestItems"]["users"] for call in aws.calls if call.operation == "dynamodb.BatchGetItem"]
-    assert reads
-    assert all(read["ConsistentRead"] is True for read in reads)

@@ -19,8 +19,8 @@ from tests.stand_ins.carriers import FakeAws
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-SIGN_UP = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:00.000Z", "ada.l", "app1", attributes={"name": "Zoë 😀"})
-PASSWORD_RESET = SyncRequest(SUB, "password_reset", "2026-01-02T00:00:00.000Z")
+SIGN_UP = SyncRequest(SUB, "zoë 😀", "sign_up", "2026-01-01T00:00:00.000Z", "app1")
+PASSWORD_RESET = SyncRequest(SUB, "zoë 😀", "password_reset", "2026-01-02T00:00:00.000Z")
 START = "sfn.StartExecution"
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
 
@@ -54,7 +54,7 @@ def test_an_execution_that_exists_already_is_no_failure(aws: FakeAws) -> None:
 
 def test_a_second_sign_up_with_another_content_is_not_started() -> None:
     # As when Cognito calls the trigger again: the time in it is a new one.
-    again = SyncRequest(SUB, "sign_up", "2026-01-01T00:00:05.000Z")
+    again = SyncRequest(SUB, "zoë 😀", "sign_up", "2026-01-01T00:00:05.000Z")
     with mock_aws():
         client = boto3.client("stepfunctions")
         arn = client.create_state_machine(

@@ -25,6 +25,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from hypothesis import HealthCheck, Phase, given, note, settings
 
+from cognito_user_sync.changes import sync_change
 from cognito_user_sync.handlers import (
     plan_shards,
     pool_trigger,
@@ -32,15 +33,15 @@ from cognito_user_sync.handlers import (
     reconcile_shards,
     replay_sign_ups,
     send_welcome,
-    start_changes,
     start_run,
+    sync_changes,
     sync_user,
 )
 from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.reconciliation import Batch, InvalidInput, TooManyDeletions, Worker
-from cognito_user_sync.sync_request import InvalidSyncRequest
-from cognito_user_sync.user import UnusableUser
+from cognito_user_sync.sync_request import InvalidSyncRequest, NotConfirmedYet
+from cognito_user_sync.user import UnusableUser, now
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
@@ -136,7 +137,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def outcome(named: tuple[type[Exception], ...], act: Callable[[], Any], lines: Lines | None = None) -> Any:
     """What `act` returns, or the error that it raises, which has to be of one of these very classes. With `lines`,
-    neither the error nor they may hold a value of a user."""
+    neither the answer nor they may hold a value of a user; only the answer may name the user, as the event does."""
     answer: Any
     try:
         answer = act()
@@ -144,7 +145,7 @@ def outcome(named: tuple[type[Exception], ...], act: Callable[[], Any], lines: L
         answer = error
     assert not isinstance(answer, Exception) or type(answer) in named
     if lines:
-        assert CANARY not in repr(answer)
+        assert CANARY not in repr({**answer, "username": "", "client_id": ""} if isinstance(answer, dict) else answer)
         lines.hold_no_value()
     return answer
 
@@ -188,7 +189,7 @@ def send_message(deal: Deal, parked: list[Json], request: Json) -> Answer:
 
 
 _EXPRESSION_WORDS = {
-    *("SET", "REMOVE", "AND", "OR", "if_not_exists", "attribute_exists", "attribute_not_exists"),
+    *("SET", "REMOVE", "AND", "OR", "attribute_exists", "attribute_not_exists"),
     *("id", "deleted_at", "observed_at", "synced_at", "expires_at"),
 }
 _OWN_NAMES = {
@@ -226,6 +227,8 @@ class OddUsers:
     def __init__(self, deal: Deal) -> None:
         self.deal = deal
         self.made: list[Json] = []
+        self.sub = ""
+        """The sub of each user whom AdminGetUser shows, as a rule; "" is any."""
 
     def __len__(self) -> int:
         return 0
@@ -236,7 +239,7 @@ class OddUsers:
 
     def position_of(self, username: str) -> str | None:
         assert username
-        return ":1" if self.deal.chance(0.5) else None
+        return f"{self.sub if self.deal.chance(0.9) else ''}:1" if self.deal.chance(0.8 if self.sub else 0.5) else None
 
     def listed(self, position: str) -> Json:
         """As ListUsers gives it; some users come twice, and some were not asked for."""
@@ -279,12 +282,14 @@ class Users:
     trouble = 0.06
     """How often a call fails."""
 
-    def __init__(self, deal: Deal) -> None:
+    def __init__(self, deal: Deal, sub: Any = "") -> None:
         self.deal = deal
-        self.pool = CognitoPool(OddUsers(deal))
+        odd = OddUsers(deal)
+        odd.sub = sub if isinstance(sub, str) and UUID.fullmatch(sub) else ""
+        self.pool = CognitoPool(odd)
         self.pool.page_sizes = [*(deal.among([0, 2, 60, 60]) for _ in range(4)), 60]
         self.shown: defaultdict[str, list[Json]] = defaultdict(list)
-        """The users that ListUsers gave, by sub."""
+        """The users that ListUsers or AdminGetUser gave, by sub."""
         self.listed: set[str] = set()
         """Those of them that it gave in the listing of their shard."""
         self.in_index: set[str] = set()
@@ -318,7 +323,11 @@ class Users:
         return Response({**answer.body, "PaginationToken": odd})
 
     def get(self, request: Json) -> Answer:
-        return self._cognito("AdminGetUser", request)
+        answer = self._cognito("AdminGetUser", request)
+        if isinstance(answer, Response) and not isinstance(answer.body, bytes) and "Username" in answer.body:
+            user = {**answer.body, "Attributes": answer.body.get("UserAttributes")}
+            self.shown[sub_of(user)].append(user)
+        return answer
 
     def describe(self, request: Json) -> Answer:
         return self._cognito("DescribeUserPool", request)
@@ -455,20 +464,30 @@ def trigger_event(deal: Deal) -> Any:
     return deal.spoilt(event, 0.4)
 
 
+def occurred_at(deal: Deal) -> str:
+    moments = ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00Z", "2026-99-99T99:99:99Z", "9999-12-31T23:59:59.999Z"]
+    return deal.among([*moments, now()])
+
+
 def sync_request(deal: Deal, *reasons: str) -> Any:
     """An execution's input, more or less."""
     request: Json = {
         "sub": deal.sub(),
-        "reason": deal.among(reasons),
-        "occurred_at": deal.among(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00Z", "2026-99-99T99:99:99Z"]),
+        "username": deal.text(),
+        "reason": deal.among(reasons or ("sign_up", "password_reset")),
+        "occurred_at": occurred_at(deal),
+        "client_id": deal.any_text(),
     }
-    if request["reason"] == "changed":
-        request["event_name"] = deal.among(["AdminDisableUser", "DeleteUser", "AdminResetUserPassword", ""])
-    else:
-        request |= {"username": deal.text(), "client_id": deal.any_text(), "attributes": deal.attributes()}
-        if deal.chance(0.1):
-            request["username"] = request["sub"]
+    if deal.chance(0.1):
+        request["username"] = request["sub"]
     return deal.spoilt(request, 0.3)
+
+
+def change(deal: Deal) -> Any:
+    """A message of the change queue, more or less."""
+    events = ["AdminDisableUser", "DeleteUser", "AdminResetUserPassword", ""]
+    message = {"sub": deal.sub(), "event_name": deal.among(events), "occurred_at": occurred_at(deal)}
+    return of_no_user(deal.spoilt(message, 0.3))
 
 
 def as_events(deal: Deal, make: Callable[[Deal], Any]) -> Iterator[Any]:
@@ -519,8 +538,7 @@ def assert_is_of(event: Json, request: Json, name: str | None = None) -> None:
     assert UUID.fullmatch(request["sub"])
     assert request["reason"] == reason[event["triggerSource"]]
     assert request.get("username", "") == event["userName"]
-    assert request.get("attributes", {}).items() <= attributes.items()
-    assert request.get("attributes", {}).keys() <= set(ATTRIBUTES)
+    assert request.keys() <= {"sub", "username", "reason", "occurred_at", "client_id"}
     if name is not None:
         assert_names(name, request)
 
@@ -530,28 +548,31 @@ def assert_names(name: str, request: Json) -> None:
     assert re.fullmatch(f"{kind}-{request['sub']}" + ("" if kind == "sign-up" else "-[0-9a-f]{16}"), name)
 
 
-@pytest.mark.parametrize(
-    ("handler", "reasons"),
-    [(replay_sign_ups, ("sign_up", "password_reset")), (start_changes, ("changed",))],
-    ids=["replay_sign_ups", "start_changes"],
-)
-def test_a_queued_message_is_started_for_its_own_user_or_comes_back(
-    aws: QuickAws, lines: Lines, handler: ModuleType, reasons: tuple[str, ...]
-) -> None:
+def queue_event(deal: Deal, make: Callable[[Deal], Any]) -> Json:
+    def message() -> str:
+        body = json.dumps(make(deal))
+        return deal.among(["[" * 100_000, "1" * 5_000, deal.text()]) if deal.chance(0.05) else body
+
+    return {
+        "Records": [
+            {"messageId": f"m{number}", "body": message(), "attributes": {}, "eventSource": "aws:sqs"}
+            for number in range(10)
+        ]
+    }
+
+
+def handled(handler: ModuleType, event: Json, lines: Lines) -> list[Json]:
+    """What the messages that are not delivered again hold."""
+    note(f"event: {event!r}"[:2_000])
+    answer = handler.handler(event, FakeContext(60))
+    lines.hold_no_value()
+    again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    assert again <= {record["messageId"] for record in event["Records"]}
+    return [json.loads(record["body"]) for record in event["Records"] if record["messageId"] not in again]
+
+
+def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
-
-    def message(deal: Deal) -> Any:
-        request = sync_request(deal, *reasons)
-        odd = deal.among(["[" * 100_000, "1" * 5_000, deal.text()])
-        return odd if deal.chance(0.05) else json.dumps(request)
-
-    def queue_event(deal: Deal) -> Json:
-        return {
-            "Records": [
-                {"messageId": f"m{number}", "body": message(deal), "attributes": {}, "eventSource": "aws:sqs"}
-                for number in range(10)
-            ]
-        }
 
     @GENERATED
     @given(deals)
@@ -559,24 +580,17 @@ def test_a_queued_message_is_started_for_its_own_user_or_comes_back(
         started: list[Json] = []
         aws.answers = {START: partial(start_execution, deal, started)}
         for _ in range(EVENTS_OF_A_DEAL // 10):
-            event = queue_event(deal)
-            note(f"event: {event!r}"[:2_000])
-            answer = handler.handler(event, FakeContext(30))
-            lines.hold_no_value()
-            again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-            assert again <= {record["messageId"] for record in event["Records"]}
-            requests = [json.loads(r["body"]) for r in event["Records"] if r["messageId"] not in again]
+            requests = handled(replay_sign_ups, queue_event(deal, sync_request), lines)
             begun = [json.loads(request["input"]) for request in started]
             assert {request["sub"] for request in begun} <= {request["sub"] for request in requests}
             for request in started:
                 assert_names(request["name"], json.loads(request["input"]))
-            seen.update(events=1, messages=10, again=len(again), started=len(started))
+            seen.update(messages=10, again=10 - len(requests), started=len(started))
             started.clear()
         # What no queue delivers is refused as a whole, before anything is started.
-        spoilt = deal.spoilt(queue_event(deal))
-        answer = outcome((InvalidSyncRequest,), lambda: handler.handler(spoilt, FakeContext(30)))
+        spoilt = deal.spoilt(queue_event(deal, sync_request))
+        answer = outcome((InvalidSyncRequest,), lambda: replay_sign_ups.handler(spoilt, FakeContext(60)))
         lines.records.clear()
-        started.clear()
         seen[type(answer).__name__] += 1
 
     check()
@@ -584,25 +598,49 @@ def test_a_queued_message_is_started_for_its_own_user_or_comes_back(
     assert min(seen["again"], seen["started"], seen["InvalidSyncRequest"]) > 50
 
 
-def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
+def test_a_queued_change_is_written_to_its_own_user_or_comes_back(
+    aws: QuickAws, lines: Lines, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync_changes, "sync_change", partial(sync_change, sleep=clock.sleep))
     seen: Counter[str] = Counter()
-    named = (InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser)
 
     @GENERATED
     @given(deals)
     def check(deal: Deal) -> None:
-        for event in as_events(deal, lambda deal: sync_request(deal, "sign_up", "password_reset", "changed")):
+        for _ in range(EVENTS_OF_A_DEAL // 10):
             users = Users(deal)
+            aws.answers = dict(users.answers())
+            changes = handled(sync_changes, queue_event(deal, change), lines)
+            assert {request["Key"]["id"]["S"] for request in users.written} <= {each["sub"] for each in changes}
+            for request in users.written:
+                assert_is_told(assigned(request), users.shown[request["Key"]["id"]["S"]])
+            seen.update(messages=10, again=10 - len(changes), written=len(users.written))
+
+    check()
+    assert seen["messages"] >= WANTED
+    assert min(seen["again"], seen["written"]) > 50
+
+
+def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
+    seen: Counter[str] = Counter()
+    named = (
+        *(InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser),
+        NotConfirmedYet,
+    )
+
+    @GENERATED
+    @given(deals)
+    def check(deal: Deal) -> None:
+        for event in as_events(deal, sync_request):
+            users = Users(deal, sub_in(event))
             aws.answers = dict(users.answers())
             answer = outcome(named, partial(sync_user.handler, event, FakeContext()), lines)
             if not isinstance(answer, Exception):
-                assert answer.keys() == {"outcome"}
+                assert answer.keys() == {"sub", "username", "reason", "client_id", "outcome"}
                 seen[Outcome(answer["outcome"])] += 1
             for request in users.written:
                 assert request["Key"]["id"]["S"] == event["sub"]
-                assert_is_told(
-                    assigned(request), [event] if event["reason"] != "changed" else users.shown[event["sub"]]
-                )
+                assert_is_told(assigned(request), users.shown[event["sub"]])
             seen.update([type(answer).__name__, "events", *["too large"] * users.too_large])
 
     check()
@@ -617,16 +655,16 @@ def assert_is_told(values: Mapping[str, Json], told: list[Json]) -> None:
     if "username" not in values:
         assert values.keys() <= {"deleted_at", "synced_at", "expires_at"}
         return
-    names = [(user.get("Username", user.get("username", "")), emails_of(user)) for user in told]
     found = values["username"]["S"], values.get("email", {}).get("S")
-    assert any(found[0] == name and (found[1] is None or found[1] in emails) for name, emails in names)
+    assert any(found[0] == user.get("Username") and (found[1] is None or found[1] in emails_of(user)) for user in told)
 
 
 def emails_of(user: Json) -> list[Any]:
-    attributes = user.get("attributes", {}) if "reason" in user else None
-    if attributes is not None:
-        return [attributes.get("email")]
     return [a.get("Value", "") for a in user["Attributes"] if a.get("Name") == "email"]
+
+
+def sub_in(event: Any) -> Any:
+    return event.get("sub") if isinstance(event, dict) else None
 
 
 WELCOME: Json = {
@@ -649,28 +687,39 @@ def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
     file.write_text(json.dumps(WELCOME))
     monkeypatch.syspath_prepend(tmp_path)
     seen: Counter[str] = Counter()
-    named = (InvalidSyncRequest, WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown)
+    named = (
+        *(InvalidSyncRequest, NotConfirmedYet, PoolUnavailable, PoolRefused, UnusableUser),
+        *(WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown),
+    )
 
     @GENERATED
     @given(deals)
     def check(deal: Deal) -> None:
         sent: list[Json] = []
-        aws.answers = {SEND: partial(send_email, deal, sent)}
         for event in as_events(deal, lambda deal: sync_request(deal, "sign_up")):
-            answer = outcome(named, partial(send_welcome.handler, event, FakeContext()), lines)
+            users = Users(deal, sub_in(event))
+            aws.answers = {GET: users.get, SEND: partial(send_email, deal, sent)}
+            answer = outcome(named, partial(added_by_send_welcome, event), lines)
             if not isinstance(answer, Exception):
-                assert answer.keys() == ({"sent", "message_id"} if answer["sent"] else {"sent", "reason"})
+                assert answer.keys() == {"sent", "message_id" if answer["sent"] else "why_not"}
                 seen[f"sent: {answer['sent']}"] += 1
             assert len(sent) <= 1
             for request in sent:
-                assert_is_one_plain_mail(request, event)
+                [user] = users.shown[event["sub"]]
+                assert_is_one_plain_mail(request, user)
             seen.update([type(answer).__name__, "events"], mails=len(sent))
             sent.clear()
 
     check()
     assert seen["events"] >= WANTED
     assert {*(error.__name__ for error in named), "sent: True", "sent: False"} <= seen.keys()
-    assert seen["mails"] > 1_000
+    assert seen["mails"] > 400
+
+
+def added_by_send_welcome(event: Json) -> Json:
+    answer = send_welcome.handler(event, FakeContext())
+    assert event.items() <= answer.items()
+    return {name: value for name, value in answer.items() if name not in event}
 
 
 def send_email(deal: Deal, sent: list[Json], request: Json) -> Answer:
@@ -685,15 +734,14 @@ def send_email(deal: Deal, sent: list[Json], request: Json) -> Answer:
     return Response({"MessageId": "m1"})
 
 
-def assert_is_one_plain_mail(request: Json, event: Json) -> None:
+def assert_is_one_plain_mail(request: Json, user: Json) -> None:
     [address] = request["Destination"]["ToAddresses"]
     assert request["Destination"].keys() == {"ToAddresses"}
     assert address.isascii()
     assert re.fullmatch(r"[^\x00-\x20\x7f,;:<>()\"\\\[\]@]+@[^\x00-\x20\x7f,;:<>()\"\\\[\]@]+", address)
-    attributes = event.get("attributes", {})
+    attributes = {attribute["Name"]: attribute.get("Value", "") for attribute in user["Attributes"]}
     assert attributes["email"].partition("@")[0] == address.partition("@")[0]
-    username = event.get("username", "")
-    username = attributes["email"] if username == event["sub"] else username
+    username = attributes["email"] if user["Username"] == attributes["sub"] else user["Username"]
     values = {**dict.fromkeys(ATTRIBUTES, ""), **attributes, "username": username}
     on_one_line = {name: NOT_ON_ONE_LINE.sub(" ", value) for name, value in values.items()}
     escaped = {name: "".join(ESCAPES.get(char, char) for char in value) for name, value in on_one_line.items()}

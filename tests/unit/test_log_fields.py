@@ -16,10 +16,12 @@ import pytest
 from cognito_user_sync.handlers import reconcile_shards
 from tests.samples import POOL_ID, SUB
 from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
+    CHANGE,
     EXERCISES,
     SYNC_REQUEST,
+    SYNCED,
     TRIGGER_EVENT,
     answer_well,
     handler_environment,
@@ -75,24 +77,45 @@ LINES: list[tuple[str, Any, dict[str, Response], str, dict[str, Any]]] = [
         "replay_sign_ups",
         queue_event(SYNC_REQUEST),
         {START: FAILURE},
-        "WARNING message not started",
+        "WARNING message not handled",
         {"message_id": "m0", "error": "ClientError"},
     ),
     (
-        "start_changes",
+        "sync_changes",
         queue_event({}),
         {},
-        "WARNING message not started",
+        "WARNING message not handled",
         {"message_id": "m0", "error": "InvalidSyncRequest"},
     ),
+    (
+        "sync_changes",
+        queue_event(CHANGE),
+        {f"{COGNITO}.ListUsers": FAILURE},
+        "WARNING message not handled",
+        {"message_id": "m0", "error": "PoolUnavailable"},
+    ),
+    (
+        "sync_changes",
+        queue_event(CHANGE),
+        {},
+        "INFO synced",
+        {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "outcome": "created"},
+    ),
+    (
+        "sync_changes",
+        queue_event(CHANGE),
+        {f"{COGNITO}.ListUsers": Response({"Users": []})},
+        "INFO synced",
+        {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "outcome": "not_ours"},
+    ),
     ("sync_user", SYNC_REQUEST, {}, "INFO synced", {"sub": SUB, "reason": "sign_up", "outcome": "created"}),
-    ("send_welcome", SYNC_REQUEST, {}, "INFO welcome sent", {"sub": SUB, "message_id": "message-1"}),
+    ("send_welcome", SYNCED, {}, "INFO welcome sent", {"sub": SUB, "message_id": "message-1"}),
     (
         "send_welcome",
-        {**SYNC_REQUEST, "attributes": {}},
-        {},
+        SYNCED,
+        {f"{COGNITO}.AdminGetUser": refusal("UserNotFoundException")},
         "INFO welcome not sent",
-        {"sub": SUB, "reason": "no deliverable email address"},
+        {"sub": SUB, "reason": "the user is deleted"},
     ),
     (
         "start_run",

@@ -77,7 +77,6 @@ def an_event(source: str = "PostConfirmation_ConfirmSignUp", **user_attributes: 
 def _environment(monkeypatch: pytest.MonkeyPatch, aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", USER_SYNC)
     monkeypatch.setenv("UNSTARTED_QUEUE_URL", QUEUE_URL)
-    monkeypatch.setenv("ATTRIBUTES", '["name","email"]')
     caplog.set_level(logging.INFO)
 
 
@@ -118,13 +117,18 @@ def test_a_sign_ups_execution_has_the_fixed_name_and_the_request_as_input(aws: F
     assert call.body["name"] == f"sign-up-{SUB}"
     request = json.loads(call.body["input"])
     assert request.pop("occurred_at") == sync_request.parse(json.loads(call.body["input"])).occurred_at
-    assert request == {
-        "sub": SUB,
-        "reason": "sign_up",
-        "username": "ada.l",
-        "client_id": "app1",
-        "attributes": {"name": "Ada Lovelace", "email": "ada@example.com"},
-    }
+    assert request == {"sub": SUB, "username": "ada.l", "reason": "sign_up", "client_id": "app1"}
+
+
+@pytest.mark.parametrize("source", sync_request.REASON_OF_TRIGGER_SOURCE)
+def test_no_attribute_of_the_user_leaves_the_function(aws: FakeAws, source: str) -> None:
+    """Neither in an execution nor in the queue."""
+    aws.on(START, refusal("ThrottlingException"))
+    aws.on(PARK, PARKED)
+    post_confirmation.handler(an_event(source), FakeContext())
+    assert aws.operations == [START, PARK]
+    sent = json.dumps([call.body for call in aws.calls])
+    assert [value for value in PERSONAL if value != "ada.l" and value in sent] == []
 
 
 def test_a_password_reset_starts_a_sync_without_a_fixed_name(aws: FakeAws) -> None:
@@ -170,7 +174,8 @@ def test_a_request_that_could_not_be_started_is_parked_whole(
     assert park.body["QueueUrl"] == QUEUE_URL
     parked = sync_request.parse(json.loads(park.body["MessageBody"]))
     assert parked == sync_request.parse(json.loads(start.body["input"]))
-    assert parked.attributes == {"name": "Ada Lovelace", "email": "ada@example.com"}
+    assert parked == sync_request.SyncRequest(SUB, "ada.l", "sign_up", parked.occurred_at, "app1")
+    assert parked.occurred_at
     assert levels(caplog) == ["WARNING", "INFO"]
     assert_nothing_personal_logged(caplog)
 
@@ -235,10 +240,11 @@ def test_where_both_failed_slowly_nothing_is_tried_again(
         an_event(sub="ada@example.com"),
         an_event(sub=7),
         {**an_event(), "userName": None},
+        {**an_event(), "userName": ""},
         {**an_event(), "request": None},
         {**an_event(), "request": {"userAttributes": ["ada@example.com"]}},
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_senseless_event_is_returned_unchanged_and_logged_and_nothing_is_called(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, event: Any

@@ -14,6 +14,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from cognito_user_sync import clients
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
 from cognito_user_sync.reconciliation import InvalidInput, TooManyDeletions, Worker
@@ -205,16 +206,14 @@ def crowd(count: int) -> list[CognitoUser]:
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedTable]:
     with mock_aws():
         table = SimulatedTable(Calls(), boto3.client("dynamodb"))
-        for handler in (plan_shards, reconcile_shards):
-            monkeypatch.setattr(handler, "_table", table.users)
+        monkeypatch.setattr(clients, "user_table", lambda many: table.users())
         yield table
 
 
 @pytest.fixture
 def run(table: SimulatedTable, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Run:
     run = Run(table.calls, clock)
-    for handler in (plan_shards, reconcile_shards):
-        monkeypatch.setattr(handler, "_pool", lambda: UserPool(cognito_client(run.pool), POOL_ID))
+    monkeypatch.setattr(clients, "user_pool", lambda many: UserPool(cognito_client(run.pool), POOL_ID))
     return run
 
 

@@ -20,7 +20,6 @@ from moto import mock_aws
 from cognito_user_sync import departure, reconciliation, shards, user_pool, user_table
 from cognito_user_sync.reconciliation import Batch, Result, TooManyDeletions, Worker, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
-from cognito_user_sync.user import User
 from cognito_user_sync.user_pool import PoolRefused, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused
 from tests.samples import COUNTS, POOL_ID, TABLE
@@ -28,7 +27,7 @@ from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.calls import Calls, Killed, kill
 from tests.stand_ins.carriers import cognito_client
 from tests.stand_ins.clock import Clock, RunningContext
-from tests.stand_ins.cognito_pool import GET, LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.stand_ins.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 from tests.stand_ins.simulated_table import QUERY, READ, WRITE, SimulatedTable
 from tests.stand_ins.subs import plain_sub, regional_sub
 
@@ -99,9 +98,9 @@ class Simulation:
 
     def sign_up(self, user: CognitoUser) -> None:
         """What the trigger's own execution does, beside a reconciliation."""
-        observation = User(user.sub, self.clock.now(), user.username, user.attributes, user.status)
         self.users.add(user)
-        replace(self.table.users(), client=self.table.client).write(observation)
+        read = replace(user.seen(), observed_at=self.clock.now())
+        replace(self.table.users(), client=self.table.client).write(read)
 
     def in_step(self) -> bool:
         """Whether the living items are the confirmed users, with all that Cognito says of them."""
@@ -143,6 +142,19 @@ def test_every_user_of_the_pool_becomes_an_item(simulation: Simulation) -> None:
     assert result.counts == {"listed": 12, "created": 12}
     assert (result.prefixes, result.token, result.sequential, result.failed_subs) == ([], None, False, [])
     assert simulation.in_step()
+
+
+def test_a_lagging_list_does_not_undo_a_password_reset(simulation: Simulation) -> None:
+    [user] = some_users(1)
+    user.status = "RESET_REQUIRED"
+    simulation.knows(user)
+    user.change(status="CONFIRMED")
+    simulation.table.hold(user)
+    before = simulation.table.items()
+    # The list still shows the user as before the reset.
+    user.status, user.modified_at = "RESET_REQUIRED", LONG_AGO
+    assert simulation.work().counts == {"listed": 1, "unchanged": 1}
+    assert simulation.table.items() == before
 
 
 def test_a_second_run_writes_nothing(simulation: Simulation) -> None:
@@ -718,6 +730,7 @@ def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> 
     # Gone when AdminGetUser was asked, written anew before the item is marked: the condition of the write decides.
     [user] = some_users(1)
     simulation.table.hold(user)
+    user.change(attributes={"name": "Ada"})
     simulation.calls.after(GET, 1, lambda: simulation.sign_up(user))
     assert simulation.work().counts == {"still_there": 1}
     assert simulation.table.active() == {user.sub}
@@ -929,5 +942,5 @@ def test_a_page_costs_one_read_of_the_table_and_no_write_where_nothing_has_chang
 
 
 def test_outcomes_that_a_write_may_have_are_all_counted() -> None:
-    # KEPT and UNCONFIRMED are no outcomes of UserTable.write.
-    assert set(reconciliation._COUNT) == set(Outcome) - {Outcome.KEPT, Outcome.UNCONFIRMED}
+    # The others are no outcomes of UserTable.write.
+    assert set(reconciliation._COUNT) == set(Outcome) - {Outcome.KEPT, Outcome.UNCONFIRMED, Outcome.NOT_OURS}

@@ -1,4 +1,4 @@
-"""Who is greeted, with what, and how often: once."""
+"""Who gets the welcome email, at which address, with what content, and how often: once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from cognito_user_sync.handlers import send_welcome
 from cognito_user_sync.settings import MissingSetting
-from cognito_user_sync.sync_request import InvalidSyncRequest
+from cognito_user_sync.sync_request import InvalidSyncRequest, NotConfirmedYet
+from cognito_user_sync.user import UnusableUser
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import Outcome
 from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
-from tests.samples import SUB
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
+from tests.samples import OTHER_SUB, POOL_ID, SUB
+from tests.stand_ins.answers import Answer, Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.clock import FakeContext
+from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SEND = "sesv2.SendEmail"
+GET, SEND = f"{COGNITO}.AdminGetUser", "sesv2.SendEmail"
 TEMPLATE: dict[str, Any] = {
     "from": "hello@example.com",
     "subject": "Welcome, {{username}}",
@@ -35,13 +40,13 @@ TEMPLATE: dict[str, Any] = {
 
 
 def an_input(**changes: Any) -> dict[str, Any]:
+    """The output of SyncUser."""
     return {
         "sub": SUB,
-        "reason": "sign_up",
-        "occurred_at": "2026-01-01T00:00:00.000Z",
         "username": "ada.l",
+        "reason": "sign_up",
         "client_id": "app1",
-        "attributes": {"name": "Ada", "email": "ada@example.com"},
+        "outcome": "created",
         **changes,
     }
 
@@ -49,6 +54,7 @@ def an_input(**changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def template(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     monkeypatch.setenv("ATTRIBUTES", '["name","email","custom:plan"]')
+    monkeypatch.setenv("USER_POOL_ID", POOL_ID)
     file = tmp_path / "welcome_email.json"
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -60,25 +66,78 @@ def template(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., N
 
 
 @pytest.fixture
-def ses(aws: FakeAws, template: Callable[..., None]) -> FakeAws:
+def users() -> UsersInMemory:
+    """The users of the pool."""
+    return UsersInMemory(CognitoUser(SUB, "ada.l", {"name": "Ada", "email": "ada@example.com"}))
+
+
+@pytest.fixture
+def ses(aws: FakeAws, template: Callable[..., None], users: UsersInMemory) -> FakeAws:
+    aws.serve(CognitoPool(users))
     aws.on(SEND, Response({"MessageId": "m1"}))
     return aws
+
+
+def send(**changes: Any) -> dict[str, Any]:
+    return send_welcome.handler(an_input(**changes), FakeContext())
+
+
+def recipients(ses: FakeAws) -> list[str]:
+    """Return the addresses of all emails."""
+    emails = [call.body["Destination"] for call in ses.calls if call.operation == SEND]
+    assert all(destination.keys() == {"ToAddresses"} for destination in emails)
+    return [address for destination in emails for address in destination["ToAddresses"]]
+
+
+def assert_not_sent(ses: FakeAws, why_not: str, **changes: Any) -> None:
+    assert send(**changes) == {**an_input(**changes), "sent": False, "why_not": why_not}
+    assert SEND not in ses.operations
 
 
 def test_missing_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
     with pytest.raises(MissingSetting, match="layer .* welcome_email.json"):
-        send_welcome.handler(an_input(), FakeContext())
+        send()
 
 
-def test_a_user_with_an_address_is_greeted(ses: FakeAws) -> None:
-    assert send_welcome.handler(an_input(), FakeContext()) == {"sent": True, "message_id": "m1"}
-    [call] = ses.calls
-    assert call.body["Destination"] == {"ToAddresses": ["ada@example.com"]}
-    content = call.body["Content"]["Simple"]
+def test_a_new_user_gets_the_email(ses: FakeAws) -> None:
+    assert send() == {**an_input(), "sent": True, "message_id": "m1"}
+    get, email = ses.calls
+    assert (get.operation, get.body) == (GET, {"UserPoolId": POOL_ID, "Username": "ada.l"})
+    assert email.body["Destination"] == {"ToAddresses": ["ada@example.com"]}
+    content = email.body["Content"]["Simple"]
     assert content["Subject"]["Data"] == "Welcome, ada.l"
     assert content["Body"]["Text"]["Data"] == "Hello Ada: "
     assert content["Body"]["Html"]["Data"] == "<p>Hello Ada</p>"
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_cognito_decides_and_not_the_outcome_of_the_write(ses: FakeAws, outcome: Outcome) -> None:
+    """A repeated SyncUser, or a faster reconciliation, must not cost the user the email."""
+    assert send(outcome=str(outcome))["sent"] is True
+
+
+def test_the_email_goes_to_the_address_that_cognito_has_now(ses: FakeAws, users: UsersInMemory) -> None:
+    users[SUB].change(attributes={"name": "Countess", "email": "countess@example.com"})
+    send()
+    assert recipients(ses) == ["countess@example.com"]
+    assert ses.calls[1].body["Content"]["Simple"]["Body"]["Html"]["Data"] == "<p>Hello Countess</p>"
+
+
+def test_attributes_in_the_input_change_nothing(ses: FakeAws) -> None:
+    """Whoever may call StartExecution cannot choose an address."""
+    send(attributes={"name": "Eve", "email": "eve@example.com"}, email="eve@example.com")
+    assert recipients(ses) == ["ada@example.com"]
+    assert "Eve" not in json.dumps(ses.calls[1].body)
+
+
+def test_the_result_holds_no_attribute(ses: FakeAws, users: UsersInMemory) -> None:
+    """Step Functions keeps it in the execution's history, and puts it on the event bus."""
+    values = {"name": "canary", "email": "canary@example.com"}
+    users[SUB].attributes = values
+    assert "canary" not in json.dumps(send())
+    users[SUB].attributes = {**values, "email": "canary"}
+    assert "canary" not in json.dumps(send())
 
 
 @pytest.mark.parametrize(
@@ -90,13 +149,62 @@ def test_welcome_is_sent_by_ses_of_its_region(
     """By default of the function's own region."""
     template(**settings)
     with patch.object(ses.session, "client", wraps=ses.session.client) as client:
-        send_welcome.handler(an_input(), FakeContext())
+        send()
+    assert client.call_args.args == ("sesv2",)
     assert client.call_args.kwargs["region_name"] == region
 
 
-def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws) -> None:
-    send_welcome.handler(an_input(attributes={"email": "ada@münchen.de"}), FakeContext())
-    assert ses.calls[0].body["Destination"] == {"ToAddresses": ["ada@xn--mnchen-3ya.de"]}
+def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws, users: UsersInMemory) -> None:
+    users[SUB].attributes["email"] = "ada@münchen.de"
+    send()
+    assert recipients(ses) == ["ada@xn--mnchen-3ya.de"]
+
+
+# Who gets no email, and why.
+
+
+def test_a_password_reset_is_no_sign_up(ses: FakeAws) -> None:
+    assert_not_sent(ses, "not a sign-up", reason="password_reset")
+    assert SEND not in ses.operations
+
+
+def test_a_deleted_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+    users.remove(SUB)
+    assert_not_sent(ses, "the user is deleted")
+
+
+def test_a_user_who_took_the_username_over_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+    users.remove(SUB)
+    users.add(CognitoUser(OTHER_SUB, "ada.l", {"email": "eve@example.com"}))
+    assert_not_sent(ses, "the user is deleted")
+
+
+def test_a_wrong_sub_sends_no_email(ses: FakeAws) -> None:
+    assert_not_sent(ses, "the user is deleted", sub=OTHER_SUB)
+
+
+def test_a_disabled_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+    users[SUB].enabled = False
+    assert_not_sent(ses, "the user is disabled")
+
+
+def test_an_unconfirmed_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+    """A forged request cannot send an email to an address that nobody has confirmed."""
+    users[SUB].status = "UNCONFIRMED"
+    assert_not_sent(ses, "the user has not confirmed the sign-up", outcome="unconfirmed")
+
+
+def test_a_user_whom_sync_user_has_seen_confirmed_is_waited_for(ses: FakeAws, users: UsersInMemory) -> None:
+    users[SUB].status = "UNCONFIRMED"
+    with pytest.raises(NotConfirmedYet, match=SUB):
+        send()
+    assert SEND not in ses.operations
+
+
+@pytest.mark.parametrize("status", ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"])
+def test_a_user_of_any_other_status_gets_the_email(ses: FakeAws, users: UsersInMemory, status: str) -> None:
+    users[SUB].status = status
+    assert send()["sent"] is True
 
 
 @pytest.mark.parametrize(
@@ -104,46 +212,74 @@ def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws) -> None:
     [{}, {"email": ""}, {"email": "ada@example.com,eve@example.com"}, {"email": "ada@example.com\r\nBcc: eve@x.org"}],
     ids=["none", "empty", "list", "header"],
 )
-def test_a_user_without_one_plain_address_is_not_greeted_and_that_is_no_failure(
-    ses: FakeAws, attributes: dict[str, str]
+def test_a_user_without_one_plain_address_gets_no_email_and_that_is_no_failure(
+    ses: FakeAws, users: UsersInMemory, attributes: dict[str, str]
 ) -> None:
-    answer = send_welcome.handler(an_input(attributes=attributes), FakeContext())
-    assert answer == {"sent": False, "reason": "no deliverable email address"}
-    assert ses.calls == []
+    users[SUB].attributes = attributes
+    assert_not_sent(ses, "no deliverable email address")
 
 
-@pytest.mark.parametrize(
-    ("client_id", "greeted"), [("app1", True), ("app2", True), ("app3", False), ("", False)], ids=str
-)
-def test_only_who_signed_up_through_a_named_app_client_is_greeted(
-    ses: FakeAws, template: Callable[..., None], client_id: str, greeted: bool
+@pytest.mark.parametrize("client_id", ["app1", "app2"])
+def test_a_sign_up_through_a_named_app_client_gets_the_email(
+    ses: FakeAws, template: Callable[..., None], client_id: str
 ) -> None:
     template(app_client_ids=["app1", "app2"])
-    answer = send_welcome.handler(an_input(client_id=client_id), FakeContext())
-    assert answer["sent"] is greeted
-    assert ses.operations == [SEND] * greeted
+    assert send(client_id=client_id)["sent"] is True
 
 
-def test_without_named_app_clients_everyone_is_greeted(ses: FakeAws) -> None:
+@pytest.mark.parametrize("client_id", ["app3", ""])
+def test_a_sign_up_through_another_app_client_gets_no_email(
+    ses: FakeAws, template: Callable[..., None], client_id: str
+) -> None:
+    template(app_client_ids=["app1", "app2"])
+    assert_not_sent(ses, "signed up through another app client", client_id=client_id)
+    assert SEND not in ses.operations
+
+
+def test_without_named_app_clients_every_sign_up_gets_the_email(ses: FakeAws) -> None:
     event = an_input()
     del event["client_id"]
     assert send_welcome.handler(event, FakeContext())["sent"] is True
 
 
-@pytest.mark.parametrize(
-    ("verified", "greeted"),
-    [({"email_verified": "true"}, True), ({"email_verified": "false"}, False), ({}, False)],
-    ids=["verified", "not verified", "nobody knows"],
-)
-def test_with_verified_only_nobody_is_greeted_at_an_address_that_may_be_anothers(
-    ses: FakeAws, template: Callable[..., None], verified: dict[str, str], greeted: bool
+def test_with_verified_only_a_verified_address_gets_the_email(
+    ses: FakeAws, template: Callable[..., None], users: UsersInMemory
 ) -> None:
     template(verified_only=True)
-    attributes = {"name": "Ada", "email": "ada@example.com", **verified}
-    answer = send_welcome.handler(an_input(attributes=attributes), FakeContext())
-    assert answer["sent"] is greeted
-    assert answer.get("reason") == (None if greeted else "the email address is not verified")
-    assert ses.operations == [SEND] * greeted
+    users[SUB].attributes["email_verified"] = "true"
+    assert send()["sent"] is True
+
+
+@pytest.mark.parametrize("verified", [{"email_verified": "false"}, {}], ids=["not verified", "unknown"])
+def test_with_verified_only_an_address_that_may_be_anothers_gets_no_email(
+    ses: FakeAws, template: Callable[..., None], users: UsersInMemory, verified: dict[str, str]
+) -> None:
+    template(verified_only=True)
+    users[SUB].attributes |= verified
+    assert_not_sent(ses, "the email address is not verified")
+
+
+# How it fails.
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        (refusal("TooManyRequestsException"), PoolUnavailable),
+        (refusal("InternalErrorException", 500), PoolUnavailable),
+        (ReadTimeoutError(endpoint_url="https://cognito-idp"), PoolUnavailable),
+        (refusal("AccessDeniedException"), PoolRefused),
+        (Response({"Username": "ada.l"}), UnusableUser),
+    ],
+    ids=["throttled", "500", "timeout", "denied", "unusable"],
+)
+def test_a_failed_read_reaches_the_state_machine_before_anything_is_sent(
+    ses: FakeAws, answer: Answer, raised: type[Exception]
+) -> None:
+    ses.on(GET, answer)
+    with pytest.raises(raised):
+        send()
+    assert ses.operations == [GET]
 
 
 @pytest.mark.parametrize(
@@ -156,12 +292,12 @@ def test_with_verified_only_nobody_is_greeted_at_an_address_that_may_be_anothers
     ids=["429", "400", "500"],
 )
 def test_a_failure_reaches_the_state_machine_after_one_attempt(
-    aws: FakeAws, template: Callable[..., None], answer: Response, raised: type[Exception]
+    ses: FakeAws, answer: Response, raised: type[Exception]
 ) -> None:
-    aws.on(SEND, answer)
+    ses.on(SEND, answer)
     with pytest.raises(raised):
-        send_welcome.handler(an_input(), FakeContext())
-    assert aws.operations == [SEND]
+        send()
+    assert ses.operations == [GET, SEND]
 
 
 def test_the_ses_client_makes_one_attempt() -> None:
@@ -175,20 +311,24 @@ def test_a_template_that_names_what_is_not_synced_fails_before_anything_is_sent(
 ) -> None:
     template(text="{{custom:color}}")
     with pytest.raises(UnknownPlaceholder, match="custom:color"):
-        send_welcome.handler(an_input(), FakeContext())
-    assert ses.calls == []
+        send()
+    assert SEND not in ses.operations
 
 
-def test_bad_input_is_an_invalid_sync_request(ses: FakeAws) -> None:
+@pytest.mark.parametrize("bad", [None, {}, {"sub": "ada@example.com"}, an_input(username=""), an_input(reason="")])
+def test_bad_input_is_an_invalid_sync_request(ses: FakeAws, bad: Any) -> None:
     with pytest.raises(InvalidSyncRequest):
-        send_welcome.handler({"sub": "ada@example.com"}, FakeContext())
-    assert ses.calls == []
+        send_welcome.handler(bad, FakeContext())
+    assert SEND not in ses.operations
 
 
 @pytest.mark.parametrize("email", ["ada@example.com", "Ada <ada@example.com>"])
-def test_no_personal_data_is_logged(ses: FakeAws, caplog: pytest.LogCaptureFixture, email: str) -> None:
+def test_no_personal_data_is_logged(
+    ses: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture, email: str
+) -> None:
     caplog.set_level(logging.INFO)
-    send_welcome.handler(an_input(attributes={"name": "Ada", "email": email}), FakeContext())
+    users[SUB].attributes["email"] = email
+    send()
     ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert [record["sub"] for record in ours] == [SUB]
     assert [value for value in ("Ada", "ada@example.com", "ada.l") if value in repr(ours)] == []

@@ -20,7 +20,6 @@ READERS: dict[str, tuple[Read, dict[str, str]]] = {
         {
             "USER_SYNC_STATE_MACHINE_ARN": "arn:state-machine",
             "UNSTARTED_QUEUE_URL": "https://queue",
-            "ATTRIBUTES": '["name","custom:é"]',
         },
     ),
     "user_sync_state_machine_arn": (
@@ -47,12 +46,12 @@ READERS: dict[str, tuple[Read, dict[str, str]]] = {
         lambda environ: settings.user_table(sentinel.client, environ),
         {
             "USER_TABLE_NAME": "users",
-            "ATTRIBUTES": '["name"]',
+            "ATTRIBUTES": '["name","custom:é"]',
             "INDEX_KEYS": '["email"]',
             "DELETED_USERS": "mark",
         },
     ),
-    "send_welcome": (settings.send_welcome, {"ATTRIBUTES": '["name"]'}),
+    "send_welcome": (settings.synced_attributes, {"ATTRIBUTES": '["name"]'}),
 }
 REQUIRED = [(function, name) for function, (_, environ) in READERS.items() for name in environ]
 LISTS = [(function, name) for function, name in REQUIRED if name in {"ATTRIBUTES", "INDEX_KEYS"}]
@@ -65,7 +64,6 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
         "post_confirmation": settings.PostConfirmationSettings(
             state_machine_arn="arn:state-machine",
             unstarted_queue_url="https://queue",
-            attributes=("name", "custom:é"),
             chained_function_arn=None,
         ),
         "user_sync_state_machine_arn": "arn:state-machine",
@@ -82,11 +80,11 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
         "user_table": UserTable(
             client=sentinel.client,
             name="users",
-            attributes=("name",),
+            attributes=("name", "custom:é"),
             index_keys=frozenset({"email"}),
             deletion=DeletionPolicy(DeletedUsers.MARK, retention_days=None),
         ),
-        "send_welcome": settings.SendWelcomeSettings(attributes=("name",)),
+        "send_welcome": ("name",),
     }
 
 

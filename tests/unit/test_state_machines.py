@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from cognito_user_sync.user_table import Outcome
 from tests.unit.terraform_source import Json, handler_of, state_machine, states
 
 SOURCES = Path(__file__).parents[2] / "lambda_src"
@@ -39,7 +38,8 @@ class Task(NamedTuple):
     """What a Task does about errors.
 
     Attributes:
-        retried: ErrorEquals of its one Retry.
+        waits_for: Errors with a Retry before, whose waits test_deadlines.py compares.
+        retried: ErrorEquals of its last Retry.
         fails: Error classes of the handler's code that end the Task at once.
         caught: Whether every error is caught, with the state that follows.
         longest_wait_seconds: MaxDelaySeconds.
@@ -47,6 +47,7 @@ class Task(NamedTuple):
     """
 
     retried: frozenset[str]
+    waits_for: tuple[str, ...] = ()
     fails: frozenset[str] = frozenset()
     caught: str | None = None
     longest_wait_seconds: int = 120
@@ -56,17 +57,20 @@ class Task(NamedTuple):
 TASKS = {
     "SyncUser": Task(
         retried=IDEMPOTENT | {"PoolUnavailable", "TableUnavailable"},
+        waits_for=("NotConfirmedYet",),
         fails=frozenset(
             {"InvalidSyncRequest", "MissingSetting", "PoolRefused", "PrefixRefused", "TableRefused", "UnusableUser"}
         ),
     ),
-    # Retried only if the mail was certainly not sent.
+    # Retried only if the email was certainly not sent: Cognito is read before.
     "SendWelcome": Task(
-        retried=NOT_INVOKED | {"WelcomeNotSent"},
+        retried=NOT_INVOKED | {"PoolUnavailable", "WelcomeNotSent"},
+        waits_for=("NotConfirmedYet",),
         fails=frozenset(
             {
                 *("InvalidSyncRequest", "MissingSetting", "UnknownPlaceholder", "WelcomeOutcomeUnknown"),
                 *("WelcomeRefused", "UnusableUser", "TableRefused", "TableUnavailable"),
+                *("PoolRefused", "PrefixRefused"),
             }
         ),
     ),
@@ -131,7 +135,8 @@ def error_classes(handler: str) -> set[str]:
 @pytest.mark.parametrize("name", TASKS)
 def test_task_retries_and_catches_exactly_these_errors(name: str) -> None:
     state, task = states(MACHINE_OF[name])[name], TASKS[name]
-    [retry] = state["Retry"]
+    *before, retry = state["Retry"]
+    assert [each["ErrorEquals"] for each in before] == [[error] for error in task.waits_for]
     assert len(retry["ErrorEquals"]) == len(set(retry["ErrorEquals"]))
     assert set(retry["ErrorEquals"]) == task.retried
     assert {key: value for key, value in retry.items() if key != "ErrorEquals"} == {
@@ -150,7 +155,9 @@ def test_every_error_class_of_a_handler_is_retried_or_fails(name: str) -> None:
     task = TASKS[name]
     handler = handler_of(states(MACHINE_OF[name])[name])
     assert handler
-    assert {error for error in task.retried if "." not in error} | task.fails == error_classes(handler)
+    retried = {error for error in task.retried if "." not in error} | {*task.waits_for}
+    assert not retried & task.fails
+    assert retried | task.fails == error_classes(handler)
 
 
 def test_every_task_is_in_the_table() -> None:
@@ -196,16 +203,6 @@ def chosen(name: str, data: Json) -> str:
     return str(next((rule["Next"] for rule in state["Choices"] if holds(rule, data)), state["Default"]))
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-@pytest.mark.parametrize("reason", ["sign_up", "password_reset", "changed"])
-def test_is_welcomed_follows_the_reason_unless_the_user_is_deleted(reason: str, outcome: Outcome) -> None:
-    # `stale` and `unchanged` too: a repeated SyncUser must not cost the user the email.
-    welcome = reason == "sign_up" and outcome != "deleted"
-    assert chosen("IsWelcomed", {"reason": reason, "sync": {"outcome": outcome.value}}) == (
-        "SendWelcome" if welcome else "Done"
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "data", "following"),
     [
@@ -231,7 +228,7 @@ def test_choice_leads_to_the_following_state(name: str, data: Json, following: s
 
 def test_every_choice_is_tested() -> None:
     choices = {name for name, machine in MACHINE_OF.items() if states(machine)[name]["Type"] == "Choice"}
-    assert choices == {"IsWelcomed", "IsAnyListed", "IsOldestRun", "IsTriggerEnsured", "IsWorkLeft", "IsAllWell"}
+    assert choices == {"IsAnyListed", "IsOldestRun", "IsTriggerEnsured", "IsWorkLeft", "IsAllWell"}
 
 
 def test_states_follow_each_other() -> None:
@@ -239,7 +236,7 @@ def test_states_follow_each_other() -> None:
     assert state_machine("user_sync")["StartAt"] == "SyncUser"
     assert state_machine("reconciliation")["StartAt"] == "ListRuns"
     assert {name: state["Next"] for name, state in found.items() if "Next" in state} == {
-        "SyncUser": "IsWelcomed",
+        "SyncUser": "SendWelcome",
         "ListRuns": "IsAnyListed",
         "FindOldestRun": "IsOldestRun",
         "Begin": "IsTriggerEnsured",
@@ -253,6 +250,18 @@ def test_states_follow_each_other() -> None:
         "AnotherIsRunning",
         "ReconcileShards",
     }
+
+
+def test_user_sync_has_two_states_that_pass_the_payload_on() -> None:
+    """Each transition is paid for. What an execution shows is what the functions return, and nothing else."""
+    steps = states("user_sync")
+    assert list(steps) == ["SyncUser", "SendWelcome"]
+    for name, step in steps.items():
+        assert step["Type"] == "Task", name
+        assert step["Parameters"]["Payload.$"] == "$", name
+        assert step["OutputPath"] == "$.Payload", name
+        # Those would keep the input, which anyone who may start an execution writes.
+        assert not step.keys() & {"ResultPath", "ResultSelector", "InputPath"}, name
 
 
 def test_a_run_with_problems_fails_and_any_other_succeeds() -> None:

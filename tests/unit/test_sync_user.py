@@ -1,10 +1,11 @@
-"""The first step of a user_sync execution: one request in, one item, one outcome."""
+"""The first step of a user_sync execution: one request in, one read of Cognito, one item, one outcome."""
 
 from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,45 +15,36 @@ from moto import mock_aws
 from cognito_user_sync import departure, user_pool, user_table
 from cognito_user_sync.handlers import sync_user
 from cognito_user_sync.sync_request import InvalidSyncRequest
-from cognito_user_sync.user import UnusableUser, timestamp
+from cognito_user_sync.user import UnusableUser, timestamp, to_item
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, environment, table_definition
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.clock import FakeContext
-from tests.stand_ins.cognito_pool import LIST as LIST_USERS
+from tests.stand_ins.clock import EPOCH, Clock, FakeContext
 from tests.stand_ins.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OCCURRED_AT = "2026-01-02T00:00:00.000Z"
-WRITE = "dynamodb.UpdateItem"
-LIST = f"{COGNITO}.ListUsers"
-# CloudTrail's event names, as modules/change_tracking lists them.
-DELETIONS = ("AdminDeleteUser", "DeleteUser")
-MOVES_MODIFIED_DATE = (
-    "AdminDeleteUserAttributes",
-    "AdminDisableUser",
-    "AdminEnableUser",
-    "AdminUpdateUserAttributes",
-    "DeleteUserAttributes",
-    "UpdateUserAttributes",
-    "VerifyUserAttribute",
-)
-GET = f"{COGNITO}.AdminGetUser"
+OCCURRED_AT = timestamp(EPOCH)
+FORGED = "9999-12-31T23:59:59.999Z"
+MISSING: Any = object()
+ATTRIBUTES, INDEX_KEYS = ("name", "email", "custom:plan"), {"email"}
+READ, WRITE = "dynamodb.BatchGetItem", "dynamodb.UpdateItem"
+GET, LIST = f"{COGNITO}.AdminGetUser", f"{COGNITO}.ListUsers"
 
 
 def an_input(**changes: Any) -> dict[str, Any]:
-    return {
+    fields = {
         "sub": SUB,
+        "username": "ada.l",
         "reason": "sign_up",
         "occurred_at": OCCURRED_AT,
-        "username": "ada.l",
-        "attributes": {"name": "Ada", "email": ""},
+        "client_id": "app1",
         **changes,
     }
+    return {name: value for name, value in fields.items() if value is not MISSING}
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +57,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def users() -> UsersInMemory:
     """The users of the pool."""
-    return UsersInMemory()
+    return UsersInMemory(a_user())
 
 
 @pytest.fixture
@@ -73,365 +65,373 @@ def pool(users: UsersInMemory) -> CognitoPool:
     return CognitoPool(users)
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the code under test: the request was made a second ago."""
+    clock = Clock(1)
+    monkeypatch.setattr(sync_user, "datetime", clock.datetime)
+    for module in (departure, user_pool, user_table):
+        monkeypatch.setattr(module, "now", clock.now)
+    return clock
+
+
 @pytest.fixture
-def cognito(pool: CognitoPool, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
-    """Cognito alone, since DynamoDB is moto's; and a clock that shows how many calls of Cognito have been made."""
+def cognito(pool: CognitoPool, session: boto3.Session) -> Iterator[FakeAws]:
+    """Cognito alone, since DynamoDB is moto's."""
     fake = FakeAws(session)
     fake.serve(pool)
-    for module in (departure, sync_user, user_pool, user_table):
-        monkeypatch.setattr(module, "now", lambda: after_calls(len(fake.calls)))
-    with fake.answering(COGNITO):
+    # In the session that the other fixtures know.
+    with fake.answering(COGNITO), mock_aws(config={"core": {"reset_boto3_session": False}}):
+        boto3.client("dynamodb").create_table(**table_definition(email_index=True))
         yield fake
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    made: list[float] = []
-    monkeypatch.setattr(time, "sleep", made.append)
-    return made
-
-
-@pytest.fixture
-def _table() -> Iterator[None]:
-    # In the session that the other fixtures know.
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        boto3.client("dynamodb").create_table(**table_definition(email_index=True))
-        yield
+def a_user(**changes: Any) -> CognitoUser:
+    return CognitoUser(**{"sub": SUB, "username": "ada.l", "attributes": {"name": "Ada"}, **changes})
 
 
 def sync(**changes: Any) -> Any:
     return sync_user.handler(an_input(**changes), FakeContext())
 
 
-def change(event_name: str, **changes: Any) -> Any:
-    """A change as CloudTrail tells of it."""
-    request = {"sub": SUB, "reason": "changed", "occurred_at": OCCURRED_AT, "event_name": event_name, **changes}
-    return sync_user.handler(request, FakeContext())
+def outcome(**changes: Any) -> str:
+    return str(sync(**changes)["outcome"])
 
 
-def put(**values: str) -> None:
-    item: Any = {name: {"S": value} for name, value in {"id": SUB, **values}.items()}
-    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item)
+def put(sub: str = SUB, **values: str) -> None:
+    marshalled: Any = {name: {"S": value} for name, value in {"id": sub, **values}.items()}
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=marshalled)
 
 
-def item() -> dict[str, Any]:
-    found = boto3.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": SUB}}).get("Item", {})
-    return {name: next(iter(value.values())) for name, value in found.items()}
+def items() -> dict[str, dict[str, Any]]:
+    found = boto3.client("dynamodb").scan(TableName=TABLE, ConsistentRead=True)["Items"]
+    return {item["id"]["S"]: {name: next(iter(value.values())) for name, value in item.items()} for item in found}
 
 
-def after_calls(count: int) -> str:
-    return f"2026-02-01T00:00:00.{count:03}Z"
+def item(sub: str = SUB) -> dict[str, Any]:
+    return items().get(sub, {})
 
 
-EARLIER = "2026-01-01T23:59:59.999Z"
+# What is read, written and returned.
 
 
-def a_user(modified_at: str = OCCURRED_AT, **changes: Any) -> CognitoUser:
-    members = {"attributes": {"name": "Countess"}, "enabled": False, **changes}
-    return CognitoUser(SUB, "ada.l", modified_at=datetime.fromisoformat(modified_at), **members)
-
-
-@pytest.mark.usefixtures("_table")
-def test_the_outcome_of_the_write_is_returned() -> None:
-    assert sync() == {"outcome": "created"}
-    assert sync() == {"outcome": "unchanged"}
-    assert sync(occurred_at="2026-01-03T00:00:00.000Z", reason="password_reset") == {"outcome": "updated"}
-    assert sync() == {"outcome": "stale"}
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_user_deleted_since_is_reported_so_that_no_welcome_is_sent() -> None:
-    boto3.client("dynamodb").put_item(
-        TableName=TABLE, Item={"id": {"S": SUB}, "deleted_at": {"S": "2026-01-02T00:00:00.000Z"}}
-    )
-    assert sync() == {"outcome": "deleted"}
-
-
-@pytest.mark.usefixtures("_table")
-def test_the_item_has_the_configured_attributes_and_index_keys() -> None:
-    sync()
-    item = boto3.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": SUB}})["Item"]
-    assert item["name"] == {"S": "Ada"}
-    assert item["custom:plan"] == {"S": ""}
-    assert item["username"] == {"S": "ada.l"}
-    assert item["status"] == {"S": "CONFIRMED"}
-    assert item["observed_at"] == {"S": "2026-01-02T00:00:00.000Z"}
-    assert "email" not in item
-
-
-@pytest.mark.parametrize("bad", [None, [], {}, {"sub": "ada"}, an_input(occurred_at="yesterday")], ids=range(5))
-def test_bad_input_is_an_invalid_sync_request_and_nothing_is_written(aws: FakeAws, bad: Any) -> None:
-    with pytest.raises(InvalidSyncRequest):
-        sync_user.handler(bad, FakeContext())
-    assert aws.calls == []
-
-
-def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machine(aws: FakeAws) -> None:
-    aws.on(WRITE, refusal("ThrottlingException"))
-    with pytest.raises(TableUnavailable, match="ThrottlingException"):
-        sync()
-    assert aws.operations == [WRITE] * 3
-
-
-def test_a_refused_write_is_not_repeated(aws: FakeAws) -> None:
-    aws.on(WRITE, refusal("AccessDeniedException"))
-    with pytest.raises(TableRefused, match="AccessDeniedException"):
-        sync()
-    assert aws.operations == [WRITE]
-
-
-@pytest.mark.usefixtures("_table")
-def test_no_personal_data_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    sync(attributes={"name": "Ada", "email": "ada@example.com"})
-    [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
-    assert (record["sub"], record["reason"], record["outcome"]) == (SUB, "sign_up", "created")
-    assert "ada" not in repr(record).lower()
-
-
-# A change is read anew.
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_changed_user_is_read_from_cognito_and_written(cognito: FakeAws, users: UsersInMemory) -> None:
-    users.add(a_user())
-    assert change("AdminDisableUser") == {"outcome": "created"}
-    assert item() == {
-        "id": SUB,
-        "name": "Countess",
-        "custom:plan": "",
+def test_the_request_comes_back_with_the_outcome_and_without_its_time(cognito: FakeAws) -> None:
+    assert sync() == {"sub": SUB, "username": "ada.l", "reason": "sign_up", "client_id": "app1", "outcome": "created"}
+    assert sync(client_id=MISSING, reason="password_reset") == {
+        "sub": SUB,
         "username": "ada.l",
-        "status": "CONFIRMED",
-        "enabled": False,
-        "cognito_created_at": timestamp(LONG_AGO),
-        "cognito_modified_at": OCCURRED_AT,
-        "observed_at": after_calls(0),
-        "synced_at": after_calls(1),
-        "shard": "b",
+        "reason": "password_reset",
+        "client_id": "",
+        "outcome": "unchanged",
     }
-    assert [call.body for call in cognito.calls] == [{"UserPoolId": POOL_ID, "Limit": 1, "Filter": f'sub = "{SUB}"'}]
 
 
-@pytest.mark.usefixtures("_table")
-def test_a_change_that_is_known_already_is_unchanged(cognito: FakeAws, users: UsersInMemory) -> None:
-    users.add(a_user())
-    change("AdminDisableUser")
-    assert change("AdminDisableUser") == {"outcome": "unchanged"}
+def test_what_the_request_has_besides_does_not_come_back(cognito: FakeAws) -> None:
+    """As in an execution that was started by hand: the output goes to SendWelcome and to EventBridge."""
+    assert sync(attributes={"email": "eve@example.com"}, sent=True).keys() == {*an_input(), "outcome"} - {"occurred_at"}
 
 
-@pytest.mark.usefixtures("_table")
-def test_a_user_who_has_never_confirmed_is_not_written(cognito: FakeAws, users: UsersInMemory) -> None:
-    users.add(a_user(status="UNCONFIRMED"))
-    assert change("AdminUpdateUserAttributes") == {"outcome": "unconfirmed"}
-    assert item() == {}
-
-
-@pytest.mark.usefixtures("_table")
-@pytest.mark.parametrize("event_name", MOVES_MODIFIED_DATE)
-def test_a_read_older_than_the_change_is_tried_again(
-    cognito: FakeAws, pool: CognitoPool, users: UsersInMemory, pauses: list[float], event_name: str
-) -> None:
-    users.add(a_user(EARLIER, enabled=True))
-    pool.calls.after(LIST_USERS, 1, lambda: users.add(a_user()))
-    assert change(event_name) == {"outcome": "created"}
-    assert item()["enabled"] is False
-    assert item()["observed_at"] == after_calls(1)
-    assert (cognito.operations, pauses) == ([LIST] * 2, [1.0])
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_read_that_stays_older_than_the_change_is_written_as_it_is(
-    cognito: FakeAws, users: UsersInMemory, pauses: list[float]
-) -> None:
-    # What this module takes for a change of the date need not be one.
-    users.add(a_user(EARLIER))
-    assert change("AdminDisableUser") == {"outcome": "created"}
-    assert item()["cognito_modified_at"] == EARLIER
-    assert (cognito.operations, pauses) == ([LIST] * 3, [1.0, 2.0])
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_read_in_the_second_of_the_change_is_not_older(cognito: FakeAws, users: UsersInMemory) -> None:
-    # CloudTrail's times have whole seconds.
-    users.add(a_user("2026-01-02T00:00:00.400Z"))
-    change("AdminDisableUser", occurred_at="2026-01-02T00:00:00Z")
-    assert cognito.operations == [LIST]
-
-
-@pytest.mark.usefixtures("_table")
-@pytest.mark.parametrize("event_name", ["AdminConfirmSignUp", "AdminSetUserPassword", "AdminCreateUser"])
-def test_an_event_that_may_not_move_the_date_is_read_once(
-    cognito: FakeAws, users: UsersInMemory, pauses: list[float], event_name: str
-) -> None:
-    users.add(a_user(EARLIER))
-    assert change(event_name) == {"outcome": "created"}
-    assert (cognito.operations, pauses) == ([LIST], [])
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_user_who_is_not_listed_yet_is_looked_for_again(
-    cognito: FakeAws, pool: CognitoPool, users: UsersInMemory, pauses: list[float]
-) -> None:
-    pool.calls.after(LIST_USERS, 1, lambda: users.add(a_user()))
-    assert change("AdminCreateUser") == {"outcome": "created"}
-    assert pauses == [1.0]
-
-
-# A user who is not there.
-
-
-@pytest.mark.usefixtures("_table")
-@pytest.mark.parametrize("event_name", DELETIONS)
-def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(cognito: FakeAws, event_name: str) -> None:
-    sync()
-    before = item()
-    assert change(event_name) == {"outcome": "deleted"}
-    del before["shard"]
-    # Gone by the moment of the question: what was seen after it is newer.
-    assert item() == {**before, "deleted_at": after_calls(0), "synced_at": after_calls(1)}
-    # The list may show a deleted user for a while.
+@pytest.mark.parametrize("reason", ["sign_up", "password_reset"])
+def test_the_user_is_read_by_username_once(cognito: FakeAws, reason: str) -> None:
+    # ListUsers may not show a new user yet.
+    sync(reason=reason)
     assert [(call.operation, call.body) for call in cognito.calls] == [
         (GET, {"UserPoolId": POOL_ID, "Username": "ada.l"})
     ]
 
 
-@pytest.mark.usefixtures("_table")
-@pytest.mark.parametrize("event_name", ["DeleteUser", "AdminDisableUser"])
-def test_a_user_who_is_deleted_already_stays_as_found(cognito: FakeAws, event_name: str) -> None:
+def test_the_item_is_what_cognito_says_of_the_user(cognito: FakeAws, clock: Clock) -> None:
     sync()
-    change("AdminDeleteUser")
-    before = item()
-    assert change(event_name) == {"outcome": "unchanged"}
-    assert item() == before
-    assert cognito.operations.count(GET) == 1
+    assert item() == {
+        "id": SUB,
+        "name": "Ada",
+        "custom:plan": "",
+        "username": "ada.l",
+        "status": "CONFIRMED",
+        "enabled": True,
+        "cognito_created_at": timestamp(LONG_AGO),
+        "cognito_modified_at": timestamp(LONG_AGO),
+        "observed_at": "2026-01-01T00:00:01.001Z",
+        "synced_at": "2026-01-01T00:00:01.002Z",
+        "shard": "b",
+    }
 
 
-@pytest.mark.usefixtures("_table")
-@pytest.mark.parametrize("event_name", DELETIONS)
-def test_a_deletion_leaves_a_tombstone_where_the_sign_up_has_not_arrived(cognito: FakeAws, event_name: str) -> None:
-    assert change(event_name) == {"outcome": "deleted"}
-    assert item().keys() == {"id", "deleted_at", "expires_at"}
-    assert item()["deleted_at"] == after_calls(0)
-    assert sync() == {"outcome": "deleted"}
-    assert cognito.calls == []
+def test_a_federated_user_has_the_status_that_cognito_says(cognito: FakeAws, users: UsersInMemory) -> None:
+    users.add(a_user(username="Google_1", status="EXTERNAL_PROVIDER"))
+    assert outcome(username="Google_1") == "created"
+    assert item()["status"] == "EXTERNAL_PROVIDER"
 
 
-@pytest.mark.usefixtures("_table")
-def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(cognito: FakeAws, users: UsersInMemory) -> None:
+def test_a_user_who_changed_since_is_written_as_of_now(cognito: FakeAws, users: UsersInMemory) -> None:
     sync()
+    users[SUB].change(attributes={"name": "Countess"}, enabled=False)
+    assert outcome() == "updated"
+    assert (item()["name"], item()["enabled"]) == ("Countess", False)
+
+
+def test_a_newer_item_stays(cognito: FakeAws) -> None:
+    put(username="ada.l", name="Countess", cognito_modified_at="2026-01-02T00:00:00.000Z")
     before = item()
-    users.add(a_user())
-    with pytest.raises(PoolUnavailable):
-        change("AdminDeleteUser")
+    assert outcome() == "stale"
     assert item() == before
+
+
+@pytest.mark.parametrize("occurred_at", [MISSING, FORGED, "0001-01-01T00:00:00.000Z"], ids=["none", "late", "early"])
+def test_the_time_of_a_request_dates_no_item(cognito: FakeAws, users: UsersInMemory, occurred_at: Any) -> None:
+    """A forged time must not freeze the item."""
+    sync(occurred_at=occurred_at)
+    users[SUB].change(attributes={"name": "Countess"})
+    assert outcome() == "updated"
     users.remove(SUB)
-    assert change("AdminDeleteUser") == {"outcome": "deleted"}
+    assert outcome() == "deleted"
 
 
-@pytest.mark.usefixtures("_table")
-def test_a_deleted_user_whose_name_was_taken_over_is_marked(cognito: FakeAws, users: UsersInMemory) -> None:
-    sync()
-    users.add(CognitoUser(OTHER_SUB, "ada.l"))
-    assert change("AdminDeleteUser") == {"outcome": "deleted"}
-    assert "deleted_at" in item()
+# A user whom Cognito does not show as confirmed.
 
 
-@pytest.mark.usefixtures("_table")
-def test_an_item_without_a_username_is_marked_on_the_word_of_the_event(cognito: FakeAws) -> None:
-    put(theme="dark")
-    assert change("AdminDeleteUser") == {"outcome": "deleted"}
-    assert item()["theme"] == "dark"
-    assert "deleted_at" in item()
-    assert cognito.operations == []
+@pytest.mark.parametrize("seconds", [0, 1, 299], ids=str)
+def test_a_user_who_is_unconfirmed_right_after_is_read_again(
+    cognito: FakeAws, users: UsersInMemory, clock: Clock, seconds: int
+) -> None:
+    clock.seconds = seconds
+    users.add(a_user(status="UNCONFIRMED"))
+    with pytest.raises(sync_user.NotConfirmedYet) as raised:
+        sync()
+    assert str(raised.value) == SUB
+    assert item() == {}
+    users.add(a_user())
+    assert outcome() == "created"
 
 
-@pytest.mark.usefixtures("_table")
-def test_a_user_seen_after_the_question_is_not_deleted(cognito: FakeAws) -> None:
-    # And the execution comes back to it, since the deletion is a fact.
-    put(username="ada.l", observed_at=after_calls(9))
-    with pytest.raises(PoolUnavailable):
-        change("AdminDeleteUser")
-    assert "deleted_at" not in item()
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_changed_user_who_was_deleted_since_is_marked(cognito: FakeAws, pauses: list[float]) -> None:
-    sync()
-    assert change("AdminDisableUser") == {"outcome": "deleted"}
-    assert "deleted_at" in item()
-    assert (cognito.operations, pauses) == ([LIST, GET], []), "who has left costs no more than one look"
-
-
-@pytest.mark.usefixtures("_table")
-def test_a_changed_user_who_is_neither_listed_nor_known_is_looked_for_later(cognito: FakeAws) -> None:
-    # Cognito cannot be asked whether the user is gone, and a tombstone would hold off the sign-up.
-    with pytest.raises(PoolUnavailable):
-        change("AdminCreateUser")
+@pytest.mark.parametrize(
+    ("seconds", "occurred_at"),
+    [
+        (300, OCCURRED_AT),
+        (90 * 24 * 3600, OCCURRED_AT),
+        (1, MISSING),
+        (1, FORGED),
+        (1, "2026-01-01T00:02:01.001Z"),
+        (1, "0001-01-01T00:00:00.000Z"),
+    ],
+    ids=["5 minutes", "90 days", "none", "year 9999", "future", "year 1"],
+)
+def test_a_user_who_is_unconfirmed_later_ends_as_unconfirmed(
+    cognito: FakeAws, users: UsersInMemory, clock: Clock, seconds: int, occurred_at: Any
+) -> None:
+    """No retry, whatever time a request claims."""
+    clock.seconds = seconds
+    users.add(a_user(status="UNCONFIRMED"))
+    assert outcome(occurred_at=occurred_at) == "unconfirmed"
     assert item() == {}
 
 
-@pytest.mark.usefixtures("_table")
-def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
-    cognito: FakeAws, users: UsersInMemory, pauses: list[float]
+# A user who is not there.
+
+
+@pytest.mark.parametrize("reason", ["sign_up", "password_reset"])
+def test_a_deleted_user_with_an_item_is_marked(cognito: FakeAws, users: UsersInMemory, reason: str) -> None:
+    sync()
+    before = item()
+    users.remove(SUB)
+    assert outcome(reason=reason) == "deleted"
+    del before["shard"]
+    after = item()
+    assert after == {**before, "deleted_at": after["deleted_at"], "synced_at": after["synced_at"]}
+    assert before["observed_at"] < after["deleted_at"]
+    assert outcome(reason=reason) == "unchanged"
+    assert item() == after
+
+
+@pytest.mark.parametrize(("action", "result"), [("mark", "deleted"), ("delete", "deleted"), ("keep", "kept")])
+def test_a_deleted_user_gets_the_deletion_policy(
+    cognito: FakeAws, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch, action: str, result: str
 ) -> None:
+    monkeypatch.setenv("DELETED_USERS", action)
     sync()
     before = item()
-    users.add(a_user())
-    users.unlisted = {SUB}
-    with pytest.raises(PoolUnavailable):
-        change("AdminDisableUser")
-    assert item() == before
-    assert (cognito.operations, pauses) == ([LIST, GET] * 3, [1.0, 2.0])
+    users.remove(SUB)
+    assert outcome() == result
+    kept = {
+        "mark": {*before, "deleted_at"} - {"shard"},
+        "delete": {"id", "deleted_at", "expires_at"},
+        "keep": before.keys(),
+    }
+    assert item().keys() == kept[action]
 
 
-@pytest.mark.usefixtures("_table")
-def test_users_who_are_gone_are_kept_where_they_are_to_be(cognito: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DELETED_USERS", "keep")
-    assert change("AdminDeleteUser") == {"outcome": "kept"}
+@pytest.mark.parametrize("action", ["mark", "delete", "keep"])
+def test_a_deleted_user_without_an_item_leaves_nothing(
+    cognito: FakeAws, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setenv("DELETED_USERS", action)
+    users.remove(SUB)
+    assert outcome() == "not_ours"
+    assert item() == {}
+    assert cognito.operations == [GET]
+
+
+def test_an_item_of_the_application_stays(cognito: FakeAws, users: UsersInMemory) -> None:
+    put(theme="dark")
+    users.remove(SUB)
+    assert outcome() == "not_ours"
+    assert item() == {"id": SUB, "theme": "dark"}
+
+
+def test_a_username_that_changed_hands_is_not_this_user(cognito: FakeAws, users: UsersInMemory) -> None:
+    users.remove(SUB)
+    users.add(a_user(sub=OTHER_SUB, attributes={"name": "Eve"}))
+    assert outcome() == "not_ours"
+    assert (item(), item(OTHER_SUB)) == ({}, {})
+
+
+def test_a_user_whose_username_changed_hands_is_marked(cognito: FakeAws, users: UsersInMemory) -> None:
+    sync()
+    users.remove(SUB)
+    users.add(a_user(sub=OTHER_SUB, attributes={"name": "Eve"}))
+    assert outcome() == "deleted"
+    assert (item()["name"], item(OTHER_SUB)) == ("Ada", {})
+
+
+def test_an_unconfirmed_user_of_another_sub_is_not_waited_for(cognito: FakeAws, users: UsersInMemory) -> None:
+    users.remove(SUB)
+    users.add(a_user(sub=OTHER_SUB, status="UNCONFIRMED"))
+    assert outcome() == "not_ours"
+
+
+@pytest.mark.parametrize("username", ["nobody", "eve"])
+def test_a_wrong_username_deletes_no_user(cognito: FakeAws, users: UsersInMemory, username: str) -> None:
+    """The item has the right one, of whom Cognito is asked before anything is deleted."""
+    users.add(a_user(sub=OTHER_SUB, username="eve"))
     sync()
     before = item()
-    assert change("AdminDeleteUser") == {"outcome": "kept"}
+    with pytest.raises(PoolUnavailable, match="does not say that the user is deleted"):
+        sync(username=username)
     assert item() == before
+
+
+def test_no_request_makes_an_item_differ_from_cognito(cognito: FakeAws, users: UsersInMemory, clock: Clock) -> None:
+    """Whoever may call StartExecution can name any sub, username and time."""
+    eve, unconfirmed, deleted = (f"b{digit}c8d9e0-1234-4abc-8def-001122334455" for digit in (5, 6, 7))
+    users.add(a_user(sub=eve, username="eve"), a_user(sub=unconfirmed, username="new", status="UNCONFIRMED"))
+    users.add(a_user(sub=deleted, username="bob"))
+    sync(sub=deleted, username="bob")
+    users.remove(deleted)
+    ended = set()
+    # Twice: before and after the users have items.
+    for _, sub, username, occurred_at in product(
+        range(2), (SUB, eve, unconfirmed, deleted), ("ada.l", "eve", "new", "bob"), (OCCURRED_AT, FORGED)
+    ):
+        try:
+            ended.add(outcome(sub=sub, username=username, occurred_at=occurred_at))
+        except (PoolUnavailable, sync_user.NotConfirmedYet) as error:
+            ended.add(type(error).__name__)
+        moment = clock.now()
+        found = items()
+        assert found.pop(deleted).get("deleted_at", "") <= moment
+        for known, each in found.items():
+            assert each["observed_at"] <= moment
+            wanted = to_item(users[known].seen(), ATTRIBUTES, INDEX_KEYS)
+            own = {"id": known, "synced_at": each["synced_at"], "observed_at": each["observed_at"]}
+            assert each == {**wanted, **own}
+    assert found.keys() == {SUB, eve}
+    assert ended >= {"created", "unchanged", "unconfirmed", "not_ours", "deleted", "PoolUnavailable", "NotConfirmedYet"}
 
 
 # How it fails.
 
 
-def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeAws, pauses: list[float]) -> None:
-    aws.on(LIST, refusal("InternalErrorException", 500))
+@pytest.mark.parametrize(
+    "bad",
+    [None, [], {}, {"sub": "ada"}, an_input(occurred_at="yesterday"), an_input(username="")],
+    ids=range(6),
+)
+def test_bad_input_is_an_invalid_sync_request_and_nothing_is_called(aws: FakeAws, bad: Any) -> None:
+    with pytest.raises(InvalidSyncRequest):
+        sync_user.handler(bad, FakeContext())
+    assert aws.calls == []
+
+
+def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeAws) -> None:
+    aws.on(GET, refusal("InternalErrorException", 500))
     with pytest.raises(PoolUnavailable, match="InternalErrorException"):
-        change("AdminDisableUser")
-    assert (aws.operations, pauses) == ([LIST], [])
+        sync()
+    assert aws.operations == [GET]
 
 
 def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
-    aws.on(LIST, refusal("AccessDeniedException"))
+    aws.on(GET, refusal("AccessDeniedException"))
     with pytest.raises(PoolRefused, match="AccessDeniedException"):
-        change("AdminDisableUser")
-    assert aws.operations == [LIST]
+        sync()
+    assert aws.operations == [GET]
 
 
-def test_a_user_who_is_unusable_is_named_by_sub(aws: FakeAws) -> None:
-    aws.on(LIST, Response({"Users": [a_user().listed() | {"UserStatus": None}]}))
+def test_a_user_who_is_unusable_is_named_by_sub(aws: FakeAws, pool: CognitoPool, users: UsersInMemory) -> None:
+    users.add(a_user(missing=frozenset({"UserStatus"})))
+    aws.serve(pool)
     with pytest.raises(UnusableUser, match=SUB):
-        change("AdminDisableUser")
-    assert aws.operations == [LIST]
+        sync()
+    assert aws.operations == [GET]
 
 
-def test_a_sign_up_asks_cognito_nothing(aws: FakeAws) -> None:
-    # ListUsers may not show the user yet.
-    aws.on(WRITE, Response())
-    sync()
-    assert aws.operations == [WRITE]
-
-
-@pytest.mark.usefixtures("_table")
-def test_no_personal_data_of_a_changed_user_is_logged(
-    cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture
+def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machine(
+    aws: FakeAws, pool: CognitoPool
 ) -> None:
+    aws.serve(pool)
+    aws.on(WRITE, refusal("ThrottlingException"))
+    with pytest.raises(TableUnavailable, match="ThrottlingException"):
+        sync()
+    assert aws.operations == [GET, *[WRITE] * 3]
+
+
+def test_a_refused_write_is_not_repeated(aws: FakeAws, pool: CognitoPool) -> None:
+    aws.serve(pool)
+    aws.on(WRITE, refusal("AccessDeniedException"))
+    with pytest.raises(TableRefused, match="AccessDeniedException"):
+        sync()
+    assert aws.operations == [GET, WRITE]
+
+
+def test_an_item_is_read_consistently_before_a_user_is_taken_for_unknown(
+    aws: FakeAws, pool: CognitoPool, users: UsersInMemory
+) -> None:
+    # An item that was written a moment ago must be seen, or the user's deletion would be lost.
+    users.remove(SUB)
+    aws.serve(pool)
+    aws.on(READ, Response({"Responses": {TABLE: []}, "UnprocessedKeys": {}}))
+    assert outcome() == "not_ours"
+    [read] = [call.body["RequestItems"][TABLE] for call in aws.calls if call.operation == READ]
+    assert read["ConsistentRead"] is True
+
+
+def test_no_personal_data_is_logged(cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    users.add(a_user())
-    change("AdminDisableUser")
-    [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
-    assert (record["sub"], record["reason"], record["outcome"]) == (SUB, "changed", "created")
-    assert not any(value in repr(record).lower() for value in ("ada", "countess"))
+    users[SUB].attributes["email"] = "ada@example.com"
+    sync()
+    users.remove(SUB)
+    sync()
+    records = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert [(record["sub"], record["reason"], record["outcome"]) for record in records] == [
+        (SUB, "sign_up", "created"),
+        (SUB, "sign_up", "deleted"),
+    ]
+    assert "ada" not in repr(records).lower()
+
+
+def test_no_error_holds_an_attribute(cognito: FakeAws, users: UsersInMemory) -> None:
+    """Errors are in the execution's history."""
+    values = {"name": "canary", "email": "canary@example.com"}
+    users.add(a_user(attributes=values, status="UNCONFIRMED"))
+    with pytest.raises(sync_user.NotConfirmedYet) as raised:
+        sync()
+    assert "canary" not in repr(raised.value)
+    users.add(a_user(attributes=values, missing=frozenset({"Enabled"})))
+    with pytest.raises(UnusableUser) as unusable:
+        sync()
+    assert "canary" not in repr(unusable.value)
+
+
+def test_the_clock_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_user, "datetime", datetime)
+    request = sync_user.SyncRequest(SUB, "ada.l", "sign_up", timestamp(datetime.now(UTC) - timedelta(minutes=1)))
+    assert sync_user._is_recent(request)

@@ -1,4 +1,4 @@
-"""What an observation of a user becomes in the table, and times that compare as strings."""
+"""What an answer of Cognito becomes in the table, and times that compare as strings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from cognito_user_sync.user import UnusableUser, User, from_cognito, timestamp, 
 from tests.samples import SUB
 
 ATTRIBUTES = ("name", "email", "custom:plan")
-UNDATED = User(
+ADA = User(
     sub=SUB,
     observed_at="2026-01-02T00:00:00.000Z",
     username="ada",
-    attributes={"name": "Ada", "email": "ada@example.com", "sub": SUB, "email_verified": "true"},
+    attributes={"name": "Ada", "email": "ada@example.com", "email_verified": "true"},
+    status="RESET_REQUIRED",
+    enabled=False,
+    created_at="2026-01-01T00:00:00.000Z",
+    modified_at="2026-01-01T12:00:00.000Z",
 )
 NO_KEYS: frozenset[str] = frozenset()
 
@@ -55,8 +59,11 @@ def with_sub(sub: str) -> dict[str, Any]:
     return found(Attributes=[{"Name": "sub", "Value": sub}, {"Name": "email", "Value": "ada@example.com"}])
 
 
-def test_a_user_of_cognito_is_read_in_full() -> None:
-    assert from_cognito(found(), "2026-01-03T00:00:00.000Z") == User(
+@pytest.mark.parametrize("member", ["Attributes", "UserAttributes"], ids=["list_users", "admin_get_user"])
+def test_a_user_of_cognito_is_read_in_full(member: str) -> None:
+    answer = found()
+    answer[member] = answer.pop("Attributes")
+    assert from_cognito(answer, "2026-01-03T00:00:00.000Z") == User(
         sub=SUB,
         observed_at="2026-01-03T00:00:00.000Z",
         username="ada",
@@ -70,13 +77,13 @@ def test_a_user_of_cognito_is_read_in_full() -> None:
 
 def test_an_attribute_without_a_value_is_empty() -> None:
     attributes = [{"Name": "sub", "Value": SUB}, {"Name": "email"}]
-    assert from_cognito(found(Attributes=attributes), UNDATED.observed_at).attributes == {"email": ""}
+    assert from_cognito(found(Attributes=attributes), ADA.observed_at).attributes == {"email": ""}
 
 
 @pytest.mark.parametrize("member", ["Username", "UserStatus", "Enabled", "UserCreateDate", "UserLastModifiedDate"])
 def test_a_user_of_cognito_who_lacks_a_member_is_refused_by_sub_and_member(member: str) -> None:
     with pytest.raises(UnusableUser) as raised:
-        from_cognito(found(**{member: GONE}), UNDATED.observed_at)
+        from_cognito(found(**{member: GONE}), ADA.observed_at)
     assert raised.value.sub == SUB
     assert str(raised.value) == f"user {SUB}: {member} is missing"
 
@@ -87,7 +94,7 @@ def test_a_user_of_cognito_with_a_member_of_another_type_is_refused_and_it_is_no
     member: str, value: Any
 ) -> None:
     with pytest.raises(UnusableUser, match=f"^user {SUB}: {member} is not a ") as raised:
-        from_cognito(found(**{member: value}), UNDATED.observed_at)
+        from_cognito(found(**{member: value}), ADA.observed_at)
     assert "ada" not in str(raised.value)
 
 
@@ -98,13 +105,13 @@ def test_a_user_of_cognito_with_a_member_of_another_type_is_refused_and_it_is_no
 )
 def test_a_user_of_cognito_with_an_attribute_that_is_not_text_is_refused(attribute: dict[str, Any]) -> None:
     with pytest.raises(UnusableUser) as raised:
-        from_cognito(found(Attributes=[{"Name": "sub", "Value": SUB}, attribute]), UNDATED.observed_at)
+        from_cognito(found(Attributes=[{"Name": "sub", "Value": SUB}, attribute]), ADA.observed_at)
     assert str(raised.value) == f"user {SUB}: an attribute is not text"
 
 
 def test_half_of_a_surrogate_pair_can_be_an_index_key() -> None:
     user = from_cognito(
-        found(Attributes=[{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "\ud800"}]), UNDATED.observed_at
+        found(Attributes=[{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "\ud800"}]), ADA.observed_at
     )
     assert to_item(user, ("email",), {"email"})["email"] == "\ud800"
 
@@ -116,55 +123,45 @@ def test_half_of_a_surrogate_pair_can_be_an_index_key() -> None:
 )
 def test_a_user_of_cognito_without_a_sub_is_refused(without: dict[str, Any]) -> None:
     with pytest.raises(UnusableUser) as raised:
-        from_cognito(without, UNDATED.observed_at)
+        from_cognito(without, ADA.observed_at)
     assert raised.value.sub == ""
 
 
 @pytest.mark.parametrize("sub", ["ada@example.com", SUB.upper(), f"{SUB}\n", f"{SUB}0", f"x{SUB}"], ids=range(5))
 def test_an_ill_formed_sub_is_refused_and_not_repeated(sub: str) -> None:
     with pytest.raises(UnusableUser) as raised:
-        from_cognito(with_sub(sub), UNDATED.observed_at)
+        from_cognito(with_sub(sub), ADA.observed_at)
     assert raised.value.sub == ""
     assert str(raised.value) == "user without a sub: its sub is not a UUID in lower case"
 
 
-def test_an_undated_observation_determines_what_it_knows_and_nothing_else() -> None:
-    assert to_item(UNDATED, ATTRIBUTES, NO_KEYS) == {
+def test_to_item_has_every_field_and_the_configured_attributes() -> None:
+    assert to_item(ADA, ATTRIBUTES, NO_KEYS) == {
         "name": "Ada",
         "email": "ada@example.com",
         "custom:plan": "",
         "username": "ada",
-        "observed_at": "2026-01-02T00:00:00.000Z",
-        "shard": "b",
-    }
-
-
-def test_a_full_observation_determines_every_field() -> None:
-    full = dataclasses.replace(
-        UNDATED,
-        status="CONFIRMED",
-        enabled=False,
-        created_at="2026-01-01T00:00:00.000Z",
-        modified_at="2026-01-01T12:00:00.000Z",
-    )
-    assert to_item(full, (), NO_KEYS) == {
-        "username": "ada",
-        "observed_at": "2026-01-02T00:00:00.000Z",
-        "shard": "b",
-        "status": "CONFIRMED",
+        "status": "RESET_REQUIRED",
         "enabled": False,
         "cognito_created_at": "2026-01-01T00:00:00.000Z",
         "cognito_modified_at": "2026-01-01T12:00:00.000Z",
+        "observed_at": "2026-01-02T00:00:00.000Z",
+        "shard": "b",
     }
 
 
+def test_user_has_no_optional_field() -> None:
+    # No write is without Cognito's date, and no answer of Cognito leaves a field open.
+    assert all(dataclasses.MISSING is each.default is each.default_factory for each in dataclasses.fields(User))
+
+
 def test_an_attribute_that_is_not_configured_is_left_out() -> None:
-    assert "email" not in to_item(UNDATED, ("name",), NO_KEYS)
+    assert "email" not in to_item(ADA, ("name",), NO_KEYS)
 
 
 def test_the_key_is_not_among_the_attributes_to_write() -> None:
     # DynamoDB refuses an update that names a key.
-    assert to_item(UNDATED, ATTRIBUTES, NO_KEYS).keys().isdisjoint({"id", "sub"})
+    assert to_item(ADA, ATTRIBUTES, NO_KEYS).keys().isdisjoint({"id", "sub"})
 
 
 @pytest.mark.parametrize(
@@ -191,9 +188,9 @@ def test_the_key_is_not_among_the_attributes_to_write() -> None:
     ],
 )
 def test_an_index_key_is_left_out_where_dynamodb_would_refuse_it(value: str, kept: bool) -> None:
-    observed = dataclasses.replace(UNDATED, attributes={"email": value})
-    assert ("email" in to_item(observed, ATTRIBUTES, frozenset({"email"}))) is kept
-    assert to_item(observed, ATTRIBUTES, NO_KEYS)["email"] == value
+    user = dataclasses.replace(ADA, attributes={"email": value})
+    assert ("email" in to_item(user, ATTRIBUTES, frozenset({"email"}))) is kept
+    assert to_item(user, ATTRIBUTES, NO_KEYS)["email"] == value
 
 
 @given(
@@ -203,7 +200,7 @@ def test_an_index_key_is_left_out_where_dynamodb_would_refuse_it(value: str, kep
 def test_every_configured_attribute_has_a_value_unless_an_index_cannot_hold_it(
     attributes: dict[str, str], index_keys: frozenset[str]
 ) -> None:
-    item = to_item(dataclasses.replace(UNDATED, attributes=attributes), ATTRIBUTES, index_keys)
+    item = to_item(dataclasses.replace(ADA, attributes=attributes), ATTRIBUTES, index_keys)
     for name in ATTRIBUTES:
         value = attributes.get(name, "")
         if name in index_keys and not 0 < len(value.encode()) <= 1024:
@@ -211,11 +208,6 @@ def test_every_configured_attribute_has_a_value_unless_an_index_cannot_hold_it(
         else:
             assert item[name] == value
     assert "other" not in item
-
-
-def test_the_version_is_the_modification_date_where_it_is_known() -> None:
-    assert UNDATED.version == "2026-01-02T00:00:00.000Z"
-    assert dataclasses.replace(UNDATED, modified_at="2026-01-01T00:00:00.000Z").version == "2026-01-01T00:00:00.000Z"
 
 
 def test_a_timestamp_is_utc_with_milliseconds() -> None:

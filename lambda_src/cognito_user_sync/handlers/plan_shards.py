@@ -5,21 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-import boto3
-from botocore.config import Config
-
-from cognito_user_sync import settings, shards
+from cognito_user_sync import clients, settings, shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, InvalidInput, check_fields, check_no_others
-from cognito_user_sync.user_pool import UserPool
-from cognito_user_sync.user_table import DeletedUsers, UserTable
-
-if TYPE_CHECKING:
-    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
-    from mypy_boto3_dynamodb import DynamoDBClient
+from cognito_user_sync.reconciliation import COUNTS, InvalidInput, check_fields, check_no_others, is_count
+from cognito_user_sync.user_table import DeletedUsers
 
 Json: TypeAlias = dict[str, Any]
 
@@ -30,20 +21,6 @@ MAX_PREFIXES_LEFT = 6_000
 NAMED_FAILURES = 10
 
 logger = logging.getLogger(__name__)
-
-_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
-
-
-@cache
-def _pool() -> UserPool:
-    client: CognitoIdentityProviderClient = boto3.client("cognito-idp", config=_CONFIG)
-    return UserPool(client, settings.user_pool_id())
-
-
-@cache
-def _table() -> UserTable:
-    client: DynamoDBClient = boto3.client("dynamodb", config=_CONFIG)
-    return settings.user_table(client)
 
 
 def handler(event: Json, context: Any) -> Json:
@@ -111,7 +88,7 @@ def _options(given: Any) -> Json:
             f'the input is {_short(given)}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}'
         )
     allowed = given.get("allow_deletes", 0)
-    if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
+    if not is_count(allowed):
         raise InvalidInput(f"allow_deletes is {_short(allowed)}: it must be a whole number of users, 0 or more")
     dry_run = given.get("dry_run", False)
     if not isinstance(dry_run, bool):
@@ -134,16 +111,16 @@ def _planned(seconds_left: Any) -> shards.Shards:
     pace = Pace(of_function.list_users_per_second)
 
     def is_inhabited(prefix: str) -> bool:
-        page = patience.call(pace.call, _pool().page, prefix, None, 1)
+        page = patience.call(pace.call, clients.user_pool(many=True).page, prefix, None, 1)
         # An empty page that goes on says nothing.
         return bool(page.users or page.unusable) or page.next_token is not None
 
     sweeps = _why_not_swept(sequential=False) is None
 
     def has_items(prefix: str) -> bool:
-        return sweeps and bool(patience.call(_table().living_subs, prefix)[0])
+        return sweeps and bool(patience.call(clients.user_table(many=True).living_subs, prefix)[0])
 
-    users = patience.call(_pool().estimated_users)
+    users = patience.call(clients.user_pool(many=True).estimated_users)
     pages_per_second = of_function.list_users_per_second / of_function.max_concurrency
     return shards.plan(users, pages_per_second, is_inhabited, has_items, patience.has_time)
 

@@ -67,7 +67,7 @@ def _settings() -> settings.PostConfirmationSettings:
 def handler(event: Any, context: Any) -> Any:
     """Returns the event unchanged, or what the chained function made of it."""
     try:
-        request = from_trigger_event(event, _settings().attributes, user.now())
+        request = from_trigger_event(event, user.now())
     except InvalidSyncRequest as invalid:
         logger.error("not a post-confirmation event, nothing synced", extra={"reason": str(invalid)})
     else:

@@ -1,17 +1,25 @@
-"""Drains the unstarted queue: starts the executions that post_confirmation could not start."""
+"""Starts the executions that post_confirmation could not start, from the queue in which it put their requests."""
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-from cognito_user_sync import executions, settings
+from cognito_user_sync import executions, message_batch, settings
+from cognito_user_sync.sync_request import parse
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+# Three attempts of at most 1 + 3 s, with a short pause between them.
+_SLOWEST_START_SECONDS = 15.0
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -23,13 +31,19 @@ def _states() -> SFNClient:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of SQS messages in, each a SyncRequest; the ones to be delivered again out.
+    """A batch of SQS messages in, each a SyncRequest; the messages to be delivered again out.
 
-    Raises InvalidSyncRequest where the event is no such batch.
+    Raises InvalidSyncRequest if the event is not such a batch.
     """
-    return executions.start_queued(
-        _states(),
-        settings.user_sync_state_machine_arn(),
+    return message_batch.handle(
         event,
-        lambda: context.get_remaining_time_in_millis() / 1000,
+        _start,
+        (BotoCoreError, ClientError),
+        lambda: context.get_remaining_time_in_millis() / 1000 >= _SLOWEST_START_SECONDS,
     )
+
+
+def _start(message: Any) -> None:
+    request = parse(message)
+    started = executions.start(_states(), settings.user_sync_state_machine_arn(), request)
+    logger.info("started" if started else "had been started before", extra={"sub": request.sub})

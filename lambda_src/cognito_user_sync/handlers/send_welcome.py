@@ -1,4 +1,4 @@
-"""Greets a user by email: the last step of a sign-up's user_sync execution."""
+"""Sends the welcome email to a user who has signed up: the last step of a user_sync execution."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync import settings
-from cognito_user_sync.sync_request import parse
+from cognito_user_sync import clients, settings
+from cognito_user_sync.sync_request import NotConfirmedYet, parse
+from cognito_user_sync.user import UNCONFIRMED
+from cognito_user_sync.user_table import Outcome
 from cognito_user_sync.welcome_email import WelcomeEmail, deliverable_address, placeholder_values
 
 if TYPE_CHECKING:
@@ -39,31 +41,38 @@ def _welcome() -> WelcomeEmail:
     return WelcomeEmail.from_json(file.read_text(encoding="utf-8"))
 
 
-@cache
-def _settings() -> settings.SendWelcomeSettings:
-    return settings.send_welcome()
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
-    """A SyncRequest in; {"sent": true, "message_id"} or {"sent": false, "reason"} out.
+    """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not`, out.
 
-    Raises what WelcomeEmail.send raises.
+    Raises NotConfirmedYet or PoolUnavailable, which the state machine retries, PoolRefused, UnusableUser, or as
+    WelcomeEmail.send.
     """
     request = parse(event)
+    if request.reason != "sign_up":
+        return _not_sent(event, "not a sign-up")
     welcome = _welcome()
-    address = deliverable_address(request.attributes.get("email", ""))
     if welcome.app_client_ids and request.client_id not in welcome.app_client_ids:
-        return _not_sent(request.sub, "signed up through another app client")
-    if welcome.verified_only and request.attributes.get("email_verified") != "true":
-        return _not_sent(request.sub, "the email address is not verified")
+        return _not_sent(event, "signed up through another app client")
+    user = clients.user_pool().get(request.username)
+    if user is None or user.sub != request.sub:
+        return _not_sent(event, "the user is deleted")
+    if not user.enabled:
+        return _not_sent(event, "the user is disabled")
+    if user.status == UNCONFIRMED:
+        if event.get("outcome") != Outcome.UNCONFIRMED:
+            raise NotConfirmedYet(user.sub)  # SyncUser has seen the confirmation
+        return _not_sent(event, "the user has not confirmed the sign-up")
+    if welcome.verified_only and user.attributes.get("email_verified") != "true":
+        return _not_sent(event, "the email address is not verified")
+    address = deliverable_address(user.attributes.get("email", ""))
     if address is None:
-        return _not_sent(request.sub, "no deliverable email address")
-    values = placeholder_values(request.sub, request.username, request.attributes, _settings().attributes)
+        return _not_sent(event, "no deliverable email address")
+    values = placeholder_values(user.sub, user.username, user.attributes, settings.synced_attributes())
     message_id = welcome.send(_ses(welcome.region), address, welcome.render(values))
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
-    return {"sent": True, "message_id": message_id}
+    return {**event, "sent": True, "message_id": message_id}
 
 
-def _not_sent(sub: str, reason: str) -> dict[str, Any]:
-    logger.info("welcome not sent", extra={"sub": sub, "reason": reason})
-    return {"sent": False, "reason": reason}
+def _not_sent(event: dict[str, Any], why_not: str) -> dict[str, Any]:
+    logger.info("welcome not sent", extra={"sub": event["sub"], "reason": why_not})
+    return {**event, "sent": False, "why_not": why_not}

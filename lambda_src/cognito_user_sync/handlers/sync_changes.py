@@ -1,0 +1,47 @@
+"""Syncs the users whose changes are in the change queue.
+
+Each change costs a ListUsers request, of which an account has 30 a second in a region. Lambda runs two of this function
+at most (modules/request_queue), so the pause before each message limits the rate.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from cognito_user_sync import clients, message_batch
+from cognito_user_sync.changes import sync_change
+from cognito_user_sync.sync_request import parse_change
+from cognito_user_sync.user import UnusableUser
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import TableRefused, TableUnavailable
+
+# With two functions at most 10 requests a second: a third of the quota.
+_PAUSE_SECONDS = 0.2
+# Five calls of Cognito of 1 + 2 s, two of DynamoDB of 3 x (1 + 2) s and two short pauses, and 3 s between the
+# calls of ListUsers.
+_SLOWEST_CHANGE_SECONDS = 45.0
+
+logger = logging.getLogger(__name__)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of SQS messages in, each a Change; the messages to be delivered again out.
+
+    Raises InvalidSyncRequest if the event is not such a batch.
+    """
+    return message_batch.handle(
+        event,
+        _sync,
+        (PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
+        lambda: context.get_remaining_time_in_millis() / 1000 >= _SLOWEST_CHANGE_SECONDS,
+    )
+
+
+def _sync(message: Any) -> None:
+    # First, so that changes that fail are limited, too.
+    time.sleep(_PAUSE_SECONDS)
+    change = parse_change(message)
+    outcome = sync_change(clients.user_pool(), clients.user_table(), change)
+    logger.info("synced", extra={"sub": change.sub, "event_name": change.event_name, "outcome": outcome})

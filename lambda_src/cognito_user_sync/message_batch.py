@@ -1,0 +1,57 @@
+"""Handles a batch of SQS messages, and reports those that SQS has to deliver again.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from cognito_user_sync.sync_request import InvalidSyncRequest
+
+logger = logging.getLogger(__name__)
+
+
+def handle(
+    event: Any, act: Callable[[Any], None], errors: tuple[type[Exception], ...], has_time: Callable[[], bool]
+) -> dict[str, Any]:
+    """Call `act` with the parsed JSON of each message.
+
+    Args:
+        event: What Lambda passes for an SQS event source.
+        act: What to do with a message.
+        errors: What `act` raises for a message that has to be delivered again. After too many deliveries SQS moves the
+            message to the dead-letter queue.
+        has_time: Whether there is time for one more message. A function that Lambda ends would have all of its messages
+            delivered again, also the handled ones.
+
+    Raises:
+        InvalidSyncRequest: The event is not a batch of SQS messages.
+    """
+    # RecursionError: of JSON that is nested a thousand deep.
+    expected: tuple[type[Exception], ...] = (*errors, ValueError, RecursionError, InvalidSyncRequest)
+    failed = []
+    for message_id, body in _messages(event):
+        if not has_time():
+            failed.append(message_id)
+            continue
+        try:
+            act(json.loads(body))
+        except expected as error:
+            logger.warning("message not handled", extra={"message_id": message_id, "error": type(error).__name__})
+            failed.append(message_id)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _messages(event: Any) -> list[tuple[str, str]]:
+    """The ID and the body of each."""
+    try:
+        messages = [(record["messageId"], record["body"]) for record in event["Records"]]
+    except (KeyError, TypeError) as error:
+        raise InvalidSyncRequest("the event is not a batch of SQS messages") from error
+    if not all(isinstance(part, str) for message in messages for part in message):
+        raise InvalidSyncRequest("the id or the body of an SQS message is not text")
+    return messages

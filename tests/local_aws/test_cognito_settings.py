@@ -1,0 +1,59 @@
+"""What AWS does only sometimes, or does not document, is set for a test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_aws.client import LocalAwsError
+from tests.local_aws.test_cloudtrail import Pool
+from tests.local_aws.test_trigger_relay import SignUps
+
+if TYPE_CHECKING:
+    from local_aws.client import LocalAws
+
+
+def test_admin_get_user_shows_a_confirmation_after_the_delay(aws: LocalAws) -> None:
+    pool = SignUps(aws)
+    user = pool.sign_up()
+    before = pool.cognito.admin_get_user(UserPoolId=pool.pool, Username=user)
+    aws.set_cognito({"confirmation_delay_seconds": 60})
+    pool.confirm(user)
+    during = pool.cognito.admin_get_user(UserPoolId=pool.pool, Username=user)
+    for answer in (before, during):
+        del answer["ResponseMetadata"]
+    assert {name: during[name] for name in before if name in during} | {"UserStatus": "UNCONFIRMED"} == during
+    assert (during["UserAttributes"], during["UserLastModifiedDate"]) == (
+        before["UserAttributes"],
+        before["UserLastModifiedDate"],
+    )
+    listed = pool.cognito.list_users(UserPoolId=pool.pool)["Users"]
+    assert [each["UserStatus"] for each in listed] == ["CONFIRMED"], "of AdminGetUser alone"
+    aws.set_cognito({"confirmation_delay_seconds": 0.001})
+    assert pool.status(user) == "CONFIRMED"
+
+
+def test_record_of_self_service_call_names_no_pool_if_so_set(aws: LocalAws) -> None:
+    pool = Pool(aws, naming_no_pool=True)
+    token = pool.token()
+    aws.set_cognito({"self_service_names_pool": False})
+    pool.cognito.update_user_attributes(AccessToken=token, UserAttributes=[{"Name": "name", "Value": "Ann"}])
+    record = pool.record()
+    assert record["additionalEventData"] == {"sub": pool.sub}
+    assert record["requestParameters"].keys() == {"accessToken", "userAttributes"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    (
+        ([], "settings [] is not an object with some of confirmation_delay_seconds"),
+        ({"delay": 1}, 'settings has the unknown key "delay"'),
+        ({"confirmation_delay_seconds": -1}, "confirmation_delay_seconds -1 is not a number of at least 0"),
+        ({"self_service_names_pool": "no"}, 'self_service_names_pool "no" is not true or false'),
+    ),
+)
+def test_invalid_settings_are_rejected(aws: LocalAws, settings: object, message: str) -> None:
+    with pytest.raises(LocalAwsError) as refused:
+        aws._request("PUT", "/_local/cognito", settings)
+    assert message in str(refused.value)

@@ -1,0 +1,388 @@
+"""What a change of a user, as CloudTrail tells of it, does to the user's item.
+
+Foreign users, deleted users and answers of Cognito from before the change cost as few requests as possible.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import product
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cognito_user_sync import departure, user_pool, user_table
+from cognito_user_sync.changes import DELETIONS, sync_change, write_confirmed
+from cognito_user_sync.sync_request import Change
+from cognito_user_sync.user import UnusableUser, timestamp, to_item
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused, TableUnavailable
+from tests.samples import OTHER_SUB, POOL_ID, SUB
+from tests.stand_ins.answers import refusal
+from tests.stand_ins.calls import Calls
+from tests.stand_ins.carriers import cognito_client
+from tests.stand_ins.clock import EPOCH, Clock
+from tests.stand_ins.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.stand_ins.simulated_table import ATTRIBUTES, READ, WRITE, SimulatedTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OCCURRED_AT, EARLIER = timestamp(EPOCH), "2025-12-31T23:59:59.999Z"
+# CloudTrail's event names, as modules/change_tracking lists them.
+MOVES_MODIFIED_DATE = (
+    "AdminDeleteUserAttributes",
+    "AdminDisableUser",
+    "AdminEnableUser",
+    "AdminUpdateUserAttributes",
+    "DeleteUserAttributes",
+    "UpdateUserAttributes",
+    "VerifyUserAttribute",
+)
+# Calls of the user: the event may be of another pool.
+SELF_SERVICE = ("ChangePassword", "DeleteUserAttributes", "UpdateUserAttributes", "VerifyUserAttribute")
+
+
+@pytest.fixture
+def users() -> UsersInMemory:
+    """The users of the pool."""
+    return UsersInMemory()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def table(calls: Calls) -> Iterator[SimulatedTable]:
+    # In the session that the other fixtures know.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield SimulatedTable(calls, boto3.client("dynamodb"))
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (departure, user_pool, user_table):
+        monkeypatch.setattr(module, "now", clock.now)
+    return clock
+
+
+class Sync:
+    """Syncs a change of SUB, with the pool and the table of a test."""
+
+    def __init__(self, users: UsersInMemory, calls: Calls, table: SimulatedTable, clock: Clock) -> None:
+        self.pool = UserPool(cognito_client(CognitoPool(users, calls=calls)), POOL_ID)
+        self.table, self.clock = table, clock
+        self.deletion = DeletionPolicy()
+
+    def __call__(self, event_name: str, occurred_at: str = OCCURRED_AT, sub: str = SUB) -> Outcome:
+        change = Change(sub, event_name, occurred_at)
+        return sync_change(self.pool, self.table.users(self.deletion), change, self.clock.sleep)
+
+
+@pytest.fixture
+def sync(users: UsersInMemory, calls: Calls, table: SimulatedTable, clock: Clock) -> Sync:
+    return Sync(users, calls, table, clock)
+
+
+def a_user(modified_at: str = OCCURRED_AT, **changes: object) -> CognitoUser:
+    members = {"attributes": {"name": "Countess"}, "enabled": False, **changes}
+    return CognitoUser(SUB, "ada.l", modified_at=datetime.fromisoformat(modified_at), **members)  # type: ignore[arg-type]
+
+
+# A user whom the list shows.
+
+
+def test_a_changed_user_is_read_from_cognito_and_written(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls
+) -> None:
+    users.add(a_user())
+    assert sync("AdminDisableUser") == "created"
+    assert table.items() == {
+        SUB: {
+            "id": SUB,
+            "name": "Countess",
+            "email": "",
+            "username": "ada.l",
+            "status": "CONFIRMED",
+            "enabled": False,
+            "cognito_created_at": timestamp(LONG_AGO),
+            "cognito_modified_at": OCCURRED_AT,
+            "observed_at": "2026-01-01T00:00:00.001Z",
+            "synced_at": "2026-01-01T00:00:00.002Z",
+            "shard": "b",
+        }
+    }
+    # Not AdminGetUser, which could make a user count as monthly active.
+    assert calls.operations == [LIST, WRITE]
+
+
+def test_a_change_that_is_known_already_is_unchanged(sync: Sync, users: UsersInMemory, table: SimulatedTable) -> None:
+    users.add(a_user())
+    sync("AdminDisableUser")
+    before = table.items()
+    assert sync("AdminDisableUser") == "unchanged"
+    assert table.items() == before
+
+
+def test_a_user_who_has_not_confirmed_is_not_written(sync: Sync, users: UsersInMemory, table: SimulatedTable) -> None:
+    users.add(a_user(status="UNCONFIRMED"))
+    assert sync("AdminUpdateUserAttributes") == "unconfirmed"
+    assert table.items() == {}
+
+
+@pytest.mark.parametrize(("status", "written"), [("UNCONFIRMED", False), ("CONFIRMED", True), ("ARCHIVED", True)])
+def test_write_confirmed_leaves_out_the_unconfirmed_alone(table: SimulatedTable, status: str, written: bool) -> None:
+    assert write_confirmed(table.users(), a_user(status=status).seen()) == ("created" if written else "unconfirmed")
+    assert bool(table.items()) is written
+
+
+@pytest.mark.parametrize("event_name", MOVES_MODIFIED_DATE)
+def test_a_read_older_than_the_change_is_tried_again(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock, event_name: str
+) -> None:
+    users.add(a_user(EARLIER, enabled=True))
+    calls.after(LIST, 1, lambda: users.add(a_user()))
+    assert sync(event_name) == "created"
+    assert table.items()[SUB]["enabled"] is False
+    assert (calls.operations, clock.slept) == ([LIST, LIST, WRITE], [1.0])
+
+
+def test_a_read_that_stays_older_than_the_change_is_written_as_it_is(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock
+) -> None:
+    # What this module takes for a change of the date need not be one.
+    users.add(a_user(EARLIER))
+    assert sync("AdminDisableUser") == "created"
+    assert table.items()[SUB]["cognito_modified_at"] == EARLIER
+    assert (calls.operations, clock.slept) == ([LIST, LIST, LIST, WRITE], [1.0, 2.0])
+
+
+def test_a_read_in_the_second_of_the_change_is_not_older(sync: Sync, users: UsersInMemory, calls: Calls) -> None:
+    # CloudTrail's times have whole seconds.
+    users.add(a_user("2026-01-01T00:00:00.400Z"))
+    sync("AdminDisableUser")
+    assert calls.count(LIST) == 1
+
+
+@pytest.mark.parametrize(
+    "event_name",
+    ["AdminConfirmSignUp", "AdminSetUserPassword", "AdminCreateUser", "RespondToAuthChallenge", "ChangePassword", ""],
+)
+def test_an_event_that_may_not_move_the_date_is_read_once(
+    sync: Sync, users: UsersInMemory, calls: Calls, clock: Clock, event_name: str
+) -> None:
+    users.add(a_user(EARLIER))
+    assert sync(event_name) == "created"
+    assert (calls.operations, clock.slept) == ([LIST, WRITE], [])
+
+
+def test_a_new_user_who_is_not_listed_yet_is_looked_for_again(
+    sync: Sync, users: UsersInMemory, calls: Calls, clock: Clock
+) -> None:
+    calls.after(LIST, 1, lambda: users.add(a_user()))
+    assert sync("AdminCreateUser") == "created"
+    assert clock.slept == [1.0]
+
+
+# A user whom neither the pool nor the table has.
+
+
+@pytest.mark.parametrize("event_name", SELF_SERVICE)
+@pytest.mark.parametrize("action", DeletedUsers)
+def test_a_foreign_user_costs_one_listusers_request(
+    sync: Sync, table: SimulatedTable, calls: Calls, clock: Clock, action: DeletedUsers, event_name: str
+) -> None:
+    sync.deletion = DeletionPolicy(action)
+    assert sync(event_name) == "not_ours"
+    assert (calls.operations, clock.slept, table.items()) == ([LIST, READ], [], {})
+
+
+@pytest.mark.parametrize("event_name", sorted(DELETIONS))
+@pytest.mark.parametrize("action", DeletedUsers)
+def test_a_deleted_foreign_user_costs_no_request_of_cognito(
+    sync: Sync, table: SimulatedTable, calls: Calls, action: DeletedUsers, event_name: str
+) -> None:
+    """No tombstone either: a user without an item leaves nothing."""
+    sync.deletion = DeletionPolicy(action)
+    assert sync(event_name) == "not_ours"
+    assert (calls.operations, table.items()) == ([READ], {})
+
+
+def test_a_new_user_who_is_never_listed_is_not_ours(
+    sync: Sync, table: SimulatedTable, calls: Calls, clock: Clock
+) -> None:
+    """As one who was deleted right away."""
+    assert sync("AdminCreateUser") == "not_ours"
+    assert (calls.operations, clock.slept, table.items()) == ([LIST, LIST, LIST, READ], [1.0, 2.0], {})
+
+
+@pytest.mark.parametrize("event_name", ["AdminDeleteUser", "UpdateUserAttributes"])
+def test_an_item_of_the_application_stays(sync: Sync, table: SimulatedTable, event_name: str) -> None:
+    table.client.put_item(TableName=table.name, Item={"id": {"S": SUB}, "theme": {"S": "dark"}})
+    assert sync(event_name) == "not_ours"
+    assert table.items() == {SUB: {"id": SUB, "theme": "dark"}}
+
+
+# A user who is deleted.
+
+
+@pytest.mark.parametrize("event_name", sorted(DELETIONS))
+def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(
+    sync: Sync, table: SimulatedTable, calls: Calls, event_name: str
+) -> None:
+    table.hold(a_user())
+    before = table.items()[SUB]
+    del before["shard"], before["synced_at"]
+    assert sync(event_name) == "deleted"
+    after = table.items()[SUB]
+    del after["synced_at"]
+    # Gone by the moment of the question: what was seen after it is newer.
+    assert after == {**before, "deleted_at": "2026-01-01T00:00:00.001Z"}
+    # The list may show a deleted user for a while.
+    assert calls.operations == [READ, GET, WRITE]
+
+
+@pytest.mark.parametrize("event_name", ["DeleteUser", "AdminDisableUser"])
+def test_a_user_who_is_deleted_already_stays_as_found(
+    sync: Sync, table: SimulatedTable, calls: Calls, event_name: str
+) -> None:
+    table.hold(a_user())
+    sync("AdminDeleteUser")
+    before = table.items()
+    assert sync(event_name) == "unchanged"
+    assert table.items() == before
+    assert calls.count(GET) == 1
+
+
+def test_a_changed_user_who_was_deleted_since_is_marked(
+    sync: Sync, table: SimulatedTable, calls: Calls, clock: Clock
+) -> None:
+    table.hold(a_user())
+    assert sync("AdminDisableUser") == "deleted"
+    assert "deleted_at" in table.items()[SUB]
+    assert (calls.operations, clock.slept) == ([LIST, READ, GET, WRITE], []), "a deleted user costs one ListUsers"
+
+
+def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable
+) -> None:
+    table.hold(a_user())
+    before = table.items()
+    users.add(a_user())
+    with pytest.raises(PoolUnavailable):
+        sync("AdminDeleteUser")
+    assert table.items() == before
+    users.remove(SUB)
+    assert sync("AdminDeleteUser") == "deleted"
+
+
+def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable
+) -> None:
+    table.hold(a_user())
+    before = table.items()
+    users.add(a_user())
+    users.unlisted = {SUB}
+    with pytest.raises(PoolUnavailable):
+        sync("AdminDisableUser")
+    assert table.items() == before
+
+
+def test_a_deleted_user_whose_name_was_taken_over_is_marked(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable
+) -> None:
+    table.hold(a_user())
+    users.add(CognitoUser(OTHER_SUB, "ada.l"))
+    assert sync("AdminDeleteUser") == "deleted"
+    assert "deleted_at" in table.items()[SUB]
+    assert OTHER_SUB not in table.items()
+
+
+def test_a_deleted_user_is_kept_under_the_policy_keep(sync: Sync, table: SimulatedTable) -> None:
+    table.hold(a_user())
+    before = table.items()
+    sync.deletion = DeletionPolicy(DeletedUsers.KEEP)
+    assert sync("AdminDeleteUser") == "kept"
+    assert table.items() == before
+
+
+def test_the_slowest_change_makes_five_calls_of_cognito_and_two_of_dynamodb(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock
+) -> None:
+    """sync_changes reserves time for these."""
+    table.hold(a_user())
+    users.add(a_user(EARLIER), CognitoUser(OTHER_SUB, "ada.l"))
+    calls.after(LIST, 2, lambda: users.remove(SUB))
+    assert sync("UpdateUserAttributes") == "deleted"
+    assert calls.operations == [LIST, LIST, LIST, READ, GET, LIST, WRITE]
+    assert clock.slept == [1.0, 2.0]
+
+
+# How it fails: sync_changes leaves the message in the queue.
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "status", "error"),
+    [
+        (LIST, "InternalErrorException", 500, PoolUnavailable),
+        (LIST, "TooManyRequestsException", 400, PoolUnavailable),
+        (LIST, "AccessDeniedException", 400, PoolRefused),
+        (WRITE, "ThrottlingException", 400, TableUnavailable),
+        (WRITE, "AccessDeniedException", 400, TableRefused),
+    ],
+)
+def test_a_failed_call_is_made_once_and_raised(
+    sync: Sync, users: UsersInMemory, calls: Calls, clock: Clock, operation: str, code: str, status: int, error: type
+) -> None:
+    users.add(a_user())
+    calls.fail(operation, refusal(code, status), None)
+    with pytest.raises(error, match=code):
+        sync("AdminDisableUser")
+    assert (calls.count(operation), clock.slept) == (1, [])
+
+
+def test_a_failed_read_of_the_item_deletes_nobody(sync: Sync, table: SimulatedTable, calls: Calls) -> None:
+    table.hold(a_user())
+    before = table.items()
+    calls.fail(READ, refusal("ThrottlingException"), None)
+    with pytest.raises(TableUnavailable):
+        sync("AdminDeleteUser")
+    assert table.items() == before
+
+
+def test_a_user_who_is_unusable_is_named_by_sub(sync: Sync, users: UsersInMemory, calls: Calls) -> None:
+    users.add(a_user(missing=frozenset({"UserStatus"})))
+    with pytest.raises(UnusableUser, match=SUB):
+        sync("AdminDisableUser")
+    assert calls.operations == [LIST]
+
+
+def test_no_change_makes_an_item_differ_from_cognito(sync: Sync, users: UsersInMemory, table: SimulatedTable) -> None:
+    """Whatever a message claims: the event, the time, or the sub."""
+    unconfirmed, deleted, foreign = (f"b{digit}c8d9e0-1234-4abc-8def-001122334455" for digit in (6, 7, 8))
+    users.add(a_user(EARLIER), CognitoUser(OTHER_SUB), CognitoUser(unconfirmed, status="UNCONFIRMED"))
+    table.hold(CognitoUser(deleted))
+    ended = set()
+    for sub, event_name, occurred_at in product(
+        (SUB, OTHER_SUB, unconfirmed, deleted, foreign),
+        ("AdminCreateUser", "AdminDeleteUser", "UpdateUserAttributes", "", "Unknown"),
+        (OCCURRED_AT, "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"),
+    ):
+        # A deletion of a user whom Cognito knows is not believed.
+        try:
+            ended.add(str(sync(event_name, occurred_at, sub)))
+        except PoolUnavailable:
+            ended.add("PoolUnavailable")
+    found = table.items()
+    assert found.pop(deleted)["deleted_at"] < "2026-01-02"
+    assert found.keys() == {SUB, OTHER_SUB}
+    for sub, item in found.items():
+        wanted = to_item(users[sub].seen(), ATTRIBUTES, set())
+        assert item == {**wanted, **{name: item[name] for name in ("id", "observed_at", "synced_at")}}
+        assert item["observed_at"] < "2026-01-02"
+    assert ended == {"created", "unchanged", "unconfirmed", "not_ours", "deleted", "PoolUnavailable"}

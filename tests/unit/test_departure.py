@@ -1,0 +1,201 @@
+"""A user becomes a deleted one only on Cognito's own word, and a user without an item leaves nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cognito_user_sync import departure, user_pool, user_table
+from cognito_user_sync.departure import delete_if_gone, sync_absent
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome
+from tests.samples import OTHER_SUB, POOL_ID, SUB
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.calls import Calls
+from tests.stand_ins.carriers import cognito_client
+from tests.stand_ins.clock import Clock
+from tests.stand_ins.cognito_pool import GET, LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.stand_ins.simulated_table import READ, WRITE, SimulatedTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADA = CognitoUser(SUB, "ada.l", {"name": "Ada"})
+
+
+@pytest.fixture
+def users() -> UsersInMemory:
+    """The users of the pool."""
+    return UsersInMemory()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def pool(users: UsersInMemory, calls: Calls) -> UserPool:
+    return UserPool(cognito_client(CognitoPool(users, calls=calls)), POOL_ID)
+
+
+@pytest.fixture
+def table(calls: Calls) -> Iterator[SimulatedTable]:
+    # In the session that the other fixtures know.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield SimulatedTable(calls, boto3.client("dynamodb"))
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (departure, user_pool, user_table):
+        monkeypatch.setattr(module, "now", clock.now)
+    return clock
+
+
+def delete(pool: UserPool, table: SimulatedTable, *, dry_run: bool = False) -> Outcome:
+    item = table.users().read([SUB], consistent=True)[SUB]
+    table.calls.forget()
+    return delete_if_gone(pool, table.users(), item, dry_run)
+
+
+def test_delete_if_gone_asks_cognito_first(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
+    table.hold(ADA)
+    assert delete(pool, table) == "deleted"
+    assert table.items()[SUB]["deleted_at"] == "2026-01-01T00:00:00.001Z"
+    assert calls.operations == [GET, WRITE]
+
+
+def test_delete_if_gone_only_asks_in_a_dry_run(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
+    table.hold(ADA)
+    before = table.items()
+    assert delete(pool, table, dry_run=True) == "deleted"
+    assert (table.items(), calls.operations) == (before, [GET])
+
+
+def test_delete_if_gone_leaves_a_user_whom_cognito_knows(
+    pool: UserPool, users: UsersInMemory, table: SimulatedTable
+) -> None:
+    table.hold(ADA)
+    before = table.items()
+    users.add(ADA)
+    assert delete(pool, table) == "stale"
+    assert table.items() == before
+
+
+def test_delete_if_gone_leaves_a_user_who_was_seen_after_the_question(
+    pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock
+) -> None:
+    """As one whose item another function wrote between Cognito's answer and the deletion."""
+    table.hold(ADA)
+
+    def written_meanwhile() -> None:
+        clock.seconds = 5
+        table.client.update_item(
+            TableName=table.name,
+            Key={"id": {"S": SUB}},
+            UpdateExpression="SET observed_at = :now",
+            ExpressionAttributeValues={":now": {"S": clock.now()}},
+        )
+
+    item = table.users().read([SUB])[SUB]
+    calls.after(GET, 1, written_meanwhile)
+    assert delete_if_gone(pool, table.users(), item) == "stale"
+    assert "deleted_at" not in table.items()[SUB]
+
+
+@pytest.mark.parametrize("item", [{}, {"theme": {"S": "dark"}}, {"username": {"S": ""}}], ids=["empty", "app", "none"])
+def test_delete_if_gone_does_not_ask_for_an_item_without_a_username(
+    pool: UserPool, table: SimulatedTable, calls: Calls, item: Any
+) -> None:
+    assert delete_if_gone(pool, table.users(), {"id": {"S": SUB}, **item}) == "stale"
+    assert calls.operations == []
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome"),
+    [(DeletedUsers.MARK, "deleted"), (DeletedUsers.DELETE, "deleted"), (DeletedUsers.KEEP, "kept")],
+)
+def test_sync_absent_applies_the_deletion_policy(
+    pool: UserPool, table: SimulatedTable, action: DeletedUsers, outcome: str
+) -> None:
+    table.hold(ADA)
+    before = table.items()[SUB]
+    assert sync_absent(pool, table.users(DeletionPolicy(action)), SUB) == outcome
+    assert table.items()[SUB].keys() == {
+        DeletedUsers.MARK: {*before, "deleted_at"} - {"shard"},
+        DeletedUsers.DELETE: {"id", "deleted_at", "expires_at"},
+        DeletedUsers.KEEP: before.keys(),
+    }[action]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", DeletedUsers)
+@pytest.mark.parametrize("item", [None, {"theme": {"S": "dark"}}], ids=["no item", "item of the application"])
+def test_sync_absent_leaves_nothing_of_a_foreign_user(
+    pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers, item: Any
+) -> None:
+    if item:
+        table.client.put_item(TableName=table.name, Item={"id": {"S": SUB}, **item})
+    before = table.items()
+    assert sync_absent(pool, table.users(DeletionPolicy(action)), SUB) == "not_ours"
+    assert (table.items(), calls.operations) == (before, [READ])
+
+
+@pytest.mark.parametrize("action", [DeletedUsers.MARK, DeletedUsers.DELETE])
+def test_sync_absent_knows_a_deletion(
+    pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers
+) -> None:
+    table.hold(ADA)
+    deleting = table.users(DeletionPolicy(action))
+    sync_absent(pool, deleting, SUB)
+    before = table.items()
+    calls.forget()
+    assert sync_absent(pool, deleting, SUB) == "unchanged"
+    assert (table.items(), calls.operations) == (before, [READ])
+
+
+def test_sync_absent_does_not_believe_an_absence_that_cognito_denies(
+    pool: UserPool, users: UsersInMemory, table: SimulatedTable
+) -> None:
+    table.hold(ADA)
+    before = table.items()
+    users.add(ADA)
+    with pytest.raises(PoolUnavailable, match="does not say that the user is deleted") as raised:
+        sync_absent(pool, table.users(), SUB)
+    assert "ada" not in str(raised.value).lower()
+    assert table.items() == before
+
+
+def test_sync_absent_asks_the_list_when_the_username_changed_hands(
+    pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls
+) -> None:
+    table.hold(ADA)
+    users.add(CognitoUser(OTHER_SUB, "ada.l"))
+    assert sync_absent(pool, table.users(), SUB) == "deleted"
+    assert calls.operations == [READ, GET, LIST, WRITE]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal("TooManyRequestsException"), PoolUnavailable),
+        (refusal("AccessDeniedException"), PoolRefused),
+        # Not clear enough to delete a user.
+        (refusal("InvalidParameterException"), PoolUnavailable),
+        (Response({"Username": "ada.l"}), PoolUnavailable),
+    ],
+    ids=["throttled", "denied", "invalid", "no sub"],
+)
+def test_sync_absent_deletes_on_a_clear_answer_only(
+    pool: UserPool, table: SimulatedTable, calls: Calls, answer: Response, error: type[Exception]
+) -> None:
+    table.hold(ADA)
+    before = table.items()
+    calls.fail(GET, answer, None)
+    with pytest.raises(error):
+        sync_absent(pool, table.users(), SUB)
+    assert table.items() == before

@@ -1,0 +1,190 @@
+"""A batch of the change queue: each change is synced at a limited rate, or comes back by itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from moto import mock_aws
+
+from cognito_user_sync.handlers import sync_changes
+from cognito_user_sync.sync_request import InvalidSyncRequest
+from tests.samples import OTHER_SUB, SUB, TABLE, environment, table_definition
+from tests.stand_ins.answers import Answer, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.clock import FakeContext
+from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIST, WRITE = f"{COGNITO}.ListUsers", "dynamodb.UpdateItem"
+# The most ListUsers requests in a second of all functions, of the 30 that an account has.
+PER_SECOND = 10
+# modules/request_queue lets so many run at once.
+FUNCTIONS = 2
+
+
+NAMES = {SUB: "ada.l", OTHER_SUB: "ada.b"}
+
+
+def a_change(sub: str = SUB, event_name: str = "AdminDisableUser") -> str:
+    """A message, as the rule's input transformer makes it of CloudTrail's event, from before the users' last change."""
+    return json.dumps({"sub": sub, "event_name": event_name, "occurred_at": "2020-01-02T00:00:00Z"})
+
+
+@pytest.fixture(autouse=True)
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture
+def users() -> UsersInMemory:
+    """The users of the pool."""
+    return UsersInMemory(
+        *(CognitoUser(sub, name, {"name": "Ada", "email": "ada@example.com"}) for sub, name in NAMES.items())
+    )
+
+
+@pytest.fixture
+def cognito(users: UsersInMemory, session: boto3.Session) -> Iterator[FakeAws]:
+    """Cognito alone, since DynamoDB is moto's."""
+    fake = FakeAws(session)
+    fake.serve(CognitoPool(users))
+    # In the session that the other fixtures know.
+    with fake.answering(COGNITO), mock_aws(config={"core": {"reset_boto3_session": False}}):
+        boto3.client("dynamodb").create_table(**table_definition())
+        yield fake
+
+
+def sync(*bodies: str, seconds: float = 60) -> list[str]:
+    """Return the IDs of the messages to be delivered again."""
+    records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
+    answer = sync_changes.handler({"Records": records}, FakeContext(seconds))
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def items() -> dict[str, Any]:
+    found = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+    return {item["id"]["S"]: {name: next(iter(value.values())) for name, value in item.items()} for item in found}
+
+
+def outcomes(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [vars(record)["outcome"] for record in caplog.records if record.message == "synced"]
+
+
+def test_each_change_of_a_batch_is_synced(
+    cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert sync(a_change(), a_change(OTHER_SUB), a_change()) == []
+    assert {sub: item["username"] for sub, item in items().items()} == NAMES
+    users.remove(SUB)
+    assert sync(a_change(event_name="AdminDeleteUser")) == []
+    assert [sub for sub, item in items().items() if "deleted_at" in item] == [SUB]
+    assert outcomes(caplog) == ["created", "created", "unchanged", "deleted"]
+
+
+def test_only_the_changes_that_failed_come_back(cognito: FakeAws, users: UsersInMemory) -> None:
+    users[SUB].missing = frozenset({"UserStatus"})
+    assert sync("{}", a_change(), a_change(OTHER_SUB), "[") == ["m0", "m1", "m3"]
+    assert items().keys() == {OTHER_SUB}
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refusal("TooManyRequestsException"),
+        refusal("InternalErrorException", 500),
+        refusal("AccessDeniedException"),
+        ReadTimeoutError(endpoint_url="https://cognito-idp"),
+    ],
+    ids=["throttled", "500", "denied", "timeout"],
+)
+def test_a_change_that_cognito_does_not_answer_comes_back(
+    cognito: FakeAws, users: UsersInMemory, failure: Answer
+) -> None:
+    answer = cognito.answers[LIST]
+    cognito.on(LIST, failure)
+    assert sync(a_change(), a_change(OTHER_SUB)) == ["m0", "m1"]
+    assert items() == {}
+    cognito.answers[LIST] = answer
+    assert sync(a_change(), a_change(OTHER_SUB)) == []
+    assert items().keys() == {SUB, OTHER_SUB}
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_a_change_that_the_table_does_not_take_comes_back(aws: FakeAws, users: UsersInMemory, code: str) -> None:
+    aws.serve(CognitoPool(users))
+    aws.on(WRITE, refusal(code))
+    assert sync(a_change(event_name="AdminCreateUser")) == ["m0"]
+
+
+def test_a_deletion_that_cognito_denies_comes_back(cognito: FakeAws) -> None:
+    """The deletion is CloudTrail's word, so that Cognito says so soon."""
+    sync(a_change())
+    before = items()
+    assert sync(a_change(event_name="AdminDeleteUser")) == ["m0"]
+    assert items() == before
+
+
+def test_a_foreign_change_is_neither_a_failure_nor_a_write(
+    cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of another pool, where CloudTrail's record names none: one ListUsers request each."""
+    caplog.set_level(logging.INFO)
+    users.clear()
+    names = ("UpdateUserAttributes", "ChangePassword", "VerifyUserAttribute")
+    assert sync(*(a_change(event_name=name) for name in names)) == []
+    assert items() == {}
+    assert cognito.operations == [LIST] * len(names)
+    assert sync(a_change(event_name="DeleteUser")) == []
+    assert items() == {}
+    assert cognito.operations == [LIST] * len(names)
+    assert outcomes(caplog) == ["not_ours"] * 4
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+def test_two_functions_at_once_make_at_most_ten_requests_a_second(cognito: FakeAws, slept: list[float]) -> None:
+    assert sync(*[a_change()] * 10) == []
+    assert len(cognito.calls) == 10
+    assert FUNCTIONS * len(cognito.calls) / sum(slept) <= PER_SECOND + 0.001
+
+
+def test_requests_that_fail_are_limited_too(cognito: FakeAws, slept: list[float]) -> None:
+    """While Cognito throttles, the function must not add to it."""
+    cognito.on(LIST, refusal("TooManyRequestsException"))
+    assert len(sync(*[a_change()] * 10)) == 10
+    assert FUNCTIONS * len(cognito.calls) / sum(slept) <= PER_SECOND + 0.001
+
+
+def test_what_there_is_no_time_for_comes_back_unsynced(cognito: FakeAws, slept: list[float]) -> None:
+    assert sync(a_change(), a_change(OTHER_SUB), seconds=sync_changes._SLOWEST_CHANGE_SECONDS - 1) == ["m0", "m1"]
+    assert (cognito.calls, slept, items()) == ([], [], {})
+
+
+def test_what_is_no_batch_is_an_invalid_sync_request(aws: FakeAws) -> None:
+    with pytest.raises(InvalidSyncRequest, match="SQS message"):
+        sync_changes.handler({"sub": SUB}, FakeContext(60))
+    assert aws.calls == []
+
+
+def test_no_personal_data_is_logged(cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sync(a_change(), "ada@example.com")
+    users[SUB].missing = frozenset({"Enabled"})
+    sync(a_change())
+    users.remove(SUB)
+    sync(a_change())
+    records = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
+    assert [record["msg"] for record in records] == ["synced", *["message not handled"] * 2, "synced"]
+    assert "ada" not in repr(records).lower()
