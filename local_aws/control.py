@@ -1,4 +1,4 @@
-"""The laptop AWS's own endpoints, /_local/...: settings, call counts, what it keeps, sign-ins, health."""
+"""The local AWS's own endpoints, /_local/...: settings, call counts, what it keeps, sign-ins, health."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def delete_if_gone(pool: UserPool, table: UserTable, item: Item, dry_run: bool =
     """
     sub = item["id"]["S"]
     asked_at = now()
-    # An item without a username names nobody to ask for.
+    # Without a username there is no user to ask for.
     username = item.get("username", {}).get("S")
     if not username or not pool.is_gone(sub, username):
         return Outcome.STALE

@@ -50,7 +50,7 @@ READ_SIZE = 100
 BY_SHARD = "by_shard"
 
 # A read from before the deletion is written within 15 minutes, the longest that a Lambda function runs; then it can
-# bring nobody back. DynamoDB deletes expired items within a few days.
+# revive no user. DynamoDB deletes expired items within a few days.
 TOMBSTONE_DAYS = 1
 
 # What this module owns in an item beside the synced attributes and the key.

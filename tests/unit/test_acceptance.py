@@ -51,7 +51,7 @@ def test_account_must_be_the_confirmed_one(confirmed: pytest.MonkeyPatch) -> Non
 
 def test_email_must_be_verified(confirmed: pytest.MonkeyPatch) -> None:
     with mock_aws():
-        boto3.client("sesv2").create_email_identity(EmailIdentity=EMAIL)  # which nobody verifies
+        boto3.client("sesv2").create_email_identity(EmailIdentity=EMAIL)  # which is not verified
         with pytest.raises(AccountError, match=f"{EMAIL}: neither the address nor its domain is a verified identity"):
             Account.from_environment()
         assert Account.from_environment(sends_mail=False).id == MOTOS_ACCOUNT
@@ -129,7 +129,7 @@ def test_page_has_the_questions_of_the_code() -> None:
     assert facts.page_of(facts.answers_of(page)) == page, "run: make docs"
 
 
-def test_page_without_answers_says_that_nobody_has_run_it() -> None:
+def test_page_without_answers_says_that_it_was_not_run() -> None:
     page = facts.page_of({})
     assert "This has not been run on AWS yet" in page
     assert page.count(f"| {facts.OPEN} |") == len(facts.QUESTIONS)

@@ -125,7 +125,7 @@ def test_the_email_goes_to_the_address_that_cognito_has_now(ses: FakeAws, users:
 
 
 def test_attributes_in_the_input_change_nothing(ses: FakeAws) -> None:
-    """Whoever may call StartExecution cannot choose an address."""
+    """A caller of StartExecution cannot choose an address."""
     send(attributes={"name": "Eve", "email": "eve@example.com"}, email="eve@example.com")
     assert recipients(ses) == ["ada@example.com"]
     assert "Eve" not in json.dumps(ses.calls[1].body)
@@ -189,7 +189,7 @@ def test_a_disabled_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> No
 
 
 def test_an_unconfirmed_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
-    """A forged request cannot send an email to an address that nobody has confirmed."""
+    """A forged request cannot send an email to an unconfirmed address."""
     users[SUB].status = "UNCONFIRMED"
     assert_not_sent(ses, "the user has not confirmed the sign-up", outcome="unconfirmed")
 

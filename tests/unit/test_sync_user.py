@@ -311,7 +311,7 @@ def test_a_wrong_username_deletes_no_user(cognito: FakeAws, users: UsersInMemory
 
 
 def test_no_request_makes_an_item_differ_from_cognito(cognito: FakeAws, users: UsersInMemory, clock: Clock) -> None:
-    """Whoever may call StartExecution can name any sub, username and time."""
+    """A caller of StartExecution can name any sub, username and time."""
     eve, unconfirmed, deleted = (f"b{digit}c8d9e0-1234-4abc-8def-001122334455" for digit in (5, 6, 7))
     users.add(a_user(sub=eve, username="eve"), a_user(sub=unconfirmed, username="new", status="UNCONFIRMED"))
     users.add(a_user(sub=deleted, username="bob"))
