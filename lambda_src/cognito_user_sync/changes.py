@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from cognito_user_sync.departure import sync_absent
-from cognito_user_sync.sync_request import Change
-from cognito_user_sync.user import UNCONFIRMED, User
+from cognito_user_sync.sync_request import Change, NotConsistentYet, happened_within
+from cognito_user_sync.user import UNCONFIRMED, User, timestamp
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import Outcome, UserTable
 
@@ -26,30 +25,25 @@ _MOVES_MODIFIED_DATE = frozenset(
     }
 )
 
-# ListUsers is eventually consistent: it is asked again after these seconds.
-_LIST_AGAIN_SECONDS = (1.0, 2.0)
+# As long as the longest invocation of a Lambda function: another one that has read the user before this change may
+# still write what it read.
+_SETTLED_AFTER = timedelta(minutes=15)
 
 
-def sync_change(
-    pool: UserPool, table: UserTable, change: Change, sleep: Callable[[float], None] = time.sleep
-) -> Outcome:
+def sync_change(pool: UserPool, table: UserTable, change: Change) -> Outcome:
     """Write what Cognito says of the user now.
 
-    Asks again if ListUsers shows the user as before the change, or does not show a new user. After a deletion it does
-    not ask the list: many changes of a user who is then deleted would use up the quota of ListUsers.
+    After a deletion ListUsers is not called: many changes of a user who is then deleted would use up its quota.
 
     Returns NOT_OURS if neither the pool nor the table has this user: the event may be of another pool.
-    Raises PoolUnavailable, PoolRefused, TableUnavailable, TableRefused or UnusableUser.
+    Raises NotConsistentYet if the change is recent, and what was read or written may be from before it;
+    PoolUnavailable, PoolRefused, TableUnavailable, TableRefused or UnusableUser.
     """
-    if change.event_name in DELETIONS:
-        return sync_absent(pool, table, change.sub)
-    user = pool.find(change.sub)
-    for seconds in _LIST_AGAIN_SECONDS:
-        if _is_as_of_after(user, change):
-            break
-        sleep(seconds)
-        user = pool.find(change.sub)
-    return write_confirmed(table, user) if user else sync_absent(pool, table, change.sub)
+    user = None if change.event_name in DELETIONS else pool.find(change.sub)
+    outcome = write_confirmed(table, user) if user else sync_absent(pool, table, change.sub)
+    if _may_be_from_before(change, user, outcome) and happened_within(_SETTLED_AFTER, change.occurred_at):
+        raise NotConsistentYet(change.sub)
+    return outcome
 
 
 def write_confirmed(table: UserTable, user: User) -> Outcome:
@@ -57,8 +51,13 @@ def write_confirmed(table: UserTable, user: User) -> Outcome:
     return Outcome.UNCONFIRMED if user.status == UNCONFIRMED else table.write(user)
 
 
-def _is_as_of_after(user: User | None, change: Change) -> bool:
-    """Whether the list shows the user as after the change, as far as Cognito's date tells."""
+def _may_be_from_before(change: Change, user: User | None, outcome: Outcome) -> bool:
     if user is None:
-        return change.event_name != "AdminCreateUser"
-    return change.event_name not in _MOVES_MODIFIED_DATE or user.modified_at >= change.occurred_at
+        # The list does not show a new user yet, or another function still writes a deleted one. Other calls of a user
+        # may be of another pool, and each costs a ListUsers request.
+        may_be_ours = change.event_name.startswith("Admin") or change.event_name in DELETIONS
+        return outcome is Outcome.NOT_OURS and may_be_ours
+    # CloudTrail dates the end of a call, in whole seconds; Cognito dates the change, which comes a moment before.
+    # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+    modified_at = timestamp(datetime.fromisoformat(user.modified_at) + timedelta(seconds=1))
+    return change.event_name in _MOVES_MODIFIED_DATE and modified_at < change.occurred_at

@@ -23,13 +23,6 @@ class MissingSetting(Exception):
 
 
 @dataclass(frozen=True)
-class PostConfirmationSettings:
-    state_machine_arn: str
-    unstarted_queue_url: str
-    chained_function_arn: str | None
-
-
-@dataclass(frozen=True)
 class PlanShardsSettings:
     list_users_per_second: float
     max_concurrency: int
@@ -39,16 +32,15 @@ class PlanShardsSettings:
     deletion: DeletionPolicy
 
 
-def post_confirmation(environ: Mapping[str, str] = os.environ) -> PostConfirmationSettings:
-    return PostConfirmationSettings(
-        state_machine_arn=_text(environ, "USER_SYNC_STATE_MACHINE_ARN"),
-        unstarted_queue_url=_text(environ, "UNSTARTED_QUEUE_URL"),
-        chained_function_arn=environ.get("CHAINED_FUNCTION_ARN") or None,
-    )
+def unstarted_queue_url(environ: Mapping[str, str] = os.environ) -> str:
+    return _text(environ, "UNSTARTED_QUEUE_URL")
+
+
+def chained_function_arn(environ: Mapping[str, str] = os.environ) -> str | None:
+    return environ.get("CHAINED_FUNCTION_ARN") or None
 
 
 def user_sync_state_machine_arn(environ: Mapping[str, str] = os.environ) -> str:
-    """Of each function that starts user_sync."""
     return _text(environ, "USER_SYNC_STATE_MACHINE_ARN")
 
 
@@ -68,7 +60,6 @@ def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
 
 
 def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:
-    """Of each function that reads the pool."""
     return _text(environ, "USER_POOL_ID")
 
 

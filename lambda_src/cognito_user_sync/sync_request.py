@@ -9,9 +9,10 @@ import json
 import re
 import secrets
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cognito_user_sync.user import SUB
+from cognito_user_sync.user import SUB, timestamp
 
 # The trigger sources after which a user is confirmed, and the reason that each gives.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-post-confirmation.html
@@ -30,8 +31,8 @@ class InvalidSyncRequest(Exception):
     repeats nothing of it."""
 
 
-class NotConfirmedYet(Exception):
-    """Cognito still says that the user has not confirmed the sign-up. Not for long, if the request is right."""
+class NotConsistentYet(Exception):
+    """Cognito does not show the sign-up or the change yet: its answers are eventually consistent. Worth a retry."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,13 @@ class Change:
     sub: str
     event_name: str
     occurred_at: str
+
+
+def happened_within(age: timedelta, occurred_at: str) -> bool:
+    """Return whether a request is of the last `age`. One of the future, which is forged, is not."""
+    moment = datetime.now(UTC)
+    # Clocks of two functions may differ.
+    return timestamp(moment - age) < occurred_at <= timestamp(moment + timedelta(minutes=1))
 
 
 def from_trigger_event(event: Any, occurred_at: str) -> SyncRequest:

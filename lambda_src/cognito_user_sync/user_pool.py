@@ -1,8 +1,7 @@
 """All reads of Cognito's users.
 
-AdminGetUser is consistent, and can make a user count as monthly active, which costs money. It reads users who have just
-signed up or reset the password, and count already, and verifies deletions. All other reads use ListUsers, which is
-eventually consistent.
+AdminGetUser can make a user count as monthly active, which costs money. It reads users who have just signed up or reset
+the password, and count already, and verifies deletions. All other reads use ListUsers, which is eventually consistent.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
 """
 

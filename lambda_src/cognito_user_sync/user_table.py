@@ -4,7 +4,8 @@ Every write is one conditional UpdateItem that names only the attributes that th
 application stay. The condition makes repeated and reordered writes end in the same item:
 
 * newer wins: by Cognito's date of the last change, and for equal dates by the time of the read;
-* deleted stays deleted: an answer of Cognito from before the deletion is not written;
+* deleted stays deleted: an answer of Cognito from before the deletion, or from less than an hour after it, is not
+  written;
 * an item that says the same already is not written.
 
 A deletion is such a write, too: it marks the item, or leaves a tombstone, which remembers the deletion.
@@ -18,11 +19,12 @@ import time
 from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cognito_user_sync.aws_errors import sorted_out
-from cognito_user_sync.user import SUB, ItemValue, User, now, to_item
+from cognito_user_sync.user import SUB, ItemValue, User, now, timestamp, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,8 +51,10 @@ READ_SIZE = 100
 # The index that holds the ids of living users, by the first hex digit.
 BY_SHARD = "by_shard"
 
-# A read from before the deletion is written within 15 minutes, the longest that a Lambda function runs; then it can
-# revive no user. DynamoDB deletes expired items within a few days.
+# ListUsers is eventually consistent, and may show a deleted user for a while. No later sign-up has the same sub.
+LISTED_AFTER_DELETION = timedelta(hours=1)
+# What may not be written to a deleted user's item is read within LISTED_AFTER_DELETION, and written within 15 minutes,
+# the longest that a Lambda function runs. DynamoDB deletes expired items within a few days.
 TOMBSTONE_DAYS = 1
 
 # What this module owns in an item beside the synced attributes and the key.
@@ -89,7 +93,7 @@ class Outcome(StrEnum):
     STALE = "stale"
     """The item has a newer state than this answer of Cognito."""
     DELETED = "deleted"
-    """The user was found deleted after this answer; or, of a deletion, is deleted by it."""
+    """The user was found deleted, after this answer or shortly before it; or, of a deletion, is deleted by it."""
     KEPT = "kept"
     """The user is deleted, and the deletion policy keeps the item."""
     UNCONFIRMED = "unconfirmed"
@@ -229,7 +233,7 @@ class UserTable:
         differs = [f"{alias[name]} <> {value[name]}" for name in _compared(item)]
         differs += [f"attribute_exists({alias[name]})" for name in removed]
         condition = (
-            f"(attribute_not_exists({alias['deleted_at']}) OR {alias['deleted_at']} < {value['observed_at']})"
+            f"(attribute_not_exists({alias['deleted_at']}) OR {alias['deleted_at']} <= :existed_since)"
             f" AND (attribute_not_exists({alias['cognito_modified_at']})"
             f" OR {alias['cognito_modified_at']} < {value['cognito_modified_at']}"
             f" OR ({alias['cognito_modified_at']} = {value['cognito_modified_at']}"
@@ -243,7 +247,10 @@ class UserTable:
             f" REMOVE {', '.join(alias[name] for name in [*removed, 'expires_at'])}",
             "ConditionExpression": condition,
             "ExpressionAttributeNames": {alias[name]: name for name in alias},
-            "ExpressionAttributeValues": {value[name]: _marshal(content) for name, content in written.items()},
+            "ExpressionAttributeValues": {
+                ":existed_since": {"S": _existed_since(user)},
+                **{value[name]: _marshal(content) for name, content in written.items()},
+            },
             "ReturnValues": "UPDATED_OLD",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -277,10 +284,15 @@ class UserTable:
         def text(name: str) -> str:
             return str(item.get(name, {}).get("S", ""))
 
-        if text("deleted_at") >= user.observed_at:
+        if text("deleted_at") > _existed_since(user):
             return Outcome.DELETED
         is_newer = (text("cognito_modified_at"), text("observed_at")) > (user.modified_at, user.observed_at)
         return Outcome.STALE if is_newer else Outcome.UNCHANGED
+
+
+def _existed_since(user: User) -> str:
+    """Return the earliest moment at which this answer proves that the user existed."""
+    return timestamp(datetime.fromisoformat(user.observed_at) - LISTED_AFTER_DELETION)
 
 
 def _compared(item: Mapping[str, ItemValue]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cognito_user_sync import changes, lambda_config, pace, shards, user_table
+from cognito_user_sync import lambda_config, pace, shards, user_table
 from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, sync_changes, sync_user
 from tests.unit.terraform_source import Json, function_timeouts, handler_of, number, resource, state_machine, states
 from tests.unit.test_clients import CLIENTS, Limits
@@ -70,8 +70,8 @@ def test_a_queued_start_ends_within_the_time_reserved_for_it() -> None:
 
 def test_a_queued_change_ends_within_the_time_reserved_for_it() -> None:
     cognito, dynamodb = (longest_call(CLIENTS["sync_changes"][service]) for service in ("cognito-idp", "dynamodb"))
-    # The calls: test_changes.py, test_the_slowest_change_makes_five_calls_of_cognito_and_two_of_dynamodb.
-    slowest = sync_changes._PAUSE_SECONDS + 5 * cognito + 2 * dynamodb + sum(changes._LIST_AGAIN_SECONDS)
+    # The calls: test_changes.py, test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb.
+    slowest = sync_changes._PAUSE_SECONDS + 3 * cognito + 2 * dynamodb
     assert slowest <= sync_changes._SLOWEST_CHANGE_SECONDS < function_timeouts()["sync_changes"]
 
 
@@ -90,13 +90,13 @@ def test_send_welcome_ends_within_its_function() -> None:
 def test_an_unconfirmed_user_is_read_again_until_sync_user_gives_up() -> None:
     """The last attempt ends with the outcome, since an execution that fails would raise an alarm for nothing."""
     retry = next(
-        retry for retry in states("user_sync")["SyncUser"]["Retry"] if "NotConfirmedYet" in retry["ErrorEquals"]
+        retry for retry in states("user_sync")["SyncUser"]["Retry"] if "NotConsistentYet" in retry["ErrorEquals"]
     )
     # Jitter would shorten the waits.
     assert "JitterStrategy" not in retry
     # The first attempt may begin in the moment of the sign-up.
-    assert sync_user._CONFIRMED_WITHIN.total_seconds() < sum(waits(retry)) <= 600
-    assert sync_user._CONFIRMED_WITHIN.total_seconds() >= 300
+    assert sync_user._SHOWN_WITHIN.total_seconds() < sum(waits(retry)) <= 600
+    assert sync_user._SHOWN_WITHIN.total_seconds() >= 300
     assert waits(retry)[0] <= 5, "most users are confirmed a moment later"
 
 

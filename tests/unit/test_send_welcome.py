@@ -13,7 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from cognito_user_sync.handlers import send_welcome
 from cognito_user_sync.settings import MissingSetting
-from cognito_user_sync.sync_request import InvalidSyncRequest, NotConfirmedYet
+from cognito_user_sync.sync_request import InvalidSyncRequest, NotConsistentYet
 from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome
@@ -196,7 +196,7 @@ def test_an_unconfirmed_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -
 
 def test_a_user_whom_sync_user_has_seen_confirmed_is_waited_for(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].status = "UNCONFIRMED"
-    with pytest.raises(NotConfirmedYet, match=SUB):
+    with pytest.raises(NotConsistentYet, match=SUB):
         send()
     assert SEND not in ses.operations
 

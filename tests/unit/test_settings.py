@@ -15,13 +15,7 @@ from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 Read = Callable[[Mapping[str, str]], Any]
 
 READERS: dict[str, tuple[Read, dict[str, str]]] = {
-    "post_confirmation": (
-        settings.post_confirmation,
-        {
-            "USER_SYNC_STATE_MACHINE_ARN": "arn:state-machine",
-            "UNSTARTED_QUEUE_URL": "https://queue",
-        },
-    ),
+    "unstarted_queue_url": (settings.unstarted_queue_url, {"UNSTARTED_QUEUE_URL": "https://queue"}),
     "user_sync_state_machine_arn": (
         settings.user_sync_state_machine_arn,
         {"USER_SYNC_STATE_MACHINE_ARN": "arn:state-machine"},
@@ -61,11 +55,7 @@ DELETING = [function for function, name in REQUIRED if name == "DELETED_USERS"]
 
 def test_the_environment_is_read_into_each_functions_settings() -> None:
     assert {function: read(environ) for function, (read, environ) in READERS.items()} == {
-        "post_confirmation": settings.PostConfirmationSettings(
-            state_machine_arn="arn:state-machine",
-            unstarted_queue_url="https://queue",
-            chained_function_arn=None,
-        ),
+        "unstarted_queue_url": "https://queue",
         "user_sync_state_machine_arn": "arn:state-machine",
         "reconciliation_state_machine_arn": "arn:reconciliation",
         "plan_shards": settings.PlanShardsSettings(
@@ -90,8 +80,7 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
 
 @pytest.mark.parametrize(("value", "read"), [("arn:theirs", "arn:theirs"), ("", None)], ids=["set", "empty"])
 def test_the_chained_function_is_optional(value: str, read: str | None) -> None:
-    reader, environ = READERS["post_confirmation"]
-    assert reader({**environ, "CHAINED_FUNCTION_ARN": value}).chained_function_arn == read
+    assert settings.chained_function_arn({"CHAINED_FUNCTION_ARN": value}) == read
 
 
 @pytest.mark.parametrize(("function", "name"), REQUIRED)

@@ -57,7 +57,7 @@ class Task(NamedTuple):
 TASKS = {
     "SyncUser": Task(
         retried=IDEMPOTENT | {"PoolUnavailable", "TableUnavailable"},
-        waits_for=("NotConfirmedYet",),
+        waits_for=("NotConsistentYet",),
         fails=frozenset(
             {"InvalidSyncRequest", "MissingSetting", "PoolRefused", "PrefixRefused", "TableRefused", "UnusableUser"}
         ),
@@ -65,7 +65,7 @@ TASKS = {
     # Retried only if the email was certainly not sent: Cognito is read before.
     "SendWelcome": Task(
         retried=NOT_INVOKED | {"PoolUnavailable", "WelcomeNotSent"},
-        waits_for=("NotConfirmedYet",),
+        waits_for=("NotConsistentYet",),
         fails=frozenset(
             {
                 *("InvalidSyncRequest", "MissingSetting", "UnknownPlaceholder", "WelcomeOutcomeUnknown"),

@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 
 from cognito_user_sync import clients, settings
-from cognito_user_sync.sync_request import NotConfirmedYet, parse
+from cognito_user_sync.sync_request import NotConsistentYet, parse
 from cognito_user_sync.user import UNCONFIRMED
 from cognito_user_sync.user_table import Outcome
 from cognito_user_sync.welcome_email import WelcomeEmail, deliverable_address, placeholder_values
@@ -44,7 +44,7 @@ def _welcome() -> WelcomeEmail:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
     """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not`, out.
 
-    Raises NotConfirmedYet or PoolUnavailable, which the state machine retries, PoolRefused, UnusableUser, or as
+    Raises NotConsistentYet or PoolUnavailable, which the state machine retries, PoolRefused, UnusableUser, or as
     WelcomeEmail.send.
     """
     request = parse(event)
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         return _not_sent(event, "the user is disabled")
     if user.status == UNCONFIRMED:
         if event.get("outcome") != Outcome.UNCONFIRMED:
-            raise NotConfirmedYet(user.sub)  # SyncUser has seen the confirmation
+            raise NotConsistentYet(user.sub)  # SyncUser has seen the confirmation
         return _not_sent(event, "the user has not confirmed the sign-up")
     if welcome.verified_only and user.attributes.get("email_verified") != "true":
         return _not_sent(event, "the email address is not verified")

@@ -12,16 +12,15 @@ from typing import Any
 
 from cognito_user_sync import clients, message_batch
 from cognito_user_sync.changes import sync_change
-from cognito_user_sync.sync_request import parse_change
+from cognito_user_sync.sync_request import NotConsistentYet, parse_change
 from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 
 # With two functions at most 10 requests a second: a third of the quota.
 _PAUSE_SECONDS = 0.2
-# Five calls of Cognito of 1 + 2 s, two of DynamoDB of 3 x (1 + 2) s and two short pauses, and 3 s between the
-# calls of ListUsers.
-_SLOWEST_CHANGE_SECONDS = 45.0
+# Three calls of Cognito of 1 + 2 s, and two of DynamoDB of 3 x (1 + 2) s and two short pauses.
+_SLOWEST_CHANGE_SECONDS = 35.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return message_batch.handle(
         event,
         _sync,
-        (PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
+        (NotConsistentYet, PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
         lambda: context.get_remaining_time_in_millis() / 1000 >= _SLOWEST_CHANGE_SECONDS,
     )
 

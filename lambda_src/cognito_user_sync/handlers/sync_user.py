@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from cognito_user_sync import clients
 from cognito_user_sync.changes import write_confirmed
 from cognito_user_sync.departure import sync_absent
-from cognito_user_sync.sync_request import NotConfirmedYet, SyncRequest, parse
-from cognito_user_sync.user import UNCONFIRMED, timestamp
+from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, happened_within, parse
 from cognito_user_sync.user_table import Outcome
 
-# An answer right after the confirmation may still say UNCONFIRMED: the state machine retries for as long as this.
-_CONFIRMED_WITHIN = timedelta(minutes=5)
+# An answer right after the trigger may still say UNCONFIRMED, or not know a user whom it has just created: the state
+# machine retries for as long as this.
+_SHOWN_WITHIN = timedelta(minutes=5)
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
     """A SyncRequest in; sub, username, reason, client_id and the outcome (user_table.Outcome) out.
 
-    Raises NotConfirmedYet, PoolUnavailable or TableUnavailable, which the state machine retries, or InvalidSyncRequest,
-    PoolRefused, TableRefused or UnusableUser.
+    Raises NotConsistentYet, PoolUnavailable or TableUnavailable, which the state machine retries, or
+    InvalidSyncRequest, PoolRefused, TableRefused or UnusableUser.
     """
     request = parse(event)
     outcome = _sync(request)
@@ -38,16 +38,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG
 
 
 def _sync(request: SyncRequest) -> Outcome:
-    user = clients.user_pool().get(request.username)
-    # Another sub: the user was deleted, and somebody else has the username now.
-    if user is None or user.sub != request.sub:
-        return sync_absent(clients.user_pool(), clients.user_table(), request.sub)
-    if user.status == UNCONFIRMED and _is_recent(request):
-        raise NotConfirmedYet(request.sub)
-    return write_confirmed(clients.user_table(), user)
-
-
-def _is_recent(request: SyncRequest) -> bool:
-    moment = datetime.now(UTC)
-    # Clocks of two functions may differ.
-    return timestamp(moment - _CONFIRMED_WITHIN) < request.occurred_at <= timestamp(moment + timedelta(minutes=1))
+    pool, table = clients.user_pool(), clients.user_table()
+    user = pool.get(request.username)
+    # Another sub: the user was deleted, and another user has the username now.
+    is_this_user = user is not None and user.sub == request.sub
+    outcome = write_confirmed(table, user) if user and is_this_user else sync_absent(pool, table, request.sub)
+    if outcome in (Outcome.UNCONFIRMED, Outcome.NOT_OURS) and happened_within(_SHOWN_WITHIN, request.occurred_at):
+        raise NotConsistentYet(request.sub)
+    return outcome
