@@ -86,8 +86,9 @@ test-unit: $(READY) ## the Python code, and the local AWS itself
 test-terraform: $(READY) ## the Terraform code: its variables, and terraform test with mocked providers
 	$(PYTHON) -m pytest -p no:terraform tests/terraform $(PYTEST_ARGS)
 
-# One for each deployment, whatever the cores: an apply mostly waits, since the provider takes 25 s for a queue.
-WORKERS ?= 14
+# More than cores, since an apply mostly waits: the provider takes 25 s for a queue. But two cores are busy with 8: with more,
+# functions start too late for Cognito's 5 s.
+WORKERS ?= 8
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm

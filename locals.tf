@@ -76,12 +76,26 @@ locals {
     tags                     = var.tags
   }
 
+  # An existing table's items hold an application's attributes, too: they expire only if the user says so.
+  retention_days = var.deleted_users.action != "mark" || var.deleted_users.retention_days != null ? var.deleted_users.retention_days : (
+    var.table.name == null ? 30 : null
+  )
+
+  # The first contact with an existing table only counts, until the user says otherwise.
+  run_on_apply = var.reconciliation.run_on_apply != null ? var.reconciliation.run_on_apply : (
+    var.table.name == null ? "sync" : "dry_run"
+  )
+
+  # Of the functions that write the table. PutItem replaces an item, with all that an application has in it.
+  write_actions = concat(
+    ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], var.deleted_users.action == "delete_item" ? ["dynamodb:PutItem"] : []
+  )
+
   # Of each function that reads the pool, or reads or writes the table: user_pool_id and user_table in settings.py.
   user_environment = merge({
-    USER_POOL_ID    = var.user_pool_id
-    USER_TABLE_NAME = module.user_table.name
-    ATTRIBUTES      = jsonencode(var.attributes)
-    INDEX_KEYS      = jsonencode(module.user_table.index_keys)
-    DELETED_USERS   = var.deleted_users.action
-  }, { for days in var.deleted_users.retention_days[*] : "RETENTION_DAYS" => days })
+    USER_POOL_ID  = var.user_pool_id
+    USER_TABLE    = jsonencode(module.user_table.layout)
+    ATTRIBUTES    = jsonencode(var.attributes)
+    DELETED_USERS = var.deleted_users.action
+  }, { for days in local.retention_days[*] : "RETENTION_DAYS" => days })
 }

@@ -131,11 +131,12 @@ module "user_table" {
   name        = "${local.prefix}-users"
   arn         = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.prefix}-users"
   table       = var.table
+  attributes  = var.attributes
   kms_key_arn = var.kms_key_arn
   tags        = var.tags
 
   finds_deleted_users = var.reconciliation.enabled && var.deleted_users.action != "keep"
-  deletes_items       = var.deleted_users.action == "delete" || var.deleted_users.retention_days != null
+  deletes_items       = var.deleted_users.action == "delete_item" || local.retention_days != null
   # With an index and not [*], which would depend on all of the module.
   change_after = concat(
     module.user_sync.table_policy_ids,
@@ -152,6 +153,7 @@ module "user_sync" {
   table_arn     = module.user_table.arn_by_name
 
   table_kms_key_arn = module.user_table.existing_kms_key_arn
+  write_actions     = local.write_actions
 
   environment   = local.user_environment
   attributes    = var.attributes
@@ -193,6 +195,7 @@ module "change_tracking" {
   user_pool         = local.user_pool
   table_arn         = module.user_table.arn_by_name
   table_kms_key_arn = module.user_table.existing_kms_key_arn
+  write_actions     = local.write_actions
   environment       = local.user_environment
   settings          = local.settings
 }
@@ -207,10 +210,12 @@ module "reconciliation" {
   table_name        = coalesce(var.table.name, "${local.prefix}-users")
   table_arn         = module.user_table.arn_by_name
   table_kms_key_arn = module.user_table.existing_kms_key_arn
+  written           = module.user_table.written
+  write_actions     = local.write_actions
   has_shard_index   = module.user_table.has_shard_index
 
   attributes     = var.attributes
-  reconciliation = merge(var.reconciliation, { schedule = local.schedule })
+  reconciliation = merge(var.reconciliation, { schedule = local.schedule, run_on_apply = local.run_on_apply })
   pool_trigger   = one(module.pool_trigger)
   settings       = local.settings
 }

@@ -21,6 +21,11 @@ output "user_table_name" {
   value       = module.user_table.name
 }
 
+output "user_table_layout" {
+  description = "Keys, names and templates of the items in the user table, as the functions and the command line use them."
+  value       = module.user_table.layout
+}
+
 output "user_table_arn" {
   description = "ARN of the user table."
   value       = module.user_table.arn
@@ -41,6 +46,11 @@ output "reconciliation_state_machine_arn" {
   value       = one(module.reconciliation[*].state_machine_arn)
 }
 
+output "first_run" {
+  description = "The last run of the reconciliation that an apply started: execution_arn, dry_run (whether it only counts what it would write and delete), and show_result, the command that shows its result. null if reconciliation.run_on_apply starts none."
+  value       = one(module.reconciliation[*].first_run)
+}
+
 output "post_confirmation_function_arn" {
   description = "ARN of the post-confirmation trigger, for a pool that names its triggers itself (attach_trigger = false)."
   value       = module.sign_up.post_confirmation_function_arn
@@ -57,8 +67,8 @@ output "changes_queue_url" {
 }
 
 output "deleted_users" {
-  description = "What becomes of the item of a user who is gone from the pool."
-  value       = var.deleted_users
+  description = "What happens to the item of a deleted user: the variable deleted_users, with the default of retention_days that applies."
+  value       = merge(var.deleted_users, { retention_days = local.retention_days })
 }
 
 output "alarm_names" {

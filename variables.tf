@@ -55,7 +55,7 @@ variable "attributes" {
         ], name
       ) || can(regex("^(dev:)?custom:[\\pL\\pM\\pS\\pN\\pP]{1,20}$", name))
     ])
-    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters and no space. sub is always synced, as the key id."
+    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters and no space. sub is always synced, in the table's key."
   }
 
   validation {
@@ -135,18 +135,46 @@ variable "chained_function_arn" {
 
 variable "table" {
   description = <<-EOT
-    The user table.
-    - name: an existing table to use, with the key id (S) alone; null makes one, and only then the rest counts
-    - billing_mode: PAY_PER_REQUEST or PROVISIONED
+    The user table: one that this module makes, or an existing one. docs/existing-table.md has both, with examples.
+    - name: an existing table to use; null makes one
+    - partition_key: its name, and its value for a user: text with {sub} exactly once, and with {user_pool_id}, if needed.
+      An existing table must have this key, of type S
+    - sort_key: its name, and its value for a user: text, with {sub} and {user_pool_id}, if needed. null for a table
+      without one
+    - attribute_prefix: what the names of all attributes begin with that this module writes, besides the keys, the TTL
+      attribute, and those in attribute_names and extra_attributes. null is "" in a table that this module makes. An
+      existing table needs a value: "" means that this module overwrites values that are under its names already
+    - attribute_names: whole names of single attributes, by what this module writes: a synced attribute, username, status,
+      enabled, cognito_created_at, cognito_modified_at, observed_at, synced_at, deleted_at, shard, user_pool_id or
+      synced_attributes
+    - extra_attributes: further attributes, by name: text with {sub}, {username} and synced attributes, like {email},
+      {email|lower} or {email|upper}. An item has none of which a value is missing
+    - ttl_attribute: the TTL attribute of the table. It is set only on items of deleted users
+    - billing_mode: PAY_PER_REQUEST or PROVISIONED. This key and all that follow are for a table that this module makes
     - read_capacity, write_capacity: capacity units of the table, and of each of its indexes, with PROVISIONED. This module
       sets up no auto scaling
-    - deletion_protection: whether the table refuses to be deleted, by terraform destroy too
+    - deletion_protection: whether the table refuses to be deleted, by terraform destroy too. Replicas have none
     - point_in_time_recovery: continuous backups
     - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for none
-    - email_index: an index by_email, to find a user by email address (items without one are not in it)
+    - email_index: an index by_email, to find a user by the email address in lower case, which is then in the attribute
+      <attribute_prefix>email_lower (items without an address are not in it)
+    - replica_regions: regions with a replica of the table (a global table). Needs PAY_PER_REQUEST and NEW_AND_OLD_IMAGES,
+      and a multi-Region key with a replica key in each of these regions, if kms_key_arn is set
   EOT
   type = object({
-    name                   = optional(string)
+    name = optional(string)
+    partition_key = optional(object({
+      name  = optional(string, "id")
+      value = optional(string, "{sub}")
+    }), {})
+    sort_key = optional(object({
+      name  = string
+      value = string
+    }))
+    attribute_prefix       = optional(string)
+    attribute_names        = optional(map(string), {})
+    extra_attributes       = optional(map(string), {})
+    ttl_attribute          = optional(string, "expires_at")
     billing_mode           = optional(string, "PAY_PER_REQUEST")
     read_capacity          = optional(number)
     write_capacity         = optional(number)
@@ -154,6 +182,7 @@ variable "table" {
     point_in_time_recovery = optional(bool, true)
     stream_view_type       = optional(string)
     email_index            = optional(bool, false)
+    replica_regions        = optional(list(string), [])
   })
   default  = {}
   nullable = false
@@ -161,6 +190,57 @@ variable "table" {
   validation {
     condition     = var.table.name == null || can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table.name))
     error_message = "table.name is \"${try(coalesce(var.table.name), "")}\": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null."
+  }
+
+  validation {
+    # The other placeholder could be anywhere.
+    condition     = can(regex("^[^{}]*\\{sub\\}[^{}]*$", replace(var.table.partition_key.value, "{user_pool_id}", "_"))) && length(var.table.partition_key.value) <= 255
+    error_message = "table.partition_key.value is \"${var.table.partition_key.value}\": it must be text of at most 255 characters with {sub} exactly once and without other braces than those of {user_pool_id}, like {sub} or USER#{sub}."
+  }
+
+  validation {
+    condition     = var.table.sort_key == null || try(can(regex("^([^{}]|\\{(sub|user_pool_id)\\})+$", var.table.sort_key.value)) && length(var.table.sort_key.value) <= 255, false)
+    error_message = "table.sort_key.value is \"${try(coalesce(var.table.sort_key.value), "")}\": it must be text of 1 to 255 characters without other braces than those of {sub} and {user_pool_id}, like PROFILE or USER#{sub}."
+  }
+
+  validation {
+    condition     = var.table.name == null || var.table.attribute_prefix != null
+    error_message = "table.name is \"${try(coalesce(var.table.name), "")}\", but table.attribute_prefix is null: for an existing table, it must be set, for example to \"cognito_\". It may be \"\", which means that this module overwrites values that are under its names already, such as email, username or status."
+  }
+
+  validation {
+    condition     = length(var.table.attribute_prefix == null ? "" : var.table.attribute_prefix) <= 64
+    error_message = "table.attribute_prefix is \"${try(coalesce(var.table.attribute_prefix), "")}\": it must have at most 64 characters."
+  }
+
+  validation {
+    # DynamoDB's limit of a key's name: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+    condition = alltrue([
+      for name in concat(
+        [var.table.partition_key.name, var.table.ttl_attribute], var.table.sort_key[*].name,
+        values(var.table.attribute_names), keys(var.table.extra_attributes),
+      ) : try(length(name) >= 1 && length(name) <= 255, false)
+    ])
+    error_message = "table names the attributes ${jsonencode(concat(
+      [var.table.partition_key.name], var.table.sort_key[*].name, [var.table.ttl_attribute],
+      values(var.table.attribute_names), keys(var.table.extra_attributes),
+    ))}: each name must have 1 to 255 characters."
+  }
+
+  validation {
+    condition = alltrue([
+      for template in values(var.table.extra_attributes) :
+      can(regex("^([^{}]|\\{[^{}|]+(\\|(lower|upper))?\\})+$", template))
+    ])
+    error_message = "table.extra_attributes are ${jsonencode(var.table.extra_attributes)}: each must be text, in which each name in braces stands alone, or with |lower or |upper, like EMAIL#{email|lower}."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in flatten([for template in values(var.table.extra_attributes) : try(regexall("\\{([^{}|]+)", template), [])]) :
+      contains(concat(["sub", "username"], var.attributes), name)
+    ])
+    error_message = "table.extra_attributes are ${jsonencode(var.table.extra_attributes)}: the names in braces must be sub, username or one of attributes, which are ${jsonencode(var.attributes)}."
   }
 
   validation {
@@ -192,14 +272,48 @@ variable "table" {
     condition     = !(var.table.email_index && var.table.name != null)
     error_message = "table.email_index is true, but table.name is \"${try(coalesce(var.table.name), "")}\": it must be false for an existing table, whose indexes this module does not change."
   }
+
+  validation {
+    condition = length(distinct(var.table.replica_regions)) == length(var.table.replica_regions) && alltrue([
+      for region in var.table.replica_regions :
+      can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", region))
+    ])
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}: each must be an AWS region, like eu-central-1, and occur once."
+  }
+
+  validation {
+    condition     = !contains(var.table.replica_regions, split("_", var.user_pool_id)[0])
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}: the pool's region must not be among them, since the table itself is in it."
+  }
+
+  validation {
+    condition     = length(var.table.replica_regions) == 0 || var.table.name == null
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}, but table.name is \"${try(coalesce(var.table.name), "")}\": they must be [] for an existing table, which this module does not change."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables_reqs_bestpractices.html
+    condition = length(var.table.replica_regions) == 0 || (
+      var.table.billing_mode == "PAY_PER_REQUEST" && try(coalesce(var.table.stream_view_type), "") == "NEW_AND_OLD_IMAGES"
+    )
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}, table.billing_mode is ${var.table.billing_mode} and table.stream_view_type is ${try(coalesce(var.table.stream_view_type), "null")}: a table with replicas must have PAY_PER_REQUEST and NEW_AND_OLD_IMAGES."
+  }
+
+  validation {
+    condition     = length(var.table.replica_regions) == 0 || var.kms_key_arn == null || can(regex(":key/mrk-", var.kms_key_arn))
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}, but kms_key_arn is \"${try(coalesce(var.kms_key_arn), "")}\": it must be a multi-Region key, like arn:aws:kms:eu-west-1:123456789012:key/mrk-0a1b2c3d4e5f60718293a4b5c6d7e8f9, with a replica key in each of these regions, or null."
+  }
 }
 
 variable "deleted_users" {
   description = <<-EOT
-    What becomes of the item of a user who is gone from the pool.
-    - action: mark sets deleted_at and keeps all else; delete takes away what came from Cognito and leaves a tombstone
-      (id, deleted_at, expires_at); keep does nothing
-    - retention_days: the whole item expires so many days later. null: a marked item stays, a tombstone stays a day
+    What happens to the item of a user who was deleted from the pool.
+    - action: mark sets deleted_at, and keeps everything else. delete removes all that this module has written, and leaves
+      the key, user_pool_id and deleted_at; an application's attributes stay. delete_item replaces the whole item, with an
+      application's attributes, by these three, which expire after a day. keep does nothing
+    - retention_days: a marked item expires after so many days, with all its attributes. null: after 30 days in a table
+      that this module makes, so that it keeps personal data of deleted users for a limited time; never in an existing
+      table, where an application's attributes in the item would expire, too. 36500, a hundred years, is the maximum
   EOT
   type = object({
     action         = optional(string, "mark")
@@ -209,18 +323,21 @@ variable "deleted_users" {
   nullable = false
 
   validation {
-    condition     = contains(["mark", "delete", "keep"], var.deleted_users.action)
-    error_message = "deleted_users.action is \"${var.deleted_users.action}\": it must be mark, delete or keep."
+    condition     = contains(["mark", "delete", "delete_item", "keep"], var.deleted_users.action)
+    error_message = "deleted_users.action is \"${var.deleted_users.action}\": it must be mark, delete, delete_item or keep."
   }
 
   validation {
-    condition     = coalesce(var.deleted_users.retention_days, 1) >= 1 && floor(coalesce(var.deleted_users.retention_days, 1)) == coalesce(var.deleted_users.retention_days, 1)
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}: it must be a whole number of at least 1, or null."
+    condition = (
+      coalesce(var.deleted_users.retention_days, 1) >= 1 && coalesce(var.deleted_users.retention_days, 1) <= 36500
+      && floor(coalesce(var.deleted_users.retention_days, 1)) == coalesce(var.deleted_users.retention_days, 1)
+    )
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}: it must be a whole number from 1 to 36500, or null."
   }
 
   validation {
-    condition     = var.deleted_users.action != "keep" || var.deleted_users.retention_days == null
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is keep, and a kept item does not expire: it must be null, or action mark or delete."
+    condition     = var.deleted_users.action == "mark" || var.deleted_users.retention_days == null
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is ${var.deleted_users.action}: only marked items expire after retention_days. It must be null, or action mark."
   }
 }
 
@@ -236,7 +353,10 @@ variable "reconciliation" {
     The reconciliation of the table with the whole pool.
     - enabled: whether there is one
     - schedule: when it runs, as EventBridge Scheduler's cron(...) or rate(...), in UTC; none for on demand alone
-    - run_on_apply: run after the first apply, and when attributes or table change: the users who are in the pool already
+    - run_on_apply: which run an apply starts, at first and when attributes or the table's settings change: sync writes the
+      users who are in the pool already; dry_run only counts what it would write and delete; none starts no run. null is
+      sync for a table that this module makes, and dry_run for an existing one. While it is dry_run, scheduled runs are
+      dry runs, too
     - list_users_per_second: ListUsers requests a second. Cognito allows 30 for all of the account and region together
     - max_concurrency: workers at once; one alone reaches about 16 requests a second
     - max_delete_percent: no run deletes more than this of a shard (or 20 users), but stops
@@ -245,7 +365,7 @@ variable "reconciliation" {
   type = object({
     enabled               = optional(bool, true)
     schedule              = optional(string, "cron(15 3 * * ? *)")
-    run_on_apply          = optional(bool, true)
+    run_on_apply          = optional(string)
     list_users_per_second = optional(number, 15)
     max_concurrency       = optional(number, 4)
     max_delete_percent    = optional(number, 10)
@@ -257,6 +377,11 @@ variable "reconciliation" {
   validation {
     condition     = can(regex("^(none|cron\\(.+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
     error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be cron(...) or rate(...), like cron(15 3 * * ? *) or rate(12 hours), or none."
+  }
+
+  validation {
+    condition     = var.reconciliation.run_on_apply == null || contains(["sync", "dry_run", "none"], try(coalesce(var.reconciliation.run_on_apply), ""))
+    error_message = "reconciliation.run_on_apply is \"${try(coalesce(var.reconciliation.run_on_apply), "")}\": it must be sync, dry_run, none or null."
   }
 
   validation {

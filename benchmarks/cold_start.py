@@ -63,7 +63,7 @@ _ENVIRONMENT: Final = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    **environment(INDEX_KEYS='["id", "shard"]'),
+    **environment(["id", "shard"]),
 }
 
 

@@ -132,6 +132,8 @@ def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
             size += math.ceil(len(value.strip("-0.")) / 2) + 1
         elif kind == "BOOL":
             size += 1
+        elif kind == "SS":
+            size += sum(len(text.encode()) for text in value)
         else:
             raise ValueError(f"the size of {kind} is not known here")
     return size

@@ -28,6 +28,8 @@ _INDEX_ITEM_BYTES = 44
 _INDEX_PAGE_ITEMS = 1024 * 1024 // _INDEX_ITEM_BYTES
 _WRITE_UNIT_BYTES = 1024
 _READ_UNIT_BYTES = 4096
+_PACK: Mapping[str, Callable[[Any], str]] = {"BOOL": lambda value: "1" if value else "0", "SS": "\1".join}
+_UNPACK: Mapping[str, Callable[[str], Any]] = {"BOOL": "1".__eq__, "SS": lambda value: value.split("\1")}
 _KEY_CONDITION = re.compile(r"(#?\w+) = (:\w+) AND begins_with\((#?\w+), (:\w+)\)")
 
 
@@ -55,7 +57,7 @@ class Items:
         schema = self._schema[packed[0]]
         item: Item = {}
         for (name, kind), value in zip(schema, packed[1:].decode().split("\0"), strict=True):
-            item[name] = {kind: value == "1" if kind == "BOOL" else value}
+            item[name] = {kind: _UNPACK.get(kind, str)(value)}
         return item
 
     def put(self, key: bytes, item: Mapping[str, Any]) -> int:
@@ -64,7 +66,7 @@ class Items:
         for name, typed in item.items():
             ((kind, value),) = typed.items()
             names.append((name, kind))
-            values.append(("1" if value else "0") if kind == "BOOL" else value)
+            values.append(_PACK.get(kind, str)(value))
         number = self._number(tuple(names))
         self._packed[key] = bytes([number]) + "\0".join(values).encode()
         return self._size(self._packed[key])
@@ -149,13 +151,7 @@ class SimulatedDynamoDB:
         key = key_of(sub)
         found = self.items.get(key)
         before = found or {}
-        whole = {"id": Key["id"], **before} if found is not None else {}
-        if not expressions.condition(ConditionExpression)(whole, names, values):
-            self.write_units += _units(self.items.size(key), _WRITE_UNIT_BYTES)
-            shows = found and given.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-            shown: dict[str, Any] = {"Item": whole} if shows else {}
-            failed = refusal("ConditionalCheckFailedException", **shown)
-            result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
+        self._check(sub, ConditionExpression, names, values)
         after = dict(before)
         assignments, removed = expressions.update(UpdateExpression)
         for alias, placeholder in assignments:
@@ -168,9 +164,12 @@ class SimulatedDynamoDB:
             return {"Attributes": {name: before[name] for name in touched}} if touched else {}
         return {}
 
-    def put_item(self, *, TableName: str, Item: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002, N803
+    def put_item(self, *, Item: Mapping[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
         self._charge("PutItem")
         key = key_of(Item["id"]["S"])
+        if "ConditionExpression" in given:
+            names, values = given["ExpressionAttributeNames"], given["ExpressionAttributeValues"]
+            self._check(Item["id"]["S"], given["ConditionExpression"], names, values)
         self._put(key, self.items.get(key) or {}, {name: value for name, value in Item.items() if name != "id"})
         return {}
 
@@ -225,6 +224,17 @@ class SimulatedDynamoDB:
         if has_more:
             answer["LastEvaluatedKey"] = {"id": {"S": sub_of(keys[-1])}, "shard": {"S": shard}}
         return answer
+
+    def _check(self, sub: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:
+        """Raise ConditionalCheckFailedException with the item unless the condition holds."""
+        key = key_of(sub)
+        found = self.items.get(key)
+        whole = {} if found is None else {"id": {"S": sub}, **found}
+        if not expressions.condition(condition)(whole, names, values):
+            self.write_units += _units(self.items.size(key), _WRITE_UNIT_BYTES)
+            shown: dict[str, Any] = {"Item": whole} if found else {}
+            failed = refusal("ConditionalCheckFailedException", **shown)
+            result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
 
     def _put(self, key: bytes, before: Item, after: Item) -> None:
         old_size = self.items.size(key)

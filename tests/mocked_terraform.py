@@ -109,6 +109,9 @@ MADE = {
         for name, at in STATE_MACHINES.items()
     },
     **{at: {"arn": arn("sqs", name), "url": queue_url(name)} for name, at in QUEUES.items()},
+    "module.reconciliation[0].aws_lambda_invocation.first_run[0]": {
+        "result": json.dumps({"execution_arn": arn("states", "execution:reconciliation:first")})
+    },
     "module.reconciliation[0].aws_iam_role.schedule[0]": {"arn": f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"},
 }
 

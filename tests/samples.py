@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+import json
+from collections.abc import Sequence
 from typing import Any, Final
+
+from cognito_user_sync.item_layout import ItemLayout
 
 POOL_ID: Final = "eu-central-1_abcdefghi"
 TABLE: Final = "users"
@@ -12,7 +14,10 @@ SUB: Final = "b4c8d9e0-1234-4abc-8def-001122334455"
 OTHER_SUB: Final = "b5c8d9e0-1234-4abc-8def-001122334455"
 
 # What a run of the reconciliation counts.
-COUNTS: Final = ("listed", "created", "updated", "unchanged", "unconfirmed", "failed", "deleted", "still_there")
+COUNTS: Final = (
+    *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
+    *("deleted", "still_there"),
+)
 
 _STATE_MACHINES: Final = "arn:aws:states:eu-central-1:111122223333:stateMachine"
 USER_SYNC, RECONCILIATION = f"{_STATE_MACHINES}:user-sync", f"{_STATE_MACHINES}:reconciliation"
@@ -23,13 +28,22 @@ _LAMBDA: Final = "arn:aws:lambda:eu-central-1:111122223333:function"
 OURS, THEIRS, OTHER = f"{_LAMBDA}:ours", f"{_LAMBDA}:theirs", f"{_LAMBDA}:other"
 
 
-def environment(**changes: str) -> dict[str, str]:
+def environment(index_keys: Sequence[str] = (), **changes: str) -> dict[str, str]:
     """Return the environment variables of the functions that read the pool or the table."""
+    table = {
+        "name": TABLE,
+        "partition_key": {"name": "id", "value": "{sub}"},
+        "sort_key": None,
+        "attribute_prefix": "",
+        "attribute_names": {},
+        "extra_attributes": {},
+        "ttl_attribute": "expires_at",
+        "index_keys": list(index_keys),
+    }
     return {
         "USER_POOL_ID": POOL_ID,
-        "USER_TABLE_NAME": TABLE,
+        "USER_TABLE": json.dumps(table),
         "ATTRIBUTES": '["name","email"]',
-        "INDEX_KEYS": "[]",
         "DELETED_USERS": "mark",
         "HAS_SHARD_INDEX": "true",
         "LIST_USERS_PER_SECOND": "16",
@@ -39,47 +53,33 @@ def environment(**changes: str) -> dict[str, str]:
     }
 
 
-def table_definition(name: str = TABLE, *, email_index: bool = False) -> dict[str, Any]:
-    """Return the arguments of CreateTable for the table that modules/user_table makes.
+def table_definition(name: str = TABLE, layout: ItemLayout | None = None, email_index: bool = False) -> dict[str, Any]:
+    """Return the arguments of CreateTable for a table like the one that modules/user_table makes.
 
     Args:
         name: The table's name.
-        email_index: With the index by_email, as `table.email_index` adds it.
+        layout: The layout of its items; by default, that of a table of the module without any settings.
+        email_index: With an index on `email`, as an existing table may have one.
     """
-    table = _table()
-    attributes, indexes = [*table["attribute"]], [*table["global_secondary_index"]]
-    if email_index:
-        added = {kind: block["content"][0] for each in table["dynamic"] for kind, block in each.items()}
-        attributes.append({**added["attribute"], "name": "email"})
-        indexes.append({**added["global_secondary_index"], "name": "by_email"})
+    layout = layout or ItemLayout(POOL_ID, ("name", "email"))
+    partition_key = layout.partition_key.name
+    indexes = {"by_shard": layout.name("shard"), **({"by_email": "email"} if email_index else {})}
+    names = dict.fromkeys([*layout.key(""), *indexes.values()])
     return {
         "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",  # the default of `table.billing_mode`
-        "KeySchema": _key_schema(table),
-        "AttributeDefinitions": [{"AttributeName": each["name"], "AttributeType": each["type"]} for each in attributes],
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _key_schema(*layout.key("")),
+        "AttributeDefinitions": [{"AttributeName": each, "AttributeType": "S"} for each in names],
         "GlobalSecondaryIndexes": [
             {
-                "IndexName": index["name"],
-                "KeySchema": _key_schema(index),
-                "Projection": {"ProjectionType": index["projection_type"]},
+                "IndexName": index,
+                "KeySchema": _key_schema(key, partition_key),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
-            for index in indexes
+            for index, key in indexes.items()
         ],
     }
 
 
-@cache
-def _table() -> Any:
-    # Late, because the benchmarks need no table definition.
-    import hcl2
-    from hcl2.utils import SerializationOptions
-
-    source = (Path(__file__).parents[1] / "modules" / "user_table" / "main.tf").read_text(encoding="utf-8")
-    plain = SerializationOptions(strip_string_quotes=True, explicit_blocks=False, with_comments=False)
-    [resource] = hcl2.loads(source, serialization_options=plain)["resource"]
-    return resource["aws_dynamodb_table"]["this"]
-
-
-def _key_schema(block: Any) -> list[dict[str, str]]:
-    keys = {"HASH": block["hash_key"], "RANGE": block.get("range_key")}
-    return [{"AttributeName": name, "KeyType": kind} for kind, name in keys.items() if name]
+def _key_schema(*names: str) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]

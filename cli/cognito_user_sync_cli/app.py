@@ -135,7 +135,9 @@ def _print_status(found: Status) -> None:
     attached = "attached" if found.is_attached else "[red]not attached[/red]"
     table.add_row("trigger", f"{attached}: {plain(found.trigger or 'none')}")
     table.add_row("users in the pool", f"{found.users_in_pool:,} (Cognito's estimate, with unconfirmed ones)")
-    table.add_row("users in the table", f"{found.users_in_table:,} (as DynamoDB counted within six hours)")
+    table.add_row(
+        "users in the table", f"{found.users_in_table:,} (as DynamoDB counted within six hours, of all pools)"
+    )
     table.add_row("last reconciliation", _of_run(found.last_run))
     if found.run_going_on:
         table.add_row("", "one is going on: cognito-user-sync reconcile --follow")
@@ -147,6 +149,8 @@ def _print_status(found: Status) -> None:
     table.add_row("alarms", plain(", ".join(found.alarms)) or "none in ALARM")
     table.add_row("dashboard", plain(found.dashboard_url))
     out.print(table)
+    if found.last_run:
+        _print_examples(found.last_run)
     if found.is_healthy:
         out.print("[green]All is well.[/green]")
     for problem in found.problems:
@@ -157,7 +161,8 @@ def _of_run(run: reconciliation.Run | None) -> str:
     if run is None:
         return "none has ended yet"
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _counts(run.summary).items() if value)
-    return plain(f"{run.status}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}")
+    ended = f"{run.status}, a dry run" if run.dry_run else run.status
+    return plain(f"{ended}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}")
 
 
 def _counts(summary: dict[str, Any] | None) -> dict[str, int]:
@@ -259,10 +264,20 @@ def _print_run(run: reconciliation.Run) -> None:
     for name, value in {**_counts(run.summary), "seconds": run.summary["seconds"]}.items():
         table.add_row(name.replace("_", " "), f"{value:,}")
     out.print(table)
+    _print_examples(run)
     if run.summary["not_swept"]:
         out.print(f"Nobody was looked for who is gone: {plain(run.summary['not_swept'])}.")
     for problem in run.summary["problems"]:
         problems.print(f"[red]Problem:[/red] {plain(problem)}")
+
+
+def _print_examples(run: reconciliation.Run) -> None:
+    table = Table("for example", "", Column("adds", overflow="fold"), Column("replaces", overflow="fold"))
+    for each in run.examples:
+        names = (plain(", ".join(each[kind])) or "-" for kind in ("adds", "replaces"))
+        table.add_row(plain(each["sub"]), plain(each["outcome"]), *names)
+    if run.examples:
+        out.print(table)
 
 
 # --- user
@@ -276,8 +291,8 @@ def user(
         bool,
         typer.Option(
             "--sync",
-            help="Sync this user now; sends no email. Needs dynamodb:UpdateItem and BatchGetItem, cognito-idp:ListUsers"
-            " and AdminGetUser.",
+            help="Sync this user now; sends no email. Needs cognito-idp:AdminGetUser and dynamodb:UpdateItem, or"
+            " dynamodb:PutItem if deleted_users.action is delete_item and the user is deleted.",
         ),
     ] = False,
 ) -> None:
@@ -295,11 +310,10 @@ def user(
         )
         raise typer.Exit(NOT_WELL)
     compared = users.compare(deployment, subs[0]) if subs else None
-    if compared is None or (compared.cognito is None and compared.item is None):
+    if compared is None or (compared.user is None and compared.found is None):
         problems.print(
-            f"[red]Nobody:[/red] neither the pool {deployment.user_pool_id} nor the table {deployment.user_table_name}"
-            f" has {plain(who)}. Who is gone from the pool is found in the table by sub, and by email address where it"
-            " has an index on that"
+            f"[red]Nobody:[/red] neither the pool {deployment.user_pool_id} nor the table {deployment.user_table.name}"
+            f" has {plain(who)}. Deleted users are found by sub, and by email address if the table has an index on it"
         )
         raise typer.Exit(NOT_WELL)
     if sync:
@@ -332,29 +346,35 @@ def _sync(deployment: Deployment, sub: str) -> None:
 
 def _print_comparison(compared: users.Comparison) -> None:
     table = Table("", Column("Cognito", overflow="fold"), Column("table", overflow="fold"), "", title=compared.sub)
-    cognito, item = compared.cognito or {}, compared.item or {}
-    differing = compared.differing
+    cognito, item, differing = compared.cognito, compared.item, compared.differing
     for name in {**cognito, **item}:
         differs = name in differing
         cells = [plain(side.get(name, "-")) for side in (cognito, item)]
-        table.add_row(name, *cells, "≠" if differs else "", style="red" if differs else None)
+        table.add_row(plain(name), *cells, "≠" if differs else "", style="red" if differs else None)
     out.print(table)
 
 
 def _verdict(compared: users.Comparison) -> str:
     mend = f"Sync now: cognito-user-sync user {compared.sub} --sync"
-    if compared.cognito is None:
+    if compared.other_pool:
+        pool = plain(compared.other_pool)
+        return f"[red]The item belongs to the user pool {pool}:[/red] use the deployment of that pool."
+    if compared.user is None:
         if not compared.is_in_step:
             return f"[red]Cognito's list does not show this user, yet or any more.[/red] {mend}"
-        kept = compared.item is not None and "deleted_at" not in compared.item
-        return f"Gone from Cognito, and the table {'keeps the item, as it is to' if kept else 'says so'}."
-    if compared.cognito["status"] == UNCONFIRMED and compared.is_in_step:
+        if not compared.is_of_pool:
+            return "Not in Cognito, and the item is the application's: it was never synced."
+        says = "says so" if compared.is_deleted else "keeps the item, as it is to"
+        return f"Gone from Cognito, and the table {says}."
+    if compared.user.status == UNCONFIRMED and compared.is_in_step:
         return "Has signed up and never confirmed: not in the table until then."
     if compared.is_in_step:
         return "The table says what Cognito says."
-    if compared.item is None:
+    if compared.found is None:
         return f"[red]Missing in the table.[/red] {mend}"
-    if "deleted_at" in compared.item:
+    if not compared.is_of_pool:
+        return f"[red]The item is the application's: it was never synced.[/red] {mend}"
+    if compared.is_deleted:
         return f"[red]In Cognito, but deleted in the table.[/red] {mend}"
     return f"[red]The table differs.[/red] {mend}"
 
@@ -481,7 +501,8 @@ def preview_email(
     else:
         deployment: Deployment = context.obj()
         found = welcome.deployed(deployment.functions, f"{deployment.prefix}-send-welcome")
-        mail, names = welcome.with_templates(found, subject, new_text, new_html), tuple(deployment.attributes)
+        mail = welcome.with_templates(found, subject, new_text, new_html)
+        names = deployment.user_table.layout.attributes
     email = welcome.render(mail, username, attributes, names)
     paths = welcome.write(email, folder)
     out.print(f"Subject: {plain(email.subject)}")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from cognito_user_sync import settings
 from cognito_user_sync.user_pool import UserPool
-from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
+from cognito_user_sync.user_table import UserTable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -41,14 +42,11 @@ class Deployment:
     """The module's outputs that are worked with, under their names."""
 
     user_pool_id: str
-    attributes: list[str]
-    user_table_name: str
     user_sync_state_machine_arn: str
     post_confirmation_function_arn: str
     unstarted_queue_url: str
     alarm_names: list[str]
     dashboard_url: str
-    deleted_users: dict[str, Any]
     user_pool_trigger: dict[str, Any]
     changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
@@ -170,11 +168,14 @@ class Deployment:
 
     @cached_property
     def user_table(self) -> UserTable:
-        described = self.dynamodb.describe_table(TableName=self.user_table_name)["Table"]
-        keys = {
-            key["AttributeName"]
-            for index in described.get("GlobalSecondaryIndexes", [])
-            for key in index.get("KeySchema", [])
-        }
-        deletion = DeletionPolicy(DeletedUsers(self.deleted_users["action"]), self.deleted_users["retention_days"])
-        return UserTable(self.dynamodb, self.user_table_name, tuple(self.attributes), keys, deletion)
+        """The table, as the environment of a deployed function describes it. Raises NotDeployed."""
+        name = f"{self.prefix}-sync-user"
+        environment = self.functions.get_function_configuration(FunctionName=name).get("Environment", {})
+        try:
+            return settings.user_table(self.dynamodb, environment.get("Variables", {}))
+        except settings.MissingSetting as missing:
+            # Lambda leaves the variables out if the caller may not decrypt them.
+            why = environment.get("Error", {}).get("Message") or (
+                f"{missing}. Apply the module's version that this command came with"
+            )
+            raise NotDeployed(f"the environment of the function {name} cannot be used: {why}") from missing

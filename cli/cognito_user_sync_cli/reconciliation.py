@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 2.0
 # CloudWatch may show a line so much later than others.
 _LATE_MS = 60_000
+# The names of runs that are started here begin with it.
+_BY_HAND = "by-hand-"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class Run:
         """Whether it was not kept from running by an older run."""
         return self.status != "NOT_RUN"
 
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether it was started by `start`, and not by an apply or the schedule."""
+        return self.arn.rpartition(":")[2].startswith(_BY_HAND)
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """Items that a dry run would write: each has sub, outcome, and the names of attributes in adds and replaces."""
+        return self.summary.get("examples", []) if self.summary else []
+
 
 def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run: bool) -> str:
     """Start a run; returns the ARN of its execution."""
@@ -49,7 +61,7 @@ def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run
         given["dry_run"] = True
     # Named, so that a start whose answer was lost and that is sent again starts no second run.
     return states.start_execution(
-        stateMachineArn=state_machine_arn, name=f"by-hand-{secrets.token_hex(8)}", input=json.dumps(given)
+        stateMachineArn=state_machine_arn, name=f"{_BY_HAND}{secrets.token_hex(8)}", input=json.dumps(given)
     )["executionArn"]
 
 

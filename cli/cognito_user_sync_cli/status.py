@@ -43,9 +43,10 @@ class Status:
     users_in_pool: int
     """As Cognito estimates it, unconfirmed users among them."""
     users_in_table: int
-    """Living ones, as DynamoDB has counted them within the last six hours; all of them without the index by_shard."""
+    """Active users, of all pools that share the table, as DynamoDB has counted them within the last six hours; all
+    items without the index by_shard."""
     last_run: Run | None
-    """The last reconciliation that ended, dry runs aside."""
+    """The last reconciliation that ended: a dry run if apply and the schedule start dry runs."""
     run_going_on: str | None
     failed_in_one_day: int
     failed_in_14_days: int
@@ -106,8 +107,16 @@ def _problems(found: Status) -> Iterator[str]:
             f"the pool's post-confirmation trigger is {found.trigger or 'none'}, not this module's: who signs up is"
             f" neither synced nor greeted. {_how_to_attach(found)}"
         )
-    if found.last_run and found.last_run.status != "SUCCEEDED":
-        yield f"the last reconciliation ended as {found.last_run.status}: see above, then: cognito-user-sync reconcile"
+    if run := found.last_run:
+        if run.status != "SUCCEEDED":
+            again = "reconcile --dry-run" if run.dry_run else "reconcile"
+            yield f"the last reconciliation ended as {run.status}: see above, then: cognito-user-sync {again}"
+        elif run.dry_run:
+            yield (
+                "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run"
+                ' cognito-user-sync reconcile, then set reconciliation.run_on_apply = "sync" and apply, so that'
+                " scheduled runs write, too"
+            )
     if found.failed_in_one_day:
         yield f"{found.failed_in_one_day} executions failed in 24 hours: cognito-user-sync failures"
     unstarted = found.queues["unstarted"]
@@ -133,19 +142,26 @@ def _how_to_attach(found: Status) -> str:
 
 
 def _last_run(deployment: Deployment) -> tuple[Run | None, str | None]:
-    """The last run that ended, and the one that is going on."""
+    """The last run that ended, and the one that is going on.
+
+    A dry run that was started by hand after runs that write is not the last run: its operator saw its counts.
+    """
     arn = deployment.reconciliation_state_machine_arn
-    going_on = None
+    newest = going_on = None
     for run in runs(deployment.states, arn) if arn else ():
         if run.status == "RUNNING":
             going_on = run.arn
-        elif not run.dry_run:
+            continue
+        newest = newest or run
+        if not run.dry_run:
             return run, going_on
-    return None, going_on
+        if not run.is_by_hand:
+            break
+    return newest, going_on
 
 
 def _users_in_table(deployment: Deployment) -> int:
-    table = deployment.dynamodb.describe_table(TableName=deployment.user_table_name)["Table"]
+    table = deployment.dynamodb.describe_table(TableName=deployment.user_table.name)["Table"]
     indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
     return indexes.get(BY_SHARD, table).get("ItemCount", 0)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from cognito_user_sync.changes import sync_change
+from cognito_user_sync.item_layout import BOOKKEEPING, Item, ItemLayout, filled, marshal, placeholders
 from cognito_user_sync.sync_request import Change
-from cognito_user_sync.user import SUB, UNCONFIRMED, User, now, to_item
+from cognito_user_sync.user import SUB, UNCONFIRMED, User, now
 from cognito_user_sync.user_table import DeletedUsers, Outcome
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import FAILED, describe, end_of, named
@@ -25,35 +26,74 @@ LOOKED_AT = 20_000
 # ... of which so many are described.
 SHOWN = 10
 
-# What is the table's own: there is nothing like it in Cognito.
-OF_THE_TABLE = ("observed_at", "synced_at", "deleted_at", "expires_at", "shard")
+# The value of an attribute that an item got from Cognito, and that `attributes` does not have anymore.
+_NO_LONGER_SYNCED = "(no longer synced)"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A user in Cognito and in the table: None where it is not there. Both under the item's names. `is_kept`: whether
-    the item of who is gone is to stay as it is."""
+    """A user in Cognito, and the user's item, as UserTable.read returns it: None if there is none.
+
+    `is_kept`: whether the item of a deleted user stays as it is.
+    """
 
     sub: str
-    cognito: dict[str, Any] | None
-    item: dict[str, Any] | None
+    layout: ItemLayout
+    user: User | None
+    found: Item | None
     is_kept: bool
 
     @property
+    def cognito(self) -> dict[str, Any]:
+        """What Cognito says, under the item's names."""
+        item = self.layout.to_item(self.user) if self.user else {}
+        bookkeeping = {self.layout.name(field) for field in BOOKKEEPING}
+        return {name: value for name, value in item.items() if name not in bookkeeping}
+
+    @property
+    def item(self) -> dict[str, Any]:
+        """What the item says, its key first."""
+        if self.found is None:
+            return {}
+        read = TypeDeserializer().deserialize
+        values = {name: read(value) for name, value in {**self.layout.key(self.sub), **self.found}.items()}
+        values.pop(self.layout.name("synced_attributes"), None)
+        no_longer = self.layout.synced(self.found) - {*self.layout.names()}
+        return values | dict.fromkeys(sorted(no_longer), _NO_LONGER_SYNCED)
+
+    @property
     def differing(self) -> list[str]:
-        """What Cognito says, and the item says otherwise."""
-        if self.cognito is None or self.item is None:
+        """The names of the attributes that a sync adds, replaces, or removes."""
+        if self.user is None or self.found is None:
             return []
-        names = [name for name in {**self.cognito, **self.item} if name not in OF_THE_TABLE]
-        return [name for name in names if self.cognito.get(name) != self.item.get(name)]
+        wanted = self.cognito
+        replaced = [name for name, value in wanted.items() if self.found.get(name) != marshal(value)]
+        return [*replaced, *sorted(self.layout.synced(self.found) - wanted.keys())]
+
+    @property
+    def is_of_pool(self) -> bool:
+        """Whether there is an item that was synced from this pool."""
+        return self.found is not None and self.layout.is_ours(self.found)
+
+    @property
+    def other_pool(self) -> str:
+        """The ID of another pool that the item belongs to, or ""."""
+        return "" if self.found is None or self.is_of_pool else self.layout.text(self.found, "user_pool_id")
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the item is that of a deleted user."""
+        return self.is_of_pool and self.layout.name("deleted_at") in (self.found or {})
 
     @property
     def is_in_step(self) -> bool:
-        if self.cognito is None:
-            return self.item is None or self.is_kept or "deleted_at" in self.item
-        if self.cognito["status"] == UNCONFIRMED:
-            return self.item is None
-        return self.item is not None and "deleted_at" not in self.item and not self.differing
+        if self.other_pool:
+            return False
+        if self.user is None:
+            return not self.is_of_pool or self.is_deleted or self.is_kept
+        if self.user.status == UNCONFIRMED:
+            return not self.is_of_pool
+        return self.is_of_pool and not self.is_deleted and not self.differing
 
 
 @dataclass(frozen=True)
@@ -78,10 +118,10 @@ def subs_of(deployment: Deployment, who: str) -> list[str]:
 
 def compare(deployment: Deployment, sub: str) -> Comparison:
     """Raises what UserPool.find and UserTable.read raise."""
+    table = deployment.user_table
     user = deployment.user_pool.find(sub)
-    item = deployment.user_table.read([sub], consistent=True).get(sub)
-    is_kept = deployment.deleted_users["action"] == DeletedUsers.KEEP
-    return Comparison(sub, _as_item(deployment, user) if user else None, _plain(item) if item else None, is_kept)
+    found = table.read([sub], consistent=True).get(sub)
+    return Comparison(sub, table.layout, user, found, table.deletion.action is DeletedUsers.KEEP)
 
 
 def executions(deployment: Deployment, sub: str) -> tuple[Sequence[Execution], bool]:
@@ -137,31 +177,27 @@ def _listed(deployment: Deployment, attribute: str, value: str) -> list[str]:
 
 
 def _by_email_index(deployment: Deployment, email: str) -> list[str]:
-    """Subs of items with an email address, also of users who are gone: where the table has an index on it."""
-    described = deployment.dynamodb.describe_table(TableName=deployment.user_table_name)["Table"]
-    for index in described.get("GlobalSecondaryIndexes", []):
-        keys = index.get("KeySchema", [])
-        if keys and (keys[0]["AttributeName"], keys[0]["KeyType"]) == ("email", "HASH"):
-            pages = deployment.dynamodb.get_paginator("query").paginate(
-                TableName=deployment.user_table_name,
-                IndexName=index["IndexName"],
-                KeyConditionExpression="email = :email",
-                ExpressionAttributeValues={":email": {"S": email}},
-            )
-            # An existing table may have items that are no users.
-            return [sub for page in pages for item in page["Items"] if SUB.fullmatch(sub := item["id"]["S"])]
-    return []
-
-
-def _as_item(deployment: Deployment, user: User) -> dict[str, Any]:
+    """Subs of items with an email address, also of deleted users, if the table has an index whose partition key is the
+    address or is made of it alone."""
     table = deployment.user_table
-    item = to_item(user, table.attributes, table.index_keys)
-    return {name: value for name, value in item.items() if name not in OF_THE_TABLE}
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    read = TypeDeserializer().deserialize
-    return {name: read(value) for name, value in item.items() if name != "id"}
+    templates = {**table.layout.extra_attributes, table.layout.name("email"): "{email}"}
+    described = deployment.dynamodb.describe_table(TableName=table.name)["Table"]
+    subs = []
+    for index in described.get("GlobalSecondaryIndexes", []):
+        key = next(key["AttributeName"] for key in index["KeySchema"] if key["KeyType"] == "HASH")
+        template = templates.get(key, "")
+        if placeholders(template) != {"email"}:
+            continue
+        pages = deployment.dynamodb.get_paginator("query").paginate(
+            TableName=table.name,
+            IndexName=index["IndexName"],
+            KeyConditionExpression="#key = :key",
+            ExpressionAttributeNames={"#key": key},
+            ExpressionAttributeValues={":key": {"S": filled(template, {"email": email})}},
+        )
+        # An existing table may have items that are not of users.
+        subs += [sub for page in pages for item in page["Items"] if (sub := table.layout.sub_of(item))]
+    return subs
 
 
 def _exists(states: SFNClient, execution_arn: str) -> bool:

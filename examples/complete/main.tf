@@ -51,7 +51,7 @@ module "user_sync" {
   }
 
   deleted_users = {
-    action         = "delete"
+    action         = "mark"
     retention_days = 90
   }
 

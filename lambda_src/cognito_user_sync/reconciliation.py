@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 
 from cognito_user_sync.clients import PARALLEL
 from cognito_user_sync.departure import delete_if_gone
+from cognito_user_sync.item_layout import Item, marshal
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
 from cognito_user_sync.user import UNCONFIRMED, User, now
 from cognito_user_sync.user_pool import Page, PrefixRefused, UserPool
-from cognito_user_sync.user_table import READ_SIZE, Item, Outcome, TableRefused, UserTable
+from cognito_user_sync.user_table import READ_SIZE, Outcome, TableRefused, UserTable
 
 # AdminGetUser has four times the quota of ListUsers: 120 requests a second.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
@@ -34,14 +35,21 @@ NAMED_FAILURES = 3
 Answer = TypeVar("Answer")
 Argument = TypeVar("Argument")
 
-COUNTS = ("listed", "created", "updated", "unchanged", "unconfirmed", "failed", "deleted", "still_there")
+COUNTS = (
+    *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
+    *("deleted", "still_there"),
+)
 _COUNT = {
     Outcome.CREATED: "created",
     Outcome.UPDATED: "updated",
     Outcome.UNCHANGED: "unchanged",
     Outcome.STALE: "unchanged",
     Outcome.DELETED: "unchanged",
+    Outcome.OTHER_POOL: "other_pool",
 }
+_WRITES = (Outcome.CREATED, Outcome.UPDATED)
+# Of what a dry run would change, so many names of attributes.
+_NAMED_ATTRIBUTES = 20
 
 _PREFIX = re.compile(r"[0-9a-f-]*")
 
@@ -74,6 +82,8 @@ class Batch:
     allow_deletes: int = 0
     dry_run: bool = False
     """Only count what would be written and deleted."""
+    max_examples: int = 0
+    """Describe so many items that a dry run would write."""
 
     @classmethod
     def from_json(cls, given: Any) -> Batch:
@@ -86,10 +96,12 @@ class Batch:
 @dataclass
 class Result:
     """What a worker did, and what is left of its batch. `counts` has listed, which is the sum of created, updated,
-    unchanged, unconfirmed and failed; and deleted and still_there."""
+    unchanged, unconfirmed, other_pool and failed; and deleted and still_there. `examples` of a dry run: each has sub,
+    outcome, and the names of the attributes that a run adds to the item and replaces in it."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed_subs: list[str] = field(default_factory=list)
+    examples: list[dict[str, Any]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     token: str | None = None
     sequential: bool = False
@@ -129,13 +141,14 @@ def _is_list_of_text(value: Any) -> bool:
 
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys((*COUNTS, "allow_deletes", "batches"), is_count),
+    **dict.fromkeys((*COUNTS, "allow_deletes", "batches", "max_examples"), is_count),
     **dict.fromkeys(("sweeps", "sequential", "dry_run"), lambda value: isinstance(value, bool)),
     "prefixes": lambda value: _is_list_of_text(value) and all(_PREFIX.fullmatch(prefix) for prefix in value),
     "pages_per_second": lambda value: _is_number(value, 1e-6, 1e9),
     "max_delete_percent": lambda value: _is_number(value, 0, 100),
     "token": lambda value: value is None or (isinstance(value, str) and value != ""),
     "failed_subs": _is_list_of_text,
+    "examples": lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
 }
 
 
@@ -233,27 +246,49 @@ class Worker:
         """Write the users of a page whose items differ from them."""
         users = [user for user in page.users if user.status != UNCONFIRMED]
         items = self._items([user.sub for user in users])
-        different = [user for user in users if self.table.differs(user, items.get(user.sub))]
-        outcomes: list[Outcome | None]
+        outcomes: list[Outcome | None] = [self.table.outcome(user, items.get(user.sub, {})) for user in users]
+        different = [index for index, outcome in enumerate(outcomes) if outcome in _WRITES]
         if self.batch.dry_run:
-            outcomes = [self.table.would_write(user, items.get(user.sub)) for user in different]
+            for index in different[: self.batch.max_examples - len(self._result.examples)]:
+                self._describe(users[index], str(outcomes[index]), items.get(users[index].sub, {}))
         else:
-            outcomes = self.in_parallel(self._write_one, different)
+            written = self.in_parallel(
+                self._write_one, [(users[index], items.get(users[index].sub, {})) for index in different]
+            )
+            for index, outcome in zip(different, written, strict=True):
+                outcomes[index] = outcome
         counts = self._result.counts
         counts["listed"] += len(page.users) + len(page.unusable)
         counts["unconfirmed"] += len(page.users) - len(users)
-        counts["unchanged"] += len(users) - len(different)
         for failed in page.unusable:
             self._failed(failed.sub or "one without a sub")
-        for user, outcome in zip(different, outcomes, strict=True):
+        for user, outcome in zip(users, outcomes, strict=True):
             if outcome is None:
                 self._failed(user.sub)
             else:
                 counts[_COUNT[outcome]] += 1
 
-    def _write_one(self, user: User) -> Outcome | None:
+    def _describe(self, user: User, outcome: str, item: Item) -> None:
+        """Say what a run would do to an item, without values."""
+        layout = self.table.layout
+        wanted = layout.to_item(user)
+        replaced = [name for name, value in wanted.items() if name in item and item[name] != marshal(value)]
+        if not layout.is_ours(item):
+            # Of the application, and a deletion to this module.
+            replaced += [name for name in (layout.name("deleted_at"),) if name in item]
+        added = [name for name in wanted if name not in item]
+        self._result.examples.append(
+            {
+                "sub": user.sub,
+                "outcome": outcome,
+                "adds": added[:_NAMED_ATTRIBUTES],
+                "replaces": replaced[:_NAMED_ATTRIBUTES],
+            }
+        )
+
+    def _write_one(self, each: tuple[User, Item]) -> Outcome | None:
         try:
-            return self._patience.call(self.table.write, user)
+            return self._patience.call(self.table.write, *each)
         except TableRefused:
             return None
 
@@ -268,7 +303,7 @@ class Worker:
         Twice through the table: all are counted before any is deleted. Raises TooManyDeletions.
         """
         living = missing = 0
-        for subs in self._living_subs(prefix):
+        for subs in self._active_subs(prefix):
             living += len(subs)
             missing += sum(sub not in seen for sub in subs)
         if not missing:
@@ -280,23 +315,23 @@ class Worker:
                 f" list: more than the {allowed} that may be deleted. Nothing was deleted. If they are really gone,"
                 f' start a run with the input {{"allow_deletes": {missing}}}.'
             )
-        for subs in self._living_subs(prefix):
+        for subs in self._active_subs(prefix):
             self._delete([sub for sub in subs if sub not in seen], began_at)
 
-    def _living_subs(self, prefix: str) -> Iterator[list[str]]:
+    def _active_subs(self, prefix: str) -> Iterator[list[str]]:
         for beginning in [prefix] if prefix else HEX_DIGITS:
             start: Item | None = None
             while True:
-                subs, start = self._patience.call(self.table.living_subs, beginning, start)
+                subs, start = self._patience.call(self.table.active_subs, beginning, start)
                 yield subs
                 if start is None:
                     break
 
     def _delete(self, subs: Sequence[str], began_at: str) -> None:
         for start in range(0, len(subs), READ_SIZE):
-            found = self._items(subs[start : start + READ_SIZE]).values()
-            items = [item for item in found if _is_older(item, began_at)]
-            outcomes = self.in_parallel(self._delete_one, items)
+            found = self._items(subs[start : start + READ_SIZE]).items()
+            older = [each for each in found if self._is_older(each[1], began_at)]
+            outcomes = self.in_parallel(self._delete_one, older)
             counts = self._result.counts
             # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
             counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
@@ -304,13 +339,14 @@ class Worker:
             if None in outcomes:
                 raise OutOfTime
 
-    def _delete_one(self, item: Item) -> Outcome | None:
+    def _delete_one(self, found: tuple[str, Item]) -> Outcome | None:
         """None where there is no time for it."""
+        sub, item = found
         try:
             if not self._patience.has_time():
                 return None
             return self._patience.call(
-                lambda: self._asking.call(delete_if_gone, self.pool, self.table, item, self.batch.dry_run)
+                lambda: self._asking.call(delete_if_gone, self.pool, self.table, sub, item, self.batch.dry_run)
             )
         except OutOfTime:
             return None
@@ -318,9 +354,9 @@ class Worker:
     def _items(self, subs: Sequence[str]) -> dict[str, Item]:
         return self._patience.call(self.table.read, subs) if subs else {}
 
-
-def _is_older(item: Item, began_at: str) -> bool:
-    """Whether a living user's item was last written before the listing began: one written since may have come after
-    its page was read."""
-    times = [item.get(name, {}).get("S", "") for name in ("observed_at", "synced_at")]
-    return "deleted_at" not in item and max(times) < began_at
+    def _is_older(self, item: Item, began_at: str) -> bool:
+        """Whether an active user's item was last written before the listing began: one written since may have come
+        after its page was read."""
+        layout = self.table.layout
+        times = [layout.text(item, name) for name in ("observed_at", "synced_at")]
+        return layout.name("deleted_at") not in item and max(times) < began_at

@@ -10,8 +10,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cognito_user_sync.item_layout import ItemLayout, Key
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
         list_users_per_second=_number(environ, "LIST_USERS_PER_SECOND"),
         max_concurrency=int(_number(environ, "MAX_CONCURRENCY")),
         max_delete_percent=_number(environ, "MAX_DELETE_PERCENT"),
-        table_name=_text(environ, "USER_TABLE_NAME"),
+        table_name=_table(environ)["name"],
         has_shard_index=_text(environ, "HAS_SHARD_INDEX") == "true",
         deletion=_deletion(environ),
     )
@@ -65,13 +66,22 @@ def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:
 
 def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) -> UserTable:
     """The table, for each function that reads or writes it."""
-    return UserTable(
-        client=client,
-        name=_text(environ, "USER_TABLE_NAME"),
-        attributes=synced_attributes(environ),
-        index_keys=frozenset(_names(environ, "INDEX_KEYS")),
-        deletion=_deletion(environ),
-    )
+    given = _table(environ)
+    try:
+        layout = ItemLayout(
+            user_pool_id=user_pool_id(environ),
+            attributes=synced_attributes(environ),
+            partition_key=Key(**given["partition_key"]),
+            sort_key=Key(**given["sort_key"]) if given["sort_key"] else None,
+            attribute_prefix=given["attribute_prefix"],
+            attribute_names=given["attribute_names"],
+            extra_attributes=given["extra_attributes"],
+            ttl_attribute=given["ttl_attribute"],
+            index_keys=frozenset(given["index_keys"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise MissingSetting("environment variable USER_TABLE does not describe a table") from error
+    return UserTable(client, given["name"], layout, _deletion(environ))
 
 
 def synced_attributes(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
@@ -101,12 +111,23 @@ def _deletion(environ: Mapping[str, str]) -> DeletionPolicy:
         raise MissingSetting(f"DELETED_USERS {action!r} or RETENTION_DAYS {days!r} is not understood") from error
 
 
-def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """A JSON list of strings; `[]` is a valid one."""
+def _table(environ: Mapping[str, str]) -> dict[str, Any]:
+    given = _json(environ, "USER_TABLE")
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        raise MissingSetting("environment variable USER_TABLE does not describe a table")
+    return given
+
+
+def _json(environ: Mapping[str, str], name: str) -> Any:
     try:
-        names = json.loads(_text(environ, name))
+        return json.loads(_text(environ, name))
     except ValueError as error:
         raise MissingSetting(f"environment variable {name} is not JSON") from error
+
+
+def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """A JSON list of strings; `[]` is a valid one."""
+    names = _json(environ, name)
     if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
         raise MissingSetting(f"environment variable {name} is not a JSON list of strings")
     return tuple(names)

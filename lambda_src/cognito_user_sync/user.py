@@ -1,18 +1,12 @@
-"""The user record: what Cognito says of a user, and the table item that it becomes."""
+"""The user record: what Cognito says of a user."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
-
-ItemValue: TypeAlias = str | bool
-
-# DynamoDB's limit for a sort key, the smaller of its two key limits, in UTF-8 bytes.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_INDEX_KEY_BYTES = 1024
+from typing import Any
 
 SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -100,26 +94,3 @@ def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
         created_at=timestamp(found["UserCreateDate"]),
         modified_at=timestamp(found["UserLastModifiedDate"]),
     )
-
-
-def to_item(user: User, attributes: tuple[str, ...], index_keys: Set[str]) -> dict[str, ItemValue]:
-    """Return the item's attributes that Cognito's answer determines, without the key `id`.
-
-    Every name in `attributes` is there, "" where the user has no value, so that readers need no special case;
-    but a name in `index_keys` is left out when empty or too long, because DynamoDB refuses such an index key.
-    """
-    item: dict[str, ItemValue] = {}
-    for name in attributes:
-        value = user.attributes.get(name, "")
-        # Half of a surrogate pair, which JSON can hold, is no text to `encode` otherwise.
-        if name not in index_keys or 0 < len(value.encode(errors="surrogatepass")) <= MAX_INDEX_KEY_BYTES:
-            item[name] = value
-    return item | {
-        "username": user.username,
-        "status": user.status,
-        "enabled": user.enabled,
-        "cognito_created_at": user.created_at,
-        "cognito_modified_at": user.modified_at,
-        "observed_at": user.observed_at,
-        "shard": user.sub[0],
-    }

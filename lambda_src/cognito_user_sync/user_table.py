@@ -3,28 +3,33 @@
 Every write is one conditional UpdateItem that names only the attributes that this module owns: attributes of an
 application stay. The condition makes repeated and reordered writes end in the same item:
 
+* an item of another pool stays;
 * newer wins: by Cognito's date of the last change, and for equal dates by the time of the read;
 * deleted stays deleted: an answer of Cognito from before the deletion, or from less than an hour after it, is not
   written;
 * an item that says the same already is not written.
 
-A deletion is such a write, too: it marks the item, or leaves a tombstone, which remembers the deletion.
+What has to be removed depends on the item. So the first attempt is for an item as it was read, or for one with nothing
+to remove. If the condition fails, DynamoDB returns the item, and the next attempt is for an item like that.
 
 docs/architecture.md, "Newer wins, deleted stays deleted", has the reasoning.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.aws_errors import sorted_out
-from cognito_user_sync.user import SUB, ItemValue, User, now, timestamp, to_item
+from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, marshal
+from cognito_user_sync.user import User, now, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,7 +53,7 @@ _TRANSIENT = frozenset(
 # The most keys that one BatchGetItem takes.
 READ_SIZE = 100
 
-# The index that holds the ids of living users, by the first hex digit.
+# The index that holds the keys of active users, by pool and first hex digit.
 BY_SHARD = "by_shard"
 
 # ListUsers is eventually consistent, and may show a deleted user for a while. No later sign-up has the same sub.
@@ -57,22 +62,14 @@ LISTED_AFTER_DELETION = timedelta(hours=1)
 # the longest that a Lambda function runs. DynamoDB deletes expired items within a few days.
 TOMBSTONE_DAYS = 1
 
-# What this module owns in an item beside the synced attributes and the key.
-_OWN = (
-    "username",
-    "status",
-    "enabled",
-    "cognito_created_at",
-    "cognito_modified_at",
-    "observed_at",
-    "synced_at",
-    "shard",
-    "deleted_at",
-    "expires_at",
+_CAN_BE_DELETED = (
+    "#user_pool_id = :pool AND attribute_not_exists(#deleted_at) AND "
+    "(attribute_not_exists(#observed_at) OR #observed_at <= :deleted_at)"
 )
-
-Item: TypeAlias = Mapping[str, Any]
-"""An item as boto3's client gives it: {"id": {"S": "..."}, "enabled": {"BOOL": True}}."""
+# What an active user's item has besides the values of Cognito, and a tombstone has not.
+_BOOKKEEPING_OF_ACTIVE_USERS = ("observed_at", "synced_at", "shard", "synced_attributes")
+# How often a write is tried for an item that other writers change meanwhile.
+_ATTEMPTS = 3
 
 
 class TableUnavailable(Exception):
@@ -100,21 +97,26 @@ class Outcome(StrEnum):
     """The user has not confirmed the sign-up, and is not written."""
     NOT_OURS = "not_ours"
     """Neither the pool nor the table has this user."""
+    OTHER_POOL = "other_pool"
+    """The item is of another pool's user, and stays as it is."""
 
 
 class DeletedUsers(StrEnum):
-    """What becomes of the item of a user who is gone."""
+    """What happens to the item of a deleted user."""
 
     MARK = "mark"
     """It gets `deleted_at`, and keeps all else."""
     DELETE = "delete"
-    """It loses what came from Cognito; a tombstone of id, `deleted_at` and `expires_at` stays for a while."""
+    """It loses what this module wrote, except for a tombstone: `deleted_at` and `user_pool_id`. The application's
+    attributes stay."""
+    DELETE_ITEM = "delete_item"
+    """It is replaced as a whole by a tombstone, which expires."""
     KEEP = "keep"
 
 
 @dataclass(frozen=True)
 class DeletionPolicy:
-    """`retention_days` after the deletion the whole item expires; None is never, or TOMBSTONE_DAYS of a tombstone."""
+    """`retention_days` after the deletion a marked item expires as a whole; None is never."""
 
     action: DeletedUsers = DeletedUsers.MARK
     retention_days: int | None = None
@@ -122,35 +124,42 @@ class DeletionPolicy:
 
 @dataclass(frozen=True)
 class UserTable:
-    """The table `name`, whose items carry `attributes` of Cognito; `index_keys` are the keys of its indexes."""
+    """The table `name`, whose items have this layout."""
 
     client: DynamoDBClient
     name: str
-    attributes: tuple[str, ...]
-    index_keys: Set[str]
+    layout: ItemLayout
     deletion: DeletionPolicy = field(default_factory=DeletionPolicy)
 
-    def write(self, user: User) -> Outcome:
+    def write(self, user: User, item: Item = MappingProxyType({})) -> Outcome:
         """Write this answer of Cognito to the user's item, unless the item says the same or is newer.
+
+        Args:
+            user: The answer.
+            item: The item as `read` found it. Without it, and also if it has changed since, the write may take a call
+                more.
 
         Raises TableUnavailable or TableRefused.
         """
-        try:
-            with _answering():
-                response = self.client.update_item(**self._update(user))
-        except self.client.exceptions.ConditionalCheckFailedException as refused:
-            found: Any = refused.response.get("Item", {})
-            return self._why_not_written(user, found)
-        return Outcome.UPDATED if response.get("Attributes") else Outcome.CREATED
+
+        def update(found: Item) -> Outcome:
+            response = self.client.update_item(**self._update(user, found))
+            return Outcome.UPDATED if response.get("Attributes") else Outcome.CREATED
+
+        def refusal(found: Item) -> Outcome | None:
+            outcome = self.outcome(user, found)
+            return None if outcome in (Outcome.CREATED, Outcome.UPDATED) else outcome
+
+        return refusal(item) or self._attempt(item, update, refusal)
 
     def read(self, subs: Sequence[str], consistent: bool = False) -> dict[str, Item]:
         """The items of at most READ_SIZE users, by sub, with what this module owns of them. Unless `consistent`, which
         costs twice as much, one that was written a moment ago may show as it was before.
         Raises TableUnavailable or TableRefused."""
-        names = {f"#n{index}": name for index, name in enumerate(dict.fromkeys(("id", *self.attributes, *_OWN)))}
+        names = {f"#n{index}": name for index, name in enumerate(self.layout.names())}
         wanted = dict.fromkeys(subs)
         asked: Any = {
-            "Keys": [{"id": {"S": sub}} for sub in wanted],
+            "Keys": [self.layout.key(sub) for sub in wanted],
             "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeNames": names,
             "ConsistentRead": consistent,
@@ -159,135 +168,219 @@ class UserTable:
         while asked:
             with _answering():
                 response = self.client.batch_get_item(RequestItems={self.name: asked})
-            items = response["Responses"].get(self.name, [])
-            found |= {item["id"]["S"]: item for item in items if item["id"]["S"] in wanted}
+            for item in response["Responses"].get(self.name, []):
+                sub = self.layout.sub_of(item)
+                if sub in wanted:
+                    found[sub] = item
             left = response.get("UnprocessedKeys", {}).get(self.name)
             if left and len(left["Keys"]) == len(asked["Keys"]):
                 raise TableUnavailable("no key of a BatchGetItem was processed")
             asked = left
         return found
 
-    def living_subs(self, prefix: str, start: Item | None = None) -> tuple[list[str], Item | None]:
-        """A page of the subs of users who are not deleted and whose sub begins with `prefix`, at least one digit, in
-        order; and where the next page starts, None after the last. What an application put into the table under an
-        id that is no sub is left out. Raises TableUnavailable or TableRefused."""
+    def active_subs(self, prefix: str, start: Item | None = None) -> tuple[list[str], Item | None]:
+        """A page of the subs of this pool's users who are not deleted and whose sub begins with `prefix`, at least one
+        digit, in order; and where the next page starts, None after the last. Raises TableUnavailable or TableRefused.
+        """
         arguments: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
         with _answering():
             response = self.client.query(
                 TableName=self.name,
                 IndexName=BY_SHARD,
-                KeyConditionExpression="#shard = :shard AND begins_with(#id, :prefix)",
-                ProjectionExpression="#id",
-                ExpressionAttributeNames={"#shard": "shard", "#id": "id"},
-                ExpressionAttributeValues={":shard": {"S": prefix[0]}, ":prefix": {"S": prefix}},
+                KeyConditionExpression="#shard = :shard AND begins_with(#key, :prefix)",
+                ProjectionExpression="#key",
+                ExpressionAttributeNames={"#shard": self.layout.name("shard"), "#key": self.layout.partition_key.name},
+                ExpressionAttributeValues={
+                    ":shard": {"S": self.layout.shard(prefix)},
+                    ":prefix": {"S": self.layout.key_prefix(prefix)},
+                },
                 **arguments,
             )
-        ids = [item["id"]["S"] for item in response["Items"]]
-        return [id_ for id_ in ids if SUB.fullmatch(id_)], response.get("LastEvaluatedKey")
+        subs = [sub for item in response["Items"] if (sub := self.layout.sub_of(item))]
+        return subs, response.get("LastEvaluatedKey")
 
-    def differs(self, user: User, item: Item | None) -> bool:
-        """Whether a write of this user would change `item`, as `read` found it."""
-        if item is None:
-            return True
-        wanted = to_item(user, self.attributes, self.index_keys)
-        return any(item.get(name) != _marshal(wanted[name]) for name in _compared(wanted)) or any(
-            name in item for name in self._removed(wanted)
-        )
+    def outcome(self, user: User, item: Item) -> Outcome:
+        """What `write` of this user would return, if the item is as `read` found it, or {}. Nothing is written."""
+        layout = self.layout
+        wanted = layout.to_item(user)
+        if not layout.is_ours(item):
+            # What the application gave a name of this module says nothing of Cognito.
+            if layout.name("user_pool_id") in item:
+                return Outcome.OTHER_POOL
+            replaced = {*wanted, layout.name("synced_at"), layout.name("deleted_at")}
+            return Outcome.CREATED if replaced.isdisjoint(item) else Outcome.UPDATED
+        if layout.text(item, "deleted_at") > _existed_since(user):
+            return Outcome.DELETED
+        moments = layout.text(item, "cognito_modified_at"), layout.text(item, "observed_at")
+        if moments > (user.modified_at, user.observed_at):
+            return Outcome.STALE
+        if layout.name("deleted_at") not in item and all(_has(item, *each) for each in self._compared(wanted)):
+            return Outcome.UNCHANGED
+        return Outcome.UPDATED
 
-    def would_write(self, user: User, item: Item | None) -> Outcome:
-        """What `write` of this user would return, if `item` is as `read` found it. Nothing is written."""
-        if item is None or item.keys() == {"id"}:
-            return Outcome.CREATED
-        refused = self._why_not_written(user, item)
-        return Outcome.UPDATED if refused is Outcome.UNCHANGED and self.differs(user, item) else refused
+    def delete(self, sub: str, gone_at: str, item: Item) -> Outcome:
+        """Make an item, as `read` found it, that of a user who did not exist at `gone_at`, a `timestamp`.
 
-    def delete(self, sub: str, gone_at: str) -> Outcome:
-        """Make an item that of a user who did not exist at `gone_at`, a `timestamp`.
-
-        Returns DELETED; UNCHANGED if the deletion was known, or there is no item; STALE if the item shows the user
-        later than that; KEPT. Raises TableUnavailable or TableRefused.
+        Returns DELETED; UNCHANGED if the deletion was known; STALE if the item shows the user later than that;
+        NOT_OURS if there is no item of this pool; KEPT. Raises TableUnavailable or TableRefused.
         """
-        if self.deletion.action is DeletedUsers.KEEP:
+        layout, action = self.layout, self.deletion.action
+        if action is DeletedUsers.KEEP:
             return Outcome.KEPT
-        try:
-            with _answering():
-                self.client.update_item(**self._deletion(sub, gone_at))
-        except self.client.exceptions.ConditionalCheckFailedException as refused:
-            found: Any = refused.response.get("Item", {})
-            is_newer = "deleted_at" not in found and found.get("observed_at", {}).get("S", "") > gone_at
-            return Outcome.STALE if is_newer else Outcome.UNCHANGED
-        return Outcome.DELETED
 
-    def _removed(self, item: Mapping[str, ItemValue]) -> list[str]:
-        """What a living user's item may not have: a value that its index cannot hold any more, and a deletion."""
-        return [*(name for name in self.attributes if name not in item), "deleted_at"]
+        def refusal(found: Item) -> Outcome | None:
+            if not layout.is_ours(found):
+                return Outcome.NOT_OURS
+            if layout.name("deleted_at") in found:
+                return Outcome.UNCHANGED
+            return Outcome.STALE if layout.text(found, "observed_at") > gone_at else None
 
-    def _update(self, user: User) -> Any:
-        """The arguments of UpdateItem. Names go in as #aliases: many are reserved words or hold a colon."""
-        item = to_item(user, self.attributes, self.index_keys)
-        removed = self._removed(item)
-        written = {**item, "synced_at": now()}
-        alias = {name: f"#n{index}" for index, name in enumerate([*written, *removed, "expires_at"])}
-        value = {name: f":v{index}" for index, name in enumerate(written)}
+        def delete(found: Item) -> Outcome:
+            if action is DeletedUsers.DELETE_ITEM:
+                self.client.put_item(**self._tombstone(sub, gone_at))
+            else:
+                self.client.update_item(**self._deletion(sub, gone_at, found))
+            return Outcome.DELETED
 
-        differs = [f"{alias[name]} <> {value[name]}" for name in _compared(item)]
-        differs += [f"attribute_exists({alias[name]})" for name in removed]
-        condition = (
-            f"(attribute_not_exists({alias['deleted_at']}) OR {alias['deleted_at']} <= :existed_since)"
-            f" AND (attribute_not_exists({alias['cognito_modified_at']})"
-            f" OR {alias['cognito_modified_at']} < {value['cognito_modified_at']}"
-            f" OR ({alias['cognito_modified_at']} = {value['cognito_modified_at']}"
-            f" AND {alias['observed_at']} <= {value['observed_at']}))"
-            f" AND ({' OR '.join(differs)})"
-        )
+        return refusal(item) or self._attempt(item, delete, refusal)
+
+    def _attempt(
+        self, item: Item, act: Callable[[Item], Outcome], refusal: Callable[[Item], Outcome | None]
+    ) -> Outcome:
+        """Write to an item that is like `item`, or to the item that DynamoDB found instead, unless it is refused."""
+        for _ in range(_ATTEMPTS):
+            try:
+                with _answering():
+                    return act(item)
+            except self.client.exceptions.ConditionalCheckFailedException as failed:
+                found: Any = failed.response.get("Item", {})
+            if outcome := refusal(found):
+                return outcome
+            item = found
+        raise TableUnavailable("other writers keep changing the item")
+
+    def _update(self, user: User, found: Item) -> Any:
+        """The arguments of UpdateItem for a user whose item is like `found`."""
+        layout, name = self.layout, self.layout.name
+        item = layout.to_item(user)
+        is_ours = layout.is_ours(found)
+        before = layout.synced(found) if is_ours else frozenset()
+        # A deletion of before, and its end, if the deletion set one.
+        removed = sorted({*(before - item.keys()), name("deleted_at")})
+        written = {**item, name("synced_at"): now()}
+        # Many names are reserved words or hold a colon.
+        alias = {each: f"#n{index}" for index, each in enumerate([*written, *removed])}
+        value = {each: f":v{index}" for index, each in enumerate(written)}
+        values = {value[each]: marshal(content) for each, content in written.items()}
+
+        def compare(field: str, operator: str) -> str:
+            return f"{alias[name(field)]} {operator} {value[name(field)]}"
+
+        def is_missing_or(field: str, condition: str) -> str:
+            return f"(attribute_not_exists({alias[name(field)]}) OR {condition})"
+
+        is_newer = f"{compare('cognito_modified_at', '<')} OR ({compare('cognito_modified_at', '=')} AND "
+        conditions = [
+            compare("user_pool_id", "="),
+            is_missing_or("cognito_modified_at", f"{is_newer}{compare('observed_at', '<=')})"),
+        ]
+        if before:
+            values[":synced"] = marshal(before)
+            conditions.append(f"{alias[name('synced_attributes')]} = :synced")
+        else:
+            conditions.append(is_missing_or("synced_attributes", compare("synced_attributes", "=")))
+        if is_ours and name("deleted_at") in found:
+            values[":deleted_at"] = found[name("deleted_at")]
+            conditions.append(f"{alias[name('deleted_at')]} = :deleted_at")
+        else:
+            conditions.append(f"attribute_not_exists({alias[name('deleted_at')]})")
+            if before <= item.keys():
+                differs = (f"{alias[each]} <> {value[each]}" for each, _ in self._compared(item))
+                conditions.append(f"({' OR '.join(differs)})")
+        condition = " AND ".join(conditions)
+        if not is_ours:
+            condition = is_missing_or("user_pool_id", f"({condition})")
         return {
             "TableName": self.name,
-            "Key": {"id": {"S": user.sub}},
-            "UpdateExpression": f"SET {', '.join(f'{alias[name]} = {value[name]}' for name in written)}"
-            f" REMOVE {', '.join(alias[name] for name in [*removed, 'expires_at'])}",
+            "Key": layout.key(user.sub),
+            "UpdateExpression": f"SET {', '.join(f'{alias[each]} = {value[each]}' for each in written)}"
+            f" REMOVE {', '.join(alias[each] for each in removed)}",
             "ConditionExpression": condition,
-            "ExpressionAttributeNames": {alias[name]: name for name in alias},
-            "ExpressionAttributeValues": {
-                ":existed_since": {"S": _existed_since(user)},
-                **{value[name]: _marshal(content) for name, content in written.items()},
-            },
+            "ExpressionAttributeNames": {short: each for each, short in alias.items()},
+            "ExpressionAttributeValues": values,
             "ReturnValues": "UPDATED_OLD",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def _deletion(self, sub: str, gone_at: str) -> Any:
-        """The arguments of UpdateItem for a user who has an item."""
-        values: dict[str, Any] = {":deleted_at": {"S": gone_at}}
+    def _deletion(self, sub: str, gone_at: str, found: Item) -> Any:
+        """The arguments of UpdateItem for a deleted user whose item is like `found`."""
+        layout, name = self.layout, self.layout.name
+        values: dict[str, Any] = {":deleted_at": {"S": gone_at}, ":pool": {"S": layout.user_pool_id}}
+        assigned = {name("deleted_at"): ":deleted_at"}
+        condition = _CAN_BE_DELETED
         if self.deletion.action is DeletedUsers.MARK:
+            removed = [name("shard")]
+            assigned[name("synced_at")] = ":synced_at"
             values[":synced_at"] = {"S": now()}
-            removed = ["shard"]
+            if self.deletion.retention_days is not None:
+                assigned[layout.ttl_attribute] = ":expires_at"
+                values[":expires_at"] = _expiry(self.deletion.retention_days)
+                # So that the next write removes it again, and none of the application.
+                assigned[name("synced_attributes")] = ":given"
+                values[":given"] = marshal(layout.synced(found) | {layout.ttl_attribute})
+                condition += f" AND {self._has_synced(found, values)}"
         else:
-            removed = [name for name in (*self.attributes, *_OWN) if name not in ("deleted_at", "expires_at")]
-        if self.deletion.action is DeletedUsers.DELETE or self.deletion.retention_days is not None:
-            days = self.deletion.retention_days or TOMBSTONE_DAYS
-            # As DynamoDB's time to live takes it: a number, seconds since 1970.
-            values[":expires_at"] = {"N": str(int(time.time()) + days * 24 * 3600)}
-        names = {f"#r{index}": name for index, name in enumerate(removed)}
+            # What is removed depends on the item.
+            removed = sorted(layout.synced(found) | {name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS})
+            condition += f" AND {self._has_synced(found, values)}"
+        alias = {each: f"#n{index}" for index, each in enumerate([*assigned, *removed])}
         return {
             "TableName": self.name,
-            "Key": {"id": {"S": sub}},
-            "UpdateExpression": f"SET {', '.join(f'{name[1:]} = {name}' for name in values)} REMOVE {', '.join(names)}",
-            "ConditionExpression": "attribute_exists(id) AND attribute_not_exists(deleted_at)"
-            " AND (attribute_not_exists(observed_at) OR observed_at <= :deleted_at)",
-            "ExpressionAttributeNames": names,
+            "Key": layout.key(sub),
+            "UpdateExpression": f"SET {', '.join(f'{alias[each]} = {value}' for each, value in assigned.items())}"
+            f" REMOVE {', '.join(alias[each] for each in removed)}",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {
+                **{short: each for each, short in alias.items()},
+                **self._condition_names(condition),
+            },
             "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    @staticmethod
-    def _why_not_written(user: User, item: Mapping[str, Any]) -> Outcome:
-        def text(name: str) -> str:
-            return str(item.get(name, {}).get("S", ""))
+    def _has_synced(self, found: Item, values: dict[str, Any]) -> str:
+        """A condition: the item got the same from Cognito as `found`."""
+        if not (synced := self.layout.synced(found)):
+            return "attribute_not_exists(#synced_attributes)"
+        values[":synced"] = marshal(synced)
+        return "#synced_attributes = :synced"
 
-        if text("deleted_at") > _existed_since(user):
-            return Outcome.DELETED
-        is_newer = (text("cognito_modified_at"), text("observed_at")) > (user.modified_at, user.observed_at)
-        return Outcome.STALE if is_newer else Outcome.UNCHANGED
+    def _tombstone(self, sub: str, gone_at: str) -> Any:
+        """The arguments of PutItem that replaces the item of a deleted user."""
+        layout, name = self.layout, self.layout.name
+        values = {":deleted_at": {"S": gone_at}, ":pool": {"S": layout.user_pool_id}}
+        return {
+            "TableName": self.name,
+            "Item": {
+                **layout.key(sub),
+                name("user_pool_id"): values[":pool"],
+                name("deleted_at"): values[":deleted_at"],
+                layout.ttl_attribute: _expiry(TOMBSTONE_DAYS),
+                name("synced_attributes"): marshal(frozenset({layout.ttl_attribute})),
+            },
+            "ConditionExpression": _CAN_BE_DELETED,
+            "ExpressionAttributeNames": self._condition_names(_CAN_BE_DELETED),
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def _condition_names(self, condition: str) -> dict[str, str]:
+        """The names of a condition whose aliases are fields."""
+        return {f"#{each}": self.layout.name(each) for each in re.findall(r"#(\w+)", condition)}
+
+    def _compared(self, item: Mapping[str, ItemValue]) -> Iterable[tuple[str, ItemValue]]:
+        """What has to differ for a write: not the time of the read alone."""
+        return [each for each in item.items() if each[0] != self.layout.name("observed_at")]
 
 
 def _existed_since(user: User) -> str:
@@ -295,13 +388,15 @@ def _existed_since(user: User) -> str:
     return timestamp(datetime.fromisoformat(user.observed_at) - LISTED_AFTER_DELETION)
 
 
-def _compared(item: Mapping[str, ItemValue]) -> list[str]:
-    """What has to differ for a write: not the time of the read alone."""
-    return [name for name in item if name != "observed_at"]
+def _has(item: Item, name: str, value: ItemValue) -> bool:
+    found = item.get(name, {})
+    # The order of a set is DynamoDB's.
+    return frozenset(found.get("SS", ())) == value if isinstance(value, frozenset) else found == marshal(value)
 
 
-def _marshal(value: ItemValue) -> dict[str, str | bool]:
-    return {"BOOL": value} if isinstance(value, bool) else {"S": value}
+def _expiry(days: int) -> dict[str, str]:
+    # As DynamoDB's time to live takes it: a number, seconds since 1970.
+    return {"N": str(int(time.time()) + days * 24 * 3600)}
 
 
 def _answering() -> AbstractContextManager[None]:

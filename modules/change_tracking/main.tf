@@ -95,7 +95,7 @@ data "aws_iam_policy_document" "sync_changes" {
 
   statement {
     sid       = "ReadAndWriteItems"
-    actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+    actions   = var.write_actions
     resources = [var.table_arn]
   }
 }

@@ -1,10 +1,14 @@
 # Brings the table to what the pool is: nightly, on demand, and once after the first apply.
 
 locals {
+  # A first run and the scheduled runs: the operator starts the first real one.
+  run_input = { for dry_run in [var.reconciliation.run_on_apply == "dry_run"] : "dry_run" => true if dry_run }
+
   name = "${var.settings.prefix}-reconciliation"
   # By name: the state machine lists its own executions.
   state_machine_arn = "arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"
 
+  starts_run   = var.reconciliation.run_on_apply != "none"
   has_schedule = var.reconciliation.schedule != null
   kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 
@@ -56,7 +60,7 @@ data "aws_iam_policy_document" "reconcile_shards" {
 
   statement {
     sid       = "ReadAndWriteItems"
-    actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+    actions   = var.write_actions
     resources = [var.table_arn]
   }
 
@@ -122,7 +126,7 @@ module "state_machine" {
 # --- once after the first apply
 
 data "aws_iam_policy_document" "start_run" {
-  count = var.reconciliation.run_on_apply ? 1 : 0
+  count = local.starts_run ? 1 : 0
 
   statement {
     sid       = "StartRun"
@@ -133,7 +137,7 @@ data "aws_iam_policy_document" "start_run" {
 
 module "start_run" {
   source = "../lambda_function"
-  count  = var.reconciliation.run_on_apply ? 1 : 0
+  count  = local.starts_run ? 1 : 0
 
   name            = "start-run"
   description     = "Starts a run of the reconciliation, for Terraform"
@@ -149,15 +153,16 @@ module "start_run" {
 }
 
 resource "aws_lambda_invocation" "first_run" {
-  count = var.reconciliation.run_on_apply ? 1 : 0
+  count = local.starts_run ? 1 : 0
 
   function_name   = one(module.start_run).name
   lifecycle_scope = "CREATE_ONLY"
-  input           = jsonencode({ input = {} })
+  input           = jsonencode({ input = local.run_input })
   # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
   triggers = {
     table      = var.table_name
     attributes = jsonencode(var.attributes)
+    written    = var.written
   }
 }
 
@@ -244,8 +249,8 @@ resource "aws_scheduler_schedule" "this" {
   target {
     arn      = module.state_machine.arn
     role_arn = one(aws_iam_role.schedule).arn
-    # checkov:skip=CKV_AWS_297: all that would be encrypted is this input, which is empty
-    input = jsonencode({})
+    # checkov:skip=CKV_AWS_297: all that would be encrypted is this input, which holds no data
+    input = jsonencode(local.run_input)
 
     # The next run makes up for one that could not be started in time.
     retry_policy {

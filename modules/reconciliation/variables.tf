@@ -25,6 +25,18 @@ variable "table_arn" {
   nullable    = false
 }
 
+variable "write_actions" {
+  type        = list(string)
+  description = "Actions on the table of a function that writes items."
+  nullable    = false
+}
+
+variable "written" {
+  type        = string
+  description = "What the items of all users depend on, known at plan: a change starts a run."
+  nullable    = false
+}
+
 variable "table_kms_key_arn" {
   type        = string
   description = "Key of an existing table; null if it has none."
@@ -47,7 +59,7 @@ variable "reconciliation" {
   description = "The root's variable `reconciliation`."
   type = object({
     schedule              = optional(string)
-    run_on_apply          = bool
+    run_on_apply          = string
     list_users_per_second = number
     max_concurrency       = number
     max_delete_percent    = number

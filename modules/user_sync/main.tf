@@ -22,7 +22,7 @@ locals {
 data "aws_iam_policy_document" "sync_user" {
   statement {
     sid       = "WriteUser"
-    actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+    actions   = var.write_actions
     resources = [var.table_arn]
   }
 

@@ -22,6 +22,12 @@ variable "table_arn" {
   nullable    = false
 }
 
+variable "write_actions" {
+  type        = list(string)
+  description = "Actions on the table of a function that writes items."
+  nullable    = false
+}
+
 variable "table_kms_key_arn" {
   type        = string
   description = "Key of an existing table; null if it has none."

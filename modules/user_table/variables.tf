@@ -13,7 +13,19 @@ variable "arn" {
 variable "table" {
   description = "The root's variable `table`."
   type = object({
-    name                   = optional(string)
+    name = optional(string)
+    partition_key = object({
+      name  = string
+      value = string
+    })
+    sort_key = optional(object({
+      name  = string
+      value = string
+    }))
+    attribute_prefix       = optional(string)
+    attribute_names        = map(string)
+    extra_attributes       = map(string)
+    ttl_attribute          = string
     billing_mode           = string
     read_capacity          = optional(number)
     write_capacity         = optional(number)
@@ -21,8 +33,15 @@ variable "table" {
     point_in_time_recovery = bool
     stream_view_type       = optional(string)
     email_index            = bool
+    replica_regions        = list(string)
   })
   nullable = false
+}
+
+variable "attributes" {
+  type        = list(string)
+  description = "Cognito attributes that an item has."
+  nullable    = false
 }
 
 variable "kms_key_arn" {
@@ -46,7 +65,7 @@ variable "finds_deleted_users" {
 
 variable "deletes_items" {
   type        = bool
-  description = "Whether items of deleted users expire, for which they need TTL."
+  description = "Whether items of deleted users expire, for which the table needs TTL."
   nullable    = false
 }
 

@@ -123,7 +123,7 @@ def test_changes_follow_at_once(deployed: Deployment, crowd: Pool, usernames: di
 
     def all_followed() -> bool:
         found = [deployed.item(sub) or {} for sub in (changed, disabled, deleted)]
-        return found[0]["name"] == "Ada Canary" and found[1]["enabled"] is False and "deleted_at" in found[2]
+        return found[0].get("name") == "Ada Canary" and found[1]["enabled"] is False and "deleted_at" in found[2]
 
     eventually(all_followed)
     marked = deployed.item(deleted)
@@ -174,7 +174,7 @@ def test_change_by_the_user_is_synced(
         crowd.cognito.update_user_attributes(
             AccessToken=access_token, UserAttributes=[{"Name": "name", "Value": "Joan Canary"}]
         )
-        eventually(lambda: (deployed.item(sub) or {})["name"] == "Joan Canary")
+        eventually(lambda: (deployed.item(sub) or {}).get("name") == "Joan Canary")
         crowd.cognito.delete_user(AccessToken=access_token)
         eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
     finally:
@@ -184,7 +184,10 @@ def test_change_by_the_user_is_synced(
 def test_event_without_pool_of_another_pools_user_is_not_ours(
     aws: LocalAws, deployed: Deployment, username: str
 ) -> None:
-    """No write, no tombstone, no retry, no failure."""
+    """No write, no tombstone, no failure.
+
+    The deletion is tried again for a while: it may be of a user of this pool whom another function is still writing.
+    """
     other = make_pool(aws)
     sub = other.sign_up(username, email=f"{username}@example.com")
     other.confirm(username)
@@ -195,19 +198,24 @@ def test_event_without_pool_of_another_pools_user_is_not_ours(
             AccessToken=access_token, UserAttributes=[{"Name": "name", "Value": "Joan Canary"}]
         )
         eventually(lambda: outcomes(deployed, sub) == ["not_ours"])
+        assert is_empty(deployed, "changes_queue_url")
         other.cognito.delete_user(AccessToken=access_token)
-        eventually(lambda: outcomes(deployed, sub) == ["not_ours", "not_ours"])
+        eventually(lambda: "NotConsistentYet" in str(deployed.aws.logs()[f"{prefix_of(deployed)}sync-changes"][-1:]))
     finally:
         aws.clear_cognito()
+        aws.client("sqs").purge_queue(QueueUrl=deployed.outputs["changes_queue_url"])
     assert deployed.item(sub) is None
-    assert is_empty(deployed, "changes_queue_url")
+    assert outcomes(deployed, sub) == ["not_ours"]
 
 
 def outcomes(deployed: Deployment, sub: str) -> list[str]:
     """What came of the user's changes, by the function's log."""
-    prefix = deployed.outputs["user_table_name"].removesuffix("users")
-    lines = [line for line in deployed.aws.logs().get(f"{prefix}sync-changes", []) if sub in line]
+    lines = [line for line in deployed.aws.logs().get(f"{prefix_of(deployed)}sync-changes", []) if sub in line]
     return [json.loads(line)["outcome"] for line in lines]
+
+
+def prefix_of(deployed: Deployment) -> str:
+    return str(deployed.outputs["user_table_name"]).removesuffix("users")
 
 
 def is_empty(deployed: Deployment, output: str) -> bool:
@@ -299,7 +307,7 @@ def test_without_tracking_reconciliation_alone_has_the_changes(
     cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
     before = deployed.item(changed)
     assert before is not None
-    assert before["name"] == ""
+    assert "name" not in before
     aws.set_quotas({"cognito-idp:ListUsers": {"short_pages": 0.2}})
     try:
         run = deployed.reconcile()
@@ -308,7 +316,7 @@ def test_without_tracking_reconciliation_alone_has_the_changes(
     assert run["status"] == "SUCCEEDED", run.get("cause")
     assert (run["summary"]["updated"], run["summary"]["deleted"]) == (2, 1)
     found = items(deployed)
-    assert (found[changed]["name"], found[disabled]["enabled"]) == ("Grace Canary", False)
+    assert (found[changed].get("name"), found[disabled]["enabled"]) == ("Grace Canary", False)
     assert "deleted_at" in found[deleted]
 
 

@@ -8,6 +8,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local_aws.client import LocalAws
 from local_aws.provider_processes import pinned_versions
 from tests.deployed import ROOT, Terraform
@@ -26,6 +28,7 @@ def table_alone(folder: Path) -> Terraform:
                         "name": "made-alone",
                         "arn": "arn:aws:dynamodb:us-east-1:000000000000:table/made-alone",
                         "table": "${var.table}",
+                        "attributes": ["name", "email"],
                         "finds_deleted_users": True,
                         "deletes_items": True,
                     }
@@ -42,8 +45,17 @@ def table_alone(folder: Path) -> Terraform:
 
 def table(**given: Any) -> str:
     return json.dumps(
-        {"billing_mode": "PAY_PER_REQUEST", "deletion_protection": False, "point_in_time_recovery": True}
-        | {"email_index": True}
+        {
+            "partition_key": {"name": "id", "value": "{sub}"},
+            "attribute_names": {},
+            "extra_attributes": {},
+            "ttl_attribute": "expires_at",
+            "billing_mode": "PAY_PER_REQUEST",
+            "deletion_protection": False,
+            "point_in_time_recovery": True,
+            "email_index": True,
+            "replica_regions": [],
+        }
         | given
     )
 
@@ -53,50 +65,55 @@ def run_as_typed(aws: LocalAws, command: str) -> None:
     aws_, service, operation, *rest = shlex.split(command)
     assert (aws_, service) == ("aws", "dynamodb")
 
-    def value(words: list[str]) -> Any:
-        if words[0][0] in "[{":
-            return json.loads(words[0])
-        if "=" not in words[0]:
-            return words[0]
-        return [dict(pair.split("=") for pair in word.split(",")) for word in words]
-
-    options: dict[str, list[str]] = {}
-    for word in rest:
-        if word.startswith("--"):
-            option = options.setdefault("".join(part.title() for part in word[2:].split("-")), [])
-        else:
-            option.append(word)
-    arguments = {name: value(words) for name, words in options.items()}
-    if given := arguments.get("TimeToLiveSpecification"):
-        arguments["TimeToLiveSpecification"] = {**given[0], "Enabled": given[0]["Enabled"] == "true"}
+    arguments = {
+        "".join(part.title() for part in option[2:].split("-")): json.loads(value) if value[0] in "[{" else value
+        for option, value in zip(rest[::2], rest[1::2], strict=True)
+    }
     getattr(aws.client("dynamodb"), operation.replace("-", "_"))(**arguments)
 
 
-def test_existing_table_warns_of_what_it_lacks_and_names_its_key(aws: LocalAws, tmp_path: Path) -> None:
+SHAPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "single-table": {
+        "partition_key": {"name": "PK", "value": "USER#{sub}"},
+        "sort_key": {"name": "SK", "value": "PROFILE"},
+        "attribute_prefix": "cognito's_",
+        "ttl_attribute": "until",
+    },
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_existing_table_warns_of_what_it_lacks_and_names_its_key(aws: LocalAws, tmp_path: Path, shape: str) -> None:
     """And the commands in the warnings add it."""
     dynamodb = aws.client("dynamodb")
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    given = json.loads(table(name=f"theirs-alone-{shape}", **SHAPES[shape]))
+    keys = {given["partition_key"]["name"]: "HASH", **({"SK": "RANGE"} if "sort_key" in given else {})}
     dynamodb.create_table(
-        TableName="theirs-alone",
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        TableName=given["name"],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
         BillingMode="PAY_PER_REQUEST",
         SSESpecification={"Enabled": True, "KMSMasterKeyId": key},
     )
     terraform = table_alone(tmp_path)
-    variables = {"table": table(name="theirs-alone")}
+    variables = {"table": json.dumps(given)}
     applied = terraform("apply", "-auto-approve", variables=variables)
     assert terraform.outputs()["table"]["existing_kms_key_arn"] == key
     assert applied.stdout.count(WARNING) == 2
     warnings = terraform.warnings(variables)
-    commands = re.findall(r"(aws dynamodb .*?(?:\]'|expires_at))", warnings)
+    commands = re.findall(r"(aws dynamodb .*?[\]}]'(?! --))", warnings)
     assert len(commands) == 2, warnings
     for command in commands:
         run_as_typed(aws, command)
     assert WARNING not in terraform("apply", "-auto-approve", variables=variables).stdout
+    assert terraform.outputs()["table"]["has_shard_index"]
+    shard = f"{SHAPES[shape].get('attribute_prefix', '')}shard"
+    assert terraform.outputs()["table"]["layout"]["index_keys"] == sorted([*keys, shard])
     assert terraform.warnings(variables) == ""
     # DynamoDB's own key again.
-    dynamodb.update_table(TableName="theirs-alone", SSESpecification={"Enabled": False})
+    dynamodb.update_table(TableName=given["name"], SSESpecification={"Enabled": False})
     terraform("apply", "-auto-approve", variables=variables)
     assert terraform.outputs()["table"].get("existing_kms_key_arn") is None
 
@@ -118,3 +135,20 @@ def test_table_changes_its_billing_mode_and_back(aws: LocalAws, tmp_path: Path) 
     assert described()["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert terraform.warnings(on_demand) == ""
     terraform("destroy", "-auto-approve", variables=on_demand)
+
+
+def test_table_with_other_keys_is_another_one_and_fails_the_plan(aws: LocalAws, tmp_path: Path) -> None:
+    """Until the operator accepts it by name: -replace stores the new settings."""
+    dynamodb = aws.client("dynamodb")
+    terraform = table_alone(tmp_path)
+    terraform("apply", "-auto-approve", variables={"table": table()})
+    dynamodb.put_item(TableName="made-alone", Item={"id": {"S": "theirs"}})
+    single = {"table": table(**SHAPES["single-table"], email_index=False)}
+    failed = terraform("apply", "-auto-approve", variables=single, expect=1)
+    assert "Terraform would delete the table made-alone with all its items" in failed.stderr
+    assert dynamodb.get_item(TableName="made-alone", Key={"id": {"S": "theirs"}})["Item"] == {"id": {"S": "theirs"}}
+    terraform("apply", "-auto-approve", "-replace=module.user_table.terraform_data.identity", variables=single)
+    described = dynamodb.describe_table(TableName="made-alone")["Table"]
+    assert [key["AttributeName"] for key in described["KeySchema"]] == ["PK", "SK"]
+    assert terraform.warnings(single) == ""
+    terraform("destroy", "-auto-approve", variables=single)

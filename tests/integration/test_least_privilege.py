@@ -91,6 +91,8 @@ def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.Tem
         "kms_key_arn": key,
         "reconciliation": "{ list_users_per_second = 30 }",
         "track_changes": "true",
+        # The one that needs PutItem.
+        "deleted_users": '{ action = "delete_item" }',
         "tracing": "true",
         "role_path": "/service/",
         "functions": json.dumps({"vpc_config": vpc_config(aws)}),
@@ -287,6 +289,20 @@ class Scene:
         answer = self.aws.client("lambda").invoke(FunctionName=f"{PREFIX}-{function}", Payload=json.dumps(event))
         return answer["Payload"].read().decode()  # type: ignore[no-any-return]
 
+    def leave_item(self, sub: str, username: str) -> None:
+        """The item of a user whom the pool does not know any more."""
+        item = {
+            "id": sub,
+            "username": username,
+            "shard": f"{self.people.id}#{sub[0]}",
+            "user_pool_id": self.people.id,
+            "observed_at": "2026-01-01T00:00:00.000Z",
+        }
+        self.aws.client("dynamodb").put_item(
+            TableName=self.deployed.outputs["user_table_name"],
+            Item={name: {"S": value} for name, value in item.items()},
+        )
+
     def sign_up(self) -> str:
         sub = self.people.sign_up(self.username, email=f"{self.username}@example.com", custom__plan="canary")
         self.aws.reset_calls()
@@ -341,22 +357,19 @@ def a_change_is_synced(scene: Scene) -> None:
     assert scene.reached(lambda: scene.item(sub)["custom:plan"] == "silver canary")
 
 
-def a_user_who_leaves_is_marked(scene: Scene) -> None:
+def a_user_who_leaves_is_deleted(scene: Scene) -> None:
     sub = scene.sign_up()
     assert scene.reached(lambda: scene.item(sub))
     scene.people.cognito.admin_delete_user(UserPoolId=scene.people.id, Username=scene.username)
     assert scene.reached(lambda: "deleted_at" in scene.item(sub))
 
 
-def a_user_whose_username_changed_hands_is_marked(scene: Scene) -> None:
+def a_user_whose_username_changed_hands_is_deleted(scene: Scene) -> None:
     """A request of a user who is deleted meanwhile, and whose username another user has now."""
     successor = scene.sign_up()
     assert scene.reached(lambda: scene.item(successor))
     deleted = f"{(int(successor[0], 16) + 1) % 16:x}{successor[1:]}"
-    scene.aws.client("dynamodb").put_item(
-        TableName=scene.deployed.outputs["user_table_name"],
-        Item={"id": {"S": deleted}, "shard": {"S": deleted[0]}, "username": {"S": scene.username}},
-    )
+    scene.leave_item(deleted, scene.username)
     scene.aws.client("stepfunctions").start_execution(
         stateMachineArn=scene.deployed.outputs["user_sync_state_machine_arn"],
         name=f"password-reset-{deleted}",
@@ -376,9 +389,7 @@ def the_pool_is_reconciled(scene: Scene) -> None:
     sub = next(attribute["Value"] for attribute in known["Attributes"] if attribute["Name"] == "sub")
     dynamodb.delete_item(TableName=table, Key={"id": {"S": sub}})
     gone = f"2{sub[1:]}"
-    dynamodb.put_item(
-        TableName=table, Item={"id": {"S": gone}, "shard": {"S": "2"}, "username": {"S": f"{scene.username}-gone"}}
-    )
+    scene.leave_item(gone, f"{scene.username}-gone")
     assert scene.deployed.reconcile()["status"] == "SUCCEEDED"
     assert scene.item(sub)["username"] == known["Username"]
     assert "deleted_at" in scene.item(gone)
@@ -432,8 +443,8 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         a_sign_up_is_parked_and_replayed,
         the_chained_function_is_called,
         a_change_is_synced,
-        a_user_who_leaves_is_marked,
-        a_user_whose_username_changed_hands_is_marked,
+        a_user_who_leaves_is_deleted,
+        a_user_whose_username_changed_hands_is_deleted,
         the_pool_is_reconciled,
         a_run_is_started,
         the_trigger_is_given_back_and_taken_again,

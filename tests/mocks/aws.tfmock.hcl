@@ -41,7 +41,7 @@ mock_resource "aws_lambda_function" {
 
 mock_resource "aws_lambda_invocation" {
   defaults = {
-    result = "{\"action\": \"attach\", \"result\": \"attached\"}"
+    result = "{\"action\": \"attach\", \"result\": \"attached\", \"execution_arn\": \"mocked\"}"
   }
 }
 

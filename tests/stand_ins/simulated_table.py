@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError
 
-from cognito_user_sync.user import timestamp, to_item
+from cognito_user_sync.item_layout import ItemLayout, marshal
+from cognito_user_sync.user import timestamp
 from cognito_user_sync.user_table import DeletionPolicy, UserTable
-from tests.samples import TABLE, table_definition
+from tests.samples import POOL_ID, TABLE, table_definition
 from tests.stand_ins.answers import Response, result
 from tests.stand_ins.calls import Calls
 from tests.stand_ins.cognito_pool import LONG_AGO, CognitoUser
@@ -22,6 +23,18 @@ Json: TypeAlias = dict[str, Any]
 
 READ, WRITE, QUERY = "BatchGetItem", "UpdateItem", "Query"
 ATTRIBUTES = ("name", "email")
+LAYOUT = ItemLayout(POOL_ID, ATTRIBUTES)
+
+
+def plain(value: Any) -> Any:
+    """Return the value of an attribute as boto3's client gives it; a set in order."""
+    content = next(iter(value.values()))
+    return sorted(content) if "SS" in value else content
+
+
+def plain_item(user: CognitoUser) -> Json:
+    """Return what an up-to-date item has of a user, without the key."""
+    return {name: plain(marshal(value)) for name, value in LAYOUT.to_item(user.seen()).items()}
 
 
 class SimulatedTable:
@@ -62,8 +75,8 @@ class SimulatedTable:
         """Put the items of these users as a reconciliation of LONG_AGO left them."""
         requests: list[Any] = []
         for user in users:
-            item: Json = {"id": user.sub, "synced_at": timestamp(LONG_AGO), **to_item(user.seen(), ATTRIBUTES, set())}
-            marshalled = {name: {"BOOL" if isinstance(value, bool) else "S": value} for name, value in item.items()}
+            item: Json = {"id": user.sub, "synced_at": timestamp(LONG_AGO), **LAYOUT.to_item(user.seen())}
+            marshalled = {name: marshal(value) for name, value in item.items()}
             requests.append({"PutRequest": {"Item": marshalled}})
         for start in range(0, len(requests), 25):
             self.client.batch_write_item(RequestItems={self.name: requests[start : start + 25]})
@@ -73,7 +86,7 @@ class SimulatedTable:
         found: list[Any] = []
         for page in self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True):
             found += page["Items"]
-        items = [{name: next(iter(value.values())) for name, value in item.items()} for item in found]
+        items = [{name: plain(value) for name, value in item.items()} for item in found]
         return {item["id"]: item for item in items}
 
     def active(self) -> set[str]:
@@ -82,4 +95,4 @@ class SimulatedTable:
 
     def users(self, deletion: DeletionPolicy | None = None) -> UserTable:
         client: Any = self
-        return UserTable(client, self.name, ATTRIBUTES, frozenset(), deletion or DeletionPolicy())
+        return UserTable(client, self.name, LAYOUT, deletion or DeletionPolicy())

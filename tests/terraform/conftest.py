@@ -19,7 +19,7 @@ from tests.mocked_terraform import (
     user_pool,
 )
 
-KEY, SENDER_KEY = arn("kms", "key/ours"), arn("kms", "key/of-the-pool")
+KEY, SENDER_KEY = arn("kms", "key/mrk-ours"), arn("kms", "key/of-the-pool")
 PREVIOUS_KEY, TABLE_KEY = arn("kms", "key/before"), arn("kms", "key/of-the-table")
 THEIRS = arn("lambda", "function:theirs")
 TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "on-call")
@@ -44,9 +44,11 @@ def table(
     kind: str = "S",
     sort_key: str = "",
     ttl: str = "expires_at",
+    **kinds: str,
 ) -> dict[str, Any]:
-    """An existing table as the data source reads it."""
-    attributes = {key: kind, sort_key: "S"} if sort_key else {key: kind}
+    """An existing table as the data source reads it. `kinds` are types of index keys, if not S."""
+    names = [key, sort_key, *(name for _, *keys in indexes for name in keys)]
+    attributes = dict.fromkeys(filter(None, names), "S") | {key: kind} | kinds
     return {
         "name": "users",
         "arn": arn("dynamodb", "table/users"),
@@ -78,13 +80,21 @@ APPLIED = {
             },
             "chained_function_arn": THEIRS,
             "table": {
-                "stream_view_type": "KEYS_ONLY",
+                "partition_key": {"name": "PK", "value": "POOL#{user_pool_id}#USER#{sub}"},
+                "sort_key": {"name": "SK", "value": "PROFILE"},
+                "attribute_prefix": "cognito_",
+                "attribute_names": {"custom:plan": "plan", "shard": "GSI1PK"},
+                "extra_attributes": {"entity": "User", "lookup": "PLAN#{custom:plan|lower}"},
+                "ttl_attribute": "ttl",
+                "stream_view_type": "NEW_AND_OLD_IMAGES",
                 "deletion_protection": False,
                 "point_in_time_recovery": False,
+                "replica_regions": ["eu-central-1", "us-east-1"],
             },
-            "deleted_users": {"action": "delete", "retention_days": 90},
+            "deleted_users": {"action": "delete_item"},
             "track_changes": True,
             "reconciliation": {
+                "run_on_apply": "dry_run",
                 "schedule": "rate(12 hours)",
                 "list_users_per_second": 20,
                 "max_concurrency": 7,
@@ -113,9 +123,9 @@ APPLIED = {
     "least": Case(
         {
             "attach_trigger": False,
-            "table": {"name": "users"},
+            "table": {"name": "users", "attribute_prefix": ""},
             "deleted_users": {"action": "keep"},
-            "reconciliation": {"schedule": "none", "run_on_apply": False},
+            "reconciliation": {"schedule": "none", "run_on_apply": "none"},
             "previous_kms_key_arns": [PREVIOUS_KEY],
         },
         # No index is by_shard with the keys shard and id, and no item expires: with keep, nothing needs them.
@@ -128,8 +138,8 @@ APPLIED = {
     "not_overdue": Case(
         {
             "chained_function_arn": THEIRS,
-            "table": {"name": "users"},
-            "reconciliation": {"overdue_hours": 0, "run_on_apply": False},
+            "table": {"name": "users", "attribute_prefix": "cognito_"},
+            "reconciliation": {"overdue_hours": 0},
             "alarm_topic_arns": [TOPIC],
             "alarms": {
                 "trigger-errors": {"threshold": 5, "period_seconds": 300, "evaluation_periods": 3},
@@ -142,7 +152,7 @@ APPLIED = {
                 "changes-lost": {"threshold": 5},
             },
         },
-        {TABLE_ADDRESS: table(("by_shard", "shard", "id"))},
+        {TABLE_ADDRESS: table(("by_shard", "cognito_shard", "id"))},
     ),
     "no_reconciliation": Case(
         {
@@ -169,7 +179,8 @@ APPLIED = {
                 "arn": arn("dynamodb", "table/users"),
                 "arn_by_name": arn("dynamodb", "table/users"),
                 "stream_arn": None,
-                "index_keys": ["id", "shard"],
+                "layout": {},
+                "written": "{}",
                 "has_shard_index": True,
                 "existing_kms_key_arn": TABLE_KEY,
             }
@@ -210,34 +221,85 @@ TRIGGERS: Plan = {
     ),
 }
 
-EXISTING: dict[str, Any] = {"attach_trigger": False, "table": {"name": "users"}}
+EXISTING: dict[str, Any] = {"attach_trigger": False, "table": {"name": "users", "attribute_prefix": ""}}
+RENAMED: dict[str, Any] = {
+    "name": "users",
+    "partition_key": {"name": "user's id"},
+    "attribute_prefix": "cognito_",
+    "ttl_attribute": "ttl",
+}
 
 # An existing table that lacks something: Terraform reports it, and applies.
 TABLES: Plan = {
     "table_without_shard_index": (
         Case(EXISTING, {TABLE_ADDRESS: table(("by_shard", "shard", ""))}),
         (
-            "The table users has no index by_shard",
+            "The table users has no index by_shard with the partition key shard and the sort key id",
             "does not find deleted users",
             "aws dynamodb update-table --table-name users ",
             '"IndexName":"by_shard"',
         ),
     ),
+    "table_without_shard_index_of_these_names": (
+        Case(
+            {**EXISTING, "table": RENAMED}, {TABLE_ADDRESS: table(("by_shard", "shard", "user's id"), key="user's id")}
+        ),
+        (
+            "no index by_shard with the partition key cognito_shard and the sort key user's id",
+            # For a shell.
+            (
+                """--attribute-definitions '[{"AttributeName":"user'\\''s id","AttributeType":"S"},"""
+                """{"AttributeName":"cognito_shard","AttributeType":"S"}]'"""
+            ),
+            (
+                """"KeySchema":[{"AttributeName":"cognito_shard","KeyType":"HASH"},"""
+                """{"AttributeName":"user'\\''s id","KeyType":"RANGE"}]"""
+            ),
+        ),
+    ),
     "table_without_ttl": (
-        Case({**EXISTING, **SMALL, "deleted_users": {"action": "delete"}}, {TABLE_ADDRESS: table(ttl="")}),
+        Case({**EXISTING, **SMALL, "deleted_users": {"action": "delete_item"}}, {TABLE_ADDRESS: table(ttl="")}),
         (
             "The table users has no TTL attribute",
             "do not expire",
-            "aws dynamodb update-time-to-live --table-name users ",
+            (
+                "aws dynamodb update-time-to-live --table-name users --time-to-live-specification "
+                """'{"AttributeName":"expires_at","Enabled":true}'"""
+            ),
         ),
     ),
     "table_with_another_ttl": (
-        Case({**EXISTING, **SMALL, "deleted_users": {"retention_days": 90}}, {TABLE_ADDRESS: table(ttl="until")}),
-        ("The table users has the TTL attribute until", "do not expire", "AttributeName=expires_at"),
+        Case(
+            {**SMALL, "table": RENAMED, "deleted_users": {"retention_days": 90}},
+            {TABLE_ADDRESS: table(key="user's id", ttl="until")},
+        ),
+        ("The table users has the TTL attribute until", "Without TTL on ttl", "do not expire", '"AttributeName":"ttl"'),
     ),
     # Nothing looks for deleted users, and no marked item expires.
     "table_that_needs_neither": (Case({**EXISTING, **SMALL}, {TABLE_ADDRESS: table(ttl="")}), ()),
+    "table_without_ttl_and_delete": (
+        Case({**EXISTING, **SMALL, "deleted_users": {"action": "delete"}}, {TABLE_ADDRESS: table(ttl="")}),
+        (),
+    ),
 }
+
+
+def existing(found: dict[str, dict[str, Any]], prefix: str = "", **given: Any) -> Case:
+    return Case({**SMALL, "table": {"name": "users", "attribute_prefix": prefix, **given}}, found)
+
+
+# Deployed only to see what follows: where a deployment's items are.
+LOCATED = {
+    **dict.fromkeys(
+        [
+            *["identity_table", "identity_key", "identity_sort_key", "identity_key_value", "identity_names"],
+            "identity_same",
+        ],
+        Case(SMALL),
+    ),
+    "identity_of_another_existing_table": existing({TABLE_ADDRESS: table()}),
+}
+
 
 # What fails the plan.
 FAILURES: Plan = {
@@ -310,16 +372,163 @@ FAILURES: Plan = {
     ),
     "chained_begins_like_ours": (Case({**SMALL, "chained_function_arn": f"{ours()}-2"}), ()),
     "table_with_another_key": (
-        Case({**SMALL, "table": {"name": "users"}}, {TABLE_ADDRESS: table(key="pk")}),
-        ("The table users", "It has pk (S)", "id of type S"),
+        existing({TABLE_ADDRESS: table(key="pk")}),
+        (
+            "The table users has the partition key pk (S) and no sort key, but by table.partition_key",
+            "it has the partition key id (S) and no sort key.",
+        ),
     ),
     "table_with_a_number_as_key": (
-        Case({**SMALL, "table": {"name": "users"}}, {TABLE_ADDRESS: table(kind="N")}),
-        ("The table users", "It has id (N)", "id of type S"),
+        existing({TABLE_ADDRESS: table(kind="N")}),
+        ("The table users has the partition key id (N) and no sort key, but",),
     ),
     "table_with_a_sort_key": (
-        Case({**SMALL, "table": {"name": "users"}}, {TABLE_ADDRESS: table(sort_key="kind")}),
-        ("The table users", "It has id (S), kind (S)", "no sort key"),
+        existing({TABLE_ADDRESS: table(sort_key="kind")}),
+        ("The table users has the partition key id (S) and the sort key kind (S), but", "id (S) and no sort key."),
+    ),
+    "table_without_a_sort_key": (
+        existing({TABLE_ADDRESS: table()}, sort_key={"name": "SK", "value": "PROFILE"}),
+        ("the partition key id (S) and no sort key, but", "the partition key id (S) and the sort key SK (S)."),
+    ),
+    "table_with_a_number_as_sort_key": (
+        existing({TABLE_ADDRESS: table(sort_key="SK", SK="N")}, sort_key={"name": "SK", "value": "PROFILE"}),
+        ("the partition key id (S) and the sort key SK (N), but", "the partition key id (S) and the sort key SK (S)."),
+    ),
+    "table_with_these_keys": (
+        existing(
+            {TABLE_ADDRESS: table(("by_shard", "shard", "PK"), key="PK", sort_key="SK")},
+            partition_key={"name": "PK", "value": "USER#{sub}"},
+            sort_key={"name": "SK", "value": "PROFILE"},
+        ),
+        (),
+    ),
+    "index_keys_of_other_types": (
+        existing({TABLE_ADDRESS: table(("a", "enabled", "synced_at"), ("b", "expires_at", "name"), synced_at="N")}),
+        (
+            "The table users has index keys",
+            (
+                "enabled (enabled: BOOL from this module, S in the table), expires_at (ttl_attribute: N from this "
+                "module, S in the table), synced_at (synced_at: S from this module, N in the table). DynamoDB would"
+            ),
+        ),
+    ),
+    "index_key_that_is_a_set": (
+        existing({TABLE_ADDRESS: table(("a", "names", ""))}, attribute_names={"synced_attributes": "names"}),
+        ("names (synced_attributes: SS from this module, S in the table).",),
+    ),
+    "index_keys_of_the_application": (
+        existing(
+            {TABLE_ADDRESS: table(("a", "status", "size"), ("b", "kind", "synced_at"), status="N", size="B")},
+            prefix="c_",
+        ),
+        (),
+    ),
+    "unknown_fields": (
+        Case({**SMALL, "table": {"attribute_names": {"nickname": "nick", "sub": "id2", "email": "mail"}}}),
+        ("table.attribute_names has the keys nickname, sub: each must be one of name, email, phone_number, username,",),
+    ),
+    "names_clash": (
+        Case(
+            {
+                **SMALL,
+                "table": {
+                    "sort_key": {"name": "status", "value": "PROFILE"},
+                    "attribute_names": {"email": "mail", "name": "mail", "enabled": "expires_at", "shard": "id"},
+                    "extra_attributes": {"username": "{username}", "email_lower": "User"},
+                    "email_index": True,
+                },
+            }
+        ),
+        (
+            (
+                'table gives one name to more than one attribute: "email_lower" (extra_attributes, email_index); '
+                '"expires_at" (ttl_attribute, enabled); "id" (partition_key, shard); "mail" (email, name); "status" '
+                '(sort_key, status); "username" (username, extra_attributes).'
+            ),
+        ),
+    ),
+    "layout_is_too_large": (
+        Case(
+            {
+                **SMALL,
+                "attributes": [f"custom:{number:020}" for number in range(70)],
+                "table": {"extra_attributes": {"é": "é" * 780}},
+            }
+        ),
+        ("bytes of the functions' environment: they must take at most 3500",),
+    ),
+    "layout_is_just_small_enough": (
+        Case(
+            {
+                **SMALL,
+                "attributes": [f"custom:{number:020}" for number in range(70)],
+                "table": {"extra_attributes": {"é": "é" * 500}},
+            }
+        ),
+        (),
+    ),
+    # What a change of the table would lose.
+    "identity_table": (
+        Case({**SMALL, "table": {"name": "users", "attribute_prefix": ""}}, {TABLE_ADDRESS: table()}),
+        (
+            'table.name was null and is now "users". Terraform would delete the table cognito-user-sync-dev-users with',
+            "-replace='<module.NAME.>module.user_table.terraform_data.identity'",
+        ),
+    ),
+    "identity_key": (
+        Case({**SMALL, "table": {"partition_key": {"name": "userId"}}}),
+        (
+            (
+                'table.partition_key was {"name":"id","value":"{sub}"} and is now {"name":"userId","value":"{sub}"}.'
+                " Terraform would delete the table"
+            ),
+        ),
+    ),
+    "identity_sort_key": (
+        Case({**SMALL, "table": {"sort_key": {"name": "SK", "value": "PROFILE"}}}),
+        ('table.sort_key was null and is now {"name":"SK","value":"PROFILE"}. Terraform would delete the table',),
+    ),
+    "identity_key_value": (
+        Case({**SMALL, "table": {"partition_key": {"value": "USER#{sub}"}}}),
+        ('"value":"USER#{sub}"}. This module would neither update nor delete again',),
+    ),
+    "identity_names": (
+        Case(
+            {
+                **SMALL,
+                "table": {
+                    "attribute_prefix": "cognito_",
+                    "attribute_names": {"synced_at": "updatedAt"},
+                    "ttl_attribute": "ttl",
+                },
+            }
+        ),
+        (
+            (
+                'table.attribute_names was {} and is now {"synced_at":"updatedAt"}, table.attribute_prefix was "" '
+                'and is now "cognito_", table.ttl_attribute was "expires_at" and is now "ttl". This module would'
+            ),
+        ),
+    ),
+    "identity_of_another_existing_table": (
+        existing({TABLE_ADDRESS: {**table(), "name": "others"}}, name="others"),
+        ('table.name was "users" and is now "others". This module would neither update nor delete again',),
+    ),
+    # Synced attributes can be renamed, and everything else changed.
+    "identity_same": (
+        Case(
+            {
+                **SMALL,
+                "attributes": ["email"],
+                "table": {
+                    "attribute_names": {"email": "mail"},
+                    "extra_attributes": {"entity": "User"},
+                    "attribute_prefix": "",
+                    "deletion_protection": False,
+                },
+            }
+        ),
+        (),
     ),
 }
 
@@ -340,9 +549,10 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     conditions = (
         "terraform_data.deployment",
         "module.key_change.terraform_data.key",
+        "module.user_table.terraform_data.identity",
         "module.user_sync.module.sync_user.aws_lambda_function.this",
     )
-    deployed = {name: case for name, case in (APPLIED | KEYED).items() if name in failures}
+    deployed = {name: case for name, case in (APPLIED | KEYED | LOCATED).items() if name in failures}
     scenarios = {
         "reports": Scenario(APPLIED, reports),
         "failures": Scenario(deployed, failures, conditions),

@@ -33,6 +33,11 @@ from tests.terraform.conftest import (
     Terraform,
 )
 
+BOOKKEEPING = [
+    *["username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at"],
+    *["deleted_at", "shard", "user_pool_id", "synced_attributes"],
+]
+
 DEV, LONGEST = "cognito-user-sync-dev", f"{LONGEST_NAME}-{LONGEST_STAGE}"
 POOL_ARN = arn("cognito-idp", f"userpool/{USER_POOL_ID}")
 
@@ -66,6 +71,14 @@ def environments(made: Made, prefix: str) -> dict[str, dict[str, str]]:
     }
 
 
+def user_table(made: Made, prefix: str) -> dict[str, Any]:
+    """USER_TABLE, which is the same in each function that has it, and in the output."""
+    (found,) = {each["USER_TABLE"] for each in environments(made, prefix).values() if "USER_TABLE" in each}
+    layout: dict[str, Any] = json.loads(found)
+    assert layout == made.outputs["user_table_layout"]
+    return layout
+
+
 def definition(made: Made, name: str) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(made[f"{STATE_MACHINES[name]}.aws_sfn_state_machine.this"]["definition"])
     return parsed
@@ -79,10 +92,10 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
     user_sync = arn("states", f"stateMachine:{DEV}-user-sync")
     user = {
         "USER_POOL_ID": USER_POOL_ID,
-        "USER_TABLE_NAME": f"{DEV}-users",
+        "USER_TABLE": environments(defaults, DEV)["sync-user"]["USER_TABLE"],
         "ATTRIBUTES": attributes,
-        "INDEX_KEYS": '["id","shard"]',
         "DELETED_USERS": "mark",
+        "RETENTION_DAYS": "30",
     }
     assert environments(defaults, DEV) == {
         "post-confirmation": {
@@ -104,9 +117,63 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
     }
 
 
-def test_environment_with_an_email_index(terraform: Terraform) -> None:
-    found = environments(terraform.made["no_reconciliation"], DEV)
-    assert found["sync-user"]["INDEX_KEYS"] == '["email","id","shard"]'
+def test_layout_of_the_table_by_default(defaults: Made) -> None:
+    assert user_table(defaults, DEV) == {
+        "name": f"{DEV}-users",
+        "partition_key": {"name": "id", "value": "{sub}"},
+        "sort_key": None,
+        "attribute_prefix": "",
+        "attribute_names": {},
+        "extra_attributes": {},
+        "ttl_attribute": "expires_at",
+        "index_keys": ["id", "shard"],
+    }
+
+
+def test_layout_of_the_table_with_every_option(everything: Made) -> None:
+    given = APPLIED["everything"].arguments["table"]
+    layout = ("partition_key", "sort_key", "attribute_prefix", "attribute_names", "extra_attributes", "ttl_attribute")
+    assert user_table(everything, LONGEST) == {
+        "name": f"{LONGEST}-users",
+        **{setting: given[setting] for setting in layout},
+        "index_keys": ["GSI1PK", "PK", "SK"],
+    }
+
+
+def test_layout_of_an_existing_table(least: Made, terraform: Terraform) -> None:
+    """The index keys are all attributes that the table defines, an application's, too."""
+    for made, prefix, index_keys in (
+        (least, "", ["email", "id", "shard"]),
+        (terraform.made["not_overdue"], "cognito_", ["cognito_shard", "id"]),
+    ):
+        layout = user_table(made, DEV)
+        assert (layout["name"], layout["attribute_prefix"], layout["index_keys"]) == ("users", prefix, index_keys)
+
+
+def test_layout_with_an_email_index(terraform: Terraform) -> None:
+    layout = user_table(terraform.made["no_reconciliation"], DEV)
+    assert layout["extra_attributes"] == {"email_lower": "{email|lower}"}
+    assert layout["index_keys"] == ["email_lower", "id", "shard"]
+
+
+def test_bookkeeping_names_are_those_of_this_module(everything: Made) -> None:
+    """As docs and the message about unknown names have them."""
+    written = json.loads(
+        everything["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["triggers"]["written"]
+    )
+    assert written["names"] == {
+        **{field: f"cognito_{field}" for field in [*BOOKKEEPING, "given_name"]},
+        "custom:plan": "plan",
+        "shard": "GSI1PK",
+    }
+
+
+def test_marked_items_expire_by_default_in_a_table_of_this_module(defaults: Made, terraform: Terraform) -> None:
+    """In an existing table, an application's attributes would expire, too."""
+    assert defaults.outputs["deleted_users"] == {"action": "mark", "retention_days": 30}
+    existing = terraform.made["not_overdue"]
+    assert existing.outputs["deleted_users"] == {"action": "mark", "retention_days": None}
+    assert "RETENTION_DAYS" not in environments(existing, DEV)["sync-user"]
 
 
 def test_environment_of_every_function_with_every_option(everything: Made) -> None:
@@ -114,11 +181,9 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
     user_sync = arn("states", f"stateMachine:{LONGEST}-user-sync")
     user = {
         "USER_POOL_ID": USER_POOL_ID,
-        "USER_TABLE_NAME": f"{LONGEST}-users",
+        "USER_TABLE": environments(everything, LONGEST)["sync-user"]["USER_TABLE"],
         "ATTRIBUTES": attributes,
-        "INDEX_KEYS": '["id","shard"]',
-        "DELETED_USERS": "delete",
-        "RETENTION_DAYS": "90",
+        "DELETED_USERS": "delete_item",
     }
     assert environments(everything, LONGEST) == {
         "post-confirmation": {
@@ -517,17 +582,31 @@ def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
     assert (states["SyncUser"]["Next"], states["SendWelcome"]["End"]) == ("SendWelcome", True)
 
 
-def test_roles_read_the_pool_and_write_the_table(everything: Made) -> None:
-    """AdminGetUser reads and verifies. It can make a user count as monthly active, so ListUsers reads changed users."""
-    table_arn = everything.outputs["user_table_arn"].replace("table/mocked", f"table/{LONGEST}-users")
+def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Made) -> None:
+    """AdminGetUser reads and verifies. It can make a user count as monthly active, so ListUsers reads changed users.
+
+    Only delete_item replaces items: PutItem takes an application's attributes, too.
+    """
     read_and_verify = (["cognito-idp:AdminGetUser", "cognito-idp:ListUsers"], [POOL_ARN])
-    write = (["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], [table_arn])
-    for address, expected in {
-        "module.user_sync.data.aws_iam_policy_document.sync_user": [read_and_verify, write],
-        "module.change_tracking[0].data.aws_iam_policy_document.sync_changes": [read_and_verify, write],
-    }.items():
-        found = [(sorted(each["actions"]), each["resources"]) for each in statements(everything, address).values()]
-        assert sorted(found) == expected
+    writers = {
+        "module.user_sync.data.aws_iam_policy_document.sync_user",
+        "module.change_tracking[0].data.aws_iam_policy_document.sync_changes",
+        "module.reconciliation[0].data.aws_iam_policy_document.reconcile_shards",
+    }
+    update, put = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], ["dynamodb:PutItem"]
+    for made, prefix, actions in ((everything, LONGEST, sorted(update + put)), (defaults, DEV, update)):
+        table_arn = made.outputs["user_table_arn"].replace("table/mocked", f"table/{prefix}-users")
+        for address in writers & made.resources.keys():
+            found = [(sorted(each["actions"]), each["resources"]) for each in statements(made, address).values()]
+            list_items = (["dynamodb:Query"], [f"{table_arn}/index/by_shard"])
+            expected = [read_and_verify, (actions, [table_arn]), *([list_items] if "reconcile" in address else [])]
+            assert sorted(found) == sorted(expected), address
+    assert writers <= everything.resources.keys()
+    for made in (everything, defaults):
+        for address, policy in made.of_type("aws_iam_policy_document").items():
+            if address not in writers:
+                granted = {action for statement in policy["statement"] or [] for action in statement["actions"] or []}
+                assert granted.isdisjoint(put), address
     welcome = statements(everything, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")
     assert (welcome["ReadUser"]["actions"], welcome["ReadUser"]["resources"]) == (
         ["cognito-idp:AdminGetUser"],
@@ -719,10 +798,38 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
         assert first_run["lifecycle_scope"] == "CREATE_ONLY"
         depends_on = made.resources["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["depends_on"]
         assert "module.case.module.reconciliation.module.start_run.aws_iam_role_policy.this" in depends_on
-        assert first_run["triggers"] == {
+        triggers = first_run["triggers"]
+        written = json.loads(triggers.pop("written"))
+        assert triggers == {
             "table": f"{prefix}-users",
             "attributes": json.dumps(attributes, separators=(",", ":")),
         }
+        # What every item depends on, besides the attributes.
+        layout = user_table(made, prefix)
+        assert written["extra_attributes"] == layout["extra_attributes"]
+        identity = ("partition_key", "sort_key", "attribute_prefix", "ttl_attribute")
+        assert {name: json.loads(written["identity"][name]) for name in identity} == {
+            name: layout[name] for name in identity
+        }
+
+
+def test_first_run_of_an_existing_table_is_a_dry_run(
+    defaults: Made, everything: Made, least: Made, terraform: Terraform
+) -> None:
+    """And the scheduled runs, until the operator says otherwise. `everything` has run_on_apply = dry_run."""
+    existing = terraform.made["not_overdue"]
+    assert "run_on_apply" not in APPLIED["not_overdue"].arguments["reconciliation"]
+    for made, run_input in ((defaults, {}), (everything, {"dry_run": True}), (existing, {"dry_run": True})):
+        first_run = made["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]
+        assert json.loads(first_run["input"]) == {"input": run_input}
+        (schedule,) = made.of_type("aws_scheduler_schedule").values()
+        assert json.loads(schedule["target"][0]["input"]) == run_input
+        assert made.outputs["first_run"] == {
+            "execution_arn": arn("states", "execution:reconciliation:first"),
+            "dry_run": run_input != {},
+            "show_result": "cognito-user-sync status",
+        }
+    assert least.outputs["first_run"] is terraform.made["no_reconciliation"].outputs["first_run"] is None
 
 
 def test_reconciliation_on_demand_is_its_state_machine_alone(least: Made, terraform: Terraform) -> None:
@@ -739,20 +846,41 @@ def test_reconciliation_on_demand_is_its_state_machine_alone(least: Made, terraf
 
 def test_user_table_has_its_keys_index_and_expiry(defaults: Made, everything: Made, terraform: Terraform) -> None:
     by_shard = ("by_shard", "shard", "id", "KEYS_ONLY")
-    by_email = ("by_email", "email", "id", "KEYS_ONLY")
-    for made, indexes, keys in (
-        (defaults, [by_shard], ["id", "shard"]),
-        (everything, [by_shard], ["id", "shard"]),
-        (terraform.made["no_reconciliation"], [by_email, by_shard], ["id", "shard", "email"]),
+    for made, keys, indexes, others, ttl in (
+        (defaults, ("id", None), [by_shard], ["shard"], "expires_at"),
+        (everything, ("PK", "SK"), [("by_shard", "GSI1PK", "PK", "KEYS_ONLY")], ["GSI1PK"], "ttl"),
+        (
+            terraform.made["no_reconciliation"],
+            ("id", None),
+            [("by_email", "email_lower", "id", "KEYS_ONLY"), by_shard],
+            ["shard", "email_lower"],
+            "expires_at",
+        ),
     ):
         table = made["module.user_table.aws_dynamodb_table.this[0]"]
-        assert (table["hash_key"], table["range_key"]) == ("id", None)
-        assert {key["name"]: key["type"] for key in table["attribute"]} == dict.fromkeys(keys, "S")
+        assert (table["hash_key"], table["range_key"]) == keys
+        names = [*filter(None, keys), *others]
+        assert {key["name"]: key["type"] for key in table["attribute"]} == dict.fromkeys(names, "S")
         assert indexes == sorted(
             (index["name"], index["hash_key"], index["range_key"], index["projection_type"])
             for index in table["global_secondary_index"]
         )
-        assert table["ttl"] == [{"attribute_name": "expires_at", "enabled": True}]
+        assert table["ttl"] == [{"attribute_name": ttl, "enabled": True}]
+
+
+def test_user_table_has_replicas_with_its_settings(defaults: Made, everything: Made) -> None:
+    """A replica's key has the ID of the table's key, in the replica's region."""
+    assert defaults["module.user_table.aws_dynamodb_table.this[0]"]["replica"] == []
+    replicas = everything["module.user_table.aws_dynamodb_table.this[0]"]["replica"]
+    expected = {
+        region: {
+            "kms_key_arn": KEY.replace("eu-west-1", region),
+            "point_in_time_recovery": False,
+            "propagate_tags": True,
+        }
+        for region in ("eu-central-1", "us-east-1")
+    }
+    assert {each["region_name"]: {name: each[name] for name in expected["us-east-1"]} for each in replicas} == expected
 
 
 def test_user_table_and_its_indexes_take_the_capacity(defaults: Made, terraform: Terraform) -> None:
@@ -765,7 +893,7 @@ def test_user_table_and_its_indexes_take_the_capacity(defaults: Made, terraform:
 
 
 def test_user_table_is_protected_and_backed_up_by_default(defaults: Made, everything: Made) -> None:
-    for made, protected, stream in ((defaults, True, None), (everything, False, "KEYS_ONLY")):
+    for made, protected, stream in ((defaults, True, None), (everything, False, "NEW_AND_OLD_IMAGES")):
         table = made["module.user_table.aws_dynamodb_table.this[0]"]
         assert table["deletion_protection_enabled"] == protected
         assert table["point_in_time_recovery"][0]["enabled"] == protected
@@ -774,13 +902,8 @@ def test_user_table_is_protected_and_backed_up_by_default(defaults: Made, everyt
 
 
 def test_existing_table_is_used_with_its_indexes(least: Made, terraform: Terraform) -> None:
-    """An empty string is no key of an index, and by_shard counts only with the keys shard and id."""
-    for made, index_keys, has_shard_index in (
-        (least, '["email","id","shard"]', "false"),
-        (terraform.made["not_overdue"], '["id","shard"]', "true"),
-    ):
+    """by_shard counts only with the keys that the table's settings give it."""
+    for made, has_shard_index in ((least, "false"), (terraform.made["not_overdue"], "true")):
         assert made.of_type("aws_dynamodb_table").keys() == {"module.user_table.data.aws_dynamodb_table.existing[0]"}
         assert made.outputs["user_table_name"] == "users"
-        environment = environments(made, DEV)["plan-shards"]
-        assert environment["USER_TABLE_NAME"] == "users"
-        assert (environment["INDEX_KEYS"], environment["HAS_SHARD_INDEX"]) == (index_keys, has_shard_index)
+        assert environments(made, DEV)["plan-shards"]["HAS_SHARD_INDEX"] == has_shard_index

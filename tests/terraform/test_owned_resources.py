@@ -44,7 +44,7 @@ CONFIGURATION = {
             "user_pool_id": "${aws_cognito_user_pool.theirs.id}",
             "stage": "dev",
             "attach_trigger": False,
-            "table": {"name": "${aws_dynamodb_table.theirs.name}"},
+            "table": {"name": "${aws_dynamodb_table.theirs.name}", "attribute_prefix": ""},
             # Unknown until the topic exists, and so must not decide which alarms exist.
             "alarms": {
                 "trigger-errors": {"topic_arns": ["${aws_sns_topic.theirs.arn}"]},

@@ -23,6 +23,8 @@ class Rule(NamedTuple):
     rejected: list[Any]
 
 
+GLOBAL_TABLE = {"replica_regions": ["eu-central-1"], "stream_view_type": "NEW_AND_OLD_IMAGES"}
+
 STANDARD_ATTRIBUTES = [
     *["address", "birthdate", "email", "email_verified", "family_name", "gender", "given_name", "locale"],
     *["middle_name", "name", "nickname", "phone_number", "phone_number_verified", "picture", "preferred_username"],
@@ -94,7 +96,7 @@ RULES = [
     Rule(
         "attributes",
         "attributes are {}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, "
-        "with a name of 1 to 20 characters and no space. sub is always synced, as the key id.",
+        "with a name of 1 to 20 characters and no space. sub is always synced, in the table's key.",
         accepted=[
             [],
             STANDARD_ATTRIBUTES,
@@ -205,12 +207,136 @@ RULES = [
             f"{FUNCTION}function:a\n",
         ],
     ),
+    *[
+        Rule(
+            "table",
+            f'table.name is "{name}": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null.',
+            accepted=[{"name": accepted, "attribute_prefix": ""} for accepted in ("abc", "aZ9_.-" + "a" * 249)],
+            rejected=[{"name": name, "attribute_prefix": ""}],
+        )
+        for name in ["", "ab", "a" * 256, "a/b", "my table"]
+    ],
     Rule(
-        "table.name",
-        'table.name is "{}": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null.',
-        accepted=[None, "abc", "aZ9_.-" + "a" * 249],
-        rejected=["", "ab", "a" * 256, "a/b", "my table", "users\n"],
+        "table",
+        'table.name is "users\n": it must be 3 to 255 letters, digits, underscores, hyphens or dots, or null.',
+        accepted=[],
+        rejected=[{"name": "users\n", "attribute_prefix": ""}],
     ),
+    *[
+        Rule(
+            "table",
+            f'table.partition_key.value is "{value}": it must be text of at most 255 characters with {{sub}} exactly '
+            "once and without other braces than those of {user_pool_id}, like {sub} or USER#{sub}.",
+            accepted=[
+                {"partition_key": {"value": accepted}}
+                for accepted in (None, "{sub}", "U#{sub}#x", "{user_pool_id}{sub}{user_pool_id}", "{sub}" + "é" * 250)
+            ],
+            rejected=[{"partition_key": {"value": value}}],
+        )
+        for value in [
+            *["", "id", "{sub}{sub}", "{Sub}", "{username}#{sub}", "{sub}{", "}{sub}", "{sub|lower}", "{user_pool_id}"],
+            *["{su{user_pool_id}b}", "{sub}" + "a" * 251],
+        ]
+    ],
+    *[
+        Rule(
+            "table",
+            f'table.sort_key.value is "{value or ""}": it must be text of 1 to 255 characters without other braces '
+            "than those of {sub} and {user_pool_id}, like PROFILE or USER#{sub}.",
+            accepted=[
+                {"sort_key": {"name": "SK", "value": accepted}}
+                for accepted in ("P", "{sub}{sub}", "A#{user_pool_id}#{sub}", "é" * 255)
+            ],
+            rejected=[{"sort_key": {"name": "SK", "value": value}}],
+        )
+        for value in ["", "{", "}", "{email}", "{sub|lower}", "{sub}{x}", "a" * 256, None]
+    ],
+    Rule(
+        "table",
+        'table.name is "users", but table.attribute_prefix is null: for an existing table, it must be set, for example '
+        'to "cognito_". It may be "", which means that this module overwrites values that are under its names already, '
+        "such as email, username or status.",
+        accepted=[{"name": "users", "attribute_prefix": prefix} for prefix in ("", "cognito_")],
+        rejected=[{"name": "users"}],
+    ),
+    Rule(
+        "table.attribute_prefix",
+        'table.attribute_prefix is "{}": it must have at most 64 characters.',
+        accepted=[None, "", "cognito_", "é" * 64],
+        rejected=["a" * 65],
+    ),
+    *[
+        Rule(
+            "table",
+            f"table names the attributes {names}: each name must have 1 to 255 characters.",
+            accepted=[
+                {
+                    "partition_key": {"name": "a" * 255},
+                    "sort_key": {"name": "b" * 255, "value": "P"},
+                    "ttl_attribute": "é" * 255,
+                    "attribute_names": {"email": "c" * 255},
+                    "extra_attributes": {"d" * 255: "x"},
+                }
+            ],
+            rejected=[given],
+        )
+        for names, given in [
+            ('["","expires_at"]', {"partition_key": {"name": ""}}),
+            (f'["{"a" * 256}","expires_at"]', {"partition_key": {"name": "a" * 256}}),
+            ('["id","","expires_at"]', {"sort_key": {"name": "", "value": "P"}}),
+            ('["id",""]', {"ttl_attribute": ""}),
+            ('["id","expires_at",""]', {"attribute_names": {"email": ""}}),
+            ('["id","expires_at",null]', {"attribute_names": {"email": None}}),
+            (f'["id","expires_at","{"a" * 256}"]', {"extra_attributes": {"a" * 256: "x"}}),
+        ]
+    ],
+    Rule(
+        "table.extra_attributes",
+        "table.extra_attributes are {}: each must be text, in which each name in braces stands alone, or with |lower "
+        "or |upper, like EMAIL#{email|lower}.",
+        accepted=[
+            {},
+            {"__typename": "User", "b": "{sub}", "c": "{username|lower}{email|upper}x{name}", "d": "|"},
+        ],
+        rejected=[
+            {"a": template}
+            for template in [
+                *["", "{", "}", "{}", "{email|title}", "{email|}", "{email|lower|upper}", "{|lower}", "{{email}}"],
+                *["{email}}", "{sub", None],
+            ]
+        ],
+    ),
+    *[
+        Rule(
+            "table",
+            f"table.replica_regions are {json.dumps(regions, separators=(',', ':'))}: each must be an AWS region, like "
+            "eu-central-1, and occur once.",
+            accepted=[GLOBAL_TABLE | {"replica_regions": ["eu-central-1", "us-gov-east-12"]}],
+            rejected=[GLOBAL_TABLE | {"replica_regions": regions}],
+        )
+        for regions in [["Frankfurt"], ["eu-central-1", "eu-central-1"], [""], ["eu-central-1x"], ["xx"]]
+    ],
+    Rule(
+        "table",
+        'table.replica_regions are ["eu-central-1"], but table.name is "users": they must be [] for an existing table, '
+        "which this module does not change.",
+        accepted=[],
+        rejected=[GLOBAL_TABLE | {"name": "users", "attribute_prefix": ""}],
+    ),
+    *[
+        Rule(
+            "table",
+            f'table.replica_regions are ["eu-central-1"], table.billing_mode is {mode} and table.stream_view_type is '
+            f"{stream or 'null'}: a table with replicas must have PAY_PER_REQUEST and NEW_AND_OLD_IMAGES.",
+            accepted=[],
+            rejected=[GLOBAL_TABLE | given | {"stream_view_type": stream, "billing_mode": mode}],
+        )
+        for mode, stream, given in [
+            ("PAY_PER_REQUEST", None, {}),
+            ("PAY_PER_REQUEST", "NEW_IMAGE", {}),
+            ("PROVISIONED", "NEW_AND_OLD_IMAGES", {"read_capacity": 1, "write_capacity": 1}),
+        ]
+    ],
     Rule(
         "table.billing_mode",
         'table.billing_mode is "{}": it must be PAY_PER_REQUEST or PROVISIONED.',
@@ -252,27 +378,36 @@ RULES = [
         "table",
         'table.email_index is true, but table.name is "users": it must be false for an existing table, whose indexes '
         "this module does not change.",
-        accepted=[{"name": "users", "email_index": False}],
-        rejected=[{"name": "users", "email_index": True}],
+        accepted=[{"name": "users", "attribute_prefix": "", "email_index": False}],
+        rejected=[{"name": "users", "attribute_prefix": "", "email_index": True}],
     ),
     Rule(
         "deleted_users.action",
-        'deleted_users.action is "{}": it must be mark, delete or keep.',
-        accepted=["mark", "delete", "keep", None],
+        'deleted_users.action is "{}": it must be mark, delete, delete_item or keep.',
+        accepted=["mark", "delete", "delete_item", "keep", None],
         rejected=["", "forget", "Mark"],
     ),
     Rule(
         "deleted_users.retention_days",
-        "deleted_users.retention_days is {}: it must be a whole number of at least 1, or null.",
-        accepted=[None, 1, 3650],
-        rejected=[0, 1.5, -1],
+        "deleted_users.retention_days is {}: it must be a whole number from 1 to 36500, or null.",
+        accepted=[None, 1, 36500],
+        rejected=[0, 1.5, -1, 36501],
     ),
+    *[
+        Rule(
+            "deleted_users",
+            f"deleted_users.retention_days is 90, but deleted_users.action is {action}: only marked items expire after "
+            "retention_days. It must be null, or action mark.",
+            accepted=[{"action": action}, {"action": "mark", "retention_days": 90}],
+            rejected=[{"action": action, "retention_days": 90}],
+        )
+        for action in ("keep", "delete", "delete_item")
+    ],
     Rule(
-        "deleted_users",
-        "deleted_users.retention_days is 90, but deleted_users.action is keep, and a kept item does not expire: it "
-        "must be null, or action mark or delete.",
-        accepted=[{"action": "keep"}, *[{"action": action, "retention_days": 90} for action in ("mark", "delete")]],
-        rejected=[{"action": "keep", "retention_days": 90}],
+        "reconciliation.run_on_apply",
+        'reconciliation.run_on_apply is "{}": it must be sync, dry_run, none or null.',
+        accepted=[None, "sync", "dry_run", "none"],
+        rejected=["", "true", "Sync", "dry run"],
     ),
     Rule(
         "reconciliation.schedule",
@@ -590,11 +725,11 @@ def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: di
 
 
 def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
-    """Except the three that compare two variables: the next test has them."""
+    """Except the six that compare two variables: the next test has them."""
     lines = (ROOT / "variables.tf").read_text(encoding="utf-8").splitlines()
     validations = {number for number, line in enumerate(lines, 1) if line.strip() == "validation {"}
     used = {int(line) for line in re.findall(r"variables\.tf:(\d+)", str(rejections))}
-    assert len(validations - used) == 3
+    assert len(validations - used) == 6
 
 
 def accepted_arguments() -> list[dict[str, Any]]:
@@ -607,26 +742,71 @@ def accepted_arguments() -> list[dict[str, Any]]:
     return [{variable: value for given in module for variable, value in given.items()} for module in modules]
 
 
+# Rejected values of validations that compare two variables, and the messages.
+LONG = "a" * 28
+MANY_TAGS = {str(number): "" for number in range(11)}
+TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"stage": "dev", "name": LONG},
+        (
+            f'<name>-<stage> is "{LONG}-dev", which has 32 characters: it must have at most 31, since role names begin '
+            "with it and have at most 64."
+        ),
+    ),
+    (
+        {"table": {"email_index": True}, "attributes": ["name"]},
+        'table.email_index is true, but attributes are ["name"]: they must include email.',
+    ),
+    (
+        {"lambda": {"code_bucket": "code"}, "tags": MANY_TAGS},
+        'lambda.code_bucket is "code", but there are 11 tags: an S3 object takes at most 10.',
+    ),
+    *[
+        (
+            {"table": {"extra_attributes": {"a": template}}},
+            (
+                f'table.extra_attributes are {{"a":"{template}"}}: the names in braces must be sub, username or one of '
+                'attributes, which are ["name","email","phone_number"].'
+            ),
+        )
+        for template in [
+            *["{nickname}", "{user_pool_id}", "{email} {birthdate|lower}", "{ email }", "{Email}", "{custom:plan}"]
+        ]
+    ],
+    (
+        {"table": GLOBAL_TABLE | {"replica_regions": ["eu-central-1", "eu-west-1"]}},
+        (
+            'table.replica_regions are ["eu-central-1","eu-west-1"]: the pool\'s region must not be among them, since '
+            "the table itself is in it."
+        ),
+    ),
+    (
+        {"table": GLOBAL_TABLE, "kms_key_arn": f"{KEY}key/0a1b"},
+        (
+            f'table.replica_regions are ["eu-central-1"], but kms_key_arn is "{KEY}key/0a1b": it must be a '
+            "multi-Region key, like arn:aws:kms:eu-west-1:123456789012:key/mrk-0a1b2c3d4e5f60718293a4b5c6d7e8f9, with "
+            "a replica key in each of these regions, or null."
+        ),
+    ),
+]
+
+
 def test_variables_accept_boundaries(tmp_path: Path) -> None:
     """And compare variables with each other, which Terraform does only if each is valid by itself."""
-    tags = {str(number): "" for number in range(11)}
-    long, limit = "a" * 28, "it must have at most 31, since role names begin with it and have at most 64."
     two_variables: list[dict[str, Any]] = [
         {"table": {"email_index": True}, "attributes": ["name", "email"]},
         {"table": {"email_index": False}, "attributes": ["name"]},
-        {"lambda": {"code_bucket": "code"}, "tags": dict(list(tags.items())[:10])},
-        {"tags": tags},
-        {"stage": "dev", "name": "a" * 27},
-        {"stage": "dev", "name": long},
-        {"table": {"email_index": True}, "attributes": ["name"]},
-        {"lambda": {"code_bucket": "code"}, "tags": tags},
+        {"table": GLOBAL_TABLE, "kms_key_arn": f"{KEY}key/mrk-0a1b"},
+        {"table": {}, "kms_key_arn": f"{KEY}key/0a1b"},
+        {"table": {"extra_attributes": {"plan": "{custom:plan|lower}"}}, "attributes": ["custom:plan"]},
+        {"lambda": {"code_bucket": "code"}, "tags": dict(list(MANY_TAGS.items())[:10])},
+        {"tags": MANY_TAGS},
+        {"stage": "dev", "name": LONG[:-1]},
     ]
-    *accepted, too_long, without_email, with_many_tags = validation_errors(
-        tmp_path, [REQUIRED | given for given in accepted_arguments() + two_variables]
+    accepted = accepted_arguments() + two_variables
+    messages = validation_errors(
+        tmp_path, [REQUIRED | given for given in accepted + [given for given, _ in TWO_VARIABLES]]
     )
-    assert accepted == [[] for _ in accepted]
-    assert [without_position(message) for message in too_long + without_email + with_many_tags] == [
-        f'<name>-<stage> is "{long}-dev", which has 32 characters: {limit}',
-        'table.email_index is true, but attributes are ["name"]: they must include email.',
-        'lambda.code_bucket is "code", but there are 11 tags: an S3 object takes at most 10.',
-    ]
+    assert messages[: len(accepted)] == [[] for _ in accepted]
+    found = [[without_position(message) for message in each] for each in messages[len(accepted) :]]
+    assert found == [[message] for _, message in TWO_VARIABLES]

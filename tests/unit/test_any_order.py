@@ -20,6 +20,7 @@ from benchmarks.simulated_dynamodb import SimulatedDynamoDB
 from cognito_user_sync import clients, departure, reconciliation, sync_request, user_pool, user_table
 from cognito_user_sync.changes import DELETIONS, sync_change
 from cognito_user_sync.handlers import sync_user
+from cognito_user_sync.item_layout import ItemLayout, ItemValue, marshal
 from cognito_user_sync.reconciliation import Batch, Worker
 from cognito_user_sync.sync_request import Change, NotConsistentYet, SyncRequest, parse_change
 from cognito_user_sync.user import UNCONFIRMED
@@ -30,13 +31,14 @@ from tests.stand_ins.answers import Answer
 from tests.stand_ins.carriers import cognito_client
 from tests.stand_ins.clock import Clock, FakeContext
 from tests.stand_ins.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.stand_ins.simulated_table import plain
 from tests.stand_ins.subs import numbered_sub
 
 Request: TypeAlias = SyncRequest | Change
 Step: TypeAlias = tuple[str, int, int]
 """What happens; to which username, or which request is handled; and a number with a meaning of its own for each."""
 
-ATTRIBUTES = ("name", "email")
+LAYOUT = ItemLayout(POOL_ID, ("name", "email"))
 FAR_FUTURE = "9999-12-31T23:59:59.000Z"
 
 # What an administrator or a user does to an existing user: CloudTrail's name of it, and what changes.
@@ -77,7 +79,7 @@ class World:
         self.cognito.operations[LIST] = self._list
         self.pool = UserPool(cognito_client(self.cognito), POOL_ID)
         database: Any = SimulatedDynamoDB(Counter(), self._something_happens)
-        self.table = UserTable(database, TABLE, ATTRIBUTES, frozenset(), DeletionPolicy(action))
+        self.table = UserTable(database, TABLE, LAYOUT, DeletionPolicy(action))
         self.requests: list[Request] = []
         self.forged: list[Request] = []
         self.handled: list[Request] = []
@@ -148,7 +150,7 @@ class World:
     def expected(self) -> dict[str, dict[str, Any]]:
         """Return the items that an up-to-date table has, by sub."""
         confirmed = (user.seen() for user in self.users.values() if user.status != UNCONFIRMED)
-        return {user.sub: _without_moments(user_table.to_item(user, ATTRIBUTES, set())) for user in confirmed}
+        return {user.sub: _without_moments(_plain(LAYOUT.to_item(user))) for user in confirmed}
 
     def active(self) -> dict[str, dict[str, Any]]:
         """Return the items of users who are not deleted, by sub."""
@@ -159,8 +161,7 @@ class World:
     def _items(self) -> dict[str, dict[str, Any]]:
         found = self.table.read([numbered_sub(number) for number in range(self._created)]) if self._created else {}
         return {
-            sub: {name: next(iter(value.values())) for name, value in item.items() if name != "id"}
-            for sub, item in found.items()
+            sub: {name: plain(value) for name, value in item.items() if name != "id"} for sub, item in found.items()
         }
 
     def _change_pool(self, kind: str, username: str, number: int) -> None:
@@ -235,6 +236,10 @@ class World:
         self.meanwhile = steps
 
 
+def _plain(item: dict[str, ItemValue]) -> dict[str, Any]:
+    return {name: plain(marshal(value)) for name, value in item.items()}
+
+
 def _without_moments(item: Any) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in ("observed_at", "synced_at")}
 
@@ -256,7 +261,7 @@ LATE_WRITE = [
 @example(steps=LATE_WRITE, action=DeletedUsers.MARK, is_reconciled=True, order=None)
 @given(
     steps=st.lists(st.tuples(STEPS, st.lists(STEPS, max_size=3)), min_size=2, max_size=20),
-    action=st.sampled_from([DeletedUsers.MARK, DeletedUsers.DELETE]),
+    action=st.sampled_from([DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.DELETE_ITEM]),
     is_reconciled=st.booleans(),
     order=st.randoms(use_true_random=False),
 )

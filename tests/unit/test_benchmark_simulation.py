@@ -12,7 +12,9 @@ from benchmarks.figures import Figures, measured
 from benchmarks.generated_users import GeneratedUsers
 from benchmarks.simulated_run import ATTRIBUTES, Assumptions, SimulatedAws, SimulatedRun
 from benchmarks.virtual_time import VirtualTime
-from cognito_user_sync.user import from_cognito, to_item
+from cognito_user_sync.item_layout import ItemLayout, marshal
+from cognito_user_sync.user import from_cognito
+from tests.samples import POOL_ID
 from tests.stand_ins.subs import key_of, sub_of
 
 RATE = 30
@@ -80,9 +82,10 @@ def test_the_table_holds_what_the_pool_holds() -> None:
             assert item is None
             continue
         assert item is not None
-        wanted = to_item(user, ATTRIBUTES, frozenset())
-        found = {name: next(iter(item[name].values())) for name in wanted}
-        assert {**found, "observed_at": ""} == {**wanted, "observed_at": ""}
+        layout = ItemLayout(POOL_ID, ATTRIBUTES)
+        wanted = {name: marshal(value) for name, value in layout.to_item(user).items()}
+        moments = dict.fromkeys(("observed_at", "synced_at"))
+        assert {**item, **moments} == {**wanted, **moments}
 
 
 def test_what_changed_is_written_and_who_is_gone_is_marked() -> None:

@@ -16,7 +16,7 @@ from moto import mock_aws
 from cognito_user_sync import departure, sync_request, user_pool, user_table
 from cognito_user_sync.changes import sync_change, write_confirmed
 from cognito_user_sync.sync_request import Change, NotConsistentYet
-from cognito_user_sync.user import UnusableUser, timestamp, to_item
+from cognito_user_sync.user import UnusableUser, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused, TableUnavailable
 from tests.samples import OTHER_SUB, POOL_ID, SUB
@@ -25,7 +25,7 @@ from tests.stand_ins.calls import Calls
 from tests.stand_ins.carriers import cognito_client
 from tests.stand_ins.clock import EPOCH, Clock
 from tests.stand_ins.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import ATTRIBUTES, READ, WRITE, SimulatedTable
+from tests.stand_ins.simulated_table import READ, WRITE, SimulatedTable, plain_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,6 @@ def test_a_changed_user_is_read_from_cognito_and_written(
         SUB: {
             "id": SUB,
             "name": "Countess",
-            "email": "",
             "username": "ada.l",
             "status": "CONFIRMED",
             "enabled": False,
@@ -114,7 +113,11 @@ def test_a_changed_user_is_read_from_cognito_and_written(
             "cognito_modified_at": OCCURRED_AT,
             "observed_at": "2026-01-01T00:00:00.001Z",
             "synced_at": "2026-01-01T00:00:00.002Z",
-            "shard": "b",
+            "shard": f"{POOL_ID}#b",
+            "user_pool_id": POOL_ID,
+            "synced_attributes": [
+                *("cognito_created_at", "cognito_modified_at", "enabled", "name", "status", "username"),
+            ],
         }
     }
     # Not AdminGetUser, which could make a user count as monthly active.
@@ -407,7 +410,7 @@ def test_no_change_makes_an_item_differ_from_cognito(sync: Sync, users: UsersInM
     assert found.pop(deleted)["deleted_at"] < "2026-01-02"
     assert found.keys() == {SUB, OTHER_SUB}
     for sub, item in found.items():
-        wanted = to_item(users[sub].seen(), ATTRIBUTES, set())
+        wanted = plain_item(users[sub])
         assert item == {**wanted, **{name: item[name] for name in ("id", "observed_at", "synced_at")}}
         assert item["observed_at"] < "2026-01-02"
     assert ended == {"created", "unchanged", "unconfirmed", "not_ours", "deleted", "PoolUnavailable"}

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from tests.samples import environment
+from tests.stand_ins.answers import Response
+from tests.stand_ins.carriers import FakeAws
 
 ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:cognito-user-sync-dev-user-sync"
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/cognito-user-sync-dev-unstarted"
 OUTPUTS: dict[str, Any] = {
     "user_pool_id": "eu-west-1_AbCdEfGhI",
-    "attributes": ["email"],
-    "user_table_name": "cognito-user-sync-dev-users",
     "user_sync_state_machine_arn": ARN,
     "post_confirmation_function_arn": "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-x",
     "unstarted_queue_url": QUEUE,
     "alarm_names": [],
     "dashboard_url": "https://example.com",
-    "deleted_users": {"action": "mark", "retention_days": None},
     "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
     "user_table_stream_arn": None,
 }
@@ -71,6 +71,36 @@ def test_outputs_of_another_version_of_the_module_are_refused_by_name(tmp_path: 
     file.write_text(json.dumps(as_terraform_prints(**older)))
     with pytest.raises(NotDeployed, match="has no alarm_names, dashboard_url: it is of another version of the module"):
         Deployment.from_file(file)
+
+
+def test_user_table_is_what_the_deployed_function_uses(aws: FakeAws) -> None:
+    known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
+    variables = environment(DELETED_USERS="mark", RETENTION_DAYS="30")
+    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": variables}}))
+    table = Deployment(**known).user_table
+    assert (table.name, table.layout.attributes, table.deletion.retention_days) == ("users", ("name", "email"), 30)
+    assert "/functions/cognito-user-sync-dev-sync-user/" in aws.calls[0].path
+
+
+@pytest.mark.parametrize(
+    ("configuration", "why"),
+    [
+        ({}, "environment variable USER_TABLE is not set. Apply the module's version that this command came with"),
+        ({"Environment": {"Variables": {"USER_TABLE_NAME": "users"}}}, "environment variable USER_TABLE is not set"),
+        (
+            {"Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}}},
+            "no kms:Decrypt",
+        ),
+    ],
+    ids=["no environment", "older version", "not decrypted"],
+)
+def test_user_table_says_why_the_environment_cannot_be_used(
+    aws: FakeAws, configuration: dict[str, Any], why: str
+) -> None:
+    known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
+    aws.on("lambda.GetFunctionConfiguration", Response(configuration))
+    with pytest.raises(NotDeployed, match=f"the environment of the function cognito-user-sync-dev-sync-user .*{why}"):
+        _ = Deployment(**known).user_table
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": {"b": 1}}'])

@@ -3,80 +3,147 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from cognito_user_sync.item_layout import Item, ItemLayout, Key, marshal
+from cognito_user_sync.user import User
 from cognito_user_sync_cli import app as command_line
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.users import Comparison
-from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC
+from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 
-CONFIRMED = {"username": "ada", "status": "CONFIRMED", "email": "ada@example.com", "cognito_modified_at": "2026"}
-OF_TABLE = {"observed_at": "2026", "synced_at": "2026", "shard": "b"}
-SYNCED = {**CONFIRMED, **OF_TABLE}
-UNDATED = {name: value for name, value in SYNCED.items() if name != "cognito_modified_at"}
-GONE = {**SYNCED, "deleted_at": "2026"}
-UNCONFIRMED = {**CONFIRMED, "status": "UNCONFIRMED"}
+MOMENT = "2026-01-01T00:00:00.000Z"
+ADA = User(SUB, MOMENT, "ada", {"email": "Ada@example.com"}, "CONFIRMED", True, MOMENT, MOMENT)
+UNCONFIRMED = replace(ADA, status="UNCONFIRMED")
+OTHER_POOL = "eu-central-1_other"
+
+# A table of the module, and a single-table design of an application.
+OWN = ItemLayout(POOL_ID, ("email", "nickname"))
+SINGLE = ItemLayout(
+    POOL_ID,
+    ("email", "nickname"),
+    partition_key=Key("PK", "USER#{sub}"),
+    sort_key=Key("SK", "PROFILE"),
+    attribute_prefix="cognito_",
+    attribute_names={"email": "emailAddress", "status": "state"},
+    extra_attributes={"entity": "User", "GSI1PK": "EMAIL#{email|lower}"},
+    ttl_attribute="ttl",
+)
+LAYOUTS = pytest.mark.parametrize("layout", [OWN, SINGLE], ids=["own", "single-table"])
+
+
+def item_of(layout: ItemLayout, **fields: str | None) -> Item:
+    """Return the item of ADA as a sync writes it, but for these fields, by Cognito's or this module's names; None
+    removes one."""
+    item: dict[str, Any] = {name: marshal(value) for name, value in layout.to_item(ADA).items()}
+    changed = {"synced_at": MOMENT, **fields}
+    item |= {layout.name(field): {"S": value} for field, value in changed.items() if value is not None}
+    removed = [layout.name(field) for field, value in changed.items() if value is None]
+    return layout.key(SUB) | {name: value for name, value in item.items() if name not in removed}
+
+
+def tombstone(layout: ItemLayout) -> Item:
+    fields = {layout.name("deleted_at"): {"S": MOMENT}, layout.name("user_pool_id"): {"S": POOL_ID}}
+    return {**layout.key(SUB), **fields, layout.ttl_attribute: {"N": "1"}}
+
 
 LIST, GET = f"{COGNITO}.ListUsers", f"{COGNITO}.AdminGetUser"
-READ, WRITE, DESCRIBE = "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "dynamodb.DescribeTable"
+READ, WRITE, REPLACE = "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "dynamodb.PutItem"
+DESCRIBE, QUERY = "dynamodb.DescribeTable", "dynamodb.Query"
+CONFIGURATION = "lambda.GetFunctionConfiguration"
 LISTED = {
     "Username": "ada",
-    "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "ada@example.com"}],
+    "Attributes": [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "Ada@example.com"}],
     "UserCreateDate": 1767225600,
     "UserLastModifiedDate": 1767225600,
     "Enabled": True,
     "UserStatus": "CONFIRMED",
 }
-ITEM = {"id": {"S": SUB}, "username": {"S": "ada"}, "observed_at": {"S": "2026-01-01T00:00:00.000Z"}}
 OUTPUTS: dict[str, Any] = {
     "user_pool_id": POOL_ID,
-    "attributes": ["email"],
-    "user_table_name": TABLE,
     "user_sync_state_machine_arn": USER_SYNC,
     "post_confirmation_function_arn": "arn",
     "unstarted_queue_url": QUEUE_URL,
     "alarm_names": [],
     "dashboard_url": "https://example.com",
-    "deleted_users": {"action": "mark", "retention_days": None},
     "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
 }
 
 
+@LAYOUTS
 @pytest.mark.parametrize(
-    ("cognito", "item", "is_kept", "is_in_step"),
+    ("user", "fields", "is_kept", "is_in_step"),
     [
-        (CONFIRMED, SYNCED, False, True),
-        (CONFIRMED, UNDATED, False, False),
-        (CONFIRMED, {**SYNCED, "cognito_modified_at": "2025"}, False, False),
-        (CONFIRMED, {**SYNCED, "email": ""}, False, False),
-        ({**CONFIRMED, "email": ""}, SYNCED, False, False),
-        (CONFIRMED, None, False, False),
-        (CONFIRMED, GONE, False, False),
+        (ADA, {}, False, True),
+        (ADA, {"observed_at": "2027"}, False, True),
+        (ADA, {"cognito_modified_at": None}, False, False),
+        (ADA, {"cognito_modified_at": "2025"}, False, False),
+        (ADA, {"email": None}, False, False),
+        (replace(ADA, attributes={}), {}, False, False),
+        (ADA, None, False, False),
+        (ADA, {"user_pool_id": None}, False, False),
+        (ADA, {"user_pool_id": OTHER_POOL}, False, False),
+        (ADA, {"deleted_at": "2026"}, False, False),
         (UNCONFIRMED, None, False, True),
-        (UNCONFIRMED, SYNCED, False, False),
+        (UNCONFIRMED, {}, False, False),
         (None, None, False, True),
-        (None, SYNCED, False, False),
-        (None, SYNCED, True, True),
-        (None, GONE, False, True),
-        (None, {"deleted_at": "2026", "expires_at": 1}, False, True),
+        (None, {}, False, False),
+        (None, {}, True, True),
+        (None, {"user_pool_id": None}, False, True),
+        (None, {"user_pool_id": OTHER_POOL}, False, False),
+        (None, {"deleted_at": "2026"}, False, True),
     ],
 )
-def test_a_user_is_in_step_exactly_where_nothing_is_left_to_do(
-    cognito: dict[str, Any] | None, item: dict[str, Any] | None, is_kept: bool, is_in_step: bool
+def test_comparison_is_in_step_if_nothing_is_left_to_sync(
+    layout: ItemLayout, user: User | None, fields: dict[str, str | None] | None, is_kept: bool, is_in_step: bool
 ) -> None:
-    assert Comparison(SUB, cognito, item, is_kept).is_in_step is is_in_step
+    found = None if fields is None else item_of(layout, **fields)
+    assert Comparison(SUB, layout, user, found, is_kept).is_in_step is is_in_step
 
 
-def test_only_what_cognito_says_and_the_item_says_otherwise_differs() -> None:
-    item = {**SYNCED, "email": "", "status": "RESET_REQUIRED", "observed_at": "2027"}
-    assert Comparison(SUB, CONFIRMED, item, False).differing == ["status", "email"]
+@LAYOUTS
+def test_comparison_accepts_a_tombstone_of_a_deleted_user(layout: ItemLayout) -> None:
+    assert Comparison(SUB, layout, None, tombstone(layout), False).is_in_step
+    assert not Comparison(SUB, layout, ADA, tombstone(layout), False).is_in_step
+
+
+def test_comparison_names_attributes_that_differ_as_the_item_does() -> None:
+    found = item_of(SINGLE, email=None, status="RESET_REQUIRED", observed_at="2027")
+    compared = Comparison(SUB, SINGLE, ADA, found, False)
+    assert compared.differing == ["emailAddress", "state"]
+    assert compared.cognito == {
+        "emailAddress": "Ada@example.com",
+        "entity": "User",
+        "GSI1PK": "EMAIL#ada@example.com",
+        "cognito_username": "ada",
+        "state": "CONFIRMED",
+        "cognito_enabled": True,
+        "cognito_cognito_created_at": MOMENT,
+        "cognito_cognito_modified_at": MOMENT,
+    }
+    assert list(compared.item.items())[:2] == [("PK", f"USER#{SUB}"), ("SK", "PROFILE")]
+
+
+def test_comparison_leaves_out_values_that_are_not_from_cognito() -> None:
+    """The application has an attribute of the same name, which Cognito has no value for."""
+    compared = Comparison(SUB, OWN, ADA, item_of(OWN, nickname="of the application"), False)
+    assert compared.is_in_step
+
+
+def test_comparison_shows_attributes_that_are_no_longer_synced() -> None:
+    found = {**item_of(OWN), "synced_attributes": {"SS": [*OWN.synced(item_of(OWN)), "nickname", "locale"]}}
+    compared = Comparison(SUB, OWN, ADA, found, False)
+    assert compared.differing == ["locale", "nickname"]
+    assert compared.item["locale"] == "(no longer synced)"
+    assert "synced_attributes" not in compared.item
 
 
 @pytest.mark.parametrize(
@@ -100,40 +167,120 @@ def test_look_shows_outcome_of_execution(aws: FakeAws, output: dict[str, Any], o
     assert (found.name, found.outcome) == ("sign-up-1", outcome)
 
 
-def answer_with(aws: FakeAws, *listed: dict[str, Any], items: tuple[dict[str, Any], ...] = ()) -> None:
+def answer_with(
+    aws: FakeAws, *listed: dict[str, Any], items: tuple[Item, ...] = (), layout: ItemLayout = OWN, **changes: str
+) -> None:
+    table = json.loads(environment()["USER_TABLE"]) | {
+        "partition_key": vars(layout.partition_key),
+        "sort_key": layout.sort_key and vars(layout.sort_key),
+        **{name: getattr(layout, name) for name in ("attribute_prefix", "attribute_names", "extra_attributes")},
+        "ttl_attribute": layout.ttl_attribute,
+    }
+    variables = environment(USER_TABLE=json.dumps(table), ATTRIBUTES=json.dumps(layout.attributes), **changes)
+    aws.on(CONFIGURATION, Response({"Environment": {"Variables": variables}}))
     aws.on(LIST, Response({"Users": list(listed)}))
     aws.on(DESCRIBE, Response({"Table": {"TableName": TABLE}}))
     aws.on(READ, Response({"Responses": {TABLE: list(items)}, "UnprocessedKeys": {}}))
+    aws.on("sfn.ListExecutions", Response({"executions": []}))
 
 
+def user(folder: Path, *arguments: str) -> Result:
+    """Run the command `user` for a deployment with these outputs."""
+    outputs = folder / "outputs.json"
+    outputs.write_text(json.dumps({"user_sync": {"value": OUTPUTS}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Deployment, "check", lambda _: None)
+        for console in (command_line.out, command_line.problems):
+            patch.setattr(console, "width", 200)
+        return CliRunner().invoke(command_line.app, ["--outputs", str(outputs), "user", *arguments])
+
+
+@LAYOUTS
 @pytest.mark.parametrize("changes_queue_url", [None, QUEUE_URL], ids=["without track_changes", "with track_changes"])
-def test_sync_writes_item_without_state_machine(aws: FakeAws, changes_queue_url: str | None) -> None:
-    answer_with(aws, LISTED)
+def test_sync_writes_item_without_state_machine(
+    aws: FakeAws, changes_queue_url: str | None, layout: ItemLayout
+) -> None:
+    answer_with(aws, LISTED, layout=layout)
     aws.on(WRITE, Response({}))
     assert users.sync(Deployment(**OUTPUTS, changes_queue_url=changes_queue_url), SUB) == "created"
-    assert aws.operations == [DESCRIBE, LIST, WRITE]
-    assert aws.calls[-1].body["Key"] == {"id": {"S": SUB}}
+    assert aws.operations == [CONFIGURATION, LIST, WRITE]
+    assert aws.calls[-1].body["Key"] == layout.key(SUB)
 
 
-def test_sync_applies_deletion_policy_to_deleted_user(aws: FakeAws) -> None:
-    answer_with(aws, items=(ITEM,))
+@pytest.mark.parametrize(("action", "write"), [("mark", WRITE), ("delete", WRITE), ("delete_item", REPLACE)])
+def test_sync_applies_deletion_policy_to_deleted_user(aws: FakeAws, action: str, write: str) -> None:
+    answer_with(aws, items=(item_of(OWN),), DELETED_USERS=action)
     aws.on(GET, refusal("UserNotFoundException"))
-    aws.on(WRITE, Response({}))
-    deletion = {"action": "delete", "retention_days": 7}
-    assert users.sync(Deployment(**OUTPUTS | {"deleted_users": deletion}), SUB) == "deleted"
-    assert aws.operations == [DESCRIBE, LIST, READ, GET, WRITE]
-    assert ":expires_at" in aws.calls[-1].body["ExpressionAttributeValues"]
+    aws.on(write, Response({}))
+    assert users.sync(Deployment(**OUTPUTS), SUB) == "deleted"
+    assert aws.operations == [CONFIGURATION, LIST, READ, GET, write]
 
 
-def test_user_sync_says_which_permission_is_missing(
-    aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_user_sync_says_which_permission_is_missing(aws: FakeAws, tmp_path: Path) -> None:
     answer_with(aws, LISTED)
     aws.on(WRITE, refusal("AccessDeniedException", message="not authorized to perform: dynamodb:UpdateItem"))
-    monkeypatch.setattr(Deployment, "check", lambda _: None)
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps({"user_sync": {"value": OUTPUTS}}))
-    result = CliRunner().invoke(command_line.app, ["--outputs", str(outputs), "user", SUB, "--sync"])
+    result = user(tmp_path, SUB, "--sync")
     assert result.exit_code == 1
     assert "Not synced: " in result.output
     assert "not authorized to perform: dynamodb:UpdateItem" in result.output
+
+
+@LAYOUTS
+def test_user_shows_the_item_with_its_key(aws: FakeAws, tmp_path: Path, layout: ItemLayout) -> None:
+    answer_with(aws, LISTED, items=(item_of(layout),), layout=layout)
+    result = user(tmp_path, SUB)
+    assert (result.exit_code, "≠" in result.output) == (0, False), result.output
+    for name, value in layout.key(SUB).items():
+        assert any(name in line and value["S"] in line for line in result.output.splitlines())
+    assert "The table says what Cognito says." in result.output
+
+
+@pytest.mark.parametrize(
+    ("listed", "pool", "exit_code", "said"),
+    [
+        ((), OTHER_POOL, 1, f"The item belongs to the user pool {OTHER_POOL}: use the deployment of that pool."),
+        ((LISTED,), OTHER_POOL, 1, f"The item belongs to the user pool {OTHER_POOL}: use the deployment of that pool."),
+        ((), None, 0, "Not in Cognito, and the item is the application's: it was never synced."),
+        ((LISTED,), None, 1, "The item is the application's: it was never synced. Sync now: "),
+    ],
+)
+def test_user_says_whose_item_it_is(
+    aws: FakeAws, tmp_path: Path, listed: tuple[dict[str, Any], ...], pool: str | None, exit_code: int, said: str
+) -> None:
+    answer_with(aws, *listed, items=(item_of(SINGLE, user_pool_id=pool),), layout=SINGLE)
+    result = user(tmp_path, SUB)
+    assert (result.exit_code, said in result.output) == (exit_code, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("layout", "indexes", "asked"),
+    [
+        (OWN, {"by_email": "email"}, [("by_email", "email", "ADA@example.com")]),
+        (OWN, {"by_shard": "shard"}, []),
+        (
+            SINGLE,
+            {"GSI1": "GSI1PK", "by_entity": "entity", "by_address": "emailAddress", "by_other": "email"},
+            [("GSI1", "GSI1PK", "EMAIL#ada@example.com"), ("by_address", "emailAddress", "ADA@example.com")],
+        ),
+    ],
+)
+def test_user_finds_deleted_user_by_indexes_on_the_address(
+    aws: FakeAws, layout: ItemLayout, indexes: dict[str, str], asked: list[tuple[str, str, str]]
+) -> None:
+    answer_with(aws, layout=layout)
+    keys = {name: [{"AttributeName": key, "KeyType": "HASH"}] for name, key in indexes.items()}
+    described = [{"IndexName": name, "KeySchema": schema} for name, schema in keys.items()]
+    aws.on(DESCRIBE, Response({"Table": {"TableName": TABLE, "GlobalSecondaryIndexes": described}}))
+    # Another item of the application has the same address.
+    other = {**layout.key(SUB), layout.partition_key.name: {"S": "ORDER#1"}}
+    aws.on(QUERY, Response({"Items": [other, layout.key(SUB)]}))
+    assert users.subs_of(Deployment(**OUTPUTS), "ADA@example.com") == ([SUB] if asked else [])
+    queries = [call.body for call in aws.calls if call.operation == QUERY]
+    assert asked == [
+        (
+            query["IndexName"],
+            query["ExpressionAttributeNames"]["#key"],
+            query["ExpressionAttributeValues"][":key"]["S"],
+        )
+        for query in queries
+    ]

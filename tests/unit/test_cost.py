@@ -127,8 +127,9 @@ def test_an_item_is_as_large_as_its_names_and_values() -> None:
     assert item_bytes({"expires_at": {"N": "1790000000"}}) == 10 + 2 + 1  # three significant digits
     assert item_bytes({"id": {"S": "0"}, "enabled": {"BOOL": True}}) == 3 + 8
     assert item_bytes({}) == 0
-    with pytest.raises(ValueError, match="SS"):
-        item_bytes({"names": {"SS": ["a"]}})
+    assert item_bytes({"names": {"SS": ["a", "ü"]}}) == 5 + 1 + 2
+    with pytest.raises(ValueError, match="NS"):
+        item_bytes({"numbers": {"NS": ["1"]}})
 
 
 @pytest.mark.parametrize(

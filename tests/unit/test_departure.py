@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import sentinel
 
 import boto3
 import pytest
@@ -10,8 +11,9 @@ from moto import mock_aws
 
 from cognito_user_sync import departure, user_pool, user_table
 from cognito_user_sync.departure import delete_if_gone, sync_absent
+from cognito_user_sync.item_layout import ItemLayout
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
-from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.calls import Calls
@@ -42,11 +44,16 @@ def pool(users: UsersInMemory, calls: Calls) -> UserPool:
     return UserPool(cognito_client(CognitoPool(users, calls=calls)), POOL_ID)
 
 
+class Table(SimulatedTable):
+    def put_item(self, **arguments: Any) -> Any:
+        return self._make("PutItem", lambda: self.client.put_item(**arguments))
+
+
 @pytest.fixture
-def table(calls: Calls) -> Iterator[SimulatedTable]:
+def table(calls: Calls) -> Iterator[Table]:
     # In the session that the other fixtures know.
     with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        yield SimulatedTable(calls, boto3.client("dynamodb"))
+        yield Table(calls, boto3.client("dynamodb"))
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +67,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def delete(pool: UserPool, table: SimulatedTable, *, dry_run: bool = False) -> Outcome:
     item = table.users().read([SUB], consistent=True)[SUB]
     table.calls.forget()
-    return delete_if_gone(pool, table.users(), item, dry_run)
+    return delete_if_gone(pool, table.users(), SUB, item, dry_run)
 
 
 def test_delete_if_gone_asks_cognito_first(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
@@ -87,7 +94,7 @@ def test_delete_if_gone_leaves_a_user_whom_cognito_knows(
     assert table.items() == before
 
 
-def test_delete_if_gone_leaves_a_user_who_was_seen_after_the_question(
+def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock
 ) -> None:
     """As one whose item another function wrote between Cognito's answer and the deletion."""
@@ -104,21 +111,34 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_after_the_question(
 
     item = table.users().read([SUB])[SUB]
     calls.after(GET, 1, written_meanwhile)
-    assert delete_if_gone(pool, table.users(), item) == "stale"
+    assert delete_if_gone(pool, table.users(), SUB, item) == "stale"
     assert "deleted_at" not in table.items()[SUB]
 
 
 @pytest.mark.parametrize("item", [{}, {"theme": {"S": "dark"}}, {"username": {"S": ""}}], ids=["empty", "app", "none"])
-def test_delete_if_gone_does_not_ask_for_an_item_without_a_username(
+def test_delete_if_gone_asks_for_no_item_without_a_username(
     pool: UserPool, table: SimulatedTable, calls: Calls, item: Any
 ) -> None:
-    assert delete_if_gone(pool, table.users(), {"id": {"S": SUB}, **item}) == "stale"
+    assert delete_if_gone(pool, table.users(), SUB, {"id": {"S": SUB}, **item}) == "stale"
     assert calls.operations == []
+
+
+def test_delete_if_gone_asks_for_the_username_by_its_name(pool: UserPool, users: UsersInMemory, calls: Calls) -> None:
+    # The application has a `username`, too.
+    users.add(ADA)
+    layout = ItemLayout(POOL_ID, (), attribute_prefix="cognito_", attribute_names={"username": "login"})
+    renamed = UserTable(sentinel.client, "users", layout)
+    item = {"login": {"S": "ada.l"}, "username": {"S": "theirs"}, "cognito_username": {"S": "theirs"}}
+    assert delete_if_gone(pool, renamed, SUB, item) == "stale"
+    assert calls.operations == [GET]
+    assert delete_if_gone(pool, renamed, OTHER_SUB, {"username": {"S": "theirs"}}) == "stale"
+    assert calls.operations == [GET]
 
 
 @pytest.mark.parametrize(
     ("action", "outcome"),
-    [(DeletedUsers.MARK, "deleted"), (DeletedUsers.DELETE, "deleted"), (DeletedUsers.KEEP, "kept")],
+    [(action, "kept" if action is DeletedUsers.KEEP else "deleted") for action in DeletedUsers],
+    ids=list(DeletedUsers),
 )
 def test_sync_absent_applies_the_deletion_policy(
     pool: UserPool, table: SimulatedTable, action: DeletedUsers, outcome: str
@@ -128,13 +148,23 @@ def test_sync_absent_applies_the_deletion_policy(
     assert sync_absent(pool, table.users(DeletionPolicy(action)), SUB) == outcome
     assert table.items()[SUB].keys() == {
         DeletedUsers.MARK: {*before, "deleted_at"} - {"shard"},
-        DeletedUsers.DELETE: {"id", "deleted_at", "expires_at"},
+        DeletedUsers.DELETE: {"id", "user_pool_id", "deleted_at"},
+        DeletedUsers.DELETE_ITEM: {"id", "user_pool_id", "synced_attributes", "deleted_at", "expires_at"},
         DeletedUsers.KEEP: before.keys(),
     }[action]  # fmt: skip
 
 
 @pytest.mark.parametrize("action", DeletedUsers)
-@pytest.mark.parametrize("item", [None, {"theme": {"S": "dark"}}], ids=["no item", "item of the application"])
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        {"theme": {"S": "dark"}},
+        {"username": {"S": "ada.l"}, "observed_at": {"S": "2025-01-01T00:00:00.000Z"}, "shard": {"S": "b"}},
+        {"username": {"S": "ada.l"}, "user_pool_id": {"S": "eu-central-1_other"}},
+    ],
+    ids=["no item", "item of the application", "item of the application with our names", "item of another pool"],
+)
 def test_sync_absent_leaves_nothing_of_a_foreign_user(
     pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers, item: Any
 ) -> None:
@@ -145,7 +175,7 @@ def test_sync_absent_leaves_nothing_of_a_foreign_user(
     assert (table.items(), calls.operations) == (before, [READ])
 
 
-@pytest.mark.parametrize("action", [DeletedUsers.MARK, DeletedUsers.DELETE])
+@pytest.mark.parametrize("action", [DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.DELETE_ITEM])
 def test_sync_absent_knows_a_deletion(
     pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers
 ) -> None:
@@ -158,7 +188,7 @@ def test_sync_absent_knows_a_deletion(
     assert (table.items(), calls.operations) == (before, [READ])
 
 
-def test_sync_absent_does_not_believe_an_absence_that_cognito_denies(
+def test_sync_absent_believes_no_absence_that_cognito_denies(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable
 ) -> None:
     table.hold(ADA)
@@ -170,7 +200,7 @@ def test_sync_absent_does_not_believe_an_absence_that_cognito_denies(
     assert table.items() == before
 
 
-def test_sync_absent_asks_the_list_when_the_username_changed_hands(
+def test_sync_absent_asks_the_list_when_a_username_changed_hands(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls
 ) -> None:
     table.hold(ADA)

@@ -69,7 +69,7 @@ def plan(event: dict[str, Any] | None = None, seconds_left: float = 300, **chang
 
 def a_plan(*prefixes: str, sequential: bool = False, batches: int = 1, **summary: Any) -> dict[str, Any]:
     """What a round before has returned."""
-    counted = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "batches": batches, **summary}
+    counted = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "examples": [], "batches": batches, **summary}
     return {"batches": [{"prefixes": list(prefixes)}], "summary": counted, "sequential": sequential}
 
 
@@ -77,6 +77,7 @@ def a_result(*prefixes: str, **changes: Any) -> dict[str, Any]:
     result: dict[str, Any] = {
         "counts": {},
         "failed_subs": [],
+        "examples": [],
         "prefixes": list(prefixes),
         "token": None,
         "sequential": False,
@@ -110,6 +111,7 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
             "dry_run": False,
             **dict.fromkeys(COUNTS, 0),
             "failed_subs": [],
+            "examples": [],
             "batches": 0,
             "seconds": 95,
             "not_swept": None,
@@ -301,6 +303,7 @@ def test_what_the_batches_counted_is_added_up_over_the_rounds() -> None:
         "updated": 2,
         "unchanged": 4,
         "unconfirmed": 5,
+        "other_pool": 0,
         "failed": 2,
         "deleted": 1,
         "still_there": 0,

@@ -87,7 +87,7 @@ def test_a_batch_is_reconciled_and_its_result_is_json(answered: FakeAws) -> None
     counts = result.pop("counts")
     assert {name: count for name, count in counts.items() if count} == {"listed": 1, "created": 1}
     assert counts.keys() <= set(COUNTS)
-    assert result == {"failed_subs": [], "prefixes": [], "token": None, "sequential": False}
+    assert result == {"failed_subs": [], "examples": [], "prefixes": [], "token": None, "sequential": False}
 
 
 def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAws) -> None:
@@ -95,7 +95,10 @@ def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAw
     assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM, QUERY_ITEMS]
     assert answered.calls[0].body == {"UserPoolId": POOL_ID, "Filter": 'sub ^= "b4"', "Limit": 60}
     assert answered.calls[2].body["Key"] == {"id": {"S": SUB}}
-    assert answered.calls[3].body["ExpressionAttributeValues"] == {":shard": {"S": "b"}, ":prefix": {"S": "b4"}}
+    assert answered.calls[3].body["ExpressionAttributeValues"] == {
+        ":shard": {"S": f"{POOL_ID}#b"},
+        ":prefix": {"S": "b4"},
+    }
 
 
 def test_a_sequential_batch_goes_on_at_its_token(answered: FakeAws) -> None:

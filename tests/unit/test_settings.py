@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from unittest.mock import sentinel
@@ -9,10 +10,24 @@ from unittest.mock import sentinel
 import pytest
 
 from cognito_user_sync import settings
+from cognito_user_sync.item_layout import ItemLayout, Key
 from cognito_user_sync.settings import MissingSetting
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
+from tests.samples import POOL_ID, environment
 
 Read = Callable[[Mapping[str, str]], Any]
+
+# As modules of Terraform write it.
+TABLE: dict[str, Any] = {
+    "name": "theirs",
+    "partition_key": {"name": "PK", "value": "USER#{sub}"},
+    "sort_key": {"name": "SK", "value": "PROFILE"},
+    "attribute_prefix": "cognito_",
+    "attribute_names": {"email": "emailAddress"},
+    "extra_attributes": {"GSI1PK": "EMAIL#{email|lower}"},
+    "ttl_attribute": "ttl",
+    "index_keys": ["GSI1PK"],
+}
 
 READERS: dict[str, tuple[Read, dict[str, str]]] = {
     "unstarted_queue_url": (settings.unstarted_queue_url, {"UNSTARTED_QUEUE_URL": "https://queue"}),
@@ -30,25 +45,26 @@ READERS: dict[str, tuple[Read, dict[str, str]]] = {
             "LIST_USERS_PER_SECOND": "7.5",
             "MAX_CONCURRENCY": "4",
             "MAX_DELETE_PERCENT": "10",
-            "USER_TABLE_NAME": "users",
+            "USER_TABLE": json.dumps(TABLE),
             "HAS_SHARD_INDEX": "true",
             "DELETED_USERS": "delete",
         },
     ),
-    "user_pool_id": (settings.user_pool_id, {"USER_POOL_ID": "eu-central-1_abcdefghi"}),
+    "user_pool_id": (settings.user_pool_id, {"USER_POOL_ID": POOL_ID}),
     "user_table": (
         lambda environ: settings.user_table(sentinel.client, environ),
         {
-            "USER_TABLE_NAME": "users",
+            "USER_POOL_ID": POOL_ID,
+            "USER_TABLE": json.dumps(TABLE),
             "ATTRIBUTES": '["name","custom:é"]',
-            "INDEX_KEYS": '["email"]',
             "DELETED_USERS": "mark",
         },
     ),
     "send_welcome": (settings.synced_attributes, {"ATTRIBUTES": '["name"]'}),
 }
 REQUIRED = [(function, name) for function, (_, environ) in READERS.items() for name in environ]
-LISTS = [(function, name) for function, name in REQUIRED if name in {"ATTRIBUTES", "INDEX_KEYS"}]
+LISTS = [(function, name) for function, name in REQUIRED if name == "ATTRIBUTES"]
+TABLES = [function for function, name in REQUIRED if name == "USER_TABLE"]
 NUMBERS = [("plan_shards", name) for name in ("LIST_USERS_PER_SECOND", "MAX_CONCURRENCY", "MAX_DELETE_PERCENT")]
 DELETING = [function for function, name in REQUIRED if name == "DELETED_USERS"]
 
@@ -62,16 +78,25 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
             list_users_per_second=7.5,
             max_concurrency=4,
             max_delete_percent=10,
-            table_name="users",
+            table_name="theirs",
             has_shard_index=True,
             deletion=DeletionPolicy(DeletedUsers.DELETE, retention_days=None),
         ),
-        "user_pool_id": "eu-central-1_abcdefghi",
+        "user_pool_id": POOL_ID,
         "user_table": UserTable(
             client=sentinel.client,
-            name="users",
-            attributes=("name", "custom:é"),
-            index_keys=frozenset({"email"}),
+            name="theirs",
+            layout=ItemLayout(
+                user_pool_id=POOL_ID,
+                attributes=("name", "custom:é"),
+                partition_key=Key("PK", "USER#{sub}"),
+                sort_key=Key("SK", "PROFILE"),
+                attribute_prefix="cognito_",
+                attribute_names={"email": "emailAddress"},
+                extra_attributes={"GSI1PK": "EMAIL#{email|lower}"},
+                ttl_attribute="ttl",
+                index_keys=frozenset({"GSI1PK"}),
+            ),
             deletion=DeletionPolicy(DeletedUsers.MARK, retention_days=None),
         ),
         "send_welcome": ("name",),
@@ -105,6 +130,38 @@ def test_an_empty_list_is_a_list(function: str, name: str) -> None:
     assert read({**environ, name: "[]"}) is not None
 
 
+def test_user_table_by_default_is_as_a_layout_without_settings() -> None:
+    environ = environment()
+    assert settings.user_table(sentinel.client, environ) == UserTable(
+        sentinel.client, "users", ItemLayout(POOL_ID, ("name", "email"))
+    )
+
+
+@pytest.mark.parametrize("value", ["users", "{", "[]", "7", "null", "{}", '{"name": null}', '{"name": 7}'])
+@pytest.mark.parametrize("function", TABLES)
+def test_settings_name_a_table_that_is_none(function: str, value: str) -> None:
+    read, environ = READERS[function]
+    with pytest.raises(MissingSetting, match=r"\bUSER_TABLE (is not JSON|does not describe a table)$"):
+        read({**environ, "USER_TABLE": value})
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *({name: value for name, value in TABLE.items() if name != missing} for missing in TABLE),
+        {**TABLE, "partition_key": None},
+        {**TABLE, "partition_key": {"name": "PK"}},
+        {**TABLE, "sort_key": {"name": "SK", "value": "PROFILE", "type": "S"}},
+        {**TABLE, "index_keys": None},
+    ],
+    ids=[*(f"no-{name}" for name in TABLE), "null-key", "key-without-value", "key-of-more", "null-index-keys"],
+)
+def test_user_table_names_an_incomplete_table(table: dict[str, Any]) -> None:
+    read, environ = READERS["user_table"]
+    with pytest.raises(MissingSetting, match=r"\bUSER_TABLE does not describe a table$"):
+        read({**environ, "USER_TABLE": json.dumps(table)})
+
+
 @pytest.mark.parametrize("value", ["fifteen", "1,5", "[1]"])
 @pytest.mark.parametrize(("function", "name"), NUMBERS)
 def test_a_number_that_is_none_is_named(function: str, name: str, value: str) -> None:
@@ -133,7 +190,7 @@ def test_what_becomes_of_deleted_users_is_read(
     ("name", "value"), [("DELETED_USERS", "forget"), ("RETENTION_DAYS", "a month"), ("RETENTION_DAYS", "30.5")]
 )
 @pytest.mark.parametrize("function", DELETING)
-def test_a_deletion_that_is_not_understood_is_named_with_its_value(function: str, name: str, value: str) -> None:
+def test_a_deletion_that_is_not_understood_is_named(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
     with pytest.raises(MissingSetting, match=rf"\b{name} '{value}'"):
         read({**environ, name: value})

@@ -14,8 +14,9 @@ from moto import mock_aws
 
 from cognito_user_sync import departure, sync_request, user_pool, user_table
 from cognito_user_sync.handlers import sync_user
+from cognito_user_sync.item_layout import ItemLayout, marshal
 from cognito_user_sync.sync_request import InvalidSyncRequest
-from cognito_user_sync.user import UnusableUser, timestamp, to_item
+from cognito_user_sync.user import UnusableUser, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, environment, table_definition
@@ -23,6 +24,7 @@ from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.clock import EPOCH, Clock, FakeContext
 from tests.stand_ins.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.stand_ins.simulated_table import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 OCCURRED_AT = timestamp(EPOCH)
 FORGED = "9999-12-31T23:59:59.999Z"
 MISSING: Any = object()
-ATTRIBUTES, INDEX_KEYS = ("name", "email", "custom:plan"), {"email"}
+LAYOUT = ItemLayout(POOL_ID, ("name", "email", "custom:plan"), index_keys={"email"})
 READ, WRITE = "dynamodb.BatchGetItem", "dynamodb.UpdateItem"
 GET, LIST = f"{COGNITO}.AdminGetUser", f"{COGNITO}.ListUsers"
 
@@ -49,7 +51,7 @@ def an_input(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in environment(ATTRIBUTES='["name","email","custom:plan"]', INDEX_KEYS='["email"]').items():
+    for name, value in environment(["email"], ATTRIBUTES='["name","email","custom:plan"]').items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
@@ -105,7 +107,7 @@ def put(sub: str = SUB, **values: str) -> None:
 
 def items() -> dict[str, dict[str, Any]]:
     found = boto3.client("dynamodb").scan(TableName=TABLE, ConsistentRead=True)["Items"]
-    return {item["id"]["S"]: {name: next(iter(value.values())) for name, value in item.items()} for item in found}
+    return {item["id"]["S"]: {name: plain(value) for name, value in item.items()} for item in found}
 
 
 def item(sub: str = SUB) -> dict[str, Any]:
@@ -145,7 +147,6 @@ def test_the_item_is_what_cognito_says_of_the_user(cognito: FakeAws, clock: Cloc
     assert item() == {
         "id": SUB,
         "name": "Ada",
-        "custom:plan": "",
         "username": "ada.l",
         "status": "CONFIRMED",
         "enabled": True,
@@ -153,7 +154,9 @@ def test_the_item_is_what_cognito_says_of_the_user(cognito: FakeAws, clock: Cloc
         "cognito_modified_at": timestamp(LONG_AGO),
         "observed_at": "2026-01-01T00:00:01.001Z",
         "synced_at": "2026-01-01T00:00:01.002Z",
-        "shard": "b",
+        "shard": f"{POOL_ID}#b",
+        "user_pool_id": POOL_ID,
+        "synced_attributes": ["cognito_created_at", "cognito_modified_at", "enabled", "name", "status", "username"],
     }
 
 
@@ -171,7 +174,7 @@ def test_a_user_who_changed_since_is_written_as_of_now(cognito: FakeAws, users: 
 
 
 def test_a_newer_item_stays(cognito: FakeAws) -> None:
-    put(username="ada.l", name="Countess", cognito_modified_at="2026-01-02T00:00:00.000Z")
+    put(username="ada.l", name="Countess", user_pool_id=POOL_ID, cognito_modified_at="2026-01-02T00:00:00.000Z")
     before = item()
     assert outcome() == "stale"
     assert item() == before
@@ -243,7 +246,9 @@ def test_a_deleted_user_with_an_item_is_marked(cognito: FakeAws, users: UsersInM
     assert item() == after
 
 
-@pytest.mark.parametrize(("action", "result"), [("mark", "deleted"), ("delete", "deleted"), ("keep", "kept")])
+@pytest.mark.parametrize(
+    ("action", "result"), [("mark", "deleted"), ("delete", "deleted"), ("delete_item", "deleted"), ("keep", "kept")]
+)
 def test_a_deleted_user_gets_the_deletion_policy(
     cognito: FakeAws, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch, action: str, result: str
 ) -> None:
@@ -254,7 +259,8 @@ def test_a_deleted_user_gets_the_deletion_policy(
     assert outcome() == result
     kept = {
         "mark": {*before, "deleted_at"} - {"shard"},
-        "delete": {"id", "deleted_at", "expires_at"},
+        "delete": {"id", "user_pool_id", "deleted_at"},
+        "delete_item": {"id", "user_pool_id", "synced_attributes", "deleted_at", "expires_at"},
         "keep": before.keys(),
     }
     assert item().keys() == kept[action]
@@ -341,7 +347,7 @@ def test_no_request_makes_an_item_differ_from_cognito(cognito: FakeAws, users: U
         assert found.pop(deleted).get("deleted_at", "") <= moment
         for known, each in found.items():
             assert each["observed_at"] <= moment
-            wanted = to_item(users[known].seen(), ATTRIBUTES, INDEX_KEYS)
+            wanted = {name: plain(marshal(value)) for name, value in LAYOUT.to_item(users[known].seen()).items()}
             own = {"id": known, "synced_at": each["synced_at"], "observed_at": each["observed_at"]}
             assert each == {**wanted, **own}
     assert found.keys() == {SUB, eve}

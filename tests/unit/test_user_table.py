@@ -20,11 +20,12 @@ from botocore.exceptions import (
     HTTPClientError,
     ReadTimeoutError,
 )
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from cognito_user_sync import user_table
+from cognito_user_sync.item_layout import BOOKKEEPING, FROM_COGNITO, ItemLayout, Key
 from cognito_user_sync.user import User, timestamp
 from cognito_user_sync.user_table import (
     DeletedUsers,
@@ -34,11 +35,12 @@ from cognito_user_sync.user_table import (
     TableUnavailable,
     UserTable,
 )
-from tests.samples import SUB, table_definition
+from tests.samples import POOL_ID, SUB, table_definition
 from tests.samples import TABLE as NAME
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import Clock
+from tests.stand_ins.simulated_table import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,9 +48,37 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ATTRIBUTES = ("name", "email", "custom:plan")
-MARK, DELETE, KEEP = DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.KEEP
+OTHER_POOL_ID = "eu-central-1_other"
+LAYOUT = ItemLayout(POOL_ID, ATTRIBUTES)
+INDEXED = ItemLayout(POOL_ID, ATTRIBUTES, index_keys=frozenset({"email"}))
+SINGLE_TABLE = ItemLayout(
+    POOL_ID,
+    ATTRIBUTES,
+    partition_key=Key("PK", "USER#{sub}"),
+    sort_key=Key("SK", "PROFILE"),
+    attribute_prefix="cognito_",
+    attribute_names={"custom:plan": "plan"},
+    extra_attributes={"entity": "User", "GSI1PK": "EMAIL#{email|lower}"},
+    ttl_attribute="ttl",
+)
+MARK, DELETE, DELETE_ITEM, KEEP = DeletedUsers
+DELETING = [MARK, DELETE, DELETE_ITEM]
+GOLD: dict[str, Any] = {"custom:plan": "gold"}
 NOW = 1_800_000_000
 DAY = 24 * 3600
+
+# An application's item. Its attributes are named like this module's before the prefix.
+THEIRS: dict[str, Any] = {
+    **{name: {"S": f"their {name}"} for name in (*ATTRIBUTES, *FROM_COGNITO, *BOOKKEEPING)},
+    "enabled": {"N": "7"},
+    "shard": {"L": [{"M": {"sku": {"S": "1"}, "count": {"N": "2.50"}}}]},
+    "synced_attributes": {"SS": ["theme", "PK", "cognito_email"]},
+    "theme": {"S": ""},
+    "picture": {"B": b"\x00\xff"},
+    "nothing": {"NULL": True},
+    "expires_at": {"N": "1900000000"},
+    "ttl": {"N": "1900000001"},
+}
 
 
 def at(hour: float) -> str:
@@ -70,41 +100,67 @@ def read(hour: int, modified: int = 0, *, enabled: bool = True, status: str = "C
 
 
 class Table:
-    """The real table of modules/user_table in moto."""
+    """A table in moto, with the keys and indexes of modules/user_table."""
 
-    def __init__(
-        self,
-        client: DynamoDBClient,
-        attributes: tuple[str, ...] = ATTRIBUTES,
-        index_keys: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, client: DynamoDBClient, layout: ItemLayout = LAYOUT) -> None:
         self.client = client
-        self.client.create_table(**table_definition(email_index="email" in index_keys))
-        self.users = UserTable(self.client, NAME, attributes, index_keys)
+        self.client.create_table(**table_definition(layout=layout, email_index="email" in layout.index_keys))
+        self.users = UserTable(self.client, NAME, layout)
+
+    @property
+    def layout(self) -> ItemLayout:
+        return self.users.layout
+
+    def configure(self, **changes: Any) -> None:
+        """Change the layout, as an apply does."""
+        self.users = dataclasses.replace(self.users, layout=dataclasses.replace(self.layout, **changes))
+
+    def of_other_pool(self) -> UserTable:
+        return dataclasses.replace(self.users, layout=dataclasses.replace(self.layout, user_pool_id=OTHER_POOL_ID))
 
     def write(self, *users: User) -> list[Outcome]:
         return [self.users.write(user) for user in users]
 
+    def wire(self, sub: str = SUB) -> dict[str, Any]:
+        """The item as DynamoDB returns it, {} if there is none."""
+        key = self.layout.key(sub)
+        return {**self.client.get_item(TableName=NAME, Key=key, ConsistentRead=True).get("Item", {})}
+
     def item(self, sub: str = SUB) -> dict[str, Any]:
-        item = self.client.get_item(TableName=NAME, Key={"id": {"S": sub}}, ConsistentRead=True).get("Item", {})
-        return {name: next(iter(value.values())) for name, value in item.items()}
+        """The values of the item's attributes."""
+        return {name: plain(value) for name, value in self.wire(sub).items()}
 
     def put(self, **values: dict[str, Any]) -> None:
-        self.client.put_item(TableName=NAME, Item={"id": {"S": SUB}, **values})
+        self.client.put_item(TableName=NAME, Item={**self.layout.key(SUB), **values})
+
+    def remove(self) -> None:
+        self.client.delete_item(TableName=NAME, Key=self.layout.key(SUB))
 
     def delete(self, hour: float, action: DeletedUsers = MARK, retention_days: int | None = None) -> Outcome:
-        policy = DeletionPolicy(action, retention_days)
-        return dataclasses.replace(self.users, deletion=policy).delete(SUB, at(hour))
+        """Delete the user, whose item was read a moment ago."""
+        found = self.users.read([SUB]).get(SUB, {})
+        return self.deleting(action, retention_days).delete(SUB, at(hour), found)
 
-    def living(self, shard: str) -> list[str]:
-        found = self.client.query(
-            TableName=NAME,
-            IndexName="by_shard",
-            KeyConditionExpression="#shard = :shard",
-            ExpressionAttributeNames={"#shard": "shard"},
-            ExpressionAttributeValues={":shard": {"S": shard}},
-        )
-        return [item["id"]["S"] for item in found["Items"]]
+    def deleting(self, action: DeletedUsers, retention_days: int | None = None) -> UserTable:
+        return dataclasses.replace(self.users, deletion=DeletionPolicy(action, retention_days))
+
+    def active(self) -> list[str]:
+        subs, more = self.users.active_subs(SUB[0])
+        assert more is None
+        return subs
+
+    def before_writes(self, *acts: Callable[[], object]) -> None:
+        """Do one of these before each of the next writes, as another writer may."""
+        left, events = [*acts], self.client.meta.events
+
+        def before_write(**_: Any) -> None:
+            events.unregister("provide-client-params.dynamodb", before_write)
+            act = left.pop(0)
+            act()
+            if left:
+                events.register("provide-client-params.dynamodb", before_write)
+
+        events.register("provide-client-params.dynamodb", before_write)
 
 
 @pytest.fixture(autouse=True)
@@ -132,16 +188,27 @@ def table(moto: DynamoDBClient) -> Table:
 
 @pytest.fixture
 def indexed_table(moto: DynamoDBClient) -> Table:
-    return Table(moto, index_keys=frozenset({"email"}))
+    return Table(moto, INDEXED)
 
 
-def test_a_user_becomes_an_item_with_every_field_of_the_design(table: Table) -> None:
+@pytest.fixture
+def single_table(moto: DynamoDBClient) -> Table:
+    return Table(moto, SINGLE_TABLE)
+
+
+def synced(*attributes: str) -> list[str]:
+    return sorted([*attributes, *FROM_COGNITO])
+
+
+# Writing.
+
+
+def test_write_makes_an_item_with_every_field(table: Table) -> None:
     assert table.write(read(2, 1, enabled=False, name="Ada", email="ada@example.com")) == [Outcome.CREATED]
     assert table.item() == {
         "id": SUB,
         "name": "Ada",
         "email": "ada@example.com",
-        "custom:plan": "",
         "username": "ada",
         "status": "CONFIRMED",
         "enabled": False,
@@ -149,16 +216,42 @@ def test_a_user_becomes_an_item_with_every_field_of_the_design(table: Table) -> 
         "cognito_modified_at": at(1),
         "observed_at": at(2),
         "synced_at": ANY,
-        "shard": "b",
+        "shard": f"{POOL_ID}#b",
+        "user_pool_id": POOL_ID,
+        "synced_attributes": synced("email", "name"),
     }
 
 
-def test_a_living_user_is_found_by_shard(table: Table) -> None:
+def test_write_makes_an_item_with_the_keys_and_names_given(single_table: Table) -> None:
+    assert single_table.write(read(2, 1, email="Ada@Example.com", **GOLD)) == [Outcome.CREATED]
+    assert single_table.wire() == {
+        "PK": {"S": f"USER#{SUB}"},
+        "SK": {"S": "PROFILE"},
+        "entity": {"S": "User"},
+        "GSI1PK": {"S": "EMAIL#ada@example.com"},
+        "plan": {"S": "gold"},
+        "cognito_email": {"S": "Ada@Example.com"},
+        "cognito_username": {"S": "ada"},
+        "cognito_status": {"S": "CONFIRMED"},
+        "cognito_enabled": {"BOOL": True},
+        "cognito_cognito_created_at": {"S": at(0)},
+        "cognito_cognito_modified_at": {"S": at(1)},
+        "cognito_observed_at": {"S": at(2)},
+        "cognito_synced_at": ANY,
+        "cognito_shard": {"S": f"{POOL_ID}#b"},
+        "cognito_user_pool_id": {"S": POOL_ID},
+        "cognito_synced_attributes": {
+            "SS": sorted(["entity", "GSI1PK", "plan", "cognito_email", *(f"cognito_{name}" for name in FROM_COGNITO)])
+        },
+    }
+
+
+def test_write_makes_an_active_user(table: Table) -> None:
     table.write(read(1))
-    assert table.living("b") == [SUB]
+    assert table.active() == [SUB]
 
 
-def test_synced_at_is_the_moment_of_writing(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_sets_synced_at_to_the_moment(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_table, "now", lambda: at(23))
     table.write(read(1))
     assert table.item()["synced_at"] == at(23)
@@ -177,16 +270,16 @@ def test_synced_at_is_the_moment_of_writing(table: Table, monkeypatch: pytest.Mo
     ],
     ids=["modified-later", "asked-later", "same-moment", "lagging-page"],
 )
-def test_the_newer_answer_wins_in_both_orders(table: Table, first: User, second: User) -> None:
+def test_write_keeps_the_newer_answer_in_both_orders(table: Table, first: User, second: User) -> None:
     assert table.write(first, second) == [Outcome.CREATED, Outcome.UPDATED]
     assert table.item()["name"] == "Ada L."
 
-    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+    table.remove()
     assert table.write(second, first) == [Outcome.CREATED, Outcome.STALE]
     assert table.item()["name"] == "Ada L."
 
 
-def test_a_lagging_page_does_not_undo_a_password_reset(table: Table) -> None:
+def test_write_undoes_no_password_reset_by_a_lagging_page(table: Table) -> None:
     table.write(read(1, 1, status="RESET_REQUIRED"))
     table.write(read(5, 5))
     before = table.item()
@@ -196,14 +289,7 @@ def test_a_lagging_page_does_not_undo_a_password_reset(table: Table) -> None:
     assert table.item() == before
 
 
-def test_an_item_without_a_date_is_written(table: Table) -> None:
-    # Of an earlier version of this module, which wrote sign-ups without one.
-    table.put(observed_at={"S": at(8)}, status={"S": "CONFIRMED"}, shard={"S": "b"})
-    assert table.write(read(7, 1, status="EXTERNAL_PROVIDER")) == [Outcome.UPDATED]
-    assert table.item()["status"] == "EXTERNAL_PROVIDER"
-
-
-def test_a_repeat_leaves_the_item_identical(table: Table) -> None:
+def test_write_leaves_an_item_identical_at_a_repeat(table: Table) -> None:
     user = read(2, 1, name="Ada")
     table.write(user)
     before = table.item()
@@ -211,75 +297,32 @@ def test_a_repeat_leaves_the_item_identical(table: Table) -> None:
     assert table.item() == before
 
 
-def test_looking_again_at_an_unchanged_user_writes_nothing(table: Table) -> None:
+def test_write_leaves_an_unchanged_user_as_it_is(table: Table) -> None:
     # A reconciliation of a million users of whom ten changed writes ten items.
     table.write(read(2, 1, name="Ada"))
     before = table.item()
-    assert table.users.differs(read(9, 1, name="Ada"), table.users.read([SUB])[SUB]) is False
+    assert table.users.outcome(read(9, 1, name="Ada"), table.users.read([SUB])[SUB]) is Outcome.UNCHANGED
     assert table.write(read(9, 1, name="Ada")) == [Outcome.UNCHANGED]
     assert table.item() == before
 
 
-def test_a_user_who_only_was_disabled_is_updated(table: Table) -> None:
+def test_write_updates_a_user_who_only_was_disabled(table: Table) -> None:
     table.write(read(2, 1))
     assert table.write(read(4, 3, enabled=False)) == [Outcome.UPDATED]
     assert table.item()["enabled"] is False
 
 
-def test_attributes_of_the_application_stay_as_they_are(table: Table) -> None:
-    theirs: dict[str, Any] = {
-        "theme": {"S": "dark"},
-        "cart": {"L": [{"M": {"sku": {"S": "1"}, "count": {"N": "2"}}}]},
-        "logins": {"N": "7"},
-    }
-    table.put(**theirs)
-    table.write(read(1, name="Ada"), read(3, 2, name="Ada L."))
-    item = table.client.get_item(TableName=NAME, Key={"id": {"S": SUB}})["Item"]
-    assert item["name"] == {"S": "Ada L."}
-    assert {name: item[name] for name in theirs} == theirs
+def test_write_removes_an_attribute_that_the_user_emptied(table: Table) -> None:
+    assert table.write(read(1, name="Ada", email="ada@example.com"), read(2, name="Ada")) == [
+        Outcome.CREATED,
+        Outcome.UPDATED,
+    ]
+    assert "email" not in table.item()
+    assert table.item()["synced_attributes"] == synced("name")
+    assert table.write(read(3, name="Ada")) == [Outcome.UNCHANGED]
 
 
-def test_an_attribute_that_the_user_emptied_becomes_an_empty_string(table: Table) -> None:
-    table.write(read(1, name="Ada"), read(2))
-    assert table.item()["name"] == ""
-
-
-@pytest.mark.parametrize("action", [MARK, DELETE])
-@pytest.mark.parametrize("deleted", [2.001, 3, 4], ids=["deleted-before", "deleted-at-that-moment", "deleted-after"])
-def test_answer_around_the_deletion_revives_no_user(table: Table, deleted: float, action: DeletedUsers) -> None:
-    """ListUsers may show a deleted user for a while: here for almost an hour."""
-    table.write(read(1))
-    table.delete(deleted, action)
-    before = table.item()
-    assert table.write(read(3, 2, name="Ada")) == [Outcome.DELETED]
-    assert table.item() == before
-    assert table.living("b") == []
-
-
-@pytest.mark.parametrize("action", [MARK, DELETE])
-@pytest.mark.parametrize("modified", [1, 4], ids=["modified-before", "modified-after"])
-def test_a_user_seen_after_the_deletion_is_alive_again(table: Table, modified: int, action: DeletedUsers) -> None:
-    table.write(read(1))
-    table.delete(4, action, retention_days=60)
-    assert table.write(read(5, modified, name="Ada")) == [Outcome.UPDATED]
-    assert table.item().keys().isdisjoint({"deleted_at", "expires_at"})
-    assert table.living("b") == [SUB]
-
-
-def test_a_user_who_differs_in_the_deletion_alone_is_alive_again(table: Table) -> None:
-    user = read(2, 1, name="Ada")
-    table.write(user)
-    table.client.update_item(
-        TableName=NAME,
-        Key={"id": {"S": SUB}},
-        UpdateExpression="SET deleted_at = :at",
-        ExpressionAttributeValues={":at": {"S": at(4)}},
-    )
-    assert table.write(read(5, 1, name="Ada")) == [Outcome.UPDATED]
-    assert "deleted_at" not in table.item()
-
-
-def test_reserved_words_and_names_with_colons_are_written(moto: DynamoDBClient) -> None:
+def test_write_takes_reserved_words_and_names_with_colons(moto: DynamoDBClient) -> None:
     # All of these break an expression that spells them out; #n0 and :v0 look like our own aliases.
     names = (
         "name",
@@ -292,23 +335,33 @@ def test_reserved_words_and_names_with_colons_are_written(moto: DynamoDBClient) 
         "custom::v0",
         "custom:é",
     )
-    table = Table(moto, names)
+    table = Table(moto, dataclasses.replace(LAYOUT, attributes=names))
     values: dict[str, Any] = {name: f"value of {name}" for name in names}
     table.write(read(1), read(2, **values))
     assert {name: table.item()[name] for name in names} == values
+    table.write(read(3))
+    assert table.item().keys().isdisjoint(names)
 
 
-def test_seventy_attributes_fit_into_one_write(client: DynamoDBClient) -> None:
+def test_requests_with_seventy_attributes_fit(client: DynamoDBClient) -> None:
     # As many as the module's variable takes. DynamoDB allows 4 KB and 300 operators in an expression; moto any.
     names = tuple(f"custom:{number:020}" for number in range(70))
-    user = read(2, 1)
-    request = UserTable(client, NAME, names, frozenset())._update(user)
-    for name in ("UpdateExpression", "ConditionExpression"):
-        assert len(request[name].encode()) <= 4096
-        assert len(re.findall(r"<>|<=|<|=|OR|AND|attribute_\w+|if_not_exists", request[name])) <= 300
+    extras = {f"extra{number}": "{username}" for number in range(20)}
+    users = UserTable(client, NAME, dataclasses.replace(LAYOUT, attributes=names, extra_attributes=extras))
+    # The names of an earlier configuration, all of which go.
+    found: Any = {
+        "synced_attributes": {"SS": [f"before_{name}" for name in (*names, *extras, *FROM_COGNITO)]},
+        "deleted_at": {"S": at(0)},
+    }
+    values: dict[str, Any] = dict.fromkeys(names, "x")
+    requests = [users._update(read(2, 1, **values), {}), users._update(read(2, 1, **values), found)]
+    requests.append(dataclasses.replace(users, deletion=DeletionPolicy(DELETE))._deletion(SUB, at(1), found))
+    for expression in (request[f"{kind}Expression"] for request in requests for kind in ("Update", "Condition")):
+        assert len(expression.encode()) <= 4096
+        assert len(re.findall(r"<>|<=|<|=|OR|AND|attribute_\w+|if_not_exists", expression)) <= 300
 
 
-def test_an_emptied_index_key_is_removed_from_the_item(indexed_table: Table) -> None:
+def test_write_removes_an_emptied_index_key(indexed_table: Table) -> None:
     table = indexed_table
     table.write(read(1, email="ada@example.com"))
     assert table.write(read(2, name="Ada")) == [Outcome.UPDATED]
@@ -316,24 +369,7 @@ def test_an_emptied_index_key_is_removed_from_the_item(indexed_table: Table) -> 
     assert table.item()["name"] == "Ada"
 
 
-def test_an_answer_that_differs_in_an_emptied_index_key_alone_is_written(indexed_table: Table) -> None:
-    table = indexed_table
-    table.put(
-        **{name: {"S": str(value)} for name, value in {"name": "", "custom:plan": "", "username": "ada"}.items()},
-        observed_at={"S": at(2)},
-        shard={"S": "b"},
-        status={"S": "CONFIRMED"},
-        enabled={"BOOL": True},
-        cognito_created_at={"S": at(0)},
-        cognito_modified_at={"S": at(1)},
-        email={"S": "ada@example.com"},
-    )
-    assert table.write(read(3, 1)) == [Outcome.UPDATED]
-    assert "email" not in table.item()
-    assert table.write(read(4, 1)) == [Outcome.UNCHANGED]
-
-
-def test_an_index_key_too_long_for_the_index_is_left_out(indexed_table: Table) -> None:
+def test_write_leaves_out_an_index_key_that_is_too_long(indexed_table: Table) -> None:
     table = indexed_table
     table.write(read(1, email="a" * 1024))
     assert table.item()["email"] == "a" * 1024
@@ -341,77 +377,388 @@ def test_an_index_key_too_long_for_the_index_is_left_out(indexed_table: Table) -
     assert "email" not in table.item()
 
 
-def test_the_longest_values_of_cognito_are_written(table: Table) -> None:
+def test_write_takes_the_longest_values_of_cognito(table: Table) -> None:
     longest: dict[str, Any] = dict.fromkeys(ATTRIBUTES, "😀" * 2048)
     table.write(read(1, **longest))
     assert longest.items() <= table.item().items()
 
 
-# What becomes of a user who is gone.
+# Attributes of the application.
+
+
+def test_write_and_delete_touch_nothing_of_the_application(single_table: Table) -> None:
+    table = single_table
+    table.put(**THEIRS)
+    theirs = table.wire()
+
+    def untouched() -> bool:
+        return theirs.items() <= table.wire().items()
+
+    assert table.write(read(1, name="Ada", email="ada@example.com"), read(3, 2, name="Ada L.")) == [
+        Outcome.CREATED,
+        Outcome.UPDATED,
+    ]
+    assert untouched()
+    assert table.wire()["cognito_name"] == {"S": "Ada L."}
+    assert table.delete(4) is Outcome.DELETED
+    assert untouched()
+    table.remove()
+    table.put(**THEIRS)
+    table.write(read(5, 4, name="Ada"))
+    assert table.delete(6, DELETE) is Outcome.DELETED
+    assert untouched()
+
+
+def test_write_leaves_a_value_that_cognito_does_not_have(table: Table) -> None:
+    # Of the application, though it has the name of a synced attribute.
+    table.put(name={"S": "theirs"}, email={"N": "7"})
+    assert table.write(read(1)) == [Outcome.CREATED]
+    assert table.write(read(2, 1)) == [Outcome.UPDATED]
+    assert table.wire()["name"] == {"S": "theirs"}
+    assert table.wire()["email"] == {"N": "7"}
+    assert table.delete(3, DELETE) is Outcome.DELETED
+    assert table.item() == {"id": SUB, "name": "theirs", "email": "7", "user_pool_id": POOL_ID, "deleted_at": at(3)}
+
+
+def test_write_takes_over_a_name_for_which_cognito_has_a_value(table: Table) -> None:
+    table.put(name={"S": "theirs"}, status={"N": "7"})
+    assert table.write(read(1, name="Ada")) == [Outcome.UPDATED]
+    assert {"name": "Ada", "status": "CONFIRMED"}.items() <= table.item().items()
+
+
+def test_write_leaves_the_ttl_of_the_application(table: Table) -> None:
+    ttl = {"expires_at": {"N": "1900000000"}}
+    table.put(**ttl)
+    table.write(read(1, name="Ada"), read(2, 1))
+    assert ttl.items() <= table.wire().items()
+
+
+# An item of another pool.
+
+
+@pytest.mark.parametrize("action", DELETING)
+def test_write_and_delete_leave_an_item_of_another_pool(single_table: Table, action: DeletedUsers) -> None:
+    table = single_table
+    table.of_other_pool().write(read(1, name="Ada"))
+    before = table.wire()
+    user = read(9, 8, name="Eve")
+    assert table.users.outcome(user, table.users.read([SUB])[SUB]) is Outcome.OTHER_POOL
+    assert table.write(user) == [Outcome.OTHER_POOL]
+    assert table.delete(9, action, 30 if action is MARK else None) is Outcome.NOT_OURS
+    # Nor if the item became one of another pool after it was read.
+    ours: Any = {"cognito_user_pool_id": {"S": POOL_ID}, "cognito_username": {"S": "ada"}}
+    assert table.deleting(action).delete(SUB, at(9), ours) is Outcome.NOT_OURS
+    assert table.wire() == before
+
+
+@pytest.mark.parametrize("action", DELETING)
+def test_write_leaves_a_deleted_user_of_another_pool(table: Table, action: DeletedUsers) -> None:
+    other = table.of_other_pool()
+    other.write(read(1))
+    found = other.read([SUB])[SUB]
+    dataclasses.replace(other, deletion=DeletionPolicy(action)).delete(SUB, at(2), found)
+    before = table.wire()
+    assert table.write(read(9, 8)) == [Outcome.OTHER_POOL]
+    assert table.wire() == before
+
+
+def test_active_subs_are_those_of_one_pool(table: Table) -> None:
+    other_sub = f"b5{SUB[2:]}"
+    table.write(read(1))
+    table.of_other_pool().write(dataclasses.replace(read(1), sub=other_sub))
+    assert table.active() == [SUB]
+    assert table.of_other_pool().active_subs("b") == ([other_sub], None)
+
+
+# A change of the configuration.
 
 
 @pytest.mark.parametrize(
-    ("retention_days", "ends"), [(None, {}), (60, {"expires_at": str(NOW + 60 * DAY)})], ids=["for-ever", "60-days"]
+    ("changes", "gone", "added"),
+    [
+        ({"attributes": ("name",)}, {"cognito_email", "plan", "GSI1PK"}, {}),
+        (
+            {"attribute_names": {"email": "mail"}},
+            {"cognito_email", "plan"},
+            {"mail": "e", "cognito_custom:plan": "gold"},
+        ),
+        ({"attribute_names": {"custom:plan": "plan", "username": "who"}}, {"cognito_username"}, {"who": "ada"}),
+        ({"extra_attributes": {"entity": "Person"}}, {"GSI1PK"}, {"entity": "Person"}),
+        ({"index_keys": frozenset({"plan"})}, set(), {}),
+    ],
+    ids=["dropped", "renamed", "field-renamed", "extra-changed", "index-added"],
 )
-def test_a_marked_user_leaves_the_living_and_keeps_all_else(
-    table: Table, retention_days: int | None, ends: dict[str, str]
+def test_write_removes_what_the_configuration_lost(
+    single_table: Table, changes: Any, gone: set[str], added: dict[str, str]
 ) -> None:
+    table = single_table
+    table.put(theme={"S": "dark"}, email={"S": "theirs"})
+    user = read(2, 1, name="n", email="e", **GOLD)
+    table.write(user)
+    before = table.item()
+    assert gone <= before.keys()
+    if "attributes" in changes:
+        changes["extra_attributes"] = {"entity": "User"}
+    table.configure(**changes)
+    # The user is the same, and is written because of the configuration.
+    again = dataclasses.replace(user, observed_at=at(3))
+    expected = [Outcome.UPDATED] if gone or added else [Outcome.UNCHANGED]
+    assert [table.users.outcome(again, table.users.read([SUB])[SUB])] == expected
+    assert table.write(again) == expected
+    after = table.item()
+    assert {**before, **added}.keys() - gone == after.keys()
+    assert added.items() <= after.items()
+    assert {"theme": "dark", "email": "theirs"}.items() <= after.items()
+    assert table.write(dataclasses.replace(user, observed_at=at(4))) == [Outcome.UNCHANGED]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attributes": (), "extra_attributes": {}},
+        {"attribute_names": {"email": "mail", "custom:plan": "theme2"}},
+    ],
+    ids=["dropped", "renamed"],
+)
+def test_delete_removes_what_the_configuration_lost(single_table: Table, changes: Any) -> None:
+    table = single_table
+    table.put(theme={"S": "dark"}, name={"S": "theirs"})
+    table.write(read(2, 1, name="n", email="e", **GOLD))
+    table.configure(**changes)
+    assert table.delete(3, DELETE) is Outcome.DELETED
+    assert table.item() == {
+        "PK": f"USER#{SUB}",
+        "SK": "PROFILE",
+        "theme": "dark",
+        "name": "theirs",
+        "cognito_user_pool_id": POOL_ID,
+        "cognito_deleted_at": at(3),
+    }
+
+
+# An item that was read before.
+
+
+def test_write_takes_one_call_for_an_item_as_it_was_read(aws: FakeAws) -> None:
+    aws.on("dynamodb.UpdateItem", Response())
+    users = _users(aws)
+    for found in ({}, OURS, {**OURS, "deleted_at": {"S": at(0)}}):
+        users.write(read(9, name="Ada"), found)
+    assert len(aws.calls) == 3
+
+
+@pytest.mark.parametrize("read_at", range(4))
+def test_write_ends_alike_whenever_the_item_was_read(table: Table, read_at: int) -> None:
+    found: list[Any] = [{}]
+    for act in (
+        lambda: table.write(read(1, name="Ada", email="a")),
+        lambda: table.delete(3, MARK, retention_days=60),
+        lambda: table.write(read(5, 4, email="a", **GOLD)),
+    ):
+        act()
+        found.append(table.users.read([SUB])[SUB])
+    assert table.users.write(read(6, name="Ada"), found[read_at]) is Outcome.STALE
+    assert table.users.write(read(7, 5, name="Ada"), found[read_at]) is Outcome.UPDATED
+    assert table.item() == {
+        **{name: ANY for name in ("id", *FROM_COGNITO, *BOOKKEEPING) if name != "deleted_at"},
+        "name": "Ada",
+        "synced_attributes": synced("name"),
+    }
+    assert table.users.write(read(8, 5, name="Ada"), found[read_at]) is Outcome.UNCHANGED
+
+
+# Other writers.
+
+
+def test_write_removes_what_another_writer_added_meanwhile(table: Table) -> None:
+    table.write(read(1, name="Ada"))
+    table.before_writes(lambda: table.write(read(2, name="Ada", email="a")), lambda: table.write(read(3, **GOLD)))
+    assert table.write(read(4, 1, name="Ada")) == [Outcome.UPDATED]
+    assert table.item().keys() & {*ATTRIBUTES} == {"name"}
+    assert table.item()["synced_attributes"] == synced("name")
+
+
+def test_write_leaves_what_another_pool_wrote_meanwhile(table: Table) -> None:
+    table.before_writes(lambda: table.of_other_pool().write(read(1, name="Eve")))
+    assert table.write(read(4, 1, name="Ada")) == [Outcome.OTHER_POOL]
+    assert table.item()["name"] == "Eve"
+
+
+def test_write_revives_nobody_who_is_deleted_meanwhile(table: Table) -> None:
+    table.write(read(1, name="Ada"))
+    table.before_writes(lambda: table.write(read(2, name="Ada", email="a")), lambda: table.delete(5, DELETE))
+    assert table.write(read(4, 1, name="Ada")) == [Outcome.DELETED]
+    assert table.item() == {"id": SUB, "user_pool_id": POOL_ID, "deleted_at": at(5)}
+
+
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_leaves_a_user_who_was_seen_meanwhile(table: Table, action: DeletedUsers) -> None:
+    table.write(read(1, name="Ada"))
+    found = table.users.read([SUB])[SUB]
+    table.write(read(4, 1, name="Ada L."))
+    before = table.item()
+    assert table.deleting(action).delete(SUB, at(3), found) is Outcome.STALE
+    assert table.item() == before
+
+
+def test_delete_removes_what_another_writer_added_meanwhile(table: Table) -> None:
     table.put(theme={"S": "dark"})
+    table.write(read(1, name="Ada"))
+    found = table.users.read([SUB])[SUB]
+    table.write(read(2, name="Ada", email="a"))
+    table.before_writes(lambda: None, lambda: table.write(read(3, **GOLD)))
+    assert table.deleting(DELETE).delete(SUB, at(4), found) is Outcome.DELETED
+    assert table.item() == {"id": SUB, "theme": "dark", "user_pool_id": POOL_ID, "deleted_at": at(4)}
+
+
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_keeps_the_date_of_a_deletion_meanwhile(table: Table, action: DeletedUsers) -> None:
+    table.write(read(1, name="Ada"))
+    found = table.users.read([SUB])[SUB]
+    table.delete(2, action)
+    before = table.item()
+    assert table.deleting(action).delete(SUB, at(3), found) is Outcome.UNCHANGED
+    assert table.item() == before
+
+
+def test_delete_makes_no_item_where_it_was_removed_meanwhile(table: Table) -> None:
+    table.write(read(1, name="Ada"))
+    found = table.users.read([SUB])[SUB]
+    table.remove()
+    assert [table.deleting(action).delete(SUB, at(3), found) for action in DELETING] == [Outcome.NOT_OURS] * 3
+    assert table.item() == {}
+
+
+# What becomes of a deleted user.
+
+
+@pytest.mark.parametrize("action", DELETING)
+@pytest.mark.parametrize("deleted", [2.001, 3, 4], ids=["deleted-before", "deleted-at-that-moment", "deleted-after"])
+def test_write_revives_nobody_around_the_deletion(table: Table, deleted: float, action: DeletedUsers) -> None:
+    """ListUsers may show a deleted user for a while: here for almost an hour."""
+    table.write(read(1))
+    table.delete(deleted, action)
+    before = table.item()
+    assert table.write(read(3, 2, name="Ada")) == [Outcome.DELETED]
+    assert table.item() == before
+    assert table.active() == []
+
+
+@pytest.mark.parametrize(("action", "retention_days"), [(MARK, 60), (MARK, None), (DELETE, None), (DELETE_ITEM, None)])
+@pytest.mark.parametrize("modified", [1, 4], ids=["modified-before", "modified-after"])
+def test_write_revives_a_user_seen_long_after_the_deletion(
+    table: Table, modified: int, action: DeletedUsers, retention_days: int | None
+) -> None:
+    table.write(read(1, email="a"))
+    table.delete(4, action, retention_days)
+    assert table.write(read(5, modified, name="Ada")) == [Outcome.UPDATED]
+    assert table.item().keys() == {
+        *("id", "name", *FROM_COGNITO, *BOOKKEEPING),
+    } - {"deleted_at"}
+    assert table.active() == [SUB]
+
+
+def test_write_revives_a_user_who_differs_in_the_deletion_alone(table: Table) -> None:
+    user = read(2, 1, name="Ada")
+    table.write(user)
+    table.client.update_item(
+        TableName=NAME,
+        Key={"id": {"S": SUB}},
+        UpdateExpression="SET deleted_at = :at",
+        ExpressionAttributeValues={":at": {"S": at(4)}},
+    )
+    assert table.write(read(5, 1, name="Ada")) == [Outcome.UPDATED]
+    assert "deleted_at" not in table.item()
+
+
+@pytest.mark.parametrize(
+    ("retention_days", "ends"), [(None, {}), (60, {"ttl": str(NOW + 60 * DAY)})], ids=["for-ever", "60-days"]
+)
+def test_delete_marks_a_user_and_keeps_all_else(
+    single_table: Table, retention_days: int | None, ends: dict[str, str]
+) -> None:
+    table = single_table
+    table.put(theme={"S": "dark"}, deleted_at={"S": "theirs"})
     table.write(read(2, 1, name="Ada"))
     before = table.item()
     assert table.delete(3, MARK, retention_days) is Outcome.DELETED
     after = table.item()
-    assert after["synced_at"] > before["synced_at"]
-    del before["shard"]
-    assert after == {**before, "synced_at": after["synced_at"], "deleted_at": at(3), **ends}
-    assert table.living("b") == []
-
-
-@pytest.mark.parametrize(("retention_days", "days"), [(None, 1), (60, 60)], ids=["not-said", "60-days"])
-def test_a_deleted_users_item_loses_all_that_is_ours_but_a_tombstone(
-    indexed_table: Table, retention_days: int | None, days: int
-) -> None:
-    table = indexed_table
-    table.put(theme={"S": "dark"})
-    table.write(read(2, 1, name="Ada", email="ada@example.com"))
-    assert table.delete(3, DELETE, retention_days) is Outcome.DELETED
-    assert table.item() == {
-        "id": SUB,
-        "theme": "dark",
-        "deleted_at": at(3),
-        "expires_at": str(NOW + days * DAY),
+    assert after["cognito_synced_at"] > before["cognito_synced_at"]
+    del before["cognito_shard"]
+    # So that a later write removes the TTL again.
+    before["cognito_synced_attributes"] = sorted({*before["cognito_synced_attributes"], *ends})
+    after["cognito_synced_attributes"].sort()
+    assert after == {
+        **before,
+        "cognito_synced_at": after["cognito_synced_at"],
+        "cognito_deleted_at": at(3),
+        **ends,
     }
+    assert table.active() == []
 
 
-def test_the_end_of_an_item_is_a_number_of_seconds_as_dynamodb_wants_it(table: Table) -> None:
+def test_delete_leaves_the_application_its_item(indexed_table: Table) -> None:
+    table = indexed_table
+    table.put(theme={"S": "dark"}, expires_at={"N": "1900000000"})
+    table.write(read(2, 1, name="Ada", email="ada@example.com"))
+    assert table.delete(3, DELETE) is Outcome.DELETED
+    assert table.wire() == {
+        "id": {"S": SUB},
+        "theme": {"S": "dark"},
+        "expires_at": {"N": "1900000000"},
+        "user_pool_id": {"S": POOL_ID},
+        "deleted_at": {"S": at(3)},
+    }
+    assert table.active() == []
+
+
+def test_delete_of_the_item_leaves_a_tombstone_that_expires(single_table: Table) -> None:
+    table = single_table
+    table.put(**THEIRS)
+    table.write(read(2, 1, name="Ada", email="ada@example.com"))
+    assert table.delete(3, DELETE_ITEM) is Outcome.DELETED
+    assert table.wire() == {
+        "PK": {"S": f"USER#{SUB}"},
+        "SK": {"S": "PROFILE"},
+        "cognito_user_pool_id": {"S": POOL_ID},
+        "cognito_deleted_at": {"S": at(3)},
+        "cognito_synced_attributes": {"SS": ["ttl"]},
+        "ttl": {"N": str(NOW + DAY)},
+    }
+    assert table.active() == []
+
+
+def test_delete_sets_the_ttl_in_seconds_as_dynamodb_wants_it(table: Table) -> None:
     table.write(read(1))
     table.delete(2, MARK, retention_days=1)
-    item = table.client.get_item(TableName=NAME, Key={"id": {"S": SUB}})["Item"]
-    assert item["expires_at"] == {"N": str(NOW + DAY)}
+    assert table.wire()["expires_at"] == {"N": str(NOW + DAY)}
 
 
-@pytest.mark.parametrize("action", [MARK, DELETE, KEEP])
-def test_a_deletion_of_a_user_without_an_item_leaves_nothing(table: Table, action: DeletedUsers) -> None:
-    assert table.delete(3, action, 60) is (Outcome.KEPT if action is KEEP else Outcome.UNCHANGED)
-    assert table.item() == {}
+@pytest.mark.parametrize("action", DeletedUsers)
+@pytest.mark.parametrize("item", [{}, {"theme": {"S": "dark"}}, {"username": {"S": "ada"}}], ids=["no", "app", "names"])
+def test_delete_leaves_an_item_that_was_never_synced(table: Table, item: Any, action: DeletedUsers) -> None:
+    if item:
+        table.put(**item)
+    before = table.wire()
+    assert table.delete(3, action) is (Outcome.KEPT if action is KEEP else Outcome.NOT_OURS)
+    assert table.wire() == before
 
 
-def test_an_item_created_meanwhile_is_not_deleted(aws: FakeAws) -> None:
-    # The condition that it exists and the one of its date are of one write.
-    aws.on("dynamodb.UpdateItem", _condition_failed(id={"S": SUB}, observed_at={"S": at(4)}))
-    assert _users(aws).delete(SUB, at(3)) is Outcome.STALE
-    assert len(aws.calls) == 1
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_of_no_item_makes_no_call(aws: FakeAws, action: DeletedUsers) -> None:
+    assert _users(aws, action).delete(SUB, at(3), {}) is Outcome.NOT_OURS
+    assert aws.calls == []
 
 
-def test_a_user_who_is_to_be_kept_is_left_as_found(table: Table) -> None:
+def test_delete_leaves_a_user_who_is_to_be_kept(table: Table) -> None:
     table.write(read(1, name="Ada"))
     before = table.item()
     assert table.delete(3, KEEP) is Outcome.KEPT
     assert table.item() == before
 
 
-@pytest.mark.parametrize("action", [MARK, DELETE])
-def test_a_deletion_that_is_known_changes_nothing(table: Table, action: DeletedUsers) -> None:
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_changes_nothing_of_a_known_deletion(table: Table, action: DeletedUsers) -> None:
     # It keeps its date and its end, too: else each reconciliation would put the end off.
     table.write(read(1, name="Ada"))
     table.delete(3, action, retention_days=60)
@@ -420,59 +767,61 @@ def test_a_deletion_that_is_known_changes_nothing(table: Table, action: DeletedU
     assert table.item() == before
 
 
-@pytest.mark.parametrize("action", [MARK, DELETE])
-def test_a_user_seen_since_is_not_deleted(table: Table, action: DeletedUsers) -> None:
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_leaves_a_user_who_was_seen_since(table: Table, action: DeletedUsers) -> None:
     table.write(read(4, name="Ada"))
     before = table.item()
     assert table.delete(3, action) is Outcome.STALE
     assert table.item() == before
 
 
-@pytest.mark.parametrize("action", [MARK, DELETE])
-def test_a_user_seen_in_the_moment_of_the_deletion_is_deleted(table: Table, action: DeletedUsers) -> None:
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_takes_a_user_seen_in_that_moment(table: Table, action: DeletedUsers) -> None:
     table.write(read(3, name="Ada"))
     assert table.delete(3, action) is Outcome.DELETED
-    assert table.living("b") == []
-
-
-def test_an_item_that_was_never_synced_is_deleted_too(table: Table) -> None:
-    table.put(theme={"S": "dark"})
-    assert table.delete(3) is Outcome.DELETED
-    assert table.item() == {"id": SUB, "theme": "dark", "deleted_at": at(3), "synced_at": ANY}
+    assert table.active() == []
 
 
 # Reading.
 
 
-def test_items_are_read_by_sub_and_who_has_none_is_left_out(table: Table) -> None:
+def test_read_returns_items_by_sub(single_table: Table) -> None:
+    table = single_table
     subs = [f"{number:08x}{SUB[8:]}" for number in range(100)]
     for sub in subs[:2]:
         table.write(dataclasses.replace(read(2, 1, name="Ada"), sub=sub))
     found = table.users.read(subs)
     assert found.keys() == set(subs[:2])
-    assert found[subs[0]]["id"] == {"S": subs[0]}
+    assert found[subs[0]]["PK"] == {"S": f"USER#{subs[0]}"}
 
 
-def test_an_item_is_read_with_all_that_is_ours_and_nothing_else(table: Table) -> None:
-    table.put(theme={"S": "dark"})
+def test_read_returns_all_that_is_ours_and_nothing_else(single_table: Table) -> None:
+    table = single_table
+    table.put(theme={"S": "dark"}, name={"S": "theirs"})
     table.write(read(2, 1, name="Ada", email="ada@example.com"))
-    living = table.item()
-    assert table.users.read([SUB])[SUB].keys() == living.keys() - {"theme"}
+    active = table.item()
+    ours = active.keys() - {"theme", "name"}
+    found = table.users.read([SUB])[SUB]
+    assert {name: plain(value) for name, value in found.items()} == {name: active[name] for name in ours}
     table.delete(3, MARK, retention_days=60)
-    assert table.users.read([SUB])[SUB].keys() == (living.keys() - {"theme", "shard"}) | {"deleted_at", "expires_at"}
+    assert table.users.read([SUB])[SUB].keys() == (ours - {"cognito_shard"}) | {"cognito_deleted_at", "ttl"}
 
 
-def test_the_living_are_listed_by_the_beginning_of_the_sub_in_order(table: Table) -> None:
+@pytest.mark.parametrize("layout", [LAYOUT, SINGLE_TABLE], ids=["id", "single-table"])
+def test_active_subs_lists_by_prefix_in_order(moto: DynamoDBClient, layout: ItemLayout) -> None:
+    table = Table(moto, layout)
     for beginning in ("b4", "b40", "b3", "a4", "b41"):
         table.write(dataclasses.replace(read(1), sub=beginning + SUB[len(beginning) :]))
     table.delete(2)
     b3, b40, b41, b4c = (f"{beginning}{SUB[len(beginning) :]}" for beginning in ("b3", "b40", "b41", "b4c"))
     assert b4c == SUB
-    assert table.users.living_subs("b") == ([b3, b40, b41], None)
-    assert table.users.living_subs("b4") == ([b40, b41], None)
-    assert table.users.living_subs("b40") == ([b40], None)
-    assert table.users.living_subs("c") == ([], None)
+    assert table.users.active_subs("b") == ([b3, b40, b41], None)
+    assert table.users.active_subs("b4") == ([b40, b41], None)
+    assert table.users.active_subs("b40") == ([b40], None)
+    assert table.users.active_subs("c") == ([], None)
 
+
+# Any history.
 
 _VALUES = st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(["", "a", "a" * 1025]))
 _READS = st.builds(
@@ -482,25 +831,40 @@ _READS = st.builds(
     st.booleans(),
     _VALUES,
 )
-_DELETIONS = st.tuples(st.integers(0, 9), st.sampled_from([MARK, DELETE]))
+_DELETIONS = st.tuples(st.integers(0, 9), st.sampled_from(DELETING))
+_CHANGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "attributes": st.sampled_from([("name",), ("name", "custom:plan")]),
+        "attribute_names": st.sampled_from([{"name": "nickname"}, {"email": "name", "name": "email"}]),
+        "index_keys": st.just(frozenset[str]()),
+    },
+)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     history=st.lists(_READS | _DELETIONS, max_size=3),
-    emails=st.none() | st.just("b"),
+    theirs=st.booleans(),
+    changes=st.just({}) | _CHANGES,
     user=_READS,
     looks_again=st.booleans(),
+    other_pool=st.sampled_from([False, False, False, True]),
 )
-def test_a_user_differs_from_the_item_exactly_where_a_write_would_not_find_it_unchanged(
+def test_outcome_is_what_write_returns(
     indexed_table: Table,
     history: list[User | tuple[int, DeletedUsers]],
-    emails: str | None,
+    theirs: bool,
+    changes: dict[str, Any],
     user: User,
     looks_again: bool,
+    other_pool: bool,
 ) -> None:
     table = indexed_table
-    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+    users = table.users
+    table.remove()
+    if theirs:
+        table.put(email={"S": "theirs"}, theme={"S": "dark"})
     for happened in history:
         if isinstance(happened, User):
             table.write(happened)
@@ -509,21 +873,15 @@ def test_a_user_differs_from_the_item_exactly_where_a_write_would_not_find_it_un
     seen_before = [happened for happened in history if isinstance(happened, User)]
     if seen_before and looks_again:
         user = dataclasses.replace(seen_before[-1], observed_at=at(9))
-    if history and emails:
-        # The application's, or of a time when the table had no such index.
-        table.client.update_item(
-            TableName=NAME,
-            Key={"id": {"S": SUB}},
-            UpdateExpression="SET email = :email",
-            ExpressionAttributeValues={":email": {"S": emails}},
-        )
-
-    item = table.users.read([SUB]).get(SUB)
-    differs, foretold = table.users.differs(user, item), table.users.would_write(user, item)
-    [outcome] = table.write(user)
-    assert foretold is outcome
-    assume(outcome is not Outcome.STALE)
-    assert differs is (outcome is not Outcome.UNCHANGED)
+    try:
+        table.configure(**changes)
+        writer = table.of_other_pool() if other_pool else table.users
+        item, before = writer.read([SUB]).get(SUB, {}), table.wire()
+        outcome = writer.outcome(user, item)
+        assert writer.write(user) is outcome
+        assert (table.wire() != before) is (outcome in (Outcome.CREATED, Outcome.UPDATED))
+    finally:
+        table.users = users
 
 
 _HOURS = st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True).map(sorted)
@@ -543,14 +901,14 @@ def _histories(draw: st.DrawFn) -> list[User]:
     return history
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     history=_histories(),
     deleted=st.none() | st.integers(0, 23),
-    action=st.sampled_from([MARK, DELETE]),
+    action=st.sampled_from(DELETING),
     data=st.data(),
 )
-def test_any_order_with_any_repeats_ends_in_the_state_of_the_newest_answer(
+def test_any_order_ends_in_the_state_of_the_newest_answer(
     table: Table, history: list[User], deleted: int | None, action: DeletedUsers, data: st.DataObject
 ) -> None:
     """ListUsers may show each state for as long as it likes; or one deletion check finds the user deleted."""
@@ -561,7 +919,7 @@ def test_any_order_with_any_repeats_ends_in_the_state_of_the_newest_answer(
     repeats = data.draw(st.lists(st.sampled_from(happened), max_size=3))
     # A deletion check looks only at users who have an item.
     arrivals = [data.draw(st.sampled_from([*history, *pages])), *data.draw(st.permutations([*happened, *repeats]))]
-    table.client.delete_item(TableName=NAME, Key={"id": {"S": SUB}})
+    table.remove()
 
     for arrival in arrivals:
         if isinstance(arrival, int):
@@ -572,26 +930,112 @@ def test_any_order_with_any_repeats_ends_in_the_state_of_the_newest_answer(
     newest, item = history[-1], table.item()
     if deleted is not None and newest.observed_at <= at(deleted):
         assert item["deleted_at"] == at(deleted)
-        assert table.living("b") == []
+        assert table.active() == []
         return
     assert {"deleted_at", "expires_at"}.isdisjoint(item)
-    assert table.living("b") == [SUB]
-    assert {name: item[name] for name in ATTRIBUTES} == {name: newest.attributes.get(name, "") for name in ATTRIBUTES}
+    assert table.active() == [SUB]
+    held = {name: value for name, value in newest.attributes.items() if value}
+    assert {name: item[name] for name in item.keys() & {*ATTRIBUTES}} == held
     assert (item["status"], item["enabled"]) == (newest.status, newest.enabled)
     assert item["cognito_modified_at"] == newest.modified_at
+
+
+# Items of an application, and deletions, that a write finds.
+
+
+def test_write_revives_no_user_whose_item_was_read_as_deleted(table: Table) -> None:
+    table.write(read(1))
+    table.delete(3, MARK)
+    found = table.users.read([SUB])[SUB]
+    assert table.users.write(read(3, 2, name="Ada"), found) is Outcome.DELETED
+
+
+@pytest.mark.parametrize("action", [MARK, DELETE])
+def test_write_of_a_revived_user_leaves_the_ttl_of_the_application(table: Table, action: Any) -> None:
+    ttl = {"expires_at": {"N": "1900000000"}}
+    table.put(**ttl)
+    table.write(read(1))
+    table.delete(2, action)  # sets no TTL
+    assert ttl.items() <= table.wire().items()
+    table.write(read(5, 4))
+    assert ttl.items() <= table.wire().items()
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"cognito_modified_at": {"N": "7"}},
+        {"cognito_modified_at": {"S": "2027-01-01"}},
+        {"cognito_modified_at": {"S": at(0.5)}},
+        {"observed_at": {"N": "7"}, "cognito_modified_at": {"S": at(1)}},
+        {"synced_attributes": {"S": "x"}},
+        {"synced_attributes": {"SS": ["theme"]}, "theme": {"S": "dark"}},
+        {"deleted_at": {"S": "9999"}},
+        {"deleted_at": {"NULL": True}, "expires_at": {"N": "1900000000"}},
+        {"synced_at": {"N": "7"}},
+    ],
+    ids=repr,
+)
+def test_first_contact_with_names_like_ours(table: Table, theirs: Any) -> None:
+    # attribute_prefix = "", or a field renamed to the application's updatedAt.
+    table.put(**theirs)
+    user = read(2, 1, name="Ada")
+    foretold = table.users.outcome(user, table.users.read([SUB])[SUB])
+    assert table.users.write(user) is foretold
+    assert foretold in (Outcome.CREATED, Outcome.UPDATED)
+    assert {name: table.wire().get(name) for name in theirs.keys() & {"theme", "expires_at"}} == {
+        name: theirs[name] for name in theirs.keys() & {"theme", "expires_at"}
+    }
+
+
+def test_delete_takes_an_item_without_synced_attributes(table: Table) -> None:
+    table.write(read(1, name="Ada"))
+    table.client.update_item(TableName="users", Key={"id": {"S": SUB}}, UpdateExpression="REMOVE synced_attributes")
+    assert table.delete(2, DELETE) is Outcome.DELETED
 
 
 # How it fails. moto never does.
 
 
-def _users(aws: FakeAws) -> UserTable:
+SUBS = [f"{number:08x}{SUB[8:]}" for number in range(3)]
+OURS: dict[str, Any] = {"user_pool_id": {"S": POOL_ID}, "synced_attributes": {"SS": ["name"]}}
+
+
+def _users(aws: FakeAws, action: DeletedUsers = MARK) -> UserTable:
     client = aws.session.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
-    return UserTable(client, NAME, ATTRIBUTES, frozenset())
+    return UserTable(client, NAME, LAYOUT, DeletionPolicy(action))
 
 
 def _condition_failed(**item: dict[str, Any]) -> Response:
     shown: dict[str, Any] = {"Item": item} if item else {}
     return refusal("ConditionalCheckFailedException", **shown)
+
+
+@pytest.mark.parametrize("action", DELETING)
+def test_delete_leaves_an_item_that_is_newer_than_was_read(aws: FakeAws, action: DeletedUsers) -> None:
+    # The condition that it is ours and the one of its date are of one write.
+    newer = _condition_failed(**OURS, observed_at={"S": at(4)})
+    aws.on("dynamodb.UpdateItem", newer)
+    aws.on("dynamodb.PutItem", newer)
+    assert _users(aws, action).delete(SUB, at(3), OURS) is Outcome.STALE
+    assert len(aws.calls) == 1
+
+
+def test_delete_says_in_the_second_attempt_what_to_remove(aws: FakeAws) -> None:
+    changed = {**OURS, "synced_attributes": {"SS": ["email"]}}
+    aws.on("dynamodb.UpdateItem", _condition_failed(**changed), Response())
+    assert _users(aws, DELETE).delete(SUB, at(3), OURS) is Outcome.DELETED
+    first, second = ({*call.body["ExpressionAttributeNames"].values()} for call in aws.calls)
+    assert first ^ second == {"name", "email"}
+
+
+@pytest.mark.parametrize("call", ["write", "delete", "delete_item"])
+def test_an_item_that_keeps_changing_is_table_unavailable(aws: FakeAws, call: str) -> None:
+    operation, made = CALLS[call]
+    aws.on(operation, _condition_failed(**OURS))
+    with pytest.raises(TableUnavailable, match="keep changing"):
+        made(_users(aws))
+    assert aws.operations == [operation] * user_table._ATTEMPTS
 
 
 def _read_part(subs: list[str], *unread: str) -> Response:
@@ -606,9 +1050,13 @@ def _read_part(subs: list[str], *unread: str) -> Response:
 
 CALLS: dict[str, tuple[str, Callable[[UserTable], object]]] = {
     "write": ("dynamodb.UpdateItem", lambda users: users.write(read(1))),
-    "delete": ("dynamodb.UpdateItem", lambda users: users.delete(SUB, at(1))),
+    "delete": ("dynamodb.UpdateItem", lambda users: users.delete(SUB, at(1), OURS)),
+    "delete_item": (
+        "dynamodb.PutItem",
+        lambda users: dataclasses.replace(users, deletion=DeletionPolicy(DELETE_ITEM)).delete(SUB, at(1), OURS),
+    ),
     "read": ("dynamodb.BatchGetItem", lambda users: users.read([SUB])),
-    "living_subs": ("dynamodb.Query", lambda users: users.living_subs("b")),
+    "active_subs": ("dynamodb.Query", lambda users: users.active_subs("b")),
 }
 
 
@@ -654,7 +1102,7 @@ def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, erro
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])
 @pytest.mark.parametrize("call", CALLS)
-def test_what_will_be_refused_again_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
+def test_a_refusal_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
     operation, made = CALLS[call]
     aws.on(operation, refusal(code, message="holds ada@example.com"))
     with pytest.raises(TableRefused) as raised:
@@ -662,45 +1110,43 @@ def test_what_will_be_refused_again_is_table_refused_with_its_code(aws: FakeAws,
     assert str(raised.value) == code
 
 
-def test_keys_that_dynamodb_left_for_later_are_asked_for_again(aws: FakeAws) -> None:
-    aws.on("dynamodb.BatchGetItem", _read_part(["one"], "two", "three"), _read_part(["two"], "three"), _read_part([]))
-    assert _users(aws).read(["one", "two", "three"]) == {"one": {"id": {"S": "one"}}, "two": {"id": {"S": "two"}}}
+def test_read_asks_again_for_keys_that_were_left(aws: FakeAws) -> None:
+    one, two, three = SUBS
+    aws.on("dynamodb.BatchGetItem", _read_part([one], two, three), _read_part([two], three), _read_part([]))
+    assert _users(aws).read(SUBS) == {one: {"id": {"S": one}}, two: {"id": {"S": two}}}
     asked = [call.body["RequestItems"][NAME] for call in aws.calls]
-    assert [[key["id"]["S"] for key in part["Keys"]] for part in asked] == [
-        ["one", "two", "three"],
-        ["two", "three"],
-        ["three"],
-    ]
+    assert [[key["id"]["S"] for key in part["Keys"]] for part in asked] == [[one, two, three], [two, three], [three]]
 
 
-def test_a_read_of_which_nothing_is_answered_is_table_unavailable(aws: FakeAws) -> None:
+def test_read_of_which_nothing_is_answered_is_table_unavailable(aws: FakeAws) -> None:
     # A throttled table: not to be asked again at once.
-    nothing, the_rest = _read_part([], "two", "three"), _read_part(["two", "three"])
-    aws.on("dynamodb.BatchGetItem", _read_part(["one"], "two", "three"), nothing, the_rest)
+    one, two, three = SUBS
+    nothing, the_rest = _read_part([], two, three), _read_part([two, three])
+    aws.on("dynamodb.BatchGetItem", _read_part([one], two, three), nothing, the_rest)
     with pytest.raises(TableUnavailable):
-        _users(aws).read(["one", "two", "three"])
+        _users(aws).read(SUBS)
     assert aws.operations == ["dynamodb.BatchGetItem"] * 2
 
 
-def test_a_page_of_the_living_says_where_the_next_one_starts(aws: FakeAws) -> None:
-    last: Any = {"id": {"S": SUB}, "shard": {"S": "b"}}
-    aws.on(
-        "dynamodb.Query", Response({"Items": [], "LastEvaluatedKey": last}), Response({"Items": [{"id": {"S": SUB}}]})
-    )
-    users = _users(aws)
-    assert users.living_subs("b") == ([], last)
-    assert users.living_subs("b", last) == ([SUB], None)
-    assert [call.body.get("ExclusiveStartKey") for call in aws.calls] == [None, last]
-
-
-def test_an_item_that_was_not_asked_for_is_left_out(aws: FakeAws) -> None:
-    items = [{"id": {"S": SUB}}, {"id": {"S": "another"}}]
+def test_read_leaves_out_an_item_that_was_not_asked_for(aws: FakeAws) -> None:
+    items = [{"id": {"S": sub}} for sub in (SUB, SUBS[0], "another")]
     aws.on("dynamodb.BatchGetItem", Response({"Responses": {NAME: items}}))
     assert _users(aws).read([SUB]).keys() == {SUB}
 
 
-def test_an_id_that_is_no_sub_is_no_living_user(aws: FakeAws) -> None:
+def test_active_subs_says_where_the_next_page_starts(aws: FakeAws) -> None:
+    last: Any = {"id": {"S": SUB}, "shard": {"S": f"{POOL_ID}#b"}}
+    aws.on(
+        "dynamodb.Query", Response({"Items": [], "LastEvaluatedKey": last}), Response({"Items": [{"id": {"S": SUB}}]})
+    )
+    users = _users(aws)
+    assert users.active_subs("b") == ([], last)
+    assert users.active_subs("b", last) == ([SUB], None)
+    assert [call.body.get("ExclusiveStartKey") for call in aws.calls] == [None, last]
+
+
+def test_active_subs_leaves_out_a_key_of_no_user(aws: FakeAws) -> None:
     # An application's own item, with an attribute `shard`.
     items = [{"id": {"S": 'b" or sub ^= "'}}, {"id": {"S": SUB}}]
     aws.on("dynamodb.Query", Response({"Items": items}))
-    assert _users(aws).living_subs("b") == ([SUB], None)
+    assert _users(aws).active_subs("b") == ([SUB], None)

@@ -18,8 +18,9 @@ from typing import Any
 
 import boto3
 
+from cognito_user_sync.item_layout import FROM_COGNITO
 from cognito_user_sync.user import timestamp
-from tests.samples import TABLE, environment
+from tests.samples import POOL_ID, TABLE, environment
 from tests.stand_ins.answers import Answer, Response
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
@@ -56,6 +57,9 @@ def test_a_shard_of_200_000_users_fits_into_256_megabytes() -> None:
     assert 50 * MEGABYTE < report["peak_bytes"] < 256 * MEGABYTE
 
 
+_SYNCED = f'"synced_attributes":{{"SS":{json.dumps(sorted(FROM_COGNITO))}}}'
+
+
 class _NumberedUsers:
     """The users of the numbers from FIRST on, none of which is kept."""
 
@@ -77,8 +81,8 @@ def _item(key: dict[str, Any]) -> str:
     sub = key["id"]["S"]
     return (
         f'{{"id":{{"S":"{sub}"}},"username":{{"S":"user-{int(sub[:8], 16)}"}},"status":{{"S":"CONFIRMED"}},'
-        f'"enabled":{{"BOOL":true}},"shard":{{"S":"{PREFIX}"}},'
-        f'"cognito_created_at":{{"S":"{MOMENT}"}},"cognito_modified_at":{{"S":"{MOMENT}"}}}}'
+        f'"enabled":{{"BOOL":true}},"shard":{{"S":"{POOL_ID}#{PREFIX[0]}"}},"user_pool_id":{{"S":"{POOL_ID}"}},'
+        f'"cognito_created_at":{{"S":"{MOMENT}"}},"cognito_modified_at":{{"S":"{MOMENT}"}},{_SYNCED}}}'
     )
 
 

@@ -19,6 +19,7 @@ MAX_BATCHES_OF_ROUND = 128
 MAX_BATCHES_OF_RUN = 2_500
 MAX_PREFIXES_LEFT = 6_000
 NAMED_FAILURES = 10
+EXAMPLES = 10
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,13 @@ def handler(event: Json, context: Any) -> Json:
     else:
         planned = _planned(lambda: context.get_remaining_time_in_millis() / 1000)
         prefixes, token, sequential = list(planned.prefixes), None, planned.sequential
-        summary = {"dry_run": options["dry_run"], **dict.fromkeys(COUNTS, 0), "failed_subs": [], "batches": 0}
+        summary = {
+            "dry_run": options["dry_run"],
+            **dict.fromkeys(COUNTS, 0),
+            "failed_subs": [],
+            "examples": [],
+            "batches": 0,
+        }
 
     dealt = shards.deal(prefixes, MAX_BATCHES_OF_ROUND)
     unfinished = len(prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(dealt) > MAX_BATCHES_OF_RUN
@@ -57,7 +64,11 @@ def handler(event: Json, context: Any) -> Json:
     summary["not_swept"] = not_swept
     summary["problems"] = _problems(summary, event.get("trigger", {}), unfinished, sequential)
     logger.info("planned", extra={"batches": len(dealt), "prefixes": len(prefixes), "summary": summary})
-    return {"batches": [{"prefixes": hand, **common} for hand in dealt], "summary": summary, "sequential": sequential}
+    batches: list[Json] = [{"prefixes": hand, **common} for hand in dealt]
+    if batches and options["dry_run"]:
+        # One worker's, so that the results of all stay small.
+        batches[0]["max_examples"] = EXAMPLES - len(summary["examples"])
+    return {"batches": batches, "summary": summary, "sequential": sequential}
 
 
 def _checked(event: Any) -> datetime:
@@ -66,11 +77,11 @@ def _checked(event: Any) -> datetime:
     if "plan" in event:
         check_fields(event, {"plan", "results"})
         check_fields(event["plan"], {"summary", "sequential"})
-        check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "batches"})
+        check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "examples", "batches"})
         if not isinstance(event["results"], list):
             raise InvalidInput("results is not a list")
         for result in event["results"]:
-            check_fields(result, {"counts", "failed_subs", "prefixes", "token", "sequential"})
+            check_fields(result, {"counts", "failed_subs", "examples", "prefixes", "token", "sequential"})
             check_no_others(result["counts"], set(COUNTS))
     trigger = event.get("trigger", {})
     if not isinstance(trigger, dict) or not all(isinstance(value, str) for value in trigger.values()):
@@ -118,7 +129,7 @@ def _planned(seconds_left: Any) -> shards.Shards:
     sweeps = _why_not_swept(sequential=False) is None
 
     def has_items(prefix: str) -> bool:
-        return sweeps and bool(patience.call(clients.user_table(many=True).living_subs, prefix)[0])
+        return sweeps and bool(patience.call(clients.user_table(many=True).active_subs, prefix)[0])
 
     users = patience.call(clients.user_pool(many=True).estimated_users)
     pages_per_second = of_function.list_users_per_second / of_function.max_concurrency
@@ -132,6 +143,7 @@ def _left(plan: Json, results: list[Json]) -> tuple[list[str], str | None, bool,
         for name in COUNTS:
             summary[name] += result["counts"].get(name, 0)
         summary["failed_subs"] = [*summary["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
+        summary["examples"] += result["examples"]
     summary["batches"] += len(results)
     if not plan["sequential"] and any(result["sequential"] for result in results):
         return [""], None, True, summary
@@ -159,6 +171,8 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
         found.append("there is more to do than one run holds: the next one begins anew")
     if sequential:
         found.append(f"{_why_not_swept(sequential)}: nobody was looked for who is gone")
+    if summary["other_pool"]:
+        found.append(f"{summary['other_pool']} users have an item of another pool in the table: not written")
     if summary["failed"]:
         found.append(f"{summary['failed']} users could not be synced, for example {', '.join(summary['failed_subs'])}")
     if summary["still_there"]:

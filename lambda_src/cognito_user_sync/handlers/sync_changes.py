@@ -19,8 +19,9 @@ from cognito_user_sync.user_table import TableRefused, TableUnavailable
 
 # With two functions at most 10 requests a second: a third of the quota.
 _PAUSE_SECONDS = 0.2
-# Three calls of Cognito of 1 + 2 s, and two of DynamoDB of 3 x (1 + 2) s and two short pauses.
-_SLOWEST_CHANGE_SECONDS = 35.0
+# Three calls of Cognito of 1 + 2 s, and three of DynamoDB of 3 x (1 + 2) s and two short pauses, since a write may take
+# two attempts.
+_SLOWEST_CHANGE_SECONDS = 50.0
 
 logger = logging.getLogger(__name__)
 

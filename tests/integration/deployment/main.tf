@@ -29,6 +29,11 @@ variable "reconciliation" {
   default = { enabled = false }
 }
 
+variable "deleted_users" {
+  type    = any
+  default = {}
+}
+
 variable "configuration_set" {
   type    = string
   default = null
@@ -69,6 +74,7 @@ module "user_sync" {
   chained_function_arn  = var.chained_function_arn
   track_changes         = var.track_changes
   reconciliation        = var.reconciliation
+  deleted_users         = var.deleted_users
   kms_key_arn           = var.kms_key_arn
   previous_kms_key_arns = var.previous_kms_key_arns
   tracing               = var.tracing

@@ -1,0 +1,161 @@
+"""Where a user's item is in the table, and what it looks like: its key, and the names and values of its attributes.
+
+The table may be the application's, with keys and attributes of any name. So each name is configured (the root's
+variable `table`), and an item remembers which attributes it got from Cognito (`synced_attributes`): they can be removed
+again, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from cognito_user_sync.user import SUB, User
+
+ItemValue: TypeAlias = str | bool | frozenset[str]
+Item: TypeAlias = Mapping[str, Any]
+"""An item as boto3's client gives it: {"id": {"S": "..."}, "enabled": {"BOOL": True}}."""
+
+# DynamoDB's limit for a sort key, the smaller of its two key limits, in UTF-8 bytes.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_INDEX_KEY_BYTES = 1024
+
+# What this module writes besides the key, the synced attributes, the extra attributes and the TTL attribute.
+# Of Cognito:
+FROM_COGNITO = ("username", "status", "enabled", "cognito_created_at", "cognito_modified_at")
+# Of this module:
+BOOKKEEPING = ("observed_at", "synced_at", "shard", "user_pool_id", "synced_attributes", "deleted_at")
+
+_PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|(lower|upper))?\}")
+_FILTERS: dict[str | None, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper, None: str}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of the table: `value` is a template of {sub}, {user_pool_id} and literals."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class ItemLayout:
+    """The layout of the items of one pool's users.
+
+    Attributes:
+        attributes: The synced attributes, by Cognito's names.
+        partition_key: Holds {sub} exactly once.
+        attribute_prefix: Before the name of each field that `attribute_names` does not rename.
+        attribute_names: Names in the item, by field.
+        extra_attributes: Templates of {sub}, {username} and synced attributes, each with |lower or |upper if wanted, by
+            name in the item.
+        ttl_attribute: The table's TTL attribute.
+        index_keys: Attributes that are keys of an index.
+    """
+
+    user_pool_id: str
+    attributes: tuple[str, ...]
+    partition_key: Key = Key("id", "{sub}")
+    sort_key: Key | None = None
+    attribute_prefix: str = ""
+    attribute_names: Mapping[str, str] = field(default_factory=dict)
+    extra_attributes: Mapping[str, str] = field(default_factory=dict)
+    ttl_attribute: str = "expires_at"
+    index_keys: Set[str] = frozenset()
+
+    def name(self, field: str) -> str:
+        """Return the name of a field in the item."""
+        return self.attribute_names.get(field, f"{self.attribute_prefix}{field}")
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the keys and of all that this module writes."""
+        fields = (*self.attributes, *FROM_COGNITO, *BOOKKEEPING)
+        named = (*map(self.name, fields), *self.extra_attributes, self.ttl_attribute)
+        return tuple(dict.fromkeys((*self.key(""), *named)))
+
+    def key(self, sub: str) -> dict[str, dict[str, str]]:
+        """Return the key of a user's item, as boto3's client takes it."""
+        keys = [self.partition_key, *([self.sort_key] if self.sort_key else [])]
+        return {key.name: {"S": _fill(key.value, sub=sub, user_pool_id=self.user_pool_id)} for key in keys}
+
+    def key_prefix(self, sub_prefix: str) -> str:
+        """Return the beginning of the partition keys of the users whose sub begins with `sub_prefix`."""
+        return _fill(self.partition_key.value.partition("{sub}")[0], user_pool_id=self.user_pool_id) + sub_prefix
+
+    def sub_of(self, item: Item) -> str | None:
+        """Return the sub in an item's key, or None if the item is not of a user."""
+        before, _, after = _fill(self.partition_key.value, user_pool_id=self.user_pool_id).partition("{sub}")
+        value = str(item[self.partition_key.name]["S"])
+        sub = value.removeprefix(before).removesuffix(after)
+        return sub if SUB.fullmatch(sub) and value == f"{before}{sub}{after}" else None
+
+    def shard(self, prefix: str) -> str:
+        """Return the key in the index by_shard of the users whose sub begins with `prefix`, at least one digit."""
+        return f"{self.user_pool_id}#{prefix[0]}"
+
+    def text(self, item: Item, field: str) -> str:
+        """Return a field of an item that is text, "" if the item does not have it."""
+        return str(item.get(self.name(field), {}).get("S", ""))
+
+    def is_ours(self, item: Item) -> bool:
+        """Return whether the item is of a user of this pool. An item of the application has no pool."""
+        return self.text(item, "user_pool_id") == self.user_pool_id
+
+    def synced(self, item: Item) -> frozenset[str]:
+        """Return the names of the attributes that the item got from Cognito."""
+        return frozenset(item.get(self.name("synced_attributes"), {}).get("SS", ()))
+
+    def to_item(self, user: User) -> dict[str, ItemValue]:
+        """Return the item's attributes that Cognito's answer determines, without the key.
+
+        An attribute without a value is left out, and so is a key of an index that is too long for it.
+        """
+        values = {name: user.attributes.get(name, "") for name in self.attributes}
+        item: dict[str, ItemValue] = {self.name(name): value for name, value in values.items()}
+        known = {**values, "sub": user.sub, "username": user.username}
+        item |= {name: filled(template, known) for name, template in self.extra_attributes.items()}
+        item |= {
+            self.name("username"): user.username,
+            self.name("status"): user.status,
+            self.name("enabled"): user.enabled,
+            self.name("cognito_created_at"): user.created_at,
+            self.name("cognito_modified_at"): user.modified_at,
+        }
+        item = {name: value for name, value in item.items() if value != "" and self._fits(name, value)}
+        return item | {
+            self.name("observed_at"): user.observed_at,
+            self.name("shard"): self.shard(user.sub),
+            self.name("user_pool_id"): self.user_pool_id,
+            self.name("synced_attributes"): frozenset(item),
+        }
+
+    def _fits(self, name: str, value: ItemValue) -> bool:
+        # Half of a surrogate pair, which JSON can hold, is no text to `encode` otherwise.
+        is_short = not isinstance(value, str) or len(value.encode(errors="surrogatepass")) <= MAX_INDEX_KEY_BYTES
+        return is_short or name not in self.index_keys
+
+
+def marshal(value: ItemValue) -> dict[str, Any]:
+    """Return a value as boto3's client takes it."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"S": value} if isinstance(value, str) else {"SS": sorted(value)}
+
+
+def _fill(template: str, **values: str) -> str:
+    for name, value in values.items():
+        template = template.replace(f"{{{name}}}", value)
+    return template
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """Return the names that the template of an extra attribute has as placeholders."""
+    return frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Return the template of an extra attribute with its placeholders filled in, or "" if one of them has no value."""
+    used = [values[name] for name in placeholders(template)]
+    return _PLACEHOLDER.sub(lambda match: _FILTERS[match[2]](values[match[1]]), template) if all(used) else ""

@@ -1,0 +1,147 @@
+"""The commands `status` and `reconcile`: which run counts as the last one, and what is shown of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cognito_user_sync_cli import app as command_line
+from cognito_user_sync_cli.deployment import Deployment
+from tests.samples import COUNTS, OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment
+from tests.stand_ins.answers import Response
+from tests.stand_ins.carriers import COGNITO, FakeAws
+
+OUTPUTS: dict[str, Any] = {
+    "user_pool_id": POOL_ID,
+    "user_sync_state_machine_arn": USER_SYNC,
+    "reconciliation_state_machine_arn": RECONCILIATION,
+    "post_confirmation_function_arn": OURS,
+    "unstarted_queue_url": QUEUE_URL,
+    "alarm_names": [],
+    "dashboard_url": "https://example.com",
+    "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
+}
+EXAMPLE = {"sub": SUB, "outcome": "updated", "adds": ["cognito_shard"], "replaces": ["email", "name"]}
+REVIEW = (
+    "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run cognito-user-sync"
+    ' reconcile, then set reconciliation.run_on_apply = "sync" and apply, so that scheduled runs write, too'
+)
+
+# Runs, by the begin of their names.
+REAL, DRY, DRY_BY_HAND, GOING_ON, FAILED_DRY = "by-hand-1", "8f2d", "by-hand-2", "by-hand-3", "9a3c"
+
+
+def run(name: str) -> dict[str, Any]:
+    """Return what DescribeExecution says of a run."""
+    dry_run = name in (DRY, DRY_BY_HAND, FAILED_DRY)
+    counts = {**dict.fromkeys(COUNTS, 0), "listed": 1237, "updated": 1234, "other_pool": 3}
+    summary = {
+        "dry_run": dry_run,
+        **counts,
+        "batches": 1,
+        "seconds": 9,
+        "not_swept": None,
+        "problems": [],
+        "examples": [EXAMPLE] if dry_run else [],
+    }
+    described = {
+        "executionArn": f"{RECONCILIATION.replace(':stateMachine:', ':execution:')}:{name}",
+        "stateMachineArn": RECONCILIATION,
+        "startDate": 1767225600,
+        "input": json.dumps({"dry_run": True} if dry_run else {}),
+    }
+    if name == GOING_ON:
+        return {**described, "status": "RUNNING"}
+    if name == FAILED_DRY:
+        return {**described, "status": "FAILED", "error": "TooManyDeletions", "cause": "of 9"}
+    return {**described, "status": "SUCCEEDED", "output": json.dumps(summary)}
+
+
+def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Result:
+    """Run a command for a deployment that is well, and that has had these runs, the newest first."""
+    aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
+    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
+    aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
+    policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead"})
+    aws.answers["sqs.GetQueueAttributes"] = lambda request: Response(
+        {"Attributes": {name: policy if name == "RedrivePolicy" else "0" for name in request["AttributeNames"]}}
+    )
+    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
+    described = {each["executionArn"]: each for each in map(run, runs)}
+
+    def executions(request: dict[str, Any]) -> Response:
+        found = described.values() if request["stateMachineArn"] == RECONCILIATION else ()
+        names = ("executionArn", "stateMachineArn", "startDate", "status")
+        return Response({"executions": [{"name": "x", **{name: each[name] for name in names}} for each in found]})
+
+    aws.answers["sfn.ListExecutions"] = executions
+    aws.answers["sfn.DescribeExecution"] = lambda request: Response(described[request["executionArn"]])
+    outputs = folder / "outputs.json"
+    outputs.write_text(json.dumps({"user_sync": {"value": OUTPUTS}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Deployment, "check", lambda _: None)
+        for console in (command_line.out, command_line.problems):
+            patch.setattr(console, "width", 200)
+        return CliRunner().invoke(command_line.app, ["--outputs", str(outputs), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("runs", "last", "problems"),
+    [
+        ([], None, []),
+        ([GOING_ON], None, []),
+        ([REAL, DRY], REAL, []),
+        ([GOING_ON, DRY], DRY, [REVIEW]),
+        # The operator looks again before the first run that writes.
+        ([DRY_BY_HAND, DRY], DRY_BY_HAND, [REVIEW]),
+        ([DRY_BY_HAND, FAILED_DRY], DRY_BY_HAND, [REVIEW]),
+        ([DRY_BY_HAND], DRY_BY_HAND, [REVIEW]),
+        # run_on_apply is still "dry_run".
+        ([DRY, REAL], DRY, [REVIEW]),
+        ([DRY_BY_HAND, REAL], REAL, []),
+        (
+            [FAILED_DRY],
+            FAILED_DRY,
+            ["the last reconciliation ended as FAILED: see above, then: cognito-user-sync reconcile --dry-run"],
+        ),
+    ],
+)
+def test_status_reports_the_last_run(
+    aws: FakeAws, tmp_path: Path, runs: list[str], last: str | None, problems: list[str]
+) -> None:
+    result = command(aws, tmp_path, runs, "status", "--json")
+    found = json.loads(result.stdout)
+    assert (found["last_run"] and found["last_run"]["arn"].rpartition(":")[2], found["problems"]) == (last, problems)
+    assert result.exit_code == (1 if problems else 0)
+    assert (found["run_going_on"] is not None) == (GOING_ON in runs)
+
+
+def words(said: str) -> str:
+    return " ".join(said.replace("│", " ").split())
+
+
+def test_status_shows_counts_and_examples_of_a_dry_run(aws: FakeAws, tmp_path: Path) -> None:
+    said = words(command(aws, tmp_path, [DRY], "status").output)
+    assert "SUCCEEDED, a dry run, begun 2026-01-01 00:00 UTC: 1,237 listed, 1,234 updated, 3 other pool" in said
+    assert f"{SUB} updated cognito_shard email, name" in said
+    assert f"Problem: {REVIEW}." in said
+
+
+def test_status_shows_no_examples_of_a_run_that_writes(aws: FakeAws, tmp_path: Path) -> None:
+    result = command(aws, tmp_path, [REAL], "status")
+    assert (result.exit_code, "for example" in result.output) == (0, False), result.output
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_reconcile_prints_examples_of_a_dry_run_only(aws: FakeAws, tmp_path: Path, dry_run: bool) -> None:
+    name = DRY_BY_HAND if dry_run else REAL
+    aws.on("sfn.StartExecution", Response({"executionArn": run(name)["executionArn"], "startDate": 1}))
+    result = command(aws, tmp_path, [name], "reconcile", *(["--dry-run"] if dry_run else []))
+    said = words(result.output)
+    assert result.exit_code == 0, result.output
+    assert "other pool 3" in said
+    assert (f"{SUB} updated cognito_shard email, name" in said) is dry_run
