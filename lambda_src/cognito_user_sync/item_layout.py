@@ -137,6 +137,13 @@ class ItemLayout:
         return is_short or name not in self.index_keys
 
 
+def has(item: Item, name: str, value: ItemValue) -> bool:
+    """Return whether an attribute of an item has this value."""
+    found = item.get(name, {})
+    # The order of a set is DynamoDB's.
+    return frozenset(found.get("SS", ())) == value if isinstance(value, frozenset) else found == marshal(value)
+
+
 def marshal(value: ItemValue) -> dict[str, Any]:
     """Return a value as boto3's client takes it."""
     if isinstance(value, bool):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from cognito_user_sync.clients import PARALLEL
 from cognito_user_sync.departure import delete_if_gone
-from cognito_user_sync.item_layout import Item, marshal
+from cognito_user_sync.item_layout import Item, has
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
 from cognito_user_sync.user import UNCONFIRMED, User, now
@@ -271,8 +271,8 @@ class Worker:
     def _describe(self, user: User, outcome: str, item: Item) -> None:
         """Say what a run would do to an item, without values."""
         layout = self.table.layout
-        wanted = layout.to_item(user)
-        replaced = [name for name, value in wanted.items() if name in item and item[name] != marshal(value)]
+        wanted = {**layout.to_item(user), layout.name("synced_at"): now()}
+        replaced = [name for name, value in wanted.items() if name in item and not has(item, name, value)]
         if not layout.is_ours(item):
             # Of the application, and a deletion to this module.
             replaced += [name for name in (layout.name("deleted_at"),) if name in item]

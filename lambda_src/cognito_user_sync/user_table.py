@@ -28,7 +28,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.aws_errors import sorted_out
-from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, marshal
+from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, has, marshal
 from cognito_user_sync.user import User, now, timestamp
 
 if TYPE_CHECKING:
@@ -188,7 +188,6 @@ class UserTable:
                 TableName=self.name,
                 IndexName=BY_SHARD,
                 KeyConditionExpression="#shard = :shard AND begins_with(#key, :prefix)",
-                ProjectionExpression="#key",
                 ExpressionAttributeNames={"#shard": self.layout.name("shard"), "#key": self.layout.partition_key.name},
                 ExpressionAttributeValues={
                     ":shard": {"S": self.layout.shard(prefix)},
@@ -196,7 +195,12 @@ class UserTable:
                 },
                 **arguments,
             )
-        subs = [sub for item in response["Items"] if (sub := self.layout.sub_of(item))]
+        subs = [
+            sub
+            for item in response["Items"]
+            # A copy under another sort key, which the application made, is not the user's item.
+            if (sub := self.layout.sub_of(item)) and item.items() >= self.layout.key(sub).items()
+        ]
         return subs, response.get("LastEvaluatedKey")
 
     def outcome(self, user: User, item: Item) -> Outcome:
@@ -214,7 +218,7 @@ class UserTable:
         moments = layout.text(item, "cognito_modified_at"), layout.text(item, "observed_at")
         if moments > (user.modified_at, user.observed_at):
             return Outcome.STALE
-        if layout.name("deleted_at") not in item and all(_has(item, *each) for each in self._compared(wanted)):
+        if layout.name("deleted_at") not in item and all(has(item, *each) for each in self._compared(wanted)):
             return Outcome.UNCHANGED
         return Outcome.UPDATED
 
@@ -256,6 +260,8 @@ class UserTable:
                 found: Any = failed.response.get("Item", {})
             if outcome := refusal(found):
                 return outcome
+            if found == item:
+                raise TableRefused("an attribute of the item has a type that this module does not write")
             item = found
         raise TableUnavailable("other writers keep changing the item")
 
@@ -266,8 +272,8 @@ class UserTable:
         is_ours = layout.is_ours(found)
         before = layout.synced(found) if is_ours else frozenset()
         # A deletion of before, and its end, if the deletion set one.
-        removed = sorted({*(before - item.keys()), name("deleted_at")})
         written = {**item, name("synced_at"): now()}
+        removed = sorted({*before, name("deleted_at")} - written.keys())
         # Many names are reserved words or hold a colon.
         alias = {each: f"#n{index}" for index, each in enumerate([*written, *removed])}
         value = {each: f":v{index}" for index, each in enumerate(written)}
@@ -331,7 +337,9 @@ class UserTable:
                 condition += f" AND {self._has_synced(found, values)}"
         else:
             # What is removed depends on the item.
-            removed = sorted(layout.synced(found) | {name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS})
+            removed = sorted(
+                (layout.synced(found) | {name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS}) - assigned.keys()
+            )
             condition += f" AND {self._has_synced(found, values)}"
         alias = {each: f"#n{index}" for index, each in enumerate([*assigned, *removed])}
         return {
@@ -386,12 +394,6 @@ class UserTable:
 def _existed_since(user: User) -> str:
     """Return the earliest moment at which this answer proves that the user existed."""
     return timestamp(datetime.fromisoformat(user.observed_at) - LISTED_AFTER_DELETION)
-
-
-def _has(item: Item, name: str, value: ItemValue) -> bool:
-    found = item.get(name, {})
-    # The order of a set is DynamoDB's.
-    return frozenset(found.get("SS", ())) == value if isinstance(value, frozenset) else found == marshal(value)
 
 
 def _expiry(days: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
@@ -1032,10 +1033,27 @@ def test_delete_says_in_the_second_attempt_what_to_remove(aws: FakeAws) -> None:
 @pytest.mark.parametrize("call", ["write", "delete", "delete_item"])
 def test_an_item_that_keeps_changing_is_table_unavailable(aws: FakeAws, call: str) -> None:
     operation, made = CALLS[call]
-    aws.on(operation, _condition_failed(**OURS))
+    numbers = count()
+    aws.answers[operation] = lambda _: _condition_failed(**OURS, theme={"N": str(next(numbers))})
     with pytest.raises(TableUnavailable, match="keep changing"):
         made(_users(aws))
     assert aws.operations == [operation] * user_table._ATTEMPTS
+
+
+def test_write_fails_for_an_item_whose_types_are_not_ours(aws: FakeAws) -> None:
+    """No retry would end, and the reconciliation goes on with the next user."""
+    aws.answers["dynamodb.UpdateItem"] = lambda _: _condition_failed(**OURS, cognito_modified_at={"N": "1"})
+    with pytest.raises(TableRefused, match="type"):
+        _users(aws).write(read(1, name="Ada"))
+
+
+def test_write_sets_a_name_that_the_item_got_from_cognito(table: Table) -> None:
+    """As after a rename: an expression may not set and remove one name."""
+    renamed = ItemLayout(POOL_ID, ATTRIBUTES, attribute_names={"custom:plan": "updated"})
+    dataclasses.replace(table.users, layout=renamed).write(read(1, **GOLD))
+    later = ItemLayout(POOL_ID, ATTRIBUTES, attribute_names={"synced_at": "updated"})
+    assert dataclasses.replace(table.users, layout=later).write(read(2, 1, name="Ada")) is Outcome.UPDATED
+    assert table.item()["updated"].startswith("2026-")
 
 
 def _read_part(subs: list[str], *unread: str) -> Response:
@@ -1150,3 +1168,9 @@ def test_active_subs_leaves_out_a_key_of_no_user(aws: FakeAws) -> None:
     items = [{"id": {"S": 'b" or sub ^= "'}}, {"id": {"S": SUB}}]
     aws.on("dynamodb.Query", Response({"Items": items}))
     assert _users(aws).active_subs("b") == ([SUB], None)
+
+
+def test_active_subs_leaves_out_a_copy_under_another_sort_key(aws: FakeAws) -> None:
+    keys = [{"PK": {"S": f"USER#{SUB}"}, "SK": {"S": sort_key}} for sort_key in ("HISTORY#1", "PROFILE")]
+    aws.on("dynamodb.Query", Response({"Items": keys}))
+    assert dataclasses.replace(_users(aws), layout=SINGLE_TABLE).active_subs("b") == ([SUB], None)
