@@ -355,13 +355,13 @@ def _print_comparison(compared: users.Comparison) -> None:
 
 
 def _verdict(compared: users.Comparison) -> str:
-    mend = f"Sync now: cognito-user-sync user {compared.sub} --sync"
+    hint = f"Sync now: cognito-user-sync user {compared.sub} --sync"
     if compared.other_pool:
         pool = plain(compared.other_pool)
         return f"[red]The item belongs to the user pool {pool}:[/red] use the deployment of that pool."
     if compared.user is None:
         if not compared.is_in_step:
-            return f"[red]Cognito's list does not show this user, yet or any more.[/red] {mend}"
+            return f"[red]Cognito's list does not show this user, yet or any more.[/red] {hint}"
         if not compared.is_of_pool:
             return "Not in Cognito, and the item is the application's: it was never synced."
         says = "says so" if compared.is_deleted else "keeps the item, as it is to"
@@ -371,12 +371,12 @@ def _verdict(compared: users.Comparison) -> str:
     if compared.is_in_step:
         return "The table says what Cognito says."
     if compared.found is None:
-        return f"[red]Missing in the table.[/red] {mend}"
+        return f"[red]Missing in the table.[/red] {hint}"
     if not compared.is_of_pool:
-        return f"[red]The item is the application's: it was never synced.[/red] {mend}"
+        return f"[red]The item is the application's: it was never synced.[/red] {hint}"
     if compared.is_deleted:
-        return f"[red]In Cognito, but deleted in the table.[/red] {mend}"
-    return f"[red]The table differs.[/red] {mend}"
+        return f"[red]In Cognito, but deleted in the table.[/red] {hint}"
+    return f"[red]The table differs.[/red] {hint}"
 
 
 # --- failures

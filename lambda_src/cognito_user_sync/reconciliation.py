@@ -355,8 +355,8 @@ class Worker:
         return self._patience.call(self.table.read, subs) if subs else {}
 
     def _is_older(self, item: Item, began_at: str) -> bool:
-        """Whether an active user's item was last written before the listing began: one written since may have come
-        after its page was read."""
+        """Whether an active user's item of this pool was last written before the listing began: one written since may
+        have come after its page was read."""
         layout = self.table.layout
         times = [layout.text(item, name) for name in ("observed_at", "synced_at")]
-        return layout.name("deleted_at") not in item and max(times) < began_at
+        return layout.is_ours(item) and layout.name("deleted_at") not in item and max(times) < began_at

@@ -271,8 +271,8 @@ class UserTable:
         item = layout.to_item(user)
         is_ours = layout.is_ours(found)
         before = layout.synced(found) if is_ours else frozenset()
-        # A deletion of before, and its end, if the deletion set one.
         written = {**item, name("synced_at"): now()}
+        # What Cognito no longer says, and an earlier deletion.
         removed = sorted({*before, name("deleted_at")} - written.keys())
         # Many names are reserved words or hold a colon.
         alias = {each: f"#n{index}" for index, each in enumerate([*written, *removed])}

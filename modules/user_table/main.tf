@@ -1,10 +1,10 @@
 locals {
-  # What this module writes besides the key, the extra attributes and the TTL attribute: user.py has the same names.
-  bookkeeping = [
+  # What this module writes besides the key, the extra attributes and the TTL attribute: item_layout.py has the same names.
+  own_fields = [
     "username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at", "deleted_at",
     "shard", "user_pool_id", "synced_attributes",
   ]
-  fields = concat(var.attributes, local.bookkeeping)
+  fields = concat(var.attributes, local.own_fields)
 
   # Not coalesce, which takes no empty string.
   attribute_prefix = var.table.attribute_prefix == null ? "" : var.table.attribute_prefix
@@ -190,7 +190,7 @@ locals {
       sort_key         = var.table.sort_key
       attribute_prefix = local.attribute_prefix
       attribute_names = {
-        for field, name in var.table.attribute_names : field => name if contains(local.bookkeeping, field)
+        for field, name in var.table.attribute_names : field => name if contains(local.own_fields, field)
       }
       ttl_attribute = var.table.ttl_attribute
     } : setting => jsonencode(value)

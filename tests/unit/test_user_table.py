@@ -585,7 +585,7 @@ def test_write_leaves_what_another_pool_wrote_meanwhile(table: Table) -> None:
     assert table.item()["name"] == "Eve"
 
 
-def test_write_revives_nobody_who_is_deleted_meanwhile(table: Table) -> None:
+def test_write_revives_no_user_who_is_deleted_meanwhile(table: Table) -> None:
     table.write(read(1, name="Ada"))
     table.before_writes(lambda: table.write(read(2, name="Ada", email="a")), lambda: table.delete(5, DELETE))
     assert table.write(read(4, 1, name="Ada")) == [Outcome.DELETED]
@@ -635,7 +635,7 @@ def test_delete_makes_no_item_where_it_was_removed_meanwhile(table: Table) -> No
 
 @pytest.mark.parametrize("action", DELETING)
 @pytest.mark.parametrize("deleted", [2.001, 3, 4], ids=["deleted-before", "deleted-at-that-moment", "deleted-after"])
-def test_write_revives_nobody_around_the_deletion(table: Table, deleted: float, action: DeletedUsers) -> None:
+def test_write_revives_no_user_around_the_deletion(table: Table, deleted: float, action: DeletedUsers) -> None:
     """ListUsers may show a deleted user for a while: here for almost an hour."""
     table.write(read(1))
     table.delete(deleted, action)
