@@ -20,6 +20,7 @@ from tests.mocked_terraform import (
     arn,
     queue_url,
 )
+from tests.samples import environment
 from tests.terraform.conftest import (
     APPLIED,
     BOUNDARY,
@@ -118,16 +119,9 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
 
 
 def test_layout_of_the_table_by_default(defaults: Made) -> None:
-    assert user_table(defaults, DEV) == {
-        "name": f"{DEV}-users",
-        "partition_key": {"name": "id", "value": "{sub}"},
-        "sort_key": None,
-        "attribute_prefix": "",
-        "attribute_names": {},
-        "extra_attributes": {},
-        "ttl_attribute": "expires_at",
-        "index_keys": ["id", "shard"],
-    }
+    """The unit tests use the same."""
+    expected = json.loads(environment(["id", "shard"])["USER_TABLE"])
+    assert user_table(defaults, DEV) == {**expected, "name": f"{DEV}-users"}
 
 
 def test_layout_of_the_table_with_every_option(everything: Made) -> None:

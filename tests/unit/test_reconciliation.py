@@ -680,6 +680,15 @@ def test_an_item_of_which_nobody_can_be_asked_is_kept(simulation: Simulation) ->
     assert simulation.table.active() == {sub}
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_deletion_check_leaves_an_item_of_another_pool(simulation: Simulation, dry_run: bool) -> None:
+    sub = plain_sub(random.Random(1))
+    item = {"id": sub, "shard": f"{POOL_ID}#{sub[0]}", "user_pool_id": "eu-west-1_Another1", "username": "ada"}
+    simulation.table.client.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    assert simulation.work(dry_run=dry_run).counts.total() == 0
+    assert simulation.table.items() == {sub: item}
+
+
 def test_the_table_is_swept_page_by_page_to_its_end(simulation: Simulation) -> None:
     users = some_users(15, "b")
     simulation.knows(*users)
