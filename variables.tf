@@ -354,9 +354,9 @@ variable "reconciliation" {
     - enabled: whether there is one
     - schedule: when it runs, as EventBridge Scheduler's cron(...) or rate(...), in UTC; none for on demand alone
     - run_on_apply: which run an apply starts, at first and when attributes or the table's settings change: sync writes the
-      users who are in the pool already; dry_run only counts what it would write and delete; none starts no run, and scheduled runs write. null is
-      sync for a table that this module makes, and dry_run for an existing one. While it is dry_run, scheduled runs are
-      dry runs, too
+      users who are in the pool already; dry_run only counts what it would write and delete; none starts no run, and
+      scheduled runs write. null is sync for a table that this module makes, and dry_run for an existing one. While it is
+      dry_run, scheduled runs are dry runs, too
     - list_users_per_second: ListUsers requests a second. Cognito allows 30 for all of the account and region together
     - max_concurrency: workers at once; one alone reaches about 16 requests a second
     - max_delete_percent: no run deletes more than this of a shard (or 20 users), but stops
