@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from cognito_user_sync_cli import app as command_line
-from cognito_user_sync_cli.deployment import Deployment
 from tests.samples import COUNTS, OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment
 from tests.stand_ins.answers import Response
 from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.command_line import invoke
 
 OUTPUTS: dict[str, Any] = {
     "user_pool_id": POOL_ID,
@@ -80,13 +79,7 @@ def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Res
 
     aws.answers["sfn.ListExecutions"] = executions
     aws.answers["sfn.DescribeExecution"] = lambda request: Response(described[request["executionArn"]])
-    outputs = folder / "outputs.json"
-    outputs.write_text(json.dumps({"user_sync": {"value": OUTPUTS}}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Deployment, "check", lambda _: None)
-        for console in (command_line.out, command_line.problems):
-            patch.setattr(console, "width", 200)
-        return CliRunner().invoke(command_line.app, ["--outputs", str(outputs), *arguments])
+    return invoke(folder, OUTPUTS, *arguments)
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from cognito_user_sync.item_layout import Item, ItemLayout, Key, marshal
 from cognito_user_sync.user import User
-from cognito_user_sync_cli import app as command_line
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.users import Comparison
 from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.command_line import invoke
 
 MOMENT = "2026-01-01T00:00:00.000Z"
 ADA = User(SUB, MOMENT, "ada", {"email": "Ada@example.com"}, "CONFIRMED", True, MOMENT, MOMENT)
@@ -186,13 +186,7 @@ def answer_with(
 
 def user(folder: Path, *arguments: str) -> Result:
     """Run the command `user` for a deployment with these outputs."""
-    outputs = folder / "outputs.json"
-    outputs.write_text(json.dumps({"user_sync": {"value": OUTPUTS}}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Deployment, "check", lambda _: None)
-        for console in (command_line.out, command_line.problems):
-            patch.setattr(console, "width", 200)
-        return CliRunner().invoke(command_line.app, ["--outputs", str(outputs), "user", *arguments])
+    return invoke(folder, OUTPUTS, "user", *arguments)
 
 
 @LAYOUTS
