@@ -1,7 +1,7 @@
-"""Step Functions executions: start once, time out, be redriven.
+"""Step Functions executions: start once, time out, are redriven, and end before their state machine is deleted.
 
 ministack walks an execution in one function, `_run_execution`, which this module replaces as a whole: AWS's
-execution timeout and redrive both need to know where a run stands. States themselves are still the emulator's
+execution timeout, redrive and deletion need to know where a run stands. States themselves are still the emulator's
 work.
 """
 
@@ -35,6 +35,7 @@ def apply() -> None:
     sfn._run_execution = run_execution
     _mend_start()
     _mend_stop()
+    _mend_delete()
     _mend_describe()
     _mend_redrive()
 
@@ -52,6 +53,8 @@ def _mend_start() -> None:
             return refused
         with _changing:
             machine = sfn._resolve_state_machine_arn(data.get("stateMachineArn", ""))
+            if _is_deleting(machine):
+                return sfn.error_response_json("StateMachineDeleting", f"State Machine is being deleted: '{machine}'", 400)
             if machine and data.get("name"):
                 arn = f"{machine.replace(':stateMachine:', ':execution:')}:{data['name']}"
                 running = sfn._executions.get(arn)
@@ -95,9 +98,49 @@ def _mend_stop() -> None:
 
     def mended_stop(data: Json) -> Any:
         with _changing:
-            return stop(data)
+            answer = stop(data)
+            _finish_deletion(sfn._executions.get(data.get("executionArn"), {}).get("stateMachineArn"))
+            return answer
 
     sfn._stop_execution = mended_stop
+
+
+# --- delete ---
+
+
+def _mend_delete() -> None:
+    """AWS ends each execution at its next transition, and deletes the state machine after the last one.
+
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
+    """
+    delete = sfn._delete_state_machine
+    expect(delete, "del _state_machines[arn]")
+
+    def mended_delete(data: Json) -> Any:
+        arn = data.get("stateMachineArn", "")
+        with _changing:
+            if not _runs(arn):
+                return delete(data)
+            sfn._state_machines[arn]["status"] = "DELETING"
+        return sfn.json_response({})
+
+    sfn._delete_state_machine = mended_delete
+
+
+def _runs(machine: str) -> bool:
+    return machine in sfn._state_machines and any(
+        execution["stateMachineArn"] == machine and execution["status"] == "RUNNING"
+        for execution in sfn._executions.values()
+    )
+
+
+def _finish_deletion(machine: str | None) -> None:
+    if machine is not None and _is_deleting(machine) and not _runs(machine):
+        sfn._delete_state_machine({"stateMachineArn": machine})
+
+
+def _is_deleting(machine: str | None) -> bool:
+    return (sfn._state_machines.get(machine) or {}).get("status") == "DELETING"
 
 
 # --- run ---
@@ -158,6 +201,8 @@ class _Run:
         ctx = self._context(variables)
         try:
             while state is not None and self.is_current():
+                if _is_deleting(self.execution["stateMachineArn"]):
+                    return _end(self.execution, self, "ABORTED")
                 state, given = self._enter(state, given, ctx)
             _end(self.execution, self, "SUCCEEDED", output=json.dumps(given))
         except sfn._ExecutionError as error:
@@ -240,6 +285,7 @@ _ENDED: Final = {
     "SUCCEEDED": ("ExecutionSucceeded", "executionSucceededEventDetails"),
     "FAILED": ("ExecutionFailed", "executionFailedEventDetails"),
     "TIMED_OUT": ("ExecutionTimedOut", "executionTimedOutEventDetails"),
+    "ABORTED": ("ExecutionAborted", "executionAbortedEventDetails"),
 }
 
 
@@ -264,6 +310,7 @@ def _end(
                 execution["output"] = json.dumps({"Error": error, "Cause": cause})
         event, key = _ENDED[status]
         sfn._add_event(execution, event, {key: details})
+        _finish_deletion(execution["stateMachineArn"])
     sfn._emit_execution_status_event(execution)
 
 

@@ -110,6 +110,23 @@ def test_an_execution_that_runs_too_long_is_timed_out(aws: LocalAws) -> None:
     assert types[-1] == "ExecutionTimedOut"
 
 
+def test_deleted_machine_ends_after_the_running_state(aws: LocalAws) -> None:
+    """Terraform waits for the end of the state machine, and then deletes what its tasks need."""
+    states = aws.client("stepfunctions")
+    second = {"Second": {"Type": "Wait", "Seconds": 10_000, "End": True}}
+    first = {"Wait": {"Type": "Wait", "Seconds": 100, "Next": "Second"}}
+    machine = make_machine(aws, {**WAITING, "States": first | second})
+    execution = states.start_execution(stateMachineArn=machine)["executionArn"]
+    states.delete_state_machine(stateMachineArn=machine)
+    assert states.describe_state_machine(stateMachineArn=machine)["status"] == "DELETING"
+    assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
+    with pytest.raises(states.exceptions.StateMachineDeleting):
+        states.start_execution(stateMachineArn=machine)
+    until(lambda: machine not in [each["stateMachineArn"] for each in states.list_state_machines()["stateMachines"]])
+    with pytest.raises(states.exceptions.ExecutionDoesNotExist):
+        states.describe_execution(executionArn=execution)
+
+
 def _recording_machine(aws: LocalAws) -> str:
     """First adds to its input and remembers it; Second is what fails in these tests."""
     function = make_function(aws, "def handler(event, context): return event")
