@@ -244,6 +244,13 @@ variable "table" {
   }
 
   validation {
+    # One expression names all of them, and DynamoDB takes 300 operators and 4 KB:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+    condition     = length(var.attributes) + length(var.table.extra_attributes) <= 100
+    error_message = "attributes and table.extra_attributes are ${length(var.attributes)} and ${length(var.table.extra_attributes)}: they must be at most 100 together."
+  }
+
+  validation {
     condition     = contains(["PAY_PER_REQUEST", "PROVISIONED"], var.table.billing_mode)
     error_message = "table.billing_mode is \"${var.table.billing_mode}\": it must be PAY_PER_REQUEST or PROVISIONED."
   }

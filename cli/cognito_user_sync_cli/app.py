@@ -272,9 +272,10 @@ def _print_run(run: reconciliation.Run) -> None:
 
 
 def _print_examples(run: reconciliation.Run) -> None:
-    table = Table("for example", "", Column("adds", overflow="fold"), Column("replaces", overflow="fold"))
+    kinds = ("adds", "replaces", "removes")
+    table = Table("for example", "", *(Column(kind, overflow="fold") for kind in kinds))
     for each in run.examples:
-        names = (plain(", ".join(each[kind])) or "-" for kind in ("adds", "replaces"))
+        names = (plain(", ".join(each[kind])) or "-" for kind in kinds)
         table.add_row(plain(each["sub"]), plain(each["outcome"]), *names)
     if run.examples:
         out.print(table)

@@ -50,7 +50,7 @@ class Run:
 
     @property
     def examples(self) -> list[dict[str, Any]]:
-        """Items that a dry run would write: each has sub, outcome, and the names of attributes in adds and replaces."""
+        """Items that a dry run would write: sub, outcome, and names of attributes in adds, replaces and removes."""
         return self.summary.get("examples", []) if self.summary else []
 
 

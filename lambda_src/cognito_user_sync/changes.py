@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from cognito_user_sync.departure import sync_absent
 from cognito_user_sync.sync_request import Change, NotConsistentYet, happened_within
-from cognito_user_sync.user import UNCONFIRMED, User, timestamp
+from cognito_user_sync.user import User, timestamp
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import Outcome, UserTable
 
@@ -40,15 +40,10 @@ def sync_change(pool: UserPool, table: UserTable, change: Change) -> Outcome:
     PoolUnavailable, PoolRefused, TableUnavailable, TableRefused or UnusableUser.
     """
     user = None if change.event_name in DELETIONS else pool.find(change.sub)
-    outcome = write_confirmed(table, user) if user else sync_absent(pool, table, change.sub)
+    outcome = table.write(user) if user else sync_absent(pool, table, change.sub)
     if _may_be_from_before(change, user, outcome) and happened_within(_SETTLED_AFTER, change.occurred_at):
         raise NotConsistentYet(change.sub)
     return outcome
-
-
-def write_confirmed(table: UserTable, user: User) -> Outcome:
-    """Write a user, unless the user has not confirmed the sign-up."""
-    return Outcome.UNCONFIRMED if user.status == UNCONFIRMED else table.write(user)
 
 
 def _may_be_from_before(change: Change, user: User | None, outcome: Outcome) -> bool:

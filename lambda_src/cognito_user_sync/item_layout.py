@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from cognito_user_sync.user import SUB, User
 
-ItemValue: TypeAlias = str | bool | frozenset[str]
+ItemValue: TypeAlias = str | bool | int | frozenset[str]
 Item: TypeAlias = Mapping[str, Any]
 """An item as boto3's client gives it: {"id": {"S": "..."}, "enabled": {"BOOL": True}}."""
 
@@ -107,6 +107,11 @@ class ItemLayout:
         """Return the names of the attributes that the item got from Cognito."""
         return frozenset(item.get(self.name("synced_attributes"), {}).get("SS", ()))
 
+    def removable(self, item: Item) -> list[str]:
+        """Return the names that a write removes if it does not write them: what Cognito said before, and a deletion."""
+        synced = self.synced(item) if self.is_ours(item) else ()
+        return sorted({*synced, self.name("deleted_at")})
+
     def to_item(self, user: User) -> dict[str, ItemValue]:
         """Return the item's attributes that Cognito's answer determines, without the key.
 
@@ -148,6 +153,8 @@ def marshal(value: ItemValue) -> dict[str, Any]:
     """Return a value as boto3's client takes it."""
     if isinstance(value, bool):
         return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
     return {"S": value} if isinstance(value, str) else {"SS": sorted(value)}
 
 

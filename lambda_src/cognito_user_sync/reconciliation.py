@@ -97,7 +97,7 @@ class Batch:
 class Result:
     """What a worker did, and what is left of its batch. `counts` has listed, which is the sum of created, updated,
     unchanged, unconfirmed, other_pool and failed; and deleted and still_there. `examples` of a dry run: each has sub,
-    outcome, and the names of the attributes that a run adds to the item and replaces in it."""
+    outcome, and the names of the attributes that a run adds, replaces and removes."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed_subs: list[str] = field(default_factory=list)
@@ -186,11 +186,11 @@ class Worker:
         left = self._result.prefixes
         had_all_the_time = True
         while left and self._patience.has_time():
-            before = Counter(self._result.counts)
+            before = Counter(self._result.counts), list(self._result.examples)
             try:
                 self._reconcile(left[0])
             except OutOfTime:
-                listed = self._result.counts["listed"] - before["listed"]
+                listed = self._result.counts["listed"] - before[0]["listed"]
                 # Fewer users would not have been done either: Cognito was too busy. But a dry run deletes nobody, so
                 # that its next sweep of the same shard would come no further than this one.
                 if had_all_the_time and (listed > SMALL_POOL or self.batch.dry_run) and not self.batch.sequential:
@@ -208,10 +208,10 @@ class Worker:
             had_all_the_time = False
         return self._result
 
-    def _count_again_from(self, before: Counter[str]) -> None:
+    def _count_again_from(self, before: tuple[Counter[str], list[dict[str, Any]]]) -> None:
         """Of a shard that will be listed again, a dry run would find everything to do once more."""
         if self.batch.dry_run and not self.batch.sequential:
-            self._result.counts = before
+            self._result.counts, self._result.examples = before
 
     def _reconcile(self, prefix: str) -> None:
         began_at = now()
@@ -272,19 +272,13 @@ class Worker:
         """Say what a run would do to an item, without values."""
         layout = self.table.layout
         wanted = {**layout.to_item(user), layout.name("synced_at"): now()}
-        replaced = [name for name, value in wanted.items() if name in item and not has(item, name, value)]
-        if not layout.is_ours(item):
-            # Of the application, and a deletion to this module.
-            replaced += [name for name in (layout.name("deleted_at"),) if name in item]
-        added = [name for name in wanted if name not in item]
-        self._result.examples.append(
-            {
-                "sub": user.sub,
-                "outcome": outcome,
-                "adds": added[:_NAMED_ATTRIBUTES],
-                "replaces": replaced[:_NAMED_ATTRIBUTES],
-            }
-        )
+        changes = {
+            "adds": [name for name in wanted if name not in item],
+            "replaces": [name for name, value in wanted.items() if name in item and not has(item, name, value)],
+            "removes": [name for name in layout.removable(item) if name in item and name not in wanted],
+        }
+        names = {kind: names[:_NAMED_ATTRIBUTES] for kind, names in changes.items()}
+        self._result.examples.append({"sub": user.sub, "outcome": outcome, **names})
 
     def _write_one(self, each: tuple[User, Item]) -> Outcome | None:
         try:

@@ -17,7 +17,6 @@ docs/architecture.md, "Newer wins, deleted stays deleted", has the reasoning.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.aws_errors import sorted_out
 from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, has, marshal
-from cognito_user_sync.user import User, now, timestamp
+from cognito_user_sync.user import UNCONFIRMED, User, now, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -62,10 +61,6 @@ LISTED_AFTER_DELETION = timedelta(hours=1)
 # the longest that a Lambda function runs. DynamoDB deletes expired items within a few days.
 TOMBSTONE_DAYS = 1
 
-_CAN_BE_DELETED = (
-    "#user_pool_id = :pool AND attribute_not_exists(#deleted_at) AND "
-    "(attribute_not_exists(#observed_at) OR #observed_at <= :deleted_at)"
-)
 # What an active user's item has besides the values of Cognito, and a tombstone has not.
 _BOOKKEEPING_OF_ACTIVE_USERS = ("observed_at", "synced_at", "shard", "synced_attributes")
 # How often a write is tried for an item that other writers change meanwhile.
@@ -205,6 +200,8 @@ class UserTable:
 
     def outcome(self, user: User, item: Item) -> Outcome:
         """What `write` of this user would return, if the item is as `read` found it, or {}. Nothing is written."""
+        if user.status == UNCONFIRMED:
+            return Outcome.UNCONFIRMED
         layout = self.layout
         wanted = layout.to_item(user)
         if not layout.is_ours(item):
@@ -271,124 +268,136 @@ class UserTable:
         item = layout.to_item(user)
         is_ours = layout.is_ours(found)
         before = layout.synced(found) if is_ours else frozenset()
-        written = {**item, name("synced_at"): now()}
-        # What Cognito no longer says, and an earlier deletion.
-        removed = sorted({*before, name("deleted_at")} - written.keys())
-        # Many names are reserved words or hold a colon.
-        alias = {each: f"#n{index}" for index, each in enumerate([*written, *removed])}
-        value = {each: f":v{index}" for index, each in enumerate(written)}
-        values = {value[each]: marshal(content) for each, content in written.items()}
-
-        def compare(field: str, operator: str) -> str:
-            return f"{alias[name(field)]} {operator} {value[name(field)]}"
-
-        def is_missing_or(field: str, condition: str) -> str:
-            return f"(attribute_not_exists({alias[name(field)]}) OR {condition})"
-
-        is_newer = f"{compare('cognito_modified_at', '<')} OR ({compare('cognito_modified_at', '=')} AND "
+        expression = _Expression(layout)
+        is_newer = expression.compare("cognito_modified_at", "<", user.modified_at)
+        is_same = expression.compare("cognito_modified_at", "=", user.modified_at)
+        is_read_later = expression.compare("observed_at", "<=", user.observed_at)
         conditions = [
-            compare("user_pool_id", "="),
-            is_missing_or("cognito_modified_at", f"{is_newer}{compare('observed_at', '<=')})"),
+            expression.compare("user_pool_id", "=", layout.user_pool_id),
+            f"({expression.is_missing('cognito_modified_at')} OR {is_newer} OR ({is_same} AND {is_read_later}))",
         ]
         if before:
-            values[":synced"] = marshal(before)
-            conditions.append(f"{alias[name('synced_attributes')]} = :synced")
+            conditions.append(expression.compare("synced_attributes", "=", before))
         else:
-            conditions.append(is_missing_or("synced_attributes", compare("synced_attributes", "=")))
+            same = expression.compare("synced_attributes", "=", item[name("synced_attributes")])
+            conditions.append(f"({expression.is_missing('synced_attributes')} OR {same})")
         if is_ours and name("deleted_at") in found:
-            values[":deleted_at"] = found[name("deleted_at")]
-            conditions.append(f"{alias[name('deleted_at')]} = :deleted_at")
+            conditions.append(expression.compare("deleted_at", "=", layout.text(found, "deleted_at")))
         else:
-            conditions.append(f"attribute_not_exists({alias[name('deleted_at')]})")
+            conditions.append(expression.is_missing("deleted_at"))
             if before <= item.keys():
-                differs = (f"{alias[each]} <> {value[each]}" for each, _ in self._compared(item))
+                differs = (
+                    f"{expression.name(each)} <> {expression.value(value)}" for each, value in self._compared(item)
+                )
                 conditions.append(f"({' OR '.join(differs)})")
         condition = " AND ".join(conditions)
         if not is_ours:
-            condition = is_missing_or("user_pool_id", f"({condition})")
+            condition = f"({expression.is_missing('user_pool_id')} OR ({condition}))"
         return {
-            "TableName": self.name,
             "Key": layout.key(user.sub),
-            "UpdateExpression": f"SET {', '.join(f'{alias[each]} = {value[each]}' for each in written)}"
-            f" REMOVE {', '.join(alias[each] for each in removed)}",
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": {short: each for each, short in alias.items()},
-            "ExpressionAttributeValues": values,
+            "UpdateExpression": expression.update({**item, name("synced_at"): now()}, layout.removable(found)),
             "ReturnValues": "UPDATED_OLD",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **self._conditional(expression, condition),
         }
 
     def _deletion(self, sub: str, gone_at: str, found: Item) -> Any:
         """The arguments of UpdateItem for a deleted user whose item is like `found`."""
         layout, name = self.layout, self.layout.name
-        values: dict[str, Any] = {":deleted_at": {"S": gone_at}, ":pool": {"S": layout.user_pool_id}}
-        assigned = {name("deleted_at"): ":deleted_at"}
-        condition = _CAN_BE_DELETED
+        expression = _Expression(layout)
+        written: dict[str, ItemValue] = {name("deleted_at"): gone_at}
+        condition = expression.can_be_deleted(gone_at)
         if self.deletion.action is DeletedUsers.MARK:
             removed = [name("shard")]
-            assigned[name("synced_at")] = ":synced_at"
-            values[":synced_at"] = {"S": now()}
+            written[name("synced_at")] = now()
             if self.deletion.retention_days is not None:
-                assigned[layout.ttl_attribute] = ":expires_at"
-                values[":expires_at"] = _expiry(self.deletion.retention_days)
+                written[layout.ttl_attribute] = _expiry(self.deletion.retention_days)
                 # So that the next write removes it again, and none of the application.
-                assigned[name("synced_attributes")] = ":given"
-                values[":given"] = marshal(layout.synced(found) | {layout.ttl_attribute})
-                condition += f" AND {self._has_synced(found, values)}"
+                written[name("synced_attributes")] = layout.synced(found) | {layout.ttl_attribute}
+                condition += f" AND {expression.has_synced(layout.synced(found))}"
         else:
             # What is removed depends on the item.
-            removed = sorted(
-                (layout.synced(found) | {name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS}) - assigned.keys()
-            )
-            condition += f" AND {self._has_synced(found, values)}"
-        alias = {each: f"#n{index}" for index, each in enumerate([*assigned, *removed])}
+            removed = sorted(layout.synced(found) | {name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS})
+            condition += f" AND {expression.has_synced(layout.synced(found))}"
         return {
-            "TableName": self.name,
             "Key": layout.key(sub),
-            "UpdateExpression": f"SET {', '.join(f'{alias[each]} = {value}' for each, value in assigned.items())}"
-            f" REMOVE {', '.join(alias[each] for each in removed)}",
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": {
-                **{short: each for each, short in alias.items()},
-                **self._condition_names(condition),
-            },
-            "ExpressionAttributeValues": values,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            "UpdateExpression": expression.update(written, removed),
+            **self._conditional(expression, condition),
         }
-
-    def _has_synced(self, found: Item, values: dict[str, Any]) -> str:
-        """A condition: the item got the same from Cognito as `found`."""
-        if not (synced := self.layout.synced(found)):
-            return "attribute_not_exists(#synced_attributes)"
-        values[":synced"] = marshal(synced)
-        return "#synced_attributes = :synced"
 
     def _tombstone(self, sub: str, gone_at: str) -> Any:
         """The arguments of PutItem that replaces the item of a deleted user."""
         layout, name = self.layout, self.layout.name
-        values = {":deleted_at": {"S": gone_at}, ":pool": {"S": layout.user_pool_id}}
+        expression = _Expression(layout)
+        tombstone: dict[str, ItemValue] = {
+            name("user_pool_id"): layout.user_pool_id,
+            name("deleted_at"): gone_at,
+            layout.ttl_attribute: _expiry(TOMBSTONE_DAYS),
+            name("synced_attributes"): frozenset({layout.ttl_attribute}),
+        }
         return {
-            "TableName": self.name,
-            "Item": {
-                **layout.key(sub),
-                name("user_pool_id"): values[":pool"],
-                name("deleted_at"): values[":deleted_at"],
-                layout.ttl_attribute: _expiry(TOMBSTONE_DAYS),
-                name("synced_attributes"): marshal(frozenset({layout.ttl_attribute})),
-            },
-            "ConditionExpression": _CAN_BE_DELETED,
-            "ExpressionAttributeNames": self._condition_names(_CAN_BE_DELETED),
-            "ExpressionAttributeValues": values,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            "Item": {**layout.key(sub), **{each: marshal(value) for each, value in tombstone.items()}},
+            **self._conditional(expression, expression.can_be_deleted(gone_at)),
         }
 
-    def _condition_names(self, condition: str) -> dict[str, str]:
-        """The names of a condition whose aliases are fields."""
-        return {f"#{each}": self.layout.name(each) for each in re.findall(r"#(\w+)", condition)}
+    def _conditional(self, expression: _Expression, condition: str) -> dict[str, Any]:
+        """The arguments that every write has."""
+        return {
+            "TableName": self.name,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": expression.names,
+            "ExpressionAttributeValues": expression.values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
 
     def _compared(self, item: Mapping[str, ItemValue]) -> Iterable[tuple[str, ItemValue]]:
         """What has to differ for a write: not the time of the read alone."""
         return [each for each in item.items() if each[0] != self.layout.name("observed_at")]
+
+
+class _Expression:
+    """The expressions of one write: every name has an alias, since many are reserved words or hold a colon."""
+
+    def __init__(self, layout: ItemLayout) -> None:
+        self._layout = layout
+        self._names: dict[str, str] = {}
+        self._values: dict[tuple[type, ItemValue], str] = {}
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {alias: name for name, alias in self._names.items()}
+
+    @property
+    def values(self) -> dict[str, dict[str, Any]]:
+        return {alias: marshal(value) for (_, value), alias in self._values.items()}
+
+    def name(self, name: str) -> str:
+        return self._names.setdefault(name, f"#n{len(self._names)}")
+
+    def value(self, value: ItemValue) -> str:
+        # True equals 1.
+        return self._values.setdefault((type(value), value), f":v{len(self._values)}")
+
+    def is_missing(self, field: str) -> str:
+        return f"attribute_not_exists({self.name(self._layout.name(field))})"
+
+    def compare(self, field: str, operator: str, value: ItemValue) -> str:
+        return f"{self.name(self._layout.name(field))} {operator} {self.value(value)}"
+
+    def has_synced(self, synced: frozenset[str]) -> str:
+        """A condition: the item got these attributes from Cognito."""
+        return self.compare("synced_attributes", "=", synced) if synced else self.is_missing("synced_attributes")
+
+    def can_be_deleted(self, gone_at: str) -> str:
+        """A condition: the item is of an active user of this pool, who was not seen later than `gone_at`."""
+        pool = self.compare("user_pool_id", "=", self._layout.user_pool_id)
+        not_seen = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', gone_at)}"
+        return f"{pool} AND {self.is_missing('deleted_at')} AND ({not_seen})"
+
+    def update(self, written: Mapping[str, ItemValue], removed: Iterable[str]) -> str:
+        """SET and REMOVE; what is written is not removed."""
+        assigned = [f"{self.name(each)} = {self.value(value)}" for each, value in written.items()]
+        left = [self.name(each) for each in removed if each not in written]
+        return f"SET {', '.join(assigned)}{' REMOVE ' if left else ''}{', '.join(left)}"
 
 
 def _existed_since(user: User) -> str:
@@ -396,9 +405,9 @@ def _existed_since(user: User) -> str:
     return timestamp(datetime.fromisoformat(user.observed_at) - LISTED_AFTER_DELETION)
 
 
-def _expiry(days: int) -> dict[str, str]:
-    # As DynamoDB's time to live takes it: a number, seconds since 1970.
-    return {"N": str(int(time.time()) + days * 24 * 3600)}
+def _expiry(days: int) -> int:
+    # As DynamoDB's time to live takes it: seconds since 1970.
+    return int(time.time()) + days * 24 * 3600
 
 
 def _answering() -> AbstractContextManager[None]:

@@ -54,7 +54,9 @@ def _mend_start() -> None:
         with _changing:
             machine = sfn._resolve_state_machine_arn(data.get("stateMachineArn", ""))
             if _is_deleting(machine):
-                return sfn.error_response_json("StateMachineDeleting", f"State Machine is being deleted: '{machine}'", 400)
+                return sfn.error_response_json(
+                    "StateMachineDeleting", f"State Machine is being deleted: '{machine}'", 400
+                )
             if machine and data.get("name"):
                 arn = f"{machine.replace(':stateMachine:', ':execution:')}:{data['name']}"
                 running = sfn._executions.get(arn)

@@ -338,6 +338,7 @@ def test_first_run_is_a_dry_run(
         for example in examples:
             assert example["sub"] in scene.usernames
             assert {*example["adds"], *example["replaces"]} <= OURS[scene.table]
+            assert example["removes"] == []
             assert example["replaces"] in ([], ["emailAddress", "updatedAt"])
     assert {table: scan(aws, table) for table in before} == before
 

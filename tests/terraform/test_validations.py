@@ -758,6 +758,10 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
         'table.email_index is true, but attributes are ["name"]: they must include email.',
     ),
     (
+        {"table": {"extra_attributes": {f"extra_{number}": "x" for number in range(98)}}},
+        "attributes and table.extra_attributes are 3 and 98: they must be at most 100 together.",
+    ),
+    (
         {"lambda": {"code_bucket": "code"}, "tags": MANY_TAGS},
         'lambda.code_bucket is "code", but there are 11 tags: an S3 object takes at most 10.',
     ),
@@ -799,6 +803,7 @@ def test_variables_accept_boundaries(tmp_path: Path) -> None:
         {"table": GLOBAL_TABLE, "kms_key_arn": f"{KEY}key/mrk-0a1b"},
         {"table": {}, "kms_key_arn": f"{KEY}key/0a1b"},
         {"table": {"extra_attributes": {"plan": "{custom:plan|lower}"}}, "attributes": ["custom:plan"]},
+        {"table": {"extra_attributes": {f"extra_{number}": "x" for number in range(97)}}},
         {"lambda": {"code_bucket": "code"}, "tags": dict(list(MANY_TAGS.items())[:10])},
         {"tags": MANY_TAGS},
         {"stage": "dev", "name": LONG[:-1]},

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from cognito_user_sync import departure, sync_request, user_pool, user_table
-from cognito_user_sync.changes import sync_change, write_confirmed
+from cognito_user_sync.changes import sync_change
 from cognito_user_sync.sync_request import Change, NotConsistentYet
 from cognito_user_sync.user import UnusableUser, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
@@ -136,12 +136,6 @@ def test_a_user_who_has_not_confirmed_is_not_written(sync: Sync, users: UsersInM
     users.add(a_user(status="UNCONFIRMED"))
     assert sync("AdminUpdateUserAttributes") == "unconfirmed"
     assert table.items() == {}
-
-
-@pytest.mark.parametrize(("status", "written"), [("UNCONFIRMED", False), ("CONFIRMED", True), ("ARCHIVED", True)])
-def test_write_confirmed_leaves_out_the_unconfirmed_alone(table: SimulatedTable, status: str, written: bool) -> None:
-    assert write_confirmed(table.users(), a_user(status=status).seen()) == ("created" if written else "unconfirmed")
-    assert bool(table.items()) is written
 
 
 @pytest.mark.parametrize("event_name", MOVES_MODIFIED_DATE)

@@ -24,7 +24,13 @@ OUTPUTS: dict[str, Any] = {
     "dashboard_url": "https://example.com",
     "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
 }
-EXAMPLE = {"sub": SUB, "outcome": "updated", "adds": ["cognito_shard"], "replaces": ["email", "name"]}
+EXAMPLE = {
+    "sub": SUB,
+    "outcome": "updated",
+    "adds": ["cognito_shard"],
+    "replaces": ["email", "name"],
+    "removes": ["plan"],
+}
 REVIEW = (
     "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run cognito-user-sync"
     ' reconcile, then set reconciliation.run_on_apply = "sync" and apply, so that scheduled runs write, too'

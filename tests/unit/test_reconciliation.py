@@ -569,6 +569,34 @@ def test_a_dry_run_counts_what_a_run_would_do_and_writes_nothing(simulation: Sim
     assert simulation.work().counts == foretold
 
 
+def test_dry_run_names_what_a_run_changes(simulation: Simulation) -> None:
+    changed, of_the_application = some_users(2)
+    simulation.knows(changed)
+    changed.change(attributes={"email": "ada@example.com"})
+    simulation.users.add(of_the_application)
+    item = {"id": of_the_application.sub, "name": "theirs", "deleted_at": "theirs", "theme": "dark"}
+    simulation.table.client.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    examples = {each["sub"]: each for each in simulation.work(dry_run=True, max_examples=10).examples}
+    assert examples[changed.sub]["outcome"] == examples[of_the_application.sub]["outcome"] == "updated"
+    assert {kind: set(examples[changed.sub][kind]) for kind in ("adds", "replaces", "removes")} == {
+        "adds": set(),
+        "replaces": {"email", "cognito_modified_at", "observed_at", "synced_at", "synced_attributes"},
+        "removes": {"name"},
+    }
+    assert examples[of_the_application.sub]["replaces"] == ["name"]
+    assert examples[of_the_application.sub]["removes"] == ["deleted_at"]
+
+
+def test_dry_run_repeats_no_example_of_a_shard_that_is_cut(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(130))
+    examples, left = [], [""]
+    while left:
+        result = simulation.work(*left, seconds=33, dry_run=True, max_examples=1000)
+        examples += [each["sub"] for each in result.examples]
+        left = result.prefixes
+    assert len(set(examples)) == len(examples) == 130
+
+
 def test_a_dry_run_stops_where_a_run_would(simulation: Simulation) -> None:
     simulation.table.hold(*some_users(25))
     with pytest.raises(TooManyDeletions):

@@ -258,6 +258,12 @@ def test_write_sets_synced_at_to_the_moment(table: Table, monkeypatch: pytest.Mo
     assert table.item()["synced_at"] == at(23)
 
 
+@pytest.mark.parametrize(("status", "written"), [("UNCONFIRMED", False), ("CONFIRMED", True), ("ARCHIVED", True)])
+def test_write_makes_no_item_for_an_unconfirmed_user(table: Table, status: str, written: bool) -> None:
+    assert table.write(read(1, status=status)) == [Outcome.CREATED if written else Outcome.UNCONFIRMED]
+    assert bool(table.wire()) is written
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -278,6 +284,24 @@ def test_write_keeps_the_newer_answer_in_both_orders(table: Table, first: User, 
     table.remove()
     assert table.write(second, first) == [Outcome.CREATED, Outcome.STALE]
     assert table.item()["name"] == "Ada L."
+
+
+def test_write_of_the_most_attributes_fits_dynamodbs_limits(table: Table) -> None:
+    """moto does not check them: 4 KB and 300 operators in an expression."""
+    requests: list[dict[str, Any]] = []
+    table.client.meta.events.register(
+        "provide-client-params.dynamodb.UpdateItem", lambda params, **_: requests.append(params)
+    )
+    table.configure(extra_attributes={f"extra_{number}": "x" for number in range(100 - len(ATTRIBUTES))})
+    table.write(read(1))
+    table.configure(attributes=(), extra_attributes={f"other_{number}": "x" for number in range(100)})
+    table.write(read(2))
+    table.deleting(DELETE).delete(SUB, at(3), table.wire())
+    assert len(requests) > 3
+    for request in requests:
+        for expression in (request["UpdateExpression"], request["ConditionExpression"]):
+            assert len(expression) <= 4096
+            assert len(re.findall(r"[<>=]+|AND|OR|attribute_not_exists", expression)) <= 300
 
 
 def test_write_undoes_no_password_reset_by_a_lagging_page(table: Table) -> None:

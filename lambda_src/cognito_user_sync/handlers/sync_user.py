@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from cognito_user_sync import clients
-from cognito_user_sync.changes import write_confirmed
 from cognito_user_sync.departure import sync_absent
 from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, happened_within, parse
 from cognito_user_sync.user_table import Outcome
@@ -42,7 +41,7 @@ def _sync(request: SyncRequest) -> Outcome:
     user = pool.get(request.username)
     # Another sub: the user was deleted, and another user has the username now.
     is_this_user = user is not None and user.sub == request.sub
-    outcome = write_confirmed(table, user) if user and is_this_user else sync_absent(pool, table, request.sub)
+    outcome = table.write(user) if user and is_this_user else sync_absent(pool, table, request.sub)
     if outcome in (Outcome.UNCONFIRMED, Outcome.NOT_OURS) and happened_within(_SHOWN_WITHIN, request.occurred_at):
         raise NotConsistentYet(request.sub)
     return outcome
