@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,13 +21,14 @@ DEFAULT_PORT = 4566
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m local_aws", description="AWS on a laptop; see docs/local-aws.md.")
+    parser = argparse.ArgumentParser(prog="python -m local_aws", description="The local AWS; see docs/local-aws.md.")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = _command(commands, "serve", "serve in the foreground")
     serve.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     up = _command(commands, "up", "start in the background, and return when ready")
     for command in (serve, up):
         command.add_argument("--no-auth", action="store_true", help="do not enforce IAM")
+        command.add_argument("--allow-origin", type=_origin, help="let web pages of this origin call Cognito")
     _command(commands, "down", "end what `up` started")
     _command(commands, "env", "print the `export` lines under which AWS tools and Terraform talk to it")
     given = parser.parse_args(arguments)
@@ -34,9 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
             case "serve":
                 from local_aws.server import serve as serve_in_foreground
 
-                return serve_in_foreground(given.port, not given.no_auth, given.until_stdin_closes)
+                access_key = os.environ.pop(client.KEY_VARIABLE, None) or _new_access_key(given.port)
+                return serve_in_foreground(
+                    given.port, access_key, given.allow_origin, not given.no_auth, given.until_stdin_closes
+                )
             case "up":
-                return _up(given.port, not given.no_auth)
+                return _up(given.port, not given.no_auth, given.allow_origin)
             case "down":
                 return _down(given.port)
             case _:
@@ -60,25 +66,41 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _origin(text: str) -> str | None:
+    if text and not re.fullmatch(r"https?://[^\s/*]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an origin, for example http://localhost:5173")
+    return text or None
+
+
 def _endpoint(port: int) -> str:
     return f"http://{client.HOST}:{port}"
 
 
-def _up(port: int, auth: bool) -> int:
-    aws = LocalAws(_endpoint(port))
-    if aws.is_ready():
-        print(f"The laptop AWS is already up at {aws.endpoint_url}")
-        return 0
+def _running(port: int) -> LocalAws | None:
+    """The one that was started here and answers."""
+    aws = LocalAws(_endpoint(port), processes.StateFolder(port).access_key())
+    return aws if aws.is_ready() else None
+
+
+def _new_access_key(port: int) -> str:
     if not client.port_is_free(port):
-        raise LocalAwsError(f"{aws.endpoint_url} is in use by another process; choose another port with PORT=...")
+        raise LocalAwsError(f"{_endpoint(port)} is in use by another process; choose another port with PORT=...")
+    return processes.StateFolder(port).make_access_key()
+
+
+def _up(port: int, auth: bool, allow_origin: str | None) -> int:
+    if _running(port):
+        print(f"The local AWS is already up at {_endpoint(port)}")
+        return 0
+    aws = LocalAws(_endpoint(port), _new_access_key(port))
     state = processes.StateFolder(port)
     with state.log.open("wb") as output:
         process = subprocess.Popen(
-            client.server_command(port, auth),
+            client.server_command(port, auth, allow_origin),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=client.server_environment(),
+            env=client.server_environment(aws.access_key),
             start_new_session=True,
         )
     try:
@@ -88,21 +110,27 @@ def _up(port: int, auth: bool) -> int:
         process.wait()
         raise
     state.remember(process.pid)
-    print(f"The laptop AWS is up at {aws.endpoint_url} (log: {state.log})")
+    print(f"The local AWS is up at {aws.endpoint_url} (log: {state.log})")
     return 0
 
 
 def _down(port: int) -> int:
     state = processes.StateFolder(port)
     if state.end():
-        print(f"The laptop AWS at {_endpoint(port)} is down")
+        print(f"The local AWS at {_endpoint(port)} is down")
     else:
-        print(f"No laptop AWS was started here for {_endpoint(port)}")
+        print(f"No local AWS was started here for {_endpoint(port)}")
     return 0
 
 
 def _env(port: int) -> int:
-    lines = {**LocalAws(_endpoint(port)).environment(), **_terraform_environment()}
+    aws = _running(port)
+    if aws is None:
+        raise LocalAwsError(
+            f"none that was started here answers at {_endpoint(port)}; start one with: make local-aws-up"
+        )
+    # A data directory in each folder, for Terraform: a deployment to AWS does not use the providers of this one.
+    lines = {**aws.environment(), **_terraform_environment(), "TF_DATA_DIR": ".terraform/local-aws"}
     for name, value in lines.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0

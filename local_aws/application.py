@@ -1,4 +1,4 @@
-"""The ASGI application: control endpoints, then the gate, then the emulator, then Cognito's side effects.
+"""The ASGI application behind `access.py`: control endpoints, the gate, the emulator, then Cognito's side effects.
 
 Import this in the server process only, after `server.prepare_environment`.
 """
@@ -24,7 +24,7 @@ from local_aws import (
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
 from local_aws.lost_answers import LostAnswers
-from local_aws.operations import Call, Request, call_of
+from local_aws.operations import Call, Request, call_of, headers_of
 from local_aws.service_errors import Response, error_response
 
 Message = MutableMapping[str, Any]
@@ -53,7 +53,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if request.path.startswith(control.PREFIX):
         # In a thread: a sign-in invokes a function, which calls back.
         answer = await run_reentrant(control.answer, gate, request, thread_name="local-aws-control")
-        await _respond(send, answer)
+        await respond(send, answer)
         return
     call = call_of(request)
     if call is None:
@@ -70,7 +70,7 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
         await _fail(outcome.fault, call, request, scope, receive, send)
         return
     if answered := lost_answers.answer(call, request):
-        await _respond(send, answered)
+        await respond(send, answered)
         return
     counted_operation.set(call.operation)
     emulator_mends.current_request.set(request)
@@ -82,13 +82,13 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
         await _fail(outcome.fault, call, request, scope, receive, send)
     else:
         lost_answers.keep(call, request, response)
-        await _respond(send, response)
+        await respond(send, response)
 
 
 async def _fail(fault: str, call: Call, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
     match fault:
         case "throttle" | "500" | "access_denied":
-            await _respond(send, error_response(fault, call, request))
+            await respond(send, error_response(fault, call, request))
         case "timeout":
             await _wait_for_disconnect(receive)
             close_without_answer(scope)
@@ -119,13 +119,8 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         chunks.append(message.get("body", b""))
         if not message.get("more_body", False):
             break
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
     query = scope.get("query_string", b"").decode("latin-1")
-    return Request(scope["method"], scope["path"], query, headers, b"".join(chunks))
+    return Request(scope["method"], scope["path"], query, headers_of(scope), b"".join(chunks))
 
 
 def _replay(request: Request, receive: Receive) -> Receive:
@@ -158,7 +153,7 @@ async def _collect(scope: Scope, request: Request, receive: Receive) -> Response
     return status, headers, body
 
 
-async def _respond(send: Send, response: Response) -> None:
+async def respond(send: Send, response: Response) -> None:
     status, headers, body = response
     kept = {
         name: value for name, value in headers.items() if name.lower() not in ("content-length", "transfer-encoding")

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
+# Gives the server its access key: other users of the machine can read arguments, but not the environment.
+KEY_VARIABLE: Final = "LOCAL_AWS_ACCESS_KEY"
 _PORT_IN_USE: Final = 98
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 
@@ -93,8 +96,9 @@ class LocalAws:
 
     region: Final = REGION
 
-    def __init__(self, endpoint_url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, endpoint_url: str, access_key: str, process: subprocess.Popen[bytes] | None = None) -> None:
         self.endpoint_url = endpoint_url.rstrip("/")
+        self.access_key = access_key
         self.process = process
         self._clients: dict[str, Any] = {}
         self._making_client = threading.Lock()
@@ -108,25 +112,28 @@ class LocalAws:
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         ready_within_seconds: float = 60,
+        allow_origin: str | None = None,
     ) -> Iterator[LocalAws]:
         """Start one on `port` or a free one, and end it in any case. `environment`: LOCAL_AWS_* settings"""
         with tempfile.TemporaryDirectory(prefix="local-aws-log-") as folder:
             log = log or Path(folder) / "local-aws.log"
-            process, endpoint = _start(port, auth, log, environment or {}, ready_within_seconds)
+            aws, process = _start(port, auth, allow_origin, log, environment or {}, ready_within_seconds)
             end = functools.partial(_end, process)
             atexit.register(end)
             try:
-                yield cls(endpoint, process)
+                yield aws
             finally:
                 end()
                 atexit.unregister(end)
 
     @classmethod
-    def at(cls, endpoint_url: str) -> LocalAws:
-        """Attach to one that runs."""
-        aws = cls(endpoint_url)
+    def at(cls, endpoint_url: str, access_key: str) -> LocalAws:
+        """Attach to one that runs, with its AWS_ACCESS_KEY_ID."""
+        aws = cls(endpoint_url, access_key)
         if not aws.is_ready():
-            raise LocalAwsError(f"no laptop AWS answers at {endpoint_url}; start one with: make local-aws-up")
+            raise LocalAwsError(
+                f"no local AWS with this access key answers at {endpoint_url}; start one with: make local-aws-up"
+            )
         return aws
 
     def is_ready(self) -> bool:
@@ -146,8 +153,8 @@ class LocalAws:
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.access_key,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
@@ -156,7 +163,11 @@ class LocalAws:
         with self._making_client:  # boto3's sessions are not for several threads, its clients are
             if not settings and service in self._clients:
                 return self._clients[service]
-            own = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+            own = {
+                "aws_access_key_id": self.access_key,
+                "aws_secret_access_key": self.access_key,
+                "region_name": REGION,
+            }
             made = self._session.client(service, endpoint_url=self.endpoint_url, **{**own, **settings})
             if not settings:
                 self._clients[service] = made
@@ -268,7 +279,9 @@ class LocalAws:
 
     def _request(self, method: str, path: str, body: object = None, seconds: float = 30) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.endpoint_url + path, data, method=method)  # noqa: S310 - http
+        request = urllib.request.Request(  # noqa: S310 - http
+            self.endpoint_url + path, data, {"X-Local-Aws-Key": self.access_key}, method=method
+        )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=seconds) as response:
@@ -281,16 +294,21 @@ class LocalAws:
             raise LocalAwsError(text) from error
 
 
-def server_command(port: int, auth: bool, *options: str) -> list[str]:
+def new_access_key() -> str:
+    return secrets.token_hex(16)
+
+
+def server_command(port: int, auth: bool, allow_origin: str | None, *options: str) -> list[str]:
     """How the server process is started, here and by `python -m local_aws up`."""
     command = [sys.executable, "-m", "local_aws", "serve", "--port", str(port), *options]
+    command += ["--allow-origin", allow_origin] if allow_origin else []
     return command if auth else [*command, "--no-auth"]
 
 
-def server_environment() -> dict[str, str]:
+def server_environment(access_key: str) -> dict[str, str]:
     """The caller's environment, with the path to this package. The server drops what it must not pass on."""
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": path, KEY_VARIABLE: access_key}
 
 
 def port_is_free(port: int) -> bool:
@@ -317,20 +335,26 @@ def wait_until_ready(aws: LocalAws, process: subprocess.Popen[bytes], log: Path,
 
 
 def _start(
-    port: int | None, auth: bool, log: Path, environment: Mapping[str, str], seconds: float
-) -> tuple[subprocess.Popen[bytes], str]:
+    port: int | None,
+    auth: bool,
+    allow_origin: str | None,
+    log: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+) -> tuple[LocalAws, subprocess.Popen[bytes]]:
     for attempt in range(5):
         chosen = _free_port() if port is None else port
-        aws = LocalAws(f"http://{HOST}:{chosen}")
+        access_key = new_access_key()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                server_command(chosen, auth, "--until-stdin-closes"),
+                server_command(chosen, auth, allow_origin, "--until-stdin-closes"),
                 # The pipe ends with this process, however it ends, and the server with the pipe.
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**server_environment(), **environment},
+                env={**server_environment(access_key), **environment},
             )
+        aws = LocalAws(f"http://{HOST}:{chosen}", access_key, process)
         try:
             wait_until_ready(aws, process, log, seconds)
         except PortInUseError:
@@ -341,7 +365,7 @@ def _start(
             _end(process)
             raise
         else:
-            return process, aws.endpoint_url
+            return aws, process
     raise AssertionError("unreachable")
 
 

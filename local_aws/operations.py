@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from ministack.app import _routing_params
@@ -10,6 +11,9 @@ from ministack.core.iam_actions import extract_iam_action
 from ministack.core.iam_evaluator import find_iam_access_key_account
 from ministack.core.router import detect_service, extract_access_key_id
 from ministack.services import iam, sts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SES_V2 = "/v2/email/"
 
@@ -41,6 +45,16 @@ class Call:
     @property
     def action(self) -> str:
         return self.operation.partition(":")[2]
+
+
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of an ASGI scope, by lower-case name."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
 def call_of(request: Request) -> Call | None:

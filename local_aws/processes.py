@@ -1,4 +1,4 @@
-"""Remembers the server that `up` started, and ends that one and no other."""
+"""Remembers the server that `up` started and its access key, and ends that one and no other."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from local_aws.client import LocalAwsError
+from local_aws.client import LocalAwsError, new_access_key
 
 _END_SECONDS = 15.0
 
 
 class StateFolder:
-    """`.local/` in the current folder: a log and a pid file for each port."""
+    """`.local/` in the current folder: a log, a pid file and an access key for each port."""
 
     def __init__(self, port: int, folder: Path | None = None) -> None:
         self.port = port
@@ -23,6 +23,18 @@ class StateFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / f"local-aws-{port}.log"
         self.pid_file = self.folder / f"local-aws-{port}.pid"
+        self.key_file = self.folder / f"local-aws-{port}.key"
+
+    def make_access_key(self) -> str:
+        """Make the key of the next start, which only this user can read."""
+        self.key_file.unlink(missing_ok=True)
+        self.key_file.touch(mode=0o600, exist_ok=False)
+        self.key_file.write_text(new_access_key())
+        return self.access_key()
+
+    def access_key(self) -> str:
+        """The key of the last start, or "" if there was none."""
+        return self.key_file.read_text() if self.key_file.exists() else ""
 
     def remember(self, pid: int) -> None:
         self.pid_file.write_text(f"{pid}\n")
@@ -38,6 +50,7 @@ class StateFolder:
         if running:
             self._end(pid)
         self.pid_file.unlink()
+        self.key_file.unlink(missing_ok=True)
         return running
 
     def _is_server(self, pid: int) -> bool:

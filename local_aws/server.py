@@ -24,7 +24,7 @@ _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOG_LEVEL", "VIRTU
 _KEPT_PREFIX: Final = "LOCAL_AWS_"
 
 
-def prepare_environment(port: int, auth: bool, folder: Path) -> None:
+def prepare_environment(port: int, access_key: str, auth: bool, folder: Path) -> None:
     """Set what ministack and its Lambda workers read. Call it before ministack is imported."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIX)}
     nowhere = str(folder / "none")
@@ -49,16 +49,19 @@ def prepare_environment(port: int, auth: bool, folder: Path) -> None:
         AWS_ENDPOINT_URL=f"http://{HOST}:{port}",
         AWS_REGION=REGION,
         AWS_DEFAULT_REGION=REGION,
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
+        # The emulator takes this key for the account's root.
+        AWS_ACCESS_KEY_ID=access_key,
+        AWS_SECRET_ACCESS_KEY=access_key,
         AWS_CONFIG_FILE=f"{nowhere}/config",
         AWS_SHARED_CREDENTIALS_FILE=f"{nowhere}/credentials",
         AWS_EC2_METADATA_DISABLED="true",
     )
+    if not auth:  # Functions then have the key of their account, which access.py takes with this session token.
+        os.environ["AWS_SESSION_TOKEN"] = access_key
     tempfile.tempdir = str(folder)
 
 
-def serve(port: int, auth: bool = True, until_stdin_closes: bool = False) -> int:
+def serve(port: int, access_key: str, allowed_origin: str | None, auth: bool, until_stdin_closes: bool) -> int:
     """Serve until SIGTERM or SIGINT, or until standard input ends. Gives the process's exit status."""
     try:
         listening = socket.create_server((HOST, port))
@@ -68,19 +71,19 @@ def serve(port: int, auth: bool = True, until_stdin_closes: bool = False) -> int
     port = listening.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="local-aws-"))
     try:
-        prepare_environment(port, auth, folder)
-        asyncio.run(_serve(listening.detach(), until_stdin_closes))
+        prepare_environment(port, access_key, auth, folder)
+        asyncio.run(_serve(listening.detach(), allowed_origin, until_stdin_closes))
     finally:
         _end_lambda_workers()
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-async def _serve(descriptor: int, until_stdin_closes: bool) -> None:
+async def _serve(descriptor: int, allowed_origin: str | None, until_stdin_closes: bool) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
 
-    from local_aws.application import application
+    from local_aws.access import Guard
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -98,7 +101,7 @@ async def _serve(descriptor: int, until_stdin_closes: bool) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5
     config.shutdown_timeout = 5.0
-    await hypercorn_serve(application, config, shutdown_trigger=stop.wait)
+    await hypercorn_serve(Guard(allowed_origin), config, shutdown_trigger=stop.wait)
 
 
 def _end_lambda_workers() -> None:

@@ -19,6 +19,7 @@ def apply() -> None:
     """Apply every mend, once."""
     from local_aws.emulator_mends import (
         confirmations,
+        download_addresses,
         executions,
         function_updates,
         index_counts,
@@ -33,6 +34,7 @@ def apply() -> None:
 
     for mend in (
         confirmations,
+        download_addresses,
         executions,
         function_updates,
         index_counts,

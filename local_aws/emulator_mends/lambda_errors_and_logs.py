@@ -9,6 +9,7 @@ guesses when a worker has written its last line (which costs a silent function 5
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
 import threading
@@ -68,9 +69,14 @@ def _mend_worker_script() -> None:
 
 
 def _mend_worker_environment() -> None:
-    """AWS gives a function its log format, level and group in its environment."""
+    """AWS gives a function its log format, level and group in its environment, and keys that no one can guess."""
     credentials = lambda_runtime.execution_credentials
     expect(lambda_runtime.Worker._spawn, "spawn_env.update(execution_credentials(self.config))")
+    expect(
+        credentials,
+        'role_name = role_arn.rsplit("/", 1)[-1]',
+        'digest = hashlib.sha256(f"{function_arn}:{role_arn}".encode()).hexdigest()',
+    )
 
     def credentials_and_logging(config: dict[str, Any]) -> dict[str, str]:
         logging_config = config.get("LoggingConfig") or {}
@@ -81,9 +87,11 @@ def _mend_worker_environment() -> None:
         }
         if "ApplicationLogLevel" in logging_config:
             given["AWS_LAMBDA_LOG_LEVEL"] = logging_config["ApplicationLogLevel"]
-        return {**credentials(config), **given}
+        # The emulator makes a session's keys of the ARNs of function and role alone. The role is the ARN's last part.
+        secret_role = f"{os.environ['AWS_ACCESS_KEY_ID']}/{config.get('Role', '')}"
+        return {**credentials({**config, "Role": secret_role}), **given}
 
-    lambda_runtime.execution_credentials = credentials_and_logging
+    lambda_runtime.execution_credentials = lambda_svc.execution_credentials = credentials_and_logging
 
 
 def _mend_log_collection() -> None:

@@ -234,7 +234,7 @@ def test_same_name_is_deployed_to_two_accounts_and_two_regions(
     monkeypatch.delenv(REATTACH_VARIABLE)
     places: dict[str, dict[str, Any]] = {
         "here": {},
-        "other_account": {"access_key": "111111111111", "secret_key": os.environ["AWS_SECRET_ACCESS_KEY"]},
+        "other_account": {"access_key": "111111111111", "secret_key": aws.access_key, "token": aws.access_key},
         "other_region": {"region": "eu-west-1"},
     }
     configuration = {
@@ -257,6 +257,7 @@ def test_same_name_is_deployed_to_two_accounts_and_two_regions(
     parts = " ".join(f"-target=module.{place}.module.user_sync.module.send_welcome" for place in places)
     clone(f"terraform apply -input=false -auto-approve {parts}")
     for place, given in places.items():
-        credentials = {"aws_access_key_id": given["access_key"]} if "access_key" in given else {}
+        names = {"aws_access_key_id": "access_key", "aws_session_token": "token"}
+        credentials = {name: given[key] for name, key in names.items() if key in given}
         functions = aws.client("lambda", region_name=given.get("region", "us-east-1"), **credentials)
         assert welcome.deployed(functions, "same-dev-send-welcome").subject == f"Welcome to {place}"

@@ -357,7 +357,8 @@ def test_a_wrong_setting_is_refused_with_what_is_wrong_about_it(
 
 
 def test_what_is_not_json_is_refused(aws: LocalAws) -> None:
-    request = urllib.request.Request(f"{aws.endpoint_url}/_local/faults", b"[{", method="PUT")
+    key = {"X-Local-Aws-Key": aws.access_key}
+    request = urllib.request.Request(f"{aws.endpoint_url}/_local/faults", b"[{", key, method="PUT")
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
     with refused.value as error:

@@ -19,8 +19,8 @@ def create_role(aws: LocalAws, role: str, invocation: str) -> Any:
         "iam",
         region_name=aws.region,
         endpoint_url=aws.endpoint_url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=aws.access_key,
+        aws_secret_access_key=aws.access_key,
     )
 
     def name_invocation(request: Any, **_: Any) -> None:

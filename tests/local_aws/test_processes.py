@@ -69,7 +69,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> N
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**client.server_environment(), "TMPDIR": str(tmp_path)},
+        env={**client.server_environment(client.new_access_key()), "TMPDIR": str(tmp_path)},
     ) as starter:
         assert starter.stdout is not None
         server = int(starter.stdout.readline())
@@ -98,9 +98,10 @@ def test_one_that_is_not_ready_in_time_is_ended_and_its_log_shown(tmp_path: Path
 
 
 def test_attaching_to_one_that_runs(aws: LocalAws) -> None:
-    assert LocalAws.at(aws.endpoint_url).calls() == {}
-    with pytest.raises(LocalAwsError, match="make local-aws-up"):
-        LocalAws.at(f"http://127.0.0.1:{free_port()}")
+    assert LocalAws.at(aws.endpoint_url, aws.access_key).calls() == {}
+    for url, access_key in ((aws.endpoint_url, "test"), (f"http://127.0.0.1:{free_port()}", aws.access_key)):
+        with pytest.raises(LocalAwsError, match="make local-aws-up"):
+            LocalAws.at(url, access_key)
 
 
 def test_without_auth_no_role_is_asked_for() -> None:
@@ -122,20 +123,29 @@ def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     try:
         assert command.main(["up", *arguments]) == 0
         pid = int((tmp_path / ".local" / f"local-aws-{port}.pid").read_text())
-        aws = LocalAws.at(f"http://127.0.0.1:{port}")
+        key_file = tmp_path / ".local" / f"local-aws-{port}.key"
+        assert key_file.stat().st_mode & 0o777 == 0o600
+        aws = LocalAws.at(f"http://127.0.0.1:{port}", key_file.read_text())
         assert listening_sockets(pid) == [f"127.0.0.1:{port}"]
         assert command.main(["up", *arguments]) == 0
         assert "already up" in capsys.readouterr().out
         assert command.main(["env", *arguments]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in lines
+        assert f"export AWS_ACCESS_KEY_ID={aws.access_key}" in lines
+        assert aws.access_key not in processes.command_of(pid)
         assert "export TF_CLI_CONFIG_FILE='/a b/terraform.rc'" in lines
     finally:
         assert command.main(["down", *arguments]) == 0
     assert not aws.is_ready()
     assert not processes.command_of(pid)
+    assert not key_file.exists()
+    assert command.main(["env", *arguments]) == 1
     assert command.main(["down", *arguments]) == 0
-    assert "No laptop AWS was started here" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "No local AWS was started here" in said.out
+    assert "start one with: make local-aws-up" in said.err
+    assert "export" not in said.out
 
 
 def test_down_ends_no_process_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,3 +167,15 @@ def test_up_names_a_port_that_somebody_else_has(
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert command.main(["up", "--port", str(other.getsockname()[1])]) == 1
     assert "is in use by another process" in capsys.readouterr().err
+
+
+def test_access_key_is_another_at_each_start(tmp_path: Path) -> None:
+    state = processes.StateFolder(4566, tmp_path)
+    assert state.make_access_key() != state.make_access_key()
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "localhost:5173", "http://localhost:5173/", "http://*.example"])
+def test_up_rejects_what_is_not_one_origin(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["up", "--allow-origin", origin])
+    assert f"{origin!r} is not an origin, for example http://localhost:5173" in capsys.readouterr().err

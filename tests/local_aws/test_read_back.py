@@ -32,7 +32,7 @@ def query(aws: LocalAws, parameters: dict[str, str]) -> ElementTree.Element:
         data=body,
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
-    SigV4Auth(Credentials("test", "test"), "monitoring", aws.region).add_auth(request)
+    SigV4Auth(Credentials(aws.access_key, aws.access_key), "monitoring", aws.region).add_auth(request)
     sent = urllib.request.Request(f"{aws.endpoint_url}/", body.encode(), dict(request.headers.items()))
     with urllib.request.urlopen(sent) as answer:
         return ElementTree.fromstring(answer.read())
