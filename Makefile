@@ -1,24 +1,32 @@
 # `make` lists the targets. Each sets up what it needs; a missing prerequisite is named.
 
+# -f: words of ARGS such as a[0] are not patterns of file names.
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+.SHELLFLAGS := -feuo pipefail -c
 .DEFAULT_GOAL := help
 
-VENV := .venv
-PYTHON := $(VENV)/bin/python
-READY := $(VENV)/.ready
-SCAN_VENV := .venv-scan
-SCAN_READY := $(SCAN_VENV)/.ready
+# What a caller may set. It reaches commands as environment variables ($$ENV), never as text that make or the shell would
+# run. ARGS and PYTEST_ARGS are split at spaces.
 PORT ?= 4566
-PYTEST_ARGS ?=
+USERS ?= 1000
+SEED ?= 1
+# More than cores, since an apply mostly waits: the provider takes 25 s for a queue. But two cores are busy with 8: with more,
+# functions start too late for Cognito's 5 s.
+WORKERS ?= 8
+override SETTINGS := ENV PLAN ARGS PYTEST_ARGS PORT ALLOW_ORIGIN WORKERS USERS SEED
+$(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
+export $(SETTINGS)
+
+override VENV := .venv
+override PYTHON := $(VENV)/bin/python
+override READY := $(VENV)/.ready
+override SCAN_VENV := .venv-scan
+override SCAN_READY := $(SCAN_VENV)/.ready
 
 NEED_TERRAFORM = command -v terraform > /dev/null || { echo "terraform >= 1.9 is required (found none): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 
-# Sets what terraform needs on a machine that cannot reach the registry, and nothing elsewhere.
+# For tests and checks: sets what terraform needs on a machine that cannot reach the registry, and nothing elsewhere.
 USE_PROVIDERS = providers="$$($(PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
-
-# terraform in a data directory of its own, so that checks and tests leave the workspace of plan and apply alone.
-IN_SCRATCH = $(USE_PROVIDERS) && export TF_DATA_DIR="$(CURDIR)/.local/terraform-data"
 
 .PHONY: help
 help: ## list the targets
@@ -62,16 +70,16 @@ demo: $(READY) ## the whole main job on the laptop AWS, from nothing
 	@$(PYTHON) -m demo
 
 .PHONY: local-aws-up
-local-aws-up: $(READY) ## start the laptop AWS (PORT=4566)
-	@$(PYTHON) -m local_aws up --port $(PORT)
+local-aws-up: $(READY) ## start the local AWS (PORT=4566, ALLOW_ORIGIN=http://localhost:5173 for your own web app)
+	@$(PYTHON) -m local_aws up --port "$$PORT" --allow-origin "$$ALLOW_ORIGIN"
 
 .PHONY: local-aws-down
 local-aws-down: $(READY) ## stop it
-	@$(PYTHON) -m local_aws down --port $(PORT)
+	@$(PYTHON) -m local_aws down --port "$$PORT"
 
 .PHONY: local-aws-env
 local-aws-env: $(READY) ## print the export lines under which AWS tools and terraform talk to it
-	@$(PYTHON) -m local_aws env --port $(PORT)
+	@$(PYTHON) -m local_aws env --port "$$PORT"
 
 # --- tests and checks
 
@@ -80,19 +88,15 @@ test: test-unit test-terraform test-integration ## every test
 
 .PHONY: test-unit
 test-unit: $(READY) ## the Python code, and the local AWS itself
-	$(PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $$PYTEST_ARGS
 
 .PHONY: test-terraform
 test-terraform: $(READY) ## the Terraform code: its variables, and terraform test with mocked providers
-	$(PYTHON) -m pytest -p no:terraform tests/terraform $(PYTEST_ARGS)
-
-# More than cores, since an apply mostly waits: the provider takes 25 s for a queue. But two cores are busy with 8: with more,
-# functions start too late for Cognito's 5 s.
-WORKERS ?= 8
+	$(PYTHON) -m pytest -p no:terraform tests/terraform $$PYTEST_ARGS
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest -p no:hypothesispytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/faults tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $(PYTEST_ARGS)
+	$(USE_PROVIDERS) && $(PYTHON) -m pytest -p no:hypothesispytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder tests/faults tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $$PYTEST_ARGS
 
 STORM = $(PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/test_storm.py
 
@@ -100,12 +104,9 @@ STORM = $(PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/
 test-storm: $(READY) ## 300 sign-ups while 20 % of all calls fail: a part of test-integration
 	$(STORM)
 
-USERS ?= 1000
-SEED ?= 1
-
 .PHONY: storm
 storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=1); writes its figures to docs/reliability.md
-	$(STORM) -s --storm-users $(USERS) --storm-seed $(SEED) --storm-report docs/reliability.md
+	$(STORM) -s --storm-users "$$USERS" --storm-seed "$$SEED" --storm-report docs/reliability.md
 
 # Neither test nor check runs these: they need an AWS account, and ACCEPTANCE_ACCOUNT to confirm it.
 .PHONY: acceptance
@@ -120,7 +121,7 @@ acceptance-clean: $(READY) ## delete what an interrupted acceptance run left in 
 
 .PHONY: mutants
 mutants: $(READY) ## put deliberate faults into a copy and show the test that finds each (ARGS=name ...)
-	$(PYTHON) -m tests.mutants $(ARGS)
+	$(PYTHON) -m tests.mutants $$ARGS
 
 .PHONY: bench
 bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/benchmarks.md, docs/cost.md, README.md's figures
@@ -136,10 +137,12 @@ check-python: $(READY)
 	$(VENV)/bin/mypy lambda_src cli local_aws demo benchmarks docs tests
 	$(PYTHON) tests/check_lambda_imports.py
 
+# In a copy, so that neither the lock file nor the data directory of a deployment names the providers that are used here.
 .PHONY: check-terraform
 check-terraform: $(READY)
 	terraform fmt -check -recursive
-	@$(IN_SCRATCH) && for folder in . examples/*/; do \
+	@mkdir -p .local/validate && find .local/validate -name "*.tf" -delete && cp -R $(wildcard *.tf) modules examples emails .local/validate
+	@$(USE_PROVIDERS) && export TF_DATA_DIR="$$PWD/.local/terraform-data" && cd .local/validate && for folder in . $(wildcard examples/*/); do \
 		echo "terraform validate: $$folder"; \
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \
 		terraform -chdir="$$folder" validate; \
@@ -175,55 +178,56 @@ fmt: $(READY) ## format all code
 
 # --- deploying: one workspace, and so one state, for each file in environments/
 
-STAGES := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfvars))
-TFVARS = environments/$(ENV).tfvars
+# Terraform alone decides where its providers come from: with a caller's credentials, no other is run.
+
+override STAGES := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfvars))
 
 .PHONY: known-stage
 known-stage:
-	@$(if $(and $(filter 1,$(words $(ENV))),$(filter $(STAGES),$(ENV))),:,echo 'ENV is "$(ENV)": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))' >&2; exit 1)
+	@for stage in $(STAGES); do if [ "$$stage" = "$$ENV" ]; then exit; fi; done; \
+	echo "ENV is \"$$ENV\": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))" >&2; exit 1
 
 # The variable TF_WORKSPACE would override the workspace of the file.
-USE_WORKSPACE = if [ "$${TF_WORKSPACE:-$(ENV)}" != "$(ENV)" ]; then echo "TF_WORKSPACE is $$TF_WORKSPACE: using $(ENV), the workspace of $(TFVARS)" >&2; fi; unset TF_WORKSPACE
+USE_WORKSPACE = tfvars="environments/$$ENV.tfvars"; if [ "$${TF_WORKSPACE:-$$ENV}" != "$$ENV" ]; then echo "TF_WORKSPACE is $$TF_WORKSPACE: using $$ENV, the workspace of $$tfvars" >&2; fi; unset TF_WORKSPACE
 
-# Needs terraform alone: the development environment is used only if it is there.
+# Needs terraform alone.
 define in_stage
 	@$(NEED_TERRAFORM); \
-	region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' $(TFVARS))"; \
-	if [ -z "$$region" ]; then echo '$(TFVARS) has no line like user_pool_id = "eu-west-1_AbCdEfGhI", from which the region is read' >&2; exit 1; fi; \
+	$(USE_WORKSPACE); \
+	region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' "$$tfvars")"; \
+	if [ -z "$$region" ]; then echo "$$tfvars has no line like user_pool_id = \"eu-west-1_AbCdEfGhI\", from which the region is read" >&2; exit 1; fi; \
 	for name in AWS_REGION AWS_DEFAULT_REGION; do \
-		if [ -n "$${!name:-}" ] && [ "$${!name}" != "$$region" ]; then echo "$$name is $${!name}: using $$region, the region of the pool in $(TFVARS)" >&2; fi; \
+		if [ -n "$${!name:-}" ] && [ "$${!name}" != "$$region" ]; then echo "$$name is $${!name}: using $$region, the region of the pool in $$tfvars" >&2; fi; \
 	done; \
 	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; \
-	$(USE_WORKSPACE); \
-	if [ -x $(PYTHON) ]; then $(USE_PROVIDERS); fi; \
 	terraform init -input=false > /dev/null; \
-	terraform workspace select -or-create=true $(ENV); \
-	terraform $(1) $(ARGS)
+	terraform workspace select -or-create=true "$$ENV"; \
+	terraform $(1) $$ARGS
 endef
 
 .PHONY: plan
 plan: known-stage ## show what apply would do (ENV=dev, PLAN=file to save it, ARGS=...)
-	$(call in_stage,plan -var-file=$(TFVARS) $(if $(PLAN),-out=$(PLAN)))
+	$(call in_stage,plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"})
 
 .PHONY: apply
 apply: known-stage ## deploy an environment (ENV=dev, PLAN=saved plan)
-	$(call in_stage,apply $(or $(PLAN),-var-file=$(TFVARS)))
+	$(call in_stage,apply "$${PLAN:--var-file=$$tfvars}")
 
 .PHONY: destroy
 destroy: known-stage ## detach the trigger and delete an environment (ENV=dev)
-	$(call in_stage,destroy -var-file=$(TFVARS))
+	$(call in_stage,destroy -var-file="$$tfvars")
 
 .PHONY: reconcile
 reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
 	@$(USE_WORKSPACE); \
-	terraform workspace select $(ENV) > /dev/null; \
-	PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $(ARGS)
+	terraform workspace select "$$ENV" > /dev/null; \
+	PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $$ARGS
 
 # A data source makes the zip, so a plan of it makes it, without credentials.
 .PHONY: package
 package: $(READY) ## the functions' package in build/, by the same Terraform code as apply
-	@$(IN_SCRATCH); \
+	@$(NEED_TERRAFORM); \
 	rm -rf build; \
 	terraform -chdir=modules/package init -input=false > /dev/null; \
-	terraform -chdir=modules/package plan -input=false -lock=false -target=data.archive_file.this -var=name=functions -var=directory="$(CURDIR)/build" -var=source_dir="$(CURDIR)/lambda_src" > /dev/null; \
+	terraform -chdir=modules/package plan -input=false -lock=false -target=data.archive_file.this -var=name=functions -var=directory="$$PWD/build" -var=source_dir="$$PWD/lambda_src" > /dev/null; \
 	$(PYTHON) -c 'import hashlib, pathlib; [print(f"{zip.stat().st_size:>7} bytes  sha256 {hashlib.sha256(zip.read_bytes()).hexdigest()}  {zip}") for zip in pathlib.Path("build").glob("*.zip")]'

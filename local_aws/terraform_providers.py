@@ -1,9 +1,11 @@
-"""Where Terraform gets its providers from: by itself wherever it can, from this machine where it cannot.
+"""Where Terraform gets its providers from, in tests, checks and the demo: by itself, or from this machine if it cannot.
+
+Deployments do not use this: there, Terraform alone decides.
 
 `terraform init` of a folder that asks for nothing but hashicorp/archive shows whether it can, with whatever
 the user has set up: a mirror, a proxy, a plugin cache. If it works, nothing is changed. If it does not,
-hashicorp/aws is looked for on this machine and hashicorp/archive is served by `archive_provider.py`, through a
-CLI configuration under `.local/`:
+hashicorp/aws is looked for on this machine, where only root and this user can write, and hashicorp/archive is served by
+`archive_provider.py`, through a CLI configuration under `.local/`:
 
     env="$(python -m local_aws.terraform_providers)" && eval "$env" && terraform init
 
@@ -18,6 +20,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -25,6 +28,7 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +103,7 @@ class Decision:
 
     def holds(self, user_config: str | None, terraform: Terraform) -> bool:
         same_question = (self.user_config, self.terraform) == (user_config, describe(terraform))
-        return same_question and (self.mirror is None or (Path(self.mirror) / AWS).is_dir())
+        return same_question and (self.mirror is None or is_trusted(Path(self.mirror)))
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -224,12 +228,33 @@ def walk(start: Path, seconds: float) -> Iterator[Path]:
                 pending.append(path)
 
 
+def is_trusted(mirror: Path) -> bool:
+    """Whether only root and this user can change its hashicorp/aws: a provider has the credentials of who runs it."""
+    provider = mirror / AWS
+    try:
+        # In a sticky folder, such as /tmp, nobody can replace what belongs to another user. But anybody can add to it.
+        return all(only_ours(path, sticky=path in mirror.parents) for path in (provider, *provider.parents)) and all(
+            only_ours(path) for path in provider.rglob("*")
+        )
+    except OSError:
+        return False
+
+
+def only_ours(path: Path, *, sticky: bool = False) -> bool:
+    found = path.lstat()
+    is_closed = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or (sticky and found.st_mode & stat.S_ISVTX)
+    return found.st_uid in (0, os.getuid()) and bool(is_closed) and not stat.S_ISLNK(found.st_mode)
+
+
 def find_mirror(platform: str, places: Iterable[Path], start: Path, seconds: float) -> Path | None:
     """Find a folder that holds registry.terraform.io/hashicorp/aws: in `places`, then below `start`."""
-    for place in places:
+    for place in chain(places, walk(start, seconds)):
         if holds_aws(place / AWS, platform):
-            return place.absolute()
-    return next((folder for folder in walk(start, seconds) if holds_aws(folder / AWS, platform)), None)
+            mirror = place.resolve()
+            if is_trusted(mirror):
+                return mirror
+            print(f"Not used, since other users may change it: {mirror / AWS}", file=sys.stderr)
+    return None
 
 
 def write(path: Path, content: str, mode: int = 0o644) -> None:
@@ -310,7 +335,7 @@ def decide(
             f"{terraform.platform}) on this machine.\n"
             "Either give it access to registry.terraform.io (or to a mirror, in Terraform's CLI configuration), "
             "or run `terraform providers mirror ~/.terraform.d/plugins` where there is access, in a folder that "
-            "requires hashicorp/aws, and copy ~/.terraform.d/plugins here.\n"
+            "requires hashicorp/aws, and copy ~/.terraform.d/plugins here, where only you and root can write.\n"
             f"terraform init said: {refusal[:600]}"
         )
     return Decision(user_config, describe(terraform), str(mirror))

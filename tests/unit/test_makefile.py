@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from local_aws.terraform_providers import CONFIG_VARIABLE
+
 ROOT = Path(__file__).parents[2]
+DEPLOYING = ("plan", "apply", "destroy")
+SETTINGS = ("ENV", "PLAN", "ARGS", "PYTEST_ARGS", "PORT", "ALLOW_ORIGIN", "WORKERS", "USERS", "SEED")
+# Every target that uses one of them.
+TARGETS = (
+    *DEPLOYING, "reconcile", "mutants", "storm", "local-aws-up", "local-aws-down", "local-aws-env",
+    "test-unit", "test-terraform", "test-integration",
+)  # fmt: skip
 
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # As a user's shell has it, also when make itself runs the tests.
-    unset = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "AWS_REGION", "AWS_DEFAULT_REGION", "TF_WORKSPACE")
+    unset = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "AWS_REGION", "AWS_DEFAULT_REGION", "TF_WORKSPACE", CONFIG_VARIABLE)
     environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
     return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -25,7 +34,7 @@ def test_make_alone_lists_the_targets() -> None:
     assert {"demo", "test", "check", "package", "plan", "apply", "destroy", "local-aws-up"} <= set(targets)
 
 
-@pytest.mark.parametrize("target", ["plan", "apply", "destroy"])
+@pytest.mark.parametrize("target", DEPLOYING)
 @pytest.mark.parametrize("stage", ["", "prod", "dev staging", "../dev"])
 def test_an_unknown_stage_is_refused_with_the_known_ones(target: str, stage: str) -> None:
     refused = make(target, f"ENV={stage}")
@@ -35,30 +44,69 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(target: str, stage: str
     assert refused.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "text", ["x';id>{file};echo'", 'x";id>{file};"', "dev;id>{file}", "$(id>{file})", "$(shell id>{file})"]
+)
+def test_known_stage_does_not_run_its_text(tmp_path: Path, text: str) -> None:
+    value = text.format(file=tmp_path / "file")
+    for rejected in (make("known-stage", f"ENV={value}"), make("known-stage", ENV=value)):
+        assert f'ENV is "{value}": it must be one of' in rejected.stderr
+    assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize("text", ["x';id>{file};echo'", "$(shell id>{file})"])
+def test_make_variable_is_not_text_of_a_command(tmp_path: Path, text: str) -> None:
+    settings = dict.fromkeys(SETTINGS, text.format(file=tmp_path / "file"))
+    arguments = [f"{name}={value}" for name, value in settings.items()]
+    for commands in (make("-n", *TARGETS, *arguments).stdout, make("-n", *TARGETS, **settings).stdout):
+        assert all(f"${name}" in commands or f"${{{name}" in commands for name in SETTINGS)
+        assert settings["ENV"] not in commands
+    assert not (tmp_path / "file").exists()
+
+
 @pytest.fixture
 def terraform(tmp_path: Path) -> dict[str, str]:
     """A terraform on PATH that prints its arguments, and what of its environment matters here."""
     program = tmp_path / "terraform"
-    program.write_text('#!/bin/sh\necho "terraform $* (${TF_WORKSPACE-no workspace}, $AWS_REGION)" >&2\n')
+    seen = f"${{TF_WORKSPACE-no workspace}}, $AWS_REGION, ${{{CONFIG_VARIABLE}-its own providers}}"
+    program.write_text(f'#!/bin/sh\necho "terraform $* ({seen})" >&2\ntest "$1" != "${{FAILS-}}"\n')
     program.chmod(0o755)
     return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
 
 def deploy(*arguments: str, **variables: str) -> list[str]:
-    """The lines of a target that finds no development environment."""
-    done = make(*arguments, "ENV=dev", "VENV=missing", **variables)
+    done = make(*arguments, "ENV=dev", **variables)
     assert done.returncode == 0, done.stderr
-    assert not (ROOT / "missing").exists()
     return done.stderr.splitlines()
 
 
-@pytest.mark.parametrize("target", ["plan", "apply", "destroy"])
+@pytest.mark.parametrize("target", DEPLOYING)
 def test_deploying_needs_terraform_alone(terraform: dict[str, str], target: str) -> None:
-    assert deploy(target, "ARGS=-lock=false", **terraform) == [
-        "terraform init -input=false (no workspace, eu-west-1)",
-        "terraform workspace select -or-create=true dev (no workspace, eu-west-1)",
-        f"terraform {target} -var-file=environments/dev.tfvars -lock=false (no workspace, eu-west-1)",
+    seen = "(no workspace, eu-west-1, its own providers)"
+    assert deploy(target, "ARGS=-lock=false -target=a[0]", **terraform) == [
+        f"terraform init -input=false {seen}",
+        f"terraform workspace select -or-create=true dev {seen}",
+        f"terraform {target} -var-file=environments/dev.tfvars -lock=false -target=a[0] {seen}",
     ]
+
+
+@pytest.mark.parametrize("target", DEPLOYING)
+def test_deploying_looks_for_no_provider_when_init_fails(terraform: dict[str, str], target: str) -> None:
+    failed = make(target, "ENV=dev", FAILS="init", **terraform)
+    assert failed.returncode == 2
+    assert [line for line in failed.stderr.splitlines() if line.startswith("terraform")] == [
+        "terraform init -input=false (no workspace, eu-west-1, its own providers)"
+    ]
+
+
+@pytest.mark.parametrize("target", [*DEPLOYING, "package"])
+def test_deploying_does_not_set_where_providers_come_from(target: str) -> None:
+    assert "local_aws" not in make("-n", target, "ENV=dev").stdout
+
+
+def test_callers_own_provider_configuration_is_used(terraform: dict[str, str]) -> None:
+    lines = deploy("plan", **terraform, **{CONFIG_VARIABLE: "/home/me/mirror.rc"})
+    assert all(line.endswith(", /home/me/mirror.rc)") for line in lines)
 
 
 def test_a_saved_plan_is_applied_without_variables(terraform: dict[str, str]) -> None:
@@ -71,7 +119,7 @@ def test_a_saved_plan_is_applied_without_variables(terraform: dict[str, str]) ->
 def test_another_workspace_in_the_environment_is_not_used(terraform: dict[str, str]) -> None:
     said, *lines = deploy("plan", TF_WORKSPACE="production", **terraform)
     assert said == "TF_WORKSPACE is production: using dev, the workspace of environments/dev.tfvars"
-    assert all("(no workspace, eu-west-1)" in line for line in lines)
+    assert all("(no workspace, eu-west-1, " in line for line in lines)
 
 
 def test_acceptance_without_its_variables_says_what_is_missing() -> None:

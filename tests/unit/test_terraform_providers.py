@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,4 +100,48 @@ def test_a_missing_or_old_terraform_is_named_with_how_to_get_it(
     else:
         put_terraform_on_path(tmp_path, monkeypatch, init_exits=0, version=version)
     with pytest.raises(ProvidersError, match=message):
+        terraform_environment(home=tmp_path / "home", start=tmp_path, places=[])
+
+
+@pytest.mark.parametrize(
+    ("below", "mode"),
+    [
+        *((below, mode) for below in ("", "plugins", f"plugins/{AWS}") for mode in (0o777, 0o775)),
+        # Nobody can replace the provider in it, but everybody can add a newer one.
+        (f"plugins/{AWS}", 0o1777),
+        (f"plugins/{AWS}/5.100.0/{PLATFORM}/terraform-provider-aws_v5.100.0_x5", 0o777),
+    ],
+)
+def test_provider_that_others_can_change_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], below: str, mode: int
+) -> None:
+    put_terraform_on_path(tmp_path, monkeypatch, init_exits=1)
+    shared = tmp_path / "shared"
+    mirror = put_aws_provider(shared / "plugins")
+    (shared / below).chmod(mode)
+    for places in ([], [mirror]):
+        with pytest.raises(ProvidersError):
+            terraform_environment(home=tmp_path / "home", start=shared, places=places)
+    assert f"Not used, since other users may change it: {mirror / AWS}" in capsys.readouterr().err
+
+
+def test_provider_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_terraform_on_path(tmp_path, monkeypatch, init_exits=1)
+    mirror = put_aws_provider(tmp_path / "plugins")
+    if os.getuid() == 0:
+        os.chown(mirror, 12345, -1)
+    else:
+        monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(ProvidersError):
+        terraform_environment(home=tmp_path / "home", start=tmp_path, places=[])
+
+
+def test_remembered_provider_is_not_used_once_others_can_change_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_terraform_on_path(tmp_path, monkeypatch, init_exits=1)
+    mirror = put_aws_provider(tmp_path / "plugins")
+    terraform_environment(home=tmp_path / "home", start=tmp_path, places=[])
+    mirror.chmod(0o777)
+    with pytest.raises(ProvidersError):
         terraform_environment(home=tmp_path / "home", start=tmp_path, places=[])
