@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,11 +18,11 @@ from rich.table import Column, Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from cognito_user_sync.user import UNCONFIRMED, UnusableUser
+from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import UnknownPlaceholder
-from cognito_user_sync_cli import reconciliation, users, welcome
+from cognito_user_sync_cli import erasure, reconciliation, users, welcome
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.failures import Failure, dead_letter_queue, redrive, requeue
 from cognito_user_sync_cli.failures import failures as failed_executions
@@ -296,6 +297,9 @@ def user(
             " dynamodb:PutItem if deleted_users.action is delete_item and the user is deleted.",
         ),
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything that is held about the user, for scripts.")
+    ] = False,
 ) -> None:
     """Show a user in Cognito and in the table, and the executions of the user's sign-up and password resets.
 
@@ -320,8 +324,11 @@ def user(
     if sync:
         _sync(deployment, compared.sub)
         compared = users.compare(deployment, compared.sub)
-    _print_comparison(compared)
     found, more = users.executions(deployment, compared.sub)
+    if as_json:
+        typer.echo(json.dumps(users.held(compared, found, more), indent=2, default=_to_json))
+        raise typer.Exit(0 if compared.is_in_step else NOT_WELL)
+    _print_comparison(compared)
     table = Table(Column("execution", overflow="fold"), "started, UTC", "status", Column("outcome", overflow="fold"))
     for execution in found:
         started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
@@ -334,6 +341,13 @@ def user(
     out.print(_verdict(compared))
     if not compared.is_in_step:
         raise typer.Exit(NOT_WELL)
+
+
+def _to_json(value: object) -> object:
+    """A value that `json` does not know: the type of a number or a set in DynamoDB, or a time."""
+    if isinstance(value, set):
+        return sorted(value, key=str)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _sync(deployment: Deployment, sub: str) -> None:
@@ -378,6 +392,54 @@ def _verdict(compared: users.Comparison) -> str:
     if compared.is_deleted:
         return f"[red]In Cognito, but deleted in the table.[/red] {hint}"
     return f"[red]The table differs.[/red] {hint}"
+
+
+# --- erase
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    sub: Annotated[str, typer.Argument(metavar="SUB", help="The deleted user's sub.")],
+    whole_item: Annotated[
+        bool, typer.Option("--whole-item", help="In an existing table: also the application's attributes of the item.")
+    ] = False,
+) -> None:
+    """Erase a user who was deleted in Cognito: remove what this module holds, and list the copies that remain.
+
+    Needs cognito-idp:AdminGetUser and dynamodb:UpdateItem, or dynamodb:PutItem for the whole item.
+
+    Example: cognito-user-sync erase d4386408-5001-70fa-9a3c-1a2b3c4d5e6f
+    """
+    sub = sub.lower()
+    if not SUB.fullmatch(sub):
+        raise typer.BadParameter(
+            f"{plain(sub)} is not a sub, like d4386408-5001-70fa-9a3c-1a2b3c4d5e6f", param_hint="SUB"
+        )
+    deployment: Deployment = context.obj()
+    try:
+        outcome = erasure.erase(deployment, sub, whole_item)
+    except erasure.StillInPool:
+        problems.print(
+            f"[red]Not erased:[/red] the user is in the pool {deployment.user_pool_id}, and the next sync would write"
+            " the item again. Delete the user in Cognito first, then run this command again"
+        )
+        raise typer.Exit(NOT_WELL) from None
+    if outcome is Outcome.STALE:
+        problems.print("[red]Not erased:[/red] the item was synced a moment ago. Run this command again")
+        raise typer.Exit(NOT_WELL)
+    out.print(_ERASED[outcome])
+    table = Table(Column("what may remain", overflow="fold"), Column("holds", overflow="fold"), "until")
+    for copy in erasure.copies(deployment):
+        table.add_row(plain(copy.where), plain(copy.what), plain(copy.until))
+    out.print(table)
+
+
+_ERASED = {
+    Outcome.DELETED: "Erased: the item holds nothing more of the user than the key and the time of the deletion.",
+    Outcome.UNCHANGED: "Nothing left to erase in the table.",
+    Outcome.NOT_OURS: "The table has no item that this module has written for this user and this pool.",
+}
 
 
 # --- failures

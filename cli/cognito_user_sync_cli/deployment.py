@@ -131,6 +131,11 @@ class Deployment:
         """What the names of all resources begin with: <name>-<stage>."""
         return self.user_sync_state_machine_arn.rpartition(":")[2].removesuffix(_SUFFIX)
 
+    @property
+    def own_table_name(self) -> str:
+        """The name of the table if the module made it."""
+        return f"{self.prefix}-users"
+
     def _client_of_identity(self) -> STSClient:
         return boto3.client("sts", region_name=self.region, config=_CONFIG)
 

@@ -98,12 +98,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution of user_sync, and what it came to in words."""
+    """An execution of user_sync, its input, and what it came to in words."""
 
     name: str
     started_at: datetime
     status: str
     outcome: str
+    given: Any
 
 
 def subs_of(deployment: Deployment, who: str) -> list[str]:
@@ -136,6 +137,19 @@ def executions(deployment: Deployment, sub: str) -> tuple[Sequence[Execution], b
     return [look(states, each) for each in found[:SHOWN]], more or len(found) > SHOWN
 
 
+def held(compared: Comparison, executions: Sequence[Execution], more: bool) -> dict[str, Any]:
+    """Everything that is held about a user, for JSON: what Cognito says and the item under the item's names, and the
+    executions, `more_executions` if there may be older ones."""
+    return {
+        "sub": compared.sub,
+        "in_sync": compared.is_in_step,
+        "cognito": compared.cognito if compared.user else None,
+        "item": compared.item if compared.found is not None else None,
+        "executions": [vars(each) for each in executions],
+        "more_executions": more,
+    }
+
+
 def sync(deployment: Deployment, sub: str) -> Outcome:
     """Sync a user now, with the operator's credentials. Raises what sync_change raises."""
     return sync_change(deployment.user_pool, deployment.user_table, Change(sub, "", now()))
@@ -150,7 +164,8 @@ def look(states: SFNClient, arn: str) -> Execution:
     elif status in FAILED:
         end = end_of(states, arn, status)
         outcome = f"{end.error} in {end.state}" if end.state else end.error
-    return Execution(described.get("name", arn.rpartition(":")[2]), described["startDate"], status, outcome)
+    name = described.get("name", arn.rpartition(":")[2])
+    return Execution(name, described["startDate"], status, outcome, json.loads(described.get("input") or "null"))
 
 
 def _in_words(output: dict[str, Any]) -> str:

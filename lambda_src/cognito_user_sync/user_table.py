@@ -62,7 +62,7 @@ LISTED_AFTER_DELETION = timedelta(hours=1)
 TOMBSTONE_DAYS = 1
 
 # What an active user's item has besides the values of Cognito, and a tombstone has not.
-_BOOKKEEPING_OF_ACTIVE_USERS = ("observed_at", "synced_at", "shard", "synced_attributes")
+_BOOKKEEPING_OF_ACTIVE_USERS = ("observed_at", "synced_at", "shard")
 # How often a write is tried for an item that other writers change meanwhile.
 _ATTEMPTS = 3
 
@@ -222,8 +222,9 @@ class UserTable:
     def delete(self, sub: str, gone_at: str, item: Item) -> Outcome:
         """Make an item, as `read` found it, that of a user who did not exist at `gone_at`, a `timestamp`.
 
-        Returns DELETED; UNCHANGED if the deletion was known; STALE if the item shows the user later than that;
-        NOT_OURS if there is no item of this pool; KEPT. Raises TableUnavailable or TableRefused.
+        Returns DELETED; UNCHANGED if the deletion was known, and nothing is left that this one removes; STALE if the
+        item shows the user later than that; NOT_OURS if there is no item of this pool; KEPT. Raises TableUnavailable
+        or TableRefused.
         """
         layout, action = self.layout, self.deletion.action
         if action is DeletedUsers.KEEP:
@@ -232,13 +233,13 @@ class UserTable:
         def refusal(found: Item) -> Outcome | None:
             if not layout.is_ours(found):
                 return Outcome.NOT_OURS
-            if layout.name("deleted_at") in found:
+            if layout.name("deleted_at") in found and self._has_no_more(found):
                 return Outcome.UNCHANGED
             return Outcome.STALE if layout.text(found, "observed_at") > gone_at else None
 
         def delete(found: Item) -> Outcome:
             if action is DeletedUsers.DELETE_ITEM:
-                self.client.put_item(**self._tombstone(sub, gone_at))
+                self.client.put_item(**self._tombstone(sub, gone_at, found))
             else:
                 self.client.update_item(**self._deletion(sub, gone_at, found))
             return Outcome.DELETED
@@ -305,7 +306,7 @@ class UserTable:
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
         written: dict[str, ItemValue] = {name("deleted_at"): gone_at}
-        condition = expression.can_be_deleted(gone_at)
+        condition = expression.can_be_deleted(gone_at, found)
         if self.deletion.action is DeletedUsers.MARK:
             removed = [name("shard")]
             written[name("synced_at")] = now()
@@ -316,7 +317,8 @@ class UserTable:
                 condition += f" AND {expression.has_synced(layout.synced(found))}"
         else:
             # What is removed depends on the item.
-            removed = sorted(layout.synced(found) | {name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS})
+            bookkeeping = {name(each) for each in (*_BOOKKEEPING_OF_ACTIVE_USERS, "synced_attributes")}
+            removed = sorted(layout.synced(found) | bookkeeping)
             condition += f" AND {expression.has_synced(layout.synced(found))}"
         return {
             "Key": layout.key(sub),
@@ -324,8 +326,8 @@ class UserTable:
             **self._conditional(expression, condition),
         }
 
-    def _tombstone(self, sub: str, gone_at: str) -> Any:
-        """The arguments of PutItem that replaces the item of a deleted user."""
+    def _tombstone(self, sub: str, gone_at: str, found: Item) -> Any:
+        """The arguments of PutItem that replaces the item of a deleted user, which is like `found`."""
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
         tombstone: dict[str, ItemValue] = {
@@ -336,8 +338,17 @@ class UserTable:
         }
         return {
             "Item": {**layout.key(sub), **{each: marshal(value) for each, value in tombstone.items()}},
-            **self._conditional(expression, expression.can_be_deleted(gone_at)),
+            **self._conditional(expression, expression.can_be_deleted(gone_at, found)),
         }
+
+    def _has_no_more(self, found: Item) -> bool:
+        """Whether a deleted user's item has nothing left that the configured deletion removes."""
+        layout, action = self.layout, self.deletion.action
+        bookkeeping = {layout.name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS}
+        left = layout.synced(found) | (bookkeeping & found.keys())
+        # A tombstone of DELETE_ITEM expires.
+        right = {layout.ttl_attribute} if action is DeletedUsers.DELETE_ITEM else set()
+        return action is DeletedUsers.MARK or left == right
 
     def _conditional(self, expression: _Expression, condition: str) -> dict[str, Any]:
         """The arguments that every write has."""
@@ -387,11 +398,13 @@ class _Expression:
         """A condition: the item got these attributes from Cognito."""
         return self.compare("synced_attributes", "=", synced) if synced else self.is_missing("synced_attributes")
 
-    def can_be_deleted(self, gone_at: str) -> str:
-        """A condition: the item is of an active user of this pool, who was not seen later than `gone_at`."""
+    def can_be_deleted(self, gone_at: str, found: Item) -> str:
+        """A condition: the item is of this pool, was not seen later than `gone_at`, and is as deleted as `found`."""
         pool = self.compare("user_pool_id", "=", self._layout.user_pool_id)
+        deleted_at = self._layout.text(found, "deleted_at")
+        deleted = self.compare("deleted_at", "=", deleted_at) if deleted_at else self.is_missing("deleted_at")
         not_seen = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', gone_at)}"
-        return f"{pool} AND {self.is_missing('deleted_at')} AND ({not_seen})"
+        return f"{pool} AND {deleted} AND ({not_seen})"
 
     def update(self, written: Mapping[str, ItemValue], removed: Iterable[str]) -> str:
         """SET and REMOVE; what is written is not removed."""

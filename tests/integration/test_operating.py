@@ -310,6 +310,20 @@ def test_who_has_left_is_found_by_sub_and_by_the_index_on_the_email(
     # In the index, the address is in lower case.
     for asked in (ada, f"{username}@Example.com"):
         assert facts(operator("user", asked)).endswith("Gone from Cognito, and the table says so.")
+    held = json.loads(operator("user", ada, "--json"))
+    assert (held["cognito"], held["item"]["username"]) == (None, username)
+
+
+def test_erase_removes_a_deleted_user_only(
+    deployed: Deployment, operator: Operator, people: Pool, ada: str, username: str
+) -> None:
+    assert "Not erased: the user is in the pool" in facts(operator("erase", ada, expect=1))
+    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
+    eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
+    assert "Erased: " in operator("erase", ada)
+    tombstone = {"id", "user_pool_id", "deleted_at", "expires_at", "synced_attributes"}
+    assert (deployed.item(ada) or {}).keys() == tombstone
+    assert "Nothing left to erase" in operator("erase", ada)
 
 
 def test_a_name_that_would_steer_the_terminal_is_shown_as_it_is(

@@ -168,19 +168,25 @@ def test_look_shows_outcome_of_execution(aws: FakeAws, output: dict[str, Any], o
 
 
 def answer_with(
-    aws: FakeAws, *listed: dict[str, Any], items: tuple[Item, ...] = (), layout: ItemLayout = OWN, **changes: str
+    aws: FakeAws,
+    *listed: dict[str, Any],
+    items: tuple[Item, ...] = (),
+    layout: ItemLayout = OWN,
+    table: str = TABLE,
+    **changes: str,
 ) -> None:
-    table = json.loads(environment()["USER_TABLE"]) | {
+    user_table = json.loads(environment()["USER_TABLE"]) | {
+        "name": table,
         "partition_key": vars(layout.partition_key),
         "sort_key": layout.sort_key and vars(layout.sort_key),
         **{name: getattr(layout, name) for name in ("attribute_prefix", "attribute_names", "extra_attributes")},
         "ttl_attribute": layout.ttl_attribute,
     }
-    variables = environment(USER_TABLE=json.dumps(table), ATTRIBUTES=json.dumps(layout.attributes), **changes)
+    variables = environment(USER_TABLE=json.dumps(user_table), ATTRIBUTES=json.dumps(layout.attributes), **changes)
     aws.on(CONFIGURATION, Response({"Environment": {"Variables": variables}}))
     aws.on(LIST, Response({"Users": list(listed)}))
-    aws.on(DESCRIBE, Response({"Table": {"TableName": TABLE}}))
-    aws.on(READ, Response({"Responses": {TABLE: list(items)}, "UnprocessedKeys": {}}))
+    aws.on(DESCRIBE, Response({"Table": {"TableName": table}}))
+    aws.on(READ, Response({"Responses": {table: list(items)}, "UnprocessedKeys": {}}))
     aws.on("sfn.ListExecutions", Response({"executions": []}))
 
 

@@ -626,6 +626,18 @@ def test_delete_leaves_a_user_who_was_seen_meanwhile(table: Table, action: Delet
     assert table.item() == before
 
 
+@pytest.mark.parametrize("action", [DELETE, DELETE_ITEM])
+@pytest.mark.parametrize("before", [MARK, DELETE])
+def test_delete_removes_what_an_earlier_deletion_left(table: Table, before: DeletedUsers, action: DeletedUsers) -> None:
+    table.write(read(1, name="Ada"))
+    assert table.delete(2, before, retention_days=30) is Outcome.DELETED
+    expected = Outcome.UNCHANGED if before is action else Outcome.DELETED
+    assert table.delete(3, action) is expected
+    assert table.delete(4, action) is Outcome.UNCHANGED
+    kept = {"id", "user_pool_id", "deleted_at"}
+    assert table.item().keys() == (kept if action is DELETE else {*kept, "expires_at", "synced_attributes"})
+
+
 def test_delete_removes_what_another_writer_added_meanwhile(table: Table) -> None:
     table.put(theme={"S": "dark"})
     table.write(read(1, name="Ada"))

@@ -1,0 +1,133 @@
+"""The command `erase`, and `user --json`: what the module holds about one user."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cognito_user_sync.item_layout import ItemLayout
+from tests.samples import SUB, TABLE, USER_SYNC
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.command_line import invoke
+from tests.unit.test_cli_users import (
+    GET,
+    LISTED,
+    OTHER_POOL,
+    OUTPUTS,
+    OWN,
+    REPLACE,
+    SINGLE,
+    WRITE,
+    answer_with,
+    item_of,
+    tombstone,
+)
+
+OWN_TABLE = f"{USER_SYNC.rpartition(':')[2].removesuffix('-user-sync')}-users"
+
+
+def answer_with_copies(aws: FakeAws, **table: Any) -> None:
+    aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, **table}}))
+    recovery = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 7}}
+    aws.on("dynamodb.DescribeContinuousBackups", Response({"ContinuousBackupsDescription": recovery}))
+    aws.on("dynamodb.ListBackups", Response({"BackupSummaries": [{"BackupName": "before-release"}]}))
+    aws.on(
+        "cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [{"retentionInDays": 30}, {"retentionInDays": 90}]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("layout", "own", "options", "write"),
+    [(OWN, True, [], REPLACE), (SINGLE, False, [], WRITE), (SINGLE, False, ["--whole-item"], REPLACE)],
+    ids=["own", "existing", "whole-item"],
+)
+def test_erase_removes_what_the_module_wrote(
+    aws: FakeAws, tmp_path: Path, layout: ItemLayout, own: bool, options: list[str], write: str
+) -> None:
+    """Whatever `deleted_users` is: here the item was only marked, and the policy keeps it."""
+    name = OWN_TABLE if own else TABLE
+    answer_with(aws, items=(item_of(layout, deleted_at="2026"),), layout=layout, table=name, DELETED_USERS="keep")
+    aws.on(GET, refusal("UserNotFoundException"))
+    aws.on(write, Response({}))
+    answer_with_copies(aws)
+    result = invoke(tmp_path, OUTPUTS, "erase", SUB.upper(), *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Erased: ")
+    [call] = [call for call in aws.calls if call.operation == write]
+    assert "ada" not in str(call.body).lower()
+
+
+def test_erase_lists_copies_that_remain(aws: FakeAws, tmp_path: Path) -> None:
+    answer_with(aws, items=(tombstone(OWN),))
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    answer_with_copies(aws, StreamSpecification=stream, Replicas=[{"RegionName": "eu-central-1"}])
+    result = invoke(tmp_path, OUTPUTS, "erase", SUB)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Nothing left to erase in the table.")
+    lines = [line.strip("│ ").split("│") for line in result.output.splitlines()]
+    until = {line[0].strip(): line[2].strip() for line in lines if len(line) == 3}
+    expected = {
+        "replica in eu-central-1": "replication, usually within a second",
+        "stream of the table": "24 hours, and what its consumers keep",
+        "point-in-time recovery": "7 days",
+        "backup before-release": "you delete the backup",
+        "logs of functions": "90 days",
+        "executions of user_sync": "90 days after the end of each",
+    }
+    assert expected.items() <= until.items()
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "known by username"])
+def test_erase_leaves_a_user_of_the_pool(aws: FakeAws, tmp_path: Path, listed: bool) -> None:
+    """The list is eventually consistent."""
+    answer_with(aws, *([LISTED] if listed else []), items=(item_of(OWN),))
+    aws.on(GET, Response({**LISTED, "UserAttributes": LISTED["Attributes"]}))
+    result = invoke(tmp_path, OUTPUTS, "erase", SUB)
+    assert (result.exit_code, "Not erased: the user is in the pool" in result.output) == (1, True), result.output
+    assert not {WRITE, REPLACE} & set(aws.operations)
+
+
+@pytest.mark.parametrize("pool", [OTHER_POOL, None], ids=["other pool", "application"])
+def test_erase_leaves_an_item_that_is_not_of_the_pool(aws: FakeAws, tmp_path: Path, pool: str | None) -> None:
+    answer_with(aws, items=(item_of(SINGLE, user_pool_id=pool),), layout=SINGLE)
+    aws.on(GET, refusal("UserNotFoundException"))
+    answer_with_copies(aws)
+    result = invoke(tmp_path, OUTPUTS, "erase", SUB, "--whole-item")
+    assert "The table has no item that this module has written" in result.output
+    assert not {WRITE, REPLACE} & set(aws.operations)
+
+
+def test_erase_rejects_what_is_no_sub(aws: FakeAws, tmp_path: Path) -> None:
+    result = invoke(tmp_path, OUTPUTS, "erase", "ada@example.com")
+    assert (result.exit_code, "ada@example.com is not a sub" in result.output) == (2, True), result.output
+    assert aws.calls == []
+
+
+def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path) -> None:
+    answer_with(aws, LISTED, items=({**item_of(OWN), "expires_at": {"N": "7"}},))
+    request = {"sub": SUB, "username": "ada", "reason": "sign_up", "client_id": "c"}
+    arn = f"{USER_SYNC.replace(':stateMachine:', ':execution:')}:sign-up-{SUB}"
+    described = {"executionArn": arn, "name": f"sign-up-{SUB}", "startDate": 1767225600, "status": "SUCCEEDED"}
+    aws.on("sfn.ListExecutions", Response({"executions": [described]}))
+    aws.on(
+        "sfn.DescribeExecution",
+        Response({**described, "input": json.dumps(request), "output": json.dumps({"outcome": "created"})}),
+    )
+    result = invoke(tmp_path, OUTPUTS, "user", SUB, "--json")
+    held = json.loads(result.stdout)
+    assert (result.exit_code, held["sub"], held["in_sync"]) == (0, SUB, True)
+    assert held["cognito"]["email"] == held["item"]["email"] == "Ada@example.com"
+    assert held["item"]["expires_at"] == "7"
+    assert held["executions"] == [
+        {
+            "name": f"sign-up-{SUB}",
+            "started_at": "2026-01-01T00:00:00+00:00",
+            "status": "SUCCEEDED",
+            "outcome": "created",
+            "given": request,
+        }
+    ]
