@@ -3,9 +3,9 @@
 Terraform starts each provider several times a command. A provider that is started with `-debug` prints where it
 listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
 https://developer.hashicorp.com/terraform/plugin/debugging
-A plan of this module takes half the CPU time. The provider has the environment and the working directory that it was
-started with, not the command's. It has one configuration at a time: a configuration with two of them (aliases) needs
-Terraform's own. The archive provider, which takes relative paths, is Terraform's own, too.
+`provider_relay.py` stands between them, so that a command reads few schemas. The provider has the environment and the
+working directory that it was started with, not the command's. It has one configuration at a time: a configuration with
+two of them (aliases) needs Terraform's own. The archive provider, which takes relative paths, is Terraform's own, too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import fcntl
 import json
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ from local_aws.terraform_providers import PROJECT, ProvidersError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-REATTACH_VARIABLE = "TF_REATTACH_PROVIDERS"
+REATTACH_VARIABLE: Final = "TF_REATTACH_PROVIDERS"
 
 # Terraform and its providers are Go programs, and a command ends before there is much memory to free. Without garbage
 # collection below this limit it takes a fifth less CPU time.
@@ -32,16 +33,6 @@ RARELY_COLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "400MiB"}
 
 # The local AWS and the tests are verified with this version, also where the registry has newer ones.
 AWS_PROVIDER_VERSION: Final = "5.100.0"
-
-# Ends the provider when its standard input ends, and so with the process that has the other end, however that ends. The
-# provider waits for the functions of the local AWS, which have deadlines.
-_UNTIL_STDIN_ENDS = """\
-nice -n 5 "$0" -debug &
-exec >&-
-read -r _
-kill -9 $!
-wait
-"""
 
 
 @contextlib.contextmanager
@@ -102,13 +93,13 @@ def _terraform(folder: Path, environment: Mapping[str, str], *arguments: str) ->
 def _running(provider: Path, environment: Mapping[str, str], folder: Path | None) -> Iterator[dict[str, object]]:
     """Gives where the provider listens, by its address in the registry."""
     process = subprocess.Popen(
-        ["sh", "-c", _UNTIL_STDIN_ENDS, str(provider)],
+        [sys.executable, "-m", "local_aws.provider_relay", str(provider)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=folder,
         # Under -debug, each message is logged otherwise.
-        env={**environment, "TF_LOG_SDK": "OFF", "TF_LOG_PROVIDER": "OFF"},
+        env={**environment, "TF_LOG_SDK": "OFF", "TF_LOG_PROVIDER": "OFF", "PYTHONPATH": str(PROJECT)},
         text=True,
     )
     with process:  # which closes the pipes, and waits

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws.provider_processes import pinned_versions
+from local_aws.provider_processes import pinned_versions, running_providers
 from local_aws.terraform_providers import terraform_environment
 
 ROOT = Path(__file__).parents[1]
@@ -197,14 +197,17 @@ def events_of_tests(folder: Path, files: int) -> Iterator[dict[str, Any]]:
     with_providers = environment(folder, **terraform_environment())
     terraform_init(folder, with_providers)
     teardowns = 0
-    with subprocess.Popen(
-        ["terraform", "test", "-json", "-verbose"],
-        cwd=folder,
-        env=with_providers,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as terraform:
+    with (
+        running_providers(with_providers) as running,
+        subprocess.Popen(
+            ["terraform", "test", "-json", "-verbose"],
+            cwd=folder,
+            env=with_providers | running,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as terraform,
+    ):
         assert terraform.stdout is not None
         try:
             for event in map(json.loads, terraform.stdout):

@@ -14,6 +14,7 @@ import pytest
 
 from local_aws import provider_processes
 from local_aws.provider_processes import REATTACH_VARIABLE, pinned_versions, running_providers
+from local_aws.provider_relay import named_types
 from local_aws.terraform_providers import PROJECT, terraform_environment
 from tests.deployed import eventually
 
@@ -45,7 +46,11 @@ def test_running_providers_serve_terraform_and_end_with_their_context(tmp_path: 
             capture_output=True,
             check=True,
         ).stdout
-        assert json.loads(said)["provider_schemas"].keys() == {ADDRESS}
+        [(address, schemas)] = json.loads(said)["provider_schemas"].items()
+        assert address == ADDRESS
+        assert {"aws_dynamodb_table", "aws_lambda_function"} <= schemas["resource_schemas"].keys() <= named_types()
+        assert {"aws_caller_identity"} <= schemas["data_source_schemas"].keys() <= named_types()
+        assert "region" in schemas["provider"]["block"]["attributes"]
         assert all(map(is_running, pids(given)))
     assert not any(map(is_running, pids(given)))
 
@@ -61,9 +66,9 @@ def test_running_providers_leave_out_what_does_not_take_debug(tmp_path: Path, mo
 
 def test_running_providers_end_when_their_starter_is_killed(tmp_path: Path) -> None:
     provider = tmp_path / "provider"
+    address = '{"fake": {"Pid": $$, "Addr": {"String": "/none"}}}'
     provider.write_text(
-        "#!/bin/sh\ntrap '' TERM\n"
-        f'echo "{REATTACH_VARIABLE}=\'{{\\"fake\\": {{\\"Pid\\": $$}}}}\'"\nwhile sleep 1; do :; done\n'
+        f"#!/bin/sh\ntrap '' TERM\ncat <<END\n{REATTACH_VARIABLE}='{address}'\nEND\nwhile sleep 1; do :; done\n"
     )
     provider.chmod(0o755)
     starter = (
