@@ -12,7 +12,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -37,14 +36,31 @@ INTERRUPTED = 130
 # Where there is no terminal for a progress bar, a line says now and then how far a run is.
 _SAY_SECONDS = 30.0
 
-out = Console(soft_wrap=True, highlight=False, emoji=False)
-problems = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+def plain(text: str) -> str:
+    """Show each character that steers the terminal, or is invisible, as its code: controls, also bidirectional ones."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
-def plain(value: object) -> str:
-    """What was not written here, to be shown as it is: a user chooses a name, and so could steer the terminal."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return escape("".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text))
+class PlainConsole(Console):
+    """A console that takes no string as markup, and no character of one as a command to the terminal.
+
+    Most of what is printed was not written here: users choose names, and outputs, state files and the messages of AWS
+    are somebody else's, too. A string is one line. What has a style is made by `styled`.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(plain(text), **options)
+
+
+def styled(text: str, style: str = "red") -> Text:
+    return Text(plain(text), style)
+
+
+out, problems = PlainConsole(), PlainConsole(stderr=True)
 
 
 class Commands(TyperGroup):
@@ -75,7 +91,10 @@ class Commands(TyperGroup):
 
 
 def _end(what: str, why: str) -> NoReturn:
-    problems.print(f"[red]{what}:[/red] {escape(why)}")
+    first, *others = why.split("\n")
+    problems.print(styled(f"{what}:"), first)
+    for line in others:
+        problems.print(f"  {line}")
     raise typer.Exit(CANNOT_TELL)
 
 
@@ -133,8 +152,8 @@ def show_status(
 
 def _print_status(found: Status) -> None:
     table = Table("", Column(overflow="fold"), show_header=False)
-    attached = "attached" if found.is_attached else "[red]not attached[/red]"
-    table.add_row("trigger", f"{attached}: {plain(found.trigger or 'none')}")
+    trigger = found.trigger or "none"
+    table.add_row("trigger", f"attached: {trigger}" if found.is_attached else styled(f"not attached: {trigger}"))
     table.add_row("users in the pool", f"{found.users_in_pool:,} (Cognito's estimate, with unconfirmed ones)")
     table.add_row(
         "users in the table", f"{found.users_in_table:,} (as DynamoDB counted within six hours, of all pools)"
@@ -147,15 +166,15 @@ def _print_status(found: Status) -> None:
     )
     for name, queue in found.queues.items():
         table.add_row(f"queue {name}", f"{queue.waiting:,} waiting, {queue.given_up:,} given up")
-    table.add_row("alarms", plain(", ".join(found.alarms)) or "none in ALARM")
-    table.add_row("dashboard", plain(found.dashboard_url))
+    table.add_row("alarms", ", ".join(found.alarms) or "none in ALARM")
+    table.add_row("dashboard", found.dashboard_url)
     out.print(table)
     if found.last_run:
         _print_examples(found.last_run)
     if found.is_healthy:
-        out.print("[green]All is well.[/green]")
+        out.print(styled("All is well.", "green"))
     for problem in found.problems:
-        out.print(f"[red]Problem:[/red] {plain(problem)}.")
+        out.print(styled("Problem:"), f"{problem}.")
 
 
 def _of_run(run: reconciliation.Run | None) -> str:
@@ -163,7 +182,7 @@ def _of_run(run: reconciliation.Run | None) -> str:
         return "none has ended yet"
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _counts(run.summary).items() if value)
     ended = f"{run.status}, a dry run" if run.dry_run else run.status
-    return plain(f"{ended}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}")
+    return f"{ended}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}"
 
 
 def _counts(summary: dict[str, Any] | None) -> dict[str, int]:
@@ -210,7 +229,8 @@ def reconcile(
     try:
         run = _followed(deployment, arn)
     except (KeyboardInterrupt, BotoCoreError, ClientError) as left:
-        out.print("\nThe run goes on. To follow it again: cognito-user-sync reconcile --follow")
+        out.print()
+        out.print("The run goes on. To follow it again: cognito-user-sync reconcile --follow")
         if isinstance(left, KeyboardInterrupt):
             raise typer.Exit(INTERRUPTED) from None
         raise
@@ -252,12 +272,10 @@ def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
 
 def _print_run(run: reconciliation.Run) -> None:
     if run.status == "NOT_RUN":
-        problems.print(
-            f"[red]Not run:[/red] {plain(run.reason)}. Follow that one: cognito-user-sync reconcile --follow"
-        )
+        problems.print(styled("Not run:"), f"{run.reason}. Follow that one: cognito-user-sync reconcile --follow")
         return
     if run.summary is None:
-        problems.print(f"[red]{run.status}:[/red] {plain(run.reason)}")
+        problems.print(styled(f"{run.status}:"), run.reason)
         return
     if run.dry_run:
         out.print("A dry run: nothing was written. So many would be:")
@@ -267,17 +285,17 @@ def _print_run(run: reconciliation.Run) -> None:
     out.print(table)
     _print_examples(run)
     if run.summary["not_swept"]:
-        out.print(f"Nobody was looked for who is gone: {plain(run.summary['not_swept'])}.")
+        out.print(f"Nobody was looked for who is gone: {run.summary['not_swept']}.")
     for problem in run.summary["problems"]:
-        problems.print(f"[red]Problem:[/red] {plain(problem)}")
+        problems.print(styled("Problem:"), problem)
 
 
 def _print_examples(run: reconciliation.Run) -> None:
     kinds = ("adds", "replaces", "removes")
     table = Table("for example", "", *(Column(kind, overflow="fold") for kind in kinds))
     for each in run.examples:
-        names = (plain(", ".join(each[kind])) or "-" for kind in kinds)
-        table.add_row(plain(each["sub"]), plain(each["outcome"]), *names)
+        names = (", ".join(each[kind]) or "-" for kind in kinds)
+        table.add_row(each["sub"], each["outcome"], *names)
     if run.examples:
         out.print(table)
 
@@ -310,15 +328,14 @@ def user(
     deployment: Deployment = context.obj()
     subs = users.subs_of(deployment, who)
     if len(subs) > 1:
-        problems.print(
-            f"{len(subs)} users are meant by {plain(who)}. Ask for one of them by sub: {plain(', '.join(subs))}"
-        )
+        problems.print(f"{len(subs)} users are meant by {who}. Ask for one of them by sub: {', '.join(subs)}")
         raise typer.Exit(NOT_WELL)
     compared = users.compare(deployment, subs[0]) if subs else None
     if compared is None or (compared.user is None and compared.found is None):
         problems.print(
-            f"[red]Nobody:[/red] neither the pool {deployment.user_pool_id} nor the table {deployment.user_table.name}"
-            f" has {plain(who)}. Deleted users are found by sub, and by email address if the table has an index on it"
+            styled("Nobody:"),
+            f"neither the pool {deployment.user_pool_id} nor the table {deployment.user_table.name}"
+            f" has {who}. Deleted users are found by sub, and by email address if the table has an index on it",
         )
         raise typer.Exit(NOT_WELL)
     if sync:
@@ -332,13 +349,13 @@ def user(
     table = Table(Column("execution", overflow="fold"), "started, UTC", "status", Column("outcome", overflow="fold"))
     for execution in found:
         started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(plain(execution.name), started, execution.status, plain(execution.outcome))
+        table.add_row(execution.name, started, execution.status, execution.outcome)
     out.print(table if found else "No execution of a sign-up or password reset of this user is known.")
     if more:
         out.print(
             f"There may be older ones: {users.LOOKED_AT:,} were looked through, and {users.SHOWN} at most are shown."
         )
-    out.print(_verdict(compared))
+    out.print(*_verdict(compared))
     if not compared.is_in_step:
         raise typer.Exit(NOT_WELL)
 
@@ -354,7 +371,7 @@ def _sync(deployment: Deployment, sub: str) -> None:
     try:
         outcome = users.sync(deployment, sub)
     except (PoolRefused, PoolUnavailable, TableRefused, TableUnavailable, UnusableUser) as error:
-        problems.print(f"[red]Not synced:[/red] {plain(error.__cause__ or error)}")
+        problems.print(styled("Not synced:"), str(error.__cause__ or error))
         raise typer.Exit(NOT_WELL) from error
     out.print(f"Synced: {outcome}.")
 
@@ -364,34 +381,37 @@ def _print_comparison(compared: users.Comparison) -> None:
     cognito, item, differing = compared.cognito, compared.item, compared.differing
     for name in {**cognito, **item}:
         differs = name in differing
-        cells = [plain(side.get(name, "-")) for side in (cognito, item)]
-        table.add_row(plain(name), *cells, "≠" if differs else "", style="red" if differs else None)
+        cells = [_shown(side.get(name, "-")) for side in (cognito, item)]
+        table.add_row(name, *cells, "≠" if differs else "", style="red" if differs else None)
     out.print(table)
 
 
-def _verdict(compared: users.Comparison) -> str:
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _verdict(compared: users.Comparison) -> tuple[Text | str, ...]:
     hint = f"Sync now: cognito-user-sync user {compared.sub} --sync"
     if compared.other_pool:
-        pool = plain(compared.other_pool)
-        return f"[red]The item belongs to the user pool {pool}:[/red] use the deployment of that pool."
+        return styled(f"The item belongs to the user pool {compared.other_pool}:"), "use the deployment of that pool."
     if compared.user is None:
         if not compared.is_in_step:
-            return f"[red]Cognito's list does not show this user, yet or any more.[/red] {hint}"
+            return styled("Cognito's list does not show this user, yet or any more."), hint
         if not compared.is_of_pool:
-            return "Not in Cognito, and the item is the application's: it was never synced."
+            return ("Not in Cognito, and the item is the application's: it was never synced.",)
         says = "says so" if compared.is_deleted else "keeps the item, as it is to"
-        return f"Gone from Cognito, and the table {says}."
+        return (f"Gone from Cognito, and the table {says}.",)
     if compared.user.status == UNCONFIRMED and compared.is_in_step:
-        return "Has signed up and never confirmed: not in the table until then."
+        return ("Has signed up and never confirmed: not in the table until then.",)
     if compared.is_in_step:
-        return "The table says what Cognito says."
+        return ("The table says what Cognito says.",)
     if compared.found is None:
-        return f"[red]Missing in the table.[/red] {hint}"
+        return styled("Missing in the table."), hint
     if not compared.is_of_pool:
-        return f"[red]The item is the application's: it was never synced.[/red] {hint}"
+        return styled("The item is the application's: it was never synced."), hint
     if compared.is_deleted:
-        return f"[red]In Cognito, but deleted in the table.[/red] {hint}"
-    return f"[red]The table differs.[/red] {hint}"
+        return styled("In Cognito, but deleted in the table."), hint
+    return styled("The table differs."), hint
 
 
 # --- erase
@@ -466,7 +486,7 @@ def list_failures(context: typer.Context) -> None:
     for key, count in counts.most_common():
         end, may_have_greeted = key
         greeted = "yes" if may_have_greeted else "no"
-        table.add_row(f"{count:,}", plain(end.state or "-"), plain(end.error), greeted, plain(examples[key]))
+        table.add_row(f"{count:,}", end.state or "-", end.error, greeted, examples[key])
     out.print(table if found else "No execution has failed in 14 days.")
     if found:
         out.print("When the cause is mended: cognito-user-sync failures redrive")
@@ -495,7 +515,7 @@ def redrive_failures(
             elif failure.may_have_greeted and not include_greeted:
                 left += 1
             elif refused := redrive(deployment.states, failure):
-                problems.print(f"{plain(failure.name)}: not redriven: {refused}")
+                problems.print(f"{failure.name}: not redriven: {refused}")
             else:
                 redriven += 1
     finally:
@@ -568,7 +588,7 @@ def preview_email(
         names = deployment.user_table.layout.attributes
     email = welcome.render(mail, username, attributes, names)
     paths = welcome.write(email, folder)
-    out.print(f"Subject: {plain(email.subject)}")
+    out.print(f"Subject: {email.subject}")
     for path in paths:
         out.print(f"Written: {path}")
 
@@ -584,4 +604,4 @@ def _content(file: Path | None, option: str) -> str | None:
     try:
         return None if file is None else file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file} is not text in UTF-8", param_hint=option) from None
+        raise typer.BadParameter(f"{plain(str(file))} is not text in UTF-8", param_hint=option) from None

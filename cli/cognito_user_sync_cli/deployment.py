@@ -79,7 +79,7 @@ class Deployment:
             raise NotDeployed(f"{folder} is not a folder")
         try:
             done = subprocess.run(
-                ["terraform", "output", "-json"], cwd=folder, capture_output=True, text=True, check=False
+                ["terraform", "output", "-json", "-no-color"], cwd=folder, capture_output=True, text=True, check=False
             )
         except FileNotFoundError as missing:
             raise NotDeployed(

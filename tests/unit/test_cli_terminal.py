@@ -1,0 +1,208 @@
+"""What the command line did not write itself is text: it does not steer the terminal, and none of it is markup."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.table import Table
+from typer.testing import CliRunner
+
+from cognito_user_sync_cli import app
+from cognito_user_sync_cli.app import PlainConsole, styled
+from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.command_line import invoke
+
+# What steers a terminal, by its name, and what is shown of it.
+STEERING = {
+    "clear the screen": ("\x1b[2J", "\\u001b[2J"),
+    "OSC 8 link": ("\x1b]8;;http://evil.example\x1b\\here\x1b]8;;\x07", "\\u001b]8;;http://evil.example\\u001b\\here"),
+    "C1 color": ("\x9b31m", "\\u009b31m"),
+    "C1 title": ("\x9d0;title\x9c", "\\u009d0;title\\u009c"),
+    "backspace": ("a\b\x7f", "a\\u0008\\u007f"),
+    "carriage return": ("\rAll is well.", "\\u000dAll is well."),
+    "bidirectional": ("\u202e\u2066\u061c\u200f", "\\u202e\\u2066\\u061c\\u200f"),
+    "invisible": ("\u200b\ufeff\U000e0041", "\\u200b\\ufeff\\ue0041"),
+    "surrogate": ("\ud800", "\\ud800"),
+}
+MARKUP = "[bold]loud[/bold] [link=http://evil.example]here[/link] [/red] \\[x] :skull:"
+HOSTILE = "".join(steers for steers, _ in STEERING.values()) + MARKUP
+
+
+def assert_steers_nothing(output: str) -> None:
+    """And markup is shown."""
+    assert [line for line in output.split("\n") if not line.isprintable()] == []
+    assert "[bold]loud[/bold]" in output
+
+
+def assert_is_text(output: str, *, times: int = 1) -> None:
+    """The hostile text is shown so often, and steers nothing. A table folds it."""
+    assert_steers_nothing(output)
+    shown = "".join(output.replace("│", "").split())
+    assert shown.count("".join(MARKUP.split())) == times
+    for _, expected in STEERING.values():
+        assert shown.count("".join(expected.split())) == times
+
+
+def outputs(**changes: Any) -> dict[str, Any]:
+    return {
+        "user_pool_id": POOL_ID,
+        "user_sync_state_machine_arn": USER_SYNC,
+        "reconciliation_state_machine_arn": RECONCILIATION,
+        "post_confirmation_function_arn": OURS,
+        "unstarted_queue_url": QUEUE_URL,
+        "alarm_names": [],
+        "dashboard_url": "https://example.com",
+        "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(("steers", "shown"), STEERING.values(), ids=STEERING)
+def test_console_shows_what_steers_a_terminal_as_its_code(steers: str, shown: str) -> None:
+    console = PlainConsole()
+    table = Table(steers, title=steers)
+    table.add_row(steers)
+    for printed in (steers, styled(steers), table):
+        with console.capture() as capture:
+            console.print(printed)
+        assert shown in capture.get()
+        assert [line for line in capture.get().split("\n") if not line.isprintable()] == []
+
+
+def test_console_takes_no_string_as_markup() -> None:
+    console = PlainConsole()
+    table = Table(MARKUP, title=MARKUP)
+    table.add_row(MARKUP)
+    for printed, times in ((MARKUP, 1), (styled(MARKUP), 1), (table, 3)):
+        with console.capture() as capture:
+            console.print(printed)
+        assert capture.get().count(MARKUP) == times
+
+
+# --- each place where another's text is printed
+
+
+def test_banner_shows_outputs_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """An outputs file, or a state, is somebody else's."""
+    aws.on("sfn.ListExecutions", Response({"executions": []}))
+    aws.on("sqs.GetQueueAttributes", refusal("AccessDenied"))
+    name = HOSTILE.replace(":", "")
+    result = invoke(
+        tmp_path, outputs(user_sync_state_machine_arn=USER_SYNC.replace("user-sync", f"{name}-user-sync")), "failures"
+    )
+    assert_steers_nothing(result.output)
+
+
+def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    aws.on(f"{COGNITO}.DescribeUserPool", refusal("AccessDenied", message=HOSTILE))
+    result = invoke(tmp_path, outputs(), "status")
+    assert result.exit_code == 2
+    assert "AWS refused: " in result.output
+    assert_is_text(result.output)
+
+
+def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) -> None:
+    """So that none looks like a line of the command."""
+    aws.on(f"{COGNITO}.DescribeUserPool", refusal("AccessDenied", message="no\nAll is well."))
+    lines = invoke(tmp_path, outputs(), "status").output.splitlines()
+    assert "  All is well." in lines
+    assert "All is well." not in lines
+
+
+def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its diagnostics name what is in a configuration or a state."""
+    terraform = tmp_path / "terraform"
+    hostile = HOSTILE.replace("\ud800", "")
+    (tmp_path / "said").write_text(f"no state\n{hostile}", encoding="utf-8")
+    terraform.write_text(f"#!/bin/sh\ncat '{tmp_path}/said' >&2\nexit 1\n")
+    terraform.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(app.problems, "width", 200)
+    result = CliRunner().invoke(app.app, ["--chdir", str(tmp_path), "status"])
+    assert result.exit_code == 2
+    assert f"Nothing to work on: terraform output failed in {tmp_path}:\n  no state\n" in result.output
+    assert_steers_nothing(result.output)
+
+
+def test_status_shows_what_is_in_the_account_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """The trigger, twice, the alarm, twice, and the dashboard."""
+    aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": HOSTILE}}}))
+    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
+    aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
+    policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead"})
+    aws.answers["sqs.GetQueueAttributes"] = lambda request: Response(
+        {"Attributes": {name: policy if name == "RedrivePolicy" else "0" for name in request["AttributeNames"]}}
+    )
+    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
+    aws.on("sfn.ListExecutions", Response({"executions": []}))
+    found = outputs(dashboard_url=HOSTILE)
+    assert_is_text(invoke(tmp_path, found, "status").output, times=3)
+    in_json = invoke(tmp_path, found, "status", "--json").stdout
+    assert in_json.isascii()
+    assert json.loads(in_json)["dashboard_url"] == HOSTILE
+
+
+def test_run_shows_its_reason_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """An error of a function, for example, or the cause of one who stopped it."""
+    arn = f"{RECONCILIATION.replace(':stateMachine:', ':execution:')}:by-hand-1"
+    described = {"executionArn": arn, "stateMachineArn": RECONCILIATION, "startDate": 1767225600, "input": "{}"}
+    aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {}}))
+    aws.on("sfn.StartExecution", Response({"executionArn": arn, "startDate": 1}))
+    aws.on("sfn.DescribeExecution", Response({**described, "status": "ABORTED", "cause": HOSTILE}))
+    assert_is_text(invoke(tmp_path, outputs(), "reconcile").output)
+
+
+def test_failures_show_names_and_errors_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """Who starts an execution chooses its name, and a function its errors."""
+    execution = {"executionArn": f"arn:{HOSTILE}", "stateMachineArn": USER_SYNC, "name": HOSTILE, "status": "FAILED"}
+    times = {"startDate": 4102444800, "stopDate": 4102444800}
+    aws.answers["sfn.ListExecutions"] = lambda request: Response(
+        {"executions": [{**execution, **times}] if request["statusFilter"] == "FAILED" else []}
+    )
+    event = {"timestamp": 1, "id": 9, "type": "ExecutionFailed", "executionFailedEventDetails": {"error": HOSTILE}}
+    entered = {"timestamp": 1, "id": 8, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": HOSTILE}}
+    aws.on("sfn.GetExecutionHistory", Response({"events": [event, entered]}))
+    aws.on("sqs.GetQueueAttributes", refusal("AccessDenied"))
+    # Folded to columns: what steers is in three of them.
+    output = invoke(tmp_path, outputs(), "failures").output
+    assert [line for line in output.split("\n") if not line.isprintable()] == []
+    assert "\\u" in output
+
+
+def test_user_shows_attributes_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """A user chooses them, and the username."""
+    attributes = [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "a@example.com"}]
+    listed = {
+        "Username": HOSTILE.replace("\ud800", ""),
+        "Attributes": [*attributes, {"Name": "name", "Value": MARKUP}],
+        "UserCreateDate": 1767225600,
+        "UserLastModifiedDate": 1767225600,
+        "Enabled": True,
+        "UserStatus": "CONFIRMED",
+    }
+    aws.on(f"{COGNITO}.ListUsers", Response({"Users": [listed]}))
+    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
+    aws.on("dynamodb.BatchGetItem", Response({"Responses": {TABLE: []}, "UnprocessedKeys": {}}))
+    aws.on("sfn.ListExecutions", Response({"executions": []}))
+    assert_steers_nothing(invoke(tmp_path, outputs(), "user", SUB).output)
+
+
+def test_user_who_is_nobody_is_named_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """The operator may have copied the name."""
+    aws.on(f"{COGNITO}.ListUsers", Response({"Users": []}))
+    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
+    assert_is_text(invoke(tmp_path, outputs(), "user", HOSTILE.replace("\ud800", "\\ud800")).output)
+
+
+def test_preview_email_shows_the_subject_as_text(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    template.write_text("{{username}}")
+    given = ["--username", "ada", "--name", HOSTILE, "--subject", "Hello {{name}}", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(app.app, ["preview-email", *given, "--text", str(template), "--html", str(template)])
+    assert result.exit_code == 0, result.output
+    assert_steers_nothing(result.output)
