@@ -1,7 +1,8 @@
 """What Terraform tells a function: its environment, read into a frozen dataclass, or into what it describes.
 
 Every variable is set by the Terraform module of the function; none has a default here, so that a missing one is
-found at the first call and not in the data. CHAINED_FUNCTION_ARN and RETENTION_DAYS are set only where there is one.
+found at the first call and not in the data. RETENTION_DAYS is set only where there is one; CHAINED_FUNCTION_ARN, too,
+but for pool_trigger, where it is then empty.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ class PlanShardsSettings:
     deletion: DeletionPolicy
 
 
+@dataclass(frozen=True)
+class PoolTriggerSettings:
+    """The one attachment that pool_trigger makes and undoes."""
+
+    user_pool_id: str
+    function_arn: str
+    chained_function_arn: str | None
+
+
 def unstarted_queue_url(environ: Mapping[str, str] = os.environ) -> str:
     return _text(environ, "UNSTARTED_QUEUE_URL")
 
@@ -57,6 +67,16 @@ def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
         table_name=_table(environ)["name"],
         has_shard_index=_text(environ, "HAS_SHARD_INDEX") == "true",
         deletion=_deletion(environ),
+    )
+
+
+def pool_trigger(environ: Mapping[str, str] = os.environ) -> PoolTriggerSettings:
+    if "CHAINED_FUNCTION_ARN" not in environ:
+        raise MissingSetting("environment variable CHAINED_FUNCTION_ARN is not set")
+    return PoolTriggerSettings(
+        user_pool_id=user_pool_id(environ),
+        function_arn=_text(environ, "POST_CONFIRMATION_FUNCTION_ARN"),
+        chained_function_arn=chained_function_arn(environ),
     )
 
 

@@ -7,10 +7,8 @@ locals {
     : "--zip-file fileb://${var.settings.package.filename}"
   )
 
-  # Lambda encrypts the environment; a function without one has nothing to encrypt.
-  kms_key_arn = length(var.environment) > 0 ? var.settings.kms_key_arn : null
   # A previous key, too: messages in a queue stay encrypted with it.
-  kms_key_arns = var.decrypts ? compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns)) : []
+  kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 }
 
 # Terraform's, not the function's: so that it has a retention and goes with the rest.
@@ -147,14 +145,11 @@ resource "aws_lambda_function" "this" {
   memory_size                    = var.settings.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
-  kms_key_arn                    = local.kms_key_arn
+  kms_key_arn                    = var.settings.kms_key_arn
   tags                           = var.settings.tags
 
-  dynamic "environment" {
-    for_each = length(var.environment) > 0 ? [var.environment] : []
-    content {
-      variables = environment.value
-    }
+  environment {
+    variables = var.environment
   }
 
   dynamic "vpc_config" {

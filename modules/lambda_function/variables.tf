@@ -31,7 +31,6 @@ variable "reserved_concurrency" {
 variable "environment" {
   type        = map(string)
   description = "Environment variables; settings.py says which the handler reads."
-  default     = {}
   nullable    = false
 }
 
@@ -39,13 +38,6 @@ variable "table_kms_key_arn" {
   type        = string
   description = "Key of an existing table that the function reads or writes; null if it has none."
   default     = null
-}
-
-variable "decrypts" {
-  type        = bool
-  description = "Whether the function reads what kms_key_arn encrypts, its environment included. Not derived from the environment: that depends on the table, which changes after the role's policy."
-  default     = true
-  nullable    = false
 }
 
 variable "encrypts" {

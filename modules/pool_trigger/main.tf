@@ -55,9 +55,15 @@ module "function" {
   description     = "Attaches the post-confirmation trigger to the user pool, and detaches it"
   handler         = "pool_trigger"
   timeout_seconds = 90
-  decrypts        = false
   policy_json     = data.aws_iam_policy_document.this.json
   settings        = var.settings
+
+  # The function rejects an event that names anything else.
+  environment = {
+    USER_POOL_ID                   = var.user_pool.id
+    POST_CONFIRMATION_FUNCTION_ARN = var.function_arn_by_name
+    CHAINED_FUNCTION_ARN           = local.chained_function_arn
+  }
 }
 
 locals {
@@ -65,10 +71,14 @@ locals {
   attach_address     = "<module.NAME.>module.pool_trigger[0].aws_lambda_invocation.attach"
   found_function_arn = join("", compact(var.user_pool.lambda_config[*].post_confirmation))
 
+  # "" for none.
+  chained_function_arn = join("", var.chained_function_arn[*])
+
+  # Without the chained function, which may change: the guard destroys with the input of the last apply that got to it, and
+  # a run of the reconciliation has the definition of its start. Both are for the chained function of the environment.
   request = {
-    user_pool_id         = var.user_pool.id
-    function_arn         = var.function_arn
-    chained_function_arn = var.chained_function_arn
+    user_pool_id = var.user_pool.id
+    function_arn = var.function_arn
   }
 }
 
@@ -86,6 +96,8 @@ resource "aws_lambda_invocation" "attach" {
   function_name   = module.function.name
   lifecycle_scope = "CREATE_ONLY"
   input           = jsonencode(merge(local.request, { action = "attach" }))
+  # The pool may have the function that is newly named.
+  triggers = { chained_function_arn = local.chained_function_arn }
 
   depends_on = [aws_lambda_invocation.guard]
 

@@ -12,7 +12,7 @@ output "function_arn" {
 }
 
 output "request" {
-  description = "What the function is asked for."
+  description = "What an event names besides its action."
   value       = local.request
 }
 

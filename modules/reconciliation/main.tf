@@ -118,7 +118,6 @@ module "state_machine" {
     attach_trigger                 = var.pool_trigger != null
     pool_trigger_function_arn      = try(var.pool_trigger.function_arn, module.plan_shards.arn)
     post_confirmation_function_arn = try(var.pool_trigger.request.function_arn, "")
-    chained_function_arn           = try(coalesce(var.pool_trigger.request.chained_function_arn), "")
     user_pool_id                   = var.user_pool.id
   })
 }

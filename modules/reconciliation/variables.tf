@@ -72,8 +72,7 @@ variable "pool_trigger" {
   type = object({
     function_arn = string
     request = object({
-      function_arn         = string
-      chained_function_arn = optional(string)
+      function_arn = string
     })
   })
   default = null

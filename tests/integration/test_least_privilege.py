@@ -541,15 +541,13 @@ def test_the_key_encrypts_all_that_rests(aws: LocalAws, deployed: Deployment, ke
         assert (logging["level"], logging.get("includeExecutionData", False)) == ("ERROR", False)
         keys[machine] = described["encryptionConfiguration"]["kmsKeyId"]
     for name in deployed.functions():
-        configuration = aws.client("lambda").get_function_configuration(FunctionName=name)
-        if "Environment" in configuration:
-            keys[name] = configuration["KMSKeyArn"]
+        keys[name] = aws.client("lambda").get_function_configuration(FunctionName=name)["KMSKeyArn"]
     assert set(keys.values()) == {key}
     functions = {f"{PREFIX}-{name}" for name in FUNCTIONS}
     queues = {f"{PREFIX}-{name}{end}" for name in ("unstarted", "changes") for end in ("", "-dead-letter")}
     logs = {f"/aws/lambda/{name}" for name in functions}
     logs |= {f"/aws/vendedlogs/states/{PREFIX}-{name}" for name in STATE_MACHINES}
-    assert keys.keys() == {"table", *queues, *logs, *STATE_MACHINES, *functions} - {f"{PREFIX}-pool-trigger"}
+    assert keys.keys() == {"table", *queues, *logs, *STATE_MACHINES, *functions}
 
 
 # --- who may call

@@ -20,7 +20,8 @@ from tests.integration.pool_triggers import ANY_TRIGGER, configuration_of, set_t
 STAGE = "changes"
 FUNCTION = f"cognito-user-sync-{STAGE}-post-confirmation"
 POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
-ATTACH = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.attach"
+MODULE = "module.user_sync.module.pool_trigger[0]"
+ATTACH, GUARD = f"{MODULE}.aws_lambda_invocation.attach", f"{MODULE}.aws_lambda_invocation.guard"
 REFUSED = "refused"
 
 # The pool's own trigger. It keeps the events that it gets, and lets some people's sign-up end with its error.
@@ -171,6 +172,30 @@ def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed all the same, and synced"
 
 
+# What anybody may have the function do who may invoke it.
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"action": "detach", "chained_function_arn": "another"},
+        {"action": "detach", "chained_function_arn": None},
+        {"action": "attach", "function_arn": "another"},
+    ],
+    ids=str,
+)
+def test_pool_trigger_gives_the_sign_ups_to_no_other_function(
+    aws: LocalAws, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str, named: dict[str, str | None]
+) -> None:
+    another = ours.replace(FUNCTION, "another")
+    event = {"user_pool_id": owned.id, "function_arn": ours, "chained_function_arn": theirs.arn} | {
+        name: another if value == "another" else value for name, value in named.items()
+    }
+    answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(event))
+    assert json.load(answer["Payload"])["errorType"] == "InvalidRequest"
+    assert configuration_of(owned) == with_trigger(found, ours)
+
+
 # Noticing loss.
 
 
@@ -255,3 +280,13 @@ def test_chaining_ends_when_it_is_no_longer_named(
         eventually(lambda: len(later.subs) > 1)
     assert later.failures == []
     assert theirs.events() == []
+
+
+def test_destroy_after_half_an_apply_puts_back_the_chained_function(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
+) -> None:
+    """The input of the guard is that of the apply before."""
+    given = {"chained_function_arn": theirs.arn}
+    terraform("apply", "-auto-approve", f"-target={MODULE}.module.function", variables=given)
+    terraform("destroy", "-auto-approve", f"-target={GUARD}", variables=given)
+    assert configuration_of(owned) == with_trigger(found, theirs.arn)

@@ -22,6 +22,7 @@ from tests.stand_ins.clock import FakeContext
 HEX_DIGITS = "0123456789abcdef"
 ENVIRONMENT = environment(
     CHAINED_FUNCTION_ARN=THEIRS,
+    POST_CONFIRMATION_FUNCTION_ARN=OURS,
     RECONCILIATION_STATE_MACHINE_ARN=RECONCILIATION,
     UNSTARTED_QUEUE_URL=QUEUE_URL,
     USER_SYNC_STATE_MACHINE_ARN=USER_SYNC,
@@ -125,15 +126,7 @@ EXERCISES: Mapping[str, Exercise] = {
     ),
     "reconcile_shards": Exercise({"prefixes": [""], "pages_per_second": 15}, 900),
     "start_run": Exercise({}, 60),
-    "pool_trigger": Exercise(
-        {
-            "action": "attach",
-            "user_pool_id": POOL_ID,
-            "function_arn": OURS,
-            "chained_function_arn": None,
-        },
-        90,
-    ),
+    "pool_trigger": Exercise({"action": "attach", "user_pool_id": POOL_ID, "function_arn": OURS}, 90),
 }
 
 

@@ -44,7 +44,7 @@ from cognito_user_sync.user import UnusableUser, now
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
-from tests.samples import COUNTS, OURS, POOL_ID, QUEUE_URL, TABLE, THEIRS, USER_SYNC, environment
+from tests.samples import COUNTS, OTHER, OURS, POOL_ID, QUEUE_URL, TABLE, THEIRS, USER_SYNC, environment
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, CognitoClient, QuickAws
 from tests.stand_ins.clock import Clock, FakeContext, RunningContext
@@ -770,7 +770,7 @@ def settings_of_a_pool(deal: Deal) -> Json:
     def unknown() -> Json:
         return {f"{deal.any_text()[:20]}?": deal.odd() for _ in range(deal.number(0, 3))}
 
-    triggers = {"PostConfirmation": deal.among([OURS, THEIRS])} if deal.chance(0.5) else {}
+    triggers = {"PostConfirmation": deal.among([OURS, THEIRS, OTHER])} if deal.chance(0.5) else {}
     return {
         **unknown(),
         "LambdaConfig": {**unknown(), **triggers},
@@ -810,8 +810,10 @@ def trigger_request(deal: Deal) -> Any:
         "action": deal.among(["attach", "detach"]),
         "user_pool_id": POOL_ID if deal.chance(0.95) else deal.any_text(),
         "function_arn": OURS,
-        "chained_function_arn": deal.among([None, "", THEIRS]),
+        "chained_function_arn": THEIRS if deal.chance(0.9) else deal.among([None, "", OURS]),
     }
+    if deal.chance(0.3):
+        del event["chained_function_arn"]
     if deal.chance(0.3):
         event["tf"] = {"action": deal.among(["create", "update", "delete"]), "prev_input": None}
     return deal.spoilt(event, 0.5)
@@ -820,6 +822,8 @@ def trigger_request(deal: Deal) -> Any:
 def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
+    monkeypatch.setenv("POST_CONFIRMATION_FUNCTION_ARN", OURS)
+    monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
     seen: Counter[str] = Counter()
     cognito: Any = CognitoClient.exceptions
     named = (

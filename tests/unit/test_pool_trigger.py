@@ -1,4 +1,4 @@
-"""What Terraform, or a person, asks of the pool_trigger function."""
+"""What Terraform, the reconciliation or an operator asks of the pool_trigger function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import InvalidRequest
 from cognito_user_sync.lambda_config import ForeignTrigger
-from tests.samples import OURS, POOL_ID, THEIRS
+from tests.samples import OTHER, OURS, POOL_ID, THEIRS
 from tests.stand_ins.answers import refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
@@ -20,9 +20,20 @@ from tests.stand_ins.cognito_pool import UPDATE, CognitoPool
 @pytest.fixture
 def cognito(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setenv("USER_POOL_ID", POOL_ID)
+    monkeypatch.setenv("POST_CONFIRMATION_FUNCTION_ARN", OURS)
+    monkeypatch.setenv("CHAINED_FUNCTION_ARN", "")
     pool = CognitoPool(settings={"QuantumLogin": {"Level": 3}})
     aws.serve(pool)
     return pool
+
+
+@pytest.fixture
+def chained(cognito: CognitoPool, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
+    """A deployment with a chained function, which is the pool's trigger."""
+    monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
+    cognito.set_trigger(THEIRS)
+    return cognito
 
 
 def call(action: str, **changes: Any) -> dict[str, str]:
@@ -66,12 +77,62 @@ def test_a_detach_that_terraform_deletes_detaches(cognito: CognitoPool) -> None:
     assert cognito.trigger is None
 
 
-def test_the_chained_function_is_replaced_and_put_back(cognito: CognitoPool) -> None:
-    cognito.set_trigger(THEIRS)
+def test_the_chained_function_is_replaced_and_put_back(chained: CognitoPool) -> None:
     call("attach", chained_function_arn=THEIRS)
-    assert cognito.trigger == OURS
+    assert chained.trigger == OURS
     call("detach", chained_function_arn=THEIRS, tf={"action": "delete"})
-    assert cognito.trigger == THEIRS
+    assert chained.trigger == THEIRS
+
+
+# --- the environment names what may be attached and put back
+
+
+def test_request_without_a_chained_function_is_for_that_of_the_environment(chained: CognitoPool) -> None:
+    """So are Terraform's: the input that destroy sends may be older than the environment."""
+    request = {"user_pool_id": POOL_ID, "function_arn": OURS}
+    pool_trigger.handler({"action": "attach", **request}, FakeContext(60))
+    assert chained.trigger == OURS
+    pool_trigger.handler({"action": "detach", **request, "tf": {"action": "delete"}}, FakeContext(60))
+    assert chained.trigger == THEIRS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("user_pool_id", "eu-central-1_another"),
+        ("function_arn", OTHER),
+        ("function_arn", THEIRS),
+        ("chained_function_arn", OTHER),
+        ("chained_function_arn", OURS),
+        ("chained_function_arn", f"{THEIRS}:live"),
+        ("chained_function_arn", ""),
+        ("chained_function_arn", None),
+    ],
+)
+def test_event_that_names_anything_else_is_rejected(chained: CognitoPool, name: str, value: str | None) -> None:
+    """The permission to invoke the function is not the permission to give the pool's sign-ups to any function."""
+    for action, trigger in (("attach", None), ("attach", THEIRS), ("attach", OTHER), ("detach", OURS)):
+        chained.set_trigger(trigger)
+        for terraform in ({}, {"tf": {"action": "create"}}, {"tf": {"action": "delete"}}):
+            event = {"chained_function_arn": THEIRS, **terraform, name: value}
+            with pytest.raises(InvalidRequest, match=f"^{name} is not this deployment's"):
+                call(action, **event)
+        assert chained.trigger == trigger
+    assert chained.calls.operations == []
+
+
+def test_event_that_names_a_chained_function_is_rejected_where_none_is(cognito: CognitoPool) -> None:
+    call("attach")
+    asked = list(cognito.calls.operations)
+    with pytest.raises(InvalidRequest, match=f"^chained_function_arn is not this deployment's: it is '{THEIRS}', and"):
+        call("detach", chained_function_arn=THEIRS)
+    assert (cognito.trigger, cognito.calls.operations) == (OURS, asked)
+
+
+def test_rejection_does_not_repeat_a_long_value(cognito: CognitoPool) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        call("attach", user_pool_id="x" * 100_000)
+    assert len(str(raised.value)) < 500
 
 
 def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: CognitoPool) -> None:

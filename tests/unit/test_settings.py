@@ -13,7 +13,7 @@ from cognito_user_sync import settings
 from cognito_user_sync.item_layout import ItemLayout, Key
 from cognito_user_sync.settings import MissingSetting
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
-from tests.samples import POOL_ID, environment
+from tests.samples import OURS, POOL_ID, THEIRS, environment
 
 Read = Callable[[Mapping[str, str]], Any]
 
@@ -51,6 +51,10 @@ READERS: dict[str, tuple[Read, dict[str, str]]] = {
         },
     ),
     "user_pool_id": (settings.user_pool_id, {"USER_POOL_ID": POOL_ID}),
+    "pool_trigger": (
+        lambda environ: settings.pool_trigger({"CHAINED_FUNCTION_ARN": THEIRS, **environ}),
+        {"USER_POOL_ID": POOL_ID, "POST_CONFIRMATION_FUNCTION_ARN": OURS},
+    ),
     "user_table": (
         lambda environ: settings.user_table(sentinel.client, environ),
         {
@@ -83,6 +87,7 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
             deletion=DeletionPolicy(DeletedUsers.DELETE, retention_days=None),
         ),
         "user_pool_id": POOL_ID,
+        "pool_trigger": settings.PoolTriggerSettings(POOL_ID, OURS, THEIRS),
         "user_table": UserTable(
             client=sentinel.client,
             name="theirs",
@@ -106,6 +111,14 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
 @pytest.mark.parametrize(("value", "read"), [("arn:theirs", "arn:theirs"), ("", None)], ids=["set", "empty"])
 def test_the_chained_function_is_optional(value: str, read: str | None) -> None:
     assert settings.chained_function_arn({"CHAINED_FUNCTION_ARN": value}) == read
+
+
+def test_pool_trigger_needs_the_chained_function_to_be_set_or_empty() -> None:
+    """A missing one is no permission to put back nothing."""
+    environ = {"USER_POOL_ID": POOL_ID, "POST_CONFIRMATION_FUNCTION_ARN": OURS}
+    assert settings.pool_trigger({**environ, "CHAINED_FUNCTION_ARN": ""}).chained_function_arn is None
+    with pytest.raises(MissingSetting, match=r"\bCHAINED_FUNCTION_ARN is not set"):
+        settings.pool_trigger(environ)
 
 
 @pytest.mark.parametrize(("function", "name"), REQUIRED)

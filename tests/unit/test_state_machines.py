@@ -78,7 +78,12 @@ TASKS = {
     # It retries Cognito's errors itself. Its failure is reported at the end of the run.
     "EnsureTrigger": Task(
         retried=NOT_INVOKED | SERVICE,
-        fails=frozenset({"ForeignTrigger", "InvalidRequest", "PoolChanged", "PoolUnproved"}),
+        fails=frozenset(
+            {
+                *("ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
+                *("TableRefused", "TableUnavailable", "UnusableUser"),
+            }
+        ),
         caught="PlanShards",
         longest_wait_seconds=60,
         attempts=6,

@@ -1,13 +1,19 @@
-"""Attaches the post-confirmation trigger to the user pool, and detaches it. Terraform calls it; a person can, too."""
+"""Attaches the post-confirmation trigger to the user pool, and detaches it.
+
+Terraform and the reconciliation invoke it, and an operator can. The environment names the pool and the functions: the
+permission to invoke it is not the permission to give the pool's sign-ups to another function.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from cognito_user_sync import settings
 from cognito_user_sync.lambda_config import PoolTrigger
 
 # PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
@@ -24,6 +30,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     """{"action": "attach" | "detach", "user_pool_id", "function_arn", "chained_function_arn": null | "" | arn} in,
     {"action", "result"} out, where result is a sentence for a person.
 
+    The event must name the pool and the functions that the environment names. One without chained_function_arn is
+    for the chained function of the environment: so are the module's own, since Terraform's destroy sends the event of
+    the last apply, which may be older than the environment if a later apply failed half-way.
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
     resource which exists only to detach on destroy does nothing until then.
     Raises InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, or what botocore raises: Terraform then fails,
@@ -37,18 +46,20 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     for name in ("user_pool_id", "function_arn"):
         if not isinstance(event.get(name), str) or not event[name]:
             raise InvalidRequest(f"{name} is missing")
-    chained = event.get("chained_function_arn") or None
-    if chained is not None and not isinstance(chained, str):
-        raise InvalidRequest("chained_function_arn is not text")
     terraform = event.get("tf", {})
     if not isinstance(terraform, dict):
         raise InvalidRequest("tf is not an object")
+    deployed = settings.pool_trigger()
+    for name, expected in asdict(deployed).items():
+        named = event.get(name, expected) or None
+        if named != expected:
+            raise InvalidRequest(f"{name} is not this deployment's: it is {named!r:.200}, and must be {expected!r}")
     if action == "detach" and terraform.get("action", "delete") != "delete":
         return {"action": action, "result": "will detach on destroy"}
 
     client = boto3.client("cognito-idp", config=_CONFIG)
-    pool = PoolTrigger(client, event["user_pool_id"], lambda: context.get_remaining_time_in_millis() / 1000)
+    pool = PoolTrigger(client, deployed.user_pool_id, lambda: context.get_remaining_time_in_millis() / 1000)
     act = pool.attach if action == "attach" else pool.detach
-    result = act(event["function_arn"], chained)
+    result = act(deployed.function_arn, deployed.chained_function_arn)
     logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
     return {"action": action, "result": result}
