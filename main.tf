@@ -182,6 +182,7 @@ module "pool_trigger" {
   function_arn         = module.sign_up.post_confirmation_function_arn
   function_arn_by_name = local.post_confirmation_function_arn
   chained_function_arn = var.chained_function_arn
+  sms_role_arn         = var.sms_role_arn
   settings             = local.settings
 
   # The permission comes after the function and its queue, the state machine after its functions and the table.

@@ -74,7 +74,8 @@ variable "welcome_email" {
     - reply_to: address for answers
     - configuration_set: SES configuration set
     - region: region of SES, where the sender is verified; null for the pool's region
-    - app_client_ids: greet only who signed up through these app clients; empty greets everyone
+    - app_client_ids: greet only who signed up through these app clients; empty greets everyone. A filter, and no
+      boundary: the sign-up's event names the client, and CLIENT_ID_NOT_APPLICABLE after AdminConfirmSignUp
     - verified_only: greet only whose address Cognito has verified; of use where people are confirmed without a mailed code
   EOT
   type = object({
@@ -130,6 +131,17 @@ variable "chained_function_arn" {
   validation {
     condition     = var.chained_function_arn == null || can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9$_-]+)?$", var.chained_function_arn))
     error_message = "chained_function_arn is \"${try(coalesce(var.chained_function_arn), "")}\": it must be the ARN of a Lambda function, with or without an alias or version, like arn:aws:lambda:eu-west-1:123456789012:function:name, or null."
+  }
+}
+
+variable "sms_role_arn" {
+  type        = string
+  description = "ARN of the role with which the pool sends SMS: the function that attaches the trigger may then pass no other role to Cognito. null lets it pass any role of the account, and is right also where the pool has none."
+  default     = null
+
+  validation {
+    condition     = var.sms_role_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", var.sms_role_arn))
+    error_message = "sms_role_arn is \"${try(coalesce(var.sms_role_arn), "")}\": it must be the ARN of an IAM role, like arn:aws:iam::123456789012:role/service-role/name, or null."
   }
 }
 

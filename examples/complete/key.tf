@@ -64,7 +64,8 @@ data "aws_iam_policy_document" "key" {
   }
 
   # With track_changes. For EventBridge, AWS says of topics that it knows no aws:SourceArn here, and of queues nothing:
-  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html. The encryption context of a queue is its ARN. Not
+  # tried on AWS: if the alarm changes-lost fires from the start, remove the condition.
   statement {
     sid       = "QueueChanges"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -73,6 +74,15 @@ data "aws_iam_policy_document" "key" {
     principals {
       type        = "Service"
       identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:EncryptionContext:aws:sqs:arn"
+      values = [
+        for queue in ["changes", "changes-dead-letter"] :
+        "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${local.prefix}-${queue}"
+      ]
     }
   }
 }

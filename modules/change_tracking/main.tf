@@ -55,6 +55,7 @@ resource "aws_cloudwatch_event_rule" "changes" {
   event_pattern = jsonencode({
     source      = ["aws.cognito-idp"]
     detail-type = ["AWS API Call via CloudTrail"]
+    account     = [var.settings.account_id] # the bus may take events of other accounts
     "$or"       = [for pool in local.pools : { detail = pool }]
     detail = {
       eventSource         = ["cognito-idp.amazonaws.com"]

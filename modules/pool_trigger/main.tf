@@ -21,7 +21,9 @@ data "aws_iam_policy_document" "this" {
     actions = ["iam:PassRole"]
     # UpdateUserPool passes the pool's own SMS role on again. Its name is the pool owner's, and no data source tells it:
     # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SmsConfigurationType.html
-    resources = ["arn:${var.settings.partition}:iam::${var.settings.account_id}:role/*"]
+    resources = [
+      var.sms_role_arn == null ? "arn:${var.settings.partition}:iam::${var.settings.account_id}:role/*" : var.sms_role_arn
+    ]
 
     condition {
       test     = "StringEquals"

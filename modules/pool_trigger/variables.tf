@@ -29,6 +29,12 @@ variable "chained_function_arn" {
   default     = null
 }
 
+variable "sms_role_arn" {
+  type        = string
+  description = "The pool's SMS role; null for any role of the account."
+  default     = null
+}
+
 variable "attach_after" {
   type        = list(string)
   description = "Ids of what a sign-up needs: made before the trigger is attached, and kept until it is detached."

@@ -8,9 +8,10 @@ locals {
   # By name: the state machine lists its own executions.
   state_machine_arn = "arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"
 
-  starts_run   = var.reconciliation.run_on_apply != "none"
-  has_schedule = var.reconciliation.schedule != null
-  kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
+  starts_run     = var.reconciliation.run_on_apply != "none"
+  has_schedule   = var.reconciliation.schedule != null
+  schedule_group = "default"
+  kms_key_arns   = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 
   # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
   worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
@@ -184,6 +185,14 @@ data "aws_iam_policy_document" "assume_schedule_role" {
       variable = "aws:SourceAccount"
       values   = [var.settings.account_id]
     }
+
+    # Of EventBridge Scheduler, it is the schedule's group, never the schedule itself:
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = ["arn:${var.settings.partition}:scheduler:${var.settings.region}:${var.settings.account_id}:schedule-group/${local.schedule_group}"]
+    }
   }
 }
 
@@ -237,6 +246,7 @@ resource "aws_scheduler_schedule" "this" {
   count = local.has_schedule ? 1 : 0
 
   name                = local.name
+  group_name          = local.schedule_group
   description         = "Starts the reconciliation of the user table with the pool"
   schedule_expression = var.reconciliation.schedule
 

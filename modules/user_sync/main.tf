@@ -3,6 +3,9 @@ locals {
     "arn", var.settings.partition, "ses", try(coalesce(var.welcome_email.region), var.settings.region), var.settings.account_id,
   ])
 
+  # Of plain names alone: AWS does not say how it compares one that is quoted or encoded.
+  sender_name = regexall("^([\\w.&'!+-]+(?: [\\w.&'!+-]+)*) <", try(coalesce(var.welcome_email.from), ""))
+
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
     partition                 = var.settings.partition
     sync_user_function_arn    = module.sync_user.arn
@@ -72,6 +75,16 @@ data "aws_iam_policy_document" "send_welcome" {
       test     = "StringEquals"
       variable = "ses:FromAddress"
       values   = [regex("[^<>\\s]+@[^<>\\s]+", var.welcome_email.from)]
+    }
+
+    # https://docs.aws.amazon.com/ses/latest/dg/sending-authorization-policy-examples.html
+    dynamic "condition" {
+      for_each = local.sender_name
+      content {
+        test     = "StringEquals"
+        variable = "ses:FromDisplayName"
+        values   = condition.value
+      }
     }
   }
 }

@@ -28,6 +28,7 @@ PREFIX = f"cognito-user-sync-{STAGE}"
 ROLE_PREFIX = f"{PREFIX}-us-east-1"
 ACCOUNT = "000000000000"
 CONFIGURATION_SET = "welcome"
+SMS_ROLE = "role/service-role/their-sms"
 # More than fit into one shard, so that the pool is cut into prefixes.
 USERS = 2_300
 
@@ -87,6 +88,7 @@ def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.Tem
         "user_pool_id": people.id,
         "stage": STAGE,
         "chained_function_arn": people.configuration()["pool"]["LambdaConfig"]["PostConfirmation"],
+        "sms_role_arn": f"arn:aws:iam::{ACCOUNT}:{SMS_ROLE}",
         "configuration_set": CONFIGURATION_SET,
         "kms_key_arn": key,
         "reconciliation": "{ list_users_per_second = 30 }",
@@ -167,6 +169,7 @@ class Names:
             (PREFIX, "<prefix>"),
             ("function:theirs", "function:<chained>"),
             (f"configuration-set/{CONFIGURATION_SET}", "configuration-set/<set>"),
+            (SMS_ROLE, "role/<sms_role_arn>"),
         ):
             name = name.replace(ours, named)
         return name
@@ -197,11 +200,11 @@ def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(
         for each in statements
         if "Condition" in each
     }
-    sender = {"ses:FromAddress": "welcome@example.com"}
+    sender = {"ses:FromAddress": "welcome@example.com", "ses:FromDisplayName": "Example"}
     assert conditions == {
         ("ses:SendEmail", "identity/*"): sender,
         ("ses:SendEmail", "configuration-set/<set>"): sender,
-        ("iam:PassRole", "role/*"): {"iam:PassedToService": "cognito-idp.amazonaws.com"},
+        ("iam:PassRole", "role/<sms_role_arn>"): {"iam:PassedToService": "cognito-idp.amazonaws.com"},
         ("kms:CreateGrant", "key/<sender key>"): {"kms:EncryptionContext:userpool-id": names.people.id},
     }
     wide = {each["Action"] for each in statements if each["Resource"] == "*"}
@@ -607,7 +610,13 @@ def test_a_role_is_assumed_by_its_own_service_alone(aws: LocalAws, deployed: Dep
             )
             for name in STATE_MACHINES
         },
-        "schedule": ("scheduler.amazonaws.com", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+        "schedule": (
+            "scheduler.amazonaws.com",
+            {
+                "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                "ArnEquals": {"aws:SourceArn": f"arn:aws:scheduler:{region}:schedule-group/default"},
+            },
+        ),
     }
     found = {}
     for name in expected:

@@ -24,6 +24,7 @@ PREVIOUS_KEY, TABLE_KEY = arn("kms", "key/before"), arn("kms", "key/of-the-table
 THEIRS = arn("lambda", "function:theirs")
 TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "on-call")
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
+SMS_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/service-role/sms"
 LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqr", "abcdefghijkl"
 SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": False}}
 
@@ -79,6 +80,7 @@ APPLIED = {
                 "verified_only": True,
             },
             "chained_function_arn": THEIRS,
+            "sms_role_arn": SMS_ROLE,
             "table": {
                 "partition_key": {"name": "PK", "value": "POOL#{user_pool_id}#USER#{sub}"},
                 "sort_key": {"name": "SK", "value": "PROFILE"},

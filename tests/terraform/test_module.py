@@ -29,6 +29,7 @@ from tests.terraform.conftest import (
     LONGEST_STAGE,
     PREVIOUS_KEY,
     SENDER_KEY,
+    SMS_ROLE,
     TABLE_KEY,
     THEIRS,
     Terraform,
@@ -502,6 +503,9 @@ def test_queues_deny_plain_http_and_other_senders_than_the_rule(everything: Made
 # --- the trigger of the pool
 
 
+POLICY_OF_POOL_TRIGGER = "module.pool_trigger[0].data.aws_iam_policy_document.this"
+
+
 def test_pool_trigger_attaches_once_and_detaches_on_destroy(defaults: Made, everything: Made) -> None:
     for made, chained in ((defaults, ""), (everything, THEIRS)):
         # The chained function is that of the environment: destroy may send an older input.
@@ -539,13 +543,21 @@ def test_trigger_is_attached_after_all_that_a_sign_up_needs(everything: Made) ->
 
 def test_pool_trigger_may_grant_the_key_of_the_pool_alone(defaults: Made, everything: Made) -> None:
     """UpdateUserPool needs it for a pool with custom sender triggers. Another pool has no key."""
-    address = "module.pool_trigger[0].data.aws_iam_policy_document.this"
-    assert "KeepSenderKey" not in statements(defaults, address)
-    grant = statements(everything, address)["KeepSenderKey"]
+    assert "KeepSenderKey" not in statements(defaults, POLICY_OF_POOL_TRIGGER)
+    grant = statements(everything, POLICY_OF_POOL_TRIGGER)["KeepSenderKey"]
     assert (grant["actions"], grant["resources"]) == (["kms:CreateGrant"], [SENDER_KEY])
     assert grant["condition"] == [
         {"test": "StringEquals", "variable": "kms:EncryptionContext:userpool-id", "values": [USER_POOL_ID]}
     ]
+
+
+def test_pool_trigger_passes_the_sms_role_of_the_pool_alone(defaults: Made, everything: Made) -> None:
+    """And any role, where the pool's is not named: no data source tells it."""
+    for made, role in ((everything, SMS_ROLE), (defaults, f"arn:aws:iam::{ACCOUNT_ID}:role/*")):
+        statement = statements(made, POLICY_OF_POOL_TRIGGER)["KeepSmsRole"]
+        assert (statement["actions"], statement["resources"]) == (["iam:PassRole"], [role])
+        to = {"test": "StringEquals", "variable": "iam:PassedToService", "values": ["cognito-idp.amazonaws.com"]}
+        assert statement["condition"] == [to]
 
 
 def test_trigger_is_not_attached_if_the_pool_names_it_itself(least: Made, defaults: Made) -> None:
@@ -620,6 +632,16 @@ def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform:
         assert sorted(statement["resources"]) == [f"arn:aws:ses:{region}:{ACCOUNT_ID}:{name}" for name in names]
 
 
+def test_welcome_email_is_sent_from_one_address_and_name(everything: Made, terraform: Terraform) -> None:
+    """A sender without a plain name has no condition on it."""
+    address = {"test": "StringEquals", "variable": "ses:FromAddress", "values": ["welcome@example.com"]}
+    name = {"test": "StringEquals", "variable": "ses:FromDisplayName", "values": ["Example"]}
+    for made, conditions in ((everything, [address, name]), (terraform.made["no_reconciliation"], [address])):
+        policy = statements(made, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")
+        found = policy["SendFromOneAddress"]["condition"]
+        assert sorted(found, key=lambda condition: condition["variable"]) == conditions
+
+
 # --- changes
 
 
@@ -661,7 +683,12 @@ def record(name: str, request: dict[str, str], additional: dict[str, str], **cha
         "additionalEventData": {"sub": "6dfb0c1e-5c28-4d4a-8f5c-1a8f0f1b2c3d", **additional},
         **changed,
     }
-    return {"source": "aws.cognito-idp", "detail-type": "AWS API Call via CloudTrail", "detail": detail}
+    return {
+        "source": "aws.cognito-idp",
+        "detail-type": "AWS API Call via CloudTrail",
+        "account": ACCOUNT_ID,
+        "detail": detail,
+    }
 
 
 def calls_of(name: str) -> dict[str, str]:
@@ -716,6 +743,14 @@ def test_changes_rule_matches_the_new_password_challenge_alone(everything: Made)
 def test_changes_rule_matches_successful_calls_that_name_a_user(everything: Made, changed: dict[str, Any]) -> None:
     pattern = EventPattern.load(changes_pattern(everything))
     assert not pattern.matches_event(record("AdminUpdateUserAttributes", {"userPoolId": USER_POOL_ID}, {}, **changed))
+
+
+def test_changes_rule_matches_no_event_of_another_account(everything: Made) -> None:
+    """The policy of the default event bus may let other accounts in."""
+    pattern = EventPattern.load(changes_pattern(everything))
+    event = record("AdminUpdateUserAttributes", {"userPoolId": USER_POOL_ID}, {})
+    assert pattern.matches_event(event)
+    assert not pattern.matches_event(event | {"account": "210987654321"})
 
 
 def test_changes_rule_names_each_call_once(everything: Made) -> None:

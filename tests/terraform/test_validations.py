@@ -37,7 +37,7 @@ ADDRESSES = (
 )
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
-POLICY = "arn:aws:iam::123456789012:policy/"
+POLICY, ROLE = "arn:aws:iam::123456789012:policy/", "arn:aws:iam::123456789012:role/"
 
 AT_MOST = "at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
 
@@ -618,6 +618,27 @@ RULES = [
             "arn:aws:iam:eu-west-1:123456789012:policy/a",
             "arn::iam::123456789012:policy/a",
             f"x{POLICY}a",
+        ],
+    ),
+    Rule(
+        "sms_role_arn",
+        'sms_role_arn is "{}": it must be the ARN of an IAM role, like '
+        "arn:aws:iam::123456789012:role/service-role/name, or null.",
+        accepted=[None, f"{ROLE}a", f"{ROLE}service-role/a+=,.@_-B9".replace("aws", "aws-us-gov")],
+        rejected=[
+            "",
+            "role",
+            ROLE,
+            f"{ROLE}*",
+            f"{ROLE}a b",
+            ROLE.replace("role", "policy") + "a",
+            "arn:aws:iam::12345678901:role/a",
+            "arn:aws:iam::1234567890123:role/a",
+            "arn:aws:iam::aws:role/a",
+            "arn:aws:iam:eu-west-1:123456789012:role/a",
+            "arn::iam::123456789012:role/a",
+            f"x{ROLE}a",
+            f"{ROLE}a\n",
         ],
     ),
     Rule(

@@ -19,6 +19,11 @@ variable "chained_function_arn" {
   default = null
 }
 
+variable "sms_role_arn" {
+  type    = string
+  default = null
+}
+
 variable "track_changes" {
   type    = bool
   default = false
@@ -72,6 +77,7 @@ module "user_sync" {
 
   attach_trigger        = var.attach_trigger
   chained_function_arn  = var.chained_function_arn
+  sms_role_arn          = var.sms_role_arn
   track_changes         = var.track_changes
   reconciliation        = var.reconciliation
   deleted_users         = var.deleted_users
