@@ -238,6 +238,9 @@ module "monitoring" {
   unstarted_queue_names           = module.sign_up.unstarted_queue_names
   changes                         = one(module.change_tracking)
 
+  # Not compared with the provider's region, which a depends_on of the module leaves unknown at plan.
+  watches_ses = var.welcome_email == null ? false : var.welcome_email.region == null
+
   reconciliation = var.reconciliation.enabled ? {
     state_machine_arn = one(module.reconciliation).state_machine_arn
     overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours

@@ -444,7 +444,8 @@ variable "alarms" {
     or reconciliation-failed = { enabled = false }. docs/operations.md lists the alarms and their defaults. A key of a
     feature that is off has no effect. reconciliation.overdue_hours sets when reconciliation-overdue fires.
     - enabled: whether the alarm exists
-    - threshold: the alarm fires above this value, in the unit of its metric (trigger-duration: milliseconds)
+    - threshold: the alarm fires above this value, in the unit of its metric (trigger-duration: milliseconds;
+      ses-bounce-rate and ses-complaint-rate: a fraction, like 0.05)
     - period_seconds: length of one period, a multiple of 60
     - evaluation_periods: periods in a row above the threshold after which the alarm fires
     - topic_arns: SNS topics of this alarm, instead of alarm_topic_arns; [] for none
@@ -468,9 +469,10 @@ variable "alarms" {
         "unstarted-age", "unstarted-dead-letter",
         "changes-undelivered", "changes-lost", "changes-dead-letter",
         "reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue",
+        "ses-bounce-rate", "ses-complaint-rate",
       ]
     )) == 0
-    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, user-sync-failed, user-sync-timed-out, unstarted-age, unstarted-dead-letter, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out or reconciliation-overdue."
+    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, user-sync-failed, user-sync-timed-out, unstarted-age, unstarted-dead-letter, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
   }
 
   validation {
@@ -483,6 +485,13 @@ variable "alarms" {
       for name, alarm in var.alarms : coalesce(alarm.threshold, 0) < 5000 if name == "trigger-duration" && alarm != null
     ])
     error_message = "alarms has threshold ${jsonencode({ for name, alarm in var.alarms : name => alarm.threshold if name == "trigger-duration" && alarm != null })}: it must be below 5000 milliseconds, the timeout of the trigger."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, alarm in var.alarms : coalesce(alarm.threshold, 0) < 1 if startswith(name, "ses-") && alarm != null
+    ])
+    error_message = "alarms has threshold ${jsonencode({ for name, alarm in var.alarms : name => alarm.threshold if startswith(name, "ses-") && alarm != null })}: it must be below 1, like 0.05 for 5 percent."
   }
 
   validation {
@@ -507,12 +516,12 @@ variable "alarms" {
     # The same page of AWS. The defaults are those of modules/monitoring.
     condition = alltrue([
       for name, alarm in var.alarms :
-      coalesce(alarm.period_seconds, 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1)
-      <= (coalesce(alarm.period_seconds, 60) < 3600 ? 86400 : 604800) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1)
+      <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : 60) < 3600 ? 86400 : 604800) if alarm != null
     ])
     error_message = "alarms evaluates ${jsonencode({
       for name, alarm in var.alarms : name =>
-      coalesce(alarm.period_seconds, 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1) if alarm != null
     })} seconds (period_seconds times evaluation_periods): each must be at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
   }
 

@@ -113,6 +113,34 @@ locals {
     }
   }]...)
 
+  # At these rates, SES reviews the account: https://docs.aws.amazon.com/ses/latest/dg/reputationdashboardmessages.html
+  ses_alarms = merge([for name in var.watches_ses ? [var.send_welcome_function_name] : [] : {
+    for alarm_name, alarm in {
+      ses-bounce-rate = {
+        metric_name = "Reputation.BounceRate"
+        threshold   = 0.05
+        meaning     = "bounce: SES reviews the account at 5 percent, and may pause all its sending at 10"
+        cause       = "sign-ups have addresses that do not exist"
+      }
+      ses-complaint-rate = {
+        metric_name = "Reputation.ComplaintRate"
+        threshold   = 0.001
+        meaning     = "are marked as spam: SES reviews the account at 0.1 percent, and may pause all its sending at 0.5"
+        cause       = "they go to people who did not sign up"
+      }
+      } : alarm_name => {
+      description    = "Too many of the emails that this account sends by SES in ${var.region}, of all applications together, ${alarm.meaning}. See which in the reputation metrics of the SES console. How many of them are welcome emails: aws logs tail /aws/lambda/${name} --since 1d --region ${var.region}. If it is these, ${alarm.cause}: welcome_email.verified_only sends to verified addresses alone."
+      namespace      = "AWS/SES"
+      metric_name    = alarm.metric_name
+      dimensions     = {} # of the whole account, in this region
+      statistic      = "Average"
+      threshold      = alarm.threshold
+      period_seconds = 3600
+      # The rate is of the emails sent, and stays until there are others.
+      treat_missing_data = "ignore"
+    }
+  }]...)
+
   overdue_alarms = merge([for hours in var.reconciliation[*].overdue_hours : {
     reconciliation-overdue = {
       description         = "No run of the reconciliation has succeeded for ${hours} hours: who came, changed or left otherwise than by a sign-up may be missing in the table. To see the last run: cognito-user-sync status. Run it now: cognito-user-sync reconcile. It should start by the schedule ${var.prefix}-reconciliation. A new deployment is overdue until its first run has succeeded; dry runs, and runs that end at once beside another, count as successes."
@@ -131,7 +159,7 @@ locals {
 
   known_alarms = merge(
     local.trigger_alarms, local.user_sync_alarms, local.unstarted_alarms, local.changes_alarms,
-    local.reconciliation_alarms, local.overdue_alarms,
+    local.reconciliation_alarms, local.overdue_alarms, local.ses_alarms,
   )
   changes_of_known = merge({ for name in keys(local.known_alarms) : name => local.unchanged }, local.changes)
 

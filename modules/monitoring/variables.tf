@@ -34,6 +34,12 @@ variable "send_welcome_function_name" {
   default     = null
 }
 
+variable "watches_ses" {
+  type        = bool
+  description = "Whether the welcome email is sent by SES of this region: CloudWatch has alarms on metrics of its own region only."
+  nullable    = false
+}
+
 variable "user_sync_state_machine_arn" {
   type        = string
   description = "State machine that syncs one user."

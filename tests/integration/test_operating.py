@@ -460,6 +460,7 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
             "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent",
         },
         "AWS/Events": {"FailedInvocations", "InvocationsFailedToBeSentToDlq"},
+        "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
         "AWS/DynamoDB": {
             "ConditionalCheckFailedRequests", "ConsumedWriteCapacityUnits", "SuccessfulRequestLatency",
             "WriteThrottleEvents",
@@ -467,7 +468,7 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     }  # fmt: skip
     cloudwatch = aws.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=deployed.outputs["alarm_names"])["MetricAlarms"]
-    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 13
+    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 15
     for alarm in alarms:
         summed = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in summed or [alarm]:

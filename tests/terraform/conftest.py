@@ -32,6 +32,7 @@ ALARM_NAMES = [
     *["trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"],
     *["unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"],
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
+    *["ses-bounce-rate", "ses-complaint-rate"],
 ]
 
 SERVICE = {"partition": "aws", "region": "eu-west-1", "dns_name": "lambda.eu-west-1.amazonaws.com"}
@@ -75,7 +76,6 @@ APPLIED = {
                 "text": "Hello {{given_name}}",
                 "html": "<p>{{ custom:plan }}</p>",
                 "configuration_set": "ours",
-                "region": "eu-central-1",
                 "app_client_ids": ["web"],
                 "verified_only": True,
             },
@@ -164,7 +164,7 @@ APPLIED = {
                 "read_capacity": 5,
                 "write_capacity": 6,
             },
-            "welcome_email": {"from": "welcome@example.com"},
+            "welcome_email": {"from": "welcome@example.com", "region": "eu-central-1"},
             "reconciliation": {"enabled": False},
         }
     ),

@@ -623,8 +623,8 @@ def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Mad
 
 def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform: Terraform) -> None:
     for made, region, names in (
-        (everything, "eu-central-1", ["configuration-set/ours", "identity/*"]),
-        (terraform.made["no_reconciliation"], "eu-west-1", ["identity/*"]),
+        (everything, "eu-west-1", ["configuration-set/ours", "identity/*"]),
+        (terraform.made["no_reconciliation"], "eu-central-1", ["identity/*"]),
     ):
         statement = statements(made, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")[
             "SendFromOneAddress"

@@ -500,6 +500,15 @@ RULES = [
         accepted=[{"trigger-duration": {"threshold": 4999}}],
         rejected=[{"trigger-duration": {"threshold": 5000}}],
     ),
+    *[
+        Rule(
+            "alarms",
+            f'alarms has threshold {{"{alarm}":1}}: it must be below 1, like 0.05 for 5 percent.',
+            accepted=[{alarm: {"threshold": 0.99}}],
+            rejected=[{alarm: {"threshold": 1}}],
+        )
+        for alarm in ("ses-bounce-rate", "ses-complaint-rate")
+    ],
     *alarm_rules(
         *("period_seconds", "a multiple of 60"),
         accepted=[None, 60, 3540, 3600, 86400, 604800],
@@ -530,6 +539,8 @@ RULES = [
             ),
             # With its 15 periods.
             ("unstarted-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
+            # With its hour.
+            ("ses-bounce-rate", {"evaluation_periods": 168}, {"evaluation_periods": 169}, 608400),
         )
     ],
     *[
