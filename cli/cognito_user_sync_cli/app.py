@@ -433,25 +433,25 @@ def erase(
     """
     sub = sub.lower()
     if not SUB.fullmatch(sub):
-        raise typer.BadParameter(
-            f"{plain(sub)} is not a sub, like d4386408-5001-70fa-9a3c-1a2b3c4d5e6f", param_hint="SUB"
-        )
+        example = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
+        raise typer.BadParameter(f"{plain(sub)} is not a sub, like {example}", param_hint="SUB")
     deployment: Deployment = context.obj()
     try:
         outcome = erasure.erase(deployment, sub, whole_item)
     except erasure.StillInPool:
         problems.print(
-            f"[red]Not erased:[/red] the user is in the pool {deployment.user_pool_id}, and the next sync would write"
-            " the item again. Delete the user in Cognito first, then run this command again"
+            styled("Not erased:"),
+            f"the user is in the pool {deployment.user_pool_id}, and the next sync would write the item again."
+            " Delete the user in Cognito first, then run this command again",
         )
         raise typer.Exit(NOT_WELL) from None
     if outcome is Outcome.STALE:
-        problems.print("[red]Not erased:[/red] the item was synced a moment ago. Run this command again")
+        problems.print(styled("Not erased:"), "the item was synced a moment ago. Run this command again")
         raise typer.Exit(NOT_WELL)
     out.print(_ERASED[outcome])
     table = Table(Column("what may remain", overflow="fold"), Column("holds", overflow="fold"), "until")
     for copy in erasure.copies(deployment):
-        table.add_row(plain(copy.where), plain(copy.what), plain(copy.until))
+        table.add_row(copy.where, copy.what, copy.until)
     out.print(table)
 
 
