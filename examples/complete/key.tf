@@ -26,9 +26,10 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
+  # AWS's page has kms:DescribeKey here, too. Such a request has no encryption context: the condition never allows it.
   statement {
     sid       = "EncryptLogs"
-    actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+    actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
     resources = ["*"]
 
     principals {
