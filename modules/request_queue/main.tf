@@ -3,7 +3,7 @@
 locals {
   name             = "${var.settings.prefix}-${var.name}"
   dead_letter_name = "${local.name}-dead-letter"
-  # By name, since a queue's policy is its own.
+  # By name: a queue's policy is its own, and a plan then knows the policy of the function.
   arn_prefix = "arn:${var.settings.partition}:sqs:${var.settings.region}:${var.settings.account_id}"
 
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
@@ -109,7 +109,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ReadQueue"
     actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    resources = [aws_sqs_queue.this.arn]
+    resources = ["${local.arn_prefix}:${local.name}"]
   }
 }
 
