@@ -128,7 +128,7 @@ bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/
 	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks
 
 .PHONY: check
-check: check-python check-terraform check-docs check-scan ## format, lint, types, validate, provider schema, imports, generated docs, checkov, pip-audit
+check: check-python check-terraform check-docs check-scan check-policies ## format, lint, types, validate, provider schema, imports, generated docs, checkov, parliament, pip-audit
 
 .PHONY: check-python
 check-python: $(READY)
@@ -163,6 +163,10 @@ check-docs: $(READY)
 check-scan: $(SCAN_READY)
 	@$(SCAN_VENV)/bin/python tests/check_terraform_scan.py
 	@$(SCAN_VENV)/bin/python tests/check_dependencies.py
+
+.PHONY: check-policies
+check-policies: $(SCAN_READY)
+	@$(PYTHON) -m tests.rendered_policies | $(SCAN_VENV)/bin/python tests/check_policies.py
 
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/
