@@ -21,6 +21,18 @@ from tests.deployed import (
     laptop_aws,
 )
 
+# These take the longest, so they begin first: a worker runs all tests of a deployment. test_storm, of faults, waits
+# until the other workers have ended.
+_FIRST = (
+    *("test_every_user", "test_benchmarks", "test_least_privilege", "test_operating", "test_pool_trigger"),
+    *("test_main_job", "test_table_shapes", "test_examples", "test_pipelines", "test_trigger_recovery"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(_FIRST)))
+
 
 class DeploymentScheduling(LoadFileScheduling):
     """Runs the tests of one deployment in one worker: of a file, or of all files of tests/faults."""
