@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "message_batch": {"sync_request"},
     "changes": {"departure", "sync_request", "user", "user_pool", "user_table"},
     "clients": {"settings", "user_pool", "user_table"},
-    "welcome_email": set(),
+    "domain_names": set(),
+    "welcome_email": {"domain_names"},
 }
 IN_RUNTIME = {"boto3", "botocore"}
 

@@ -18,14 +18,19 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
+from cognito_user_sync import domain_names
+
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
 # Terraform holds the same pattern (locals.tf), so that an unknown placeholder is refused at plan.
 _PLACEHOLDER = re.compile(r"{{\s*([^{}\s]+)\s*}}")
 
-# One plain address: no display name, no list, no route, nothing that could be read as two; lengths as in RFC 5321.
-_ADDRESS = re.compile(r"""([^\s@,;:<>()\[\]\\"]{1,64})@([^\s@,;:<>()\[\]\\"]{1,255})""")
+# A dot-atom before the @ (https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3), and what may be a domain behind it.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([^@]+)")
+# https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1, where a path has < and >.
+_MAX_LOCAL_PART, _MAX_ADDRESS = 64, 254
 
 
 class UnknownPlaceholder(Exception):
@@ -137,19 +142,20 @@ def placeholder_values(
 
 
 def deliverable_address(email: str) -> str | None:
-    """The address as SES takes it (an international domain in its ASCII form), or None if it is not exactly one
-    plain address: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html"""
+    """Return the address as SES takes it, an international domain in its ASCII form.
+
+    None if it is not exactly one plain address (no display name, list, route or quotes), or if it is not certain which
+    mailbox was meant: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
+    """
     match = _ADDRESS.fullmatch(email)
-    if match is None or _one_line(email) != email:
+    if match is None:
         return None
-    local_part, domain = match.groups()
-    try:
-        address = f"{local_part}@{domain.encode('idna').decode('ascii')}"
-    except UnicodeError:
+    local_part, typed = match.groups()
+    domain = domain_names.to_ascii(typed)
+    if domain is None or len(local_part) > _MAX_LOCAL_PART:
         return None
-    # Looked at again: IDNA makes plain marks of full-width ones, and so a list of what was one address.
-    # SES takes a domain in any script, but only ASCII before the @.
-    return address if address.isascii() and _ADDRESS.fullmatch(address) else None
+    address = f"{local_part}@{domain}"
+    return address if len(address) <= _MAX_ADDRESS else None
 
 
 def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]) -> str:

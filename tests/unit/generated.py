@@ -139,12 +139,14 @@ class Deal:
 
     def email(self) -> str:
         """The email address of a user, or what a user gave as one."""
-        kind = self.number(0, 3)
-        if kind == 0:
+        kind = self.number(0, 5)
+        if kind > 2:
             return f"{CANARY}@example.com"
+        if kind == 0:
+            return self.text()
         if kind == 1:
             return f"{CANARY}@{self.any_text()}.com"
-        return self.text() if kind == 2 else self.among(_NASTY_EMAILS).format(CANARY)
+        return self.among(_NASTY_EMAILS).format(CANARY)
 
     def odd(self) -> Any:
         """A value of any type of JSON."""

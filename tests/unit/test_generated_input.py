@@ -744,7 +744,8 @@ def assert_is_one_plain_mail(request: Json, user: Json) -> None:
     assert request["Destination"].keys() == {"ToAddresses"}
     assert address.isascii()
     assert re.fullmatch(r"[^\x00-\x20\x7f,;:<>()\"\\\[\]@]+@[^\x00-\x20\x7f,;:<>()\"\\\[\]@]+", address)
-    attributes = {attribute["Name"]: attribute.get("Value", "") for attribute in user["Attributes"]}
+    # boto3 leaves out a member that is null.
+    attributes = {attribute["Name"]: attribute.get("Value") or "" for attribute in user["Attributes"]}
     assert attributes["email"].partition("@")[0] == address.partition("@")[0]
     username = attributes["email"] if user["Username"] == attributes["sub"] else user["Username"]
     values = {**dict.fromkeys(ATTRIBUTES, ""), **attributes, "username": username}

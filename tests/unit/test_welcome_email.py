@@ -175,7 +175,9 @@ def test_a_plain_address_is_kept_as_it_is(email: str) -> None:
     [
         ("ada@münchen.de", "ada@xn--mnchen-3ya.de"),
         ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"),
-        ("ada@example\uff0ecom", "ada@example.com"),
+        ("ada@MÜNCHEN.de", "ada@xn--mnchen-3ya.de"),
+        # Somebody who types Punycode means that.
+        ("info@xn--fa-hia.de", "info@xn--fa-hia.de"),
     ],
 )
 def test_an_international_domain_becomes_ascii(email: str, deliverable: str) -> None:
@@ -208,6 +210,28 @@ def test_an_international_domain_becomes_ascii(email: str, deliverable: str) -> 
         "ada@example.com\u2028",
         "ada@ex..ample",
         "ada@.example.com",
+        "ada@example.com.",
+        "a@localhost",
+        "a@127.0.0.1",
+        "a@-x.example",
+        "a@x-.example",
+        "a@x_y.example",
+        "a@x!.example",
+        "a..b@x.example",
+        ".a@x.example",
+        "a.@x.example",
+        # The mailbox of another domain, by IDNA 2003 and 2008.
+        "info@faß.de",
+        "info@σοφός.gr",
+        "info@نامه\u200cای.com",
+        "info@ශ්\u200dරී.com",
+        # Another domain than what was typed.
+        "ada@exam\u200bple.com",
+        "ada@exa\u00admple.com",
+        "ada@example\uff0ecom",
+        "ada@example\u3002com",
+        "ada@\u2100.example",
+        "ada@\uff45xample.com",
         # Full-width marks, which IDNA turns into plain ones: two addresses.
         "ada@example.com\uff0ceve\uff20example.com",
         "ada@example.com\uff20example.org",
@@ -219,6 +243,7 @@ def test_an_international_domain_becomes_ascii(email: str, deliverable: str) -> 
         "a" * 2000 + "@example.com",
         "ada@" + "a" * 64 + ".com",
         "ada@" + ".".join(["a" * 60] * 5),
+        "a" * 64 + "@" + ".".join(["a" * 60] * 3) + ".example.com",
         "ada@" + "ü" * 63 + ".de",
     ],
     ids=lambda email: ascii(email[:40]) + str(len(email)),
