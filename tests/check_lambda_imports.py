@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "changes": {"departure", "sync_request", "user", "user_pool", "user_table"},
     "clients": {"settings", "user_pool", "user_table"},
     "domain_names": set(),
-    "welcome_email": {"domain_names"},
+    "email_values": set(),
+    "welcome_email": {"domain_names", "email_values"},
 }
 IN_RUNTIME = {"boto3", "botocore"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from cognito_user_sync import domain_names
+from cognito_user_sync.email_values import clean_value, one_line
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -87,12 +87,12 @@ class WelcomeEmail:
     def render(self, values: Mapping[str, str]) -> Email:
         """The mail with each {{placeholder}} replaced by its value.
 
-        A value is one line of text whatever it holds: control characters become spaces, so that none can begin a
-        header or forge a paragraph; in the HTML part it is escaped besides. A value is never read as a template.
+        A value is cleaned (`clean_value`): it is one short line, so that none can begin a header or forge a paragraph,
+        and no link. In the HTML part it is escaped besides. A value is never read as a template.
         Raises UnknownPlaceholder.
         """
         return Email(
-            subject=_one_line(_fill(self.subject, values, str)),
+            subject=one_line(_fill(self.subject, values, str)),
             text=_fill(self.text, values, str),
             html=_fill(self.html, values, html.escape),
         )
@@ -161,13 +161,8 @@ def deliverable_address(email: str) -> str | None:
 def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]) -> str:
     def value(match: re.Match[str]) -> str:
         try:
-            return escape(_one_line(values[match.group(1)]))
+            return escape(clean_value(values[match.group(1)]))
         except KeyError:
             raise UnknownPlaceholder(match.group(1)) from None
 
     return _PLACEHOLDER.sub(value, template)
-
-
-def _one_line(text: str) -> str:
-    """Control characters and line separators (Unicode Cc, Zl, Zp) as spaces."""
-    return "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)

@@ -25,6 +25,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from hypothesis import HealthCheck, Phase, given, note, settings
 
+from cognito_user_sync.email_values import clean_value
 from cognito_user_sync.handlers import (
     plan_shards,
     pool_trigger,
@@ -749,14 +750,14 @@ def assert_is_one_plain_mail(request: Json, user: Json) -> None:
     assert attributes["email"].partition("@")[0] == address.partition("@")[0]
     username = attributes["email"] if user["Username"] == attributes["sub"] else user["Username"]
     values = {**dict.fromkeys(ATTRIBUTES, ""), **attributes, "username": username}
-    on_one_line = {name: NOT_ON_ONE_LINE.sub(" ", value) for name, value in values.items()}
-    escaped = {name: "".join(ESCAPES.get(char, char) for char in value) for name, value in on_one_line.items()}
+    shown = {name: clean_value(value) for name, value in values.items()}
+    escaped = {name: "".join(ESCAPES.get(char, char) for char in value) for name, value in shown.items()}
 
     content = request["Content"]["Simple"]
     subject, text, html = content["Subject"]["Data"], content["Body"]["Text"]["Data"], content["Body"]["Html"]["Data"]
     assert not NOT_ON_ONE_LINE.search(subject)
-    assert subject == f"[1]{on_one_line['username']}[/1]{on_one_line['name']}[/2]"
-    assert text == f"[1]{on_one_line['name']}[/1]{on_one_line['email']}[/2]"
+    assert subject == f"[1]{shown['username']}[/1]{shown['name']}[/2]"
+    assert text == f"[1]{shown['name']}[/1]{shown['email']}[/2]"
     between = [escaped[name] for name in ("name", "#a", "custom:plan", "username")]
     assert not [part for part in between if re.search(r"""[<>"']|&(?!(?:amp|lt|gt|quot|#x27);)""", part)]
     assert html == "<p title='[1]{}[/1]'>{}[/2]{}[/3]{}[/4]</p>".format(*between)

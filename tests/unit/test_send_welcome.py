@@ -259,6 +259,17 @@ def test_with_verified_only_an_address_that_may_be_anothers_gets_no_email(
     assert_not_sent(ses, "the email address is not verified")
 
 
+# The welcome email as a vehicle for phishing: the sender is verified, and the words are a stranger's.
+
+ADVERTISEMENT = "You have won! Claim your prize at https://evil.example/prize until midnight"
+
+
+def test_link_in_a_username_is_not_in_the_email(ses: FakeAws, users: UsersInMemory) -> None:
+    users[SUB].username = ADVERTISEMENT
+    assert send(username=ADVERTISEMENT)["sent"] is True
+    assert "evil" not in json.dumps(ses.calls[1].body)
+
+
 @pytest.mark.parametrize(
     "email",
     [

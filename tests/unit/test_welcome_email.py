@@ -104,6 +104,11 @@ def test_other_scripts_pass_unchanged() -> None:
     assert render("Zoë 李 😀 عمر").subject == "Welcome, Zoë 李 😀 عمر"
 
 
+def test_values_are_cleaned_in_every_part() -> None:
+    mail = render("Your prize: https://evil.example/x", email="x" * 101)
+    assert mail == Email("Welcome, ", f"Hello ,\nyour address is {'x' * 100}.", '<p title="">Hello </p>')
+
+
 @given(st.text(max_size=50))
 def test_no_value_adds_a_line_or_a_tag(name: str) -> None:
     mail = render(name)
