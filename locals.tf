@@ -42,6 +42,8 @@ locals {
     html = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))
   })
 
+  pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))
+
   placeholders = distinct(concat(["username", "name"], var.attributes))
   unknown_placeholders = [
     # The pattern is that of welcome_email.py.

@@ -246,3 +246,20 @@ module "monitoring" {
     overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours
   } : null
 }
+
+check "welcome_email_goes_to_verified_addresses" {
+  assert {
+    condition     = try(var.welcome_email.verified_only, true)
+    error_message = "welcome_email.verified_only is false: a stranger can sign up with the address of another person and any text as username, and your sender emails this text to that person. Set it to true, the default, unless only administrators create and confirm users in user pool ${var.user_pool_id}."
+  }
+
+  assert {
+    condition     = try(var.welcome_email.verified_only, false) ? try(contains(data.aws_cognito_user_pool.this.auto_verified_attributes, "email"), false) : true
+    error_message = "User pool ${var.user_pool_id} does not verify email addresses at sign-up: auto_verified_attributes is ${jsonencode(try(data.aws_cognito_user_pool.this.auto_verified_attributes, []))}. welcome_email.verified_only is true, so no user who signs up gets a welcome email, except if a trigger, an administrator or an identity provider sets email_verified. Add email to the pool's auto_verified_attributes, or set welcome_email to null."
+  }
+
+  assert {
+    condition     = try(var.welcome_email.verified_only, false) ? local.pre_sign_up_function_arn == "" : true
+    error_message = "User pool ${var.user_pool_id} has the pre-sign-up trigger ${local.pre_sign_up_function_arn}. If this function sets autoVerifyEmail, Cognito marks addresses as verified without proof, and welcome_email.verified_only does not keep the welcome email from them. Make sure that it sets autoVerifyEmail only for addresses that belong to the user."
+  }
+}

@@ -76,7 +76,8 @@ variable "welcome_email" {
     - region: region of SES, where the sender is verified; null for the pool's region
     - app_client_ids: greet only who signed up through these app clients; empty greets everyone. A filter, and no
       boundary: the sign-up's event names the client, and CLIENT_ID_NOT_APPLICABLE after AdminConfirmSignUp
-    - verified_only: greet only whose address Cognito has verified; of use where people are confirmed without a mailed code
+    - verified_only: send only to addresses that Cognito has verified. With false, a stranger can have an email sent by your
+      sender to an address and with a username that the stranger chose
   EOT
   type = object({
     from              = string
@@ -87,7 +88,7 @@ variable "welcome_email" {
     configuration_set = optional(string)
     region            = optional(string)
     app_client_ids    = optional(set(string), [])
-    verified_only     = optional(bool, false)
+    verified_only     = optional(bool, true)
   })
   default = null
 

@@ -127,12 +127,17 @@ POOL_ADDRESS = "data.aws_cognito_user_pool.this"
 TABLE_ADDRESS = "module.user_table.data.aws_dynamodb_table.existing"
 
 
-def user_pool(post_confirmation: str = "", kms_key_id: str = "") -> dict[str, Any]:
-    """A pool as the data source reads it."""
+def user_pool(
+    post_confirmation: str = "", kms_key_id: str = "", pre_sign_up: str = "", verified: tuple[str, ...] = ("email",)
+) -> dict[str, Any]:
+    """A pool as the data source reads it. `verified` are the attributes that Cognito verifies at sign-up."""
     return {
         "id": USER_POOL_ID,
         "arn": arn("cognito-idp", f"userpool/{USER_POOL_ID}"),
-        "lambda_config": [{"post_confirmation": post_confirmation, "kms_key_id": kms_key_id}],
+        "auto_verified_attributes": list(verified),
+        "lambda_config": [
+            {"post_confirmation": post_confirmation, "kms_key_id": kms_key_id, "pre_sign_up": pre_sign_up}
+        ],
     }
 
 

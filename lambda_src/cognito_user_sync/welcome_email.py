@@ -69,7 +69,7 @@ class WelcomeEmail:
     configuration_set: str | None
     app_client_ids: frozenset[str]
     """Greet only who signed up through these; everyone, if there are none."""
-    verified_only: bool = False
+    verified_only: bool = True
     """Greet only whose address Cognito has verified: only then is it known to be theirs."""
     region: str | None = None
     """Region of SES; None for the function's own."""

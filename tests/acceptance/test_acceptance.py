@@ -65,11 +65,11 @@ def sub(account: Account, pool: Pool, deployed: Deployment) -> str:
     if code := account.mailbox.code("sign-up"):
         pool.cognito.confirm_sign_up(ClientId=pool.client_id, Username=USERNAME, ConfirmationCode=code)
     else:
-        pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=USERNAME)
-        # Cognito mails a code for a new password to verified addresses only.
+        # First: the welcome email is sent to verified addresses only, and so is Cognito's code for a new password.
         pool.cognito.admin_update_user_attributes(
             UserPoolId=pool.id, Username=USERNAME, UserAttributes=[{"Name": "email_verified", "Value": "true"}]
         )
+        pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=USERNAME)
     return user
 
 

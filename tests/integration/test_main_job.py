@@ -161,6 +161,8 @@ def test_federated_sign_up_has_its_status_from_the_first_write(
     assert execution["status"] == "SUCCEEDED"
     output = json.loads(execution["output"])
     assert (output["outcome"], output["username"]) == ("created", f"Google_{username}")
+    # The provider's claim is not mapped to email_verified.
+    assert output["why_not"] == "the email address is not verified"
     item = deployed.item(sub)
     assert item is not None
     assert (item["status"], item["name"]) == ("EXTERNAL_PROVIDER", "Ada Canary")

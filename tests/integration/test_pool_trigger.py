@@ -61,8 +61,8 @@ def theirs(aws: LocalAws) -> TheirTrigger:
 @pytest.fixture(scope="module")
 def owned(aws: LocalAws, theirs: TheirTrigger) -> Pool:
     """A pool with triggers."""
-    pre_sign_up = make_function(aws, "their-pre-sign-up", ANY_TRIGGER)
-    return make_pool(aws, {"PostConfirmation": theirs.arn, "PreSignUp": pre_sign_up})
+    pre_authentication = make_function(aws, "their-pre-authentication", ANY_TRIGGER)
+    return make_pool(aws, {"PostConfirmation": theirs.arn, "PreAuthentication": pre_authentication})
 
 
 @pytest.fixture(scope="module")

@@ -223,6 +223,32 @@ TRIGGERS: Plan = {
     ),
 }
 
+WELCOMED: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com"}}
+UNVERIFIED: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com", "verified_only": False}}
+PRE_SIGN_UP = arn("lambda", "function:pre-sign-up")
+
+# Whom the welcome email goes to, or does not: Terraform reports it, and applies.
+WELCOMES: Plan = {
+    "welcome_by_default": (Case(WELCOMED, {POOL_ADDRESS: user_pool(verified=("phone_number", "email"))}), ()),
+    "welcome_to_anyone": (
+        Case(UNVERIFIED, {POOL_ADDRESS: user_pool(pre_sign_up=PRE_SIGN_UP, verified=())}),
+        ("welcome_email.verified_only is false:", f"in user pool {USER_POOL_ID}."),
+    ),
+    "welcome_to_no_one": (
+        Case(WELCOMED, {POOL_ADDRESS: user_pool(verified=("phone_number",))}),
+        (f"User pool {USER_POOL_ID} does not verify email", 'is ["phone_number"].', "is true, so no user"),
+    ),
+    "welcome_to_no_one_in_a_pool_without_triggers": (
+        Case(WELCOMED, {POOL_ADDRESS: {**user_pool(verified=()), "lambda_config": []}}),
+        (f"User pool {USER_POOL_ID} does not verify email", "is []."),
+    ),
+    "welcome_after_a_pre_sign_up_trigger": (
+        Case(WELCOMED, {POOL_ADDRESS: user_pool(pre_sign_up=PRE_SIGN_UP)}),
+        (f"User pool {USER_POOL_ID} has the pre-sign-up trigger {PRE_SIGN_UP}.", "sets autoVerifyEmail"),
+    ),
+    "no_welcome": (Case(SMALL, {POOL_ADDRESS: user_pool(pre_sign_up=PRE_SIGN_UP, verified=())}), ()),
+}
+
 EXISTING: dict[str, Any] = {"attach_trigger": False, "table": {"name": "users", "attribute_prefix": ""}}
 RENAMED: dict[str, Any] = {
     "name": "users",
@@ -535,7 +561,7 @@ FAILURES: Plan = {
 }
 
 
-REPORTS = TRIGGERS | TABLES
+REPORTS = TRIGGERS | TABLES | WELCOMES
 
 
 class Terraform(NamedTuple):

@@ -1,10 +1,10 @@
-"""What a plan reports: a lost or foreign trigger, what a table lacks, another deployment, invalid variables."""
+"""What a plan reports: triggers, what a table lacks, unverified addresses, another deployment, invalid variables."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.terraform.conftest import FAILURES, REPORTS, TABLES, TRIGGERS, Plan, Terraform
+from tests.terraform.conftest import FAILURES, REPORTS, TABLES, TRIGGERS, WELCOMES, Plan, Terraform
 
 
 def cases(plan: Plan) -> list[str]:
@@ -23,6 +23,11 @@ def test_plan_reports_trigger_that_is_lost_or_foreign(terraform: Terraform, case
 @pytest.mark.parametrize("case", cases(TABLES))
 def test_plan_reports_what_an_existing_table_lacks(terraform: Terraform, case: str) -> None:
     assert len(matching(terraform.reports, TABLES, case)) == 1, terraform.reports
+
+
+@pytest.mark.parametrize("case", cases(WELCOMES))
+def test_plan_reports_addresses_that_are_not_verified(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.reports, WELCOMES, case)) == 1, terraform.reports
 
 
 @pytest.mark.parametrize("case", cases(FAILURES))

@@ -28,7 +28,11 @@ ENVIRONMENT = environment(
     USER_SYNC_STATE_MACHINE_ARN=USER_SYNC,
 )
 
-ATTRIBUTES = [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "ada@example.com"}]
+ATTRIBUTES = [
+    {"Name": "sub", "Value": SUB},
+    {"Name": "email", "Value": "ada@example.com"},
+    {"Name": "email_verified", "Value": "true"},
+]
 MEMBERS = {
     "Username": "ada",
     "UserCreateDate": 1767225600,

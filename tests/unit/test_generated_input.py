@@ -681,6 +681,7 @@ WELCOME: Json = {
     "reply_to": None,
     "configuration_set": None,
     "app_client_ids": [],
+    "verified_only": False,
 }
 ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 NOT_ON_ONE_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

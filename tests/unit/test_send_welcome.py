@@ -68,7 +68,8 @@ def template(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., N
 @pytest.fixture
 def users() -> UsersInMemory:
     """The users of the pool."""
-    return UsersInMemory(CognitoUser(SUB, "ada.l", {"name": "Ada", "email": "ada@example.com"}))
+    attributes = {"name": "Ada", "email": "ada@example.com", "email_verified": "true"}
+    return UsersInMemory(CognitoUser(SUB, "ada.l", attributes))
 
 
 @pytest.fixture
@@ -118,7 +119,8 @@ def test_cognito_decides_and_not_the_outcome_of_the_write(ses: FakeAws, outcome:
 
 
 def test_the_email_goes_to_the_address_that_cognito_has_now(ses: FakeAws, users: UsersInMemory) -> None:
-    users[SUB].change(attributes={"name": "Countess", "email": "countess@example.com"})
+    changed = {"name": "Countess", "email": "countess@example.com", "email_verified": "true"}
+    users[SUB].change(attributes=changed)
     send()
     assert recipients(ses) == ["countess@example.com"]
     assert ses.calls[1].body["Content"]["Simple"]["Body"]["Html"]["Data"] == "<p>Hello Countess</p>"
@@ -133,7 +135,7 @@ def test_attributes_in_the_input_change_nothing(ses: FakeAws) -> None:
 
 def test_the_result_holds_no_attribute(ses: FakeAws, users: UsersInMemory) -> None:
     """Step Functions keeps it in the execution's history, and puts it on the event bus."""
-    values = {"name": "canary", "email": "canary@example.com"}
+    values = {"name": "canary", "email": "canary@example.com", "email_verified": "true"}
     users[SUB].attributes = values
     assert "canary" not in json.dumps(send())
     users[SUB].attributes = {**values, "email": "canary"}
@@ -242,26 +244,35 @@ def test_without_named_app_clients_every_sign_up_gets_the_email(ses: FakeAws) ->
     assert send_welcome.handler(event, FakeContext())["sent"] is True
 
 
-def test_with_verified_only_a_verified_address_gets_the_email(
-    ses: FakeAws, template: Callable[..., None], users: UsersInMemory
-) -> None:
-    template(verified_only=True)
-    users[SUB].attributes["email_verified"] = "true"
-    assert send()["sent"] is True
-
-
 @pytest.mark.parametrize("verified", [{"email_verified": "false"}, {}], ids=["not verified", "unknown"])
-def test_with_verified_only_an_address_that_may_be_anothers_gets_no_email(
-    ses: FakeAws, template: Callable[..., None], users: UsersInMemory, verified: dict[str, str]
+def test_an_address_that_may_be_anothers_gets_no_email(
+    ses: FakeAws, users: UsersInMemory, verified: dict[str, str]
 ) -> None:
-    template(verified_only=True)
-    users[SUB].attributes |= verified
+    users[SUB].attributes = {"email": "ada@example.com", **verified}
     assert_not_sent(ses, "the email address is not verified")
+
+
+@pytest.mark.parametrize("verified_only", [True, False])
+def test_verified_only_false_sends_to_unverified_address(
+    ses: FakeAws, template: Callable[..., None], users: UsersInMemory, verified_only: bool
+) -> None:
+    template(verified_only=verified_only)
+    users[SUB].attributes["email_verified"] = "false"
+    assert send()["sent"] is not verified_only
 
 
 # The welcome email as a vehicle for phishing: the sender is verified, and the words are a stranger's.
 
 ADVERTISEMENT = "You have won! Claim your prize at https://evil.example/prize until midnight"
+
+
+def test_sign_ups_with_anothers_address_send_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+    """The pool does not verify addresses, and one mailbox has any number of them."""
+    for number in range(1, 6):
+        sub = f"{SUB[:8]}-{number}{SUB[10:]}"
+        users.add(CognitoUser(sub, f"{ADVERTISEMENT} {number}", {"email": f"victim+{number}@example.com"}))
+        assert send(sub=sub, username=f"{ADVERTISEMENT} {number}")["why_not"] == "the email address is not verified"
+    assert recipients(ses) == []
 
 
 def test_link_in_a_username_is_not_in_the_email(ses: FakeAws, users: UsersInMemory) -> None:

@@ -135,11 +135,15 @@ def test_the_file_of_terraform_is_read_whole() -> None:
         "reply_to": "help@example.com",
         "configuration_set": "set",
         "app_client_ids": ["app1", "app2"],
-        "verified_only": True,
+        "verified_only": False,
     }
     assert WelcomeEmail.from_json(json.dumps(content)) == WelcomeEmail(
-        "hello@example.com", "s", "t", "h", "help@example.com", "set", frozenset({"app1", "app2"}), True
+        "hello@example.com", "s", "t", "h", "help@example.com", "set", frozenset({"app1", "app2"}), False
     )
+
+
+def test_only_verified_addresses_get_the_email_by_default() -> None:
+    assert WELCOME.verified_only
 
 
 @pytest.mark.parametrize("part", ["text", "html"])

@@ -62,11 +62,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         if event.get("outcome") != Outcome.UNCONFIRMED:
             raise NotConsistentYet(user.sub)  # SyncUser has seen the confirmation
         return _not_sent(event, "the user has not confirmed the sign-up")
-    if welcome.verified_only and user.attributes.get("email_verified") != "true":
-        return _not_sent(event, "the email address is not verified")
     address = deliverable_address(user.attributes.get("email", ""))
     if address is None:
         return _not_sent(event, "no deliverable email address")
+    if welcome.verified_only and user.attributes.get("email_verified") != "true":
+        return _not_sent(event, "the email address is not verified")
     values = placeholder_values(user.sub, user.username, user.attributes, settings.synced_attributes())
     message_id = welcome.send(_ses(welcome.region), address, welcome.render(values))
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
