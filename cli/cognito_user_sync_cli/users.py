@@ -104,7 +104,7 @@ class Execution:
     started_at: datetime
     status: str
     outcome: str
-    given: Any
+    input: Any
 
 
 def subs_of(deployment: Deployment, who: str) -> list[str]:

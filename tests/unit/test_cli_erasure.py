@@ -128,6 +128,6 @@ def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path
             "started_at": "2026-01-01T00:00:00+00:00",
             "status": "SUCCEEDED",
             "outcome": "created",
-            "given": request,
+            "input": request,
         }
     ]
