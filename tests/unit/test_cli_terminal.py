@@ -202,7 +202,7 @@ def test_user_who_is_nobody_is_named_as_text(aws: FakeAws, tmp_path: Path) -> No
 def test_preview_email_shows_the_subject_as_text(tmp_path: Path) -> None:
     template = tmp_path / "template"
     template.write_text("{{username}}")
-    given = ["--username", "ada", "--name", HOSTILE, "--subject", "Hello {{name}}", "--folder", str(tmp_path)]
+    given = ["--username", "ada", "--subject", f"Hello {HOSTILE}", "--folder", str(tmp_path)]
     result = CliRunner().invoke(app.app, ["preview-email", *given, "--text", str(template), "--html", str(template)])
     assert result.exit_code == 0, result.output
     assert_steers_nothing(result.output)
