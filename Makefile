@@ -194,9 +194,13 @@ known-stage:
 # The variable TF_WORKSPACE would override the workspace of the file.
 USE_WORKSPACE = tfvars="environments/$$ENV.tfvars"; if [ "$${TF_WORKSPACE:-$$ENV}" != "$$ENV" ]; then echo "TF_WORKSPACE is $$TF_WORKSPACE: using $$ENV, the workspace of $$tfvars" >&2; fi; unset TF_WORKSPACE
 
+# The providers of the local AWS have a stand-in among them, which must not run with the credentials of an account.
+NEED_OWN_PROVIDERS = case "$${TF_CLI_CONFIG_FILE:-} $${AWS_ENDPOINT_URL:-}" in "$$PWD/.local/"*" http://127.0.0.1:"*) ;; "$$PWD/.local/"*) echo "TF_CLI_CONFIG_FILE is $$TF_CLI_CONFIG_FILE, of the local AWS, and AWS_ENDPOINT_URL is \"$${AWS_ENDPOINT_URL:-}\": unset TF_CLI_CONFIG_FILE and TF_DATA_DIR to deploy to AWS, or set both as local-aws-env prints them" >&2; exit 1;; esac
+
 # Needs terraform alone.
 define in_stage
 	@$(NEED_TERRAFORM); \
+	$(NEED_OWN_PROVIDERS); \
 	$(USE_WORKSPACE); \
 	region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' "$$tfvars")"; \
 	if [ -z "$$region" ]; then echo "$$tfvars has no line like user_pool_id = \"eu-west-1_AbCdEfGhI\", from which the region is read" >&2; exit 1; fi; \
@@ -231,6 +235,7 @@ reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait f
 .PHONY: package
 package: $(READY) ## the functions' package in build/, by the same Terraform code as apply
 	@$(NEED_TERRAFORM); \
+	$(NEED_OWN_PROVIDERS); \
 	rm -rf build; \
 	terraform -chdir=modules/package init -input=false > /dev/null; \
 	terraform -chdir=modules/package plan -input=false -lock=false -target=data.archive_file.this -var=name=functions -var=directory="$$PWD/build" -var=source_dir="$$PWD/lambda_src" > /dev/null; \

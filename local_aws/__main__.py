@@ -78,8 +78,10 @@ def _endpoint(port: int) -> str:
 
 def _running(port: int) -> LocalAws | None:
     """The one that was started here and answers."""
-    aws = LocalAws(_endpoint(port), processes.StateFolder(port).access_key())
-    return aws if aws.is_ready() else None
+    state = processes.StateFolder(port)
+    aws = LocalAws(_endpoint(port), state.access_key())
+    # Only that process gets the key, and not another that took the port since.
+    return aws if state.is_running() and aws.is_ready() else None
 
 
 def _new_access_key(port: int) -> str:
@@ -90,6 +92,8 @@ def _new_access_key(port: int) -> str:
 
 def _up(port: int, auth: bool, allow_origin: str | None) -> int:
     if _running(port):
+        if allow_origin:
+            raise LocalAwsError(f"one is up at {_endpoint(port)}; end it first, to allow an origin: make local-aws-down")
         print(f"The local AWS is already up at {_endpoint(port)}")
         return 0
     aws = LocalAws(_endpoint(port), _new_access_key(port))

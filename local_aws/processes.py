@@ -39,17 +39,16 @@ class StateFolder:
     def remember(self, pid: int) -> None:
         self.pid_file.write_text(f"{pid}\n")
 
+    def is_running(self) -> bool:
+        """Whether the remembered process still is the server: process ids are used again."""
+        return self.pid_file.exists() and self._is_server(int(self.pid_file.read_text()))
+
     def end(self) -> bool:
         """End the remembered process and wait for it. False if there is none any more."""
-        try:
-            pid = int(self.pid_file.read_text())
-        except FileNotFoundError:
-            return False
-        # Process ids are used again: what runs under this one now may be somebody else's.
-        running = self._is_server(pid)
+        running = self.is_running()
         if running:
-            self._end(pid)
-        self.pid_file.unlink()
+            self._end(int(self.pid_file.read_text()))
+        self.pid_file.unlink(missing_ok=True)
         self.key_file.unlink(missing_ok=True)
         return running
 

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from cognito_user_sync.email_values import is_invisible
 from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
@@ -39,7 +40,9 @@ _SAY_SECONDS = 30.0
 
 def plain(text: str) -> str:
     """Show each character that steers the terminal, or is invisible, as its code: controls, also bidirectional ones."""
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+    return "".join(
+        each if each.isprintable() and not is_invisible(each) else f"\\u{ord(each):04x}" for each in text
+    )
 
 
 class PlainConsole(Console):
@@ -341,11 +344,11 @@ def user(
     if sync:
         _sync(deployment, compared.sub)
         compared = users.compare(deployment, compared.sub)
-    found, more = users.executions(deployment, compared.sub)
     if as_json:
-        typer.echo(json.dumps(users.held(compared, found, more), indent=2, default=_to_json))
+        typer.echo(json.dumps(users.held(deployment, compared), indent=2, default=_to_json))
         raise typer.Exit(0 if compared.is_in_step else NOT_WELL)
     _print_comparison(compared)
+    found, more = users.executions(deployment, compared.sub)
     table = Table(Column("execution", overflow="fold"), "started, UTC", "status", Column("outcome", overflow="fold"))
     for execution in found:
         started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
@@ -422,12 +425,13 @@ def erase(
     context: typer.Context,
     sub: Annotated[str, typer.Argument(metavar="SUB", help="The deleted user's sub.")],
     whole_item: Annotated[
-        bool, typer.Option("--whole-item", help="In an existing table: also the application's attributes of the item.")
+        bool,
+        typer.Option("--whole-item", help="In an existing table: the application's attributes, too."),
     ] = False,
 ) -> None:
     """Erase a user who was deleted in Cognito: remove what this module holds, and list the copies that remain.
 
-    Needs cognito-idp:AdminGetUser and dynamodb:UpdateItem, or dynamodb:PutItem for the whole item.
+    docs/operations.md lists the permissions that it needs.
 
     Example: cognito-user-sync erase d4386408-5001-70fa-9a3c-1a2b3c4d5e6f
     """
@@ -456,7 +460,7 @@ def erase(
 
 
 _ERASED = {
-    Outcome.DELETED: "Erased: the item holds nothing more of the user than the key and the time of the deletion.",
+    Outcome.DELETED: "Erased: the item holds nothing more of this module than the key and the time of the deletion.",
     Outcome.UNCHANGED: "Nothing left to erase in the table.",
     Outcome.NOT_OURS: "The table has no item that this module has written for this user and this pool.",
 }

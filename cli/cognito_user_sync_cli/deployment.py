@@ -48,6 +48,7 @@ class Deployment:
     alarm_names: list[str]
     dashboard_url: str
     user_pool_trigger: dict[str, Any]
+    log_group_arns: dict[str, str]
     changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
 
@@ -131,11 +132,6 @@ class Deployment:
         """What the names of all resources begin with: <name>-<stage>."""
         return self.user_sync_state_machine_arn.rpartition(":")[2].removesuffix(_SUFFIX)
 
-    @property
-    def own_table_name(self) -> str:
-        """The name of the table if the module made it."""
-        return f"{self.prefix}-users"
-
     def _client_of_identity(self) -> STSClient:
         return boto3.client("sts", region_name=self.region, config=_CONFIG)
 
@@ -177,10 +173,16 @@ class Deployment:
         name = f"{self.prefix}-sync-user"
         environment = self.functions.get_function_configuration(FunctionName=name).get("Environment", {})
         try:
-            return settings.user_table(self.dynamodb, environment.get("Variables", {}))
+            table = settings.user_table(self.dynamodb, environment.get("Variables", {}))
         except settings.MissingSetting as missing:
             # Lambda leaves the variables out if the caller may not decrypt them.
             why = environment.get("Error", {}).get("Message") or (
                 f"{missing}. Apply the module's version that this command came with"
             )
             raise NotDeployed(f"the environment of the function {name} cannot be used: {why}") from missing
+        if table.layout.user_pool_id != self.user_pool_id:
+            raise NotDeployed(
+                f"the outputs name the user pool {self.user_pool_id}, and the function {name} has"
+                f" {table.layout.user_pool_id}: use the outputs of the last apply"
+            )
+        return table

@@ -98,13 +98,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution of user_sync, its input, and what it came to in words."""
+    """An execution of user_sync, and what it came to in words."""
 
     name: str
     started_at: datetime
     status: str
     outcome: str
     input: Any
+    output: Any
 
 
 def subs_of(deployment: Deployment, who: str) -> list[str]:
@@ -125,27 +126,35 @@ def compare(deployment: Deployment, sub: str) -> Comparison:
     return Comparison(sub, table.layout, user, found, table.deletion.action is DeletedUsers.KEEP)
 
 
-def executions(deployment: Deployment, sub: str) -> tuple[Sequence[Execution], bool]:
-    """The newest executions of a user, and whether there may be more than were looked at."""
+def executions(deployment: Deployment, sub: str, most: int = SHOWN) -> tuple[Sequence[Execution], bool]:
+    """The newest executions of a user, `most` of them, and whether there may be more than were looked at."""
     states, arn = deployment.states, deployment.user_sync_state_machine_arn
     found, more = named(states, arn, sub, LOOKED_AT)
     if more:
         # The one that matters most is found by its name at any age.
         sign_up = f"{arn.replace(':stateMachine:', ':execution:')}:sign-up-{sub}"
-        if sign_up not in found[: SHOWN - 1] and _exists(states, sign_up):
-            found = [*found[: SHOWN - 1], sign_up]
-    return [look(states, each) for each in found[:SHOWN]], more or len(found) > SHOWN
+        if sign_up not in found[: most - 1] and _exists(states, sign_up):
+            found = [*found[: most - 1], sign_up]
+    return [look(states, each) for each in found[:most]], more or len(found) > most
 
 
-def held(compared: Comparison, executions: Sequence[Execution], more: bool) -> dict[str, Any]:
-    """Everything that is held about a user, for JSON: what Cognito says and the item under the item's names, and the
-    executions, `more_executions` if there may be older ones."""
+def held(deployment: Deployment, compared: Comparison) -> dict[str, Any]:
+    """Everything that is held about a user, for JSON: what Cognito says, what the item has of this module, also of
+    attributes that are no longer synced, and the executions; `more_executions` if there may be older ones."""
+    layout, item = compared.layout, None
+    if compared.is_of_pool:
+        key = layout.key(compared.sub)
+        found = deployment.dynamodb.get_item(TableName=deployment.user_table.name, Key=key, ConsistentRead=True)
+        names = {*layout.names(), *layout.synced(found.get("Item", {}))}
+        read = TypeDeserializer().deserialize
+        item = {name: read(value) for name, value in found.get("Item", {}).items() if name in names}
+    of_user, more = executions(deployment, compared.sub, LOOKED_AT)
     return {
         "sub": compared.sub,
         "in_sync": compared.is_in_step,
         "cognito": compared.cognito if compared.user else None,
-        "item": compared.item if compared.found is not None else None,
-        "executions": [vars(each) for each in executions],
+        "item": item,
+        "executions": [vars(each) for each in of_user],
         "more_executions": more,
     }
 
@@ -159,13 +168,14 @@ def look(states: SFNClient, arn: str) -> Execution:
     """How an execution stands."""
     described = describe(states, arn)
     status, outcome = described["status"], ""
+    given, output = json.loads(described.get("input") or "null"), json.loads(described.get("output") or "null")
     if status == "SUCCEEDED":
-        outcome = _in_words(json.loads(described.get("output") or "{}"))
+        outcome = _in_words(output or {})
     elif status in FAILED:
         end = end_of(states, arn, status)
         outcome = f"{end.error} in {end.state}" if end.state else end.error
     name = described.get("name", arn.rpartition(":")[2])
-    return Execution(name, described["startDate"], status, outcome, json.loads(described.get("input") or "null"))
+    return Execution(name, described["startDate"], status, outcome, given, output)
 
 
 def _in_words(output: dict[str, Any]) -> str:

@@ -13,20 +13,22 @@ MAX_LENGTH = 100
 _LONGEST_VALUE = 2048
 
 # What mail programs make a link of, or what looks like an address to type: a URL, www., a host or an IP address with a
-# path. A host name alone may be a name: ada.lovelace. U+3002 is a dot in a host name.
+# path or a port. A host name alone may be a name: ada.lovelace. U+3002 is a dot in a host name.
 _LINK = re.compile(
     r"""
     ://
+    | (?<!\w) (?: https? | ftp | mailto | tel | sms | data | javascript ) :\S
+    | //\S
     | (?<!\w) www\. \S
-    | [^\s./:] [.\u3002] [^\W\d_] [^\s./:?\#@\u3002]+ [.\u3002]? (?: :\d+ )? (?: / | \?\S )
-    | (?<!\d) \d{1,3} (?: \.\d{1,3} ){3} (?: :\d+ )? (?: / | \?\S )
+    | [^\s./:] [.\u3002] [^\W\d_] [^\s./:?\#@\u3002]+ [.\u3002]? (?: :\d+ | [/\\\u2215] | \?\S )
+    | (?<!\d) \d{1,3} (?: \.\d{1,3} ){3} (?: :\d+ | [/\\\u2215] | \?\S )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 
 # Characters that take no place, besides Unicode's category Cf: tags, fillers and what is not assigned among them.
 _BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 # One of them changes how the character before it looks: an emoji, or a Japanese or Mongolian one.
 _VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -68,14 +70,15 @@ def _without_invisible(text: str) -> str:
         if char in _JOINERS:
             keep = _joins(kept, text[index + 1 : index + 2])
         elif _VARIATION_SELECTOR.match(char):
-            keep = kept[-1:].strip() != "" and not _is_invisible(kept[-1])
+            keep = kept[-1:].strip() != "" and not is_invisible(kept[-1])
         else:
-            keep = not _is_invisible(char)
+            keep = not is_invisible(char)
         kept += char if keep else ""
     return kept
 
 
-def _is_invisible(char: str) -> bool:
+def is_invisible(char: str) -> bool:
+    """Return whether a character shows nothing, or changes how others show."""
     return unicodedata.category(char) == "Cf" or bool(_BLANK.match(char) or _VARIATION_SELECTOR.match(char))
 
 

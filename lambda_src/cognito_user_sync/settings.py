@@ -101,7 +101,7 @@ def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) 
         )
     except (KeyError, TypeError) as error:
         raise MissingSetting("environment variable USER_TABLE does not describe a table") from error
-    return UserTable(client, given["name"], layout, _deletion(environ))
+    return UserTable(client, given["name"], layout, _deletion(environ), given.get("is_own") is True)
 
 
 def synced_attributes(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:

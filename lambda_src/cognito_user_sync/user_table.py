@@ -119,12 +119,16 @@ class DeletionPolicy:
 
 @dataclass(frozen=True)
 class UserTable:
-    """The table `name`, whose items have this layout."""
+    """The table `name`, whose items have this layout.
+
+    `is_own`: whether the module made it, so that nothing else is in it.
+    """
 
     client: DynamoDBClient
     name: str
     layout: ItemLayout
     deletion: DeletionPolicy = field(default_factory=DeletionPolicy)
+    is_own: bool = False
 
     def write(self, user: User, item: Item = MappingProxyType({})) -> Outcome:
         """Write this answer of Cognito to the user's item, unless the item says the same or is newer.
@@ -344,11 +348,13 @@ class UserTable:
     def _has_no_more(self, found: Item) -> bool:
         """Whether a deleted user's item has nothing left that the configured deletion removes."""
         layout, action = self.layout, self.deletion.action
+        if action is DeletedUsers.MARK:
+            return True
+        synced = layout.synced(found)
         bookkeeping = {layout.name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS}
-        left = layout.synced(found) | (bookkeeping & found.keys())
-        # A tombstone of DELETE_ITEM expires.
-        right = {layout.ttl_attribute} if action is DeletedUsers.DELETE_ITEM else set()
-        return action is DeletedUsers.MARK or left == right
+        is_tombstone = synced <= {layout.ttl_attribute} and bookkeeping.isdisjoint(found)
+        # One of DELETE_ITEM expires, and must go on to.
+        return is_tombstone and (action is DeletedUsers.DELETE or layout.ttl_attribute in synced)
 
     def _conditional(self, expression: _Expression, condition: str) -> dict[str, Any]:
         """The arguments that every write has."""

@@ -143,6 +143,7 @@ locals {
   # By name, after the table: the functions come after it.
   layout = {
     name             = local.found == null ? local.this.name : local.found.name
+    is_own           = local.found == null
     partition_key    = var.table.partition_key
     sort_key         = var.table.sort_key
     attribute_prefix = local.attribute_prefix

@@ -129,6 +129,13 @@ def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         assert listening_sockets(pid) == [f"127.0.0.1:{port}"]
         assert command.main(["up", *arguments]) == 0
         assert "already up" in capsys.readouterr().out
+        assert command.main(["up", *arguments, "--allow-origin", "http://localhost:5173"]) == 1
+        assert "end it first, to allow an origin: make local-aws-down" in capsys.readouterr().err
+        # Whatever took the port after a crash does not get the key.
+        processes.StateFolder(port).remember(os.getpid())
+        assert command.main(["env", *arguments]) == 1
+        processes.StateFolder(port).remember(pid)
+        capsys.readouterr()
         assert command.main(["env", *arguments]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in lines

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
-from tests.samples import environment
+from tests.samples import POOL_ID, environment
 from tests.stand_ins.answers import Response
 from tests.stand_ins.carriers import FakeAws
 
@@ -24,6 +24,7 @@ OUTPUTS: dict[str, Any] = {
     "post_confirmation_function_arn": "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-x",
     "unstarted_queue_url": QUEUE,
     "alarm_names": [],
+    "log_group_arns": {},
     "dashboard_url": "https://example.com",
     "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
     "user_table_stream_arn": None,
@@ -77,7 +78,7 @@ def test_user_table_is_what_the_deployed_function_uses(aws: FakeAws) -> None:
     known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
     variables = environment(DELETED_USERS="mark", RETENTION_DAYS="30")
     aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": variables}}))
-    table = Deployment(**known).user_table
+    table = Deployment(**known | {"user_pool_id": POOL_ID}).user_table
     assert (table.name, table.layout.attributes, table.deletion.retention_days) == ("users", ("name", "email"), 30)
     assert "/functions/cognito-user-sync-dev-sync-user/" in aws.calls[0].path
 

@@ -17,7 +17,6 @@ from tests.unit.test_cli_users import (
     GET,
     LISTED,
     OTHER_POOL,
-    OUTPUTS,
     OWN,
     REPLACE,
     SINGLE,
@@ -26,8 +25,10 @@ from tests.unit.test_cli_users import (
     item_of,
     tombstone,
 )
+from tests.unit.test_cli_users import OUTPUTS as OUTPUTS_OF_USERS
 
-OWN_TABLE = f"{USER_SYNC.rpartition(':')[2].removesuffix('-user-sync')}-users"
+LOGS = "arn:aws:logs:eu-central-1:111122223333:log-group:"
+OUTPUTS = OUTPUTS_OF_USERS | {"log_group_arns": {"sync-user": f"{LOGS}/aws/lambda/user-sync-sync-user"}}
 
 
 def answer_with_copies(aws: FakeAws, **table: Any) -> None:
@@ -35,22 +36,26 @@ def answer_with_copies(aws: FakeAws, **table: Any) -> None:
     recovery = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 7}}
     aws.on("dynamodb.DescribeContinuousBackups", Response({"ContinuousBackupsDescription": recovery}))
     aws.on("dynamodb.ListBackups", Response({"BackupSummaries": [{"BackupName": "before-release"}]}))
-    aws.on(
-        "cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [{"retentionInDays": 30}, {"retentionInDays": 90}]})
-    )
+    groups = {"/aws/lambda/user-sync-sync-user": 30, "/aws/lambda/user-sync-2-sync-user": 90}
+    found = [{"logGroupName": name, "retentionInDays": days} for name, days in groups.items()]
+    aws.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": found}))
 
 
 @pytest.mark.parametrize(
-    ("layout", "own", "options", "write"),
-    [(OWN, True, [], REPLACE), (SINGLE, False, [], WRITE), (SINGLE, False, ["--whole-item"], REPLACE)],
-    ids=["own", "existing", "whole-item"],
+    ("layout", "own", "policy", "options", "write"),
+    [
+        (OWN, True, "keep", [], REPLACE),
+        (SINGLE, False, "keep", [], WRITE),
+        (SINGLE, False, "delete_item", [], REPLACE),
+        (SINGLE, False, "keep", ["--whole-item"], REPLACE),
+    ],
+    ids=["own", "existing", "delete_item", "whole-item"],
 )
 def test_erase_removes_what_the_module_wrote(
-    aws: FakeAws, tmp_path: Path, layout: ItemLayout, own: bool, options: list[str], write: str
+    aws: FakeAws, tmp_path: Path, layout: ItemLayout, own: bool, policy: str, options: list[str], write: str
 ) -> None:
     """Whatever `deleted_users` is: here the item was only marked, and the policy keeps it."""
-    name = OWN_TABLE if own else TABLE
-    answer_with(aws, items=(item_of(layout, deleted_at="2026"),), layout=layout, table=name, DELETED_USERS="keep")
+    answer_with(aws, items=(item_of(layout, deleted_at="2026"),), layout=layout, is_own=own, DELETED_USERS=policy)
     aws.on(GET, refusal("UserNotFoundException"))
     aws.on(write, Response({}))
     answer_with_copies(aws)
@@ -71,11 +76,11 @@ def test_erase_lists_copies_that_remain(aws: FakeAws, tmp_path: Path) -> None:
     lines = [line.strip("│ ").split("│") for line in result.output.splitlines()]
     until = {line[0].strip(): line[2].strip() for line in lines if len(line) == 3}
     expected = {
-        "replica in eu-central-1": "replication, usually within a second",
+        "replica in eu-central-1": "replication, usually within a second; its own backups were not looked at",
         "stream of the table": "24 hours, and what its consumers keep",
         "point-in-time recovery": "7 days",
         "backup before-release": "you delete the backup",
-        "logs of functions": "90 days",
+        "logs of functions and state machines": "30 days",
         "executions of user_sync": "90 days after the end of each",
     }
     assert expected.items() <= until.items()
@@ -88,6 +93,14 @@ def test_erase_leaves_a_user_of_the_pool(aws: FakeAws, tmp_path: Path, listed: b
     aws.on(GET, Response({**LISTED, "UserAttributes": LISTED["Attributes"]}))
     result = invoke(tmp_path, OUTPUTS, "erase", SUB)
     assert (result.exit_code, "Not erased: the user is in the pool" in result.output) == (1, True), result.output
+    assert not {WRITE, REPLACE} & set(aws.operations)
+
+
+def test_erase_leaves_the_items_of_another_pool_than_that_of_the_outputs(aws: FakeAws, tmp_path: Path) -> None:
+    """Cognito is asked for the pool of the outputs, and would know no user of the pool of the functions."""
+    answer_with(aws, items=(item_of(OWN),))
+    result = invoke(tmp_path, OUTPUTS | {"user_pool_id": OTHER_POOL}, "erase", SUB)
+    assert (result.exit_code, f"the outputs name the user pool {OTHER_POOL}" in result.output) == (2, True)
     assert not {WRITE, REPLACE} & set(aws.operations)
 
 
@@ -108,7 +121,10 @@ def test_erase_rejects_what_is_no_sub(aws: FakeAws, tmp_path: Path) -> None:
 
 
 def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path) -> None:
-    answer_with(aws, LISTED, items=({**item_of(OWN), "expires_at": {"N": "7"}},))
+    found = {**item_of(OWN), "expires_at": {"N": "7"}, "locale": {"S": "de"}, "theme": {"S": "dark"}}
+    found["synced_attributes"] = {"SS": [*OWN.synced(found), "locale"]}
+    answer_with(aws, LISTED, items=(found,))
+    aws.on("dynamodb.GetItem", Response({"Item": found}))
     request = {"sub": SUB, "username": "ada", "reason": "sign_up", "client_id": "c"}
     arn = f"{USER_SYNC.replace(':stateMachine:', ':execution:')}:sign-up-{SUB}"
     described = {"executionArn": arn, "name": f"sign-up-{SUB}", "startDate": 1767225600, "status": "SUCCEEDED"}
@@ -119,7 +135,9 @@ def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path
     )
     result = invoke(tmp_path, OUTPUTS, "user", SUB, "--json")
     held = json.loads(result.stdout)
-    assert (result.exit_code, held["sub"], held["in_sync"]) == (0, SUB, True)
+    # An attribute that is no longer synced is still held, until the next sync.
+    assert (result.exit_code, held["sub"], held["in_sync"]) == (1, SUB, False)
+    assert (held["item"]["locale"], "theme" in held["item"]) == ("de", False)
     assert held["cognito"]["email"] == held["item"]["email"] == "Ada@example.com"
     assert held["item"]["expires_at"] == "7"
     assert held["executions"] == [
@@ -129,5 +147,6 @@ def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path
             "status": "SUCCEEDED",
             "outcome": "created",
             "input": request,
+            "output": {"outcome": "created"},
         }
     ]

@@ -21,6 +21,7 @@ OUTPUTS: dict[str, Any] = {
     "post_confirmation_function_arn": OURS,
     "unstarted_queue_url": QUEUE_URL,
     "alarm_names": [],
+    "log_group_arns": {},
     "dashboard_url": "https://example.com",
     "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
 }

@@ -27,6 +27,7 @@ STEERING = {
     "carriage return": ("\rAll is well.", "\\u000dAll is well."),
     "bidirectional": ("\u202e\u2066\u061c\u200f", "\\u202e\\u2066\\u061c\\u200f"),
     "invisible": ("\u200b\ufeff\U000e0041", "\\u200b\\ufeff\\ue0041"),
+    "blank": ("\u3164\u2800\ufe0f", "\\u3164\\u2800\\ufe0f"),
     "surrogate": ("\ud800", "\\ud800"),
 }
 MARKUP = "[bold]loud[/bold] [link=http://evil.example]here[/link] [/red] \\[x] :skull:"
@@ -56,6 +57,7 @@ def outputs(**changes: Any) -> dict[str, Any]:
         "post_confirmation_function_arn": OURS,
         "unstarted_queue_url": QUEUE_URL,
         "alarm_names": [],
+        "log_group_arns": {},
         "dashboard_url": "https://example.com",
         "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
         **changes,

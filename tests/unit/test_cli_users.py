@@ -73,6 +73,7 @@ OUTPUTS: dict[str, Any] = {
     "post_confirmation_function_arn": "arn",
     "unstarted_queue_url": QUEUE_URL,
     "alarm_names": [],
+    "log_group_arns": {},
     "dashboard_url": "https://example.com",
     "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
 }
@@ -172,11 +173,11 @@ def answer_with(
     *listed: dict[str, Any],
     items: tuple[Item, ...] = (),
     layout: ItemLayout = OWN,
-    table: str = TABLE,
+    is_own: bool = False,
     **changes: str,
 ) -> None:
     user_table = json.loads(environment()["USER_TABLE"]) | {
-        "name": table,
+        "is_own": is_own,
         "partition_key": vars(layout.partition_key),
         "sort_key": layout.sort_key and vars(layout.sort_key),
         **{name: getattr(layout, name) for name in ("attribute_prefix", "attribute_names", "extra_attributes")},
@@ -185,8 +186,8 @@ def answer_with(
     variables = environment(USER_TABLE=json.dumps(user_table), ATTRIBUTES=json.dumps(layout.attributes), **changes)
     aws.on(CONFIGURATION, Response({"Environment": {"Variables": variables}}))
     aws.on(LIST, Response({"Users": list(listed)}))
-    aws.on(DESCRIBE, Response({"Table": {"TableName": table}}))
-    aws.on(READ, Response({"Responses": {table: list(items)}, "UnprocessedKeys": {}}))
+    aws.on(DESCRIBE, Response({"Table": {"TableName": TABLE}}))
+    aws.on(READ, Response({"Responses": {TABLE: list(items)}, "UnprocessedKeys": {}}))
     aws.on("sfn.ListExecutions", Response({"executions": []}))
 
 

@@ -35,6 +35,8 @@ def test_name_is_kept(value: str) -> None:
 
 LINKS = [
     *["https://evil.example/prize", "HTTP://evil.example", "ftp://evil", "myapp://open"],
+    *["http:evil.example", "mailto:a@evil.example", "tel:+123456", "javascript:alert(1)", "//evil.example"],
+    *["evil.example:443", "evil.example\\win", "evil.example\u2215win"],
     *["evil.example/prize", "evil.example/", "EVIL.Example/x", "evil.example:8080/x", "evil.example./x"],
     *["a@b.example/x", "evil.example?user=1", "www.evil.example", "WWW.evil", "127.0.0.1/x", "127.0.0.1:80/x"],
     *["xn--e1afmkfd.xn--p1ai/x", "пример.рф/акция", "例え.テスト/あ", "उदाहरण.परीक्षा/क", "مثال\u200cها.ایران/x"],
@@ -42,7 +44,7 @@ LINKS = [
 ]
 INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u180b\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061"
-    "\u2064\u2065\u2066\u2067\u2068\u2069\u206a\u3164\ufe00\ufe0f\ufeff\uffa0\ufff9\U000e0001\U000e0041\U000e007f\U000e0100"
+    "\u2064\u2065\u2800\u2066\u2067\u2068\u2069\u206a\u3164\ufe00\ufe0f\ufeff\uffa0\ufff9\U000e0001\U000e0041\U000e007f\U000e0100"
 )
 
 

@@ -109,6 +109,20 @@ def test_callers_own_provider_configuration_is_used(terraform: dict[str, str]) -
     assert all(line.endswith(", /home/me/mirror.rc)") for line in lines)
 
 
+@pytest.mark.parametrize("target", [*DEPLOYING, "package"])
+@pytest.mark.parametrize("endpoint", ["", "https://example.com"])
+def test_deploying_to_aws_rejects_providers_of_the_local_aws(
+    terraform: dict[str, str], target: str, endpoint: str
+) -> None:
+    """A shell in which the local AWS was used has them still."""
+    local = {CONFIG_VARIABLE: str(ROOT / ".local/terraform/terraform.rc")}
+    rejected = make(target, "ENV=dev", **terraform, **local, AWS_ENDPOINT_URL=endpoint)
+    assert rejected.returncode == 2
+    assert f'AWS_ENDPOINT_URL is "{endpoint}": unset TF_CLI_CONFIG_FILE and TF_DATA_DIR' in rejected.stderr
+    accepted = make(target, "ENV=dev", **terraform, **local, AWS_ENDPOINT_URL="http://127.0.0.1:4566")
+    assert "unset TF_CLI_CONFIG_FILE" not in accepted.stderr
+
+
 def test_a_saved_plan_is_applied_without_variables(terraform: dict[str, str]) -> None:
     *_, planned = deploy("plan", "PLAN=dev.tfplan", **terraform)
     *_, applied = deploy("apply", "PLAN=dev.tfplan", **terraform)

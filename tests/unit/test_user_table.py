@@ -638,6 +638,14 @@ def test_delete_removes_what_an_earlier_deletion_left(table: Table, before: Dele
     assert table.item().keys() == (kept if action is DELETE else {*kept, "expires_at", "synced_attributes"})
 
 
+def test_delete_lets_a_tombstone_expire(table: Table) -> None:
+    table.write(read(1, name="Ada"))
+    assert table.delete(2, DELETE_ITEM) is Outcome.DELETED
+    before = table.wire()
+    assert table.delete(3, DELETE) is Outcome.UNCHANGED
+    assert table.wire() == before
+
+
 def test_delete_removes_what_another_writer_added_meanwhile(table: Table) -> None:
     table.put(theme={"S": "dark"})
     table.write(read(1, name="Ada"))

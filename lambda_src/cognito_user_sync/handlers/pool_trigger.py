@@ -51,8 +51,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
         raise InvalidRequest("tf is not an object")
     deployed = settings.pool_trigger()
     for name, expected in asdict(deployed).items():
-        named = event.get(name, expected) or None
-        if named != expected:
+        named = event.get(name, expected)
+        if named not in (expected, expected or ""):
             raise InvalidRequest(f"{name} is not this deployment's: it is {named!r:.200}, and must be {expected!r}")
     if action == "detach" and terraform.get("action", "delete") != "delete":
         return {"action": action, "result": "will detach on destroy"}
