@@ -93,7 +93,9 @@ def _new_access_key(port: int) -> str:
 def _up(port: int, auth: bool, allow_origin: str | None) -> int:
     if _running(port):
         if allow_origin:
-            raise LocalAwsError(f"one is up at {_endpoint(port)}; end it first, to allow an origin: make local-aws-down")
+            raise LocalAwsError(
+                f"one is up at {_endpoint(port)}; end it first, to allow an origin: make local-aws-down"
+            )
         print(f"The local AWS is already up at {_endpoint(port)}")
         return 0
     aws = LocalAws(_endpoint(port), _new_access_key(port))

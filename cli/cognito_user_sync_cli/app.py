@@ -40,9 +40,7 @@ _SAY_SECONDS = 30.0
 
 def plain(text: str) -> str:
     """Show each character that steers the terminal, or is invisible, as its code: controls, also bidirectional ones."""
-    return "".join(
-        each if each.isprintable() and not is_invisible(each) else f"\\u{ord(each):04x}" for each in text
-    )
+    return "".join(each if each.isprintable() and not is_invisible(each) else f"\\u{ord(each):04x}" for each in text)
 
 
 class PlainConsole(Console):

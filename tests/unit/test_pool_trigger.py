@@ -124,7 +124,8 @@ def test_event_that_names_anything_else_is_rejected(chained: CognitoPool, name: 
 def test_event_that_names_a_chained_function_is_rejected_where_none_is(cognito: CognitoPool) -> None:
     call("attach")
     asked = list(cognito.calls.operations)
-    for value in (THEIRS, 0, False, []):
+    values: tuple[Any, ...] = (THEIRS, 0, False, [])
+    for value in values:
         with pytest.raises(InvalidRequest, match="^chained_function_arn is not this deployment's: it is "):
             call("detach", chained_function_arn=value)
     assert (cognito.trigger, cognito.calls.operations) == (OURS, asked)
