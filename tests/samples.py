@@ -32,6 +32,7 @@ def environment(index_keys: Sequence[str] = (), **changes: str) -> dict[str, str
     """Return the environment variables of the functions that read the pool or the table."""
     table = {
         "name": TABLE,
+        "is_own": True,
         "partition_key": {"name": "id", "value": "{sub}"},
         "sort_key": None,
         "attribute_prefix": "",

@@ -131,6 +131,7 @@ def test_layout_of_the_table_with_every_option(everything: Made) -> None:
     layout = ("partition_key", "sort_key", "attribute_prefix", "attribute_names", "extra_attributes", "ttl_attribute")
     assert user_table(everything, LONGEST) == {
         "name": f"{LONGEST}-users",
+        "is_own": True,
         **{setting: given[setting] for setting in layout},
         "index_keys": ["GSI1PK", "PK", "SK"],
     }
@@ -143,7 +144,8 @@ def test_layout_of_an_existing_table(least: Made, terraform: Terraform) -> None:
         (terraform.made["not_overdue"], "cognito_", ["cognito_shard", "id"]),
     ):
         layout = user_table(made, DEV)
-        assert (layout["name"], layout["attribute_prefix"], layout["index_keys"]) == ("users", prefix, index_keys)
+        assert (layout["name"], layout["is_own"], layout["attribute_prefix"]) == ("users", False, prefix)
+        assert layout["index_keys"] == index_keys
 
 
 def test_layout_with_an_email_index(terraform: Terraform) -> None:

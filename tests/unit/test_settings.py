@@ -146,7 +146,7 @@ def test_an_empty_list_is_a_list(function: str, name: str) -> None:
 def test_user_table_by_default_is_as_a_layout_without_settings() -> None:
     environ = environment()
     assert settings.user_table(sentinel.client, environ) == UserTable(
-        sentinel.client, "users", ItemLayout(POOL_ID, ("name", "email"))
+        sentinel.client, "users", ItemLayout(POOL_ID, ("name", "email")), is_own=True
     )
 
 
