@@ -44,11 +44,11 @@ locals {
 
   pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))
 
-  placeholders = distinct(concat(["username", "name"], var.attributes))
+  placeholders = distinct(concat(["display_name", "username", "name"], var.attributes))
   unknown_placeholders = [
     # The pattern is that of welcome_email.py.
     for name in distinct(flatten(regexall(
-      "{{\\s*([^{}\\s]+)\\s*}}",
+      "{{\\s*([^{}|\\s]+)\\s*(?:\\|[^{}]*)?}}",
       join("\n", compact([for part in ["subject", "text", "html"] : try(var.welcome_email[part], "")]))
     ))) : "{{${name}}}" if !contains(local.placeholders, name)
   ]

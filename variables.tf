@@ -66,8 +66,9 @@ variable "attributes" {
 
 variable "welcome_email" {
   description = <<-EOT
-    The email that greets each new user; null sends none. Subject, text and html may hold {{username}}, {{name}} and
-    any of the synced attributes, such as {{email}} or {{custom:plan}}.
+    The email that greets each new user; null sends none. Subject, text and html may hold {{display_name}}, {{username}},
+    {{name}} and any of the synced attributes, such as {{email}} or {{custom:plan}}, each with a fallback if the value is empty:
+    {{name|there}}. docs/welcome-email.md has examples.
     - from: sender, verified in SES: address@example.com or Name <address@example.com>
     - subject: one line
     - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
@@ -81,7 +82,7 @@ variable "welcome_email" {
   EOT
   type = object({
     from              = string
-    subject           = optional(string, "Welcome, {{username}}")
+    subject           = optional(string, "Welcome, {{display_name}}")
     text              = optional(string)
     html              = optional(string)
     reply_to          = optional(string)

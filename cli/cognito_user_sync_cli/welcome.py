@@ -57,7 +57,7 @@ def with_templates(welcome: WelcomeEmail, subject: str | None, text: str | None,
 def render(welcome: WelcomeEmail, username: str, attributes: Mapping[str, str], names: tuple[str, ...]) -> Email:
     """The mail to a user. `names` are the attributes that are synced: no others can be named. Raises
     UnknownPlaceholder."""
-    return welcome.render(placeholder_values("", username, attributes, names))
+    return welcome.render(placeholder_values("", username, "", attributes, names))
 
 
 def write(email: Email, folder: Path) -> tuple[Path, Path]:

@@ -19,12 +19,16 @@ from botocore.exceptions import (
 
 from cognito_user_sync import domain_names
 from cognito_user_sync.email_values import clean_value, one_line
+from cognito_user_sync.user import EXTERNAL_PROVIDER
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-# Terraform holds the same pattern (locals.tf), so that an unknown placeholder is refused at plan.
-_PLACEHOLDER = re.compile(r"{{\s*([^{}\s]+)\s*}}")
+# {{name}} or {{name|fallback}}. Terraform has the same pattern (locals.tf): an unknown placeholder fails the plan.
+_PLACEHOLDER = re.compile(r"{{\s*([^{}|\s]+)\s*(?:\|([^{}]*))?}}")
+
+# What an application or an identity provider makes for a user: a UUID, with or without hyphens.
+_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
 
 # A dot-atom before the @ (https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3), and what may be a domain behind it.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -85,7 +89,8 @@ class WelcomeEmail:
         return cls(**{each.name: given[each.name] for each in fields(cls) if each.name in given})
 
     def render(self, values: Mapping[str, str]) -> Email:
-        """The mail with each {{placeholder}} replaced by its value.
+        """The mail with each {{placeholder}} replaced by its value, and {{placeholder|fallback}} by the fallback if the
+        value is empty.
 
         A value is cleaned (`clean_value`): it is one short line, so that none can begin a header or forge a paragraph,
         and no link. In the HTML part it is escaped besides. A value is never read as a template.
@@ -129,16 +134,34 @@ class WelcomeEmail:
 
 
 def placeholder_values(
-    sub: str, username: str, attributes: Mapping[str, str], names: tuple[str, ...]
+    sub: str, username: str, status: str, attributes: Mapping[str, str], names: tuple[str, ...]
 ) -> dict[str, str]:
-    """What the templates may name: `username`, `name` and each synced attribute, "" where the user has none.
+    """Return what the templates may name: `display_name`, `username`, `name` and each synced attribute.
 
-    A pool that signs in by email address or phone number makes the sub the username; nobody wants to be called
-    that, so `username` is then the email address.
+    A value that the user does not have is "".
     """
     values = {name: attributes.get(name, "") for name in ("name", *names)}
-    values["username"] = attributes.get("email", "") if username == sub else username
+    values["username"] = username
+    values["display_name"] = _display_name(sub, username, status, attributes)
     return values
+
+
+def _display_name(sub: str, username: str, status: str, attributes: Mapping[str, str]) -> str:
+    """Return the first of these that the email can show: name, given_name, preferred_username, the username if the user
+    chose it, the part of the email address before the @. "" if there is none.
+
+    A federated user's username is Google_1084... or SignInWithApple_0012..., and a pool with email addresses or phone
+    numbers as usernames makes the sub the username.
+    """
+    is_technical = status == EXTERNAL_PROVIDER or username == sub or _UUID.fullmatch(username)
+    candidates = (
+        attributes.get("name", ""),
+        attributes.get("given_name", ""),
+        attributes.get("preferred_username", ""),
+        "" if is_technical else username,
+        attributes.get("email", "").rpartition("@")[0],
+    )
+    return next((each for each in candidates if clean_value(each).strip()), "")
 
 
 def deliverable_address(email: str) -> str | None:
@@ -160,9 +183,12 @@ def deliverable_address(email: str) -> str | None:
 
 def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]) -> str:
     def value(match: re.Match[str]) -> str:
-        try:
-            return escape(clean_value(values[match.group(1)]))
-        except KeyError:
-            raise UnknownPlaceholder(match.group(1)) from None
+        name, fallback = match.groups()
+        if name not in values:
+            raise UnknownPlaceholder(name)
+        shown = clean_value(values[name])
+        if fallback is None or shown.strip():
+            return escape(shown)
+        return fallback.strip()  # a part of the template, which is not escaped
 
     return _PLACEHOLDER.sub(value, template)

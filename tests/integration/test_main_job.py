@@ -125,7 +125,7 @@ def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool
         "user_pool_id": pool.id,
     }
     (mail,) = deployed.welcomes_to(email)
-    assert mail.subject == f"Welcome, {username}"
+    assert mail.subject == "Welcome, Zoë <b> Canary"
     assert f"Congratulations {username}, you have been confirmed" in mail.text
     assert mail.html == f"<p>Congratulations {username} (Zoë &lt;b&gt; Canary, canary gold)</p>"
 

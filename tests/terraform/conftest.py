@@ -364,14 +364,14 @@ FAILURES: Plan = {
                 "welcome_email": {
                     "from": "a@example.com",
                     "subject": "{{nickname}} {{username}}",
-                    "text": "{{ zoneinfo }} {{name}} {{ email }}",
+                    "text": "{{ zoneinfo|UTC }} {{name|there}} {{ email }} {{display_name}}",
                     "html": "{{custom:team}} {{custom:plan}}",
                 },
             }
         ),
         (
             "{{nickname}}, {{zoneinfo}}, {{custom:team}}",
-            "{{username}}, {{name}}, {{email}}, {{custom:plan}}",
+            "{{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}",
         ),
     ),
     "region_without_ses": (

@@ -749,8 +749,7 @@ def assert_is_one_plain_mail(request: Json, user: Json) -> None:
     # boto3 leaves out a member that is null.
     attributes = {attribute["Name"]: attribute.get("Value") or "" for attribute in user["Attributes"]}
     assert attributes["email"].partition("@")[0] == address.partition("@")[0]
-    username = attributes["email"] if user["Username"] == attributes["sub"] else user["Username"]
-    values = {**dict.fromkeys(ATTRIBUTES, ""), **attributes, "username": username}
+    values = {**dict.fromkeys(ATTRIBUTES, ""), **attributes, "username": user["Username"]}
     shown = {name: clean_value(value) for name, value in values.items()}
     escaped = {name: "".join(ESCAPES.get(char, char) for char in value) for name, value in shown.items()}
 

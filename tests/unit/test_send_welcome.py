@@ -275,6 +275,19 @@ def test_sign_ups_with_anothers_address_send_no_email(ses: FakeAws, users: Users
     assert recipients(ses) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "subject"), [("EXTERNAL_PROVIDER", "Welcome, ada"), ("CONFIRMED", "Welcome, Google_1084")]
+)
+def test_federated_user_is_not_called_by_the_username(
+    ses: FakeAws, template: Callable[..., None], users: UsersInMemory, status: str, subject: str
+) -> None:
+    template(subject="Welcome, {{display_name}}")
+    users[SUB].username, users[SUB].status = "Google_1084", status
+    del users[SUB].attributes["name"]
+    send(username="Google_1084")
+    assert ses.calls[1].body["Content"]["Simple"]["Subject"]["Data"] == subject
+
+
 def test_link_in_a_username_is_not_in_the_email(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].username = ADVERTISEMENT
     assert send(username=ADVERTISEMENT)["sent"] is True

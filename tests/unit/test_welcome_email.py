@@ -151,21 +151,97 @@ def test_the_templates_in_emails_need_nothing_but_what_every_user_has(part: str)
     suffix = {"text": "txt", "html": "html"}[part]
     [file] = (Path(__file__).parents[2] / "emails").glob(f"*.{suffix}")
     template = dataclasses.replace(WELCOME, **cast("Any", {part: file.read_text(encoding="utf-8")}))
-    values = placeholder_values(SUB, "ada-of-the-test", {"name": "ada-of-the-test"}, ("email",))
+    values = placeholder_values(SUB, "ada-of-the-test", "CONFIRMED", {"name": "ada-of-the-test"}, ("email",))
     assert "ada-of-the-test" in getattr(template.render(values), part)
 
 
 # What templates may name.
 
 
-def test_every_synced_attribute_and_the_name_have_a_value() -> None:
-    values = placeholder_values(SUB, "ada.l", {"email": "ada@example.com"}, ("email", "custom:plan"))
-    assert values == {"username": "ada.l", "name": "", "email": "ada@example.com", "custom:plan": ""}
+def test_placeholder_values_has_every_synced_attribute() -> None:
+    values = placeholder_values(SUB, "ada.l", "CONFIRMED", {"email": "ada@example.com"}, ("email", "custom:plan"))
+    assert values == {
+        "display_name": "ada.l",
+        "username": "ada.l",
+        "name": "",
+        "email": "ada@example.com",
+        "custom:plan": "",
+    }
 
 
-def test_a_username_that_is_only_the_sub_is_the_email_address_instead() -> None:
-    assert placeholder_values(SUB, SUB, {"email": "ada@example.com"}, ())["username"] == "ada@example.com"
-    assert placeholder_values(SUB, SUB, {}, ())["username"] == ""
+FEDERATED, UUID = "EXTERNAL_PROVIDER", "3C0A6B54-7d2e-4f0a-9b1c-8e5d4c3b2a19"
+NAMED = {
+    "name": "Ada Lovelace",
+    "given_name": "Ada",
+    "preferred_username": "countess",
+    "email": "ada+shop@example.com",
+}
+
+
+def named(*attributes: str) -> dict[str, str]:
+    return {attribute: NAMED[attribute] for attribute in attributes}
+
+
+@pytest.mark.parametrize(
+    ("username", "status", "attributes", "expected"),
+    [
+        # In this order.
+        ("ada.l", "CONFIRMED", NAMED, "Ada Lovelace"),
+        ("ada.l", "CONFIRMED", named("given_name", "preferred_username", "email"), "Ada"),
+        ("ada.l", "CONFIRMED", named("preferred_username", "email"), "countess"),
+        ("ada.l", "CONFIRMED", named("email"), "ada.l"),
+        (SUB, "CONFIRMED", named("email"), "ada+shop"),
+        # Technical usernames.
+        ("Google_108412345678901234567", FEDERATED, named("email"), "ada+shop"),
+        ("SignInWithApple_001234.0123456789abcdef.0123", FEDERATED, named("email"), "ada+shop"),
+        ("Google_108412345678901234567", FEDERATED, NAMED, "Ada Lovelace"),
+        ("ada.l", FEDERATED, named("email"), "ada+shop"),
+        ("3c0a6b54-7d2e-4f0a-9b1c-8e5d4c3b2a19", "CONFIRMED", named("email"), "ada+shop"),
+        (UUID, "CONFIRMED", named("email"), "ada+shop"),
+        (UUID.replace("-", ""), "CONFIRMED", named("email"), "ada+shop"),
+        # Names of people.
+        ("Google_ada", "CONFIRMED", named("email"), "Google_ada"),
+        ("deadbeef", "CONFIRMED", named("email"), "deadbeef"),
+        (f"ada-{UUID}", "CONFIRMED", named("email"), f"ada-{UUID}"),
+        # What the email would not show is no name.
+        ("ada.l", "CONFIRMED", {"name": " \u200b\n", "given_name": "", "email": "a@b.co"}, "ada.l"),
+        ("ada.l", "CONFIRMED", {"name": "Free gift: https://evil.example/x"}, "ada.l"),
+        ("www.evil.example", "CONFIRMED", named("email"), "ada+shop"),
+        # Nothing is left.
+        (SUB, "CONFIRMED", {"phone_number": "+4915112345678"}, ""),
+        (SUB, "CONFIRMED", {"email": "ada"}, ""),
+    ],
+)
+def test_display_name_is_what_a_person_would_recognize(
+    username: str, status: str, attributes: dict[str, str], expected: str
+) -> None:
+    values = placeholder_values(SUB, username, status, attributes, ())
+    assert values["display_name"] == expected
+    assert values["username"] == username
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "expected"),
+    [
+        ("{{name|there}}", "", "there"),
+        ("{{name|there}}", "Ada", "Ada"),
+        ("{{ name | dear customer }}", "", "dear customer"),
+        ("{{name|}}", "", ""),
+        ("{{name|a|b}}", "", "a|b"),
+        ("{{name|there}}", "\u200b\n", "there"),
+        ("{{name|there}}", "https://evil.example/x", "there"),
+        ("{{name|there}}", "{{email|x}}", "{{email|x}}"),
+        ("{{name|<b>&amp;</b>}}", "", "<b>&amp;</b>"),
+    ],
+)
+def test_fallback_takes_the_place_of_an_empty_value(template: str, name: str, expected: str) -> None:
+    welcome = dataclasses.replace(WELCOME, subject=template, text=template, html=template)
+    assert welcome.render({"name": name}) == Email(expected, expected, expected)
+
+
+def test_unknown_placeholder_is_named_despite_its_fallback() -> None:
+    with pytest.raises(UnknownPlaceholder, match="^nickname$"):
+        dataclasses.replace(WELCOME, text="{{nickname|there}}").render({"name": "Ada", "email": ""})
 
 
 # Where it may go.

@@ -67,7 +67,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         return _not_sent(event, "no deliverable email address")
     if welcome.verified_only and user.attributes.get("email_verified") != "true":
         return _not_sent(event, "the email address is not verified")
-    values = placeholder_values(user.sub, user.username, user.attributes, settings.synced_attributes())
+    values = placeholder_values(user.sub, user.username, user.status, user.attributes, settings.synced_attributes())
     message_id = welcome.send(_ses(welcome.region), address, welcome.render(values))
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
     return {**event, "sent": True, "message_id": message_id}
