@@ -69,10 +69,11 @@ variable "welcome_email" {
     The email that greets each new user; null sends none. Subject, text and html may hold {{display_name}}, {{username}},
     {{name}} and any of the synced attributes, such as {{email}} or {{custom:plan}}, each with a fallback if the value is empty:
     {{name|there}}. docs/welcome-email.md has examples.
-    - from: sender, verified in SES: address@example.com or Name <address@example.com>
+    - from: sender, verified in SES: address@example.com, Name <address@example.com> or "Name" <address@example.com>. The
+      name may have any script; an international domain is in Punycode
     - subject: one line
     - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
-    - reply_to: address for answers
+    - reply_to: address for answers, in one of the forms of from
     - configuration_set: SES configuration set
     - region: region of SES, where the sender is verified; null for the pool's region
     - app_client_ids: greet only who signed up through these app clients; empty greets everyone. A filter, and no
@@ -94,12 +95,20 @@ variable "welcome_email" {
   default = null
 
   validation {
+    # Of a sender with a name, the address is what remains: welcome_email.py reads it likewise.
     condition = var.welcome_email == null || alltrue([
-      for address in concat([try(var.welcome_email.from, null)], compact([try(var.welcome_email.reply_to, null)])) :
-      can(regex("^[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+$", address))
-      || can(regex("^[^<>@,;:\"()\\r\\n]+ <[^\\s<>@,;:\"()]+@[^\\s<>@,;:\"()]+\\.[^\\s<>@,;:\"()]+>$", address))
+      for address in [
+        for sender in concat([try(coalesce(var.welcome_email.from), "")], compact([try(var.welcome_email.reply_to, null)])) :
+        length(sender) > 320 ? "" : replace(
+          sender,
+          "/^(?:[^<>@\"\\s\\p{Cc}\\p{Zl}\\p{Zp}][^<>@\"\\p{Cc}\\p{Zl}\\p{Zp}]*|\"(?:[^\"\\\\\\p{Cc}\\p{Zl}\\p{Zp}]|\\\\[\"\\\\])+\") <([^<>]+)>$/",
+          "$1"
+        )
+      ] :
+      can(regex("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$", address))
+      && can(regex("^[^@]{1,64}@", address)) && length(address) <= 254
     ])
-    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com or Name <address@example.com>, with none of < > @ , ; : \" ( ) in the name."
+    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters. A name with < > @ or \" must be quoted. An address is in ASCII, an international domain in Punycode, as SES names its identity: xn--mller-kva.de for müller.de."
   }
 
   validation {

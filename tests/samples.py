@@ -84,3 +84,35 @@ def table_definition(name: str = TABLE, layout: ItemLayout | None = None, email_
 
 def _key_schema(*names: str) -> list[dict[str, str]]:
     return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]
+
+
+# Senders (welcome_email.from), with the display name and the address that a mail program shows. A plan accepts each.
+SENDERS: Final = {
+    "a@b.c": ("", "a@b.c"),
+    "Hello+1@mail.example.com": ("", "Hello+1@mail.example.com"),
+    "Example <hello@example.com>": ("Example", "hello@example.com"),
+    "Example Inc. <welcome+1@mail.example.com>": ("Example Inc.", "welcome+1@mail.example.com"),
+    '"Example" <hello@example.com>': ("Example", "hello@example.com"),
+    "Example, Inc. <hello@example.com>": ("Example, Inc.", "hello@example.com"),
+    '"Example, Inc." <hello@example.com>': ("Example, Inc.", "hello@example.com"),
+    '"The \\"Shop\\" \\\\ Co" <hello@example.com>': ('The "Shop" \\ Co', "hello@example.com"),
+    '"shop@home <3>" <hello@example.com>': ("shop@home <3>", "hello@example.com"),
+    "Shop (Berlin); open: now <hello@example.com>": ("Shop (Berlin); open: now", "hello@example.com"),
+    "O'Hara & Sons <o'hara@example.com>": ("O'Hara & Sons", "o'hara@example.com"),
+    "É <a@example.com>": ("É", "a@example.com"),
+    "Müller & Söhne <hallo@example.de>": ("Müller & Söhne", "hallo@example.de"),
+    '"Müller, Söhne" <hallo@example.de>': ("Müller, Söhne", "hallo@example.de"),
+    "Zoë 😀👩‍👩‍👧 Shop <hello@example.com>": ("Zoë 😀👩‍👩‍👧 Shop", "hello@example.com"),
+    "متجر عمر <hello@example.com>": ("متجر عمر", "hello@example.com"),
+    "חנות, בע״מ <hello@example.com>": ("חנות, בע״מ", "hello@example.com"),
+    "李小龍 商店 <hello@example.com>": ("李小龍 商店", "hello@example.com"),
+    "Магазин <hello@xn--80ajoiaictjm2g.xn--p1ai>": ("Магазин", "hello@xn--80ajoiaictjm2g.xn--p1ai"),
+    "Müller <hallo@xn--mller-kva.de>": ("Müller", "hallo@xn--mller-kva.de"),
+    # 320 characters.
+    "N" * 300 + " <hello@example.com>": ("N" * 300, "hello@example.com"),
+    "ü, " * 99 + "xyz <hello@example.com>": ("ü, " * 99 + "xyz", "hello@example.com"),
+    "Shop <" + "a" * 64 + "@" + ".".join(["b" * 63, "c" * 63, "d" * 57, "de"]) + ">": (
+        "Shop",
+        "a" * 64 + "@" + ".".join(["b" * 63, "c" * 63, "d" * 57, "de"]),
+    ),
+}

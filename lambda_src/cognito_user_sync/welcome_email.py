@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from email.header import Header
+from email.utils import formataddr
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -35,6 +37,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([^@]+)")
 # https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1, where a path has < and >.
 _MAX_LOCAL_PART, _MAX_ADDRESS = 64, 254
+
+# A display name, and an address. variables.tf has the characters that each may have.
+_NAMED = re.compile(r"(.+) <([^<>]+)>")
 
 
 class UnknownPlaceholder(Exception):
@@ -109,12 +114,12 @@ class WelcomeEmail:
         """
         subject, text, html = ({"Data": part, "Charset": "UTF-8"} for part in (email.subject, email.text, email.html))
         request: Any = {
-            "FromEmailAddress": self.sender,
+            "FromEmailAddress": header_mailbox(self.sender),
             "Destination": {"ToAddresses": [address]},
             "Content": {"Simple": {"Subject": subject, "Body": {"Text": text, "Html": html}}},
         }
         if self.reply_to:
-            request["ReplyToAddresses"] = [self.reply_to]
+            request["ReplyToAddresses"] = [header_mailbox(self.reply_to)]
         if self.configuration_set:
             request["ConfigurationSetName"] = self.configuration_set
         try:
@@ -179,6 +184,29 @@ def deliverable_address(email: str) -> str | None:
         return None
     address = f"{local_part}@{domain}"
     return address if len(address) <= _MAX_ADDRESS else None
+
+
+def header_mailbox(given: str) -> str:
+    """Return a sender as SES takes it: in ASCII, the display name quoted or encoded (RFC 2047) where it has to be.
+
+    Args:
+        given: address, Name <address> or "Name" <address>. A quoted name may have any character, \\" and \\\\ too.
+
+    Raises:
+        WelcomeRefused: The address is not one that SES takes. A plan rejects it, too.
+    """
+    match = _NAMED.fullmatch(given)
+    name, typed = match.groups() if match else ("", given)
+    address = deliverable_address(typed)
+    if address is None:
+        raise WelcomeRefused(f"{given!r} is not a sender: expected address@example.com or Name <address@example.com>")
+    if name.startswith('"'):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    name = " ".join(name.split())
+    if name.isascii():
+        return formataddr((name, address))
+    # Not formataddr, whose encoded word can be longer than the 75 characters of RFC 2047.
+    return f"{Header(name, 'utf-8').encode(maxlinelen=75, linesep='')} <{address}>"
 
 
 def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]) -> str:

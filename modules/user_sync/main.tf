@@ -3,8 +3,8 @@ locals {
     "arn", var.settings.partition, "ses", try(coalesce(var.welcome_email.region), var.settings.region), var.settings.account_id,
   ])
 
-  # Of plain names alone: AWS does not say how it compares one that is quoted or encoded.
-  sender_name = regexall("^([\\w.&'!+-]+(?: [\\w.&'!+-]+)*) <", try(coalesce(var.welcome_email.from), ""))
+  # Of names alone that welcome_email.py sends as they are: AWS does not say how it compares one that is quoted or encoded.
+  sender_name = regexall("^\"?([\\w&'!+-]+(?: [\\w&'!+-]+)*)\"? <", try(coalesce(var.welcome_email.from), ""))
 
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
     partition                 = var.settings.partition
@@ -74,7 +74,7 @@ data "aws_iam_policy_document" "send_welcome" {
     condition {
       test     = "StringEquals"
       variable = "ses:FromAddress"
-      values   = [regex("[^<>\\s]+@[^<>\\s]+", var.welcome_email.from)]
+      values   = regex("([^<>\\s]+)>?$", var.welcome_email.from)
     }
 
     # https://docs.aws.amazon.com/ses/latest/dg/sending-authorization-policy-examples.html

@@ -72,7 +72,7 @@ APPLIED = {
             "stage": LONGEST_STAGE,
             "attributes": ["given_name", "custom:plan"],
             "welcome_email": {
-                "from": "Example <welcome@example.com>",
+                "from": '"Example" <welcome@example.com>',
                 "text": "Hello {{given_name}}",
                 "html": "<p>{{ custom:plan }}</p>",
                 "configuration_set": "ours",
@@ -164,7 +164,7 @@ APPLIED = {
                 "read_capacity": 5,
                 "write_capacity": 6,
             },
-            "welcome_email": {"from": "welcome@example.com", "region": "eu-central-1"},
+            "welcome_email": {"from": '"Example, Inc." <welcome@example.com>', "region": "eu-central-1"},
             "reconciliation": {"enabled": False},
         }
     ),

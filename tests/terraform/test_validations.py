@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.mocked_terraform import ROOT, validation_errors
+from tests.samples import SENDERS
 from tests.terraform.conftest import ALARM_NAMES
 
 
@@ -33,7 +34,9 @@ STANDARD_ATTRIBUTES = [
 CUSTOM_ATTRIBUTES = [f"custom:{number}" for number in range(60)]
 
 ADDRESSES = (
-    'each must be address@example.com or Name <address@example.com>, with none of < > @ , ; : " ( ) in the name.'
+    'each must be address@example.com, Name <address@example.com> or "Name" <address@example.com>, with at most 320 '
+    'characters. A name with < > @ or " must be quoted. An address is in ASCII, an international domain in Punycode, '
+    "as SES names its identity: xn--mller-kva.de for müller.de."
 )
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
@@ -124,7 +127,7 @@ RULES = [
     Rule(
         "welcome_email.from",
         f'welcome_email.from is "{{}}" and reply_to is "": {ADDRESSES}',
-        accepted=["a@b.c", "Example Inc. <welcome+1@mail.example.com>", "É <a@example.com>"],
+        accepted=SENDERS,
         rejected=[
             "",
             "welcome",
@@ -144,9 +147,27 @@ RULES = [
             "Name <a b@example.com>",
             "Name <a@example.com",
             "Name <a@example.com> x",
-            "Example, Inc. <a@example.com>",
-            '"Name" <a@example.com>',
-            "Name (x) <a@example.com>",
+            "hello@müller.de",
+            "Müller <hello@müller.de>",
+            "höllo@example.com",
+            "a@-example.com",
+            "a@exa_mple.com",
+            "a@example.c1_",
+            "a@127.0.0.1",
+            "a..b@example.com",
+            "a" * 65 + "@example.com",
+            "a@" + ".".join(["a" * 60] * 4) + ".example.com",
+            "N" * 301 + " <hello@example.com>",
+            "Name@home <a@example.com>",
+            "a@example.com, Name <a@example.com>",
+            'A "Name" <a@example.com>',
+            '"Name <a@example.com>',
+            '"A "B" C" <a@example.com>',
+            '"A\\n" <a@example.com>',
+            '"" <a@example.com>',
+            '"Name\u2028" <a@example.com>',
+            '"Name\r\nBcc: x" <a@example.com>',
+            "Name\u2028x <a@example.com>",
             "Name\r\nBcc: x <a@example.com>",
             "Name\nx <a@example.com>",
             "Name\rx <a@example.com>",

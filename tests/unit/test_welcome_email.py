@@ -5,6 +5,11 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+import re
+from email.header import decode_header, make_header
+from email.parser import BytesParser
+from email.policy import SMTP
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +23,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     ReadTimeoutError,
 )
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cognito_user_sync.welcome_email import (
@@ -29,9 +34,10 @@ from cognito_user_sync.welcome_email import (
     WelcomeOutcomeUnknown,
     WelcomeRefused,
     deliverable_address,
+    header_mailbox,
     placeholder_values,
 )
-from tests.samples import SUB
+from tests.samples import SENDERS, SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
@@ -346,6 +352,72 @@ def test_a_deliverable_address_is_ascii_with_one_at_and_nothing_that_separates(e
         assert not set(address) & set(',;:<>()[]\\" \t\r\n\0')
 
 
+# Whom it is from.
+
+
+def parsed(header: str) -> tuple[str, str]:
+    """Return name and address that parsers of the standard library find in a message with this header."""
+    assert header.isascii()
+    assert "\n" not in header
+    # SES may fold the line between encoded words.
+    folded = header.replace("?= =?", "?=\r\n =?")
+    raw = f"From: {header}\r\nReply-To: {folded}\r\nSubject: Welcome\r\n\r\nHello\r\n".encode()
+    message = BytesParser().parsebytes(raw)
+    (sender,), (reply_to,) = (getaddresses(message.get_all(name, [])) for name in ("From", "Reply-To"))
+    name, address = str(make_header(decode_header(sender[0]))), sender[1]
+    assert (str(make_header(decode_header(reply_to[0]))), reply_to[1]) == (name, address)
+    # The other parser of the standard library leaves a space between two encoded words.
+    if header.count("=?utf-8?") < 2:
+        (strict,) = BytesParser(policy=SMTP).parsebytes(raw)["From"].addresses
+        assert (strict.display_name, strict.addr_spec) == (name, address)
+    return name, address
+
+
+@pytest.mark.parametrize(("given", "name", "address"), [(given, *expected) for given, expected in SENDERS.items()])
+def test_sender_is_parsed_back_as_it_was_given(given: str, name: str, address: str) -> None:
+    assert parsed(header_mailbox(given)) == (name, address)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("Müller & Söhne <hallo@müller.de>", "hallo@xn--mller-kva.de"),
+        ("hallo@MÜLLER.de", "hallo@xn--mller-kva.de"),
+        ('"李, Inc." <a@例え.テスト>', "a@xn--r8jz45g.xn--zckzah"),
+    ],
+)
+def test_international_domain_of_a_sender_becomes_punycode(given: str, address: str) -> None:
+    assert parsed(header_mailbox(given))[1] == address
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("Example <hello@example.com>", "Example <hello@example.com>"),
+        ('"Example" <hello@example.com>', "Example <hello@example.com>"),
+        ("Example, Inc. <hello@example.com>", '"Example, Inc." <hello@example.com>'),
+        ("Müller & Söhne <hello@example.com>", "=?utf-8?b?TcO8bGxlciAmIFPDtmhuZQ==?= <hello@example.com>"),
+    ],
+)
+def test_name_of_a_sender_is_quoted_or_encoded_if_it_has_to_be(given: str, expected: str) -> None:
+    assert header_mailbox(given) == expected
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=120))
+def test_quoted_name_is_parsed_back_whatever_it_holds(name: str) -> None:
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    header = header_mailbox(f'"{quoted}" <hello@example.com>')
+    assert all(len(word) <= 75 for word in header.split() if word.startswith("=?utf-8?"))
+    assume("=?" not in name)  # an encoded word of the operator's is decoded
+    assert parsed(header) == (" ".join(name.split()), "hello@example.com")
+
+
+@pytest.mark.parametrize("given", ["", "hello", "Name <hello>", "hello@faß.de", "Name <a@b.co> x", "höllo@example.com"])
+def test_what_is_no_sender_is_refused_with_its_value(given: str) -> None:
+    with pytest.raises(WelcomeRefused, match=re.escape(repr(given))):
+        header_mailbox(given)
+
+
 # Sending.
 
 
@@ -376,10 +448,16 @@ def test_the_request_is_one_mail_to_one_address_and_nothing_optional(aws: FakeAw
 
 def test_reply_to_and_configuration_set_are_sent_where_given(aws: FakeAws) -> None:
     aws.on(SEND, Response({"MessageId": "m1"}))
-    send(aws, dataclasses.replace(WELCOME, reply_to="help@example.com", configuration_set="set"))
+    send(aws, dataclasses.replace(WELCOME, reply_to="Help, now <help@müller.de>", configuration_set="set"))
     [call] = aws.calls
-    assert call.body["ReplyToAddresses"] == ["help@example.com"]
+    assert call.body["ReplyToAddresses"] == ['"Help, now" <help@xn--mller-kva.de>']
     assert call.body["ConfigurationSetName"] == "set"
+
+
+def test_sender_is_sent_in_ascii(aws: FakeAws) -> None:
+    aws.on(SEND, Response({"MessageId": "m1"}))
+    send(aws, dataclasses.replace(WELCOME, sender="Müller & Söhne <hallo@example.de>"))
+    assert aws.calls[0].body["FromEmailAddress"] == "=?utf-8?b?TcO8bGxlciAmIFPDtmhuZQ==?= <hallo@example.de>"
 
 
 def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
