@@ -45,13 +45,22 @@ locals {
   pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))
 
   placeholders = distinct(concat(["display_name", "username", "name"], var.attributes))
-  unknown_placeholders = [
-    # The pattern is that of welcome_email.py.
-    for name in distinct(flatten(regexall(
-      "{{\\s*([^{}|\\s]+)\\s*(?:\\|[^{}]*)?}}",
-      join("\n", compact([for part in ["subject", "text", "html"] : try(var.welcome_email[part], "")]))
-    ))) : "{{${name}}}" if !contains(local.placeholders, name)
-  ]
+  # All templates, by the name that a message has for them.
+  welcome_templates = merge(
+    { welcome_email = compact([for part in ["subject", "text", "html"] : try(var.welcome_email[part], "")]) },
+    {
+      for tag, templates in try(var.welcome_email.translations, {}) :
+      "welcome_email.translations[\"${tag}\"]" => compact(values(templates))
+    },
+  )
+  unknown_placeholders = {
+    for place, names in {
+      # The pattern is that of welcome_email.py.
+      for place, parts in local.welcome_templates : place => setsubtract(
+        flatten(regexall("{{\\s*([^{}|\\s]+)\\s*(?:\\|[^{}]*)?}}", join("\n", parts))), local.placeholders
+      )
+    } : place => [for name in names : "{{${name}}}"] if length(names) > 0
+  }
 
   # A null would be the default: Terraform fills it in for an attribute that is null, too.
   schedule = var.reconciliation.schedule == "none" ? null : var.reconciliation.schedule

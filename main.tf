@@ -50,8 +50,11 @@ resource "terraform_data" "deployment" {
 
     # Here, because a variable's own validation cannot use locals that are made from it.
     precondition {
-      condition     = length(local.unknown_placeholders) == 0
-      error_message = "welcome_email has the unknown placeholder ${join(", ", local.unknown_placeholders)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
+      condition = length(local.unknown_placeholders) == 0
+      error_message = join(" ", [
+        for place, names in local.unknown_placeholders :
+        "${place} has the unknown placeholder ${join(", ", names)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
+      ])
     }
 
     # Only if welcome_email.region is null: AWS adds SES to regions, so a list that is out of date must not stop a deployment.

@@ -73,6 +73,8 @@ variable "welcome_email" {
       name may have any script; an international domain is in Punycode
     - subject: one line
     - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
+    - translations: subject, text and html by language tag, such as de or pt-BR, for users whose attribute locale has that
+      language; all others get subject, text and html
     - reply_to: address for answers, in one of the forms of from
     - configuration_set: SES configuration set
     - region: region of SES, where the sender is verified; null for the pool's region
@@ -86,6 +88,11 @@ variable "welcome_email" {
     subject           = optional(string, "Welcome, {{display_name}}")
     text              = optional(string)
     html              = optional(string)
+    translations = optional(map(object({
+      subject = string
+      text    = string
+      html    = string
+    })), {})
     reply_to          = optional(string)
     configuration_set = optional(string)
     region            = optional(string)
@@ -109,6 +116,28 @@ variable "welcome_email" {
       && can(regex("^[^@]{1,64}@", address)) && length(address) <= 254
     ])
     error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters. A name with < > @ or \" must be quoted. An address is in ASCII, an international domain in Punycode, as SES names its identity: xn--mller-kva.de for müller.de."
+  }
+
+  validation {
+    condition = alltrue([
+      for tag in keys(try(var.welcome_email.translations, {})) : can(regex("^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*$", tag))
+    ])
+    error_message = "welcome_email.translations has the keys ${jsonencode(keys(try(var.welcome_email.translations, {})))}: each must be a language tag, like de, pt-BR or zh-Hant-TW."
+  }
+
+  validation {
+    condition = length(distinct([
+      for tag in keys(try(var.welcome_email.translations, {})) : lower(tag)
+    ])) == length(try(var.welcome_email.translations, {}))
+    error_message = "welcome_email.translations has the keys ${jsonencode(keys(try(var.welcome_email.translations, {})))}: upper and lower case make no other language, so each must occur once."
+  }
+
+  validation {
+    condition = alltrue([
+      for templates in values(try(var.welcome_email.translations, {})) :
+      can(regex("^[^\\x00-\\x1f]+$", templates.subject)) && try(coalesce(templates.text), "") != "" && try(coalesce(templates.html), "") != ""
+    ])
+    error_message = "welcome_email.translations has an empty part, or a subject of more than one line: ${jsonencode({ for tag, templates in try(var.welcome_email.translations, {}) : tag => templates.subject })}. Each translation needs a subject of one line, without control characters, a text and an html."
   }
 
   validation {

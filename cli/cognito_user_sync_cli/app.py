@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -21,13 +22,13 @@ from cognito_user_sync.email_values import is_invisible
 from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
-from cognito_user_sync.welcome_email import UnknownPlaceholder
+from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeEmail
 from cognito_user_sync_cli import erasure, reconciliation, users, welcome
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.failures import Failure, dead_letter_queue, redrive, requeue
 from cognito_user_sync_cli.failures import failures as failed_executions
 from cognito_user_sync_cli.status import Status, messages, status
-from cognito_user_sync_cli.welcome import NoWelcome
+from cognito_user_sync_cli.welcome import NoWelcome, SampleUser
 
 # What a command ends with.
 NOT_WELL = 1
@@ -554,12 +555,19 @@ def requeue_failures(context: typer.Context) -> None:
 @app.command("preview-email")
 def preview_email(
     context: typer.Context,
-    username: Annotated[str, typer.Option(help="The user's username.")],
+    username: Annotated[str | None, typer.Option(help="The user's username.")] = None,
     name: Annotated[str, typer.Option(help="The user's name.")] = "",
     attribute: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A further attribute, such as custom:plan=gold.")
     ] = None,
-    subject: Annotated[str | None, typer.Option(help="A subject, in place of the deployed one.")] = None,
+    locale: Annotated[
+        str | None, typer.Option(help="The user's locale, such as de: it chooses the translation.")
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file with users, such as emails/sample_users.json."),
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="A subject, in place of the deployed ones.")] = None,
     text: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A file with the text, in place of the deployed one."),
@@ -572,27 +580,54 @@ def preview_email(
         Path, typer.Option("--folder", help="Where to write welcome-preview.html and welcome-preview.txt.")
     ] = Path(),
 ) -> None:
-    """Write the welcome email as a user would get it, as HTML and text. With --subject, --text and --html, of templates
-    that are not deployed, nothing has to be deployed.
+    """Write the welcome email as a user would get it, as HTML and text. With --samples, as each user of a file would.
+    With --subject, --text and --html, of templates that are not deployed, nothing has to be deployed.
 
     Example: cognito-user-sync preview-email --username ada --name "Ada Lovelace" --html emails/welcome.html
     """
+    if (username is None) == (samples is None):
+        raise typer.BadParameter("exactly one of --username and --samples is needed")
     attributes = dict(_pair(each) for each in attribute or [])
-    attributes.setdefault("name", name)
-    attributes.setdefault("email", f"{username}@example.com")
+    if locale is not None:
+        attributes["locale"] = locale
+    if samples is not None:
+        shown = [replace(user, attributes={**user.attributes, **attributes}) for user in _samples(samples)]
+    else:
+        email = f"{username}@example.com"
+        shown = [SampleUser("", str(username), {"name": name, "email": email, **attributes})]
     new_text, new_html = _content(text, "--text"), _content(html, "--html")
     if subject is not None and new_text is not None and new_html is not None:
-        mail, names = welcome.not_deployed(subject, new_text, new_html), tuple(attributes)
+        mail = welcome.not_deployed(subject, new_text, new_html)
+        names = tuple({name for user in shown for name in user.attributes})
     else:
         deployment: Deployment = context.obj()
         found = welcome.deployed(deployment.functions, f"{deployment.prefix}-send-welcome")
         mail = welcome.with_templates(found, subject, new_text, new_html)
         names = deployment.user_table.layout.attributes
-    email = welcome.render(mail, username, attributes, names)
-    paths = welcome.write(email, folder)
+    for user in shown:
+        _show_email(mail, user, names, folder)
+
+
+def _show_email(mail: WelcomeEmail, user: SampleUser, names: tuple[str, ...], folder: Path) -> None:
+    if user.case:
+        address, why_not = mail.recipient(user.attributes)
+        if address is None:
+            out.print(f"{user.case}: no email: {why_not}")
+            return
+        out.print(f"{user.case}, to {address}")
+    email = welcome.render(mail, user, names)
+    if locale := user.attributes.get("locale"):
+        out.print(f"Language: {mail.translation(locale) or 'the default'} (locale {locale})")
     out.print(f"Subject: {email.subject}")
-    for path in paths:
+    for path in welcome.write(email, folder, user.case):
         out.print(f"Written: {path}")
+
+
+def _samples(file: Path) -> list[SampleUser]:
+    try:
+        return welcome.read_samples(_content(file, "--samples") or "")
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"{plain(str(file))}: {error}", param_hint="--samples") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import urllib.request
 import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,25 +47,55 @@ def not_deployed(subject: str, text: str, html: str) -> WelcomeEmail:
 
 
 def with_templates(welcome: WelcomeEmail, subject: str | None, text: str | None, html: str | None) -> WelcomeEmail:
-    """The welcome with these templates in place of its own; None keeps its own."""
-    return replace(
-        welcome,
-        subject=welcome.subject if subject is None else subject,
-        text=welcome.text if text is None else text,
-        html=welcome.html if html is None else html,
-    )
+    """The welcome with these templates in place of its own, in each language; None keeps its own."""
+
+    def changed(own: Email) -> Email:
+        return Email(
+            subject=own.subject if subject is None else subject,
+            text=own.text if text is None else text,
+            html=own.html if html is None else html,
+        )
+
+    translations = {tag: changed(own) for tag, own in welcome.translations.items()}
+    default = changed(Email(welcome.subject, welcome.text, welcome.html))
+    return replace(welcome, subject=default.subject, text=default.text, html=default.html, translations=translations)
 
 
-def render(welcome: WelcomeEmail, username: str, attributes: Mapping[str, str], names: tuple[str, ...]) -> Email:
+@dataclass(frozen=True)
+class SampleUser:
+    """A user to show the email for."""
+
+    case: str
+    username: str
+    attributes: Mapping[str, str]
+    status: str = "CONFIRMED"
+    sub: str = ""
+
+
+def read_samples(content: str) -> list[SampleUser]:
+    """Return the users in a file like emails/sample_users.json. Raises ValueError: the message says what is wrong."""
+    samples = [SampleUser(**each) for each in json.loads(content)]
+    for sample in samples:
+        if not re.fullmatch("[a-z0-9-]+", sample.case):
+            raise ValueError(f"case {sample.case!r} must be lower-case letters, digits and hyphens")
+    return samples
+
+
+def render(welcome: WelcomeEmail, user: SampleUser, names: tuple[str, ...]) -> Email:
     """The mail to a user. `names` are the attributes that are synced: no others can be named. Raises
     UnknownPlaceholder."""
-    return welcome.render(placeholder_values("", username, "", attributes, names))
+    values = placeholder_values(user.sub, user.username, user.status, user.attributes, names)
+    return welcome.render(values, user.attributes.get("locale", ""))
 
 
-def write(email: Email, folder: Path) -> tuple[Path, Path]:
-    """Write it as welcome-preview.html and welcome-preview.txt: other names than a template is likely to have."""
+def write(email: Email, folder: Path, case: str = "") -> tuple[Path, Path]:
+    """Write it as welcome-preview.html and welcome-preview.txt: other names than a template is likely to have.
+
+    With a case, as welcome-preview-<case>.html and .txt.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    html, text = folder / "welcome-preview.html", folder / "welcome-preview.txt"
+    name = f"welcome-preview-{case}" if case else "welcome-preview"
+    html, text = folder / f"{name}.html", folder / f"{name}.txt"
     html.write_text(email.html, encoding="utf-8")
     text.write_text(email.text, encoding="utf-8")
     return html, text

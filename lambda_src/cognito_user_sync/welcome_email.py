@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from email.header import Header
 from email.utils import formataddr
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,8 @@ class WelcomeOutcomeUnknown(Exception):
 
 @dataclass(frozen=True)
 class Email:
+    """What an email says, or the templates of it."""
+
     subject: str
     text: str
     html: str
@@ -82,6 +84,8 @@ class WelcomeEmail:
     """Greet only whose address Cognito has verified: only then is it known to be theirs."""
     region: str | None = None
     """Region of SES; None for the function's own."""
+    translations: Mapping[str, Email] = field(default_factory=dict)
+    """Templates by language tag (de, pt-BR)."""
 
     @classmethod
     def from_json(cls, content: str) -> WelcomeEmail:
@@ -90,21 +94,50 @@ class WelcomeEmail:
         The command line may read the file of an older deployment, without a newer setting, or of a newer one.
         """
         given = json.loads(content)
-        given |= {"sender": given["from"], "app_client_ids": frozenset(given["app_client_ids"])}
+        given |= {
+            "sender": given["from"],
+            "app_client_ids": frozenset(given["app_client_ids"]),
+            "translations": {
+                tag: Email(each["subject"], each["text"], each["html"])
+                for tag, each in given.get("translations", {}).items()
+            },
+        }
         return cls(**{each.name: given[each.name] for each in fields(cls) if each.name in given})
 
-    def render(self, values: Mapping[str, str]) -> Email:
-        """The mail with each {{placeholder}} replaced by its value, and {{placeholder|fallback}} by the fallback if the
-        value is empty.
+    def recipient(self, attributes: Mapping[str, str]) -> tuple[str | None, str]:
+        """Return the address of a user with these attributes, or None and the reason why the user gets no email."""
+        address = deliverable_address(attributes.get("email", ""))
+        if address is None:
+            return None, "no deliverable email address"
+        if self.verified_only and attributes.get("email_verified") != "true":
+            return None, "the email address is not verified"
+        return address, ""
 
+    def translation(self, locale: str) -> str | None:
+        """Return the tag of the translation for a user's attribute `locale`; None for the default templates.
+
+        pt_BR.UTF-8 is pt-BR. Without a translation for it, the language alone counts: pt.
+        """
+        tags = {tag.lower(): tag for tag in self.translations}
+        wanted = re.split("[.@]", locale.strip().lower().replace("_", "-"))[0]
+        while wanted and wanted not in tags:
+            wanted = wanted.rpartition("-")[0]
+        return tags.get(wanted)
+
+    def render(self, values: Mapping[str, str], locale: str = "") -> Email:
+        """Return the email in the language of `locale`, a user's attribute.
+
+        Each {{placeholder}} is replaced by its value, {{placeholder|fallback}} by the fallback if the value is empty.
         A value is cleaned (`clean_value`): it is one short line, so that none can begin a header or forge a paragraph,
         and no link. In the HTML part it is escaped besides. A value is never read as a template.
         Raises UnknownPlaceholder.
         """
+        tag = self.translation(locale)
+        template = self if tag is None else self.translations[tag]
         return Email(
-            subject=one_line(_fill(self.subject, values, str)),
-            text=_fill(self.text, values, str),
-            html=_fill(self.html, values, html.escape),
+            subject=one_line(_fill(template.subject, values, str)),
+            text=_fill(template.text, values, str),
+            html=_fill(template.html, values, html.escape),
         )
 
     def send(self, client: SESV2Client, address: str, email: Email) -> str:

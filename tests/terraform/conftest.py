@@ -366,11 +366,16 @@ FAILURES: Plan = {
                     "subject": "{{nickname}} {{username}}",
                     "text": "{{ zoneinfo|UTC }} {{name|there}} {{ email }} {{display_name}}",
                     "html": "{{custom:team}} {{custom:plan}}",
+                    "translations": {
+                        "de": {"subject": "{{name}}", "text": "{{vorname}}", "html": "{{ picture | - }}"},
+                        "fr": {"subject": "{{name}}", "text": "{{email}}", "html": "{{display_name|vous}}"},
+                    },
                 },
             }
         ),
         (
-            "{{nickname}}, {{zoneinfo}}, {{custom:team}}",
+            "welcome_email has the unknown placeholder {{custom:team}}, {{nickname}}, {{zoneinfo}}:",
+            'welcome_email.translations["de"] has the unknown placeholder {{picture}}, {{vorname}}:',
             "{{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}",
         ),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ class Rule(NamedTuple):
     message: str  # with {} for the rejected value, which is JSON unless {} is in quotes
     accepted: list[Any]
     rejected: list[Any]
+    shown: Callable[[Any], Any] = lambda value: value  # what the message shows of a rejected value
 
 
 GLOBAL_TABLE = {"replica_regions": ["eu-central-1"], "stream_view_type": "NEW_AND_OLD_IMAGES"}
@@ -41,6 +43,8 @@ ADDRESSES = (
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
 POLICY, ROLE = "arn:aws:iam::123456789012:policy/", "arn:aws:iam::123456789012:role/"
+
+GERMAN = {"subject": "Willkommen", "text": "Hallo", "html": "<p>Hallo</p>"}
 
 AT_MOST = "at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
 
@@ -127,7 +131,7 @@ RULES = [
     Rule(
         "welcome_email.from",
         f'welcome_email.from is "{{}}" and reply_to is "": {ADDRESSES}',
-        accepted=SENDERS,
+        accepted=list(SENDERS),
         rejected=[
             "",
             "welcome",
@@ -186,6 +190,34 @@ RULES = [
         "welcome_email.subject is {}: it must be one line of text, without control characters.",
         accepted=[None, "W", "Welcome, {{username}} – ¡hola!"],
         rejected=["", "one\ntwo", "one\r", "\x01", "tab\there", "\x1f"],
+    ),
+    Rule(
+        "welcome_email.translations",
+        "welcome_email.translations has the keys {}: each must be a language tag, like de, pt-BR or zh-Hant-TW.",
+        accepted=[None, {}, {"de": GERMAN, "pt-BR": GERMAN, "zh-Hant-TW": GERMAN, "es-419": GERMAN, "kab": GERMAN}],
+        rejected=[{tag: GERMAN} for tag in ["", "d", "german", "de_AT", "pt-", "de-AT\n", "de-123456789"]],
+        shown=list,
+    ),
+    Rule(
+        "welcome_email.translations",
+        "welcome_email.translations has the keys {}: upper and lower case make no other language, so each must occur "
+        "once.",
+        accepted=[],
+        rejected=[{"pt-BR": GERMAN, "pt-br": GERMAN}],
+        shown=list,
+    ),
+    Rule(
+        "welcome_email.translations",
+        "welcome_email.translations has an empty part, or a subject of more than one line: {}. Each translation needs "
+        "a subject of one line, without control characters, a text and an html.",
+        accepted=[],
+        rejected=[
+            {"de": {**GERMAN, part: value}}
+            for part, value in [
+                *[("subject", ""), ("subject", None), ("subject", "a\nb"), ("text", ""), ("html", ""), ("html", None)]
+            ]
+        ],
+        shown=lambda given: {tag: each["subject"] for tag, each in given.items()},
     ),
     Rule(
         "welcome_email.configuration_set",
@@ -772,7 +804,8 @@ def without_position(message: str) -> str:
 def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: dict[str, list[str]]) -> None:
     """With one message: the value breaks no other rule."""
     for value in rule.rejected:
-        shown = value or "" if '"{}"' in rule.message else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        given = rule.shown(value)
+        shown = given or "" if '"{}"' in rule.message else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
         found = [without_position(message) for message in rejections[name(arguments(rule.path, value))]]
         assert found == [rule.message.replace("{}", shown)], value
 

@@ -156,6 +156,17 @@ def test_welcome_is_sent_by_ses_of_its_region(
     assert client.call_args.kwargs["region_name"] == region
 
 
+@pytest.mark.parametrize(("locale", "subject"), [("de-AT", "Willkommen, ada.l"), ("fr", "Welcome, ada.l")])
+def test_email_is_in_the_language_of_the_user(
+    ses: FakeAws, template: Callable[..., None], users: UsersInMemory, locale: str, subject: str
+) -> None:
+    translation = {"subject": "Willkommen, {{username}}", "text": "Hallo", "html": "<p>Hallo</p>"}
+    template(translations={"de": translation})
+    users[SUB].attributes["locale"] = locale
+    send()
+    assert ses.calls[1].body["Content"]["Simple"]["Subject"]["Data"] == subject
+
+
 def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].attributes["email"] = "ada@münchen.de"
     send()

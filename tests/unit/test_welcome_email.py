@@ -142,9 +142,18 @@ def test_the_file_of_terraform_is_read_whole() -> None:
         "configuration_set": "set",
         "app_client_ids": ["app1", "app2"],
         "verified_only": False,
+        "translations": {"de": {"subject": "S", "text": "T", "html": "H"}},
     }
     assert WelcomeEmail.from_json(json.dumps(content)) == WelcomeEmail(
-        "hello@example.com", "s", "t", "h", "help@example.com", "set", frozenset({"app1", "app2"}), False
+        sender="hello@example.com",
+        subject="s",
+        text="t",
+        html="h",
+        reply_to="help@example.com",
+        configuration_set="set",
+        app_client_ids=frozenset({"app1", "app2"}),
+        verified_only=False,
+        translations={"de": Email("S", "T", "H")},
     )
 
 
@@ -159,6 +168,55 @@ def test_the_templates_in_emails_need_nothing_but_what_every_user_has(part: str)
     template = dataclasses.replace(WELCOME, **cast("Any", {part: file.read_text(encoding="utf-8")}))
     values = placeholder_values(SUB, "ada-of-the-test", "CONFIRMED", {"name": "ada-of-the-test"}, ("email",))
     assert "ada-of-the-test" in getattr(template.render(values), part)
+
+
+# In which language.
+
+TRANSLATED = dataclasses.replace(
+    WELCOME,
+    translations={
+        tag: Email(f"{tag} {{{{name|?}}}}", f"{tag} {{{{name}}}}", f"<p>{tag} {{{{name}}}}</p>")
+        for tag in ("de", "pt-BR", "zh-Hant", "zh")
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"),
+    [
+        ("de", "de"),
+        ("DE", "de"),
+        ("de-AT", "de"),
+        ("de_DE", "de"),
+        ("de_DE.UTF-8", "de"),
+        ("de_DE@euro", "de"),
+        (" de ", "de"),
+        ("pt-BR", "pt-BR"),
+        ("pt_br", "pt-BR"),
+        ("zh-Hant-TW", "zh-Hant"),
+        ("zh-Hans-CN", "zh"),
+        ("pt", None),
+        ("pt-PT", None),
+        ("den", None),
+        ("d", None),
+        ("en", None),
+        ("", None),
+        ("-", None),
+        ("-de", None),
+        ("\n", None),
+        ("Deutsch", None),
+    ],
+)
+def test_translation_is_exact_then_of_the_language_then_the_default(locale: str, expected: str | None) -> None:
+    assert TRANSLATED.translation(locale) == expected
+    subject = TRANSLATED.render({"name": "Ada", "email": ""}, locale).subject
+    assert subject == (f"{expected} Ada" if expected else "Welcome, Ada")
+
+
+def test_each_part_of_a_translation_is_filled() -> None:
+    expected = Email("de ?", "de ", "<p>de </p>")
+    assert TRANSLATED.render({"name": "", "email": ""}, "de") == expected
+    assert TRANSLATED.render({"name": "<b>", "email": ""}, "de").html == "<p>de &lt;b&gt;</p>"
 
 
 # What templates may name.

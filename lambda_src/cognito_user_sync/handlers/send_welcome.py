@@ -15,7 +15,7 @@ from cognito_user_sync import clients, settings
 from cognito_user_sync.sync_request import NotConsistentYet, parse
 from cognito_user_sync.user import UNCONFIRMED
 from cognito_user_sync.user_table import Outcome
-from cognito_user_sync.welcome_email import WelcomeEmail, deliverable_address, placeholder_values
+from cognito_user_sync.welcome_email import WelcomeEmail, placeholder_values
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -62,13 +62,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         if event.get("outcome") != Outcome.UNCONFIRMED:
             raise NotConsistentYet(user.sub)  # SyncUser has seen the confirmation
         return _not_sent(event, "the user has not confirmed the sign-up")
-    address = deliverable_address(user.attributes.get("email", ""))
+    address, why_not = welcome.recipient(user.attributes)
     if address is None:
-        return _not_sent(event, "no deliverable email address")
-    if welcome.verified_only and user.attributes.get("email_verified") != "true":
-        return _not_sent(event, "the email address is not verified")
+        return _not_sent(event, why_not)
     values = placeholder_values(user.sub, user.username, user.status, user.attributes, settings.synced_attributes())
-    message_id = welcome.send(_ses(welcome.region), address, welcome.render(values))
+    email = welcome.render(values, user.attributes.get("locale", ""))
+    message_id = welcome.send(_ses(welcome.region), address, email)
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
     return {**event, "sent": True, "message_id": message_id}
 
