@@ -37,9 +37,13 @@ locals {
   # Built from names, so that a plan can compare it before the function is made.
   post_confirmation_function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.prefix}-post-confirmation"
 
+  # An identity sends by SES of its own region.
+  welcome_region = try(coalesce(var.welcome_email.region, split(":", coalesce(var.welcome_email.identity_arn, "::::"))[3]), null)
+
   welcome_email = var.welcome_email == null ? null : merge(var.welcome_email, {
-    text = coalesce(var.welcome_email.text, file("${path.module}/emails/welcome.txt"))
-    html = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))
+    region = local.welcome_region
+    text   = coalesce(var.welcome_email.text, file("${path.module}/emails/welcome.txt"))
+    html   = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))
   })
 
   pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))

@@ -57,9 +57,9 @@ resource "terraform_data" "deployment" {
       ])
     }
 
-    # Only if welcome_email.region is null: AWS adds SES to regions, so a list that is out of date must not stop a deployment.
+    # Only if no region is given: AWS adds SES to regions, so a list that is out of date must not stop a deployment.
     precondition {
-      condition     = var.welcome_email == null ? true : var.welcome_email.region != null || !contains(local.regions_without_ses, local.region)
+      condition     = var.welcome_email == null ? true : local.welcome_region != null || !contains(local.regions_without_ses, local.region)
       error_message = "welcome_email is set, but Amazon SES was not available in the pool's region, ${local.region}, when this module was released. Set welcome_email.region to the region in which the sender is verified, or to ${local.region} if SES is available there now."
     }
 
@@ -242,7 +242,7 @@ module "monitoring" {
   changes                         = one(module.change_tracking)
 
   # Not compared with the provider's region, which a depends_on of the module leaves unknown at plan.
-  watches_ses = var.welcome_email == null ? false : var.welcome_email.region == null
+  watches_ses = var.welcome_email == null ? false : local.welcome_region == null
 
   reconciliation = var.reconciliation.enabled ? {
     state_machine_arn = one(module.reconciliation).state_machine_arn

@@ -78,16 +78,18 @@ variable "welcome_email" {
     - reply_to: address for answers, in one of the forms of from
     - configuration_set: SES configuration set
     - region: region of SES, where the sender is verified; null for the pool's region
+    - identity_arn: SES identity of the sender, in another region or account; null for one of this account in region.
+      docs/welcome-email.md has the policy that an identity of another account needs
     - app_client_ids: greet only who signed up through these app clients; empty greets everyone. A filter, and no
       boundary: the sign-up's event names the client, and CLIENT_ID_NOT_APPLICABLE after AdminConfirmSignUp
     - verified_only: send only to addresses that Cognito has verified. With false, a stranger can have an email sent by your
       sender to an address and with a username that the stranger chose
   EOT
   type = object({
-    from              = string
-    subject           = optional(string, "Welcome, {{display_name}}")
-    text              = optional(string)
-    html              = optional(string)
+    from    = string
+    subject = optional(string, "Welcome, {{display_name}}")
+    text    = optional(string)
+    html    = optional(string)
     translations = optional(map(object({
       subject = string
       text    = string
@@ -96,6 +98,7 @@ variable "welcome_email" {
     reply_to          = optional(string)
     configuration_set = optional(string)
     region            = optional(string)
+    identity_arn      = optional(string)
     app_client_ids    = optional(set(string), [])
     verified_only     = optional(bool, true)
   })
@@ -153,6 +156,32 @@ variable "welcome_email" {
   validation {
     condition     = try(var.welcome_email.region, null) == null || can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", var.welcome_email.region))
     error_message = "welcome_email.region is \"${try(coalesce(var.welcome_email.region), "")}\": it must be an AWS region, like eu-west-1, or null for the pool's region."
+  }
+
+  validation {
+    condition     = try(var.welcome_email.identity_arn, null) == null || can(regex("^arn:[a-z-]+:ses:[a-z]{2,4}(-[a-z]+)+-[0-9]+:[0-9]{12}:identity/[^\\s/]+$", var.welcome_email.identity_arn))
+    error_message = "welcome_email.identity_arn is \"${try(coalesce(var.welcome_email.identity_arn), "")}\": it must be the ARN of an SES identity, like arn:aws:ses:eu-west-1:123456789012:identity/example.com, or null."
+  }
+
+  validation {
+    # The identity is the address, its domain or a parent domain. A malformed ARN has the message above.
+    condition = try(var.welcome_email.identity_arn, null) == null || try(anytrue([
+      for identity in regex("^arn:.*:identity/([^\\s/]+)$", lower(var.welcome_email.identity_arn)) :
+      anytrue([
+        for address in regex("([^<>\\s]+)>?$", lower(var.welcome_email.from)) :
+        address == identity || endswith(address, "@${identity}") || (endswith(address, ".${identity}") && !strcontains(identity, "@"))
+      ])
+    ]), true)
+    error_message = "welcome_email.identity_arn is \"${try(coalesce(var.welcome_email.identity_arn), "")}\", and from is \"${try(coalesce(var.welcome_email.from), "")}\": the identity must be the address in from, its domain, or a parent domain."
+  }
+
+  validation {
+    condition = anytrue([
+      try(var.welcome_email.identity_arn, null) == null,
+      try(var.welcome_email.region, null) == null,
+      try(regex("^arn:[a-z-]+:ses:([a-z0-9-]+):", var.welcome_email.identity_arn)[0] == var.welcome_email.region, true),
+    ])
+    error_message = "welcome_email.region is \"${try(coalesce(var.welcome_email.region), "")}\", and identity_arn is in the region \"${try(split(":", var.welcome_email.identity_arn)[3], "")}\": they must be the same, or region must be null."
   }
 }
 

@@ -84,6 +84,8 @@ class WelcomeEmail:
     """Greet only whose address Cognito has verified: only then is it known to be theirs."""
     region: str | None = None
     """Region of SES; None for the function's own."""
+    identity_arn: str | None = None
+    """The sender's SES identity, if its owner lets this account send (sending authorization)."""
     translations: Mapping[str, Email] = field(default_factory=dict)
     """Templates by language tag (de, pt-BR)."""
 
@@ -153,6 +155,8 @@ class WelcomeEmail:
         }
         if self.reply_to:
             request["ReplyToAddresses"] = [header_mailbox(self.reply_to)]
+        if self.identity_arn:
+            request["FromEmailAddressIdentityArn"] = self.identity_arn
         if self.configuration_set:
             request["ConfigurationSetName"] = self.configuration_set
         try:

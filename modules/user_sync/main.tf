@@ -68,6 +68,8 @@ data "aws_iam_policy_document" "send_welcome" {
     # (https://github.com/aws/aws-sdk-js/issues/3641). The condition holds it to the one sender.
     resources = concat(
       ["${local.ses_arn}:identity/*"],
+      # Of another account only: those of this account and region are in the line above.
+      [for arn in var.welcome_email.identity_arn[*] : arn if !startswith(arn, "${local.ses_arn}:")],
       [for name in var.welcome_email.configuration_set[*] : "${local.ses_arn}:configuration-set/${name}"],
     )
 

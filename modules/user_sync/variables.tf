@@ -50,6 +50,7 @@ variable "welcome_email" {
     reply_to          = optional(string)
     configuration_set = optional(string)
     region            = optional(string)
+    identity_arn      = optional(string)
     app_client_ids    = set(string)
     verified_only     = bool
   })

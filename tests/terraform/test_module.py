@@ -31,6 +31,7 @@ from tests.terraform.conftest import (
     SENDER_KEY,
     SMS_ROLE,
     TABLE_KEY,
+    THEIR_IDENTITY,
     THEIRS,
     Terraform,
 )
@@ -624,14 +625,16 @@ def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Mad
 
 
 def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform: Terraform) -> None:
-    for made, region, names in (
-        (everything, "eu-west-1", ["configuration-set/ours", "identity/*"]),
-        (terraform.made["no_reconciliation"], "eu-central-1", ["identity/*"]),
+    """An identity of another account or region says which region that is."""
+    for made, region, names, theirs in (
+        (everything, "eu-west-1", ["configuration-set/ours", "identity/*"], []),
+        (terraform.made["no_reconciliation"], "eu-central-1", ["identity/*"], [THEIR_IDENTITY]),
     ):
         statement = statements(made, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")[
             "SendFromOneAddress"
         ]
-        assert sorted(statement["resources"]) == [f"arn:aws:ses:{region}:{ACCOUNT_ID}:{name}" for name in names]
+        ours = [f"arn:aws:ses:{region}:{ACCOUNT_ID}:{name}" for name in names]
+        assert sorted(statement["resources"]) == sorted([*ours, *theirs])
 
 
 def test_welcome_email_is_sent_from_one_address_and_name(everything: Made, terraform: Terraform) -> None:

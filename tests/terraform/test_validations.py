@@ -42,6 +42,7 @@ ADDRESSES = (
 )
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
+IDENTITY = f"{ARN.format('ses')}identity"
 POLICY, ROLE = "arn:aws:iam::123456789012:policy/", "arn:aws:iam::123456789012:role/"
 
 GERMAN = {"subject": "Willkommen", "text": "Hallo", "html": "<p>Hallo</p>"}
@@ -190,6 +191,37 @@ RULES = [
         "welcome_email.subject is {}: it must be one line of text, without control characters.",
         accepted=[None, "W", "Welcome, {{username}} – ¡hola!"],
         rejected=["", "one\ntwo", "one\r", "\x01", "tab\there", "\x1f"],
+    ),
+    Rule(
+        "welcome_email.identity_arn",
+        'welcome_email.identity_arn is "{}": it must be the ARN of an SES identity, like '
+        "arn:aws:ses:eu-west-1:123456789012:identity/example.com, or null.",
+        accepted=[None, f"{IDENTITY}/example.com", f"{IDENTITY}/com", f"{IDENTITY}/A@example.com"],
+        rejected=[
+            "",
+            "example.com",
+            f"{IDENTITY}/",
+            f"{IDENTITY}/example.com/x",
+            f"{IDENTITY}/example.com\n",
+            f"{ARN.format('ses')}configuration-set/example.com",
+            "arn:aws:ses::123456789012:identity/example.com",
+            "arn:aws:ses:eu-west-1:12345:identity/example.com",
+            "arn:aws:iam:eu-west-1:123456789012:identity/example.com",
+        ],
+    ),
+    Rule(
+        "welcome_email.identity_arn",
+        'welcome_email.identity_arn is "{}", and from is "a@example.com": the identity must be the address in from, '
+        "its domain, or a parent domain.",
+        accepted=[],
+        rejected=[f"{IDENTITY}/{name}" for name in ("example.org", "ample.com", "b@example.com", "mail.example.com")],
+    ),
+    Rule(
+        "welcome_email",
+        'welcome_email.region is "us-east-1", and identity_arn is in the region "eu-west-1": they must be the same, or '
+        "region must be null.",
+        accepted=[{"from": "a@example.com", "region": "eu-west-1", "identity_arn": f"{IDENTITY}/example.com"}],
+        rejected=[{"from": "a@example.com", "region": "us-east-1", "identity_arn": f"{IDENTITY}/example.com"}],
     ),
     Rule(
         "welcome_email.translations",

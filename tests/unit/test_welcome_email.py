@@ -512,6 +512,13 @@ def test_reply_to_and_configuration_set_are_sent_where_given(aws: FakeAws) -> No
     assert call.body["ConfigurationSetName"] == "set"
 
 
+def test_identity_of_another_account_is_named(aws: FakeAws) -> None:
+    aws.on(SEND, Response({"MessageId": "m1"}))
+    identity = "arn:aws:ses:eu-central-1:999999999999:identity/example.com"
+    send(aws, dataclasses.replace(WELCOME, identity_arn=identity))
+    assert aws.calls[0].body["FromEmailAddressIdentityArn"] == identity
+
+
 def test_sender_is_sent_in_ascii(aws: FakeAws) -> None:
     aws.on(SEND, Response({"MessageId": "m1"}))
     send(aws, dataclasses.replace(WELCOME, sender="Müller & Söhne <hallo@example.de>"))
