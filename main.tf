@@ -241,6 +241,8 @@ module "monitoring" {
   unstarted_queue_names           = module.sign_up.unstarted_queue_names
   changes                         = one(module.change_tracking)
 
+  counts_welcome_emails = var.welcome_email != null && var.log_group_class == "STANDARD"
+
   # Not compared with the provider's region, which a depends_on of the module leaves unknown at plan.
   watches_ses = var.welcome_email == null ? false : local.welcome_region == null
 

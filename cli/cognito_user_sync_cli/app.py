@@ -23,6 +23,7 @@ from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeEmail
+from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import erasure, reconciliation, users, welcome
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.failures import Failure, dead_letter_queue, redrive, requeue
@@ -348,15 +349,17 @@ def user(
         raise typer.Exit(0 if compared.is_in_step else NOT_WELL)
     _print_comparison(compared)
     found, more = users.executions(deployment, compared.sub)
-    table = Table(Column("execution", overflow="fold"), "started, UTC", "status", Column("outcome", overflow="fold"))
-    for execution in found:
-        started = f"{execution.started_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(execution.name, started, execution.status, execution.outcome)
+    execution, outcome, email = (Column(name, overflow="fold") for name in ("execution", "outcome", "welcome email"))
+    table = Table(execution, "started, UTC", "status", outcome, email)
+    for each in found:
+        started = f"{each.started_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(each.name, started, each.status, each.outcome, users.welcome_in_words(each.welcome_email))
     out.print(table if found else "No execution of a sign-up or password reset of this user is known.")
     if more:
         out.print(
             f"There may be older ones: {users.LOOKED_AT:,} were looked through, and {users.SHOWN} at most are shown."
         )
+    out.print(f"Welcome email: {users.welcome_verdict(compared.user, found)}.")
     out.print(*_verdict(compared))
     if not compared.is_in_step:
         raise typer.Exit(NOT_WELL)
@@ -610,9 +613,9 @@ def preview_email(
 
 def _show_email(mail: WelcomeEmail, user: SampleUser, names: tuple[str, ...], folder: Path) -> None:
     if user.case:
-        address, why_not = mail.recipient(user.attributes)
-        if address is None:
-            out.print(f"{user.case}: no email: {why_not}")
+        address = mail.recipient(user.attributes)
+        if isinstance(address, WhyNot):
+            out.print(f"{user.case}: no email: {users.WHY_NOT[address]}")
             return
         out.print(f"{user.case}, to {address}")
     email = welcome.render(mail, user, names)

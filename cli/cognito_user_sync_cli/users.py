@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from cognito_user_sync.item_layout import BOOKKEEPING, Item, ItemLayout, filled,
 from cognito_user_sync.sync_request import Change
 from cognito_user_sync.user import SUB, UNCONFIRMED, User, now
 from cognito_user_sync.user_table import DeletedUsers, Outcome
+from cognito_user_sync.welcome_outcome import SENT, WhyNot
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import FAILED, describe, end_of, named
+from cognito_user_sync_cli.failures import Failure
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -28,6 +30,19 @@ SHOWN = 10
 
 # The value of an attribute that an item got from Cognito, and that `attributes` does not have anymore.
 _NO_LONGER_SYNCED = "(no longer synced)"
+
+# `Execution.welcome_email["result"]`, besides SENT.
+_SKIPPED, _NOT_SENT, _UNKNOWN = "skipped", "not_sent", "unknown"
+# The reasons why a welcome email was not sent, in words.
+WHY_NOT: dict[str, str] = {
+    WhyNot.NOT_A_SIGN_UP: "not a sign-up",
+    WhyNot.OTHER_APP_CLIENT: "signed up through another app client than those of welcome_email.app_client_ids",
+    WhyNot.USER_DELETED: "the user is deleted",
+    WhyNot.USER_DISABLED: "the user is disabled",
+    WhyNot.USER_UNCONFIRMED: "the user has not confirmed the sign-up",
+    WhyNot.NO_DELIVERABLE_ADDRESS: "no deliverable email address",
+    WhyNot.ADDRESS_NOT_VERIFIED: "the email address is not verified",
+}
 
 
 @dataclass(frozen=True)
@@ -98,12 +113,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Execution:
-    """An execution of user_sync, and what it came to in words."""
+    """An execution of user_sync, and what it came to in words.
+
+    `welcome_email` is what came of the welcome email: `result` is "sent", with `message_id`; "skipped", with `why_not`;
+    "not_sent" or "unknown", of an execution that failed. None if the execution has none to decide about, or goes on.
+    """
 
     name: str
     started_at: datetime
     status: str
     outcome: str
+    welcome_email: dict[str, str] | None
     input: Any
     output: Any
 
@@ -167,23 +187,59 @@ def sync(deployment: Deployment, sub: str) -> Outcome:
 def look(states: SFNClient, arn: str) -> Execution:
     """How an execution stands."""
     described = describe(states, arn)
-    status, outcome = described["status"], ""
+    status, outcome, welcome_email = described["status"], "", None
     given, output = json.loads(described.get("input") or "null"), json.loads(described.get("output") or "null")
     if status == "SUCCEEDED":
-        outcome = _in_words(output or {})
+        outcome, welcome_email = str((output or {}).get("outcome", "")), _welcome_email(output or {})
     elif status in FAILED:
-        end = end_of(states, arn, status)
+        failure = Failure(arn, end_of(states, arn, status))
+        end = failure.end
         outcome = f"{end.error} in {end.state}" if end.state else end.error
+        if isinstance(given, dict) and given.get("reason") == "sign_up":
+            welcome_email = {"result": _UNKNOWN if failure.may_have_greeted else _NOT_SENT}
     name = described.get("name", arn.rpartition(":")[2])
-    return Execution(name, described["startDate"], status, outcome, given, output)
+    return Execution(name, described["startDate"], status, outcome, welcome_email, given, output)
 
 
-def _in_words(output: dict[str, Any]) -> str:
-    """What an execution's output says; without `sent` where the deployment sends no welcome email."""
-    outcome = str(output.get("outcome", ""))
+def _welcome_email(output: Mapping[str, Any]) -> dict[str, str] | None:
+    """`Execution.welcome_email`, of an execution's output; without `sent` the deployment sent no welcome email."""
     if "sent" not in output:
-        return outcome
-    return f"{outcome}, welcome email " + ("sent" if output["sent"] else f"not sent: {output.get('why_not', '')}")
+        return None
+    if output["sent"]:
+        return {"result": SENT, "message_id": str(output.get("message_id", ""))}
+    return {"result": _SKIPPED, "why_not": str(output.get("why_not", ""))}
+
+
+def welcome_in_words(welcome_email: Mapping[str, str] | None) -> str:
+    """Say what `Execution.welcome_email` says."""
+    match welcome_email or {}:
+        case {"message_id": message_id}:
+            return f"sent, message ID {message_id}"
+        case {"why_not": why_not}:
+            # Executions of earlier versions have words.
+            return f"skipped: {WHY_NOT.get(why_not, why_not)}"
+        case {"result": "unknown"}:
+            return "unknown: it may have been sent"
+        case {"result": _}:
+            return "not sent: the execution failed"
+    return ""
+
+
+def welcome_verdict(user: User | None, executions: Sequence[Execution]) -> str:
+    """Say what came of a user's welcome email, and if no execution tells, why there may be none."""
+    sign_up = next((each for each in executions if each.name.startswith("sign-up-")), None)
+    if sign_up is not None:
+        return welcome_in_words(sign_up.welcome_email) or (
+            "not decided yet" if sign_up.status == "RUNNING" else "none: the deployment had no welcome_email"
+        )
+    if user is not None and user.status == UNCONFIRMED:
+        return "none: the user has not confirmed the sign-up"
+    if user is not None and user.status == "FORCE_CHANGE_PASSWORD":
+        return "none: an administrator created the user, who has not signed in yet"
+    return (
+        "unknown: no execution of a sign-up is known. An administrator created or imported the user, or the sign-up was"
+        " more than 90 days ago or not seen by the trigger"
+    )
 
 
 def _listed(deployment: Deployment, attribute: str, value: str) -> list[str]:

@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from cognito_user_sync import domain_names
 from cognito_user_sync.email_values import clean_value, one_line
 from cognito_user_sync.user import EXTERNAL_PROVIDER
+from cognito_user_sync.welcome_outcome import WhyNot
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -106,14 +107,14 @@ class WelcomeEmail:
         }
         return cls(**{each.name: given[each.name] for each in fields(cls) if each.name in given})
 
-    def recipient(self, attributes: Mapping[str, str]) -> tuple[str | None, str]:
-        """Return the address of a user with these attributes, or None and the reason why the user gets no email."""
+    def recipient(self, attributes: Mapping[str, str]) -> str | WhyNot:
+        """Return the address of a user with these attributes, or why the user gets no email."""
         address = deliverable_address(attributes.get("email", ""))
         if address is None:
-            return None, "no deliverable email address"
+            return WhyNot.NO_DELIVERABLE_ADDRESS
         if self.verified_only and attributes.get("email_verified") != "true":
-            return None, "the email address is not verified"
-        return address, ""
+            return WhyNot.ADDRESS_NOT_VERIFIED
+        return address
 
     def translation(self, locale: str) -> str | None:
         """Return the tag of the translation for a user's attribute `locale`; None for the default templates.

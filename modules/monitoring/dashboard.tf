@@ -36,11 +36,20 @@ locals {
     ["AWS/DynamoDB", "ConditionalCheckFailedRequests", "TableName", var.table_name, { stat = "Sum", label = "already so, or newer" }],
   ]
 
-  mails = [
-    for metric, label in { Invocations = "welcomes tried", Errors = "... that failed" } :
-    ["AWS/Lambda", metric, "FunctionName", var.send_welcome_function_name, { stat = "Sum", label = label }]
-    if var.send_welcome_function_name != null
-  ]
+  mails = concat(
+    [
+      for metric, label in { Invocations = "welcomes tried", Errors = "... that failed" } :
+      ["AWS/Lambda", metric, "FunctionName", var.send_welcome_function_name, { stat = "Sum", label = label }]
+      if var.send_welcome_function_name != null
+    ],
+    # A line for "sent" and for each reason that has occurred.
+    [
+      for filter in aws_cloudwatch_log_metric_filter.welcome_emails : [{
+        expression = "SEARCH('{\"${local.welcome_emails_namespace}\",welcome_email} MetricName=\"WelcomeEmails\"', 'Sum', ${60 * local.minutes})"
+        label      = "$${PROP('Dim.welcome_email')}"
+      }]
+    ],
+  )
 
   lag = concat(
     [

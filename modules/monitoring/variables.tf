@@ -34,6 +34,12 @@ variable "send_welcome_function_name" {
   default     = null
 }
 
+variable "counts_welcome_emails" {
+  type        = bool
+  description = "Whether a metric counts the welcome emails: there is a function that sends them, and CloudWatch can filter its log."
+  nullable    = false
+}
+
 variable "watches_ses" {
   type        = bool
   description = "Whether the welcome email is sent by SES of this region: CloudWatch has alarms on metrics of its own region only."

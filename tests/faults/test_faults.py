@@ -196,7 +196,7 @@ def test_user_who_is_deleted_before_the_replay_is_not_written(aws: LocalAws, per
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(request))
     (execution,) = person.deployed.settled(person.sub)
     output = json.loads(execution["output"])
-    assert (output["outcome"], output["why_not"]) == ("not_ours", "the user is deleted")
+    assert (output["outcome"], output["why_not"]) == ("not_ours", "user_deleted")
     assert person.deployed.item(person.sub) == {"id": person.sub, "score": "7"}
     assert person.welcomes() == 0
 

@@ -139,7 +139,7 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     narrow = facts(Operator(operator.outputs, columns=80)("failures"))
     assert "TableRefused" in narrow, "what is to be looked up is not cut off"
     user = facts(operator("user", username, expect=1))
-    assert "FAILED TableRefused in SyncUser" in user
+    assert "FAILED TableRefused in SyncUser not sent: the execution failed" in user
     assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
     assert "1 redriven." in operator("failures", "redrive")
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
@@ -270,7 +270,8 @@ def test_a_user_is_shown_by_sub_username_and_email(operator: Operator, ada: str,
         said = facts(operator("user", who))
         assert f"email {username}@example.com {username}@example.com" in said
         assert "custom:plan canary canary" in said
-        assert "SUCCEEDED created, welcome email sent" in said
+        assert "SUCCEEDED created sent, message ID " in said
+        assert "Welcome email: sent, message ID " in said
         assert said.endswith("The table says what Cognito says.")
 
 
@@ -481,8 +482,14 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     charts = [widget for widget in widgets if widget["type"] == "metric"]
     flow = sorted((chart["x"], chart["properties"]["title"]) for chart in charts if chart["y"] == charts[0]["y"])
     assert [title for _, title in flow] == ["Sign-ups in", "Executions", "Items written", "Mails", "Lag", "Failures"]
+    # All others name a metric.
+    (search,) = [shown for shown in charts[3]["properties"]["metrics"] if len(shown) == 1]
+    (counted,) = aws.client("logs").describe_metric_filters(logGroupName=f"/aws/lambda/{PREFIX}-send-welcome")[
+        "metricFilters"
+    ]
+    assert f'"{counted["metricTransformations"][0]["metricNamespace"]}"' in search[0]["expression"]
     for chart in charts:
-        for namespace, metric, *dimensions, _ in chart["properties"]["metrics"]:
+        for namespace, metric, *dimensions, _ in (each for each in chart["properties"]["metrics"] if each != search):
             assert metric in metrics[namespace], chart["properties"]["title"]
             for dimension, value in zip(dimensions[::2], dimensions[1::2], strict=True):
                 assert value in real[dimension], chart["properties"]["title"]

@@ -25,6 +25,7 @@ IN_PULUMI = {
     "aws_cloudwatch_event_rule": "cloudwatch/eventRule:EventRule",
     "aws_cloudwatch_event_target": "cloudwatch/eventTarget:EventTarget",
     "aws_cloudwatch_log_group": "cloudwatch/logGroup:LogGroup",
+    "aws_cloudwatch_log_metric_filter": "cloudwatch/logMetricFilter:LogMetricFilter",
     "aws_cloudwatch_metric_alarm": "cloudwatch/metricAlarm:MetricAlarm",
     "aws_cognito_user_pool": "cognito/userPool:UserPool",
     "aws_dynamodb_table": "dynamodb/table:Table",

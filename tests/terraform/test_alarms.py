@@ -170,3 +170,30 @@ def test_dashboard_shows_the_alarms_that_exist(terraform: Terraform) -> None:
         shown = [each for each in json.loads(dashboard["dashboard_body"])["widgets"] if each["type"] == "alarm"]
         assert len(shown) == widgets
         assert [len(each["properties"]["alarms"]) for each in shown] == [len(alarms(terraform.made[case]))] * widgets
+
+
+def charts(made: Made) -> dict[str, Any]:
+    (dashboard,) = made.of_type("aws_cloudwatch_dashboard").values()
+    shown = json.loads(dashboard["dashboard_body"])["widgets"]
+    return {each["properties"]["title"]: each["properties"]["metrics"] for each in shown if each["type"] == "metric"}
+
+
+def test_welcome_emails_are_counted_by_outcome_and_shown(terraform: Terraform) -> None:
+    """The field is send_welcome's: tests/unit/test_log_fields.py."""
+    made = terraform.made["no_reconciliation"]
+    (counted,) = made.of_type("aws_cloudwatch_log_metric_filter").values()
+    (metric,) = counted["metric_transformation"]
+    assert counted["log_group_name"] == "/aws/lambda/cognito-user-sync-dev-send-welcome"
+    assert counted["pattern"] == '{ $.welcome_email = "*" }'
+    assert metric["dimensions"] == {"welcome_email": "$.welcome_email"}
+    (shown,) = charts(made)["Mails"][-1]
+    assert f'SEARCH(\'{{"{metric["namespace"]}",welcome_email}} MetricName="{metric["name"]}"\',' in shown["expression"]
+    assert shown["label"] == "${PROP('Dim.welcome_email')}"
+
+
+@pytest.mark.parametrize("case", ["defaults", "everything"])
+def test_welcome_emails_are_not_counted_if_nothing_can(terraform: Terraform, case: str) -> None:
+    """No welcome email, and a log group that CloudWatch does not filter."""
+    made = terraform.made[case]
+    assert made.of_type("aws_cloudwatch_log_metric_filter") == {}
+    assert "SEARCH" not in str(charts(made))

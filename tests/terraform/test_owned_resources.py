@@ -70,6 +70,7 @@ CONFIGURATION = {
 REPLACING = {
     "aws_cloudwatch_dashboard": {"dashboard_name"},
     "aws_cloudwatch_log_group": {"name"},
+    "aws_cloudwatch_log_metric_filter": {"log_group_name", "name"},
     "aws_dynamodb_table": {"name"},
     "aws_iam_role": {"name", "path"},
     "aws_iam_role_policy": {"name", "role"},

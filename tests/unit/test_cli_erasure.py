@@ -146,6 +146,7 @@ def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path
             "started_at": "2026-01-01T00:00:00+00:00",
             "status": "SUCCEEDED",
             "outcome": "created",
+            "welcome_email": None,
             "input": request,
             "output": {"outcome": "created"},
         }

@@ -12,6 +12,7 @@ from typer.testing import Result
 
 from cognito_user_sync.item_layout import Item, ItemLayout, Key, marshal
 from cognito_user_sync.user import User
+from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.users import Comparison
@@ -147,25 +148,96 @@ def test_comparison_shows_attributes_that_are_no_longer_synced() -> None:
     assert "synced_attributes" not in compared.item
 
 
+def executed(aws: FakeAws, status: str, request: dict[str, Any] | None = None, **described: Any) -> users.Execution:
+    """Look at an execution of ADA's sign-up, or of another request."""
+    given = {"sub": SUB, "username": "ada", "reason": "sign_up", **(request or {})}
+    answer = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": f"sign-up-{SUB}", "startDate": 1}
+    aws.on("sfn.DescribeExecution", Response({**answer, "status": status, "input": json.dumps(given), **described}))
+    return users.look(aws.session.client("stepfunctions"), "arn")
+
+
 @pytest.mark.parametrize(
-    ("output", "outcome"),
+    ("output", "outcome", "welcome_email", "said"),
     [
-        ({"outcome": "created", "sent": True, "message_id": "m"}, "created, welcome email sent"),
         (
-            {"outcome": "created", "sent": False, "why_not": "the user is disabled"},
-            "created, welcome email not sent: the user is disabled",
+            {"outcome": "created", "sent": True, "message_id": "m-1"},
+            "created",
+            {"result": "sent", "message_id": "m-1"},
+            "sent, message ID m-1",
         ),
-        ({"outcome": "updated"}, "updated"),
+        (
+            {"outcome": "created", "sent": False, "why_not": "user_disabled"},
+            "created",
+            {"result": "skipped", "why_not": "user_disabled"},
+            "skipped: the user is disabled",
+        ),
+        ({"outcome": "updated"}, "updated", None, ""),
     ],
-    ids=["sent", "not sent", "without a welcome email"],
+    ids=["sent", "skipped", "without a welcome email"],
 )
-def test_look_shows_outcome_of_execution(aws: FakeAws, output: dict[str, Any], outcome: str) -> None:
-    described = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": "sign-up-1", "startDate": 1}
-    request = {"sub": SUB, "username": "ada", "reason": "sign_up", "client_id": ""}
-    text = json.dumps({**request, **output})
-    aws.on("sfn.DescribeExecution", Response({**described, "status": "SUCCEEDED", "output": text}))
-    found = users.look(aws.session.client("stepfunctions"), "arn")
-    assert (found.name, found.outcome) == ("sign-up-1", outcome)
+def test_look_shows_outcome_of_execution(
+    aws: FakeAws, output: dict[str, Any], outcome: str, welcome_email: dict[str, str] | None, said: str
+) -> None:
+    found = executed(aws, "SUCCEEDED", output=json.dumps(output))
+    assert (found.name, found.outcome, found.welcome_email) == (f"sign-up-{SUB}", outcome, welcome_email)
+    assert users.welcome_in_words(found.welcome_email) == said
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "error", "said"),
+    [
+        ("sign_up", "SendWelcome", "WelcomeOutcomeUnknown", "unknown: it may have been sent"),
+        ("sign_up", "SendWelcome", "States.Timeout", "unknown: it may have been sent"),
+        ("sign_up", "SendWelcome", "WelcomeRefused", "not sent: the execution failed"),
+        ("sign_up", "SyncUser", "TableRefused", "not sent: the execution failed"),
+        ("password_reset", "SyncUser", "TableRefused", ""),
+    ],
+)
+def test_look_says_whether_a_failed_execution_sent_the_email(
+    aws: FakeAws, reason: str, state: str, error: str, said: str
+) -> None:
+    events = [
+        {"type": "ExecutionFailed", "executionFailedEventDetails": {"error": error}},
+        {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": state}},
+    ]
+    numbered = [{"id": 2 - n, "timestamp": 1, **event} for n, event in enumerate(events)]
+    aws.on("sfn.GetExecutionHistory", Response({"events": numbered}))
+    found = executed(aws, "FAILED", {"reason": reason})
+    assert found.outcome == f"{error} in {state}"
+    assert users.welcome_in_words(found.welcome_email) == said
+
+
+@pytest.mark.parametrize("why_not", WhyNot)
+def test_every_reason_has_words_and_is_documented(why_not: WhyNot) -> None:
+    said = users.welcome_in_words({"result": "skipped", "why_not": why_not})
+    assert said.startswith("skipped: ")
+    assert why_not not in said
+    operations = Path(__file__).parents[2] / "docs" / "operations.md"
+    assert f"| `{why_not}` | " in operations.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("status", "executions", "said"),
+    [
+        ("CONFIRMED", ["password-reset", "sign-up"], "skipped: not a sign-up"),
+        ("CONFIRMED", ["password-reset"], "unknown: no execution of a sign-up is known. "),
+        ("UNCONFIRMED", [], "none: the user has not confirmed the sign-up"),
+        ("FORCE_CHANGE_PASSWORD", [], "none: an administrator created the user, who has not signed in yet"),
+        (None, [], "unknown: no execution of a sign-up is known. "),
+    ],
+)
+def test_welcome_verdict_is_of_the_sign_up(aws: FakeAws, status: str | None, executions: list[str], said: str) -> None:
+    sign_up = executed(aws, "SUCCEEDED", output='{"outcome": "created", "sent": false, "why_not": "not_a_sign_up"}')
+    found = [replace(sign_up, name=f"{name}-{SUB}") for name in executions]
+    user = status and replace(ADA, status=status)
+    assert users.welcome_verdict(user or None, found).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("execution", "said"), [("RUNNING", "not decided yet"), ("SUCCEEDED", "none: the deployment had no welcome_email")]
+)
+def test_welcome_verdict_without_a_decision(aws: FakeAws, execution: str, said: str) -> None:
+    assert users.welcome_verdict(ADA, [executed(aws, execution, output="{}")]) == said
 
 
 def answer_with(
@@ -233,6 +305,7 @@ def test_user_shows_the_item_with_its_key(aws: FakeAws, tmp_path: Path, layout: 
     assert (result.exit_code, "≠" in result.output) == (0, False), result.output
     for name, value in layout.key(SUB).items():
         assert any(name in line and value["S"] in line for line in result.output.splitlines())
+    assert "Welcome email: unknown: no execution of a sign-up is known. " in result.output
     assert "The table says what Cognito says." in result.output
 
 

@@ -32,6 +32,8 @@ from tests.unit.handler_clients import (
 START, PARK = "sfn.StartExecution", "sqs.SendMessage"
 FAILURE = refusal("InternalFailure", 500)
 ALREADY_STARTED = refusal("ExecutionAlreadyExists")
+# CloudWatch counts the values of welcome_email.
+SENT = {"sub": SUB, "message_id": "message-1", "welcome_email": "sent"}
 
 
 # handler, event, answers other than the good ones, line, fields
@@ -109,13 +111,13 @@ LINES: list[tuple[str, Any, dict[str, Response], str, dict[str, Any]]] = [
         {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "outcome": "not_ours"},
     ),
     ("sync_user", SYNC_REQUEST, {}, "INFO synced", {"sub": SUB, "reason": "sign_up", "outcome": "created"}),
-    ("send_welcome", SYNCED, {}, "INFO welcome sent", {"sub": SUB, "message_id": "message-1"}),
+    ("send_welcome", SYNCED, {}, "INFO welcome sent", SENT),
     (
         "send_welcome",
         SYNCED,
         {f"{COGNITO}.AdminGetUser": refusal("UserNotFoundException")},
         "INFO welcome not sent",
-        {"sub": SUB, "reason": "the user is deleted"},
+        {"sub": SUB, "welcome_email": "user_deleted"},
     ),
     (
         "start_run",

@@ -16,6 +16,7 @@ from cognito_user_sync.sync_request import NotConsistentYet, parse
 from cognito_user_sync.user import UNCONFIRMED
 from cognito_user_sync.user_table import Outcome
 from cognito_user_sync.welcome_email import WelcomeEmail, placeholder_values
+from cognito_user_sync.welcome_outcome import SENT, WhyNot
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -42,36 +43,38 @@ def _welcome() -> WelcomeEmail:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
-    """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not`, out.
+    """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not` (a WhyNot), out.
 
     Raises NotConsistentYet or PoolUnavailable, which the state machine retries, PoolRefused, UnusableUser, or as
     WelcomeEmail.send.
     """
     request = parse(event)
     if request.reason != "sign_up":
-        return _not_sent(event, "not a sign-up")
+        # Not logged: it is no email that CloudWatch has to count.
+        return {**event, "sent": False, "why_not": WhyNot.NOT_A_SIGN_UP}
     welcome = _welcome()
     if welcome.app_client_ids and request.client_id not in welcome.app_client_ids:
-        return _not_sent(event, "signed up through another app client")
+        return _not_sent(event, WhyNot.OTHER_APP_CLIENT)
     user = clients.user_pool().get(request.username)
     if user is None or user.sub != request.sub:
-        return _not_sent(event, "the user is deleted")
+        return _not_sent(event, WhyNot.USER_DELETED)
     if not user.enabled:
-        return _not_sent(event, "the user is disabled")
+        return _not_sent(event, WhyNot.USER_DISABLED)
     if user.status == UNCONFIRMED:
         if event.get("outcome") != Outcome.UNCONFIRMED:
             raise NotConsistentYet(user.sub)  # SyncUser has seen the confirmation
-        return _not_sent(event, "the user has not confirmed the sign-up")
-    address, why_not = welcome.recipient(user.attributes)
-    if address is None:
-        return _not_sent(event, why_not)
+        return _not_sent(event, WhyNot.USER_UNCONFIRMED)
+    address = welcome.recipient(user.attributes)
+    if isinstance(address, WhyNot):
+        return _not_sent(event, address)
     values = placeholder_values(user.sub, user.username, user.status, user.attributes, settings.synced_attributes())
     email = welcome.render(values, user.attributes.get("locale", ""))
     message_id = welcome.send(_ses(welcome.region), address, email)
-    logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id})
+    # CloudWatch counts the values of welcome_email (modules/monitoring/welcome_emails.tf).
+    logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id, "welcome_email": SENT})
     return {**event, "sent": True, "message_id": message_id}
 
 
-def _not_sent(event: dict[str, Any], why_not: str) -> dict[str, Any]:
-    logger.info("welcome not sent", extra={"sub": event["sub"], "reason": why_not})
+def _not_sent(event: dict[str, Any], why_not: WhyNot) -> dict[str, Any]:
+    logger.info("welcome not sent", extra={"sub": event["sub"], "welcome_email": why_not})
     return {**event, "sent": False, "why_not": why_not}

@@ -1,0 +1,19 @@
+"""Outcomes of a welcome email, as codes: in outputs of executions, in log lines, and as dimension of the metric."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+SENT = "sent"
+
+
+class WhyNot(StrEnum):
+    """Why no welcome email was sent, and none will be. The command line says it in words."""
+
+    NOT_A_SIGN_UP = "not_a_sign_up"
+    OTHER_APP_CLIENT = "other_app_client"
+    USER_DELETED = "user_deleted"
+    USER_DISABLED = "user_disabled"
+    USER_UNCONFIRMED = "user_unconfirmed"
+    NO_DELIVERABLE_ADDRESS = "no_deliverable_address"
+    ADDRESS_NOT_VERIFIED = "address_not_verified"
