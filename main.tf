@@ -57,6 +57,11 @@ resource "terraform_data" "deployment" {
       ])
     }
 
+    precondition {
+      condition     = var.track_changes || !try(var.welcome_email.on_first_sign_in, false)
+      error_message = "welcome_email.on_first_sign_in is true and track_changes is false: the first sign-in of an invited user is a tracked change. Set track_changes to true, or on_first_sign_in to false."
+    }
+
     # Only if no region is given: AWS adds SES to regions, so a list that is out of date must not stop a deployment.
     precondition {
       condition     = var.welcome_email == null ? true : local.welcome_region != null || !contains(local.regions_without_ses, local.region)
@@ -202,6 +207,8 @@ module "change_tracking" {
   write_actions     = local.write_actions
   environment       = local.user_environment
   settings          = local.settings
+
+  first_sign_in_state_machine_arn = try(var.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
 }
 
 module "reconciliation" {
@@ -266,5 +273,12 @@ check "welcome_email_goes_to_verified_addresses" {
   assert {
     condition     = try(var.welcome_email.verified_only, false) ? local.pre_sign_up_function_arn == "" : true
     error_message = "User pool ${var.user_pool_id} has the pre-sign-up trigger ${local.pre_sign_up_function_arn}. If this function sets autoVerifyEmail, Cognito marks addresses as verified without proof, and welcome_email.verified_only does not keep the welcome email from them. Make sure that it sets autoVerifyEmail only for addresses that belong to the user."
+  }
+}
+
+check "invited_users_get_the_welcome_email" {
+  assert {
+    condition     = try(var.welcome_email.on_first_sign_in, true) ? true : !try(one(data.aws_cognito_user_pool.this.admin_create_user_config).allow_admin_create_user_only, false)
+    error_message = "User pool ${var.user_pool_id} allows only administrators to create users, so no user signs up, and the post-confirmation trigger is invoked for users of identity providers alone. Users that administrators create get no welcome email. Set welcome_email.on_first_sign_in and track_changes to true, or ignore this warning if all users are those of identity providers."
   }
 }

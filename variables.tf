@@ -84,6 +84,8 @@ variable "welcome_email" {
       boundary: the sign-up's event names the client, and CLIENT_ID_NOT_APPLICABLE after AdminConfirmSignUp
     - verified_only: send only to addresses that Cognito has verified. With false, a stranger can have an email sent by your
       sender to an address and with a username that the stranger chose
+    - on_first_sign_in: greet also users that an administrator created, when they have set a password at their first
+      sign-in. Needs track_changes. For app_client_ids the app client is CLIENT_ID_NOT_APPLICABLE
   EOT
   type = object({
     from    = string
@@ -101,6 +103,7 @@ variable "welcome_email" {
     identity_arn      = optional(string)
     app_client_ids    = optional(set(string), [])
     verified_only     = optional(bool, true)
+    on_first_sign_in  = optional(bool, false)
   })
   default = null
 

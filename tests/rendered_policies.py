@@ -80,7 +80,7 @@ def everything(user_pool_id: str) -> Json:
         "table": {"name": TABLE, "attribute_prefix": "cognito_"},
         "track_changes": True,
         "tracing": True,
-        "welcome_email": {"from": "welcome@example.com", "configuration_set": "welcome"},
+        "welcome_email": {"from": "welcome@example.com", "configuration_set": "welcome", "on_first_sign_in": True},
     }
 
 

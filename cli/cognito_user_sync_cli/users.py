@@ -13,7 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from cognito_user_sync.changes import sync_change
 from cognito_user_sync.item_layout import BOOKKEEPING, Item, ItemLayout, filled, marshal, placeholders
 from cognito_user_sync.sync_request import Change
-from cognito_user_sync.user import SUB, UNCONFIRMED, User, now
+from cognito_user_sync.user import INVITED, SUB, UNCONFIRMED, User, now
 from cognito_user_sync.user_table import DeletedUsers, Outcome
 from cognito_user_sync.welcome_outcome import SENT, WhyNot
 from cognito_user_sync_cli.deployment import Deployment
@@ -234,7 +234,7 @@ def welcome_verdict(user: User | None, executions: Sequence[Execution]) -> str:
         )
     if user is not None and user.status == UNCONFIRMED:
         return "none: the user has not confirmed the sign-up"
-    if user is not None and user.status == "FORCE_CHANGE_PASSWORD":
+    if user is not None and user.status == INVITED:
         return "none: an administrator created the user, who has not signed in yet"
     return (
         "unknown: no execution of a sign-up is known. An administrator created or imported the user, or the sign-up was"

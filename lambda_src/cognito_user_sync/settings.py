@@ -2,7 +2,7 @@
 
 Every variable is set by the Terraform module of the function; none has a default here, so that a missing one is
 found at the first call and not in the data. RETENTION_DAYS is set only where there is one; CHAINED_FUNCTION_ARN, too,
-but for pool_trigger, where it is then empty.
+but for pool_trigger, where it is then empty; USER_SYNC_STATE_MACHINE_ARN of sync_changes, to welcome invited users.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ def chained_function_arn(environ: Mapping[str, str] = os.environ) -> str | None:
 
 def user_sync_state_machine_arn(environ: Mapping[str, str] = os.environ) -> str:
     return _text(environ, "USER_SYNC_STATE_MACHINE_ARN")
+
+
+def first_sign_in_state_machine_arn(environ: Mapping[str, str] = os.environ) -> str | None:
+    return environ.get("USER_SYNC_STATE_MACHINE_ARN")
 
 
 def reconciliation_state_machine_arn(environ: Mapping[str, str] = os.environ) -> str:

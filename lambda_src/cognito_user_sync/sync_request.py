@@ -22,6 +22,9 @@ REASON_OF_TRIGGER_SOURCE = {
 }
 REASONS = frozenset(REASON_OF_TRIGGER_SOURCE.values())
 
+# What Cognito's event has as the client ID where there is none, after AdminConfirmSignUp.
+NO_APP_CLIENT = "CLIENT_ID_NOT_APPLICABLE"
+
 # CloudTrail's times have whole seconds.
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})?Z", re.ASCII)
 

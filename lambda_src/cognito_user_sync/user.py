@@ -12,6 +12,8 @@ SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # The status of a user who has signed up and not confirmed yet, and has no item.
 UNCONFIRMED = "UNCONFIRMED"
+# The status of a user whom an administrator created, or gave a temporary password, and who has not signed in with it.
+INVITED = "FORCE_CHANGE_PASSWORD"
 # The status of a federated user.
 EXTERNAL_PROVIDER = "EXTERNAL_PROVIDER"
 

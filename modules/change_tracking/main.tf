@@ -99,6 +99,15 @@ data "aws_iam_policy_document" "sync_changes" {
     actions   = var.write_actions
     resources = [var.table_arn]
   }
+
+  dynamic "statement" {
+    for_each = var.first_sign_in_state_machine_arn[*]
+    content {
+      sid       = "StartUserSync"
+      actions   = ["states:StartExecution"]
+      resources = [statement.value]
+    }
+  }
 }
 
 module "queue" {
@@ -107,7 +116,7 @@ module "queue" {
   name              = "changes"
   sender_rule_arn   = aws_cloudwatch_event_rule.changes.arn
   policy_json       = data.aws_iam_policy_document.sync_changes.json
-  environment       = var.environment
+  environment       = merge(var.environment, { for arn in var.first_sign_in_state_machine_arn[*] : "USER_SYNC_STATE_MACHINE_ARN" => arn })
   table_kms_key_arn = var.table_kms_key_arn
   settings          = var.settings
 
@@ -116,6 +125,6 @@ module "queue" {
     description     = "Syncs users who have changed, at a limited rate"
     handler         = "sync_changes"
     timeout_seconds = 60
-    encrypts        = false
+    encrypts        = var.first_sign_in_state_machine_arn != null
   }
 }

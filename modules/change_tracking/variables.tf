@@ -25,6 +25,12 @@ variable "table_kms_key_arn" {
   default     = null
 }
 
+variable "first_sign_in_state_machine_arn" {
+  type        = string
+  description = "State machine that syncs and greets an invited user after the first sign-in; null for none."
+  default     = null
+}
+
 variable "environment" {
   type        = map(string)
   description = "What the functions that read the pool, or read or write the table, read in settings.py."

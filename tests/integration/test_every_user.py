@@ -57,8 +57,12 @@ def terraform(
         patch.setenv("TF_VAR_user_pool_id", crowd.id)
         patch.setenv("TF_VAR_stage", STAGE)
         patch.setenv("TF_VAR_reconciliation", RECONCILIATION)
-        run("apply", "-auto-approve", variables={"track_changes": "true", "kms_key_arn": key})
+        run("apply", "-auto-approve", variables=tracked(key))
         yield run
+
+
+def tracked(key: str) -> dict[str, str]:
+    return {"track_changes": "true", "on_first_sign_in": "true", "kms_key_arn": key}
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +215,7 @@ def test_event_without_pool_of_another_pools_user_is_not_ours(
 def outcomes(deployed: Deployment, sub: str) -> list[str]:
     """What came of the user's changes, by the function's log."""
     lines = [line for line in deployed.aws.logs().get(f"{prefix_of(deployed)}sync-changes", []) if sub in line]
-    return [json.loads(line)["outcome"] for line in lines]
+    return [fields["outcome"] for fields in map(json.loads, lines) if "outcome" in fields]
 
 
 def prefix_of(deployed: Deployment) -> str:
@@ -231,30 +235,78 @@ def is_empty(deployed: Deployment, output: str) -> bool:
     return set(counts) == {"0"}
 
 
-def test_first_sign_in_of_an_invited_user_is_synced(
-    deployed: Deployment, crowd: Pool, usernames: dict[str, str]
-) -> None:
-    """It confirms the user, and fires no trigger."""
-    sub = list(usernames)[5]
-    crowd.cognito.admin_set_user_password(
-        UserPoolId=crowd.id, Username=usernames[sub], Password="Temporary-horse-1", Permanent=False
+def sign_in_with_a_temporary_password(pool: Pool, username: str) -> None:
+    """An administrator gives the user one, and the user replaces it."""
+    pool.cognito.admin_set_user_password(
+        UserPoolId=pool.id, Username=username, Password="Temporary-horse-1", Permanent=False
     )
-    challenge = crowd.cognito.admin_initiate_auth(
-        UserPoolId=crowd.id,
-        ClientId=crowd.client_id,
+    challenge = pool.cognito.admin_initiate_auth(
+        UserPoolId=pool.id,
+        ClientId=pool.client_id,
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": usernames[sub], "PASSWORD": "Temporary-horse-1"},
+        AuthParameters={"USERNAME": username, "PASSWORD": "Temporary-horse-1"},
     )
     assert challenge["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
-    assert (deployed.item(sub) or {})["status"] == "FORCE_CHANGE_PASSWORD"
-    crowd.cognito.respond_to_auth_challenge(
-        ClientId=crowd.client_id,
+    pool.cognito.respond_to_auth_challenge(
+        ClientId=pool.client_id,
         ChallengeName="NEW_PASSWORD_REQUIRED",
         Session=challenge["Session"],
-        ChallengeResponses={"USERNAME": usernames[sub], "NEW_PASSWORD": PASSWORD},
+        ChallengeResponses={"USERNAME": username, "NEW_PASSWORD": PASSWORD},
     )
-    eventually(lambda: (deployed.item(sub) or {})["status"] == "CONFIRMED")
+
+
+def test_invited_user_is_welcomed_once_at_the_first_sign_in(
+    aws: LocalAws, deployed: Deployment, operator: Operator, crowd: Pool, username: str
+) -> None:
+    """It confirms the user, and fires no trigger. A later temporary password changes nothing."""
+    attributes = {"email": f"{username}@example.com", "email_verified": "true", "custom:plan": "canary"}
+    invited = crowd.cognito.admin_create_user(
+        UserPoolId=crowd.id,
+        Username=username,
+        MessageAction="SUPPRESS",
+        UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
+    )["User"]
+    sub = next(each["Value"] for each in invited["Attributes"] if each["Name"] == "sub")
+    eventually(lambda: (deployed.item(sub) or {}).get("status") == "FORCE_CHANGE_PASSWORD")
+    assert "Welcome email: none: an administrator created the user, who has not signed in yet." in operator("user", sub)
     assert deployed.executions(sub) == []
+
+    # The first start fails: the message comes back after the item was written.
+    queue = deployed.outputs["changes_queue_url"]
+    queues = aws.client("sqs")
+    queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
+    aws.set_faults([{"operation": "states:StartExecution", "fault": "500", "times": 1}])
+    try:
+        sign_in_with_a_temporary_password(crowd, username)
+        (execution,) = deployed.settled(sub)
+    finally:
+        aws.clear_faults()
+        queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+    assert execution["executionArn"].endswith(f":sign-up-{sub}")
+    assert json.loads(execution["input"])["client_id"] == "CLIENT_ID_NOT_APPLICABLE"
+    assert json.loads(execution["output"])["sent"] is True
+    assert (deployed.item(sub) or {})["status"] == "CONFIRMED"
+    assert "Welcome email: sent, message ID " in operator("user", sub)
+
+    synced = len(outcomes(deployed, sub))
+    sign_in_with_a_temporary_password(crowd, username)
+    eventually(lambda: len(outcomes(deployed, sub)) >= synced + 2)
+    eventually(lambda: is_empty(deployed, "changes_queue_url"))
+    assert len(deployed.executions(sub)) == 1
+    assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
+
+
+def test_invited_user_without_a_verified_address_gets_no_email(
+    deployed: Deployment, operator: Operator, crowd: Pool, usernames: dict[str, str]
+) -> None:
+    sub = list(usernames)[5]
+    assert (deployed.item(sub) or {})["status"] == "FORCE_CHANGE_PASSWORD"
+    sign_in_with_a_temporary_password(crowd, usernames[sub])
+    (execution,) = deployed.settled(sub)
+    assert json.loads(execution["output"])["why_not"] == "address_not_verified"
+    eventually(lambda: (deployed.item(sub) or {})["status"] == "CONFIRMED")
+    assert "Welcome email: skipped: the email address is not verified." in operator("user", sub)
+    assert deployed.welcomes_to(f"{usernames[sub]}@example.com") == []
 
 
 def test_a_call_that_failed_changes_nothing(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
@@ -286,7 +338,7 @@ def test_a_second_run_beside_an_older_one_ends_at_once(aws: LocalAws, deployed: 
 
 
 def test_a_second_plan_is_empty(terraform: Terraform, key: str) -> None:
-    assert terraform.warnings({"track_changes": "true", "kms_key_arn": key}) == ""
+    assert terraform.warnings(tracked(key)) == ""
 
 
 def test_plan_that_removes_the_key_must_name_it(terraform: Terraform, key: str) -> None:

@@ -20,7 +20,17 @@ import pytest
 
 from local_aws.client import LocalAws
 from local_aws.resources import make_function
-from tests.deployed import DEPLOYMENT, STAGE_OF_REFUSALS, Deployment, Pool, Terraform, eventually, make_pool, make_users
+from tests.deployed import (
+    DEPLOYMENT,
+    PASSWORD,
+    STAGE_OF_REFUSALS,
+    Deployment,
+    Pool,
+    Terraform,
+    eventually,
+    make_pool,
+    make_users,
+)
 from tests.permissions import DEFINITION, FUNCTIONS, STATE_MACHINES, Permission, table
 
 STAGE = STAGE_OF_REFUSALS
@@ -93,6 +103,7 @@ def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.Tem
         "kms_key_arn": key,
         "reconciliation": "{ list_users_per_second = 30 }",
         "track_changes": "true",
+        "on_first_sign_in": "true",
         # The one that needs PutItem.
         "deleted_users": '{ action = "delete_item" }',
         "tracing": "true",
@@ -360,6 +371,31 @@ def a_change_is_synced(scene: Scene) -> None:
     assert scene.reached(lambda: scene.item(sub)["custom:plan"] == "silver canary")
 
 
+def an_invited_user_is_welcomed(scene: Scene) -> None:
+    attributes = {"email": f"{scene.username}@example.com", "email_verified": "true"}
+    cognito = scene.people.cognito
+    cognito.admin_create_user(
+        UserPoolId=scene.people.id,
+        Username=scene.username,
+        TemporaryPassword="Temporary-horse-1",
+        MessageAction="SUPPRESS",
+        UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
+    )
+    challenge = cognito.admin_initiate_auth(
+        UserPoolId=scene.people.id,
+        ClientId=scene.people.client_id,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": scene.username, "PASSWORD": "Temporary-horse-1"},
+    )
+    cognito.respond_to_auth_challenge(
+        ClientId=scene.people.client_id,
+        ChallengeName=challenge["ChallengeName"],
+        Session=challenge["Session"],
+        ChallengeResponses={"USERNAME": scene.username, "NEW_PASSWORD": PASSWORD},
+    )
+    assert scene.reached(lambda: scene.deployed.welcomes_to(f"{scene.username}@example.com"))
+
+
 def a_user_who_leaves_is_deleted(scene: Scene) -> None:
     sub = scene.sign_up()
     assert scene.reached(lambda: scene.item(sub))
@@ -446,6 +482,7 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         a_sign_up_is_parked_and_replayed,
         the_chained_function_is_called,
         a_change_is_synced,
+        an_invited_user_is_welcomed,
         a_user_who_leaves_is_deleted,
         a_user_whose_username_changed_hands_is_deleted,
         the_pool_is_reconciled,

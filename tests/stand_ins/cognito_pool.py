@@ -101,6 +101,7 @@ class CognitoUser:
     status: str = "CONFIRMED"
     enabled: bool = True
     modified_at: datetime = LONG_AGO
+    created_at: datetime = LONG_AGO
     missing: frozenset[str] = frozenset()
     """Members that Cognito's answer leaves out, which makes the user unusable."""
 
@@ -119,7 +120,7 @@ class CognitoUser:
         members = {
             "Username": self.username,
             "Attributes": [{"Name": n, "Value": v} for n, v in attributes.items() if n not in self.missing],
-            "UserCreateDate": LONG_AGO,
+            "UserCreateDate": self.created_at,
             "UserLastModifiedDate": self.modified_at,
             "Enabled": self.enabled,
             "UserStatus": self.status,
@@ -135,7 +136,7 @@ class CognitoUser:
             attributes=self.attributes,
             status=self.status,
             enabled=self.enabled,
-            created_at=timestamp(LONG_AGO),
+            created_at=timestamp(self.created_at),
             modified_at=timestamp(self.modified_at),
         )
 

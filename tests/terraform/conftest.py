@@ -79,6 +79,7 @@ APPLIED = {
                 "configuration_set": "ours",
                 "app_client_ids": ["web"],
                 "verified_only": True,
+                "on_first_sign_in": True,
             },
             "chained_function_arn": THEIRS,
             "sms_role_arn": SMS_ROLE,
@@ -226,6 +227,8 @@ TRIGGERS: Plan = {
 
 WELCOMED: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com"}}
 UNVERIFIED: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com", "verified_only": False}}
+ON_FIRST_SIGN_IN: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com", "on_first_sign_in": True}}
+INVITING = {**user_pool(), "admin_create_user_config": [{"allow_admin_create_user_only": True}]}
 PRE_SIGN_UP = arn("lambda", "function:pre-sign-up")
 
 # Whom the welcome email goes to, or does not: Terraform reports it, and applies.
@@ -247,6 +250,12 @@ WELCOMES: Plan = {
         Case(WELCOMED, {POOL_ADDRESS: user_pool(pre_sign_up=PRE_SIGN_UP)}),
         (f"User pool {USER_POOL_ID} has the pre-sign-up trigger {PRE_SIGN_UP}.", "sets autoVerifyEmail"),
     ),
+    "welcome_to_no_one_who_is_invited": (
+        Case(WELCOMED, {POOL_ADDRESS: INVITING}),
+        (f"User pool {USER_POOL_ID} allows only administrators to create users", "Set welcome_email.on_first_sign_in"),
+    ),
+    "welcome_to_invited_users": (Case(ON_FIRST_SIGN_IN | {"track_changes": True}, {POOL_ADDRESS: INVITING}), ()),
+    "no_welcome_to_invited_users": (Case(SMALL, {POOL_ADDRESS: INVITING}), ()),
     "no_welcome": (Case(SMALL, {POOL_ADDRESS: user_pool(pre_sign_up=PRE_SIGN_UP, verified=())}), ()),
 }
 
@@ -379,6 +388,10 @@ FAILURES: Plan = {
             'welcome_email.translations["de"] has the unknown placeholder {{picture}}, {{vorname}}:',
             "{{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}",
         ),
+    ),
+    "first_sign_in_without_track_changes": (
+        Case(ON_FIRST_SIGN_IN),
+        ("welcome_email.on_first_sign_in is true and track_changes is false", "Set track_changes to true"),
     ),
     "region_without_ses": (
         Case({**HONG_KONG, "welcome_email": {"from": "a@example.com"}}, IN_HONG_KONG),

@@ -198,7 +198,7 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
             "POST_CONFIRMATION_FUNCTION_ARN": arn("lambda", f"function:{LONGEST}-post-confirmation"),
             "CHAINED_FUNCTION_ARN": THEIRS,
         },
-        "sync-changes": user,
+        "sync-changes": {**user, "USER_SYNC_STATE_MACHINE_ARN": user_sync},
         "plan-shards": {
             **user,
             "HAS_SHARD_INDEX": "true",
@@ -316,7 +316,7 @@ def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
     """A function that writes to a queue or an execution may encrypt with it, too."""
-    writers = {"post-confirmation", "replay-sign-ups", "start-run"}
+    writers = {"post-confirmation", "replay-sign-ups", "start-run", "sync-changes"}
     for name, address in FUNCTIONS.items():
         found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
         actions = ["kms:Decrypt", "kms:GenerateDataKey"] if name in writers else ["kms:Decrypt"]
@@ -591,6 +591,17 @@ def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
     assert (states["SyncUser"]["Next"], states["SendWelcome"]["End"]) == ("SendWelcome", True)
 
 
+START_USER_SYNC = (["states:StartExecution"], [arn("states", f"stateMachine:{LONGEST}-user-sync")])
+
+
+def test_changed_users_start_no_execution_by_default(terraform: Terraform) -> None:
+    """With welcome_email.on_first_sign_in alone: START_USER_SYNC."""
+    made = terraform.made["table_key"]
+    assert "USER_SYNC_STATE_MACHINE_ARN" not in environments(made, DEV)["sync-changes"]
+    address = "module.change_tracking[0].data.aws_iam_policy_document.sync_changes"
+    assert statements(made, address).keys() == {"ReadUsers", "ReadAndWriteItems"}
+
+
 def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Made) -> None:
     """AdminGetUser reads and verifies. It can make a user count as monthly active, so ListUsers reads changed users.
 
@@ -609,6 +620,7 @@ def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Mad
             found = [(sorted(each["actions"]), each["resources"]) for each in statements(made, address).values()]
             list_items = (["dynamodb:Query"], [f"{table_arn}/index/by_shard"])
             expected = [read_and_verify, (actions, [table_arn]), *([list_items] if "reconcile" in address else [])]
+            expected += [START_USER_SYNC] if "sync_changes" in address else []
             assert sorted(found) == sorted(expected), address
     assert writers <= everything.resources.keys()
     for made in (everything, defaults):

@@ -11,7 +11,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from cognito_user_sync import clients
-from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, start_run
+from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, start_run, sync_changes
 from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def session(_nothing_reaches_aws: None) -> boto3.Session:
 @pytest.fixture(autouse=True)
 def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-    for module in (clients, post_confirmation, replay_sign_ups, send_welcome, start_run):
+    for module in (clients, post_confirmation, replay_sign_ups, send_welcome, start_run, sync_changes):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,9 @@ SYNC_REQUEST = {
 # What SyncUser leaves for SendWelcome.
 SYNCED = {"sub": SUB, "username": "ada", "reason": "sign_up", "client_id": "app1", "outcome": "created"}
 CHANGE = {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "occurred_at": "2026-01-01T00:00:00Z"}
+# The first sign-in of an invited user, who is new.
+FIRST_SIGN_IN = {**CHANGE, "event_name": "RespondToAuthChallenge"}
+NEW_USER = {**USER, "UserCreateDate": time.time()}
 WELCOME: dict[str, Any] = {
     "from": "hello@example.com",
     "subject": "Welcome",
@@ -119,7 +123,9 @@ EXERCISES: Mapping[str, Exercise] = {
     # Step Functions fails, so that the queue is used too.
     "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [refusal("InternalFailure", 500)]}),
     "replay_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
-    "sync_changes": Exercise(queue_event(CHANGE), 60),
+    "sync_changes": Exercise(
+        queue_event(FIRST_SIGN_IN), 60, {f"{COGNITO}.ListUsers": [Response({"Users": [NEW_USER]})]}
+    ),
     "sync_user": Exercise(SYNC_REQUEST, 60),
     "send_welcome": Exercise(SYNCED, 15),
     # One prefix has users; for each of the others the table is asked.

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from cognito_user_sync import departure, sync_request, user_pool, user_table
 from cognito_user_sync.changes import sync_change
-from cognito_user_sync.sync_request import Change, NotConsistentYet
+from cognito_user_sync.sync_request import Change, NotConsistentYet, SyncRequest
 from cognito_user_sync.user import UnusableUser, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused, TableUnavailable
@@ -28,7 +28,7 @@ from tests.stand_ins.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, Cogni
 from tests.stand_ins.simulated_table import READ, WRITE, SimulatedTable, plain_item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OCCURRED_AT, EARLIER = timestamp(EPOCH), "2025-12-31T23:59:58.999Z"
 # CloudTrail's event names, as modules/change_tracking lists them.
@@ -41,6 +41,8 @@ MOVES_MODIFIED_DATE = (
     "UpdateUserAttributes",
     "VerifyUserAttribute",
 )
+FIRST_SIGN_INS = ("AdminRespondToAuthChallenge", "RespondToAuthChallenge")
+EVENTS_WITHOUT_WELCOME = (*MOVES_MODIFIED_DATE, "AdminCreateUser", "AdminSetUserPassword", "ChangePassword")
 # Calls of the user: the event may be of another pool.
 SELF_SERVICE = ("ChangePassword", "DeleteUserAttributes", "UpdateUserAttributes", "VerifyUserAttribute")
 
@@ -78,10 +80,11 @@ class Sync:
         self.pool = UserPool(cognito_client(CognitoPool(users, calls=calls)), POOL_ID)
         self.table, self.clock = table, clock
         self.deletion = DeletionPolicy()
+        self.welcomed: list[SyncRequest] = []
 
     def __call__(self, event_name: str, occurred_at: str = OCCURRED_AT, sub: str = SUB) -> Outcome:
         change = Change(sub, event_name, occurred_at)
-        return sync_change(self.pool, self.table.users(self.deletion), change)
+        return sync_change(self.pool, self.table.users(self.deletion), change, self.welcomed.append)
 
 
 @pytest.fixture
@@ -205,6 +208,82 @@ def test_an_event_that_may_not_move_the_date_comes_once(
     users.add(a_user(EARLIER))
     assert sync(event_name) == "created"
     assert calls.operations == [LIST, WRITE]
+
+
+# An invited user, at the first sign-in.
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Returns a function that sets how many seconds after OCCURRED_AT a change is synced."""
+    return lambda seconds: monkeypatch.setattr(sync_request, "datetime", Clock(seconds).datetime)
+
+
+DAYS = 24 * 3600
+WELCOME = SyncRequest(SUB, "ada.l", "sign_up", OCCURRED_AT, "CLIENT_ID_NOT_APPLICABLE")
+
+
+@pytest.mark.parametrize("known", ["FORCE_CHANGE_PASSWORD", "CONFIRMED", None])
+@pytest.mark.parametrize("event_name", FIRST_SIGN_INS)
+def test_first_sign_in_of_an_invited_user_is_welcomed_as_a_sign_up(
+    sync: Sync,
+    users: UsersInMemory,
+    table: SimulatedTable,
+    now: Callable[[float], None],
+    event_name: str,
+    known: str | None,
+) -> None:
+    """Whatever the item says: the reconciliation or another change may have been faster, or slower."""
+    now(1)
+    if known:
+        table.hold(a_user(EARLIER, created_at=EPOCH, status=known))
+    users.add(a_user(created_at=EPOCH))
+    sync(event_name)
+    assert sync.welcomed == [WELCOME]
+    assert WELCOME.execution_name() == f"sign-up-{SUB}"
+    assert table.items()[SUB]["status"] == "CONFIRMED"
+
+
+@pytest.mark.parametrize("event_name", [*EVENTS_WITHOUT_WELCOME, ""])
+def test_other_changes_of_a_new_user_are_not_welcomed(
+    sync: Sync, users: UsersInMemory, now: Callable[[float], None], event_name: str
+) -> None:
+    """Not even AdminSetUserPassword, which confirms an imported user who does not sign in."""
+    now(1)
+    users.add(a_user(created_at=EPOCH))
+    sync(event_name)
+    assert sync.welcomed == []
+
+
+@pytest.mark.parametrize(("days", "welcomed"), [(88.9, [WELCOME]), (89, [])])
+def test_first_sign_in_is_welcomed_if_step_functions_still_knows_a_welcome(
+    sync: Sync, users: UsersInMemory, now: Callable[[float], None], days: float, welcomed: list[SyncRequest]
+) -> None:
+    """A user who was welcomed earlier, and has a temporary password now, is not welcomed again."""
+    now(days * DAYS)
+    users.add(a_user(created_at=EPOCH))
+    sync("RespondToAuthChallenge")
+    assert sync.welcomed == welcomed
+
+
+@pytest.mark.parametrize(("seconds", "is_settled"), [(1, False), (899, False), (900, True)])
+def test_first_sign_in_comes_again_while_the_list_does_not_show_it(
+    sync: Sync, users: UsersInMemory, now: Callable[[float], None], seconds: int, is_settled: bool
+) -> None:
+    now(seconds)
+    users.add(a_user(created_at=EPOCH, status="FORCE_CHANGE_PASSWORD"))
+    if is_settled:
+        assert sync("RespondToAuthChallenge") == "created"
+    else:
+        with pytest.raises(NotConsistentYet, match=SUB):
+            sync("RespondToAuthChallenge")
+    assert sync.welcomed == []
+
+
+def test_first_sign_in_in_another_pool_is_not_welcomed(sync: Sync, now: Callable[[float], None]) -> None:
+    now(1)
+    assert sync("RespondToAuthChallenge") == "not_ours"
+    assert sync.welcomed == []
 
 
 # A user whom neither the pool nor the table has.

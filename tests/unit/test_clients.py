@@ -41,8 +41,12 @@ CLIENTS: dict[str, dict[str, Limits]] = {
         "lambda": Limits(1, 0.4, 4.5),  # what is left of 5 s, less the time to connect and to answer
     },
     "replay_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
-    # One attempt of Cognito: the queue or the state machine is the retry.
-    "sync_changes": {"cognito-idp": Limits(1, 1, 2), "dynamodb": Limits(3, 1, 2)},
+    # One attempt of Cognito and Step Functions: the queue or the state machine is the retry.
+    "sync_changes": {
+        "cognito-idp": Limits(1, 1, 2),
+        "dynamodb": Limits(3, 1, 2),
+        "stepfunctions": Limits(1, 1, 3),
+    },
     "sync_user": {"cognito-idp": Limits(1, 1, 2), "dynamodb": Limits(3, 1, 2)},
     # One attempt of SES: a send that timed out may have been delivered.
     "send_welcome": {"cognito-idp": Limits(1, 1, 2), "sesv2": Limits(1, 2, 8)},

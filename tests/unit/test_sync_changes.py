@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,8 +15,8 @@ from moto import mock_aws
 
 from cognito_user_sync.handlers import sync_changes
 from cognito_user_sync.sync_request import InvalidSyncRequest
-from tests.samples import OTHER_SUB, SUB, TABLE, environment, table_definition
-from tests.stand_ins.answers import Answer, refusal
+from tests.samples import OTHER_SUB, SUB, TABLE, USER_SYNC, environment, table_definition
+from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.clock import FakeContext
 from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
@@ -188,3 +189,47 @@ def test_no_personal_data_is_logged(cognito: FakeAws, users: UsersInMemory, capl
     records = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert [record["msg"] for record in records] == ["synced", *["message not handled"] * 2, "synced"]
     assert "ada" not in repr(records).lower()
+
+
+# The first sign-in of an invited user.
+
+START = "sfn.StartExecution"
+
+
+@pytest.fixture
+def invited(aws: FakeAws, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", USER_SYNC)
+    users[SUB].created_at = datetime.now(UTC)
+    aws.serve(CognitoPool(users))
+    aws.on(WRITE, Response({}))
+    return aws
+
+
+def test_first_sign_in_starts_the_execution_of_a_sign_up(invited: FakeAws) -> None:
+    invited.on(START, Response({"executionArn": "arn", "startDate": 1767225600}))
+    assert sync(a_change(event_name="RespondToAuthChallenge")) == []
+    (start,) = [call.body for call in invited.calls if call.operation == START]
+    assert (start["stateMachineArn"], start["name"]) == (USER_SYNC, f"sign-up-{SUB}")
+    assert json.loads(start["input"]) == {
+        "sub": SUB,
+        "username": NAMES[SUB],
+        "reason": "sign_up",
+        "occurred_at": "2020-01-02T00:00:00.000Z",
+        "client_id": "CLIENT_ID_NOT_APPLICABLE",
+    }
+
+
+def test_first_sign_in_comes_back_until_its_execution_is_started(invited: FakeAws) -> None:
+    """The item is written by then, so that the retry finds nothing to write."""
+    invited.on(START, refusal("ServiceUnavailable", 503))
+    change = a_change(event_name="AdminRespondToAuthChallenge")
+    assert sync(change) == ["m0"]
+    assert invited.operations == [LIST, WRITE, START]
+    invited.on(START, refusal("ExecutionAlreadyExists"))
+    assert sync(change) == []
+
+
+def test_first_sign_in_starts_nothing_by_default(invited: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USER_SYNC_STATE_MACHINE_ARN")
+    assert sync(a_change(event_name="RespondToAuthChallenge")) == []
+    assert invited.operations == [LIST, WRITE]

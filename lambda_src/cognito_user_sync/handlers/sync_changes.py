@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync import clients, message_batch
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cognito_user_sync import clients, executions, message_batch, settings
 from cognito_user_sync.changes import sync_change
-from cognito_user_sync.sync_request import NotConsistentYet, parse_change
+from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, parse_change
 from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
 # With two functions at most 10 requests a second: a third of the quota.
 _PAUSE_SECONDS = 0.2
 # Three calls of Cognito of 1 + 2 s, and three of DynamoDB of 3 x (1 + 2) s and two short pauses, since a write may take
-# two attempts.
+# two attempts. Or, at a first sign-in, one call of Cognito, those of DynamoDB, and one of Step Functions of 1 + 3 s.
 _SLOWEST_CHANGE_SECONDS = 50.0
 
 logger = logging.getLogger(__name__)
@@ -34,8 +42,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return message_batch.handle(
         event,
         _sync,
-        (NotConsistentYet, PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
+        (
+            *(NotConsistentYet, PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
+            *(BotoCoreError, ClientError),
+        ),
         lambda: context.get_remaining_time_in_millis() / 1000 >= _SLOWEST_CHANGE_SECONDS,
+    )
+
+
+@cache
+def _states() -> SFNClient:
+    # One attempt: the queue is the retry.
+    return boto3.client(
+        "stepfunctions", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
     )
 
 
@@ -43,5 +62,12 @@ def _sync(message: Any) -> None:
     # First, so that changes that fail are limited, too.
     time.sleep(_PAUSE_SECONDS)
     change = parse_change(message)
-    outcome = sync_change(clients.user_pool(), clients.user_table(), change)
+    state_machine_arn = settings.first_sign_in_state_machine_arn()
+    welcome = partial(_start, state_machine_arn) if state_machine_arn else None
+    outcome = sync_change(clients.user_pool(), clients.user_table(), change, welcome)
     logger.info("synced", extra={"sub": change.sub, "event_name": change.event_name, "outcome": outcome})
+
+
+def _start(state_machine_arn: str, request: SyncRequest) -> None:
+    started = executions.start(_states(), state_machine_arn, request)
+    logger.info("started" if started else "had been started before", extra={"sub": request.sub})

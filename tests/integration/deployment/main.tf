@@ -44,6 +44,11 @@ variable "configuration_set" {
   default = null
 }
 
+variable "on_first_sign_in" {
+  type    = bool
+  default = false
+}
+
 variable "kms_key_arn" {
   type    = string
   default = null
@@ -94,6 +99,7 @@ module "user_sync" {
     html = "<p>Congratulations {{username}} ({{name}}, {{custom:plan}})</p>"
 
     configuration_set = var.configuration_set
+    on_first_sign_in  = var.on_first_sign_in
   }
 
   table = {
