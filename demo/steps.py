@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -149,9 +150,11 @@ class Demo:
             for mail in welcomes:
                 self.report.letter(f"{mail.source} to {', '.join(mail.to)}: {mail.subject}", mail.text)
             self.report.check([mail.to for mail in welcomes] == [[EMAIL]], "one mail, to the user")
-            greeting = f"Congratulations {USERNAME}, you have been confirmed"
+            greeting = f"Welcome, {ATTRIBUTES['name']}"
             text, html = welcomes[0].text, welcomes[0].html or ""
-            self.report.check(greeting in text and greeting in html, "greeted by name, in text and in HTML", html)
+            self.report.check(
+                greeting in text and escape(greeting) in html, "it has the user's name, in text and in HTML", html
+            )
 
     def repeat(self, pool: ForeignPool) -> None:
         with self.report.step("Cognito delivers the same event a second time"):

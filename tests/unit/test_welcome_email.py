@@ -579,3 +579,13 @@ def test_a_connection_that_never_was_is_not_sent(aws: FakeAws, error: BotoCoreEr
     aws.on(SEND, error)
     with pytest.raises(WelcomeNotSent, match=type(error).__name__):
         send(aws)
+
+
+def test_default_templates_track_nobody_and_are_small() -> None:
+    folder = Path(__file__).parents[2] / "emails"
+    html, text = ((folder / f"welcome.{kind}").read_text(encoding="utf-8") for kind in ("html", "txt"))
+    assert len(html) < 10_000
+    assert not re.search(r"https?:|<(img|a|table|script|link)\b", html)
+    assert "prefers-color-scheme: dark" in html
+    for line in filter(None, text.splitlines()):
+        assert f">{line}</" in html
