@@ -1028,7 +1028,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
     @GENERATED
     @given(deals)
     def check(deal: Deal) -> None:
-        for _ in range(EVENTS_OF_A_DEAL // 14):
+        for _ in range(EVENTS_OF_A_DEAL // 11):
             event = batch(deal)
             note(f"event: {event!r}"[:2_000])
             users = Users(deal)
