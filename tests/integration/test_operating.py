@@ -13,7 +13,7 @@ import pytest
 
 from cognito_user_sync_cli import reconciliation
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, assert_impersonal, eventually, make_pool
+from tests.deployed import PASSWORD, Deployment, Operator, Pool, Terraform, assert_impersonal, eventually, make_pool
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "complete"
 PREFIX = "people-complete"
@@ -375,6 +375,27 @@ def test_an_address_of_two_users_asks_for_one(operator: Operator, people: Pool, 
 def test_nobody_is_said_to_be_nobody(operator: Operator) -> None:
     for who in ("nobody", "nobody@example.com", "00000000-0000-4000-8000-000000000000", 'x" or sub ^= "'):
         assert "Nobody: neither the pool" in operator("user", who, expect=1)
+
+
+# --- what came of the welcome email
+
+
+def test_user_says_what_came_of_the_welcome_email(deployed: Deployment, operator: Operator, people: Pool) -> None:
+    alias, phone_only, imported = (f"{uuid.uuid4()}" for _ in range(3))
+    with_alias = people.sign_up(alias, email=f"{alias}@example.com", name="Ada-Canary")
+    without_address = people.sign_up(phone_only)
+    for username, sub in ((alias, with_alias), (phone_only, without_address)):
+        people.confirm(username)
+        assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    people.cognito.admin_create_user(UserPoolId=people.id, Username=imported, MessageAction="SUPPRESS")
+    people.cognito.admin_set_user_password(UserPoolId=people.id, Username=imported, Password=PASSWORD, Permanent=True)
+    (mail,) = deployed.welcomes_to(f"{alias}@example.com")
+    assert "Ada-Canary" in mail.text
+    assert alias not in mail.text
+    assert "sent, message ID " in facts(operator("user", with_alias))
+    assert "skipped: no deliverable email address" in facts(operator("user", without_address))
+    eventually(lambda: "The table says what Cognito says." in operator("user", imported, "--sync"))
+    assert "no execution of a sign-up is known" in facts(operator("user", imported))
 
 
 # --- the welcome, before it is sent

@@ -30,17 +30,13 @@ def owned_pool(aws: LocalAws, terraform: Terraform) -> Pool:
     return Pool(aws, pool_id, client["ClientId"], cognito)
 
 
-def assert_sign_up_is_synced(aws: LocalAws, terraform: Terraform, username: str) -> None:
+def test_owned_pool_names_the_trigger_without_a_cycle(aws: LocalAws, terraform: Terraform, username: str) -> None:
     pool = owned_pool(aws, terraform)
     sub = pool.sign_up(username, email=f"{username}@example.com")
     pool.confirm(username)
     deployed = Deployment(aws, terraform.outputs()["user_sync"])
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert deployed.item(sub) is not None
-
-
-def test_owned_pool_names_the_trigger_without_a_cycle(aws: LocalAws, terraform: Terraform, username: str) -> None:
-    assert_sign_up_is_synced(aws, terraform, username)
     assert terraform.warnings(REGION) == ""
 
 
@@ -61,8 +57,21 @@ def test_sign_ups_succeed_while_the_pool_is_changed(aws: LocalAws, terraform: Te
     assert len(users.subs) > 10
 
 
-def test_replaced_pool_is_synced(aws: LocalAws, terraform: Terraform, username: str) -> None:
+def test_replaced_pool_is_synced_with_email_addresses_as_usernames(
+    aws: LocalAws, terraform: Terraform, username: str
+) -> None:
     before = terraform.outputs()["user_pool_id"]
-    terraform("apply", "-auto-approve", "-replace=aws_cognito_user_pool.this", variables=REGION)
+    configuration = terraform.folder / "main.tf"
+    with_addresses = f'{CHANGED}\n  username_attributes = ["email"]'
+    configuration.write_text(configuration.read_text().replace(CHANGED, with_addresses))
+    # A change of username_attributes replaces the pool.
+    terraform("apply", "-auto-approve", variables=REGION)
     assert terraform.outputs()["user_pool_id"] != before
-    assert_sign_up_is_synced(aws, terraform, username)
+    pool, email = owned_pool(aws, terraform), f"{username}@example.com"
+    sub = pool.sign_up(email, email=email, name="Ada Canary")
+    pool.confirm(email)
+    deployed = Deployment(aws, terraform.outputs()["user_sync"])
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert deployed.item(sub) is not None
+    (mail,) = deployed.welcomes_to(email)
+    assert (mail.subject, mail.text.splitlines()[0]) == ("Welcome, Ada Canary", "Welcome, Ada Canary")
