@@ -237,7 +237,7 @@ class UserTable:
         def refusal(found: Item) -> Outcome | None:
             if not layout.is_ours(found):
                 return Outcome.NOT_OURS
-            if layout.name("deleted_at") in found and self._has_no_more(found):
+            if layout.name("deleted_at") in found and self._has_nothing_left(found):
                 return Outcome.UNCHANGED
             return Outcome.STALE if layout.text(found, "observed_at") > gone_at else None
 
@@ -287,7 +287,7 @@ class UserTable:
             same = expression.compare("synced_attributes", "=", item[name("synced_attributes")])
             conditions.append(f"({expression.is_missing('synced_attributes')} OR {same})")
         if is_ours and name("deleted_at") in found:
-            conditions.append(expression.compare("deleted_at", "=", layout.text(found, "deleted_at")))
+            conditions.append(expression.is_as_in(found, "deleted_at"))
         else:
             conditions.append(expression.is_missing("deleted_at"))
             if before <= item.keys():
@@ -345,7 +345,7 @@ class UserTable:
             **self._conditional(expression, expression.can_be_deleted(gone_at, found)),
         }
 
-    def _has_no_more(self, found: Item) -> bool:
+    def _has_nothing_left(self, found: Item) -> bool:
         """Whether a deleted user's item has nothing left that the configured deletion removes."""
         layout, action = self.layout, self.deletion.action
         if action is DeletedUsers.MARK:
@@ -377,7 +377,7 @@ class _Expression:
     def __init__(self, layout: ItemLayout) -> None:
         self._layout = layout
         self._names: dict[str, str] = {}
-        self._values: dict[tuple[type, ItemValue], str] = {}
+        self._values: list[dict[str, Any]] = []
 
     @property
     def names(self) -> dict[str, str]:
@@ -385,20 +385,29 @@ class _Expression:
 
     @property
     def values(self) -> dict[str, dict[str, Any]]:
-        return {alias: marshal(value) for (_, value), alias in self._values.items()}
+        return {f":v{index}": value for index, value in enumerate(self._values)}
 
     def name(self, name: str) -> str:
         return self._names.setdefault(name, f"#n{len(self._names)}")
 
     def value(self, value: ItemValue) -> str:
-        # True equals 1.
-        return self._values.setdefault((type(value), value), f":v{len(self._values)}")
+        return self._marshalled(marshal(value))
+
+    def _marshalled(self, value: dict[str, Any]) -> str:
+        if value not in self._values:
+            self._values.append(value)
+        return f":v{self._values.index(value)}"
 
     def is_missing(self, field: str) -> str:
         return f"attribute_not_exists({self.name(self._layout.name(field))})"
 
     def compare(self, field: str, operator: str, value: ItemValue) -> str:
         return f"{self.name(self._layout.name(field))} {operator} {self.value(value)}"
+
+    def is_as_in(self, found: Item, field: str) -> str:
+        """A condition: the field is as in `found`, whatever type another writer gave it."""
+        name = self._layout.name(field)
+        return f"{self.name(name)} = {self._marshalled(found[name])}" if name in found else self.is_missing(field)
 
     def has_synced(self, synced: frozenset[str]) -> str:
         """A condition: the item got these attributes from Cognito."""
@@ -407,10 +416,8 @@ class _Expression:
     def can_be_deleted(self, gone_at: str, found: Item) -> str:
         """A condition: the item is of this pool, was not seen later than `gone_at`, and is as deleted as `found`."""
         pool = self.compare("user_pool_id", "=", self._layout.user_pool_id)
-        deleted_at = self._layout.text(found, "deleted_at")
-        deleted = self.compare("deleted_at", "=", deleted_at) if deleted_at else self.is_missing("deleted_at")
         not_seen = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', gone_at)}"
-        return f"{pool} AND {deleted} AND ({not_seen})"
+        return f"{pool} AND {self.is_as_in(found, 'deleted_at')} AND ({not_seen})"
 
     def update(self, written: Mapping[str, ItemValue], removed: Iterable[str]) -> str:
         """SET and REMOVE; what is written is not removed."""

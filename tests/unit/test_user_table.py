@@ -286,6 +286,18 @@ def test_write_keeps_the_newer_answer_in_both_orders(table: Table, first: User, 
     assert table.item()["name"] == "Ada L."
 
 
+@pytest.mark.parametrize("action", [None, *DELETING])
+def test_write_and_delete_replace_a_deletion_of_another_type(table: Table, action: DeletedUsers | None) -> None:
+    """Which another writer made of the attribute."""
+    table.write(read(1, name="Ada"))
+    table.put(**{**table.wire(), "deleted_at": {"N": "7"}})
+    if action is None:
+        assert table.write(read(5, 5, name="Ada L.")) == [Outcome.UPDATED]
+        assert "deleted_at" not in table.wire()
+    else:
+        assert table.delete(3, action) is (Outcome.UNCHANGED if action is MARK else Outcome.DELETED)
+
+
 def test_write_of_the_most_attributes_fits_dynamodbs_limits(table: Table) -> None:
     """moto does not check them: 4 KB and 300 operators in an expression."""
     requests: list[dict[str, Any]] = []
