@@ -66,7 +66,7 @@ variable "attributes" {
 
 variable "welcome_email" {
   description = <<-EOT
-    The email that greets each new user; null sends none. Subject, text and html may hold {{display_name}}, {{username}},
+    The welcome email, sent to each new user; null sends none. Subject, text and html may hold {{display_name}}, {{username}},
     {{name}} and any of the synced attributes, such as {{email}} or {{custom:plan}}, each with a fallback if the value is empty:
     {{name|there}}. docs/welcome-email.md has examples.
     - from: sender, verified in SES: address@example.com, Name <address@example.com> or "Name" <address@example.com>. The
@@ -80,11 +80,11 @@ variable "welcome_email" {
     - region: region of SES, where the sender is verified; null for the pool's region
     - identity_arn: SES identity of the sender, in another region or account; null for one of this account in region.
       docs/welcome-email.md has the policy that an identity of another account needs
-    - app_client_ids: greet only who signed up through these app clients; empty greets everyone. A filter, and no
+    - app_client_ids: send only to users who signed up through these app clients; empty for all users. A filter, not a
       boundary: the sign-up's event names the client, and CLIENT_ID_NOT_APPLICABLE after AdminConfirmSignUp
     - verified_only: send only to addresses that Cognito has verified. With false, a stranger can have an email sent by your
       sender to an address and with a username that the stranger chose
-    - on_first_sign_in: greet also users that an administrator created, when they have set a password at their first
+    - on_first_sign_in: send also to users that an administrator created, when they have set a password at their first
       sign-in. Needs track_changes. For app_client_ids the app client is CLIENT_ID_NOT_APPLICABLE
   EOT
   type = object({

@@ -150,10 +150,10 @@ class Demo:
             for mail in welcomes:
                 self.report.letter(f"{mail.source} to {', '.join(mail.to)}: {mail.subject}", mail.text)
             self.report.check([mail.to for mail in welcomes] == [[EMAIL]], "one mail, to the user")
-            greeting = f"Welcome, {ATTRIBUTES['name']}"
+            first_line = f"Welcome, {ATTRIBUTES['name']}"
             text, html = welcomes[0].text, welcomes[0].html or ""
             self.report.check(
-                greeting in text and escape(greeting) in html, "it has the user's name, in text and in HTML", html
+                first_line in text and escape(first_line) in html, "it has the user's name, in text and in HTML", html
             )
 
     def repeat(self, pool: ForeignPool) -> None:

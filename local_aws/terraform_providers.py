@@ -232,7 +232,7 @@ def is_trusted(mirror: Path) -> bool:
     """Whether only root and this user can change its hashicorp/aws: a provider has the credentials of who runs it."""
     provider = mirror / AWS
     try:
-        # In a sticky folder, such as /tmp, nobody can replace what belongs to another user. But anybody can add to it.
+        # In a sticky folder, such as /tmp, users cannot replace what belongs to another user. But all can add to it.
         return all(only_ours(path, sticky=path in mirror.parents) for path in (provider, *provider.parents)) and all(
             only_ours(path) for path in provider.rglob("*")
         )

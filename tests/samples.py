@@ -28,6 +28,22 @@ _LAMBDA: Final = "arn:aws:lambda:eu-central-1:111122223333:function"
 OURS, THEIRS, OTHER = f"{_LAMBDA}:ours", f"{_LAMBDA}:theirs", f"{_LAMBDA}:other"
 
 
+def outputs(**changes: Any) -> dict[str, Any]:
+    """Return the module's outputs that the command line reads."""
+    return {
+        "user_pool_id": POOL_ID,
+        "user_sync_state_machine_arn": USER_SYNC,
+        "reconciliation_state_machine_arn": RECONCILIATION,
+        "post_confirmation_function_arn": OURS,
+        "unstarted_queue_url": QUEUE_URL,
+        "alarm_names": [],
+        "log_group_arns": {},
+        "dashboard_url": "https://example.com",
+        "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
+        **changes,
+    }
+
+
 def environment(index_keys: Sequence[str] = (), **changes: str) -> dict[str, str]:
     """Return the environment variables of the functions that read the pool or the table."""
     table = {

@@ -185,7 +185,7 @@ def _of_run(run: reconciliation.Run | None) -> str:
         return "none has ended yet"
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _counts(run.summary).items() if value)
     ended = f"{run.status}, a dry run" if run.dry_run else run.status
-    return f"{ended}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'nobody listed'}"
+    return f"{ended}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'no user listed'}"
 
 
 def _counts(summary: dict[str, Any] | None) -> dict[str, int]:
@@ -288,7 +288,7 @@ def _print_run(run: reconciliation.Run) -> None:
     out.print(table)
     _print_examples(run)
     if run.summary["not_swept"]:
-        out.print(f"Nobody was looked for who is gone: {run.summary['not_swept']}.")
+        out.print(f"Deletion check skipped: {run.summary['not_swept']}.")
     for problem in run.summary["problems"]:
         problems.print(styled("Problem:"), problem)
 
@@ -336,7 +336,7 @@ def user(
     compared = users.compare(deployment, subs[0]) if subs else None
     if compared is None or (compared.user is None and compared.found is None):
         problems.print(
-            styled("Nobody:"),
+            styled("No such user:"),
             f"neither the pool {deployment.user_pool_id} nor the table {deployment.user_table.name}"
             f" has {who}. Deleted users are found by sub, and by email address if the table has an index on it",
         )

@@ -27,7 +27,7 @@ variable "table_kms_key_arn" {
 
 variable "first_sign_in_state_machine_arn" {
   type        = string
-  description = "State machine that syncs and greets an invited user after the first sign-in; null for none."
+  description = "State machine that syncs an invited user and sends the welcome email after the first sign-in; null for none."
   default     = null
 }
 

@@ -374,7 +374,7 @@ def test_an_address_of_two_users_asks_for_one(operator: Operator, people: Pool, 
 
 def test_nobody_is_said_to_be_nobody(operator: Operator) -> None:
     for who in ("nobody", "nobody@example.com", "00000000-0000-4000-8000-000000000000", 'x" or sub ^= "'):
-        assert "Nobody: neither the pool" in operator("user", who, expect=1)
+        assert "No such user: neither the pool" in operator("user", who, expect=1)
 
 
 # --- what came of the welcome email

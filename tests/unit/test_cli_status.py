@@ -9,22 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from tests.samples import COUNTS, OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment
+from tests.samples import COUNTS, OURS, QUEUE_URL, RECONCILIATION, SUB, TABLE, environment, outputs
 from tests.stand_ins.answers import Response
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
 
-OUTPUTS: dict[str, Any] = {
-    "user_pool_id": POOL_ID,
-    "user_sync_state_machine_arn": USER_SYNC,
-    "reconciliation_state_machine_arn": RECONCILIATION,
-    "post_confirmation_function_arn": OURS,
-    "unstarted_queue_url": QUEUE_URL,
-    "alarm_names": [],
-    "log_group_arns": {},
-    "dashboard_url": "https://example.com",
-    "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
-}
+OUTPUTS = outputs()
 EXAMPLE = {
     "sub": SUB,
     "outcome": "updated",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.table import Table
@@ -12,7 +11,7 @@ from typer.testing import CliRunner
 
 from cognito_user_sync_cli import app
 from cognito_user_sync_cli.app import PlainConsole, styled
-from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment
+from tests.samples import QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
@@ -47,21 +46,6 @@ def assert_is_text(output: str, *, times: int = 1) -> None:
     assert shown.count("".join(MARKUP.split())) == times
     for _, expected in STEERING.values():
         assert shown.count("".join(expected.split())) == times
-
-
-def outputs(**changes: Any) -> dict[str, Any]:
-    return {
-        "user_pool_id": POOL_ID,
-        "user_sync_state_machine_arn": USER_SYNC,
-        "reconciliation_state_machine_arn": RECONCILIATION,
-        "post_confirmation_function_arn": OURS,
-        "unstarted_queue_url": QUEUE_URL,
-        "alarm_names": [],
-        "log_group_arns": {},
-        "dashboard_url": "https://example.com",
-        "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
-        **changes,
-    }
 
 
 @pytest.mark.parametrize(("steers", "shown"), STEERING.values(), ids=STEERING)

@@ -16,7 +16,7 @@ from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.users import Comparison
-from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment
+from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
@@ -68,16 +68,7 @@ LISTED = {
     "Enabled": True,
     "UserStatus": "CONFIRMED",
 }
-OUTPUTS: dict[str, Any] = {
-    "user_pool_id": POOL_ID,
-    "user_sync_state_machine_arn": USER_SYNC,
-    "post_confirmation_function_arn": "arn",
-    "unstarted_queue_url": QUEUE_URL,
-    "alarm_names": [],
-    "log_group_arns": {},
-    "dashboard_url": "https://example.com",
-    "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
-}
+OUTPUTS = outputs()
 
 
 @LAYOUTS

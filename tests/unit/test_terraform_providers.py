@@ -107,7 +107,7 @@ def test_a_missing_or_old_terraform_is_named_with_how_to_get_it(
     ("below", "mode"),
     [
         *((below, mode) for below in ("", "plugins", f"plugins/{AWS}") for mode in (0o777, 0o775)),
-        # Nobody can replace the provider in it, but everybody can add a newer one.
+        # Other users cannot replace the provider in it, but can add a newer one.
         (f"plugins/{AWS}", 0o1777),
         (f"plugins/{AWS}/5.100.0/{PLATFORM}/terraform-provider-aws_v5.100.0_x5", 0o777),
     ],
