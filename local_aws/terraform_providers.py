@@ -229,21 +229,21 @@ def walk(start: Path, seconds: float) -> Iterator[Path]:
 
 
 def is_trusted(mirror: Path) -> bool:
-    """Whether only root and this user can change its hashicorp/aws: a provider has the credentials of who runs it."""
+    """Whether only root and this user can change its hashicorp/aws: a provider has the credentials of who runs it.
+
+    A sticky folder, such as /tmp, is one that others can change: they can add to it.
+    """
     provider = mirror / AWS
     try:
-        # In a sticky folder, such as /tmp, users cannot replace what belongs to another user. But all can add to it.
-        return all(only_ours(path, sticky=path in mirror.parents) for path in (provider, *provider.parents)) and all(
-            only_ours(path) for path in provider.rglob("*")
-        )
+        return all(map(only_ours, (provider, *provider.parents, *provider.rglob("*"))))
     except OSError:
         return False
 
 
-def only_ours(path: Path, *, sticky: bool = False) -> bool:
+def only_ours(path: Path) -> bool:
     found = path.lstat()
-    is_closed = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or (sticky and found.st_mode & stat.S_ISVTX)
-    return found.st_uid in (0, os.getuid()) and bool(is_closed) and not stat.S_ISLNK(found.st_mode)
+    is_closed = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return found.st_uid in (0, os.getuid()) and is_closed and not stat.S_ISLNK(found.st_mode)
 
 
 def find_mirror(platform: str, places: Iterable[Path], start: Path, seconds: float) -> Path | None:

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from local_aws import terraform_providers
 from local_aws.terraform_providers import AWS, CONFIG_VARIABLE, ProvidersError, terraform_environment
 
 PLATFORM = "linux_amd64"
+
+
+@pytest.fixture(autouse=True)
+def closed_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the folders above a test's own count as closed: pytest's are below /tmp, which all users can change."""
+    only_ours = terraform_providers.only_ours
+    parents = tmp_path.resolve().parents
+    monkeypatch.setattr(terraform_providers, "only_ours", lambda path: path in parents or only_ours(path))
 
 
 def put_terraform_on_path(
@@ -106,9 +115,7 @@ def test_a_missing_or_old_terraform_is_named_with_how_to_get_it(
 @pytest.mark.parametrize(
     ("below", "mode"),
     [
-        *((below, mode) for below in ("", "plugins", f"plugins/{AWS}") for mode in (0o777, 0o775)),
-        # Other users cannot replace the provider in it, but can add a newer one.
-        (f"plugins/{AWS}", 0o1777),
+        *((below, mode) for below in ("", "plugins", f"plugins/{AWS}") for mode in (0o777, 0o775, 0o1777)),
         (f"plugins/{AWS}/5.100.0/{PLATFORM}/terraform-provider-aws_v5.100.0_x5", 0o777),
     ],
 )
