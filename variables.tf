@@ -70,7 +70,7 @@ variable "welcome_email" {
     {{name}} and any of the synced attributes, such as {{email}} or {{custom:plan}}, each with a fallback if the value is empty:
     {{name|there}}. docs/welcome-email.md has examples.
     - from: sender, verified in SES: address@example.com, Name <address@example.com> or "Name" <address@example.com>. The
-      name may have any script; an international domain is in Punycode
+      name and the domain may have any script
     - subject: one line
     - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
     - translations: subject, text and html by language tag, such as de or pt-BR, for users whose attribute locale has that
@@ -118,10 +118,12 @@ variable "welcome_email" {
           "$1"
         )
       ] :
-      can(regex("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$", address))
+      can(regex("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[\\p{L}\\p{M}\\p{Nd}](?:[\\p{L}\\p{M}\\p{Nd}-]{0,61}[\\p{L}\\p{M}\\p{Nd}])?\\.)+\\p{L}(?:[\\p{L}\\p{M}\\p{Nd}-]{0,61}[\\p{L}\\p{M}\\p{Nd}])?$", address))
       && can(regex("^[^@]{1,64}@", address)) && length(address) <= 254
+      # Another domain in IDNA 2003 than in IDNA 2008: domain_names.py sends to none of them.
+      && length(regexall("[ßẞς]", address)) == 0
     ])
-    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters. A name with < > @ or \" must be quoted. An address is in ASCII, an international domain in Punycode, as SES names its identity: xn--mller-kva.de for müller.de."
+    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters. A name with < > @ or \" must be quoted. The part before the @ is in ASCII. A domain with ß or ς must be in Punycode: xn--fa-hia.de for faß.de."
   }
 
   validation {
@@ -167,12 +169,14 @@ variable "welcome_email" {
   }
 
   validation {
-    # The identity is the address, its domain or a parent domain. A malformed ARN has the message above.
+    # The identity is the address, its domain or a parent domain. A malformed ARN has the message above. Terraform cannot
+    # compute Punycode: each international label counts as equal to each.
     condition = try(var.welcome_email.identity_arn, null) == null || try(anytrue([
-      for identity in regex("^arn:.*:identity/([^\\s/]+)$", lower(var.welcome_email.identity_arn)) :
-      anytrue([
-        for address in regex("([^<>\\s]+)>?$", lower(var.welcome_email.from)) :
-        address == identity || endswith(address, "@${identity}") || (endswith(address, ".${identity}") && !strcontains(identity, "@"))
+      for international in ["/xn--[^.@]+|[^.@]*[^\\x00-\\x7F][^.@]*/"] : anytrue([
+        for identity in [replace(regex("^arn:.*:identity/([^\\s/]+)$", lower(var.welcome_email.identity_arn))[0], international, "xn--")] : anytrue([
+          for address in [replace(regex("([^<>\\s]+)>?$", lower(var.welcome_email.from))[0], international, "xn--")] :
+          address == identity || endswith(address, "@${identity}") || (endswith(address, ".${identity}") && !strcontains(identity, "@"))
+        ])
       ])
     ]), true)
     error_message = "welcome_email.identity_arn is \"${try(coalesce(var.welcome_email.identity_arn), "")}\", and from is \"${try(coalesce(var.welcome_email.from), "")}\": the identity must be the address in from, its domain, or a parent domain."

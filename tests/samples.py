@@ -124,6 +124,10 @@ SENDERS: Final = {
     "李小龍 商店 <hello@example.com>": ("李小龍 商店", "hello@example.com"),
     "Магазин <hello@xn--80ajoiaictjm2g.xn--p1ai>": ("Магазин", "hello@xn--80ajoiaictjm2g.xn--p1ai"),
     "Müller <hallo@xn--mller-kva.de>": ("Müller", "hallo@xn--mller-kva.de"),
+    "hallo@MÜLLER.de": ("", "hallo@xn--mller-kva.de"),
+    "Müller & Söhne <hallo@müller.de>": ("Müller & Söhne", "hallo@xn--mller-kva.de"),
+    '"李, Inc." <a@例え.テスト>': ("李, Inc.", "a@xn--r8jz45g.xn--zckzah"),
+    "दुकान <a@उदाहरण.भारत>": ("दुकान", "a@xn--p1b6ci4b4b3a.xn--h2brj9c"),
     # 320 characters.
     "N" * 300 + " <hello@example.com>": ("N" * 300, "hello@example.com"),
     "ü, " * 99 + "xyz <hello@example.com>": ("ü, " * 99 + "xyz", "hello@example.com"),

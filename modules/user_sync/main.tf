@@ -6,6 +6,10 @@ locals {
   # Of names alone that welcome_email.py sends as they are: AWS does not say how it compares one that is quoted or encoded.
   sender_name = regexall("^\"?([\\w&'!+-]+(?: [\\w&'!+-]+)*)\"? <", try(coalesce(var.welcome_email.from), ""))
 
+  from_address = join("", regexall("([^<>\\s]+)>?$", try(coalesce(var.welcome_email.from), ""))[*][0])
+  # SES and its condition key have Punycode, which Terraform cannot compute: of an international label, any Punycode.
+  from_pattern = replace(local.from_address, "/[^.@]*[^\\x00-\\x7F][^.@]*/", "xn--*")
+
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
     partition                 = var.settings.partition
     sync_user_function_arn    = module.sync_user.arn
@@ -74,9 +78,9 @@ data "aws_iam_policy_document" "send_welcome" {
     )
 
     condition {
-      test     = "StringEquals"
+      test     = local.from_address == local.from_pattern ? "StringEquals" : "StringLike"
       variable = "ses:FromAddress"
-      values   = regex("([^<>\\s]+)>?$", var.welcome_email.from)
+      values   = [local.from_pattern]
     }
 
     # https://docs.aws.amazon.com/ses/latest/dg/sending-authorization-policy-examples.html

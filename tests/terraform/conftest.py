@@ -36,7 +36,7 @@ ALARM_NAMES = [
 ]
 
 SERVICE = {"partition": "aws", "region": "eu-west-1", "dns_name": "lambda.eu-west-1.amazonaws.com"}
-THEIR_IDENTITY = "arn:aws:ses:eu-central-1:999999999999:identity/example.com"
+THEIR_IDENTITY = "arn:aws:ses:eu-central-1:999999999999:identity/xn--mller-kva.de"
 HONG_KONG = {**SMALL, "user_pool_id": "ap-east-1_AbCdEfGhI"}
 IN_HONG_KONG = {"data.aws_service.lambda": {**SERVICE, "region": "ap-east-1"}}
 
@@ -166,7 +166,7 @@ APPLIED = {
                 "read_capacity": 5,
                 "write_capacity": 6,
             },
-            "welcome_email": {"from": '"Example, Inc." <welcome@example.com>', "identity_arn": THEIR_IDENTITY},
+            "welcome_email": {"from": "Müller <hallo@post.müller.de>", "identity_arn": THEIR_IDENTITY},
             "reconciliation": {"enabled": False},
         }
     ),

@@ -650,10 +650,14 @@ def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform:
 
 
 def test_welcome_email_is_sent_from_one_address_and_name(everything: Made, terraform: Terraform) -> None:
-    """A sender without a plain name has no condition on it."""
+    """A sender without a plain name has no condition on it. An international label is any in Punycode."""
     address = {"test": "StringEquals", "variable": "ses:FromAddress", "values": ["welcome@example.com"]}
     name = {"test": "StringEquals", "variable": "ses:FromDisplayName", "values": ["Example"]}
-    for made, conditions in ((everything, [address, name]), (terraform.made["no_reconciliation"], [address])):
+    international = {"test": "StringLike", "variable": "ses:FromAddress", "values": ["hallo@post.xn--*.de"]}
+    for made, conditions in (
+        (everything, [address, name]),
+        (terraform.made["no_reconciliation"], [international]),
+    ):
         policy = statements(made, "module.user_sync.data.aws_iam_policy_document.send_welcome[0]")
         found = policy["SendFromOneAddress"]["condition"]
         assert sorted(found, key=lambda condition: condition["variable"]) == conditions

@@ -37,8 +37,8 @@ CUSTOM_ATTRIBUTES = [f"custom:{number}" for number in range(60)]
 
 ADDRESSES = (
     'each must be address@example.com, Name <address@example.com> or "Name" <address@example.com>, with at most 320 '
-    'characters. A name with < > @ or " must be quoted. An address is in ASCII, an international domain in Punycode, '
-    "as SES names its identity: xn--mller-kva.de for müller.de."
+    'characters. A name with < > @ or " must be quoted. The part before the @ is in ASCII. A domain with ß or ς must '
+    "be in Punycode: xn--fa-hia.de for faß.de."
 )
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
@@ -152,8 +152,12 @@ RULES = [
             "Name <a b@example.com>",
             "Name <a@example.com",
             "Name <a@example.com> x",
-            "hello@müller.de",
-            "Müller <hello@müller.de>",
+            "hello@faß.de",
+            "Faß <hello@shop.FAẞ.de>",
+            "hello@σοφός.gr",
+            "hello@mü ller.de",
+            "hello@-müller.de",
+            "hello@müller.d\u200d",
             "höllo@example.com",
             "a@-example.com",
             "a@exa_mple.com",
@@ -215,6 +219,20 @@ RULES = [
         "its domain, or a parent domain.",
         accepted=[],
         rejected=[f"{IDENTITY}/{name}" for name in ("example.org", "ample.com", "b@example.com", "mail.example.com")],
+    ),
+    Rule(
+        "welcome_email",
+        'welcome_email.identity_arn is "{}", and from is "Müller <a@post.müller.de>": the identity must be the address '
+        "in from, its domain, or a parent domain.",
+        accepted=[
+            {"from": "Müller <a@post.müller.de>", "identity_arn": f"{IDENTITY}/{name}"}
+            for name in ("a@post.xn--mller-kva.de", "post.xn--mller-kva.de", "xn--mller-kva.de", "de")
+        ],
+        rejected=[
+            {"from": "Müller <a@post.müller.de>", "identity_arn": f"{IDENTITY}/{name}"}
+            for name in ("example.de", "xn--mller-kva.com", "b@post.xn--mller-kva.de", "a.post.xn--mller-kva.de")
+        ],
+        shown=lambda welcome: welcome["identity_arn"],
     ),
     Rule(
         "welcome_email",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +167,16 @@ def test_each_step_that_is_entered_is_a_transition() -> None:
 def test_lambdas_own_lines_are_not_in_the_log() -> None:
     assert billed_bytes(json.dumps({"time": "...", "type": "platform.report", "record": {}})) == 0
     assert billed_bytes('{"message": "ü"}') == 17 + 26
+
+
+def test_one_sign_up_costs_what_security_says() -> None:
+    root = Path(__file__).parents[2]
+    [a_million] = re.findall(
+        r"^\| sign-up, with the welcome \|.* ([\d.]+) \|$", (root / "docs/cost.md").read_text(), re.MULTILINE
+    )
+    [said] = re.findall(r"costs about \$([\d.]+) once", (root / "SECURITY.md").read_text())
+
+    assert f"{float(a_million) / 1_000_000:.5f}" == said
 
 
 def test_what_is_not_confirmed_is_marked() -> None:
