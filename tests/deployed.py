@@ -20,7 +20,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.testing import CliRunner, Result
 
-from cognito_user_sync_cli import app as command_line
+from cognito_user_sync_cli import terminal
+from cognito_user_sync_cli.app import app as command_line
 from local_aws.client import LocalAws, Mail
 from local_aws.provider_processes import RARELY_COLLECTED, REATTACH_VARIABLE, running_providers
 from local_aws.resources import let_pool_invoke
@@ -377,9 +378,9 @@ class Operator:
 
     def run(self, *arguments: str) -> Result:
         with pytest.MonkeyPatch.context() as patch:
-            for console in (command_line.out, command_line.problems):
+            for console in (terminal.out, terminal.problems):
                 patch.setattr(console, "width", self.columns)
-            result = CliRunner().invoke(command_line.app, ["--outputs", str(self.outputs), *arguments])
+            result = CliRunner().invoke(command_line, ["--outputs", str(self.outputs), *arguments])
         if arguments[0] not in {"user", "preview-email"}:  # which are there to show somebody's
             assert_impersonal(arguments[0], result.output)
         return result

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cognito_user_sync_cli import app
+from cognito_user_sync_cli import terminal
+from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.deployment import Deployment
 
 
@@ -21,6 +22,6 @@ def invoke(folder: Path, outputs: Mapping[str, Any], *arguments: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         # The account is not asked for.
         patch.setattr(Deployment, "check", lambda _: None)
-        for console in (app.out, app.problems):
+        for console in (terminal.out, terminal.problems):
             patch.setattr(console, "width", 200)
-        return CliRunner().invoke(app.app, ["--outputs", str(file), *arguments])
+        return CliRunner().invoke(app, ["--outputs", str(file), *arguments])

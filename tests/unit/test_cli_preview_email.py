@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cognito_user_sync.welcome_email import Email, WelcomeEmail
-from cognito_user_sync_cli import app, welcome
+from cognito_user_sync_cli import welcome
+from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def templates(tmp_path: Path) -> list[str]:
 
 
 def preview(*arguments: str, folder: Path) -> Result:
-    return CliRunner().invoke(app.app, ["preview-email", *arguments, "--folder", str(folder)])
+    return CliRunner().invoke(app, ["preview-email", *arguments, "--folder", str(folder)])
 
 
 # The heading of each sample user's email, or why there is none.

@@ -9,8 +9,9 @@ import pytest
 from rich.table import Table
 from typer.testing import CliRunner
 
-from cognito_user_sync_cli import app
-from cognito_user_sync_cli.app import PlainConsole, styled
+from cognito_user_sync_cli import terminal
+from cognito_user_sync_cli.app import app
+from cognito_user_sync_cli.terminal import PlainConsole, styled
 from tests.samples import QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
@@ -108,8 +109,8 @@ def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest
     terraform.write_text(f"#!/bin/sh\ncat '{tmp_path}/said' >&2\nexit 1\n")
     terraform.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(app.problems, "width", 200)
-    result = CliRunner().invoke(app.app, ["--chdir", str(tmp_path), "status"])
+    monkeypatch.setattr(terminal.problems, "width", 200)
+    result = CliRunner().invoke(app, ["--chdir", str(tmp_path), "status"])
     assert result.exit_code == 2
     assert f"Nothing to work on: terraform output failed in {tmp_path}:\n  no state\n" in result.output
     assert_steers_nothing(result.output)
@@ -189,6 +190,6 @@ def test_preview_email_shows_the_subject_as_text(tmp_path: Path) -> None:
     template = tmp_path / "template"
     template.write_text("{{username}}")
     given = ["--username", "ada", "--subject", f"Hello {HOSTILE}", "--folder", str(tmp_path)]
-    result = CliRunner().invoke(app.app, ["preview-email", *given, "--text", str(template), "--html", str(template)])
+    result = CliRunner().invoke(app, ["preview-email", *given, "--text", str(template), "--html", str(template)])
     assert result.exit_code == 0, result.output
     assert_steers_nothing(result.output)

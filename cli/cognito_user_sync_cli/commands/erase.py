@@ -1,0 +1,59 @@
+"""`cognito-user-sync erase`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Column, Table
+
+from cognito_user_sync.user import SUB
+from cognito_user_sync.user_table import Outcome
+from cognito_user_sync_cli import erasure
+from cognito_user_sync_cli.deployment import Deployment
+from cognito_user_sync_cli.terminal import NOT_WELL, out, plain, problems, styled
+
+
+def erase(
+    context: typer.Context,
+    sub: Annotated[str, typer.Argument(metavar="SUB", help="The deleted user's sub.")],
+    whole_item: Annotated[
+        bool,
+        typer.Option("--whole-item", help="In an existing table: the application's attributes, too."),
+    ] = False,
+) -> None:
+    """Erase a user who was deleted in Cognito: remove what this module holds, and list the copies that remain.
+
+    docs/operations.md lists the permissions that it needs.
+
+    Example: cognito-user-sync erase d4386408-5001-70fa-9a3c-1a2b3c4d5e6f
+    """
+    sub = sub.lower()
+    if not SUB.fullmatch(sub):
+        example = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
+        raise typer.BadParameter(f"{plain(sub)} is not a sub, like {example}", param_hint="SUB")
+    deployment: Deployment = context.obj()
+    try:
+        outcome = erasure.erase(deployment, sub, whole_item)
+    except erasure.StillInPool:
+        problems.print(
+            styled("Not erased:"),
+            f"the user is in the pool {deployment.user_pool_id}, and the next sync would write the item again."
+            " Delete the user in Cognito first, then run this command again",
+        )
+        raise typer.Exit(NOT_WELL) from None
+    if outcome is Outcome.STALE:
+        problems.print(styled("Not erased:"), "the item was synced a moment ago. Run this command again")
+        raise typer.Exit(NOT_WELL)
+    out.print(_ERASED[outcome])
+    table = Table(Column("what may remain", overflow="fold"), Column("holds", overflow="fold"), "until")
+    for copy in erasure.copies(deployment):
+        table.add_row(copy.where, copy.what, copy.until)
+    out.print(table)
+
+
+_ERASED = {
+    Outcome.DELETED: "Erased: the item holds nothing more of this module than the key and the time of the deletion.",
+    Outcome.UNCHANGED: "Nothing left to erase in the table.",
+    Outcome.NOT_OURS: "The table has no item that this module has written for this user and this pool.",
+}

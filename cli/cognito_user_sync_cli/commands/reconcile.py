@@ -1,0 +1,130 @@
+"""`cognito-user-sync reconcile`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from cognito_user_sync_cli import reconciliation
+from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.terminal import INTERRUPTED, NOT_WELL, out, problems, styled
+
+# Where there is no terminal for a progress bar, a line says now and then how far a run is.
+_SAY_SECONDS = 30.0
+
+
+def reconcile(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be written and deleted; write nothing.")
+    ] = False,
+    allow_deletes: Annotated[
+        int, typer.Option(min=0, help="Delete so many users of a shard, even if that is more than max_delete_percent.")
+    ] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Start none: follow the run that goes on.")] = False,
+) -> None:
+    """Run the reconciliation, follow it to its end, and print its counts. Ctrl-C leaves the run going.
+
+    Example: cognito-user-sync reconcile --dry-run
+    """
+    if follow and (dry_run or allow_deletes):
+        raise typer.BadParameter("starts no run: leave out --dry-run and --allow-deletes", param_hint="--follow")
+    deployment: Deployment = context.obj()
+    machine = deployment.reconciliation_state_machine_arn
+    if machine is None:
+        raise NotDeployed("this deployment has no reconciliation: reconciliation.enabled is false")
+    if follow:
+        newest = next(reconciliation.runs(deployment.states, machine), None)
+        if newest is None:
+            raise NotDeployed("no reconciliation has run yet")
+        arn = newest.arn
+    else:
+        arn = reconciliation.start(deployment.states, machine, allow_deletes, dry_run)
+        out.print(f"Started {arn}")
+    try:
+        run = _followed(deployment, arn)
+    except (KeyboardInterrupt, BotoCoreError, ClientError) as left:
+        out.print()
+        out.print("The run goes on. To follow it again: cognito-user-sync reconcile --follow")
+        if isinstance(left, KeyboardInterrupt):
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+    _print_run(run)
+    if run.status != "SUCCEEDED":
+        raise typer.Exit(NOT_WELL)
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} users/s" if task.speed else "")
+
+
+def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
+    """The run as it ended, with a progress bar until then."""
+    pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
+    columns = (
+        TextColumn("{task.completed:,.0f} of about {task.total:,.0f} users listed"),
+        BarColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+    )
+    log_group = f"/aws/lambda/{deployment.prefix}-reconcile-shards"
+    estimate = pool.get("EstimatedNumberOfUsers", 0)
+    task, said_at = None, time.monotonic()
+    with Progress(*columns, console=problems, transient=True) as bar:
+        for found in reconciliation.follow(deployment.states, deployment.logs, log_group, arn):
+            if isinstance(found, reconciliation.Run):
+                return found
+            total = max(estimate, found, 1)
+            if task is None:
+                task = bar.add_task("", completed=found, total=total)
+            bar.update(task, completed=found, total=total)
+            if not problems.is_terminal and time.monotonic() - said_at >= _SAY_SECONDS:
+                said_at = time.monotonic()
+                problems.print(f"{found:,} of about {total:,} users listed")
+    raise AssertionError("a run is followed to its end")
+
+
+def _print_run(run: reconciliation.Run) -> None:
+    if run.status == "NOT_RUN":
+        problems.print(styled("Not run:"), f"{run.reason}. Follow that one: cognito-user-sync reconcile --follow")
+        return
+    if run.summary is None:
+        problems.print(styled(f"{run.status}:"), run.reason)
+        return
+    if run.dry_run:
+        out.print("A dry run: nothing was written. So many would be:")
+    table = Table("", Column(justify="right"), show_header=False)
+    for name, value in {**user_counts(run.summary), "seconds": run.summary["seconds"]}.items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
+    out.print(table)
+    print_examples(run)
+    if run.summary["not_swept"]:
+        out.print(f"Deletion check skipped: {run.summary['not_swept']}.")
+    for problem in run.summary["problems"]:
+        problems.print(styled("Problem:"), problem)
+
+
+def print_examples(run: reconciliation.Run) -> None:
+    kinds = ("adds", "replaces", "removes")
+    table = Table("for example", "", *(Column(kind, overflow="fold") for kind in kinds))
+    for each in run.examples:
+        names = (", ".join(each[kind]) or "-" for kind in kinds)
+        table.add_row(each["sub"], each["outcome"], *names)
+    if run.examples:
+        out.print(table)
+
+
+def user_counts(summary: dict[str, Any] | None) -> dict[str, int]:
+    """The numbers of users in a run's summary."""
+    return {
+        name: value
+        for name, value in (summary or {}).items()
+        if isinstance(value, int) and not isinstance(value, bool) and name not in ("batches", "seconds")
+    }
