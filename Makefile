@@ -60,7 +60,8 @@ lock: $(READY) ## renew requirements/dev.txt and scan.txt from dev.in and scan.i
 	done
 
 .PHONY: clean
-clean: ## remove what these targets made (never state)
+clean: ## stop the local AWS, and remove what these targets made (never the state of a deployment to AWS)
+	@for pid in $(wildcard .local/local-aws-*.pid); do port="$${pid##*-}"; $(PYTHON) -m local_aws down --port "$${port%.pid}"; done
 	rm -rf $(VENV) $(SCAN_VENV) $(filter-out .local/acceptance,$(wildcard .local/*)) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # --- the main job on a laptop
@@ -191,44 +192,63 @@ known-stage:
 	@for stage in $(STAGES); do if [ "$$stage" = "$$ENV" ]; then exit; fi; done; \
 	echo "ENV is \"$$ENV\": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))" >&2; exit 1
 
-# The variable TF_WORKSPACE would override the workspace of the file.
-USE_WORKSPACE = tfvars="environments/$$ENV.tfvars"; if [ "$${TF_WORKSPACE:-$$ENV}" != "$$ENV" ]; then echo "TF_WORKSPACE is $$TF_WORKSPACE: using $$ENV, the workspace of $$tfvars" >&2; fi; unset TF_WORKSPACE
+# A value that a .tfvars file has in quotes, in a line of its own that is not indented.
+value_of = sed -nE 's/^$(1)[[:space:]]*=[[:space:]]*"([^"]*)".*/\1/p' "$$tfvars"
+
+# The workspace is that of the file; of the local AWS, which forgets, one of its own. The variable TF_WORKSPACE would override it.
+define use_workspace
+	tfvars="environments/$$ENV.tfvars"; workspace="$$ENV"; \
+	case "$${AWS_ENDPOINT_URL:-}" in http://127.0.0.1:*) workspace="$$ENV-local-$${AWS_ENDPOINT_URL##*:}";; esac; \
+	stage="$$($(call value_of,stage))"; \
+	if [ "$$stage" != "$$ENV" ]; then echo "$$tfvars has stage = \"$$stage\": it must be \"$$ENV\", as the file is named" >&2; exit 1; fi; \
+	if [ "$${TF_WORKSPACE:-$$workspace}" != "$$workspace" ]; then echo "TF_WORKSPACE is $$TF_WORKSPACE: using $$workspace, the workspace of $$tfvars" >&2; fi; \
+	unset TF_WORKSPACE
+endef
 
 # The providers of the local AWS have a stand-in among them, which must not run with the credentials of an account.
 NEED_OWN_PROVIDERS = case "$${TF_CLI_CONFIG_FILE:-} $${AWS_ENDPOINT_URL:-}" in "$$PWD/.local/"*" http://127.0.0.1:"*) ;; "$$PWD/.local/"*) echo "TF_CLI_CONFIG_FILE is $$TF_CLI_CONFIG_FILE, of the local AWS, and AWS_ENDPOINT_URL is \"$${AWS_ENDPOINT_URL:-}\": unset TF_CLI_CONFIG_FILE and TF_DATA_DIR to deploy to AWS, or set both as local-aws-env prints them" >&2; exit 1;; esac
 
 # Needs terraform alone.
-define in_stage
-	@$(NEED_TERRAFORM); \
+define select_stage
+	$(NEED_TERRAFORM); \
 	$(NEED_OWN_PROVIDERS); \
-	$(USE_WORKSPACE); \
-	region="$$(sed -nE 's/^[[:space:]]*user_pool_id[[:space:]]*=[[:space:]]*"([a-z0-9-]+)_[^"]+".*/\1/p' "$$tfvars")"; \
-	if [ -z "$$region" ]; then echo "$$tfvars has no line like user_pool_id = \"eu-west-1_AbCdEfGhI\", from which the region is read" >&2; exit 1; fi; \
+	$(use_workspace); \
+	pool="$$($(call value_of,user_pool_id))"; \
+	region="$${pool%%_*}"; \
+	if [ "$$region" = "$$pool" ]; then echo "$$tfvars has no line like user_pool_id = \"eu-west-1_AbCdEfGhI\", from which the region is read" >&2; exit 1; fi; \
 	for name in AWS_REGION AWS_DEFAULT_REGION; do \
 		if [ -n "$${!name:-}" ] && [ "$${!name}" != "$$region" ]; then echo "$$name is $${!name}: using $$region, the region of the pool in $$tfvars" >&2; fi; \
 	done; \
 	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; \
 	terraform init -input=false > /dev/null; \
-	terraform workspace select -or-create=true "$$ENV"; \
-	terraform $(1) $$ARGS
+	terraform workspace select -or-create=true "$$workspace"
 endef
 
 .PHONY: plan
 plan: known-stage ## show what apply would do (ENV=dev, PLAN=file to save it, ARGS=...)
-	$(call in_stage,plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"})
+	@$(select_stage); terraform plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"} $$ARGS
 
 .PHONY: apply
 apply: known-stage ## deploy an environment (ENV=dev, PLAN=saved plan)
-	$(call in_stage,apply "$${PLAN:--var-file=$$tfvars}")
+	@$(select_stage); terraform apply "$${PLAN:--var-file=$$tfvars}" $$ARGS
 
 .PHONY: destroy
 destroy: known-stage ## detach the trigger and delete an environment (ENV=dev)
-	$(call in_stage,destroy -var-file="$$tfvars")
+	@$(select_stage); terraform destroy -var-file="$$tfvars" $$ARGS
+
+override TABLE := module.user_table.aws_dynamodb_table.this[0]
+
+.PHONY: release-table
+release-table: known-stage $(READY) ## end the deletion protection of the table that an environment made, so that destroy deletes it (ENV=dev)
+	@$(select_stage); \
+	table="$$(terraform state show -no-color '$(TABLE)' | sed -nE 's/^    name +=  *"([^"]+)"$$/\1/p')"; \
+	$(PYTHON) -c 'import boto3, sys; boto3.client("dynamodb").update_table(TableName=sys.argv[1], DeletionProtectionEnabled=False)' "$$table"; \
+	echo "The table $$table is not protected any more, until the next apply. To delete it: make destroy ENV=$$ENV"
 
 .PHONY: reconcile
 reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
-	@$(USE_WORKSPACE); \
-	terraform workspace select "$$ENV" > /dev/null; \
+	@$(use_workspace); \
+	terraform workspace select "$$workspace" > /dev/null; \
 	PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $$ARGS
 
 # A data source makes the zip, so a plan of it makes it, without credentials.

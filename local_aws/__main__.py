@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from local_aws import client, processes
@@ -116,6 +117,9 @@ def _up(port: int, auth: bool, allow_origin: str | None) -> int:
         process.wait()
         raise
     state.remember(process.pid)
+    # They describe what the one before had. Their workspaces stay: Terraform may have selected one.
+    for file in Path("terraform.tfstate.d").glob(f"*-local-{port}/terraform.tfstate*"):
+        file.unlink()
     print(f"The local AWS is up at {aws.endpoint_url} (log: {state.log})")
     return 0
 

@@ -120,8 +120,15 @@ def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(command, "_terraform_environment", lambda: {"TF_CLI_CONFIG_FILE": "/a b/terraform.rc"})
     port = free_port()
     arguments = ["--port", str(port)]
+    workspaces = ("dev", f"dev-local-{port}", f"dev-local-{port}1")
+    states = [tmp_path / "terraform.tfstate.d" / workspace / "terraform.tfstate" for workspace in workspaces]
+    for state in states:
+        state.parent.mkdir(parents=True)
+        state.touch()
     try:
         assert command.main(["up", *arguments]) == 0
+        assert [state.exists() for state in states] == [True, False, True]
+        assert states[1].parent.exists()
         pid = int((tmp_path / ".local" / f"local-aws-{port}.pid").read_text())
         key_file = tmp_path / ".local" / f"local-aws-{port}.key"
         assert key_file.stat().st_mode & 0o777 == 0o600

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,10 +86,11 @@ def deploy(*arguments: str, **variables: str) -> list[str]:
 @pytest.mark.parametrize("target", DEPLOYING)
 def test_deploying_needs_terraform_alone(terraform: dict[str, str], target: str) -> None:
     seen = "(no workspace, eu-west-1, its own providers)"
-    assert deploy(target, "ARGS=-lock=false -target=a[0]", **terraform) == [
+    arguments = '-target=a[0] -var=attributes=["name","plan"]'
+    assert deploy(target, f"ARGS={arguments}", **terraform) == [
         f"terraform init -input=false {seen}",
         f"terraform workspace select -or-create=true dev {seen}",
-        f"terraform {target} -var-file=environments/dev.tfvars -lock=false -target=a[0] {seen}",
+        f"terraform {target} -var-file=environments/dev.tfvars {arguments} {seen}",
     ]
 
 
@@ -134,6 +138,47 @@ def test_another_workspace_in_the_environment_is_not_used(terraform: dict[str, s
     said, *lines = deploy("plan", TF_WORKSPACE="production", **terraform)
     assert said == "TF_WORKSPACE is production: using dev, the workspace of environments/dev.tfvars"
     assert all("(no workspace, eu-west-1, " in line for line in lines)
+
+
+def test_local_aws_has_a_state_of_its_own(terraform: dict[str, str]) -> None:
+    _, select, _ = deploy("plan", AWS_ENDPOINT_URL="http://127.0.0.1:4599", **terraform)
+    assert select.startswith("terraform workspace select -or-create=true dev-local-4599 (")
+
+
+@pytest.mark.parametrize("target", [*DEPLOYING, "reconcile"])
+def test_stage_that_is_not_the_files_name_is_rejected(
+    terraform: dict[str, str], target: str, copied_environment: Path
+) -> None:
+    name = copied_environment.stem
+    rejected = make(target, f"ENV={name}", **terraform)
+    assert rejected.returncode == 2
+    assert f'environments/{name}.tfvars has stage = "production": it must be "{name}", as the file is named' in (
+        rejected.stderr
+    )
+    assert "terraform init" not in rejected.stderr
+    assert "workspace" not in rejected.stderr
+
+
+@pytest.fixture
+def copied_environment() -> Iterator[Path]:
+    copy = ROOT / "environments" / f"test-{uuid.uuid4().hex}.tfvars"
+    shutil.copy(ROOT / "environments" / "production.tfvars", copy)
+    try:
+        yield copy
+    finally:
+        copy.unlink()
+
+
+def test_clean_stops_the_local_aws_first(tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "local-aws-4599.pid").touch()
+    commands = subprocess.run(
+        ["make", "-n", "-f", ROOT / "Makefile", "clean"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    stop, remove = commands.splitlines()
+    assert "for pid in .local/local-aws-4599.pid; do" in stop
+    assert "-m local_aws down --port" in stop
+    assert remove.startswith("rm -rf")
 
 
 def test_acceptance_without_its_variables_says_what_is_missing() -> None:
