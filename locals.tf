@@ -40,30 +40,45 @@ locals {
   # An identity sends by SES of its own region.
   welcome_region = try(coalesce(var.welcome_email.region, split(":", coalesce(var.welcome_email.identity_arn, "::::"))[3]), null)
 
-  welcome_email = var.welcome_email == null ? null : merge(var.welcome_email, {
-    region = local.welcome_region
-    text   = coalesce(var.welcome_email.text, file("${path.module}/emails/welcome.txt"))
-    html   = coalesce(var.welcome_email.html, file("${path.module}/emails/welcome.html"))
-  })
+  # As given: in a place, a part has its content, or a file that has it.
+  template_parts = flatten([
+    for given in concat(var.welcome_email[*], values(try(var.welcome_email.translations, {}))) : [
+      { name = "text", content = given.text, file = given.text_file }, { name = "html", content = given.html, file = given.html_file },
+    ]
+  ])
+  translations = {
+    for tag, given in try(var.welcome_email.translations, {}) : tag => {
+      subject = given.subject
+      text    = given.text_file == null ? given.text : file("${path.root}/${given.text_file}")
+      html    = given.html_file == null ? given.html : file("${path.root}/${given.html_file}")
+    }
+  }
+  welcome_email = var.welcome_email == null ? null : merge(
+    { for name, value in var.welcome_email : name => value if !endswith(name, "_file") },
+    {
+      region       = local.welcome_region
+      text         = coalesce(var.welcome_email.text, file(try("${path.root}/${var.welcome_email.text_file}", "${path.module}/emails/welcome.txt")))
+      html         = coalesce(var.welcome_email.html, file(try("${path.root}/${var.welcome_email.html_file}", "${path.module}/emails/welcome.html")))
+      translations = local.translations
+    }
+  )
 
   pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))
 
   placeholders = distinct(concat(["display_name", "username", "name"], var.attributes))
   # All templates, by the name that a message has for them.
   welcome_templates = merge(
-    { welcome_email = compact([for part in ["subject", "text", "html"] : try(var.welcome_email[part], "")]) },
-    {
-      for tag, templates in try(var.welcome_email.translations, {}) :
-      "welcome_email.translations[\"${tag}\"]" => compact(values(templates))
-    },
+    { welcome_email = join("\n", [for part in ["subject", "text", "html"] : try(local.welcome_email[part], "")]) },
+    { for tag, each in local.translations : "welcome_email.translations[\"${tag}\"]" => join("\n", values(each)) },
   )
+  # The pattern is that of welcome_email.py.
+  placeholder = "{{\\s*([^{}|\\s]+)\\s*(?:\\|[^{}]*)?}}"
   unknown_placeholders = {
-    for place, names in {
-      # The pattern is that of welcome_email.py.
-      for place, parts in local.welcome_templates : place => setsubtract(
-        flatten(regexall("{{\\s*([^{}|\\s]+)\\s*(?:\\|[^{}]*)?}}", join("\n", parts))), local.placeholders
-      )
-    } : place => [for name in names : "{{${name}}}"] if length(names) > 0
+    for place, template in local.welcome_templates : place => concat(
+      [for name in setsubtract(flatten(regexall(local.placeholder, template)), local.placeholders) : "{{${name}}}"],
+      # What begins like a placeholder and is none: {{user name}}, {{email.
+      regexall("{{[^{}\\r\\n]{0,30}(?:}})?", replace(template, "/${local.placeholder}/", "")),
+    )
   }
 
   # A null would be the default: Terraform fills it in for an attribute that is null, too.

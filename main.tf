@@ -50,10 +50,29 @@ resource "terraform_data" "deployment" {
 
     # Here, because a variable's own validation cannot use locals that are made from it.
     precondition {
-      condition = length(local.unknown_placeholders) == 0
+      condition = alltrue([for part in local.template_parts : part.content == null || part.file == null])
+      error_message = join(" ", [
+        for part in local.template_parts :
+        "welcome_email has both ${part.name} and ${part.name}_file, ${jsonencode(part.file)}, in one place: leave one of them out."
+        if part.content != null && part.file != null
+      ])
+    }
+
+    precondition {
+      condition = alltrue([for part in local.template_parts : !can(regex("^[^\\s<>{}]+\\.[A-Za-z]+$", part.content))])
+      error_message = join(" ", [
+        for part in local.template_parts :
+        "welcome_email has ${part.name} = ${jsonencode(part.content)}, which is a path and not the content of an email: write ${part.name}_file = ${jsonencode(part.content)}."
+        if can(regex("^[^\\s<>{}]+\\.[A-Za-z]+$", part.content))
+      ])
+    }
+
+    precondition {
+      condition = length(flatten(values(local.unknown_placeholders))) == 0
       error_message = join(" ", [
         for place, names in local.unknown_placeholders :
         "${place} has the unknown placeholder ${join(", ", names)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
+        if length(names) > 0
       ])
     }
 

@@ -72,9 +72,10 @@ variable "welcome_email" {
     - from: sender, verified in SES: address@example.com, Name <address@example.com> or "Name" <address@example.com>. The
       name and the domain may have any script
     - subject: one line
-    - text, html: the templates' content, for example file("welcome.txt"); null takes the ones in emails/
-    - translations: subject, text and html by language tag, such as de or pt-BR, for users whose attribute locale has that
-      language; all others get subject, text and html
+    - text, html: the templates' content; null takes the ones in emails/
+    - text_file, html_file: files with the content, in place of text and html; relative to the root module
+    - translations: subject, text or text_file, and html or html_file, by language tag, such as de or pt-BR, for users whose
+      attribute locale has that language; all others get subject, text and html
     - reply_to: address for answers, in one of the forms of from
     - configuration_set: SES configuration set
     - region: region of SES, where the sender is verified; null for the pool's region
@@ -88,14 +89,18 @@ variable "welcome_email" {
       sign-in. Needs track_changes. For app_client_ids the app client is CLIENT_ID_NOT_APPLICABLE
   EOT
   type = object({
-    from    = string
-    subject = optional(string, "Welcome, {{display_name}}")
-    text    = optional(string)
-    html    = optional(string)
+    from      = string
+    subject   = optional(string, "Welcome, {{display_name}}")
+    text      = optional(string)
+    html      = optional(string)
+    text_file = optional(string)
+    html_file = optional(string)
     translations = optional(map(object({
-      subject = string
-      text    = string
-      html    = string
+      subject   = string
+      text      = optional(string)
+      html      = optional(string)
+      text_file = optional(string)
+      html_file = optional(string)
     })), {})
     reply_to          = optional(string)
     configuration_set = optional(string)
@@ -143,9 +148,9 @@ variable "welcome_email" {
   validation {
     condition = alltrue([
       for templates in values(try(var.welcome_email.translations, {})) :
-      can(regex("^[^\\x00-\\x1f]+$", templates.subject)) && try(coalesce(templates.text), "") != "" && try(coalesce(templates.html), "") != ""
+      can(regex("^[^\\x00-\\x1f]+$", templates.subject)) && try(coalesce(templates.text, templates.text_file), "") != "" && try(coalesce(templates.html, templates.html_file), "") != ""
     ])
-    error_message = "welcome_email.translations has an empty part, or a subject of more than one line: ${jsonencode({ for tag, templates in try(var.welcome_email.translations, {}) : tag => templates.subject })}. Each translation needs a subject of one line, without control characters, a text and an html."
+    error_message = "welcome_email.translations has an empty part, or a subject of more than one line: ${jsonencode({ for tag, templates in try(var.welcome_email.translations, {}) : tag => templates.subject })}. Each translation needs a subject of one line, without control characters, text or text_file, and html or html_file."
   }
 
   validation {

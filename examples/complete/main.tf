@@ -34,11 +34,11 @@ module "user_sync" {
   attributes = ["name", "given_name", "family_name", "email", "email_verified", "phone_number", "custom:plan"]
 
   welcome_email = {
-    from     = "Example <welcome@example.com>" # verified in SES, in the pool's region
-    subject  = "Welcome, {{name}}"
-    text     = file("${path.module}/welcome.txt")
-    html     = file("${path.module}/welcome.html")
-    reply_to = "help@example.com"
+    from      = "Example <welcome@example.com>" # verified in SES, in the pool's region
+    subject   = "Welcome, {{name}}"
+    text_file = "welcome.txt"
+    html_file = "welcome.html"
+    reply_to  = "help@example.com"
 
     verified_only = true
   }

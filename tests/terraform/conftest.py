@@ -379,6 +379,7 @@ FAILURES: Plan = {
                     "translations": {
                         "de": {"subject": "{{name}}", "text": "{{vorname}}", "html": "{{ picture | - }}"},
                         "fr": {"subject": "{{name}}", "text": "{{email}}", "html": "{{display_name|vous}}"},
+                        "it": {"subject": "{{user name}}", "text": "{{}} {{email", "html": "{{name}}}} {name}"},
                     },
                 },
             }
@@ -386,8 +387,35 @@ FAILURES: Plan = {
         (
             "welcome_email has the unknown placeholder {{custom:team}}, {{nickname}}, {{zoneinfo}}:",
             'welcome_email.translations["de"] has the unknown placeholder {{picture}}, {{vorname}}:',
+            'welcome_email.translations["it"] has the unknown placeholder {{user name}}, {{}}, {{email:',
             "{{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}",
         ),
+    ),
+    "paths_as_templates": (
+        Case(
+            {
+                **SMALL,
+                "welcome_email": {
+                    "from": "a@example.com",
+                    "html": "emails/welcome.html",
+                    "translations": {"de": {"subject": "s", "text": "de.txt", "html_file": "main.tf.json"}},
+                },
+            }
+        ),
+        (
+            'welcome_email has html = "emails/welcome.html", which is a path and not the content of an email: write ',
+            'write html_file = "emails/welcome.html".',
+            'welcome_email has text = "de.txt", which is a path',
+        ),
+    ),
+    "template_and_file": (
+        Case(
+            {
+                **SMALL,
+                "welcome_email": {"from": "a@example.com", "text": "Hello", "text_file": "main.tf.json"},
+            }
+        ),
+        ('welcome_email has both text and text_file, "main.tf.json", in one place: leave one of them out.',),
     ),
     "first_sign_in_without_track_changes": (
         Case(ON_FIRST_SIGN_IN),

@@ -259,8 +259,8 @@ RULES = [
     Rule(
         "welcome_email.translations",
         "welcome_email.translations has an empty part, or a subject of more than one line: {}. Each translation needs "
-        "a subject of one line, without control characters, a text and an html.",
-        accepted=[],
+        "a subject of one line, without control characters, text or text_file, and html or html_file.",
+        accepted=[{"de": {"subject": "Willkommen", "text_file": "de.txt", "html_file": "de.html"}}],
         rejected=[
             {"de": {**GERMAN, part: value}}
             for part, value in [

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import hcl2
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -508,6 +509,47 @@ def misuse(arguments: list[str]) -> str | None:
     least = sum(max(each.nargs, 1) for each in takes if each.required)
     most = sum(each.nargs for each in takes) if all(each.nargs > 0 for each in takes) else given
     return None if least <= given <= most else f"{command.name} takes {least} to {most} arguments, not {given}"
+
+
+META_ARGUMENTS = {"source", "version", "providers", "depends_on", "for_each", "count"}
+PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
+
+
+def settings() -> dict[str, set[str]]:
+    """The module's variables, and the keys of those that are objects."""
+    blocks = re.split(r"^variable ", (ROOT / "variables.tf").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    # The keys of nested objects are indented further.
+    return {
+        block.split('"')[1]: set(
+            re.findall(r"^    (\w+) +=", block, re.MULTILINE) if "type = object({" in block else []
+        )
+        for block in blocks
+    }
+
+
+def unknown_settings(given: dict[str, Any]) -> list[str]:
+    known = settings()
+    nested = {name: value for name, value in given.items() if isinstance(value, dict) and known.get(name)}
+    return [name for name in given if name not in known] + [
+        f"{name}.{key}" for name, value in nested.items() for key in value if key not in known[name]
+    ]
+
+
+@every_document
+def test_every_argument_of_the_module_is_a_variable(document: Path) -> None:
+    """Terraform drops an unknown key of an object silently."""
+    found = []
+    for token in tokens(document.read_text(encoding="utf-8")):
+        if token.type != "fence" or token.info != "hcl":
+            continue
+        parsed = hcl2.loads(token.content, serialization_options=PLAIN)
+        modules = [each["user_sync"] for each in parsed.pop("module", []) if "user_sync" in each]
+        for each in modules:
+            found += unknown_settings({name: value for name, value in each.items() if name not in META_ARGUMENTS})
+        # Arguments alone, as in a tfvars file.
+        if not modules and set(parsed) & set(settings()):
+            found += unknown_settings(parsed)
+    assert found == []
 
 
 @every_document
