@@ -63,6 +63,8 @@ TOMBSTONE_DAYS = 1
 
 # What an active user's item has besides the values of Cognito, and a tombstone has not.
 _BOOKKEEPING_OF_ACTIVE_USERS = ("observed_at", "synced_at", "shard")
+# Not one of Cognito's.
+DELETED_STATUS = "DELETED"
 # How often a write is tried for an item that other writers change meanwhile.
 _ATTEMPTS = 3
 
@@ -100,7 +102,7 @@ class DeletedUsers(StrEnum):
     """What happens to the item of a deleted user."""
 
     MARK = "mark"
-    """It gets `deleted_at`, and keeps all else."""
+    """It gets `deleted_at`, the status DELETED and `enabled` false, leaves the module's indexes, and keeps all else."""
     DELETE = "delete"
     """It loses what this module wrote, except for a tombstone: `deleted_at` and `user_pool_id`. The application's
     attributes stay."""
@@ -310,20 +312,24 @@ class UserTable:
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
         written: dict[str, ItemValue] = {name("deleted_at"): gone_at}
-        condition = expression.can_be_deleted(gone_at, found)
+        synced = layout.synced(found)
         if self.deletion.action is DeletedUsers.MARK:
-            removed = [name("shard")]
+            # An index of the application stays as it is.
+            indexed = layout.index_keys & layout.extra_attributes.keys() if self.is_own else set()
+            removed = sorted({name("shard"), *indexed})
             written[name("synced_at")] = now()
+            # If they are the application's, since names were changed, they stay as they are.
+            says: dict[str, ItemValue] = {name("status"): DELETED_STATUS, name("enabled"): False}
+            written |= {each: value for each, value in says.items() if each in synced}
             if self.deletion.retention_days is not None:
                 written[layout.ttl_attribute] = _expiry(self.deletion.retention_days)
                 # So that the next write removes it again, and none of the application.
-                written[name("synced_attributes")] = layout.synced(found) | {layout.ttl_attribute}
-                condition += f" AND {expression.has_synced(layout.synced(found))}"
+                written[name("synced_attributes")] = synced | {layout.ttl_attribute}
         else:
-            # What is removed depends on the item.
             bookkeeping = {name(each) for each in (*_BOOKKEEPING_OF_ACTIVE_USERS, "synced_attributes")}
-            removed = sorted(layout.synced(found) | bookkeeping)
-            condition += f" AND {expression.has_synced(layout.synced(found))}"
+            removed = sorted(synced | bookkeeping)
+        # What is written and removed depends on what the item got from Cognito.
+        condition = f"{expression.can_be_deleted(gone_at, found)} AND {expression.has_synced(synced)}"
         return {
             "Key": layout.key(sub),
             "UpdateExpression": expression.update(written, removed),

@@ -345,7 +345,7 @@ def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(
     after = table.items()[SUB]
     del after["synced_at"]
     # Gone by the moment of the question: what was seen after it is newer.
-    assert after == {**before, "deleted_at": "2026-01-01T00:00:00.001Z"}
+    assert after == {**before, "status": "DELETED", "enabled": False, "deleted_at": "2026-01-01T00:00:00.001Z"}
     # The list may show a deleted user for a while.
     assert calls.operations == [READ, GET, WRITE]
 

@@ -270,6 +270,8 @@ def _check_deletion(
     else:
         synced_at = layout.name("synced_at")
         del before[layout.name("shard")]
+        says: Wire = {layout.name("status"): {"S": "DELETED"}, layout.name("enabled"): {"BOOL": False}}
+        ours |= {name: value for name, value in says.items() if name in layout.synced(before)}
         assert after == {**before, **ours, synced_at: after[synced_at]}
         assert held.theirs.items() <= after.items()
 

@@ -240,7 +240,8 @@ def test_a_deleted_user_with_an_item_is_marked(cognito: FakeAws, users: UsersInM
     assert outcome(reason=reason) == "deleted"
     del before["shard"]
     after = item()
-    assert after == {**before, "deleted_at": after["deleted_at"], "synced_at": after["synced_at"]}
+    says = {"status": "DELETED", "enabled": False}
+    assert after == {**before, **says, "deleted_at": after["deleted_at"], "synced_at": after["synced_at"]}
     assert before["observed_at"] < after["deleted_at"]
     assert outcome(reason=reason) == "unchanged"
     assert item() == after

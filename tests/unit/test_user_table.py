@@ -747,11 +747,38 @@ def test_delete_marks_a_user_and_keeps_all_else(
     after["cognito_synced_attributes"].sort()
     assert after == {
         **before,
+        "cognito_status": "DELETED",
+        "cognito_enabled": False,
         "cognito_synced_at": after["cognito_synced_at"],
         "cognito_deleted_at": at(3),
         **ends,
     }
     assert table.active() == []
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_delete_takes_a_user_out_of_the_modules_index_only(indexed_table: Table, is_own: bool) -> None:
+    table = indexed_table
+    table.configure(extra_attributes={"email_lower": "{email|lower}"}, index_keys={"email_lower"})
+    table.users = dataclasses.replace(table.users, is_own=is_own)
+    table.write(read(2, 1, email="Ada@example.com"))
+    assert table.delete(3, MARK) is Outcome.DELETED
+    assert table.item()["email"] == "Ada@example.com"
+    assert ("email_lower" in table.item()) is not is_own
+    assert table.write(read(5, 1, email="Ada@example.com")) == [Outcome.UPDATED]
+    assert table.item()["email_lower"] == "ada@example.com"
+    assert table.item()["status"] == "CONFIRMED"
+
+
+def test_delete_leaves_a_status_of_the_application(single_table: Table) -> None:
+    """The names were changed since the item was written."""
+    table = single_table
+    table.write(read(2, 1, name="Ada"))
+    table.configure(attribute_names={**table.layout.attribute_names, "status": "theirs", "enabled": "their_flag"})
+    table.put(**{**table.wire(), "theirs": {"S": "gold"}})
+    assert table.delete(3, MARK) is Outcome.DELETED
+    assert table.item()["theirs"] == "gold"
+    assert "their_flag" not in table.item()
 
 
 def test_delete_leaves_the_application_its_item(indexed_table: Table) -> None:
