@@ -6,6 +6,7 @@ Import this in the server process only, after `server.prepare_environment`.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
 from local_aws.lost_answers import LostAnswers
 from local_aws.operations import Call, Request, call_of, headers_of
-from local_aws.service_errors import Response, error_response
+from local_aws.service_errors import Response, error_response, json_error
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -63,7 +64,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-    outcome = gate.admit(call.operation, call.caller, call.function)
+    outcome = gate.admit(call.operation, call.caller, call.function, b'"PaginationToken"' in request.body)
     if outcome.delay_seconds:
         await asyncio.sleep(outcome.delay_seconds)
     if outcome.fault is not None and not outcome.after:
@@ -89,6 +90,9 @@ async def _fail(fault: str, call: Call, request: Request, scope: Scope, receive:
     match fault:
         case "throttle" | "500" | "access_denied":
             await respond(send, error_response(fault, call, request))
+        case "rejected_marker":
+            message = f"Paging marker is invalid for request {uuid.uuid4()}"
+            await respond(send, json_error("InvalidParameterException", message))
         case "timeout":
             await _wait_for_disconnect(receive)
             close_without_answer(scope)

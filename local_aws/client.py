@@ -36,7 +36,7 @@ class Fault(TypedDict):
     """A rule for `set_faults`. Operations are named as IAM names them, or "service:*"."""
 
     operation: str
-    fault: Literal["throttle", "500", "timeout", "reset", "access_denied", "latency"]
+    fault: Literal["throttle", "500", "timeout", "reset", "access_denied", "rejected_marker", "latency"]
     rate: NotRequired[float]
     times: NotRequired[int | None]
     seed: NotRequired[int | None]
@@ -62,6 +62,7 @@ class Asked(TypedDict):
 class CognitoSettings(TypedDict):
     confirmation_delay_seconds: NotRequired[float]
     self_service_names_pool: NotRequired[bool]
+    estimated_users: NotRequired[int | None]
 
 
 class Quota(TypedDict):

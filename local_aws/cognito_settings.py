@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from local_aws.validation import InvalidSettingError, boolean, known_keys, number, shown
+from local_aws.validation import InvalidSettingError, boolean, known_keys, number, shown, whole_number
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,12 @@ class Settings:
     Attributes:
         confirmation_delay_seconds: For so long after ConfirmSignUp, AdminGetUser answers as before it.
         self_service_names_pool: Whether CloudTrail's records of calls without a pool ID name the pool.
+        estimated_users: What DescribeUserPool says that a pool has; None: the number of its users.
     """
 
     confirmation_delay_seconds: float = 0.0
     self_service_names_pool: bool = True
+    estimated_users: int | None = None
 
 
 class CognitoSettings:
@@ -44,6 +46,9 @@ class CognitoSettings:
         if "self_service_names_pool" in value:
             name = "self_service_names_pool"
             checked[name] = boolean(name, value[name])
+        if "estimated_users" in value:
+            name = "estimated_users"
+            checked[name] = whole_number(name, value[name])
         self.current = Settings(**checked)
 
     def clear(self) -> None:

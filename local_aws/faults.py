@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, cast
 
 from local_aws.validation import InvalidSettingError, boolean, known_keys, number, operation, shown, whole_number
 
-FaultKind = Literal["throttle", "500", "timeout", "reset", "access_denied", "latency"]
-KINDS: Final = ("throttle", "500", "timeout", "reset", "access_denied", "latency")
+FaultKind = Literal["throttle", "500", "timeout", "reset", "access_denied", "rejected_marker", "latency"]
+KINDS: Final = ("throttle", "500", "timeout", "reset", "access_denied", "rejected_marker", "latency")
 _KEYS: Final = ("operation", "fault", "rate", "times", "seed", "after", "function", "latency_ms")
 
 
@@ -48,6 +48,10 @@ class FaultRule:
             raise InvalidSettingError(f"fault {shown(fault)} is not one of {', '.join(KINDS)}")
         _check_latency(value)
         _check_function(name, function)
+        if fault == "rejected_marker" and name != "cognito-idp:ListUsers":
+            raise InvalidSettingError(
+                f"the fault 'rejected_marker' is allowed with cognito-idp:ListUsers alone, not {shown(name)}"
+            )
         return cls(
             operation=name,
             fault=cast("FaultKind", fault),
@@ -74,12 +78,14 @@ class FaultRule:
             shown_rule["latency_ms"] = self.latency_ms
         return {**shown_rule, "fired": self.fired}
 
-    def fires(self, called: str, function: str | None) -> bool:
+    def fires(self, called: str, function: str | None, has_marker: bool = False) -> bool:
         """Whether this rule fires for a call, and counts it if so. Draws only for calls of its own operation."""
         service = self.operation.removesuffix("*")
         if called != self.operation and not (service != self.operation and called.startswith(service)):
             return False
         if self.function is not None and not (function or "").endswith(self.function):
+            return False
+        if self.fault == "rejected_marker" and not has_marker:
             return False
         if self.times is not None and self.fired >= self.times:
             return False
@@ -141,11 +147,11 @@ class FaultRules:
         with self._lock:
             return [rule.as_json() for rule in self._rules]
 
-    def outcome(self, called: str, function: str | None) -> Outcome:
+    def outcome(self, called: str, function: str | None, has_marker: bool = False) -> Outcome:
         delay = 0.0
         with self._lock:
             for rule in self._rules:
-                if not rule.fires(called, function):
+                if not rule.fires(called, function, has_marker):
                     continue
                 if rule.fault == "latency":
                     delay += rule.latency_ms / 1000

@@ -18,13 +18,14 @@ class Gate:
         self.faults = FaultRules()
         self.quotas = Quotas()
 
-    def admit(self, operation: str, caller: str, function: str | None = None) -> Outcome:
-        """Count the call and say what becomes of it. `function` is the name of an invoked Lambda function."""
+    def admit(self, operation: str, caller: str, function: str | None = None, has_marker: bool = False) -> Outcome:
+        """Count the call and say what becomes of it. `function` is the name of an invoked Lambda function;
+        `has_marker` says whether a list of users goes on from one."""
         self.calls.count(operation, caller)
         within_quota, latency = self.quotas.take(operation)
         if not within_quota:
             return Outcome(latency, "throttle")
-        outcome = self.faults.outcome(operation, function)
+        outcome = self.faults.outcome(operation, function, has_marker)
         return Outcome(latency + outcome.delay_seconds, outcome.fault, outcome.after)
 
     def admit_in_process(self, operation: str, caller: str, function: str | None = None) -> Outcome:

@@ -419,8 +419,8 @@ def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
 def make_users(pool: Pool, count: int) -> dict[str, str]:
     """Users whom an administrator made, as their usernames by sub."""
 
-    def make(index: int) -> tuple[str, str]:
-        username = f"{CANARY}-{index}"
+    def make(_: int) -> tuple[str, str]:
+        username = f"{CANARY}-{uuid.uuid4().hex[:12]}"
         made = pool.cognito.admin_create_user(
             UserPoolId=pool.id,
             Username=username,

@@ -16,7 +16,7 @@ OTHER_SUB: Final = "b5c8d9e0-1234-4abc-8def-001122334455"
 # What a run of the reconciliation counts.
 COUNTS: Final = (
     *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
-    *("deleted", "still_there"),
+    *("deleted", "still_there", "over_limit", "unlisted_shards"),
 )
 
 _STATE_MACHINES: Final = "arn:aws:states:eu-central-1:111122223333:stateMachine"

@@ -53,6 +53,16 @@ class Run:
         """Items that a dry run would write: sub, outcome, and names of attributes in adds, replaces and removes."""
         return self.summary.get("examples", []) if self.summary else []
 
+    @property
+    def allow_deletes_needed(self) -> int:
+        """What --allow-deletes has to be, so that the next run deletes what this one left; 0 if it left nothing."""
+        return self.summary.get("allow_deletes_needed", 0) if self.summary else 0
+
+    @property
+    def problems(self) -> list[str]:
+        """What an operator has to look at, of a run that came to its end."""
+        return self.summary["problems"] if self.summary else []
+
 
 def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run: bool) -> str:
     """Start a run; returns the ARN of its execution."""

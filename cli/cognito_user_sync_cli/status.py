@@ -109,8 +109,11 @@ def _problems(found: Status) -> Iterator[str]:
         )
     if run := found.last_run:
         if run.status != "SUCCEEDED":
-            again = "reconcile --dry-run" if run.dry_run else "reconcile"
-            yield f"the last reconciliation ended as {run.status}: see above, then: cognito-user-sync {again}"
+            yield from (f"the last reconciliation: {problem}" for problem in run.problems)
+            # That problem names its own command.
+            if not run.allow_deletes_needed:
+                again = "reconcile --dry-run" if run.dry_run else "reconcile"
+                yield f"the last reconciliation ended as {run.status}: see above, then: cognito-user-sync {again}"
         elif run.dry_run:
             yield (
                 "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run"

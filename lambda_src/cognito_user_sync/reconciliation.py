@@ -6,6 +6,7 @@ Then, and only then, the items of the shard that the list did not show are looke
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import time
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from cognito_user_sync.clients import PARALLEL
 from cognito_user_sync.departure import delete_if_gone
@@ -21,7 +22,7 @@ from cognito_user_sync.item_layout import Item, has
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
 from cognito_user_sync.user import UNCONFIRMED, User, now
-from cognito_user_sync.user_pool import Page, PrefixRefused, UserPool
+from cognito_user_sync.user_pool import MarkerRefused, Page, PrefixRefused, UserPool
 from cognito_user_sync.user_table import READ_SIZE, Outcome, TableRefused, UserTable
 
 # AdminGetUser has four times the quota of ListUsers: 120 requests a second.
@@ -31,13 +32,17 @@ _GET_USERS_PER_LIST_USERS = 4
 _FEW = 20
 # Of the users that could not be synced, a worker names so many.
 NAMED_FAILURES = 3
+# A listing whose paging marker Cognito rejects begins again so many times.
+MAX_RESTARTS = 5
+
+logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Argument = TypeVar("Argument")
 
 COUNTS = (
     *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
-    *("deleted", "still_there"),
+    *("deleted", "still_there", "over_limit", "unlisted_shards"),
 )
 _COUNT = {
     Outcome.CREATED: "created",
@@ -58,12 +63,12 @@ class InvalidInput(Exception):
     """A function of the reconciliation was given what it does not take; the message names the field, or the value."""
 
 
-class TooManyDeletions(Exception):
-    """More users are missing than may be deleted in one run; the message names the shard and the numbers."""
-
-
 class _TooLarge(Exception):
     """The shard has more users than a worker holds."""
+
+
+# The counts and examples before a shard.
+_Counted: TypeAlias = tuple[Counter[str], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Batch:
     """Whether to look for users who are gone."""
     token: str | None = None
     """Where a sequential listing goes on."""
+    restarts: int = 0
+    """How often that listing has begun again."""
     sequential: bool = False
     """The pool cannot be cut into shards: the one prefix is "", and nobody is looked for who is gone."""
     max_delete_percent: float = 10
@@ -96,14 +103,19 @@ class Batch:
 @dataclass
 class Result:
     """What a worker did, and what is left of its batch. `counts` has listed, which is the sum of created, updated,
-    unchanged, unconfirmed, other_pool and failed; and deleted and still_there. `examples` of a dry run: each has sub,
-    outcome, and the names of the attributes that a run adds, replaces and removes."""
+    unchanged, unconfirmed, other_pool and failed; deleted and still_there; over_limit, the missing users of shards in
+    which more are missing than may be deleted; and unlisted_shards, which Cognito did not list to their end. `examples`
+    of a dry run: each has sub, outcome, and the names of the attributes that a run adds, replaces and removes."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed_subs: list[str] = field(default_factory=list)
     examples: list[dict[str, Any]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     token: str | None = None
+    restarts: int = 0
+    """How often the listing of the first prefix has begun again."""
+    allow_deletes_needed: int = 0
+    """The most missing users in one shard over the limit: what `allow_deletes` has to be."""
     sequential: bool = False
     """Cognito refused to list a shard: the rest has to be one listing from end to end."""
 
@@ -141,7 +153,8 @@ def _is_list_of_text(value: Any) -> bool:
 
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys((*COUNTS, "allow_deletes", "batches", "max_examples"), is_count),
+    **dict.fromkeys((*COUNTS, "allow_deletes", "allow_deletes_needed", "restarts"), is_count),
+    **dict.fromkeys(("batches", "max_examples"), is_count),
     **dict.fromkeys(("sweeps", "sequential", "dry_run"), lambda value: isinstance(value, bool)),
     "prefixes": lambda value: _is_list_of_text(value) and all(_PREFIX.fullmatch(prefix) for prefix in value),
     "pages_per_second": lambda value: _is_number(value, 1e-6, 1e9),
@@ -176,12 +189,12 @@ class Worker:
         self._patience = Patience(self.seconds_left, self.sleep)
         self._listing = Pace(self.batch.pages_per_second, self.clock, self.sleep)
         self._asking = Pace(_GET_USERS_PER_LIST_USERS * self.batch.pages_per_second, self.clock, self.sleep)
-        self._result = Result(prefixes=list(self.batch.prefixes), token=self.batch.token)
+        self._result = Result(prefixes=list(self.batch.prefixes), token=self.batch.token, restarts=self.batch.restarts)
 
     def work(self) -> Result:
         """Reconcile the shards of the batch, as many as there is time for.
 
-        Raises TooManyDeletions, PoolRefused or TableRefused. All of it may be done again.
+        Raises PoolRefused or TableRefused. All of it may be done again.
         """
         left = self._result.prefixes
         had_all_the_time = True
@@ -190,7 +203,7 @@ class Worker:
             try:
                 self._reconcile(left[0])
             except OutOfTime:
-                listed = self._result.counts["listed"] - before[0]["listed"]
+                listed = self._listed_since(before)
                 # Fewer users would not have been done either: Cognito was too busy. But a dry run deletes nobody, so
                 # that its next sweep of the same shard would come no further than this one.
                 if had_all_the_time and (listed > SMALL_POOL or self.batch.dry_run) and not self.batch.sequential:
@@ -203,12 +216,40 @@ class Worker:
             except PrefixRefused:
                 self._result.sequential = True
                 break
+            except MarkerRefused:
+                self._list_again(before)
             else:
-                del left[0]
+                self._leave_shard()
             had_all_the_time = False
         return self._result
 
-    def _count_again_from(self, before: tuple[Counter[str], list[dict[str, Any]]]) -> None:
+    def _list_again(self, before: _Counted) -> None:
+        """Begin the listing of the first shard again, a few times at most: a large shard in parts, whose markers are
+        fewer."""
+        left, listed = self._result.prefixes, self._listed_since(before)
+        self._count_again_from(before)
+        self._result.token = None
+        self._result.restarts += 1
+        logger.warning(
+            "paging marker rejected",
+            extra={"prefix": left[0], "listed": listed, "restarts": self._result.restarts},
+        )
+        if self._result.restarts > MAX_RESTARTS:
+            self._result.counts["unlisted_shards"] += 1
+            self._leave_shard()
+        # Once in a batch, so that what is left stays small.
+        elif listed > SMALL_POOL and not self.batch.sequential and len(left) <= len(self.batch.prefixes):
+            left[:1] = children(left[0])
+            self._result.restarts = 0
+
+    def _leave_shard(self) -> None:
+        del self._result.prefixes[0]
+        self._result.restarts = 0
+
+    def _listed_since(self, before: _Counted) -> int:
+        return self._result.counts["listed"] - before[0]["listed"]
+
+    def _count_again_from(self, before: _Counted) -> None:
         """Of a shard that will be listed again, a dry run would find everything to do once more."""
         if self.batch.dry_run and not self.batch.sequential:
             self._result.counts, self._result.examples = before
@@ -294,7 +335,7 @@ class Worker:
     def _sweep(self, prefix: str, seen: set[str], began_at: str) -> None:
         """Delete the users of a shard, listed to its end, whom the list did not show and whom Cognito knows no more.
 
-        Twice through the table: all are counted before any is deleted. Raises TooManyDeletions.
+        Twice through the table: all are counted before any is deleted. If they are too many, none is deleted.
         """
         living = missing = 0
         for subs in self._active_subs(prefix):
@@ -304,11 +345,13 @@ class Worker:
             return
         allowed = max(_FEW, int(living * self.batch.max_delete_percent / 100), self.batch.allow_deletes)
         if missing > allowed:
-            raise TooManyDeletions(
-                f"of {living} users in the table whose sub begins with {prefix!r}, {missing} are not in the pool's"
-                f" list: more than the {allowed} that may be deleted. Nothing was deleted. If they are really gone,"
-                f' start a run with the input {{"allow_deletes": {missing}}}.'
+            self._result.counts["over_limit"] += missing
+            self._result.allow_deletes_needed = max(self._result.allow_deletes_needed, missing)
+            logger.warning(
+                "shard over the deletion limit",
+                extra={"prefix": prefix, "items": living, "missing": missing, "allowed": allowed},
             )
+            return
         for subs in self._active_subs(prefix):
             self._delete([sub for sub in subs if sub not in seen], began_at)
 

@@ -38,6 +38,13 @@ class PrefixRefused(PoolRefused):
     """The pool cannot be listed by the beginning of `sub`, or the answer holds users that were not asked for."""
 
 
+class MarkerRefused(PoolRefused):
+    """Cognito rejects the token of a list: it is older than an hour, or "Paging marker ... is invalid for request".
+
+    The same list may be read from its beginning. https://github.com/aws/aws-sdk-js/issues/3705
+    """
+
+
 @dataclass(frozen=True)
 class Page:
     """A part of the list of users. Only a missing `next_token` ends a list: a page may be short, or empty."""
@@ -62,7 +69,7 @@ class UserPool:
     def page(self, prefix: str = "", token: str | None = None, size: int = PAGE_SIZE) -> Page:
         """At most `size` users whose sub begins with `prefix`, from where `token` says.
 
-        Raises PoolUnavailable, PoolRefused or PrefixRefused.
+        Raises PoolUnavailable, PoolRefused, PrefixRefused or MarkerRefused.
         """
         return self._list(f'sub ^= "{prefix}"' if prefix else "", prefix, token, size)
 
@@ -77,6 +84,9 @@ class UserPool:
                 page = self._list(f'sub = "{sub}"', sub, token, 1)
             except PrefixRefused as error:
                 raise PoolRefused(str(error)) from error
+            except MarkerRefused as error:
+                # The caller's next attempt lists from the beginning.
+                raise PoolUnavailable(str(error)) from error
             if page.unusable:
                 raise page.unusable[0]
             if page.users or page.next_token is None:
@@ -117,8 +127,9 @@ class UserPool:
             with _answering(but={"InvalidParameterException"}):
                 answer = self.client.list_users(UserPoolId=self.id, Limit=size, **arguments)
         except self.client.exceptions.InvalidParameterException as error:
-            refusal = PrefixRefused if query and token is None else PoolRefused
-            raise refusal(str(error)) from error
+            if token is not None:
+                raise MarkerRefused(str(error)) from error
+            raise (PrefixRefused if query else PoolRefused)(str(error)) from error
         if answer.get("Users") is None:
             # No empty page: who is not on it would be looked at as gone.
             raise PoolUnavailable("ListUsers gave no list")

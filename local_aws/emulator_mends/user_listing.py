@@ -1,4 +1,4 @@
-"""Users have subs like Cognito's, and a listing has short and empty pages.
+"""Users have subs like Cognito's, a listing has short and empty pages, and the number of users is an estimate.
 
 On AWS, the subs of a newer pool are not random at their start: every second hex digit is that of the region. Those of
 an older pool are plain UUIDs. ministack makes plain ones; here both kinds come in turn.
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ministack.services import cognito
 
+from local_aws import cognito_settings
 from local_aws.emulator_mends.patching import expect
 from local_aws.gate import gate
 
@@ -27,6 +28,7 @@ _kinds = itertools.cycle((True, False))
 def apply() -> None:
     _mend_subs()
     _mend_pages()
+    _mend_estimate()
 
 
 def _mend_subs() -> None:
@@ -63,3 +65,17 @@ def _mend_pages() -> None:
         return cognito.json_response({"Users": [], "PaginationToken": start})
 
     cognito._list_users = with_short_pages
+
+
+def _mend_estimate() -> None:
+    describe = cognito._describe_user_pool
+    expect(describe, 'json_response({"UserPool": _pool_out(pool)})')
+
+    def with_estimate(data: Json) -> Any:
+        status, headers, body = describe(data)
+        users = cognito_settings.in_force.current.estimated_users
+        if users is None or status != 200:
+            return status, headers, body
+        return cognito.json_response({"UserPool": {**json.loads(body)["UserPool"], "EstimatedNumberOfUsers": users}})
+
+    cognito._describe_user_pool = with_estimate

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ import pytest
 
 from cognito_user_sync.user import timestamp
 from local_aws.client import Fault, LocalAws
-from tests.deployed import CANARY_PHONE, Deployment, Operator, Pool, eventually
+from tests.deployed import CANARY_PHONE, Deployment, Operator, Pool, eventually, make_users
 from tests.faults.storm import is_quiet, keep_score
 
 TRIGGER = "post_confirmation_function_arn"
@@ -436,3 +438,71 @@ def test_events_that_come_three_times_at_once_and_late_greet_once(
     person.assert_synced_and_greeted_once()
     assert deliver(4) == event
     person.assert_synced_and_greeted_once()
+
+
+# The reconciliation finds everyone else.
+
+
+@pytest.fixture
+def many_shards(aws: LocalAws) -> Iterator[None]:
+    """The pool is taken for a larger one: a shard for each first digit of a sub."""
+    aws.set_cognito({"estimated_users": 2_001})
+    yield
+    aws.clear_cognito()
+
+
+def leave_items(aws: LocalAws, deployed: Deployment, of: str, subs: list[str]) -> None:
+    """Items like that of the user `of`, of users whom Cognito does not know any more."""
+    table, dynamodb = deployed.outputs["user_table_name"], aws.client("dynamodb")
+    item = dynamodb.get_item(TableName=table, Key={"id": {"S": of}}, ConsistentRead=True)["Item"]
+    pool_id = item["user_pool_id"]["S"]
+    for sub in subs:
+        own = {"id": sub, "username": f"canary-{sub}", "shard": f"{pool_id}#{sub[0]}"}
+        dynamodb.put_item(TableName=table, Item=item | {name: {"S": value} for name, value in own.items()})
+
+
+@pytest.mark.usefixtures("many_shards")
+def test_shard_over_the_deletion_limit_stops_no_other_shard(
+    aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator
+) -> None:
+    usernames = make_users(pool, 60)
+    operator("reconcile")
+    shards = sorted({sub[0] for sub in usernames})
+    assert len(shards) >= 10
+    full, *others = shards
+    purged, deleted = ([f"{shard}{str(uuid.uuid4())[1:]}" for shard in each] for each in (full * 25, others))
+    leave_items(aws, deployed, next(iter(usernames)), [*purged, *deleted])
+    new = next(iter(make_users(pool, 1)))
+
+    def gone(subs: list[str]) -> list[bool]:
+        return ["deleted_at" in (deployed.item(sub) or {}) for sub in subs]
+
+    said = operator("reconcile", expect=1)
+    counts = dict(re.findall(r"│ (created|deleted|over limit) +│ +(\d+) ", said))
+    assert counts == {"created": "1", "deleted": str(len(others)), "over limit": "25"}
+    assert (all(gone(deleted)), any(gone(purged))) == (True, False)
+    assert (deployed.item(new) or {})["status"] == "FORCE_CHANGE_PASSWORD"
+    # Both name the command, which is enough.
+    command = r"cognito-user-sync (reconcile --allow-deletes 25)\b"
+    assert re.search(command, operator("status", expect=1))
+    (typed,) = re.findall(command, said)
+    operator(*typed.split())
+    assert all(gone(purged))
+
+
+def test_rejected_paging_markers_leave_out_no_user(
+    aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator
+) -> None:
+    usernames = make_users(pool, 250)
+    operator("reconcile")
+    changed, deleted, *_ = usernames
+    new = next(iter(make_users(pool, 1)))
+    pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=usernames[changed])
+    pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=usernames[deleted])
+    # As often as a listing begins again, at most.
+    at_random: dict[str, Any] = {"fault": "rejected_marker", "rate": 0.3, "seed": 1, "times": 5}
+    with failing(aws, {"operation": "cognito-idp:ListUsers", **at_random}):
+        said = operator("reconcile")
+    assert re.search(r"deleted +│ +1 ", said), said
+    found = {sub: deployed.item(sub) or {} for sub in (changed, deleted, new)}
+    assert (found[changed]["enabled"], "deleted_at" in found[deleted], "username" in found[new]) == (False, True, True)

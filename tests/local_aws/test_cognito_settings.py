@@ -34,6 +34,19 @@ def test_admin_get_user_shows_a_confirmation_after_the_delay(aws: LocalAws) -> N
     assert pool.status(user) == "CONFIRMED"
 
 
+def test_estimated_users_are_what_describe_user_pool_says(aws: LocalAws) -> None:
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="pool")["UserPool"]["Id"]
+
+    def estimate() -> int:
+        return int(cognito.describe_user_pool(UserPoolId=pool)["UserPool"]["EstimatedNumberOfUsers"])
+
+    aws.set_cognito({"estimated_users": 2_500})
+    assert estimate() == 2_500
+    aws.clear_cognito()
+    assert estimate() == 0
+
+
 def test_record_of_self_service_call_names_no_pool_if_so_set(aws: LocalAws) -> None:
     pool = Pool(aws, naming_no_pool=True)
     token = pool.token()
@@ -50,6 +63,7 @@ def test_record_of_self_service_call_names_no_pool_if_so_set(aws: LocalAws) -> N
         ([], "settings [] is not an object with some of confirmation_delay_seconds"),
         ({"delay": 1}, 'settings has the unknown key "delay"'),
         ({"confirmation_delay_seconds": -1}, "confirmation_delay_seconds -1 is not a number of at least 0"),
+        ({"estimated_users": -1}, "estimated_users -1 is not null or a whole number of at least 0"),
         ({"self_service_names_pool": "no"}, 'self_service_names_pool "no" is not true or false'),
     ),
 )

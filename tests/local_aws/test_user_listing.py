@@ -59,6 +59,20 @@ def test_short_and_empty_pages_come_and_nobody_is_left_out(aws: LocalAws) -> Non
     assert [len(page) for page in pages(aws, pool, Limit=4)] == [4, 4, 4]
 
 
+def test_rejected_marker_fails_calls_with_a_token_alone(aws: LocalAws) -> None:
+    pool, subs = a_pool_of(aws, 3)
+    aws.set_faults([{"operation": "cognito-idp:ListUsers", "fault": "rejected_marker", "times": 1}])
+    with pytest.raises(aws.client("cognito-idp").exceptions.InvalidParameterException, match="Paging marker"):
+        pages(aws, pool, Limit=2)
+    assert {sub for page in pages(aws, pool, Limit=2) for sub in page} == subs
+    assert [fault["fired"] for fault in aws.faults()] == [1]
+
+
+def test_rejected_marker_is_a_fault_of_list_users_alone(aws: LocalAws) -> None:
+    with pytest.raises(LocalAwsError, match="'rejected_marker' is allowed with cognito-idp:ListUsers alone"):
+        aws.set_faults([{"operation": "cognito-idp:*", "fault": "rejected_marker"}])
+
+
 @pytest.mark.parametrize(
     ("quotas", "message"),
     [

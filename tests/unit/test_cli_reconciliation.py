@@ -115,7 +115,7 @@ def test_times_are_utc_wherever_the_operator_is(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "reason"),
     [
-        (described("FAILED", error="TooManyDeletions", cause='{"errorMessage": "of 9"}'), "FAILED", "TooManyDeletions: of 9"),  # noqa: E501
+        (described("FAILED", error="PoolRefused", cause='{"errorMessage": "of 9"}'), "FAILED", "PoolRefused: of 9"),
         (described("FAILED", error="States.Timeout"), "FAILED", "States.Timeout"),
         (described("TIMED_OUT"), "TIMED_OUT", "TIMED_OUT"),
         (described("ABORTED", cause="by hand"), "ABORTED", "ABORTED: by hand"),

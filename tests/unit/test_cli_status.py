@@ -29,6 +29,11 @@ REVIEW = (
 
 # Runs, by the begin of their names.
 REAL, DRY, DRY_BY_HAND, GOING_ON, FAILED_DRY = "by-hand-1", "8f2d", "by-hand-2", "by-hand-3", "9a3c"
+OVER_LIMIT, NOT_SYNCED = "7b1e", "6c0f"
+PROBLEMS = {
+    OVER_LIMIT: "95 users are missing. If they are really deleted: cognito-user-sync reconcile --allow-deletes 35",
+    NOT_SYNCED: f"1 users could not be synced, for example {SUB}",
+}
 
 
 def run(name: str) -> dict[str, Any]:
@@ -41,7 +46,8 @@ def run(name: str) -> dict[str, Any]:
         "batches": 1,
         "seconds": 9,
         "not_swept": None,
-        "problems": [],
+        "allow_deletes_needed": 35 if name == OVER_LIMIT else 0,
+        "problems": [PROBLEMS[name]] if name in PROBLEMS else [],
         "examples": [EXAMPLE] if dry_run else [],
     }
     described = {
@@ -53,7 +59,9 @@ def run(name: str) -> dict[str, Any]:
     if name == GOING_ON:
         return {**described, "status": "RUNNING"}
     if name == FAILED_DRY:
-        return {**described, "status": "FAILED", "error": "TooManyDeletions", "cause": "of 9"}
+        return {**described, "status": "FAILED", "error": "PoolRefused", "cause": "of 9"}
+    if name in PROBLEMS:
+        return {**described, "status": "FAILED", "error": "EndedWithProblems", "cause": json.dumps(summary)}
     return {**described, "status": "SUCCEEDED", "output": json.dumps(summary)}
 
 
@@ -98,6 +106,15 @@ def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Res
             FAILED_DRY,
             ["the last reconciliation ended as FAILED: see above, then: cognito-user-sync reconcile --dry-run"],
         ),
+        ([OVER_LIMIT, REAL], OVER_LIMIT, [f"the last reconciliation: {PROBLEMS[OVER_LIMIT]}"]),
+        (
+            [NOT_SYNCED],
+            NOT_SYNCED,
+            [
+                f"the last reconciliation: {PROBLEMS[NOT_SYNCED]}",
+                "the last reconciliation ended as FAILED: see above, then: cognito-user-sync reconcile",
+            ],
+        ),
     ],
 )
 def test_status_reports_the_last_run(
@@ -118,7 +135,7 @@ def test_status_shows_counts_and_examples_of_a_dry_run(aws: FakeAws, tmp_path: P
     said = words(command(aws, tmp_path, [DRY], "status").output)
     assert "SUCCEEDED, a dry run, begun 2026-01-01 00:00 UTC: 1,237 listed, 1,234 updated, 3 other pool" in said
     assert f"{SUB} updated cognito_shard email, name" in said
-    assert f"Problem: {REVIEW}." in said
+    assert f"Problem: {REVIEW}" in said
 
 
 def test_status_shows_no_examples_of_a_run_that_writes(aws: FakeAws, tmp_path: Path) -> None:
@@ -135,3 +152,10 @@ def test_reconcile_prints_examples_of_a_dry_run_only(aws: FakeAws, tmp_path: Pat
     assert result.exit_code == 0, result.output
     assert "other pool 3" in said
     assert (f"{SUB} updated cognito_shard email, name" in said) is dry_run
+
+
+def test_reconcile_ends_with_the_command_that_allows_the_deletions(aws: FakeAws, tmp_path: Path) -> None:
+    aws.on("sfn.StartExecution", Response({"executionArn": run(OVER_LIMIT)["executionArn"], "startDate": 1}))
+    result = command(aws, tmp_path, [OVER_LIMIT], "reconcile")
+    assert result.exit_code == 1
+    assert words(result.output).endswith(f"Problem: {PROBLEMS[OVER_LIMIT]}")

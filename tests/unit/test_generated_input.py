@@ -14,6 +14,7 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -39,7 +40,7 @@ from cognito_user_sync.handlers import (
 )
 from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
-from cognito_user_sync.reconciliation import Batch, InvalidInput, TooManyDeletions, Worker
+from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, InvalidInput, Result, Worker
 from cognito_user_sync.sync_request import InvalidSyncRequest, NotConsistentYet
 from cognito_user_sync.user import UnusableUser, now
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
@@ -956,14 +957,24 @@ def plan_request(deal: Deal) -> Any:
         "attach_trigger": "true",
     }
     if deal.chance(0.6):
-        summary = {**counts(deal), "dry_run": False, "failed_subs": [deal.sub()], "batches": deal.among([0, 7, 2_500])}
+        summary = {
+            **counts(deal),
+            "dry_run": False,
+            "failed_subs": [deal.sub()],
+            "examples": [],
+            "allow_deletes_needed": deal.among([0, 35]),
+            "batches": deal.among([0, 7, 2_500]),
+        }
         event["plan"] = {"summary": summary, "sequential": deal.chance(0.2), "batches": []}
         event["results"] = [
             {
                 "counts": counts(deal),
                 "failed_subs": [deal.sub() for _ in range(deal.number(0, 3))],
+                "examples": [],
                 "prefixes": prefixes(deal),
                 "token": deal.among([None, OLD_TOKEN]),
+                "restarts": deal.among([0, MAX_RESTARTS]),
+                "allow_deletes_needed": deal.among([0, 21]),
                 "sequential": deal.chance(0.1),
             }
             for _ in range(deal.number(0, 3))
@@ -1007,6 +1018,7 @@ def batch(deal: Deal) -> Any:
         "pages_per_second": deal.among([4, 3.75, 1e-3]),
         "sweeps": deal.chance(0.8),
         "token": deal.among([None, None, OLD_TOKEN]),
+        "restarts": deal.among([0, MAX_RESTARTS]),
         "sequential": deal.chance(0.1),
         "max_delete_percent": deal.among([0, 10, 100.0]),
         "allow_deletes": deal.among([0, 0, 500]),
@@ -1023,7 +1035,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
     worker = partial(Worker, clock=clock, sleep=clock.sleep, in_parallel=lambda act, each: [act(one) for one in each])
     monkeypatch.setattr(reconcile_shards, "Worker", worker)
     seen: Counter[str] = Counter()
-    named = (InvalidInput, TooManyDeletions, PoolRefused, TableRefused)
+    named = (InvalidInput, PoolRefused, TableRefused)
 
     @GENERATED
     @given(deals)
@@ -1045,7 +1057,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
                 assert_is_told(values, users.shown[sub])
                 seen["deleted" if "deleted_at" in values else "written"] += 1
             if not isinstance(answer, Exception):
-                assert answer.keys() == {"counts", "failed_subs", "examples", "prefixes", "token", "sequential"}
+                assert answer.keys() == {field.name for field in fields(Result)}
                 assert answer["counts"].keys() <= set(COUNTS)
                 seen.update(answer["counts"])
 

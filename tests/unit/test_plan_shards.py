@@ -34,7 +34,7 @@ PAYLOAD = 256 * 1024
 CAUSE = 32_768
 STARTED = "2026-01-01T00:00:00.000Z"
 # The limits of a round and of a run, with the arithmetic behind them: docs/reconciliation.md.
-MAX_BATCHES_OF_ROUND, MAX_BATCHES_OF_RUN, MAX_PREFIXES_LEFT = 128, 2_500, 6_000
+MAX_BATCHES_OF_ROUND, MAX_BATCHES_OF_RUN, MAX_PREFIXES_LEFT = 128, 2_500, 5_500
 NAMED_FAILURES, NAMED_BY_A_WORKER = 10, 3
 NOBODY = Response({"Users": []})
 NO_ITEMS = Response({"Items": [], "Count": 0})
@@ -69,8 +69,12 @@ def plan(event: dict[str, Any] | None = None, seconds_left: float = 300, **chang
 
 def a_plan(*prefixes: str, sequential: bool = False, batches: int = 1, **summary: Any) -> dict[str, Any]:
     """What a round before has returned."""
-    counted = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "examples": [], "batches": batches, **summary}
-    return {"batches": [{"prefixes": list(prefixes)}], "summary": counted, "sequential": sequential}
+    counted = {**dict.fromkeys(COUNTS, 0), "failed_subs": [], "examples": [], "allow_deletes_needed": 0, **summary}
+    return {
+        "batches": [{"prefixes": list(prefixes)}],
+        "summary": {**counted, "batches": batches},
+        "sequential": sequential,
+    }
 
 
 def a_result(*prefixes: str, **changes: Any) -> dict[str, Any]:
@@ -80,6 +84,8 @@ def a_result(*prefixes: str, **changes: Any) -> dict[str, Any]:
         "examples": [],
         "prefixes": list(prefixes),
         "token": None,
+        "restarts": 0,
+        "allow_deletes_needed": 0,
         "sequential": False,
     }
     return {**result, **changes}
@@ -101,6 +107,7 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
                 "pages_per_second": 16.0,
                 "sweeps": True,
                 "token": None,
+                "restarts": 0,
                 "sequential": False,
                 "allow_deletes": 0,
                 "dry_run": False,
@@ -112,6 +119,7 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
             **dict.fromkeys(COUNTS, 0),
             "failed_subs": [],
             "examples": [],
+            "allow_deletes_needed": 0,
             "batches": 0,
             "seconds": 95,
             "not_swept": None,
@@ -307,6 +315,8 @@ def test_what_the_batches_counted_is_added_up_over_the_rounds() -> None:
         "failed": 2,
         "deleted": 1,
         "still_there": 0,
+        "over_limit": 0,
+        "unlisted_shards": 0,
     }
     assert summary["failed_subs"] == ["a", "b"]
     assert summary["batches"] == 4
@@ -336,6 +346,17 @@ def test_a_sequential_listing_goes_on_where_it_stopped() -> None:
     assert planned["sequential"]
     [batch] = planned["batches"]
     assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], "page 12", True, False)
+
+
+def test_sequential_listing_goes_on_with_its_restarts() -> None:
+    planned = after(a_result("", token=None, restarts=3), plan_before=a_plan("", sequential=True))
+    [batch] = planned["batches"]
+    assert (batch["prefixes"], batch["token"], batch["restarts"]) == ([""], None, 3)
+
+
+def test_restarts_of_a_shard_are_not_those_of_its_next_worker() -> None:
+    [batch] = after(a_result("1", restarts=3))["batches"]
+    assert batch["restarts"] == 0
 
 
 def test_a_sequential_listing_that_is_done_still_says_what_it_could_not_do() -> None:
@@ -406,6 +427,28 @@ def test_users_who_could_not_be_synced_are_counted_and_a_few_are_named() -> None
 def test_users_who_are_unlisted_but_known_are_a_problem() -> None:
     [problem] = problems(a_result(counts={"still_there": 7}))
     assert problem == "7 users are missing in the pool's list, but Cognito knows them: not deleted"
+
+
+def test_largest_number_over_the_limit_is_named_with_its_command(aws: FakeAws) -> None:
+    first = after(
+        a_result("7", counts={"over_limit": 65}, allow_deletes_needed=35),
+        a_result(counts={"over_limit": 30}, allow_deletes_needed=30),
+    )
+    summary = after(a_result(), plan_before=first)["summary"]
+    assert (summary["over_limit"], summary["allow_deletes_needed"]) == (95, 35)
+    [problem] = summary["problems"]
+    assert problem == (
+        "95 users are missing in the pool's list and are not deleted: they are more than 12.5 percent of their shards."
+        " The most in one shard are 35. If they are really deleted: cognito-user-sync reconcile --allow-deletes 35"
+    )
+
+
+@pytest.mark.parametrize(("sequential", "what"), [(False, "2 shards"), (True, "the pool")])
+def test_listing_that_was_given_up_is_a_problem(sequential: bool, what: str) -> None:
+    result = a_result(counts={"unlisted_shards": 2})
+    assert (
+        f"Cognito did not list {what} to the end in 6 attempts: it rejected the paging marker. The next run lists again"
+    ) in problems(result, plan_before=a_plan("", sequential=sequential))
 
 
 def test_problems_of_an_earlier_round_are_still_said_at_the_end() -> None:

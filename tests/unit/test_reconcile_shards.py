@@ -17,7 +17,7 @@ from moto import mock_aws
 from cognito_user_sync import clients
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import InvalidInput, TooManyDeletions, Worker
+from cognito_user_sync.reconciliation import InvalidInput, Worker
 from cognito_user_sync.user_pool import PoolRefused, UserPool
 from tests.samples import COUNTS, POOL_ID, SUB, TABLE, environment
 from tests.stand_ins.answers import Response, refusal
@@ -87,7 +87,15 @@ def test_a_batch_is_reconciled_and_its_result_is_json(answered: FakeAws) -> None
     counts = result.pop("counts")
     assert {name: count for name, count in counts.items() if count} == {"listed": 1, "created": 1}
     assert counts.keys() <= set(COUNTS)
-    assert result == {"failed_subs": [], "examples": [], "prefixes": [], "token": None, "sequential": False}
+    assert result == {
+        "failed_subs": [],
+        "examples": [],
+        "prefixes": [],
+        "token": None,
+        "restarts": 0,
+        "allow_deletes_needed": 0,
+        "sequential": False,
+    }
 
 
 def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAws) -> None:
@@ -130,11 +138,11 @@ def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answer
     assert len(clock.slept) == 5
 
 
-def test_too_many_deletions_are_an_error_with_the_name_that_the_state_machine_knows(answered: FakeAws) -> None:
+def test_too_many_deletions_are_part_of_the_result(answered: FakeAws) -> None:
     subs = [f"b4c8d9e0-1234-4abc-8def-{number:012}" for number in range(21)]
     answered.on(QUERY_ITEMS, Response({"Items": [{"id": {"S": sub}} for sub in subs]}))
-    with pytest.raises(TooManyDeletions, match="'b4'"):
-        reconcile(a_batch())
+    result = reconcile(a_batch())
+    assert (result["counts"]["over_limit"], result["allow_deletes_needed"]) == (21, 21)
     assert GET_USER not in answered.operations
 
 
@@ -303,10 +311,43 @@ def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) ->
 
 def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable) -> None:
     table.hold(*crowd(30))
-    with pytest.raises(TooManyDeletions, match=r'\{"allow_deletes": 30\}'):
-        run()
+    [problem] = run()["problems"]
+    assert problem.endswith("If they are really deleted: cognito-user-sync reconcile --allow-deletes 30")
     assert len(table.active()) == 30
     assert counts_of(run(allow_deletes=30)) == {"deleted": 30}
+
+
+def test_run_names_once_what_a_purge_of_several_shards_needs(run: Run, table: SimulatedTable) -> None:
+    """One number is enough, whatever the order of the shards."""
+    run.pool.facts["EstimatedNumberOfUsers"] = 100_000
+    source = random.Random(5)
+    users = {digit: [CognitoUser(plain_sub(source, digit)) for _ in range(60)] for digit in "0123456789"}
+    for crowd_of_shard in users.values():
+        run.users.add(*crowd_of_shard)
+        table.hold(*crowd_of_shard[1:])
+    for digit, purged in (("1", 30), ("4", 35), ("7", 25), ("9", 5)):
+        run.users.remove(*(user.sub for user in users[digit][-purged:]))
+    summary = run()
+    assert counts_of(summary) == {"listed": 505, "created": 10, "unchanged": 495, "deleted": 5, "over_limit": 90}
+    assert summary["allow_deletes_needed"] == 35
+    assert counts_of(run(allow_deletes=35)) == {"listed": 505, "unchanged": 505, "deleted": 90}
+    assert table.active() == run.users.keys()
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_run_ends_with_every_user_although_markers_are_rejected(
+    run: Run, table: SimulatedTable, sequential: bool
+) -> None:
+    users = crowd(40)
+    run.users.add(*users)
+    run.pool.facts["EstimatedNumberOfUsers"] = 100_000
+    run.pool.refuses_prefixes = sequential
+    run.pool.page_sizes = (3,)
+    # The planner makes 16 calls, or one that is refused. In both cases, pages with a marker come after the 18th.
+    table.calls.fail(LIST, refusal("InvalidParameterException"), 5 if sequential else 19)
+    summary = run()
+    assert summary["unlisted_shards"] == 0
+    assert table.active() == run.users.keys()
 
 
 @pytest.mark.parametrize(
@@ -325,6 +366,7 @@ def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable)
         ("max_delete_percent", 101),
         ("allow_deletes", -1),
         ("allow_deletes", True),
+        ("restarts", -1),
         ("dry_run", None),
     ],
     ids=repr,

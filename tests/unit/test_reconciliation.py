@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutE
 from moto import mock_aws
 
 from cognito_user_sync import departure, reconciliation, shards, user_pool, user_table
-from cognito_user_sync.reconciliation import Batch, Result, TooManyDeletions, Worker, in_threads
+from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import PoolRefused, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused
@@ -494,13 +494,94 @@ def test_a_prefix_that_is_refused_to_a_worker_deletes_nobody(simulation: Simulat
     assert len(simulation.table.active()) == 3
 
 
-def test_a_token_that_has_expired_is_no_refused_prefix(simulation: Simulation) -> None:
-    simulation.users.add(*some_users(4, "b"))
+# A paging marker that Cognito rejects
+
+REJECTED = refusal("InvalidParameterException")
+
+
+@pytest.mark.parametrize("start", ["", "b"], ids=["the-whole-pool", "a-prefix"])
+def test_shard_is_listed_again_when_its_marker_is_rejected(simulation: Simulation, start: str) -> None:
+    gone, *users = some_users(7, start)
+    simulation.knows(gone)
+    simulation.users.remove(gone.sub)
+    simulation.users.add(*users)
     simulation.pool.page_sizes = (2,)
-    simulation.calls.fail(LIST, refusal("InvalidParameterException"), 2)
-    with pytest.raises(PoolRefused) as caught:
-        simulation.work("b")
-    assert type(caught.value) is PoolRefused
+    # Of its second page, and then of its third.
+    simulation.calls.fail(LIST, REJECTED, 2, 5)
+    result = simulation.work(start)
+    assert (result.prefixes, result.sequential, result.restarts) == ([], False, 0)
+    assert simulation.pool.listings == {start: 1 + 2 + 3}
+    assert result.counts["deleted"] == 1
+    assert simulation.in_step()
+
+
+def test_shard_whose_markers_are_rejected_is_left_and_no_other(simulation: Simulation) -> None:
+    gone = some_users(1, "b")
+    simulation.table.hold(*gone)
+    simulation.users.add(*some_users(5, "b", seed=2), *some_users(2, "c"))
+    simulation.pool.page_sizes = (2,)
+    # Every second call asks for a second page.
+    simulation.calls.fail(LIST, REJECTED, *range(2, 2 * (MAX_RESTARTS + 1) + 1, 2))
+    result = simulation.work("b", "c")
+    assert result.prefixes == []
+    assert (result.counts["unlisted_shards"], result.counts["deleted"]) == (1, 0)
+    assert simulation.pool.listings == {"b": MAX_RESTARTS + 1, "c": 1}
+    # Who was on the first page is written; nobody is taken for deleted.
+    assert Counter(sub[0] for sub in simulation.table.active()) == {"b": 1 + 2, "c": 2}
+
+
+def test_restarts_of_a_shard_are_not_those_of_the_next(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(3, "b"), *some_users(3, "c"))
+    simulation.pool.page_sizes = (2,)
+    rejected = range(2, 2 * MAX_RESTARTS + 1, 2)
+    simulation.calls.fail(LIST, REJECTED, *rejected, *(call + rejected[-1] + 2 for call in rejected))
+    assert simulation.work("b", "c").counts["unlisted_shards"] == 0
+    assert simulation.in_step()
+
+
+@pytest.mark.usefixtures("_small_pools_are_small")
+def test_large_shard_is_listed_in_parts_when_its_marker_is_rejected(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(40, "b"), *some_users(3, "c"))
+    simulation.pool.page_sizes = (7,)
+    simulation.calls.fail(LIST, REJECTED, 4)
+    result = simulation.work("b", "c")
+    assert result.prefixes == []
+    assert simulation.pool.listings.keys() == {"b", "c", *shards.children("b")}
+    assert simulation.in_step()
+
+
+def test_dry_run_counts_once_what_is_listed_again(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(5))
+    simulation.pool.page_sizes = (2,)
+    simulation.calls.fail(LIST, REJECTED, 3)
+    assert simulation.work(dry_run=True).counts == {"listed": 5, "created": 5}
+
+
+def test_sequential_listing_begins_again_when_its_token_is_rejected(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(7))
+    simulation.pool.refuses_prefixes = True
+    simulation.pool.page_sizes = (3,)
+    # Of another worker, more than an hour ago.
+    result = simulation.work(sequential=True, token="expired", restarts=MAX_RESTARTS - 1)
+    assert (result.prefixes, result.token, result.restarts) == ([], None, 0)
+    assert result.counts == {"listed": 7, "created": 7}
+
+
+def test_sequential_listing_hands_its_restarts_on(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(20))
+    simulation.pool.page_sizes = (3,)
+    simulation.calls.fail(LIST, REJECTED, 2)
+    result = simulation.work(sequential=True, pages_per_second=1.0, seconds=33.5, restarts=2)
+    assert (result.prefixes, result.restarts) == ([""], 3)
+    assert result.token is not None
+
+
+def test_sequential_listing_ends_after_its_last_restart(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(7))
+    simulation.pool.page_sizes = (3,)
+    result = simulation.work(sequential=True, token="expired", restarts=MAX_RESTARTS)
+    assert (result.prefixes, result.token) == ([], None)
+    assert result.counts == {"unlisted_shards": 1}
 
 
 def test_a_sequential_listing_hands_its_token_on_and_looks_for_nobody(simulation: Simulation) -> None:
@@ -597,10 +678,12 @@ def test_dry_run_repeats_no_example_of_a_shard_that_is_cut(simulation: Simulatio
     assert len(set(examples)) == len(examples) == 130
 
 
-def test_a_dry_run_stops_where_a_run_would(simulation: Simulation) -> None:
-    simulation.table.hold(*some_users(25))
-    with pytest.raises(TooManyDeletions):
-        simulation.work(dry_run=True)
+def test_dry_run_counts_deletions_over_the_limit(simulation: Simulation) -> None:
+    simulation.table.hold(*some_users(25, "b"), *some_users(3, "c"))
+    result = simulation.work("b", "c", dry_run=True)
+    assert result.counts == {"over_limit": 25, "deleted": 3}
+    assert result.allow_deletes_needed == 25
+    assert simulation.work("b", "c", dry_run=True, allow_deletes=25).counts == {"deleted": 28}
 
 
 def test_a_dry_run_of_more_than_one_function_s_time_comes_to_its_end_and_to_the_same_counts(
@@ -802,14 +885,15 @@ def _hold(simulation: Simulation, living: int, gone: int, start: str = "b") -> s
     return subs_of(users[gone:])
 
 
-def _refuses_to_delete(simulation: Simulation, **batch: Any) -> str:
-    """The message, after which nothing has changed."""
+def _over_limit(simulation: Simulation, **batch: Any) -> int:
+    """The users whom a worker does not delete, since they are too many; nothing has changed."""
     before = simulation.table.items()
-    with pytest.raises(TooManyDeletions) as caught:
-        simulation.work("b", **batch)
+    result = simulation.work("b", **batch)
+    assert result.prefixes == []
+    assert result.counts["over_limit"] == result.allow_deletes_needed
     assert simulation.table.items() == before
     assert simulation.calls.count(GET) == simulation.calls.count(WRITE) == 0
-    return str(caught.value)
+    return result.allow_deletes_needed
 
 
 def test_a_few_may_always_go(simulation: Simulation) -> None:
@@ -819,10 +903,7 @@ def test_a_few_may_always_go(simulation: Simulation) -> None:
 
 def test_more_than_a_few_of_a_small_shard_may_not(simulation: Simulation) -> None:
     _hold(simulation, 30, 21)
-    message = _refuses_to_delete(simulation)
-    assert "of 30 users in the table whose sub begins with 'b', 21 are not in the pool's list" in message
-    assert "more than the 20 that may be deleted" in message
-    assert '{"allow_deletes": 21}' in message
+    assert _over_limit(simulation) == 21
 
 
 def test_a_share_of_a_large_shard_may_go(simulation: Simulation) -> None:
@@ -833,22 +914,28 @@ def test_a_share_of_a_large_shard_may_go(simulation: Simulation) -> None:
 
 def test_more_than_that_share_may_not(simulation: Simulation) -> None:
     _hold(simulation, 250, 26)
-    assert "more than the 25 that may be deleted" in _refuses_to_delete(simulation, max_delete_percent=10)
+    assert _over_limit(simulation, max_delete_percent=10) == 26
 
 
 def test_an_operator_may_allow_more(simulation: Simulation) -> None:
     _hold(simulation, 30, 25)
-    assert "more than the 24 that may be deleted" in _refuses_to_delete(simulation, allow_deletes=24)
+    assert _over_limit(simulation, allow_deletes=24) == 25
     assert simulation.work("b", allow_deletes=25).counts["deleted"] == 25
 
 
-def test_shards_before_the_refused_one_have_been_done_and_it_has_not(simulation: Simulation) -> None:
-    gone = some_users(1, "a")
-    simulation.table.hold(*gone)
-    _hold(simulation, 25, 25)
-    with pytest.raises(TooManyDeletions):
-        simulation.work("a", "b")
-    assert {sub[0] for sub in simulation.table.active()} == {"b"}
+def test_shards_beside_one_over_the_limit_are_done(simulation: Simulation) -> None:
+    left = _hold(simulation, 40, 35, "b") | _hold(simulation, 30, 25, "d")
+    for start in "ace":
+        left |= _hold(simulation, 5, 1, start)
+    new = some_users(2, "b", seed=2)
+    simulation.users.add(*new)
+    result = simulation.work(*"abcde")
+    assert result.prefixes == []
+    assert (result.counts["deleted"], result.counts["created"], result.counts["over_limit"]) == (3, 2, 60)
+    assert result.allow_deletes_needed == 35
+    assert Counter(sub[0] for sub in simulation.table.active() - left - subs_of(new)) == {"b": 35, "d": 25}
+    assert simulation.work(*"abcde", allow_deletes=35).counts["deleted"] == 60
+    assert simulation.in_step()
 
 
 @pytest.mark.parametrize("code", ["NotAuthorizedException", "TooManyRequestsException"])
@@ -879,8 +966,7 @@ def test_a_larger_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Sim
     users = some_users(21)
     simulation.knows(*users)
     simulation.users.unlisted = subs_of(users)
-    with pytest.raises(TooManyDeletions):
-        simulation.work()
+    assert simulation.work().counts == {"over_limit": 21}
     assert simulation.table.active() == subs_of(users)
 
 

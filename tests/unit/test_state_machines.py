@@ -59,7 +59,10 @@ TASKS = {
         retried=IDEMPOTENT | {"PoolUnavailable", "TableUnavailable"},
         waits_for=("NotConsistentYet",),
         fails=frozenset(
-            {"InvalidSyncRequest", "MissingSetting", "PoolRefused", "PrefixRefused", "TableRefused", "UnusableUser"}
+            {
+                *("InvalidSyncRequest", "MissingSetting", "TableRefused", "UnusableUser"),
+                *("MarkerRefused", "PoolRefused", "PrefixRefused"),
+            }
         ),
     ),
     # Retried only if the email was certainly not sent: Cognito is read before.
@@ -70,7 +73,7 @@ TASKS = {
             {
                 *("InvalidSyncRequest", "MissingSetting", "UnknownPlaceholder", "WelcomeOutcomeUnknown"),
                 *("WelcomeRefused", "UnusableUser", "TableRefused", "TableUnavailable"),
-                *("PoolRefused", "PrefixRefused"),
+                *("MarkerRefused", "PoolRefused", "PrefixRefused"),
             }
         ),
     ),
@@ -92,20 +95,20 @@ TASKS = {
         retried=IDEMPOTENT | {"OutOfTime"},
         fails=frozenset(
             {
-                *("InvalidInput", "MissingSetting", "PoolRefused", "PrefixRefused", "TableRefused", "UnusableUser"),
+                *("InvalidInput", "MissingSetting", "TableRefused", "UnusableUser"),
+                *("MarkerRefused", "PoolRefused", "PrefixRefused"),
                 # The planner waits for these as long as it has time: OutOfTime.
                 *("PoolUnavailable", "TableUnavailable"),
-                "TooManyDeletions",
             }
         ),
     ),
-    # OutOfTime and PrefixRefused are the worker's own: what is left is in its result.
+    # OutOfTime, PrefixRefused and MarkerRefused are the worker's own: what is left is in its result.
     "ReconcileShards": Task(
         retried=IDEMPOTENT,
         fails=frozenset(
             {
-                *("InvalidInput", "MissingSetting", "OutOfTime", "PoolRefused", "PoolUnavailable", "PrefixRefused"),
-                *("TableRefused", "TableUnavailable", "TooManyDeletions", "UnusableUser"),
+                *("InvalidInput", "MissingSetting", "OutOfTime", "PoolUnavailable", "TableUnavailable"),
+                *("MarkerRefused", "PoolRefused", "PrefixRefused", "TableRefused", "UnusableUser"),
             }
         ),
     ),

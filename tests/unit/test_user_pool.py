@@ -18,7 +18,7 @@ from botocore.exceptions import (
 
 from cognito_user_sync import user_pool
 from cognito_user_sync.user import UnusableUser, User, timestamp
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, PrefixRefused, UserPool
+from cognito_user_sync.user_pool import MarkerRefused, PoolRefused, PoolUnavailable, PrefixRefused, UserPool
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
@@ -122,15 +122,19 @@ def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool,
         pool.page("b")
 
 
-@pytest.mark.parametrize(("prefix", "token"), [("", None), ("b", "expired")], ids=["no-filter", "token"])
-def test_a_parameter_that_is_refused_but_not_the_filter_is_a_pool_refused(
-    aws: FakeAws, pool: UserPool, prefix: str, token: str | None
-) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "token", "error"),
     # The first page of the shard had the same filter.
+    [("", None, PoolRefused), ("b", "expired", MarkerRefused), ("", "expired", MarkerRefused)],
+    ids=["no-filter", "token", "token-without-filter"],
+)
+def test_a_parameter_that_is_refused_but_not_the_filter_is_named(
+    aws: FakeAws, pool: UserPool, prefix: str, token: str | None, error: type[PoolRefused]
+) -> None:
     aws.on(LIST, refusal("InvalidParameterException"))
     with pytest.raises(PoolRefused) as raised:
         pool.page(prefix, token)
-    assert type(raised.value) is PoolRefused
+    assert type(raised.value) is error
 
 
 def test_a_list_that_ignores_the_filter_is_a_prefix_refused(
@@ -169,6 +173,12 @@ def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, cognito: Cogn
     cognito.calls.answer_next(LIST_USERS, more)
     assert pool.find(SUB) is None
     assert aws.operations == [LIST] * 2
+
+
+def test_find_can_be_tried_again_when_a_marker_is_rejected(aws: FakeAws, pool: UserPool) -> None:
+    aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), refusal("InvalidParameterException"))
+    with pytest.raises(PoolUnavailable):
+        pool.find(SUB)
 
 
 def test_a_found_user_who_is_unusable_is_not_taken_for_gone(pool: UserPool, users: UsersInMemory) -> None:

@@ -25,7 +25,7 @@ def reconcile(
         bool, typer.Option("--dry-run", help="Count what would be written and deleted; write nothing.")
     ] = False,
     allow_deletes: Annotated[
-        int, typer.Option(min=0, help="Delete so many users of a shard, even if that is more than max_delete_percent.")
+        int, typer.Option(min=0, help="Delete up to this many users of each shard, even if max_delete_percent is less.")
     ] = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Start none: follow the run that goes on.")] = False,
 ) -> None:
@@ -107,7 +107,7 @@ def _print_run(run: reconciliation.Run) -> None:
     print_examples(run)
     if run.summary["not_swept"]:
         out.print(f"Deletion check skipped: {run.summary['not_swept']}.")
-    for problem in run.summary["problems"]:
+    for problem in run.problems:
         problems.print(styled("Problem:"), problem)
 
 
@@ -126,5 +126,7 @@ def user_counts(summary: dict[str, Any] | None) -> dict[str, int]:
     return {
         name: value
         for name, value in (summary or {}).items()
-        if isinstance(value, int) and not isinstance(value, bool) and name not in ("batches", "seconds")
+        if isinstance(value, int)
+        and not isinstance(value, bool)
+        and name not in ("allow_deletes_needed", "batches", "seconds")
     }

@@ -55,7 +55,8 @@ def _print_status(found: Status) -> None:
     if found.is_healthy:
         out.print(styled("All is well.", "green"))
     for problem in found.problems:
-        out.print(styled("Problem:"), f"{problem}.")
+        # No period behind it: most end with a command.
+        out.print(styled("Problem:"), problem)
 
 
 def _of_run(run: reconciliation.Run | None) -> str:

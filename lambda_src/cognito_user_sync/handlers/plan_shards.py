@@ -9,7 +9,14 @@ from typing import Any, TypeAlias
 
 from cognito_user_sync import clients, settings, shards
 from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import COUNTS, InvalidInput, check_fields, check_no_others, is_count
+from cognito_user_sync.reconciliation import (
+    COUNTS,
+    MAX_RESTARTS,
+    InvalidInput,
+    check_fields,
+    check_no_others,
+    is_count,
+)
 from cognito_user_sync.user_table import DeletedUsers
 
 Json: TypeAlias = dict[str, Any]
@@ -17,9 +24,12 @@ Json: TypeAlias = dict[str, Any]
 # Of one round, and of one run: docs/reconciliation.md has the arithmetic of Step Functions' limits.
 MAX_BATCHES_OF_ROUND = 128
 MAX_BATCHES_OF_RUN = 2_500
-MAX_PREFIXES_LEFT = 6_000
+MAX_PREFIXES_LEFT = 5_500
 NAMED_FAILURES = 10
 EXAMPLES = 10
+
+# Of a Batch that does not go on with a listing.
+_FROM_FIRST_PAGE: Json = {"token": None, "restarts": 0}
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +44,16 @@ def handler(event: Json, context: Any) -> Json:
     began = _checked(event)
     options = _options(event["input"])
     if "plan" in event:
-        prefixes, token, sequential, summary = _left(event["plan"], event["results"])
+        prefixes, listing, sequential, summary = _left(event["plan"], event["results"])
     else:
         planned = _planned(lambda: context.get_remaining_time_in_millis() / 1000)
-        prefixes, token, sequential = list(planned.prefixes), None, planned.sequential
+        prefixes, listing, sequential = list(planned.prefixes), _FROM_FIRST_PAGE, planned.sequential
         summary = {
             "dry_run": options["dry_run"],
             **dict.fromkeys(COUNTS, 0),
             "failed_subs": [],
             "examples": [],
+            "allow_deletes_needed": 0,
             "batches": 0,
         }
 
@@ -56,7 +67,7 @@ def handler(event: Json, context: Any) -> Json:
     common = {
         "pages_per_second": of_function.list_users_per_second / workers,
         "sweeps": not_swept is None,
-        "token": token,
+        **listing,
         "sequential": sequential,
         **options,
     }
@@ -77,11 +88,12 @@ def _checked(event: Any) -> datetime:
     if "plan" in event:
         check_fields(event, {"plan", "results"})
         check_fields(event["plan"], {"summary", "sequential"})
-        check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "examples", "batches"})
+        check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "examples", "allow_deletes_needed", "batches"})
         if not isinstance(event["results"], list):
             raise InvalidInput("results is not a list")
         for result in event["results"]:
-            check_fields(result, {"counts", "failed_subs", "examples", "prefixes", "token", "sequential"})
+            check_fields(result, {"counts", "failed_subs", "examples", "allow_deletes_needed", "prefixes"})
+            check_fields(result, {*_FROM_FIRST_PAGE, "sequential"})
             check_no_others(result["counts"], set(COUNTS))
     trigger = event.get("trigger", {})
     if not isinstance(trigger, dict) or not all(isinstance(value, str) for value in trigger.values()):
@@ -136,19 +148,22 @@ def _planned(seconds_left: Any) -> shards.Shards:
     return shards.plan(users, pages_per_second, is_inhabited, has_items, patience.has_time)
 
 
-def _left(plan: Json, results: list[Json]) -> tuple[list[str], str | None, bool, Json]:
-    """The prefixes that a round left, the token of a sequential listing, whether it is one, and the counts so far."""
+def _left(plan: Json, results: list[Json]) -> tuple[list[str], Json, bool, Json]:
+    """The prefixes that a round left, where a sequential listing goes on, whether it is one, and the counts so far."""
     summary = plan["summary"]
     for result in results:
         for name in COUNTS:
             summary[name] += result["counts"].get(name, 0)
         summary["failed_subs"] = [*summary["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
         summary["examples"] += result["examples"]
+        summary["allow_deletes_needed"] = max(summary["allow_deletes_needed"], result["allow_deletes_needed"])
     summary["batches"] += len(results)
     if not plan["sequential"] and any(result["sequential"] for result in results):
-        return [""], None, True, summary
-    token = next((result["token"] for result in results if result["token"]), None)
-    return [prefix for result in results for prefix in result["prefixes"]], token, plan["sequential"], summary
+        return [""], _FROM_FIRST_PAGE, True, summary
+    listing = _FROM_FIRST_PAGE
+    if plan["sequential"] and results:
+        listing = {name: results[0][name] for name in _FROM_FIRST_PAGE}
+    return [prefix for result in results for prefix in result["prefixes"]], listing, plan["sequential"], summary
 
 
 def _why_not_swept(sequential: bool) -> str | None:
@@ -175,6 +190,19 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
         found.append(f"{summary['other_pool']} users have an item of another pool in the table: not written")
     if summary["failed"]:
         found.append(f"{summary['failed']} users could not be synced, for example {', '.join(summary['failed_subs'])}")
+    if needed := summary["allow_deletes_needed"]:
+        percent = settings.plan_shards().max_delete_percent
+        found.append(
+            f"{summary['over_limit']} users are missing in the pool's list and are not deleted: they are more than"
+            f" {percent:g} percent of their shards. The most in one shard are {needed}. If they are really deleted:"
+            f" cognito-user-sync reconcile --allow-deletes {needed}"
+        )
+    if summary["unlisted_shards"]:
+        what = "the pool" if sequential else f"{summary['unlisted_shards']} shards"
+        found.append(
+            f"Cognito did not list {what} to the end in {MAX_RESTARTS + 1} attempts: it rejected the paging marker."
+            " The next run lists again"
+        )
     if summary["still_there"]:
         found.append(
             f"{summary['still_there']} users are missing in the pool's list, but Cognito knows them: not deleted"
