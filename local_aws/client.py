@@ -61,6 +61,7 @@ class Asked(TypedDict):
 
 class CognitoSettings(TypedDict):
     confirmation_delay_seconds: NotRequired[float]
+    description_delay_seconds: NotRequired[float]
     self_service_names_pool: NotRequired[bool]
     estimated_users: NotRequired[int | None]
 

@@ -14,11 +14,13 @@ class Settings:
 
     Attributes:
         confirmation_delay_seconds: For so long after ConfirmSignUp, AdminGetUser answers as before it.
+        description_delay_seconds: For so long after UpdateUserPool, DescribeUserPool answers as before it.
         self_service_names_pool: Whether CloudTrail's records of calls without a pool ID name the pool.
         estimated_users: What DescribeUserPool says that a pool has; None: the number of its users.
     """
 
     confirmation_delay_seconds: float = 0.0
+    description_delay_seconds: float = 0.0
     self_service_names_pool: bool = True
     estimated_users: int | None = None
 
@@ -40,8 +42,7 @@ class CognitoSettings:
             raise InvalidSettingError(f"settings {shown(value)} is not an object with some of {', '.join(names)}")
         known_keys("settings", value, names)
         checked: dict[str, Any] = dict(value)
-        if "confirmation_delay_seconds" in value:
-            name = "confirmation_delay_seconds"
+        for name in {"confirmation_delay_seconds", "description_delay_seconds"} & value.keys():
             checked[name] = number(name, value[name], 0)
         if "self_service_names_pool" in value:
             name = "self_service_names_pool"

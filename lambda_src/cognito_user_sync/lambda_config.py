@@ -9,11 +9,13 @@ https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import botocore.exceptions
@@ -55,12 +57,26 @@ _UNANSWERED = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClie
 # Kept for an update that hangs and the look at its result: an update without that look would prove nothing.
 _PROOF_SECONDS = 20.0
 
+# DescribeUserPool may show the pool as it was before the update for so long.
+_LAG_SECONDS = 10.0
+_LAG_PAUSE_SECONDS = 0.5
+
 Answer = TypeVar("Answer")
 Json: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]
 """Where a setting is: ("UpdateUserPool", "Policies", "PasswordPolicy", "MinimumLength")."""
 
 _TRIGGER: Path = ("UpdateUserPool", "LambdaConfig", "PostConfirmation")
+
+# Settings in a request of UpdateUserPool that depend on the pool's feature plan. Cognito may show them, with defaults
+# or from an earlier plan, for a pool whose plan lacks the feature, and then rejects a request that has them.
+# https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-sign-in-feature-plans.html
+_FEATURE_PLAN_SETTINGS: tuple[Path, ...] = (
+    ("AcrConfiguration",),
+    ("UserPoolAddOns",),
+    ("Policies", "SignInPolicy"),
+    ("Policies", "PasswordPolicy", "PasswordHistorySize"),
+)
 
 
 class ForeignTrigger(Exception):
@@ -73,6 +89,10 @@ class PoolChanged(Exception):
 
 class PoolUnproved(Exception):
     """An update was sent, but then Cognito did not show the pool: whether anything else changed is unknown."""
+
+
+class UpdateRejectedError(Exception):
+    """Cognito does not accept an update of the pool, and nothing was changed; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +111,7 @@ class PoolTrigger:
         """Make `function_arn` the post-confirmation trigger. Returns what was done, in words.
 
         Repeating it changes nothing. Raises ForeignTrigger for a trigger that is neither this function nor
-        `chained_function_arn`, before anything changes; PoolChanged and PoolUnproved after it.
+        `chained_function_arn`, and UpdateRejectedError, before anything changes; PoolChanged and PoolUnproved after it.
         """
 
         def decide(current: str | None) -> tuple[str | None, str]:
@@ -110,7 +130,8 @@ class PoolTrigger:
     def detach(self, function_arn: str, chained_function_arn: str | None) -> str:
         """Give the trigger back: to `chained_function_arn`, or to nobody. Returns what was done, in words.
 
-        Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises PoolChanged and PoolUnproved.
+        Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises UpdateRejectedError before
+        anything changes, and PoolChanged and PoolUnproved after it.
         """
 
         def decide(current: str | None) -> tuple[str | None, str]:
@@ -129,89 +150,121 @@ class PoolTrigger:
 
         Returns the words that `decide` returns with it. Sends no update where the trigger stays as it is.
         """
-        sent: list[tuple[Json, str]] = []  # the last update, and its words
 
-        def once() -> str:
-            configuration = self._read()
-            current = _trigger(configuration)
-            if sent and current == _trigger(sent[0][0]):
-                return sent[0][1]  # carried out, though the answer did not arrive
-            trigger, words = decide(current)
-            if trigger == current:
-                sent.clear()
-                return words
-            triggers = configuration["UpdateUserPool"].setdefault("LambdaConfig", {})
-            triggers.pop("PostConfirmation", None)
-            if trigger is not None:
-                triggers["PostConfirmation"] = trigger
-            sent[:] = [(configuration, words)]
-            self._send("UpdateUserPool", configuration["UpdateUserPool"])
+        def attempt() -> str:
+            before = self._read()
+            trigger, words = decide(_trigger(before))
+            if trigger != _trigger(before):
+                wanted = _with_trigger(before, trigger)
+                self._give(wanted, before)
+                self._prove(wanted, before)
             return words
 
-        try:
-            words = self._patiently(once, _PROOF_SECONDS)
-        except (ClientError, *_UNANSWERED) as error:
-            # There is no time for another update, but the last one may have been carried out all the same.
-            if not sent or not _may_pass(error) or not self._has_trigger(_trigger(sent[0][0])):
-                raise
-            words = sent[0][1]
-        if sent:
-            self._prove(_flat(sent[0][0]))
-        return words
+        return self._patiently(attempt, _PROOF_SECONDS)
 
-    def _has_trigger(self, function_arn: str | None) -> bool:
+    def _give(self, wanted: Json, before: Json) -> None:
+        """Update the pool. Raises for an update that was not carried out."""
         try:
-            return _trigger(self._patiently(self._read)) == function_arn
+            self._update(wanted["UpdateUserPool"])
+        except self.client.exceptions.ResourceNotFoundException:
+            raise
+        except (ClientError, *_UNANSWERED) as error:
+            if isinstance(error, ClientError) and not _may_pass(error):
+                raise self._rejected(error, before) from error
+            if not _may_be_carried_out(error) or not self._shows(_trigger(wanted), before):
+                raise
+
+    def _shows(self, trigger: str | None, before: Json) -> bool:
+        try:
+            return _trigger(self._read_after_update(before)) == trigger
         except (BotoCoreError, ClientError) as error:
             raise self._unproved(error) from error
 
-    def _prove(self, wanted: dict[Path, Any]) -> None:
+    def _prove(self, wanted: Json, before: Json) -> None:
         """Raise unless the pool has exactly the settings that it was given. One that vanished is put back; one that
         has another value may be somebody else's change, and stays."""
-        vanished: set[Path] = set()
-        refusals: list[str] = []
-
-        def put_back_what_vanished() -> dict[Path, Any]:
-            found = self._read()
-            settings = _flat(found)
-            missing = wanted.keys() - settings.keys() - {_TRIGGER}
-            if not missing:
-                return settings
-            vanished.update(missing)
-            for path in missing:
-                _set(found, path, wanted[path])
-            for operation in sorted({path[0] for path in missing}):
-                try:
-                    self._send(operation, found[operation])
-                except ClientError as error:
-                    if _may_pass(error):
-                        raise
-                    refusals.append(f"{operation}: {error.response['Error']['Code']}")
-            return _flat(self._read())
-
+        given = _flat(wanted)
+        vanished: Set[Path] = frozenset()
+        rejections: list[str] = []
         try:
-            settings = self._patiently(put_back_what_vanished)
+            found = self._read_after_update(before)
+            vanished = given.keys() - _flat(found).keys() - {_TRIGGER}
+            if vanished:
+                rejections = self._put_back({path: given[path] for path in vanished})
+                found = self._read_after_update(found)
         except self.client.exceptions.ResourceNotFoundException:
             raise
         except (BotoCoreError, ClientError) as error:
             # Not to be repeated as a whole: the next round would find the trigger there and prove nothing.
             raise self._unproved(error, vanished) from error
-        different = {path for path in wanted.keys() | settings.keys() if wanted.get(path) != settings.get(path)}
-        refused = f" ({', '.join(refusals)})" if refusals else ""
-        found = [
-            f"{_names(paths)} {what}"
-            for paths, what in (
-                (different - vanished, "had another value (kept: it may be somebody else's change)"),
-                (different & vanished, f"had vanished and could not be put back{refused}"),
-                (vanished - different, "had vanished and was put back"),
-            )
-            if paths
-        ]
-        if found:
+        if differences := _differences(given, _flat(found), vanished, rejections):
             raise PoolChanged(
-                f"user pool {self.id}, after the update of its trigger: {'; '.join(found)}."
+                f"user pool {self.id}, after the update of its trigger: {differences}."
                 f" Compare the pool with what it should be."
             )
+
+    def _put_back(self, vanished: Mapping[Path, Any]) -> list[str]:
+        """Put settings back into the pool. Returns which operations Cognito rejected, with its error codes."""
+        rejections = []
+        for operation in sorted({path[0] for path in vanished}):
+            try:
+                self._patiently(partial(self._send_missing, operation, vanished))
+            except ClientError as error:
+                if _may_pass(error):
+                    raise
+                rejections.append(f"{operation}: {error.response['Error']['Code']}")
+        return rejections
+
+    def _send_missing(self, operation: str, settings: Mapping[Path, Any]) -> None:
+        """Add settings to the pool as it is by now."""
+        request = _with_missing(self._read(), settings)[operation]
+        if operation == "UpdateUserPool":
+            self._update(request)
+        else:
+            self._set_mfa(request)
+
+    def _set_mfa(self, request: Json) -> None:
+        """Send SetUserPoolMfaConfig, with no factor while MFA is off.
+
+        Cognito rejects them together: "can't turn off MFA and configure an MFA together".
+        """
+        if request.get("MfaConfiguration") == "OFF":
+            request = {name: value for name, value in request.items() if not _is_mfa_factor(name)}
+        self._send("SetUserPoolMfaConfig", request)
+
+    def _update(self, request: Json) -> None:
+        """Send UpdateUserPool, without settings that the pool shows and that Cognito does not take.
+
+        A rejected request changes nothing, so it is tried without each of them in turn. One stays out only if Cognito
+        then takes the request, or rejects it for another reason.
+        """
+        rejection = self._rejection(request)
+        while rejection:
+            for path in _dispensable(rejection, request):
+                shorter = _without(request, path)
+                other = self._rejection(shorter)
+                if str(other) != str(rejection):
+                    request, rejection = shorter, other
+                    break
+            else:
+                raise rejection
+
+    def _rejection(self, request: Json) -> ClientError | None:
+        try:
+            self._send("UpdateUserPool", request)
+        except ClientError as error:
+            if _may_pass(error):
+                raise
+            return error
+        return None
+
+    def _rejected(self, error: ClientError, before: Json) -> UpdateRejectedError:
+        return UpdateRejectedError(
+            f"user pool {self.id} still has the post-confirmation trigger {_trigger(before) or 'none'}: Cognito rejects"
+            f" UpdateUserPool, although every other setting in it is the pool's own. {str(error).rstrip('.')}."
+            f" {_remedy(error, before['UpdateUserPool'])} Then run the apply or destroy again. A destroy also ends once"
+            f' the pool has another trigger, or none: docs/operations.md, "The trigger cannot be detached".'
+        )
 
     def _unproved(self, error: Exception, vanished: Set[Path] = frozenset()) -> PoolUnproved:
         lost = f"; {_names(vanished)} had vanished" if vanished else ""
@@ -219,6 +272,16 @@ class PoolTrigger:
             f"user pool {self.id}: the trigger may have been changed, and then the pool was not to be seen: {error}"
             f"{lost}. Compare the pool with what it should be."
         )
+
+    def _read_after_update(self, before: Json) -> Json:
+        """Read the pool, and again for some seconds while it is shown exactly as before the update.
+
+        DescribeUserPool may lag behind UpdateUserPool.
+        """
+        ends_at = max(self.seconds_left() - _LAG_SECONDS, 1)
+        while _flat(found := self._patiently(self._read)) == _flat(before) and self.seconds_left() > ends_at:
+            time.sleep(_LAG_PAUSE_SECONDS)
+        return found
 
     def _read(self) -> Json:
         """All that can be set on the pool: the requests, by operation, that would leave it as it is."""
@@ -267,13 +330,60 @@ class PoolTrigger:
 def _may_pass(error: BotoCoreError | ClientError) -> bool:
     if not isinstance(error, ClientError):
         return True
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status >= 500 or error.response["Error"]["Code"] in _TRY_AGAIN
+    return _may_be_carried_out(error) or error.response["Error"]["Code"] in _TRY_AGAIN
+
+
+def _may_be_carried_out(error: BotoCoreError | ClientError) -> bool:
+    """Whether an update may have taken effect although it ended with this error."""
+    return not isinstance(error, ClientError) or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+
+
+def _dispensable(rejection: ClientError, request: Json) -> list[Path]:
+    """Settings in a request that Cognito may show and reject, without being asked to change them."""
+    settings: Sequence[Path] = ()
+    match rejection.response["Error"]["Code"]:
+        case "FeatureUnavailableInTierException":
+            settings = _FEATURE_PLAN_SETTINGS
+        case "InvalidParameterException":
+            # Cognito takes one of the two messages, that of the option in use:
+            # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPool.html
+            template = request.get("VerificationMessageTemplate") or {}
+            if {"EmailMessage", "EmailMessageByLink"} <= template.keys():
+                by_link = template.get("DefaultEmailOption") == "CONFIRM_WITH_LINK"
+                settings = [("VerificationMessageTemplate", "EmailMessage" if by_link else "EmailMessageByLink")]
+    return [path for path in settings if _without(request, path) != request]
+
+
+def _remedy(rejection: ClientError, settings: Json) -> str:
+    """What to do so that Cognito takes the pool's own settings again."""
+    sms = settings.get("SmsConfiguration") or {}
+    role, external_id = sms.get("SnsCallerArn"), sms.get("ExternalId")
+    match rejection.response["Error"]["Code"]:
+        case "InvalidSmsRoleTrustRelationshipException":
+            return (
+                f"Create the pool's SMS role {role} again, or fix its trust policy: it must let"
+                f" cognito-idp.amazonaws.com assume the role with the external ID {external_id}."
+            )
+        case "InvalidSmsRoleAccessPolicyException":
+            return f"Allow sns:Publish to the pool's SMS role {role}."
+        case "UserImportInProgressException":
+            return "Wait until the pool's user import job has ended, or stop the job."
+        case _:
+            return "Fix what Cognito names."
 
 
 def _trigger(configuration: Json) -> str | None:
     trigger: str | None = configuration["UpdateUserPool"].get("LambdaConfig", {}).get("PostConfirmation")
     return trigger
+
+
+def _with_trigger(configuration: Json, trigger: str | None) -> Json:
+    changed = copy.deepcopy(configuration)
+    triggers = changed["UpdateUserPool"].setdefault("LambdaConfig", {})
+    triggers.pop("PostConfirmation", None)
+    if trigger is not None:
+        triggers["PostConfirmation"] = trigger
+    return changed
 
 
 def _update_request(pool: Json) -> Json:
@@ -300,6 +410,45 @@ def _flat(value: Any, path: Path = ()) -> dict[Path, Any]:
     if not isinstance(value, dict):
         return {} if value in (None, []) else {path: value}
     return {inner: found for name in value for inner, found in _flat(value[name], (*path, name)).items()}
+
+
+def _with_missing(configuration: Json, settings: Mapping[Path, Any]) -> Json:
+    """A configuration, and of `settings` those that it lacks."""
+    changed = copy.deepcopy(configuration)
+    for path in settings.keys() - _flat(configuration).keys():
+        _set(changed, path, settings[path])
+    return changed
+
+
+def _without(settings: Any, path: Path) -> Any:
+    name, *inner = path
+    if not isinstance(settings, dict) or name not in settings:
+        return settings
+    if not inner:
+        return {other: value for other, value in settings.items() if other != name}
+    return {**settings, name: _without(settings[name], tuple(inner))}
+
+
+def _is_mfa_factor(name: str) -> bool:
+    """Whether a member of SetUserPoolMfaConfig is one, such as SmsMfaConfiguration."""
+    return name.endswith("MfaConfiguration") and name != "MfaConfiguration"
+
+
+def _differences(
+    given: Mapping[Path, Any], shown: Mapping[Path, Any], vanished: Set[Path], rejections: Sequence[str]
+) -> str:
+    """What a pool shows otherwise than it was given, in words."""
+    different = {path for path in given.keys() | shown.keys() if given.get(path) != shown.get(path)}
+    why = f" ({', '.join(rejections)})" if rejections else ""
+    return "; ".join(
+        f"{_names(paths)} {what}"
+        for paths, what in (
+            (different - vanished, "had another value (kept: it may be somebody else's change)"),
+            (different & vanished, f"had vanished and could not be put back{why}"),
+            (vanished - different, "had vanished and was put back"),
+        )
+        if paths
+    )
 
 
 def _set(target: Any, path: Path, value: Any) -> None:

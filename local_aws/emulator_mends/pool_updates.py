@@ -1,18 +1,20 @@
-"""UpdateUserPool resets what a request leaves out.
+"""UpdateUserPool resets what a request leaves out, and needs the pool's SMS role. DescribeUserPool may lag, if so set.
 
 On AWS, a setting that the request does not name goes back to its default; ministack keeps it, and so would hide that
 somebody else's pool is being reset. Left alone here: the tier, the tags and deletion protection, whose behaviour AWS
-does not document.
+does not document. AWS rejects every update that names an SMS role which does not exist (any more).
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPool.html
 """
 
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any, Final
 
-from ministack.services import cognito
+from ministack.services import cognito, iam
 
+from local_aws import cognito_settings
 from local_aws.emulator_mends.patching import expect
 
 Json = dict[str, Any]
@@ -47,7 +49,8 @@ _DEFAULTS: Final[Json] = {
 
 
 def apply() -> None:
-    update = cognito._update_user_pool
+    update, describe = cognito._update_user_pool, cognito._describe_user_pool
+    expect(describe, 'json_response({"UserPool": _pool_out(pool)})')
     expect(update, '"AccountRecoverySetting", "LambdaConfig",', "for k in updatable:\n        if k in data:")
 
     def mended_update(data: Json) -> Any:
@@ -57,16 +60,37 @@ def apply() -> None:
                 "Please use TemporaryPasswordValidityDays in PasswordPolicy instead of UnusedAccountValidityDays",
                 400,
             )
+        if _sms_role_is_missing(data):
+            return cognito.error_response_json(
+                "InvalidSmsRoleTrustRelationshipException",
+                "Role does not have a trust relationship allowing Cognito to assume the role",
+                400,
+            )
+        before = describe(data)
         answer = update(data)
         if answer[0] == 200:
             pool = cognito._user_pools[data["UserPoolId"]]
+            if cognito_settings.in_force.current.description_delay_seconds:
+                pool["_before_update"] = (time.monotonic(), before)
             for name, default in _DEFAULTS.items():
                 if name not in data:
                     _reset(pool, name, default)
             pool["Name"] = data.get("PoolName", pool["Name"])
         return answer
 
+    def describe_as_before(data: Json) -> Any:
+        updated_at, before = cognito._user_pools.get(data.get("UserPoolId"), {}).get("_before_update", (0.0, None))
+        if before and time.monotonic() - updated_at < cognito_settings.in_force.current.description_delay_seconds:
+            return before
+        return describe(data)
+
     cognito._update_user_pool = mended_update
+    cognito._describe_user_pool = describe_as_before
+
+
+def _sms_role_is_missing(data: Json) -> bool:
+    role: str = (data.get("SmsConfiguration") or {}).get("SnsCallerArn", "")
+    return bool(role) and role.rpartition("/")[2] not in iam._roles
 
 
 def _names_both_validities(data: Json) -> bool:

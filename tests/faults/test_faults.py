@@ -337,6 +337,23 @@ def test_a_welcome_of_unknown_outcome_is_parked_for_a_person(
     assert person.welcomes() == sent + 1
 
 
+# The pool's trigger is set.
+
+
+def test_trigger_is_set_while_the_pool_is_shown_late(aws: LocalAws, deployed: Deployment, pool: Pool) -> None:
+    found = pool.configuration()
+    aws.set_cognito({"description_delay_seconds": 1})
+    event = {"user_pool_id": pool.id, "function_arn": deployed.outputs[TRIGGER]}
+    try:
+        for action in ("detach", "attach"):
+            function = deployed.outputs["function_arns"]["pool-trigger"]
+            answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event | {"action": action}))
+            assert json.load(answer["Payload"]) == {"action": action, "result": f"{action}ed"}
+    finally:
+        aws.clear_cognito()
+    assert pool.configuration() == found
+
+
 # A function that dies after its side effect and before its answer; events that come twice, or late.
 
 DYING = """

@@ -17,8 +17,8 @@ def trigger_of(pool: Pool) -> str | None:
     return found
 
 
-def set_trigger(pool: Pool, function_arn: str | None) -> None:
-    """As the pool's owner sets it, by hand."""
+def set_trigger(pool: Pool, function_arn: str | None, **changed: Any) -> None:
+    """As the pool's owner sets it, and other settings, by hand."""
     described = pool.cognito.describe_user_pool(UserPoolId=pool.id)["UserPool"]
     triggers = {**described["LambdaConfig"], "PostConfirmation": function_arn}
     settings = {
@@ -29,7 +29,7 @@ def set_trigger(pool: Pool, function_arn: str | None) -> None:
         LambdaConfig={name: arn for name, arn in triggers.items() if arn},
         EmailVerificationSubject=described["EmailVerificationSubject"],
         EmailVerificationMessage=described["EmailVerificationMessage"],
-        **settings,
+        **settings | changed,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local_aws.client import LocalAwsError
+from tests.local_aws.conftest import name
 from tests.local_aws.test_cloudtrail import Pool
 from tests.local_aws.test_trigger_relay import SignUps
+from tests.samples import OURS
 
 if TYPE_CHECKING:
     from local_aws.client import LocalAws
@@ -47,6 +49,20 @@ def test_estimated_users_are_what_describe_user_pool_says(aws: LocalAws) -> None
     assert estimate() == 0
 
 
+def test_describe_user_pool_shows_an_update_after_the_delay(aws: LocalAws) -> None:
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
+
+    def triggers() -> Any:
+        return cognito.describe_user_pool(UserPoolId=pool)["UserPool"]["LambdaConfig"]
+
+    aws.set_cognito({"description_delay_seconds": 60})
+    cognito.update_user_pool(UserPoolId=pool, LambdaConfig={"PostConfirmation": OURS})
+    assert triggers() == {}
+    aws.set_cognito({"description_delay_seconds": 0.001})
+    assert triggers() == {"PostConfirmation": OURS}
+
+
 def test_record_of_self_service_call_names_no_pool_if_so_set(aws: LocalAws) -> None:
     pool = Pool(aws, naming_no_pool=True)
     token = pool.token()
@@ -64,6 +80,7 @@ def test_record_of_self_service_call_names_no_pool_if_so_set(aws: LocalAws) -> N
         ({"delay": 1}, 'settings has the unknown key "delay"'),
         ({"confirmation_delay_seconds": -1}, "confirmation_delay_seconds -1 is not a number of at least 0"),
         ({"estimated_users": -1}, "estimated_users -1 is not null or a whole number of at least 0"),
+        ({"description_delay_seconds": "1"}, 'description_delay_seconds "1" is not a number of at least 0'),
         ({"self_service_names_pool": "no"}, 'self_service_names_pool "no" is not true or false'),
     ),
 )

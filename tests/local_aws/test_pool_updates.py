@@ -49,3 +49,16 @@ def test_both_names_of_the_validity_of_a_temporary_password_are_refused(aws: Loc
             Policies=pool["Policies"],
             AdminCreateUserConfig={"UnusedAccountValidityDays": 7},
         )
+
+
+def test_update_with_an_sms_role_that_was_deleted_is_rejected(aws: LocalAws) -> None:
+    cognito, iam, role = aws.client("cognito-idp"), aws.client("iam"), name("sms")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
+    sms: Any = {"SnsCallerArn": arn, "ExternalId": "x"}
+    cognito.update_user_pool(UserPoolId=pool, SmsConfiguration=sms)
+    iam.delete_role(RoleName=role)
+    with pytest.raises(cognito.exceptions.InvalidSmsRoleTrustRelationshipException):
+        cognito.update_user_pool(UserPoolId=pool, SmsConfiguration=sms)
+    assert cognito.describe_user_pool(UserPoolId=pool)["UserPool"]["SmsConfiguration"] == sms
+    cognito.update_user_pool(UserPoolId=pool)

@@ -232,6 +232,11 @@ class CognitoPool:
         """The calls of ListUsers that took effect, by the prefix or sub of their filter."""
         self.updates: list[Json] = []
         """The requests of UpdateUserPool that were not refused by the test."""
+        self.unavailable: dict[str, str] = {}
+        """Settings that the pool shows and its tier does not have: the feature that Cognito names, by setting. An
+        update with one of them is rejected, and one without it leaves it as it is."""
+        self.rejects_two_messages = False
+        """Whether an update with both email messages in its template is rejected. One of them leaves the other."""
         self._pages = 0
         self.operations: dict[str, Callable[[Json], Answer]] = {
             LIST: self._list,
@@ -345,6 +350,18 @@ class CognitoPool:
                 message="Please use TemporaryPasswordValidityDays in PasswordPolicy instead of"
                 " UnusedAccountValidityDays",
             )
+        if features := [feature for name, feature in self.unavailable.items() if name in settings]:
+            return refusal(
+                "FeatureUnavailableInTierException",
+                message="The following features need to be disabled for the"
+                f" {self.settings['UserPoolTier']} pricing tier configured: {', '.join(features)}",
+            )
+        template = settings.get("VerificationMessageTemplate", {})
+        if self.rejects_two_messages:
+            if {"EmailMessage", "EmailMessageByLink"} <= template.keys():
+                return refusal("InvalidParameterException", message="The message is invalid.")
+            settings["VerificationMessageTemplate"] = self.settings["VerificationMessageTemplate"] | template
+        settings |= {name: self.settings[name] for name in self.unavailable if name in self.settings}
         tags = settings.get("UserPoolTags", {})
         if any(name.lower().startswith("aws:") for name in tags):
             return refusal("InvalidParameterException", message="aws: prefixed tag key names are not allowed")
@@ -358,7 +375,13 @@ class CognitoPool:
     def _set_mfa(self, request: Json) -> Answer:
         mfa = {name: value for name, value in request.items() if name != "UserPoolId"}
         sms = mfa.pop("SmsMfaConfiguration", {})
-        self.settings["MfaConfiguration"] = mfa.pop("MfaConfiguration", DEFAULTS["MfaConfiguration"])
+        configuration = mfa.pop("MfaConfiguration", DEFAULTS["MfaConfiguration"])
+        if configuration == "OFF" and (sms or any(name.endswith("MfaConfiguration") for name in mfa)):
+            return refusal(
+                "InvalidParameterException",
+                message="Invalid MFA configuration given, can't turn off MFA and configure an MFA together.",
+            )
+        self.settings["MfaConfiguration"] = configuration
         self.settings.update(copy.deepcopy(sms))
         self.mfa = mfa
         return Response(self._mfa())

@@ -106,7 +106,9 @@ def test_pool_trigger_reads_again_before_it_repeats_an_update(aws: FakeAws, stat
     changed = {**pool, "MfaConfiguration": "ON"}
     attached = {**changed, "LambdaConfig": {"PostConfirmation": OURS}}
     update = f"{COGNITO}.UpdateUserPool"
-    aws.on(f"{COGNITO}.DescribeUserPool", *(Response({"UserPool": shown}) for shown in (pool, changed, attached)))
+    aws.on(
+        f"{COGNITO}.DescribeUserPool", *(Response({"UserPool": shown}) for shown in (pool, changed, changed, attached))
+    )
     aws.on(update, refusal("InternalErrorException", status), Response({}))
     assert invoke("pool_trigger")["result"] == "attached"
     assert [call.body["MfaConfiguration"] for call in aws.calls if call.operation == update] == ["OFF", "ON"]

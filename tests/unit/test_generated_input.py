@@ -38,7 +38,7 @@ from cognito_user_sync.handlers import (
     sync_changes,
     sync_user,
 )
-from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved
+from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved, UpdateRejectedError
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, InvalidInput, Result, Worker
 from cognito_user_sync.sync_request import InvalidSyncRequest, NotConsistentYet
@@ -830,7 +830,8 @@ def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
     seen: Counter[str] = Counter()
     cognito: Any = CognitoClient.exceptions
     named = (
-        *(pool_trigger.InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, ClientError, ConnectionClosedError),
+        *(pool_trigger.InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, UpdateRejectedError),
+        *(ClientError, ConnectionClosedError),
         *(cognito.ResourceNotFoundException, cognito.TooManyRequestsException, cognito.NotAuthorizedException),
     )
 

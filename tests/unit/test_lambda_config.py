@@ -15,7 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cognito_user_sync import lambda_config
-from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolTrigger, PoolUnproved
+from cognito_user_sync.lambda_config import (
+    ForeignTrigger,
+    PoolChanged,
+    PoolTrigger,
+    PoolUnproved,
+    UpdateRejectedError,
+)
 from tests.samples import OTHER, OURS, POOL_ID, THEIRS
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO_MODEL as MODEL
@@ -487,6 +493,196 @@ def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: Cognit
     assert cognito.trigger == THEIRS
 
 
+# DescribeUserPool lags behind UpdateUserPool.
+
+
+def lag(cognito: CognitoPool, reads: int) -> None:
+    """Show the pool as it is now to the first reads after each update."""
+    before = Response({"UserPool": cognito.shown()["UserPool"]})
+    cognito.calls.after(
+        "UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *[before] * reads)
+    )
+
+
+@pytest.mark.parametrize("action", ["attach", "detach"])
+def test_trigger_that_is_shown_late_is_waited_for(cognito: CognitoPool, pool: PoolTrigger, action: str) -> None:
+    cognito.set_trigger(OURS if action == "detach" else THEIRS)
+    lag(cognito, 6)
+    assert THEIRS in getattr(pool, action)(OURS, THEIRS)
+    assert len(cognito.updates) == 1
+
+
+def test_trigger_that_is_shown_late_is_waited_for_some_seconds(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
+) -> None:
+    lag(cognito, 1000)
+    with pytest.raises(PoolChanged, match=r"LambdaConfig\.PostConfirmation had another value"):
+        pool.attach(OURS, None)
+    assert 5 < clock.seconds < 15
+    assert len(cognito.updates) == 1
+
+
+def test_update_without_an_answer_is_proved_when_it_is_shown_late(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    lag(cognito, 6)
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    assert pool.attach(OURS, None) == "attached"
+    assert len(cognito.updates) == 1
+
+
+def test_other_change_is_named_when_it_is_shown_late(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
+    before = Response({"UserPool": cognito.shown()["UserPool"]})
+
+    def change_and_lag() -> None:
+        cognito.settings["MfaConfiguration"] = "ON"
+        cognito.calls.answer_next("GetUserPoolMfaConfig", Response({"MfaConfiguration": "OPTIONAL", **cognito.mfa}))
+        cognito.calls.answer_next("DescribeUserPool", before)
+
+    cognito.calls.after("UpdateUserPool", 1, change_and_lag)
+    with pytest.raises(PoolChanged, match="MfaConfiguration had another value"):
+        pool.attach(OURS, None)
+
+
+def test_what_was_put_back_is_waited_for(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def lose_once() -> None:
+        del cognito.settings["QuantumLogin"]
+        lag(cognito, 6)
+
+    cognito.calls.after("UpdateUserPool", 1, lose_once)
+    with pytest.raises(PoolChanged, match="QuantumLogin.Level had vanished and was put back"):
+        pool.attach(OURS, None)
+
+
+# Cognito rejects settings of the pool that it shows, and that nobody changes.
+
+
+def test_defaults_of_another_tier_are_left_out_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings |= {
+        "UserPoolTier": "LITE",
+        "AcrConfiguration": {"Level1": {"AcrValue": "urn:cognito:loa:1"}},
+        "UserPoolAddOns": {"AdvancedSecurityMode": "OFF"},
+    }
+    cognito.unavailable = {"AcrConfiguration": "Authentication Levels", "UserPoolAddOns": "Threat Protection"}
+    before = cognito.shown()
+    assert pool.attach(OURS, None) == "attached"
+    after = cognito.shown()
+    assert after["UserPool"]["LambdaConfig"].pop("PostConfirmation") == OURS
+    assert without_dates(after) == without_dates(before)
+    assert cognito.updates[-1].keys().isdisjoint(cognito.unavailable)
+    assert pool.detach(OURS, None) == "detached"
+    assert without_dates(cognito.shown()) == without_dates(before)
+
+
+@pytest.mark.parametrize("unavailable", ["AcrConfiguration", "UserPoolAddOns"])
+def test_setting_of_a_tier_that_cognito_does_not_reject_is_sent(
+    cognito: CognitoPool, pool: PoolTrigger, unavailable: str
+) -> None:
+    """Left out, threat protection in a pool that had it before the tiers would end."""
+    cognito.settings["AcrConfiguration"] = {"Level1": {"AcrValue": "their-own"}}
+    cognito.unavailable = {unavailable: "A Feature"}
+    before = copy.deepcopy(cognito.settings)
+    assert pool.attach(OURS, None) == "attached"
+    assert before.keys() - cognito.updates[-1].keys() == {unavailable}
+    cognito.set_trigger(None)
+    assert cognito.settings == before
+
+
+def test_left_out_setting_that_is_reset_is_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.unavailable = {"UserPoolAddOns": "Threat Protection"}
+    cognito.calls.after("UpdateUserPool", 2, lambda: cognito.settings.pop("UserPoolAddOns"))
+    with pytest.raises(
+        PoolChanged, match=r"UserPoolAddOns\.AdvancedSecurityMode had vanished and could not be put back"
+    ):
+        pool.attach(OURS, None)
+    assert cognito.trigger == OURS
+
+
+def test_feature_that_is_none_of_the_settings_rejects_the_update(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.unavailable = {"LambdaConfig": "Token Customization"}
+    before = cognito.shown()
+    with pytest.raises(UpdateRejectedError, match="FeatureUnavailableInTierException.*: Token Customization"):
+        pool.attach(OURS, None)
+    assert cognito.shown() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "unused"),
+    [("CONFIRM_WITH_CODE", "EmailMessageByLink"), ("CONFIRM_WITH_LINK", "EmailMessage"), (None, "EmailMessageByLink")],
+)
+def test_message_of_the_option_not_in_use_is_left_out(
+    cognito: CognitoPool, pool: PoolTrigger, option: str | None, unused: str
+) -> None:
+    template = {"EmailMessage": "{####}", "EmailMessageByLink": "{##here##}", "EmailSubjectByLink": "Your link"}
+    cognito.settings["VerificationMessageTemplate"] = template | ({"DefaultEmailOption": option} if option else {})
+    cognito.rejects_two_messages = True
+    before = cognito.shown()
+    assert pool.attach(OURS, None) == "attached"
+    assert pool.detach(OURS, None) == "detached"
+    assert without_dates(cognito.shown()) == without_dates(before)
+    sent = cognito.updates[-1]["VerificationMessageTemplate"]
+    assert before["UserPool"]["VerificationMessageTemplate"].keys() - sent.keys() == {unused}
+
+
+def test_pool_with_both_problems_is_attached(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["VerificationMessageTemplate"] = {"EmailMessage": "{####}", "EmailMessageByLink": "{##here##}"}
+    cognito.rejects_two_messages = True
+    cognito.unavailable = {"UserPoolAddOns": "Threat Protection"}
+    before = cognito.shown()
+    assert pool.attach(OURS, None) == "attached"
+    assert pool.detach(OURS, None) == "detached"
+    assert without_dates(cognito.shown()) == without_dates(before)
+
+
+REJECTIONS = {
+    "InvalidSmsRoleTrustRelationshipException": (
+        "Create the pool's SMS role arn:aws:iam::111122223333:role/sms again, or fix its trust policy: it must let"
+        " cognito-idp.amazonaws.com assume the role with the external ID x."
+    ),
+    "InvalidSmsRoleAccessPolicyException": (
+        "Allow sns:Publish to the pool's SMS role arn:aws:iam::111122223333:role/sms."
+    ),
+    "UserImportInProgressException": "Wait until the pool's user import job has ended, or stop the job.",
+    "NotAuthorizedException": "Fix what Cognito names.",
+}
+
+
+@pytest.mark.parametrize("code", REJECTIONS)
+def test_rejected_detach_says_what_to_do_and_then_ends(cognito: CognitoPool, pool: PoolTrigger, code: str) -> None:
+    cognito.set_trigger(OURS)
+    cognito.calls.answer_next("UpdateUserPool", refusal(code, message="Cognito's own words."))
+    with pytest.raises(UpdateRejectedError) as raised:
+        pool.detach(OURS, None)
+    assert str(raised.value) == (
+        f"user pool {POOL_ID} still has the post-confirmation trigger {OURS}: Cognito rejects UpdateUserPool, although"
+        f" every other setting in it is the pool's own. An error occurred ({code}) when calling the UpdateUserPool"
+        f" operation: Cognito's own words. {REJECTIONS[code]} Then run the apply or destroy again. A destroy also ends"
+        f' once the pool has another trigger, or none: docs/operations.md, "The trigger cannot be detached".'
+    )
+    assert cognito.settings == with_trigger(OURS)
+    assert pool.detach(OURS, None) == "detached"
+
+
+# With MFA off, SetUserPoolMfaConfig takes no factor.
+
+
+def test_mfa_setting_is_put_back_without_factors_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["MfaConfiguration"] = "OFF"
+    del cognito.mfa["SoftwareTokenMfaConfiguration"]
+    assert "SmsMfaConfiguration" in cognito.shown()["Mfa"]
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("WebAuthnConfiguration", None))
+    with pytest.raises(PoolChanged, match=r"WebAuthnConfiguration\.UserVerification had vanished and was put back"):
+        pool.attach(OURS, None)
+    assert cognito.mfa == {name: value for name, value in MFA.items() if name != "SoftwareTokenMfaConfiguration"}
+
+
+def test_factor_is_not_put_back_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["MfaConfiguration"] = "OFF"
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("SoftwareTokenMfaConfiguration", None))
+    with pytest.raises(
+        PoolChanged, match=r"SoftwareTokenMfaConfiguration.Enabled had vanished and could not be put back"
+    ):
+        pool.attach(OURS, None)
+
+
 # Cognito is busy, or does not answer.
 
 BUSY = [
@@ -508,7 +704,7 @@ def test_a_busy_cognito_is_asked_again_after_a_pause(
     cognito.calls.answer_next(operation, busy, busy, busy)
     assert pool.attach(OURS, None) == "attached"
     assert cognito.settings == with_trigger(OURS)
-    assert len(clock.slept) == 3
+    assert len(clock.slept) >= 3
     assert all(0 < pause <= 8 for pause in clock.slept)
 
 
@@ -620,15 +816,16 @@ def test_what_will_be_refused_again_is_not_repeated(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, code: str
 ) -> None:
     cognito.calls.answer_next("UpdateUserPool", refusal(code))
-    with pytest.raises(ClientError, match=code):
+    with pytest.raises(UpdateRejectedError, match=code):
         pool.attach(OURS, None)
     assert clock.slept == []
+    assert cognito.calls.count("UpdateUserPool") == 1
 
 
 def test_the_client_sends_its_next_update_by_the_model_again(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # The replaced body belongs to one call, also where that call failed.
     cognito.calls.answer_next("UpdateUserPool", refusal("InvalidParameterException"))
-    with pytest.raises(ClientError):
+    with pytest.raises(UpdateRejectedError):
         pool.attach(OURS, None)
     pool.client.update_user_pool(UserPoolId=POOL_ID, PoolName="by hand")
     assert cognito.updates == [{"UserPoolId": POOL_ID, "PoolName": "by hand"}]

@@ -84,7 +84,7 @@ TASKS = {
         fails=frozenset(
             {
                 *("ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
-                *("TableRefused", "TableUnavailable", "UnusableUser"),
+                *("TableRefused", "TableUnavailable", "UnusableUser", "UpdateRejectedError"),
             }
         ),
         caught="PlanShards",

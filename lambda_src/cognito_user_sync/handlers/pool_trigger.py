@@ -35,8 +35,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     the last apply, which may be older than the environment if a later apply failed half-way.
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
     resource which exists only to detach on destroy does nothing until then.
-    Raises InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, or what botocore raises: Terraform then fails,
-    with the message.
+    Raises InvalidRequest, ForeignTrigger, UpdateRejectedError, PoolChanged, PoolUnproved, or what botocore raises:
+    Terraform then fails, with the message.
     """
     if not isinstance(event, dict):
         raise InvalidRequest("the event is not an object")
