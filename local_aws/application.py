@@ -24,7 +24,6 @@ from local_aws import (
 )
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
-from local_aws.lost_answers import LostAnswers
 from local_aws.operations import Call, Request, call_of, headers_of
 from local_aws.service_errors import Response, error_response, json_error
 
@@ -41,7 +40,6 @@ function_logs.install()
 data_records.install()
 emulator_mends.apply()
 in_process_calls.install(gate)
-lost_answers = LostAnswers()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,9 +68,6 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
     if outcome.fault is not None and not outcome.after:
         await _fail(outcome.fault, call, request, scope, receive, send)
         return
-    if answered := lost_answers.answer(call, request):
-        await respond(send, answered)
-        return
     counted_operation.set(call.operation)
     emulator_mends.current_request.set(request)
     side_effects = cognito_side_effects.of(call, request)
@@ -82,7 +77,6 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
     if outcome.fault is not None:
         await _fail(outcome.fault, call, request, scope, receive, send)
     else:
-        lost_answers.keep(call, request, response)
         await respond(send, response)
 
 

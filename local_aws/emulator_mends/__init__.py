@@ -30,6 +30,7 @@ def apply() -> None:
         secure_transport,
         user_attributes,
         user_listing,
+        whole_answers,
     )
 
     for mend in (
@@ -45,5 +46,6 @@ def apply() -> None:
         secure_transport,
         user_attributes,
         user_listing,
+        whole_answers,
     ):
         mend.apply()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -49,40 +51,53 @@ def rules(seed: int) -> list[Fault]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Numbers of people."""
+    """What became of the users: numbers, what the users saw, and what the trigger logged about those who are lost."""
 
     confirmed: int
-    failed_for_the_user: int
-    parked: int
+    errors: list[str]
+    parked: dict[str, int]  # by the last error of StartExecution
+    given_up: int
     redriven: int
     synced: int
     greeted_once: int
     greeted_twice: int
     outcome_unknown: int
     unknown_and_greeted: int
-    lost: int
+    lost: dict[str, list[str]]  # by sub
 
     def table(self) -> str:
         """As Markdown."""
         rows = {
             "confirmed their sign-up": self.confirmed,
-            "saw an error": self.failed_for_the_user,
-            "had their request parked in the queue, and replayed": self.parked,
+            "saw an error": len(self.errors),
+            "had their request parked in the queue, and replayed": sum(self.parked.values()),
+            **{f"... after `{error}` of StartExecution": number for error, number in sorted(self.parked.items())},
+            "were let through with an ERROR line: StartExecution and SendMessage failed": self.given_up,
             "had a failed execution redriven (`cognito-user-sync failures redrive`)": self.redriven,
             "are in the table, with the right attributes and what the application keeps there": self.synced,
             "were greeted once": self.greeted_once,
             "were greeted twice": self.greeted_twice,
             "have an execution parked with an unknown outcome of the welcome": self.outcome_unknown,
             "... of these were greeted": self.unknown_and_greeted,
-            "are lost: not in the table, or neither greeted nor parked": self.lost,
+            "are lost: not in the table, or neither greeted nor parked": len(self.lost),
         }
         return "\n".join(["| people who | |", "|---|--:|", *(f"| {row} | {number} |" for row, number in rows.items())])
+
+
+def warm_up(aws: LocalAws, pool: Pool, deployed: Deployment) -> None:
+    """Let each function start its processes: on one machine, cold starts take the processor from the trigger."""
+    aws.set_faults([{"operation": "states:StartExecution", "fault": "throttle", "rate": 0.5, "seed": 0}])
+    with ThreadPoolExecutor(8) as people:
+        list(people.map(lambda number: _sign_up(aws, pool, deployed, f"{CANARY}-warm-{number}"), range(64)))
+    aws.clear_faults()
+    eventually(lambda: is_quiet(aws, deployed), seconds=600)
 
 
 def storm(aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, users: int, seed: int) -> Figures:
     """Let `users` sign up while calls fail, then clear the faults and do what the documentation says."""
     prefix = f"{CANARY}-{seed}-{users}"
     names = [f"{prefix}-{number}" for number in range(users)]
+    logged_before = len(_trigger_log(aws, deployed))
     aws.set_faults(rules(seed))
     with ThreadPoolExecutor(8) as people:
         signed_up = list(people.map(lambda name: _sign_up(aws, pool, deployed, name), names))
@@ -102,17 +117,24 @@ def storm(aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, u
     unknown = _ended_badly(aws, deployed, set(subs.values()))
     right = {name for name, sub in subs.items() if _is_right(deployed.item(sub), name)}
     greeted = {name: welcomes[f"{name}@example.com"] for name in names}
+    lines = _trigger_log(aws, deployed)[logged_before:]
+    logged = _logged(lines)
     return Figures(
         confirmed=users,
-        failed_for_the_user=sum(1 for _, error in signed_up if error),
-        parked=_parked(aws, deployed, set(subs.values())),
+        errors=[error for _, error in signed_up if error],
+        parked=dict(Counter(_parked(logged, subs.values()))),
+        given_up=sum("neither started nor parked" in line for line in lines),
         redriven=redriven,
         synced=len(right),
         greeted_once=sum(count == 1 for count in greeted.values()),
         greeted_twice=sum(count > 1 for count in greeted.values()),
         outcome_unknown=len(unknown),
         unknown_and_greeted=sum(greeted[name] == 1 for name in names if subs[name] in unknown),
-        lost=sum(name not in right or (not greeted[name] and subs[name] not in unknown) for name in names),
+        lost={
+            subs[name]: logged[subs[name]]
+            for name in names
+            if name not in right or (not greeted[name] and subs[name] not in unknown)
+        },
     )
 
 
@@ -163,9 +185,23 @@ def _ended_badly(aws: LocalAws, deployed: Deployment, subs: set[str]) -> set[str
     return {sub for sub in subs if f"sign-up-{sub}" in names}
 
 
-def _parked(aws: LocalAws, deployed: Deployment, subs: set[str]) -> int:
-    """By the trigger's own log."""
-    group = f"/aws/lambda/{deployed.outputs['post_confirmation_function_arn'].rpartition(':')[2]}"
-    pages = aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-    lines = [event["message"] for page in pages for event in page["events"] if "parked for replay" in event["message"]]
-    return sum(any(sub in line for line in lines) for sub in subs)
+def _trigger_log(aws: LocalAws, deployed: Deployment) -> list[str]:
+    function = deployed.outputs["post_confirmation_function_arn"].rpartition(":")[2]
+    return aws.logs().get(function, [])
+
+
+def _logged(lines: list[str]) -> dict[str, list[str]]:
+    """The JSON lines of a log, by the sub that they name."""
+    logged = defaultdict(list)
+    for line in lines:
+        if line.startswith("{"):
+            logged[json.loads(line).get("sub", "")].append(line)
+    return logged
+
+
+def _parked(logged: dict[str, list[str]], subs: Iterable[str]) -> Iterator[str]:
+    """The last error of StartExecution for each request that was parked."""
+    for sub in subs:
+        lines = [json.loads(line) for line in logged[sub]]
+        if any(line["message"] == "parked for replay" for line in lines):
+            yield [line["error"] for line in lines if line["message"] == "execution not started"][-1]
