@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from typing import Any, Final
 
@@ -78,6 +79,7 @@ def apply() -> None:
             pool["Name"] = data.get("PoolName", pool["Name"])
         return answer
 
+    @functools.wraps(describe)  # for `expect` of user_listing.py, which patches it as well
     def describe_as_before(data: Json) -> Any:
         updated_at, before = cognito._user_pools.get(data.get("UserPoolId"), {}).get("_before_update", (0.0, None))
         if before and time.monotonic() - updated_at < cognito_settings.in_force.current.description_delay_seconds:
