@@ -26,6 +26,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from hypothesis import HealthCheck, Phase, given, note, settings
 
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.email_values import clean_value
 from cognito_user_sync.handlers import (
     plan_shards,
@@ -631,7 +632,7 @@ def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws,
 def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
     named = (
-        *(InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser),
+        *(AccessDenied, InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser),
         NotConsistentYet,
     )
 
@@ -696,7 +697,7 @@ def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
     monkeypatch.syspath_prepend(tmp_path)
     seen: Counter[str] = Counter()
     named = (
-        *(InvalidSyncRequest, NotConsistentYet, PoolUnavailable, PoolRefused, UnusableUser),
+        *(AccessDenied, InvalidSyncRequest, NotConsistentYet, PoolUnavailable, PoolRefused, UnusableUser),
         *(WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown),
     )
 
@@ -989,7 +990,7 @@ def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
     monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
     monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
     seen: Counter[str] = Counter()
-    named = (InvalidInput, PoolRefused, TableRefused, OutOfTime)
+    named = (AccessDenied, InvalidInput, PoolRefused, TableRefused, OutOfTime)
 
     @GENERATED
     @given(deals)
@@ -1036,7 +1037,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
     worker = partial(Worker, clock=clock, sleep=clock.sleep, in_parallel=lambda act, each: [act(one) for one in each])
     monkeypatch.setattr(reconcile_shards, "Worker", worker)
     seen: Counter[str] = Counter()
-    named = (InvalidInput, PoolRefused, TableRefused)
+    named = (AccessDenied, InvalidInput, PoolRefused, TableRefused)
 
     @GENERATED
     @given(deals)
