@@ -89,11 +89,14 @@ locals {
       label              = "sign-ups that are not started"
       evaluation_periods = 15
       metrics = {
-        for id, metric_name in { waiting = "ApproximateNumberOfMessagesVisible", tried = "ApproximateNumberOfMessagesNotVisible" } : id => {
-          namespace                      = "AWS/SQS"
-          metric_name                    = metric_name
-          dimensions                     = { QueueName = var.unstarted_queue_names.queue }
-          statistic                      = "Maximum"
+        for id, metric_name in {
+          waiting = "ApproximateNumberOfMessagesVisible"
+          tried   = "ApproximateNumberOfMessagesNotVisible"
+          } : id => {
+          namespace   = "AWS/SQS"
+          metric_name = metric_name
+          dimensions  = { QueueName = var.unstarted_queue_names.queue }
+          statistic   = "Maximum"
         }
       }
     }
