@@ -662,7 +662,7 @@ def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, line
 def assert_is_told(values: Mapping[str, Json], told: list[Json]) -> None:
     """A write, unless it is a deletion, has the username and email address of one of these."""
     if "deleted_at" in values:
-        assert values.keys() <= {"deleted_at", "synced_at", "expires_at"}
+        assert values.keys() <= {"deleted_at", "synced_at", "expires_at", "status"}
         return
     found = values.get("username", {}).get("S", ""), values.get("email", {}).get("S")
     assert any(found[0] == user.get("Username") and (found[1] is None or found[1] in emails_of(user)) for user in told)
