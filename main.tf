@@ -262,6 +262,7 @@ module "monitoring" {
 
   table_name                      = module.user_table.name
   post_confirmation_function_name = module.sign_up.post_confirmation_function_name
+  sync_user_function_name         = module.user_sync.sync_user_function_name
   send_welcome_function_name      = module.user_sync.send_welcome_function_name
   user_sync_state_machine_arn     = module.user_sync.state_machine_arn
   unstarted_queue_names           = module.sign_up.unstarted_queue_names

@@ -547,14 +547,14 @@ variable "alarms" {
       keys(var.alarms),
       [
         "trigger-errors", "trigger-throttles", "trigger-duration",
-        "user-sync-failed", "user-sync-timed-out",
+        "user-sync-failed", "user-sync-timed-out", "sync-user-failing", "send-welcome-failing",
         "unstarted-age", "unstarted-dead-letter",
         "changes-undelivered", "changes-lost", "changes-dead-letter",
         "reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue",
         "ses-bounce-rate", "ses-complaint-rate",
       ]
     )) == 0
-    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, user-sync-failed, user-sync-timed-out, unstarted-age, unstarted-dead-letter, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
+    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, user-sync-failed, user-sync-timed-out, sync-user-failing, send-welcome-failing, unstarted-age, unstarted-dead-letter, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
   }
 
   validation {
@@ -598,12 +598,12 @@ variable "alarms" {
     # The same page of AWS. The defaults are those of modules/monitoring.
     condition = alltrue([
       for name, alarm in var.alarms :
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1)
-      <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : 60) < 3600 ? 86400 : 604800) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : endswith(name, "-failing") ? 2 : 1)
+      <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : endswith(name, "-failing") ? 600 : 60) < 3600 ? 86400 : 604800) if alarm != null
     ])
     error_message = "alarms evaluates ${jsonencode({
       for name, alarm in var.alarms : name =>
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : 1) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : endswith(name, "-failing") ? 2 : 1) if alarm != null
     })} seconds (period_seconds times evaluation_periods): each must be at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
   }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
 
 from benchmarks import markdown, scenarios
 from benchmarks.figures import Figures, Prices
@@ -24,6 +27,8 @@ RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenari
 NIGHTS_A_MONTH = 30
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 STORED_OVERHEAD_BYTES = 100
+USER_SYNC = Path(__file__).parents[1] / "modules/user_sync/user_sync.asl.json"
+OUTAGES = {"a minute": 60, "10 minutes": 600, "an hour": 3600, "12 hours": 12 * 3600}
 
 
 def tables(
@@ -32,6 +37,7 @@ def tables(
     """The tables of docs/cost.md, by the name of the place that each has there. `reconciled`: by scenario."""
     return {
         "per million": _per_million(measurement, reconciled, prices),
+        "retries": _retries(measurement, prices),
         "per month": _per_month(measurement, reconciled, prices),
         "measured": _measured(measurement, measured_on),
         "calls": _calls(measurement),
@@ -69,6 +75,52 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
         f"{shown}\n\nA sign-up with the welcome costs {tutorial:.2f} times as much as in the shape of tutorials, and a"
         f" reconciliation\nthat finds nothing changed {export:.2f} times as much as the plain script, which writes each"
         f" item anew."
+    )
+
+
+def retry_waits() -> list[float]:
+    """The seconds between the attempts of SyncUser while DynamoDB is unavailable."""
+    task = json.loads(USER_SYNC.read_text(encoding="utf-8"))["States"]["SyncUser"]
+    [retry] = [retry for retry in task["Retry"] if "TableUnavailable" in retry["ErrorEquals"]]
+    return [
+        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** count, retry["MaxDelaySeconds"])
+        for count in range(retry["MaxAttempts"])
+    ]
+
+
+def retries(waits: Sequence[float], seconds: float) -> int:
+    """How often an attempt is repeated that begins `seconds` before the end of an outage, the one that succeeds
+    included."""
+    return min(1 + sum(moment < seconds for moment in accumulate(waits)), len(waits)) if seconds > 0 else 0
+
+
+def _retries(measurement: Measurement, prices: Prices) -> str:
+    waits, sync_user = retry_waits(), measurement.usage[WELCOME]
+    gb_seconds = sync_user.billed_milliseconds("sync-user") / 1000 * measurement.memory_mb / 1024
+    dollars = (
+        prices.per_million["step_functions_transitions"] + prices.per_million["lambda_requests"]
+    ) / MILLION + gb_seconds * prices.gb_second
+    rows = []
+    for outage, seconds in OUTAGES.items():
+        longest = retries(waits, seconds)
+        # One sign-up in each second of it.
+        all_of_it = sum(retries(waits, left) for left in range(1, seconds + 1))
+        rows.append(
+            [outage, f"{longest}", f"{longest * 1000 * dollars:.2f}", f"{all_of_it:,}", f"{all_of_it * dollars:.2f}"]
+        )
+    shown = markdown.table(
+        (
+            "DynamoDB is unavailable for",
+            "retries of its first sign-up",
+            "$ of 1,000 such",
+            "retries, one sign-up a second",
+            "$",
+        ),
+        rows,
+    )
+    return (
+        f"{shown}\n\nEach retry is one state transition and one invocation of `sync-user`:"
+        f" {dollars * MILLION:,.2f} dollars for a million."
     )
 
 

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clients": {"settings", "user_pool", "user_table"},
     "domain_names": set(),
     "email_values": set(),
-    "welcome_email": {"domain_names", "email_values", "user", "welcome_outcome"},
+    "welcome_email": {"aws_errors", "domain_names", "email_values", "user", "welcome_outcome"},
 }
 IN_RUNTIME = {"boto3", "botocore"}
 

@@ -9,6 +9,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from typer.core import TyperGroup
 
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
@@ -34,7 +35,7 @@ class Commands(TyperGroup):
             end("Nothing to work on", str(error))
         except NoCredentialsError:
             end("No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in")
-        except (PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
+        except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
             # Of the table and the pool only the code is said; its cause is AWS's own message.
             end("AWS refused", str(error.__cause__ or error))
         except (BotoCoreError, ClientError) as error:

@@ -25,6 +25,9 @@ FAILED: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 REDRIVABLE = timedelta(days=14)
 
+# Longer than any execution takes whose user is confirmed late: SyncUser waits 7 minutes.
+USUAL = timedelta(minutes=10)
+
 # 100 would be the default: ten times as many calls of a quota that the reconciliation needs, too.
 _LARGE_PAGES: PaginatorConfigTypeDef = {"PageSize": 1000}
 
@@ -53,6 +56,15 @@ def failed(states: SFNClient, state_machine_arn: str) -> Iterator[ExecutionListI
         yield from takewhile(
             lambda each: each["stopDate"] >= since, (each for page in pages for each in page["executions"])
         )
+
+
+def retried(states: SFNClient, state_machine_arn: str) -> Iterator[ExecutionListItemTypeDef]:
+    """The executions that have been running for so long that a step is being retried. Raises what botocore raises."""
+    since = datetime.now(UTC) - USUAL
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=state_machine_arn, statusFilter="RUNNING", PaginationConfig=_LARGE_PAGES
+    )
+    return (each for page in pages for each in page["executions"] if each.get("redriveDate", each["startDate"]) < since)
 
 
 def describe(states: SFNClient, arn: str) -> DescribeExecutionOutputTypeDef:

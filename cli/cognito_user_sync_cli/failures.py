@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# Errors of SendWelcome that say that the mail was not sent. After any other it may have been: see welcome_email.py.
+# Errors of SendWelcome that say that the mail was not sent: the function was not invoked, its code could not be
+# started, or it says so itself. After any other it may have been: see welcome_email.py, and docs/reliability.md.
 _NOT_SENT = frozenset(
     {
-        "InvalidSyncRequest",
+        *("AccessDenied", "InvalidSyncRequest", "NotConsistentYet", "PoolRefused", "PoolUnavailable"),
+        *("UnknownPlaceholder", "UnusableUser", "WelcomeNotSent", "WelcomeRefused"),
+        *("Lambda.CodeArtifactUserDeletedException", "Lambda.CodeArtifactUserPendingException"),
+        *("Lambda.EC2AccessDeniedException", "Lambda.EC2ThrottledException", "Lambda.EC2UnexpectedException"),
+        *("Lambda.ENILimitReachedException", "Lambda.ENINotReadyException"),
+        *("Lambda.InvalidRuntimeException", "Lambda.InvalidZipFileException"),
+        *("Lambda.InvalidSecurityGroupIDException", "Lambda.InvalidSubnetIDException"),
+        *("Lambda.KMSAccessDeniedException", "Lambda.KMSDisabledException"),
+        *("Lambda.KMSInvalidStateException", "Lambda.KMSNotFoundException"),
+        *("Lambda.ResourceConflictException", "Lambda.ResourceNotFoundException"),
+        *("Lambda.ResourceNotReadyException", "Lambda.SubnetIPAddressLimitReachedException"),
         "Lambda.TooManyRequestsException",
-        "PoolRefused",
-        "PoolUnavailable",
-        "UnknownPlaceholder",
-        "UnusableUser",
-        "WelcomeNotSent",
-        "WelcomeRefused",
+        *("Runtime.HandlerNotFound", "Runtime.ImportModuleError"),
+        *("Runtime.MalformedHandlerName", "Runtime.UserCodeSyntaxError"),
+        "States.Permissions",
     }
 )
 

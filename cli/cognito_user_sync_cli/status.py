@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.user_table import BY_SHARD
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.executions import failed
+from cognito_user_sync_cli.executions import failed, retried
 from cognito_user_sync_cli.failures import dead_letter_queue
 from cognito_user_sync_cli.reconciliation import Run, runs
 
@@ -50,6 +50,8 @@ class Status:
     run_going_on: str | None
     failed_in_one_day: int
     failed_in_14_days: int
+    retried: int
+    """Executions that have been running for more than 10 minutes."""
     queues: dict[str, Queue]
     alarms: list[str]
     """Those in ALARM."""
@@ -91,6 +93,7 @@ def status(deployment: Deployment) -> Status:
         run_going_on=going_on,
         failed_in_one_day=sum(end >= datetime.now(UTC) - RECENT for end in ends),
         failed_in_14_days=len(ends),
+        retried=sum(1 for _ in retried(deployment.states, deployment.user_sync_state_machine_arn)),
         queues={
             name: _queue(deployment, url)
             for name, url in (("unstarted", deployment.unstarted_queue_url), ("changes", deployment.changes_queue_url))
@@ -122,6 +125,11 @@ def _problems(found: Status) -> Iterator[str]:
             )
     if found.failed_in_one_day:
         yield f"{found.failed_in_one_day} executions failed in 24 hours: cognito-user-sync failures"
+    if found.retried:
+        yield (
+            f"{found.retried} executions have been retried for more than 10 minutes: see why in the logs of sync-user"
+            " and send-welcome"
+        )
     unstarted = found.queues["unstarted"]
     if unstarted.waiting:
         yield f"{unstarted.waiting} sign-ups could not be started yet: tried again every 3 minutes, for 12 hours"

@@ -31,7 +31,7 @@ class PoolUnavailable(Exception):
 
 
 class PoolRefused(Exception):
-    """Cognito refuses this call, and will again: permissions, a pool that is gone."""
+    """Cognito refuses this call, and will again: a pool that is gone."""
 
 
 class PrefixRefused(PoolRefused):
@@ -147,5 +147,5 @@ class UserPool:
 
 
 def _answering(but: Set[str] = frozenset()) -> AbstractContextManager[None]:
-    """Raises PoolUnavailable or PoolRefused, but for the error codes that mean something."""
+    """Raises PoolUnavailable, AccessDenied or PoolRefused, but for the error codes that mean something."""
     return sorted_out(_TRANSIENT, PoolUnavailable, PoolRefused, but)

@@ -74,7 +74,7 @@ class TableUnavailable(Exception):
 
 
 class TableRefused(Exception):
-    """DynamoDB refuses this call, and will again: permissions, a missing table, an item that is too large."""
+    """DynamoDB refuses this call, and will again: a missing table, an item that is too large."""
 
 
 class Outcome(StrEnum):

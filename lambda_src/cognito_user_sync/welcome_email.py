@@ -20,6 +20,7 @@ from botocore.exceptions import (
 )
 
 from cognito_user_sync import domain_names
+from cognito_user_sync.aws_errors import raise_if_denied
 from cognito_user_sync.email_values import clean_value, one_line
 from cognito_user_sync.user import EXTERNAL_PROVIDER
 from cognito_user_sync.welcome_outcome import WhyNot
@@ -146,7 +147,8 @@ class WelcomeEmail:
     def send(self, client: SESV2Client, address: str, email: Email) -> str:
         """Send to one `deliverable_address`; returns the message id of SES.
 
-        `client` must make one attempt only. Raises WelcomeNotSent, WelcomeRefused or WelcomeOutcomeUnknown.
+        `client` must make one attempt only. Raises WelcomeNotSent, AccessDenied, WelcomeRefused or
+        WelcomeOutcomeUnknown.
         """
         subject, text, html = ({"Data": part, "Charset": "UTF-8"} for part in (email.subject, email.text, email.html))
         request: Any = {
@@ -167,6 +169,7 @@ class WelcomeEmail:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status == 429:
                 raise WelcomeNotSent(code) from error
+            raise_if_denied(error)
             if status < 500:
                 raise WelcomeRefused(code) from error
             raise WelcomeOutcomeUnknown(code) from error

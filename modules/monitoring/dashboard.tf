@@ -67,6 +67,7 @@ locals {
       for metric, label in { Errors = "trigger errors", Throttles = "trigger throttles" } :
       ["AWS/Lambda", metric, "FunctionName", var.post_confirmation_function_name, { stat = "Sum", label = label }]
     ],
+    [["AWS/Lambda", "Errors", "FunctionName", var.sync_user_function_name, { stat = "Sum", label = "sync-user attempts that failed" }]],
     [
       for metric, label in { ExecutionsFailed = "executions failed", ExecutionsTimedOut = "executions timed out" } :
       ["AWS/States", metric, "StateMachineArn", var.user_sync_state_machine_arn, { stat = "Sum", label = label }]

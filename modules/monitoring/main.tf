@@ -49,7 +49,7 @@ locals {
       statistic   = "Sum"
     }
     user-sync-timed-out = {
-      description = "Executions took longer than their hour, so users are not synced or not greeted. To see which: cognito-user-sync failures. When the cause is mended: cognito-user-sync failures redrive."
+      description = "Executions took longer than two days, so users are not synced or not greeted. To see which: cognito-user-sync failures. When the cause is mended: cognito-user-sync failures redrive."
       namespace   = "AWS/States"
       metric_name = "ExecutionsTimedOut"
       dimensions  = local.user_sync
@@ -57,14 +57,51 @@ locals {
     }
   }
 
+  # An execution that is retried, for up to 12 hours, has not failed yet. Not on Errors alone: SyncUser also fails while
+  # Cognito does not show a confirmation, and succeeds within minutes. A period is longer than the longest wait between
+  # two attempts, so a single execution that is retried raises the alarm, if no other succeeds.
+  failing_alarms = {
+    for name, function_name in { sync-user = var.sync_user_function_name, send-welcome = var.send_welcome_function_name } :
+    "${name}-failing" => {
+      description        = "No invocation of ${name} succeeds. Most errors are retried for 12 hours, and the executions fail only then. To see why: aws logs tail /aws/lambda/${function_name} --since 1h --region ${var.region}. When the cause is fixed, the executions that are still retried continue without a redrive."
+      expression         = "IF(errors == invocations, errors, 0)"
+      label              = "failed invocations, if none succeeded"
+      period_seconds     = 600
+      evaluation_periods = 2
+      metrics = {
+        for metric_name in ["Errors", "Invocations"] : lower(metric_name) => {
+          namespace   = "AWS/Lambda"
+          metric_name = metric_name
+          dimensions  = { FunctionName = function_name }
+          statistic   = "Sum"
+        }
+      }
+    } if function_name != null
+  }
+
   unstarted_alarms = {
-    # On metric math: see the resource.
+    # Not on ApproximateAgeOfOldestMessage: that leaves out messages which were received more than three times, and these
+    # are received every 3 minutes. So: there has been one, waiting or being tried, in each minute.
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     unstarted-age = {
       description        = "Sign-ups have been waiting for ${local.unstarted_age_minutes} minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h --region ${var.region}. What waits: cognito-user-sync status."
+      expression         = "waiting + tried"
+      label              = "sign-ups that are not started"
       evaluation_periods = 15
+      metrics = {
+        for id, metric_name in {
+          waiting = "ApproximateNumberOfMessagesVisible"
+          tried   = "ApproximateNumberOfMessagesNotVisible"
+          } : id => {
+          namespace   = "AWS/SQS"
+          metric_name = metric_name
+          dimensions  = { QueueName = var.unstarted_queue_names.queue }
+          statistic   = "Maximum"
+        }
+      }
     }
     unstarted-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is mended: cognito-user-sync failures requeue."
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is mended: cognito-user-sync failures requeue."
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = var.unstarted_queue_names.dead_letter_queue }
@@ -158,7 +195,7 @@ locals {
   } if hours != null]...)
 
   known_alarms = merge(
-    local.trigger_alarms, local.user_sync_alarms, local.unstarted_alarms, local.changes_alarms,
+    local.trigger_alarms, local.user_sync_alarms, local.failing_alarms, local.unstarted_alarms, local.changes_alarms,
     local.reconciliation_alarms, local.overdue_alarms, local.ses_alarms,
   )
   changes_of_known = merge({ for name in keys(local.known_alarms) : name => local.unchanged }, local.changes)
@@ -171,11 +208,11 @@ locals {
       topic_arns         = local.changes_of_known[name].topic_arns == null ? var.alarm_topic_arns : local.changes_of_known[name].topic_arns
     }) if local.changes_of_known[name].enabled
   }
-  created_alarms = merge(aws_cloudwatch_metric_alarm.this, aws_cloudwatch_metric_alarm.unstarted_age)
+  created_alarms = merge(aws_cloudwatch_metric_alarm.this, aws_cloudwatch_metric_alarm.on_expression)
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = { for name, alarm in local.alarms : name => alarm if name != "unstarted-age" }
+  for_each = { for name, alarm in local.alarms : name => alarm if !can(alarm.expression) }
 
   alarm_name        = "${var.prefix}-${each.key}"
   alarm_description = each.value.description
@@ -196,11 +233,13 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   tags          = var.tags
 }
 
-# Not on ApproximateAgeOfOldestMessage: that leaves out messages which were received more than three times, and these are
-# received every 3 minutes. So: there has been one, waiting or being tried, in each minute.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-resource "aws_cloudwatch_metric_alarm" "unstarted_age" {
-  for_each = { for name, alarm in local.alarms : name => alarm if name == "unstarted-age" }
+moved {
+  from = aws_cloudwatch_metric_alarm.unstarted_age
+  to   = aws_cloudwatch_metric_alarm.on_expression
+}
+
+resource "aws_cloudwatch_metric_alarm" "on_expression" {
+  for_each = { for name, alarm in local.alarms : name => alarm if can(alarm.expression) }
 
   alarm_name        = "${var.prefix}-${each.key}"
   alarm_description = each.value.description
@@ -211,21 +250,21 @@ resource "aws_cloudwatch_metric_alarm" "unstarted_age" {
   treat_missing_data  = "notBreaching"
 
   metric_query {
-    id          = "messages"
-    expression  = "waiting + tried"
-    label       = "sign-ups that are not started"
+    id          = "value"
+    expression  = each.value.expression
+    label       = each.value.label
     return_data = true
   }
 
   dynamic "metric_query" {
-    for_each = { waiting = "ApproximateNumberOfMessagesVisible", tried = "ApproximateNumberOfMessagesNotVisible" }
+    for_each = each.value.metrics
     content {
       id = metric_query.key
       metric {
-        namespace   = "AWS/SQS"
-        metric_name = metric_query.value
-        dimensions  = { QueueName = var.unstarted_queue_names.queue }
-        stat        = "Maximum"
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric_name
+        dimensions  = metric_query.value.dimensions
+        stat        = metric_query.value.statistic
         period      = each.value.period_seconds
       }
     }

@@ -28,6 +28,12 @@ variable "post_confirmation_function_name" {
   nullable    = false
 }
 
+variable "sync_user_function_name" {
+  type        = string
+  description = "Name of the function that writes one user."
+  nullable    = false
+}
+
 variable "send_welcome_function_name" {
   type        = string
   description = "Name of the function that greets; null where there is none."

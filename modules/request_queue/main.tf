@@ -8,7 +8,9 @@ locals {
 
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
   visibility_timeout_seconds = 6 * var.function.timeout_seconds
-  retention_seconds          = 14 * 24 * 3600
+  # The most that SQS takes. A message that moves to the dead-letter queue keeps its first enqueue time. So it is kept there
+  # for 13.5 days: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+  retention_seconds = 14 * 24 * 3600
   # Step Functions or Cognito may be unavailable for this long: a failed message comes back after the visibility timeout.
   retry_hours = 12
 }

@@ -135,11 +135,11 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     assert deployed.settled(sub)[0]["status"] == "FAILED"
     aws.clear_faults()
     assert "1 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
-    assert "1 SyncUser TableRefused no" in facts(operator("failures"))
+    assert "1 SyncUser AccessDenied no" in facts(operator("failures"))
     narrow = facts(Operator(operator.outputs, columns=80)("failures"))
-    assert "TableRefused" in narrow, "what is to be looked up is not cut off"
+    assert "AccessDenied" in narrow, "what is to be looked up is not cut off"
     user = facts(operator("user", username, expect=1))
-    assert "FAILED TableRefused in SyncUser not sent: the execution failed" in user
+    assert "FAILED AccessDenied in SyncUser not sent: the execution failed" in user
     assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
     assert "1 redriven." in operator("failures", "redrive")
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
@@ -489,7 +489,7 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     }  # fmt: skip
     cloudwatch = aws.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=deployed.outputs["alarm_names"])["MetricAlarms"]
-    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 15
+    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 17
     for alarm in alarms:
         summed = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in summed or [alarm]:

@@ -56,6 +56,7 @@ NO_ALARMS = {
     name: {"enabled": False}
     for name in (
         *("trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"),
+        *("sync-user-failing", "send-welcome-failing"),
         *("unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"),
         *("reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"),
     )

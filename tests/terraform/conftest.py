@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": 
 
 ALARM_NAMES = [
     *["trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"],
+    *["sync-user-failing", "send-welcome-failing"],
     *["unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"],
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
     *["ses-bounce-rate", "ses-complaint-rate"],

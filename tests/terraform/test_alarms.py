@@ -45,6 +45,21 @@ ALARMS: dict[str, tuple[Any, ...]] = {
 }
 
 
+# On metric math: expression, namespace, the metrics by ID, dimensions, statistic; and as above.
+FAILING = ("IF(errors == invocations, errors, 0)", "AWS/Lambda", {"errors": "Errors", "invocations": "Invocations"})
+EXPRESSIONS: dict[str, tuple[Any, ...]] = {
+    # No invocation has succeeded in 20 minutes.
+    "sync-user-failing": (*FAILING, {"FunctionName": f"{PREFIX}-sync-user"}, "Sum", 0, 600, 2),
+    "send-welcome-failing": (*FAILING, {"FunctionName": f"{PREFIX}-send-welcome"}, "Sum", 0, 600, 2),
+    # In each of 15 minutes a message was waiting, or invisible while it was retried.
+    "unstarted-age": (
+        *("waiting + tried", "AWS/SQS"),
+        {"waiting": "ApproximateNumberOfMessagesVisible", "tried": "ApproximateNumberOfMessagesNotVisible"},
+        *({"QueueName": f"{PREFIX}-unstarted"}, "Maximum", 0, 60, 15),
+    ),
+}
+
+
 def alarms(made: Made, prefix: str = "cognito-user-sync-dev") -> dict[str, Any]:
     found = made.of_type("aws_cloudwatch_metric_alarm").values()
     return {values["alarm_name"].removeprefix(f"{prefix}-"): values for values in found}
@@ -58,28 +73,20 @@ def everything(terraform: Terraform) -> dict[str, Any]:
 def test_alarms_watch_what_is_made(everything: dict[str, Any]) -> None:
     fields = ("namespace", "metric_name", "dimensions", "statistic", "threshold", "period", "evaluation_periods")
     found = {name: tuple(alarm[field] for field in fields) for name, alarm in everything.items()}
-    del found["unstarted-age"]
-    assert found == ALARMS
+    assert {name: values for name, values in found.items() if name not in EXPRESSIONS} == ALARMS
 
 
-def test_alarm_of_waiting_sign_ups_counts_those_being_retried(everything: dict[str, Any]) -> None:
-    """In each of 15 minutes a message was waiting, or invisible while it was retried."""
-    alarm = everything["unstarted-age"]
-    assert (alarm["threshold"], alarm["evaluation_periods"]) == (0, 15)
-    metrics = {query["id"]: query["metric"] for query in alarm["metric_query"] if query["metric"]}
-    (expression,) = [query for query in alarm["metric_query"] if not query["metric"]]
-    assert (expression["expression"], expression["return_data"]) == ("waiting + tried", True)
-    for name, metric_name in {
-        "waiting": "ApproximateNumberOfMessagesVisible",
-        "tried": "ApproximateNumberOfMessagesNotVisible",
-    }.items():
-        (metric,) = metrics.pop(name)
-        assert (metric["namespace"], metric["metric_name"], metric["stat"], metric["period"]) == (
-            *("AWS/SQS", metric_name),
-            *("Maximum", 60),
-        )
-        assert metric["dimensions"] == {"QueueName": f"{PREFIX}-unstarted"}
-    assert metrics == {}
+def test_alarms_on_expressions_watch_what_is_made(everything: dict[str, Any]) -> None:
+    for name, (expression, namespace, metrics, dimensions, stat, threshold, period, periods) in EXPRESSIONS.items():
+        alarm = everything[name]
+        assert (alarm["threshold"], alarm["evaluation_periods"]) == (threshold, periods)
+        found = {query["id"]: query["metric"] for query in alarm["metric_query"] if query["metric"]}
+        (shown,) = [query for query in alarm["metric_query"] if not query["metric"]]
+        assert (shown["expression"], shown["return_data"]) == (expression, True)
+        assert {query_id: metric["metric_name"] for query_id, (metric,) in found.items()} == metrics
+        for (metric,) in found.values():
+            fields = ("namespace", "dimensions", "stat", "period")
+            assert tuple(metric[field] for field in fields) == (namespace, dimensions, stat, period)
 
 
 def test_a_run_is_overdue_after_two_days_by_default(terraform: Terraform) -> None:
@@ -109,9 +116,9 @@ def test_alarms_name_a_command_and_notify_the_topics(everything: dict[str, Any],
 @pytest.mark.parametrize(
     ("case", "missing"),
     [
-        ("defaults", {"changes-", "ses-"}),
-        ("least", {"changes-", "ses-", "reconciliation-overdue"}),
-        ("not_overdue", {"changes-", "ses-", "reconciliation-overdue", "trigger-throttles"}),
+        ("defaults", {"changes-", "ses-", "send-welcome-"}),
+        ("least", {"changes-", "ses-", "reconciliation-overdue", "send-welcome-"}),
+        ("not_overdue", {"changes-", "ses-", "reconciliation-overdue", "trigger-throttles", "send-welcome-"}),
         ("no_reconciliation", {"changes-", "ses-", "reconciliation-"}),
         ("small", {""}),
     ],
@@ -121,7 +128,7 @@ def test_what_is_not_made_has_no_alarm(terraform: Terraform, case: str, missing:
 
     no_reconciliation sends the welcome email by SES of another region, whose metrics no alarm of this one can watch.
     """
-    expected = {name for name in [*ALARMS, "unstarted-age"] if not name.startswith(tuple(missing))}
+    expected = {name for name in [*ALARMS, *EXPRESSIONS] if not name.startswith(tuple(missing))}
     assert set(alarms(terraform.made[case])) == expected
 
 
@@ -130,7 +137,7 @@ def test_operations_page_lists_every_default(everything: dict[str, Any]) -> None
     listed = re.findall(r"^\| `([a-z-]+)` \| .+ \| ([\d.]+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
     assert {name: tuple(map(float, defaults)) for name, *defaults in listed} == {
         **{name: values[-3:] for name, values in ALARMS.items() if name != "reconciliation-overdue"},
-        "unstarted-age": (0, 60, 15),
+        **{name: values[-3:] for name, values in EXPRESSIONS.items()},
     }
     assert set(everything) == set(ALARM_NAMES)  # those that the variable accepts
 
@@ -140,7 +147,8 @@ def test_alarm_takes_changes_and_keeps_the_rest(terraform: Terraform) -> None:
     found = alarms(made)
     fields = ("threshold", "period", "evaluation_periods")
     assert {name: tuple(alarm[field] for field in fields) for name, alarm in found.items()} == {
-        **{name: ALARMS[name][-3:] for name in found if name != "unstarted-age"},
+        **{name: ALARMS[name][-3:] for name in found if name in ALARMS},
+        "sync-user-failing": (0, None, 2),
         "trigger-errors": (5, 300, 3),
         "trigger-duration": (2500, 60, 1),
         # On metric math: each metric has the period.

@@ -642,6 +642,8 @@ RULES = [
             ),
             # With its 15 periods.
             ("unstarted-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
+            # With its two periods of 10 minutes.
+            ("sync-user-failing", {"evaluation_periods": 144}, {"evaluation_periods": 145}, 87000),
             # With its hour.
             ("ses-bounce-rate", {"evaluation_periods": 168}, {"evaluation_periods": 169}, 608400),
         )

@@ -94,3 +94,11 @@ def handler_of(state: Json) -> str | None:
     """Return the handler that a Task invokes; None if it calls another service."""
     name = str(state["Parameters"].get("FunctionName", ""))
     return name.removesuffix("_function_arn") or None
+
+
+def waits(retry: Json) -> list[float]:
+    """Return the seconds between the attempts of a retrier, without jitter."""
+    return [
+        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
+        for attempt in range(retry["MaxAttempts"])
+    ]

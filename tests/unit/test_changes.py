@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from cognito_user_sync import departure, sync_request, user_pool, user_table
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.changes import sync_change
 from cognito_user_sync.sync_request import Change, NotConsistentYet, SyncRequest
 from cognito_user_sync.user import UnusableUser, timestamp
@@ -432,9 +433,11 @@ def test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb(
     [
         (LIST, "InternalErrorException", 500, PoolUnavailable),
         (LIST, "TooManyRequestsException", 400, PoolUnavailable),
-        (LIST, "AccessDeniedException", 400, PoolRefused),
+        (LIST, "AccessDeniedException", 400, AccessDenied),
+        (LIST, "ResourceNotFoundException", 400, PoolRefused),
         (WRITE, "ThrottlingException", 400, TableUnavailable),
-        (WRITE, "AccessDeniedException", 400, TableRefused),
+        (WRITE, "AccessDeniedException", 400, AccessDenied),
+        (WRITE, "ResourceNotFoundException", 400, TableRefused),
     ],
 )
 def test_a_failed_call_is_made_once_and_raised(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from tests.samples import COUNTS, OURS, QUEUE_URL, RECONCILIATION, SUB, TABLE, environment, outputs
+from tests.samples import COUNTS, OURS, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
@@ -65,8 +66,11 @@ def run(name: str) -> dict[str, Any]:
     return {**described, "status": "SUCCEEDED", "output": json.dumps(summary)}
 
 
-def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Result:
-    """Run a command for a deployment that is well, and that has had these runs, the newest first."""
+def command(
+    aws: FakeAws, folder: Path, runs: list[str], *arguments: str, running: list[dict[str, Any]] | None = None
+) -> Result:
+    """Run a command for a deployment that is well, and that has had these runs, the newest first. `running` are the
+    executions of user_sync that are going on."""
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
     aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
     aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
@@ -78,6 +82,8 @@ def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Res
     described = {each["executionArn"]: each for each in map(run, runs)}
 
     def executions(request: dict[str, Any]) -> Response:
+        if request["stateMachineArn"] == USER_SYNC:
+            return Response({"executions": running if running and request["statusFilter"] == "RUNNING" else []})
         found = described.values() if request["stateMachineArn"] == RECONCILIATION else ()
         names = ("executionArn", "stateMachineArn", "startDate", "status")
         return Response({"executions": [{"name": "x", **{name: each[name] for name in names}} for each in found]})
@@ -125,6 +131,21 @@ def test_status_reports_the_last_run(
     assert (found["last_run"] and found["last_run"]["arn"].rpartition(":")[2], found["problems"]) == (last, problems)
     assert result.exit_code == (1 if problems else 0)
     assert (found["run_going_on"] is not None) == (GOING_ON in runs)
+
+
+def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path) -> None:
+    """Running for more than 10 minutes, since the start or the last redrive."""
+    now = time.time()
+    times = [{"startDate": now}, {"startDate": now - 660}, {"startDate": 1767225600, "redriveDate": now}]
+    running = [
+        {"executionArn": f"arn{n}", "stateMachineArn": USER_SYNC, "name": f"sign-up-{n}", "status": "RUNNING", **each}
+        for n, each in enumerate(times)
+    ]
+    result = command(aws, tmp_path, [], "status", "--json", running=running)
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["retried"]) == (1, 1)
+    [problem] = found["problems"]
+    assert problem.startswith("1 executions have been retried for more than 10 minutes: see why in the logs of ")
 
 
 def words(said: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cost_report import tables
+from benchmarks.cost_report import retries, retry_waits, tables
 from benchmarks.figures import Prices
 from benchmarks.results import Results
 from benchmarks.sign_up_usage import (
@@ -101,6 +101,20 @@ def test_billed_milliseconds_grow_with_measured_calls() -> None:
 def test_twice_the_memory_is_twice_the_gb_seconds() -> None:
     assert SIGN_UP.gb_seconds(512) == pytest.approx(0.1675)
     assert SIGN_UP.gb_seconds(1024) == pytest.approx(0.335)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count"),
+    # Attempts at 0, 2, 6, 14 and 22 seconds.
+    [(0, 0), (0.5, 1), (2, 1), (2.5, 2), (6, 2), (13, 3), (22, 4), (1000, 4)],
+)
+def test_an_outage_is_retried_until_an_attempt_comes_after_it(seconds: float, count: int) -> None:
+    assert retries([2, 4, 8, 8], seconds) == count
+
+
+def test_retries_are_those_of_the_state_machine() -> None:
+    waits = retry_waits()
+    assert (waits[:3], waits[-1], sum(waits)) == ([2, 4, 8], 480, 43230)
 
 
 def test_what_stands_there_is_paid_for_by_the_month() -> None:

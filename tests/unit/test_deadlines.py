@@ -13,11 +13,23 @@ import pytest
 
 from cognito_user_sync import lambda_config, pace, shards, user_table
 from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, sync_changes, sync_user
-from tests.unit.terraform_source import Json, function_timeouts, handler_of, number, resource, state_machine, states
+from tests.unit.terraform_source import (
+    Json,
+    function_timeouts,
+    handler_of,
+    number,
+    resource,
+    state_machine,
+    states,
+    waits,
+)
 from tests.unit.test_clients import CLIENTS, Limits
 
+ROOT = Path(__file__).parents[2]
 DAY = 24 * 3600
 COGNITO_WAITS_SECONDS = 5
+# SQS keeps a message for 14 days from its first enqueue, half a day of which are the retries.
+DEAD_LETTER_DAYS = 13.5
 
 TASKS = [
     (machine, name) for machine in ("user_sync", "reconciliation") for name, state in states(machine).items()
@@ -38,14 +50,6 @@ def longest_task(task: Json) -> float:
     """
     attempts = 1 + sum(retry["MaxAttempts"] for retry in task["Retry"])
     return float(attempts * task["TimeoutSeconds"] + sum(sum(waits(retry)) for retry in task["Retry"]))
-
-
-def waits(retry: Json) -> list[float]:
-    """Return the seconds between the attempts of a retrier, without jitter."""
-    return [
-        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
-        for attempt in range(retry["MaxAttempts"])
-    ]
 
 
 @pytest.mark.parametrize("handler", CLIENTS)
@@ -120,7 +124,30 @@ def test_each_task_outlasts_its_function(machine: str, name: str) -> None:
     assert task["TimeoutSeconds"] >= (function_timeouts()[handler] + 5 if handler else 60)
 
 
-@pytest.mark.parametrize(("machine", "seconds"), [("user_sync", 3600), ("reconciliation", 7 * DAY)])
+@pytest.mark.parametrize("name", ["SyncUser", "SendWelcome"])
+def test_a_user_outlasts_an_outage_of_twelve_hours(name: str) -> None:
+    """As long as a request in the retry queue: test_each_queue_outlasts_the_retries_of_its_function."""
+    task = states("user_sync")[name]
+    [retry] = [retry for retry in task["Retry"] if "PoolUnavailable" in retry["ErrorEquals"]]
+    # Jitter would halve the waits on average.
+    assert "JitterStrategy" not in retry
+    assert sum(waits(retry)) >= 12 * 3600
+    # Each period of the alarm then has an attempt. Its default is compared in tests/terraform/test_alarms.py.
+    assert max(waits(retry)) + task["TimeoutSeconds"] < 600
+    # A history ends at 25,000 events: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    assert 3 * sum(retry["MaxAttempts"] for retry in task["Retry"]) < 5000
+
+
+@pytest.mark.parametrize(("machine", "name"), TASKS)
+def test_each_task_waits_some_minutes_for_a_new_policy(machine: str, name: str) -> None:
+    """IAM is eventually consistent, and the first executions begin seconds after the roles are created."""
+    denied = {"SFN.AccessDeniedException", "States.ALL"} if name == "ListRuns" else {"Lambda.KMSAccessDeniedException"}
+    [retry] = [retry for retry in states(machine)[name]["Retry"] if denied & {*retry["ErrorEquals"]}]
+    assert 300 <= sum(waits(retry)) <= 900
+    assert "JitterStrategy" not in retry
+
+
+@pytest.mark.parametrize(("machine", "seconds"), [("user_sync", 2 * DAY), ("reconciliation", 7 * DAY)])
 def test_each_state_machine_outlasts_the_retries_of_its_tasks(machine: str, seconds: int) -> None:
     tasks = [states(machine)[name] for of_machine, name in TASKS if of_machine == machine]
     assert sum(map(longest_task, tasks)) < state_machine(machine)["TimeoutSeconds"] == seconds
@@ -144,12 +171,20 @@ def test_each_queue_outlasts_the_retries_of_its_function() -> None:
         # README: Step Functions may be unavailable for 12 hours.
         assert 12 * 3600 <= retries * visibility < retention
         # A message that moves keeps its first enqueue time: the dead-letter queue needs the longest retention of SQS.
-        assert dead_letter_retention - retries * visibility >= 13 * DAY
+        assert dead_letter_retention - retries * visibility == DEAD_LETTER_DAYS * DAY
     assert dead_letter_retention == 14 * DAY
+
+
+@pytest.mark.parametrize("file", ["docs/operations.md", "docs/reliability.md", "modules/monitoring/main.tf"])
+def test_dead_letters_are_kept_as_long_as_is_said(file: str) -> None:
+    text = " ".join((ROOT / file).read_text(encoding="utf-8").split())
+    said = re.findall(r"dead-letter queue[^|]{0,40}? (?:for|only|them) ([\d.]+) days", text)
+    assert said
+    assert {float(days) for days in said} == {DEAD_LETTER_DAYS}
 
 
 def test_a_tombstone_outlasts_every_read_from_before_the_deletion() -> None:
     """A function writes only what it has read itself: a request that is replayed later reads anew."""
     assert max(function_timeouts().values()) < user_table.TOMBSTONE_DAYS * DAY
-    variables = (Path(__file__).parents[2] / "variables.tf").read_text(encoding="utf-8")
+    variables = (ROOT / "variables.tf").read_text(encoding="utf-8")
     assert f"retention_days, {user_table.TOMBSTONE_DAYS}) >= {user_table.TOMBSTONE_DAYS}" in variables

@@ -10,9 +10,10 @@ import pytest
 from moto import mock_aws
 
 from cognito_user_sync import departure, user_pool, user_table
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.departure import delete_if_gone, sync_absent
 from cognito_user_sync.item_layout import ItemLayout
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
+from cognito_user_sync.user_pool import PoolUnavailable, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 from tests.stand_ins.answers import Response, refusal
@@ -213,7 +214,7 @@ def test_sync_absent_asks_the_list_when_a_username_changed_hands(
     ("answer", "error"),
     [
         (refusal("TooManyRequestsException"), PoolUnavailable),
-        (refusal("AccessDeniedException"), PoolRefused),
+        (refusal("AccessDeniedException"), AccessDenied),
         # Not clear enough to delete a user.
         (refusal("InvalidParameterException"), PoolUnavailable),
         (Response({"Username": "ada.l"}), PoolUnavailable),

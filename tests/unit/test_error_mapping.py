@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cognito_user_sync import clients
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.changes import sync_change
 from cognito_user_sync.sync_request import parse_change
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
@@ -32,6 +33,7 @@ from tests.unit.handler_clients import (
 )
 
 UNLISTED = "SomethingNew"
+ROLE = "arn:aws:sts::123456789012:assumed-role/role/function"
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +67,44 @@ def test_unlisted_code_is_mapped_by_its_status(
     with pytest.raises(error) as raised:
         invoke(handler, event)
     assert (type(raised.value), str(raised.value)) == (error, UNLISTED)
+
+
+@pytest.mark.parametrize(
+    ("handler", "event", "operation"),
+    [
+        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser"),
+        ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem"),
+        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser"),
+        ("send_welcome", SYNCED, "sesv2.SendEmail"),
+        ("plan_shards", None, f"{COGNITO}.DescribeUserPool"),
+        ("reconcile_shards", None, f"{COGNITO}.ListUsers"),
+        ("reconcile_shards", None, "dynamodb.BatchGetItem"),
+        ("reconcile_shards", None, "dynamodb.UpdateItem"),
+    ],
+)
+def test_denied_call_is_named_without_the_rest_of_the_message(
+    aws: FakeAws, handler: str, event: Any, operation: str
+) -> None:
+    """IAM is eventually consistent: the state machine retries AccessDenied for some minutes."""
+    aws.on(operation, refusal("AccessDeniedException", message="ada@example.com"))
+    with pytest.raises(AccessDenied) as raised:
+        invoke(handler, event)
+    assert str(raised.value) == f"AccessDeniedException: {operation.partition('.')[2]}"
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+        (f"User: {ROLE} is not authorized to perform: dynamodb:UpdateItem on resource: users", "dynamodb:UpdateItem"),
+        (f"User: {ROLE} is not authorized to perform: kms:Decrypt on this resource", "kms:Decrypt"),
+        (f"User `{ROLE}' is not authorized to perform `ses:SendEmail' on resource `ada@example.com'", "ses:SendEmail"),
+    ],
+)
+def test_denied_action_is_that_of_the_message(aws: FakeAws, message: str, action: str) -> None:
+    aws.on("dynamodb.UpdateItem", refusal("AccessDeniedException", message=message))
+    with pytest.raises(AccessDenied, match=f"^AccessDeniedException: {action}$"):
+        invoke("sync_user", SYNC_REQUEST)
 
 
 @pytest.mark.parametrize(

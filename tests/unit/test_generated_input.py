@@ -26,6 +26,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from hypothesis import HealthCheck, Phase, given, note, settings
 
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.email_values import clean_value
 from cognito_user_sync.handlers import (
     plan_shards,
@@ -69,6 +70,7 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 OLD_TOKEN = "page 2"
 
 # What Step Functions and SQS take at once, and DynamoDB in an item.
+TABLE_ERRORS = ("ProvisionedThroughputExceededException", "AccessDeniedException", "ResourceNotFoundException")
 MAX_INPUT = MAX_MESSAGE = 262_144
 MAX_ITEM = 400 * 1024
 
@@ -349,7 +351,7 @@ class Users:
         assert all(key.keys() == {"id"} and key["id"].keys() == {"S"} for key in asked["Keys"])
         assert all(UUID.fullmatch(sub) for sub in subs)
         assert all(re.fullmatch(r"#n\d+", alias) for alias in asked["ExpressionAttributeNames"])
-        if busy := self._busy(request, "ProvisionedThroughputExceededException", "AccessDeniedException"):
+        if busy := self._busy(request, *TABLE_ERRORS):
             return busy
         left = asked["Keys"][len(subs) // 2 :] if self.deal.chance(0.1) else []
         shown = [self.item(sub) for sub in subs[: len(subs) - len(left)] if self.deal.chance(0.7)]
@@ -401,7 +403,7 @@ class Users:
         if len(content.encode()) > MAX_ITEM or self.deal.chance(0.01):
             self.too_large += 1
             return refused("ValidationException", request)
-        if busy := self._busy(request, "ProvisionedThroughputExceededException", "AccessDeniedException"):
+        if busy := self._busy(request, *TABLE_ERRORS):
             return busy
         if self.deal.chance(0.1):
             item = self.item(request["Key"]["id"]["S"]) if self.deal.chance(0.7) else {}
@@ -416,7 +418,7 @@ class Users:
         assert request["ExpressionAttributeNames"] == {"#shard": "shard", "#key": "id"}
         prefix = values[":prefix"]["S"]
         assert values == {":shard": {"S": f"{POOL_ID}#{prefix[0]}"}, ":prefix": {"S": prefix}}
-        if busy := self._busy(request, "ProvisionedThroughputExceededException", "AccessDeniedException"):
+        if busy := self._busy(request, *TABLE_ERRORS):
             return busy
         size = self.deal.among([0, 0, 1, 3, 30])
         subs = [self.deal.sub(prefix[:36]) for _ in range(size)]
@@ -631,7 +633,7 @@ def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws,
 def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
     named = (
-        *(InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser),
+        *(AccessDenied, InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser),
         NotConsistentYet,
     )
 
@@ -696,7 +698,7 @@ def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
     monkeypatch.syspath_prepend(tmp_path)
     seen: Counter[str] = Counter()
     named = (
-        *(InvalidSyncRequest, NotConsistentYet, PoolUnavailable, PoolRefused, UnusableUser),
+        *(AccessDenied, InvalidSyncRequest, NotConsistentYet, PoolUnavailable, PoolRefused, UnusableUser),
         *(WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown),
     )
 
@@ -735,7 +737,12 @@ def send_email(deal: Deal, sent: list[Json], request: Json) -> Answer:
     if deal.chance(0.1):
         unconnected: Any = ConnectTimeoutError(endpoint_url="https://ses")
         lost: Any = ReadTimeoutError(endpoint_url="https://ses")
-        codes = {"TooManyRequestsException": 429, "MessageRejected": 400, "InternalFailure": 500}
+        codes = {
+            "TooManyRequestsException": 429,
+            "MessageRejected": 400,
+            "AccessDeniedException": 403,
+            "InternalFailure": 500,
+        }
         refusals = [refused(code, request, status) for code, status in codes.items()]
         failures: list[Answer] = [*refusals, unconnected, lost]
         return deal.among(failures)
@@ -938,7 +945,8 @@ class PlannedPool(Users):
         return super().describe(request) if self.deal.chance(0.95) else Response({"UserPool": {}})
 
     def query(self, request: Json) -> Answer:
-        return refused("AccessDeniedException", request) if self.deal.chance(0.2) else super().query(request)
+        code = self.deal.among(["AccessDeniedException", "ResourceNotFoundException"])
+        return refused(code, request) if self.deal.chance(0.2) else super().query(request)
 
 
 def prefixes(deal: Deal) -> list[str]:
@@ -989,7 +997,7 @@ def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
     monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
     monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
     seen: Counter[str] = Counter()
-    named = (InvalidInput, PoolRefused, TableRefused, OutOfTime)
+    named = (AccessDenied, InvalidInput, PoolRefused, TableRefused, OutOfTime)
 
     @GENERATED
     @given(deals)
@@ -1036,7 +1044,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
     worker = partial(Worker, clock=clock, sleep=clock.sleep, in_parallel=lambda act, each: [act(one) for one in each])
     monkeypatch.setattr(reconcile_shards, "Worker", worker)
     seen: Counter[str] = Counter()
-    named = (InvalidInput, PoolRefused, TableRefused)
+    named = (AccessDenied, InvalidInput, PoolRefused, TableRefused)
 
     @GENERATED
     @given(deals)

@@ -236,7 +236,7 @@ def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
         plan()
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0"), NOBODY)
-    aws.on(QUERY, refusal("AccessDeniedException"))
+    aws.on(QUERY, refusal("ResourceNotFoundException"))
     with pytest.raises(TableRefused):
         plan()
 

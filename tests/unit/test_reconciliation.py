@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutE
 from moto import mock_aws
 
 from cognito_user_sync import departure, reconciliation, shards, user_pool, user_table
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import PoolRefused, UserPool
@@ -252,8 +253,15 @@ def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simul
 
 def test_a_read_that_is_refused_ends_the_run(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
-    simulation.calls.fail(READ, refusal("AccessDeniedException"), None)
-    with pytest.raises(TableRefused, match="AccessDeniedException"):
+    simulation.calls.fail(READ, refusal("ResourceNotFoundException"), None)
+    with pytest.raises(TableRefused, match="ResourceNotFoundException"):
+        simulation.work()
+
+
+def test_a_denied_write_ends_the_run_and_is_no_users_problem(simulation: Simulation) -> None:
+    simulation.users.add(*some_users(3))
+    simulation.calls.fail(WRITE, refusal("AccessDeniedException"), None)
+    with pytest.raises(AccessDenied, match="UpdateItem"):
         simulation.work()
 
 

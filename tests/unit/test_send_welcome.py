@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.handlers import send_welcome
 from cognito_user_sync.settings import MissingSetting
 from cognito_user_sync.sync_request import InvalidSyncRequest, NotConsistentYet
@@ -328,10 +329,11 @@ def test_address_that_may_be_another_mailbox_gets_no_email(ses: FakeAws, users: 
         (refusal("TooManyRequestsException"), PoolUnavailable),
         (refusal("InternalErrorException", 500), PoolUnavailable),
         (ReadTimeoutError(endpoint_url="https://cognito-idp"), PoolUnavailable),
-        (refusal("AccessDeniedException"), PoolRefused),
+        (refusal("AccessDeniedException"), AccessDenied),
+        (refusal("ResourceNotFoundException"), PoolRefused),
         (Response({"Username": "ada.l"}), UnusableUser),
     ],
-    ids=["throttled", "500", "timeout", "denied", "unusable"],
+    ids=["throttled", "500", "timeout", "denied", "no pool", "unusable"],
 )
 def test_a_failed_read_reaches_the_state_machine_before_anything_is_sent(
     ses: FakeAws, answer: Answer, raised: type[Exception]

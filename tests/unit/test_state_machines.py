@@ -7,57 +7,104 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import botocore.session
 import pytest
 
-from tests.unit.terraform_source import Json, handler_of, state_machine, states
+from cognito_user_sync_cli import failures
+from tests.unit.terraform_source import Json, handler_of, state_machine, states, waits
 
 SOURCES = Path(__file__).parents[2] / "lambda_src"
 PACKAGE = "cognito_user_sync"
 
-# Lambda did not run the function, or says nothing of how it ended.
+# What Step Functions retries by these names. docs/reliability.md says why, of each name that AWS documents.
 # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
-NOT_INVOKED = frozenset({"Lambda.TooManyRequestsException"})
-SERVICE = frozenset({"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"})
+NOT_INVOKED = frozenset(
+    {
+        "Lambda.CodeArtifactUserDeletedException",
+        "Lambda.CodeArtifactUserPendingException",
+        "Lambda.EC2ThrottledException",
+        "Lambda.EC2UnexpectedException",
+        "Lambda.ENILimitReachedException",
+        "Lambda.ENINotReadyException",
+        "Lambda.ResourceConflictException",
+        "Lambda.ResourceNotReadyException",
+        "Lambda.SubnetIPAddressLimitReachedException",
+        "Lambda.TooManyRequestsException",
+    }
+)
+SERVICE = frozenset({"Lambda.ServiceException", "Lambda.SdkClientException"})
 UNKNOWN_END = frozenset(
     {
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.Unknown",
         "Runtime.ExitError",
+        "Runtime.OutOfMemory",
+        "Runtime.Unknown",
+        "Sandbox.Failure",
         "Sandbox.Timedout",
         "States.Timeout",
     }
 )
 IDEMPOTENT = NOT_INVOKED | SERVICE | UNKNOWN_END
+# What was created a moment ago may not be known everywhere. All but the first say that the function was not invoked.
+DENIED = frozenset(
+    {
+        "Lambda.AWSLambdaException",
+        "Lambda.EC2AccessDeniedException",
+        "Lambda.KMSAccessDeniedException",
+        "Lambda.ResourceNotFoundException",
+        "States.Permissions",
+    }
+)
+
+# How often, and how long a wait may become. Jitter halves the waits: for those of the reconciliation, whose workers
+# fail together. Sign-ups do not begin together.
+TWELVE_HOURS: Json = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxDelaySeconds": 480, "MaxAttempts": 97}
+SIX_MINUTES: Json = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxDelaySeconds": 60, "MaxAttempts": 10}
+SEVEN_MINUTES: Json = {**SIX_MINUTES, "IntervalSeconds": 5}
+THREE_MINUTES: Json = {
+    "IntervalSeconds": 2,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 120,
+    "MaxAttempts": 8,
+    "JitterStrategy": "FULL",
+}
+ONE_MINUTE: Json = {**THREE_MINUTES, "MaxDelaySeconds": 60, "MaxAttempts": 6}
+
+
+class Retrier(NamedTuple):
+    """An entry of a Task's Retry."""
+
+    errors: frozenset[str]
+    waits: Json
 
 
 class Task(NamedTuple):
     """What a Task does about errors.
 
     Attributes:
-        waits_for: Errors with a Retry before, whose waits test_deadlines.py compares.
-        retried: ErrorEquals of its last Retry.
+        retries: Its Retry, in order.
         fails: Error classes of the handler's code that end the Task at once.
         caught: Whether every error is caught, with the state that follows.
-        longest_wait_seconds: MaxDelaySeconds.
-        attempts: MaxAttempts.
     """
 
-    retried: frozenset[str]
-    waits_for: tuple[str, ...] = ()
+    retries: tuple[Retrier, ...]
     fails: frozenset[str] = frozenset()
     caught: str | None = None
-    longest_wait_seconds: int = 120
-    attempts: int = 8
 
 
 TASKS = {
     "SyncUser": Task(
-        retried=IDEMPOTENT | {"PoolUnavailable", "TableUnavailable"},
-        waits_for=("NotConsistentYet",),
+        (
+            Retrier(frozenset({"NotConsistentYet"}), SEVEN_MINUTES),
+            Retrier(DENIED | {"AccessDenied"}, SIX_MINUTES),
+            Retrier(IDEMPOTENT | {"PoolUnavailable", "TableUnavailable"}, TWELVE_HOURS),
+        ),
         fails=frozenset(
             {
                 *("InvalidSyncRequest", "MissingSetting", "TableRefused", "UnusableUser"),
@@ -67,8 +114,11 @@ TASKS = {
     ),
     # Retried only if the email was certainly not sent: Cognito is read before.
     "SendWelcome": Task(
-        retried=NOT_INVOKED | {"PoolUnavailable", "WelcomeNotSent"},
-        waits_for=("NotConsistentYet",),
+        (
+            Retrier(frozenset({"NotConsistentYet"}), SEVEN_MINUTES),
+            Retrier(DENIED - {"Lambda.AWSLambdaException"} | {"AccessDenied"}, SIX_MINUTES),
+            Retrier(NOT_INVOKED | {"PoolUnavailable", "WelcomeNotSent"}, TWELVE_HOURS),
+        ),
         fails=frozenset(
             {
                 *("InvalidSyncRequest", "MissingSetting", "UnknownPlaceholder", "WelcomeOutcomeUnknown"),
@@ -77,22 +127,20 @@ TASKS = {
             }
         ),
     ),
-    "ListRuns": Task(retried=frozenset({"States.ALL"}), longest_wait_seconds=60, attempts=6),
+    "ListRuns": Task((Retrier(frozenset({"States.ALL"}), SIX_MINUTES),)),
     # It retries Cognito's errors itself. Its failure is reported at the end of the run.
     "EnsureTrigger": Task(
-        retried=NOT_INVOKED | SERVICE,
+        (Retrier(DENIED, SIX_MINUTES), Retrier(NOT_INVOKED | SERVICE, ONE_MINUTE)),
         fails=frozenset(
             {
-                *("ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
+                *("AccessDenied", "ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
                 *("TableRefused", "TableUnavailable", "UnusableUser", "UpdateRejectedError"),
             }
         ),
         caught="PlanShards",
-        longest_wait_seconds=60,
-        attempts=6,
     ),
     "PlanShards": Task(
-        retried=IDEMPOTENT | {"OutOfTime"},
+        (Retrier(DENIED | {"AccessDenied"}, SIX_MINUTES), Retrier(IDEMPOTENT | {"OutOfTime"}, THREE_MINUTES)),
         fails=frozenset(
             {
                 *("InvalidInput", "MissingSetting", "TableRefused", "UnusableUser"),
@@ -104,7 +152,7 @@ TASKS = {
     ),
     # OutOfTime, PrefixRefused and MarkerRefused are the worker's own: what is left is in its result.
     "ReconcileShards": Task(
-        retried=IDEMPOTENT,
+        (Retrier(DENIED | {"AccessDenied"}, SIX_MINUTES), Retrier(IDEMPOTENT, THREE_MINUTES)),
         fails=frozenset(
             {
                 *("InvalidInput", "MissingSetting", "OutOfTime", "PoolUnavailable", "TableUnavailable"),
@@ -143,17 +191,13 @@ def error_classes(handler: str) -> set[str]:
 @pytest.mark.parametrize("name", TASKS)
 def test_task_retries_and_catches_exactly_these_errors(name: str) -> None:
     state, task = states(MACHINE_OF[name])[name], TASKS[name]
-    *before, retry = state["Retry"]
-    assert [each["ErrorEquals"] for each in before] == [[error] for error in task.waits_for]
-    assert len(retry["ErrorEquals"]) == len(set(retry["ErrorEquals"]))
-    assert set(retry["ErrorEquals"]) == task.retried
-    assert {key: value for key, value in retry.items() if key != "ErrorEquals"} == {
-        "IntervalSeconds": 2,
-        "BackoffRate": 2,
-        "MaxDelaySeconds": task.longest_wait_seconds,
-        "MaxAttempts": task.attempts,
-        "JitterStrategy": "FULL",
-    }
+    listed = [error for retrier in state["Retry"] for error in retrier["ErrorEquals"]]
+    # The first retrier that names an error decides, and counts alone.
+    assert len(listed) == len(set(listed))
+    assert [
+        Retrier(frozenset(retrier["ErrorEquals"]), {key: retrier[key] for key in retrier if key != "ErrorEquals"})
+        for retrier in state["Retry"]
+    ] == [*task.retries]
     catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.trigger", "Next": task.caught}] if task.caught else []
     assert state.get("Catch", []) == catch
 
@@ -163,7 +207,7 @@ def test_every_error_class_of_a_handler_is_retried_or_fails(name: str) -> None:
     task = TASKS[name]
     handler = handler_of(states(MACHINE_OF[name])[name])
     assert handler
-    retried = {error for error in task.retried if "." not in error} | {*task.waits_for}
+    retried = {error for retrier in task.retries for error in retrier.errors if "." not in error}
     assert not retried & task.fails
     assert retried | task.fails == error_classes(handler)
 
@@ -171,6 +215,73 @@ def test_every_error_class_of_a_handler_is_retried_or_fails(name: str) -> None:
 def test_every_task_is_in_the_table() -> None:
     tasks = {name for name, machine in MACHINE_OF.items() if states(machine)[name]["Type"] == "Task"}
     assert tasks == TASKS.keys()
+
+
+# --- docs/reliability.md
+
+# Names that Lambda's runtime and its sandbox give an invocation that ends otherwise than by the handler.
+# https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-execution.html
+# https://github.com/aws/aws-lambda-runtime-interface-emulator/blob/main/internal/lambda/fatalerror/fatalerror.go
+# https://github.com/aws/aws-lambda-python-runtime-interface-client/tree/main/awslambdaric
+OF_THE_RUNTIME = frozenset(
+    {
+        *("Extension.Crash", "Extension.ExitError", "Extension.InitError", "Extension.LaunchError"),
+        *("Function.ResponseSizeTooLarge", "Function.Unknown"),
+        *("Runtime.ExitError", "Runtime.OutOfMemory", "Runtime.Unknown", "Sandbox.Failure", "Sandbox.Timedout"),
+        *("Runtime.HandlerNotFound", "Runtime.ImportModuleError", "Runtime.MalformedHandlerName"),
+        *("Runtime.InvalidEntrypoint", "Runtime.InvalidTaskConfig", "Runtime.InvalidWorkingDir"),
+        *("Runtime.InvalidResponseModeHeader", "Runtime.TruncatedResponse", "Runtime.UserCodeSyntaxError"),
+        *("Runtime.LambdaContextUnmarshalError", "Runtime.MarshalError", "Runtime.UnmarshalError"),
+    }
+)
+# What Step Functions adds. https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+OF_STEP_FUNCTIONS = frozenset(
+    {
+        *("Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException"),
+        *("Lambda.Unknown", "States.DataLimitExceeded", "States.Permissions", "States.Runtime", "States.Timeout"),
+    }
+)
+STEPS = ("SyncUser", "SendWelcome", "PlanShards", "ReconcileShards", "EnsureTrigger")
+
+
+def documented() -> dict[str, tuple[str, ...]]:
+    """Return the rows of the page's table, by error: for how long each of STEPS retries it."""
+    page = (SOURCES.parent / "docs/reliability.md").read_text(encoding="utf-8")
+    heading, _, rows = page.partition("## What each step retries")[2].partition("|--")
+    assert heading.rstrip().splitlines()[-1] == f"| error | {' | '.join(STEPS)} | why |"
+    return {
+        error: tuple(cell.strip() for cell in cells)
+        for row in rows.partition("\n\n")[0].splitlines()[1:]
+        for names, *cells, _ in [row.strip("| ").split("|")]
+        for error in re.findall(r"`(\S+)`", names)
+    }
+
+
+def retried_for(step: str, error: str) -> str:
+    """Return for how long a step retries an error, on average, as the page says it."""
+    for retry in states(MACHINE_OF[step])[step]["Retry"]:
+        if error in retry["ErrorEquals"]:
+            seconds = sum(waits(retry)) / (2 if "JitterStrategy" in retry else 1)
+            return f"{seconds / 3600:.0f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+    return "no" if "." in error else ""
+
+
+def test_page_says_of_each_documented_error_whether_it_is_retried() -> None:
+    """Lambda's own errors are those of the SDK's model: a new version may bring one without a decision."""
+    invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
+    of_lambda = {f"Lambda.{shape.name}" for shape in invoke.error_shapes}
+    page = documented()
+    assert {error for error in page if "." in error} == of_lambda | OF_THE_RUNTIME | OF_STEP_FUNCTIONS
+    listed = {error for step in STEPS for retrier in TASKS[step].retries for error in retrier.errors}
+    assert listed <= page.keys()
+    assert page == {error: tuple(retried_for(step, error) for step in STEPS) for error in page}
+
+
+def test_redrive_leaves_alone_what_send_welcome_must_not_retry() -> None:
+    """An error that is retried there says that no email was sent; so redrive is safe after it, too."""
+    retried = {error for retrier in TASKS["SendWelcome"].retries for error in retrier.errors}
+    assert retried <= failures._NOT_SENT
+    assert not failures._NOT_SENT & (SERVICE | UNKNOWN_END | {"Lambda.AWSLambdaException", "WelcomeOutcomeUnknown"})
 
 
 # --- Choice states

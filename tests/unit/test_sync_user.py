@@ -385,8 +385,8 @@ def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeA
 
 
 def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
-    aws.on(GET, refusal("AccessDeniedException"))
-    with pytest.raises(PoolRefused, match="AccessDeniedException"):
+    aws.on(GET, refusal("ResourceNotFoundException"))
+    with pytest.raises(PoolRefused, match="ResourceNotFoundException"):
         sync()
     assert aws.operations == [GET]
 
@@ -411,8 +411,8 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
 
 def test_a_refused_write_is_not_repeated(aws: FakeAws, pool: CognitoPool) -> None:
     aws.serve(pool)
-    aws.on(WRITE, refusal("AccessDeniedException"))
-    with pytest.raises(TableRefused, match="AccessDeniedException"):
+    aws.on(WRITE, refusal("ResourceNotFoundException"))
+    with pytest.raises(TableRefused, match="ResourceNotFoundException"):
         sync()
     assert aws.operations == [GET, WRITE]
 

@@ -283,7 +283,7 @@ def test_an_unreachable_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, r
         call(pool)
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "NotAuthorizedException", "ResourceNotFoundException"])
+@pytest.mark.parametrize("code", ["NotAuthorizedException", "ResourceNotFoundException"])
 @pytest.mark.parametrize("read", READS)
 def test_what_will_be_refused_again_is_pool_refused_with_its_code(
     aws: FakeAws, pool: UserPool, read: str, code: str

@@ -1201,7 +1201,7 @@ def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, erro
         made(_users(aws))
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ValidationException"])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_refusal_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
     operation, made = CALLS[call]

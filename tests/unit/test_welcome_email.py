@@ -568,7 +568,6 @@ def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
         ("MessageRejected", 400),
         ("MailFromDomainNotVerifiedException", 400),
         ("SendingPausedException", 400),
-        ("AccessDeniedException", 403),
         ("NotFoundException", 404),
     ],
 )

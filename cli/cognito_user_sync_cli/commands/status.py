@@ -45,6 +45,7 @@ def _print_status(found: Status) -> None:
     table.add_row(
         "failed executions", f"{found.failed_in_one_day:,} in 24 hours, {found.failed_in_14_days:,} in 14 days"
     )
+    table.add_row("retried executions", f"{found.retried:,} for more than 10 minutes")
     for name, queue in found.queues.items():
         table.add_row(f"queue {name}", f"{queue.waiting:,} waiting, {queue.given_up:,} given up")
     table.add_row("alarms", ", ".join(found.alarms) or "none in ALARM")

@@ -10,6 +10,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.user import UNCONFIRMED, UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
@@ -86,7 +87,7 @@ def _to_json(value: object) -> object:
 def _sync(deployment: Deployment, sub: str) -> None:
     try:
         outcome = users.sync(deployment, sub)
-    except (PoolRefused, PoolUnavailable, TableRefused, TableUnavailable, UnusableUser) as error:
+    except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable, UnusableUser) as error:
         problems.print(styled("Not synced:"), str(error.__cause__ or error))
         raise typer.Exit(NOT_WELL) from error
     out.print(f"Synced: {outcome}.")

@@ -45,8 +45,8 @@ def _welcome() -> WelcomeEmail:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
     """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not` (a WhyNot), out.
 
-    Raises NotConsistentYet or PoolUnavailable, which the state machine retries, PoolRefused, UnusableUser, or as
-    WelcomeEmail.send.
+    Raises NotConsistentYet, PoolUnavailable or AccessDenied, which the state machine retries, PoolRefused,
+    UnusableUser, or as WelcomeEmail.send.
     """
     request = parse(event)
     if request.reason != "sign_up":

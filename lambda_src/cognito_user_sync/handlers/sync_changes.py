@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cognito_user_sync import clients, executions, message_batch, settings
+from cognito_user_sync.aws_errors import AccessDenied
 from cognito_user_sync.changes import sync_change
 from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, parse_change
 from cognito_user_sync.user import UnusableUser
@@ -44,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         _sync,
         (
             *(NotConsistentYet, PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
-            *(BotoCoreError, ClientError),
+            *(AccessDenied, BotoCoreError, ClientError),
         ),
         lambda: context.get_remaining_time_in_millis() / 1000 >= _SLOWEST_CHANGE_SECONDS,
     )

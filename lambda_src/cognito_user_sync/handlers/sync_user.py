@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
     """A SyncRequest in; sub, username, reason, client_id and the outcome (user_table.Outcome) out.
 
-    Raises NotConsistentYet, PoolUnavailable or TableUnavailable, which the state machine retries, or
+    Raises NotConsistentYet, PoolUnavailable, TableUnavailable or AccessDenied, which the state machine retries, or
     InvalidSyncRequest, PoolRefused, TableRefused or UnusableUser.
     """
     request = parse(event)
