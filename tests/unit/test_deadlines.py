@@ -63,6 +63,11 @@ def test_post_confirmation_ends_within_the_time_that_cognito_waits() -> None:
     assert max(calls) <= post_confirmation._AGAIN_WITHIN_SECONDS
 
 
+def test_chained_function_has_most_of_the_time_that_cognito_waits() -> None:
+    # StartExecution takes less than 0.1 s as a rule, and may take 0.5 s without Lambda ending the invocation.
+    assert longest_call(CLIENTS["post_confirmation"]["lambda"]) == COGNITO_WAITS_SECONDS - 0.6
+
+
 def test_a_queued_start_ends_within_the_time_reserved_for_it() -> None:
     slowest = longest_call(CLIENTS["replay_sign_ups"]["stepfunctions"])
     assert slowest <= replay_sign_ups._SLOWEST_START_SECONDS < function_timeouts()["replay_sign_ups"]

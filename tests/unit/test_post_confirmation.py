@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import logging
 import socket
@@ -13,8 +14,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
-import boto3
 import pytest
 from botocore.exceptions import (
     ConnectionClosedError,
@@ -24,6 +25,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.session import get_session
 
 from cognito_user_sync import sync_request
 from cognito_user_sync.handlers import post_confirmation
@@ -220,7 +222,7 @@ def test_execution_is_started_again_over_a_new_connection(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A connection that was closed while Lambda had frozen the function looks open until a request is sent."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())  # one that FakeAws does not answer
+    monkeypatch.setattr(post_confirmation, "_SESSION", get_session())  # one that FakeAws does not answer
     with answering_once_per_connection() as (url, requests):
         monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", url)
         for _ in range(3):
@@ -362,7 +364,7 @@ def test_with_endpoints_that_hang_the_event_is_returned_within_four_seconds(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # They take the connection and the request, and never answer.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())  # one that FakeAws does not answer
+    monkeypatch.setattr(post_confirmation, "_SESSION", get_session())  # one that FakeAws does not answer
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         for service in ("SFN", "SQS"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{hanging.getsockname()[1]}")
@@ -404,7 +406,8 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
     aws.on(INVOKE, WAYS_TO_FAIL[failure])
     with pytest.raises(post_confirmation.ChainedFunctionFailed, match=THEIRS):
         post_confirmation.handler(an_event(), FakeContext())
-    assert aws.operations == [START, INVOKE]  # it is not invoked twice: Cognito calls again
+    # As a rule it is not invoked twice: Cognito calls again.
+    assert aws.operations == [START, *[INVOKE] * (2 if failure in ("reset", "tls-eof") else 1)]
     assert_nothing_personal_logged(caplog)
 
 
@@ -452,22 +455,32 @@ def test_the_chained_function_is_called_for_an_event_that_says_nothing_to_us(aws
     assert aws.calls[0].body == event
 
 
-@pytest.mark.parametrize(("left", "allowed"), [(4.5, 4.0), (0.05, 0.1)], ids=["most-of-it", "next-to-nothing"])
-def test_the_chained_function_has_what_is_left_of_the_time(
-    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, chained: None, left: float, allowed: float
+@pytest.mark.parametrize("failure", ["reset", "tls-eof"])
+def test_chained_function_is_invoked_again_when_its_connection_was_closed(
+    aws: FakeAws, chained: None, failure: str
 ) -> None:
     aws.on(START, STARTED)
+    aws.on(INVOKE, WAYS_TO_FAIL[failure], Response({"theirs": True}))
+    assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
+    assert aws.operations == [START, INVOKE, INVOKE]
+
+
+def test_import_makes_the_clients_of_each_invocation(aws: FakeAws, chained: None) -> None:
+    """Lambda gives an import more CPU than an invocation."""
+    aws.on(START, STARTED)
     aws.on(INVOKE, Response({}))
-    made: dict[str, Any] = {}
-    make_client: Any = post_confirmation.boto3.client
-
-    def remember(service: str, **arguments: Any) -> Any:
-        made[service] = arguments["config"]
-        return make_client(service, **arguments)
-
-    monkeypatch.setattr(post_confirmation.boto3, "client", remember)
-    post_confirmation.handler(an_event(), FakeContext(left))
-    assert made["lambda"].read_timeout == pytest.approx(allowed)
+    spec = importlib.util.spec_from_file_location("trigger", post_confirmation.__file__)
+    assert spec
+    assert spec.loader
+    trigger = importlib.util.module_from_spec(spec)
+    session = aws.session._session
+    with patch("botocore.session.get_session", lambda: session):
+        spec.loader.exec_module(trigger)
+    with patch.object(session, "create_client") as make:
+        for _ in range(2):
+            trigger.handler(an_event(), FakeContext())
+    assert make.call_count == 0
+    assert aws.operations == [START, INVOKE] * 2
 
 
 def test_an_error_is_named_by_its_code_alone() -> None:

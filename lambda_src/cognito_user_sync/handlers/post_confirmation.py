@@ -14,11 +14,10 @@ returned as it came, in time:
 
 Nothing is tried again after 1.5 s, so the last StartExecution ends by 2.7 s and the last SendMessage by 3.9 s.
 
-The first 1.5 s include making the clients, which takes most of a second in a new, small function. The rest of the 5 s
-is for what has no time limit of its own: the start of the function, DNS.
+The rest of the 5 s is for what has no time limit of its own: the start of the function, the queue's client, DNS.
 
-A chained function gets what is left of the 5 s: about 4.3 s as a rule, and 0.6 s in the worst case. If that is too
-little, Cognito calls us again, and we call it again, just as Cognito alone would have done.
+A chained function gets 4 s, which are left as a rule. If fewer are left, Lambda ends this invocation when Cognito stops
+waiting. Cognito calls us again, and we call it again, just as Cognito alone would have done.
 """
 
 from __future__ import annotations
@@ -27,16 +26,18 @@ import json
 import logging
 import time
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
+import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError, SSLError
 
 from cognito_user_sync import executions, settings, user
 from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, from_trigger_event
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -49,10 +50,13 @@ _CONFIG = Config(
     parameter_validation=False,
     user_agent="cognito-user-sync",
 )
+_CHAINED_CONFIG = Config(connect_timeout=0.4, read_timeout=4, retries={"total_max_attempts": 1})
+# Of botocore, which makes boto3's clients: boto3 would import a transfer manager for S3 as well.
+_SESSION = botocore.session.get_session()
 _AGAIN_WITHIN_SECONDS = 1.5
-# The connection was closed, or nothing came. TLS may report a closed connection as its own error.
+# TLS may report a closed connection as its own error.
+_CLOSED = (ConnectionClosedError, SSLError)
 _NO_ANSWER = (HTTPClientError, SSLError)
-_CHAINED_CONNECT_SECONDS = 0.4
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +67,17 @@ class ChainedFunctionFailed(Exception):
 
 @cache
 def _states() -> SFNClient:
-    return boto3.client("stepfunctions", config=_CONFIG)
+    return cast("SFNClient", _SESSION.create_client("stepfunctions", config=_CONFIG))
 
 
 @cache
 def _queues() -> SQSClient:
-    return boto3.client("sqs", config=_CONFIG)
+    return cast("SQSClient", _SESSION.create_client("sqs", config=_CONFIG))
+
+
+@cache
+def _functions() -> LambdaClient:
+    return cast("LambdaClient", _SESSION.create_client("lambda", config=_CHAINED_CONFIG))
 
 
 def handler(event: Any, context: Any) -> Any:
@@ -137,26 +146,14 @@ def _parked(request: SyncRequest) -> bool:
 def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     """The answer of the pool's own function to the same event. Raises ChainedFunctionFailed with its message,
     which Cognito then shows as it would have without us."""
-
-    def seconds_left() -> float:
-        # Less the time to connect, and a tenth to answer.
-        return float(context.get_remaining_time_in_millis() / 1000 - _CHAINED_CONNECT_SECONDS - 0.1)
-
     while True:
-        # Made for each call, because its timeout is what this call has left; a warm one takes a few milliseconds.
-        config = Config(
-            connect_timeout=_CHAINED_CONNECT_SECONDS,
-            read_timeout=max(seconds_left(), 0.1),
-            retries={"total_max_attempts": 1},
-        )
-        client = boto3.client("lambda", config=config)
         try:
-            response = client.invoke(FunctionName=function_arn, Payload=json.dumps(event).encode())
+            response = _invoke(function_arn, event)
             payload = response["Payload"].read()
             break
         except (BotoCoreError, ClientError) as error:
             # The permission comes with the apply that names the function; IAM is eventually consistent.
-            if _name(error) != "AccessDeniedException" or seconds_left() < 1:
+            if _name(error) != "AccessDeniedException" or context.get_remaining_time_in_millis() < 1500:
                 raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
         time.sleep(0.3)
     try:
@@ -168,6 +165,22 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     return answer
 
 
+def _invoke(function_arn: str, event: Any) -> InvocationResponseTypeDef:
+    invoke = partial(_functions().invoke, FunctionName=function_arn, Payload=json.dumps(event).encode())
+    try:
+        return invoke()
+    except _CLOSED:
+        # As in _start. The function may be invoked twice, as Cognito alone may do.
+        return invoke()
+
+
 def _name(error: BotoCoreError | ClientError) -> str:
     """An error's code, which holds no personal data; its message may."""
     return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+
+
+# Lambda gives the initialization of a function more CPU than an invocation, which has what the memory buys. So the
+# clients of each invocation are made here. The queue's client is made when it is needed: when Step Functions fails.
+_states()
+if settings.chained_function_arn():
+    _functions()
