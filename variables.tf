@@ -704,7 +704,8 @@ variable "lambda" {
   description = <<-EOT
     The Lambda functions.
     - runtime: python3.11 or later; the code is tested with python3.13
-    - memory_mb: memory of each, and with it CPU
+    - memory_mb: memory of each, and with it CPU. At least 256, so that the trigger answers within the 5 s that
+      Cognito waits
     - architecture: arm64 or x86_64
     - code_bucket: an existing S3 bucket in the pool's region that takes the packages. A saved plan can then be applied on
       any machine. null uploads them to Lambda itself
@@ -752,8 +753,8 @@ variable "lambda" {
   }
 
   validation {
-    condition     = var.lambda.memory_mb >= 128 && var.lambda.memory_mb <= 10240 && floor(var.lambda.memory_mb) == var.lambda.memory_mb
-    error_message = "lambda.memory_mb is ${var.lambda.memory_mb}: it must be a whole number from 128 to 10240."
+    condition     = var.lambda.memory_mb >= 256 && var.lambda.memory_mb <= 10240 && floor(var.lambda.memory_mb) == var.lambda.memory_mb
+    error_message = "lambda.memory_mb is ${var.lambda.memory_mb}: it must be a whole number from 256 to 10240."
   }
 
   validation {

@@ -55,7 +55,7 @@ _PYTHONS_GC = "import cognito_user_sync.handlers, gc\ngc.set_threshold(700)\n"
 _BOTO3 = "import boto3\n{calls}"
 
 # What the functions read of their environment when they make a client.
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "none",
@@ -132,7 +132,7 @@ def _start(code: str) -> tuple[float, float, float]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(SOURCES),
         "PYTHONDONTWRITEBYTECODE": "",
-        **_ENVIRONMENT,
+        **ENVIRONMENT,
     }
     done = subprocess.run(
         [sys.executable, "-c", _MEASURED.format(code=code)],

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import cost_report, reconciliation_report, scenarios
+from benchmarks import cost_report, first_invocation, reconciliation_report, scenarios
 from benchmarks.chart import reconciliation_chart
 from benchmarks.figures import Prices
 from benchmarks.markdown import table
@@ -27,6 +27,8 @@ CHART: Final = "docs/img/reconciliation.svg"
 # The targets that the project set itself.
 HANDLER_TARGET: Final = 0.5
 COLD_START_TARGET: Final = 0.8
+FIRST_CALL_TARGET: Final = 0.35
+FIRST_INVOCATION_TARGET: Final = 0.75
 
 
 def documents(root: Path, results: Results, prices: Prices) -> dict[str, tuple[str, str]]:
@@ -56,6 +58,7 @@ def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
         "calls": _calls(results),
         "end to end": _end_to_end(results),
         "cold start": _cold_start(results),
+        "first invocation": _first_invocation(results),
         "terraform": _terraform(results),
         "reconciliation": reconciliation_report.reconciliation(results.reconciliation, prices),
     }
@@ -169,6 +172,43 @@ def _cold_start(results: Results) -> str:
         f"A function's zip has {cold.zip_bytes:,} bytes (target: under 70,000); the welcome email is in a layer.\n"
         f"Target for `post_confirmation`: at most {COLD_START_TARGET} of boto3 alone."
         f" {_verdict(first.ratio, COLD_START_TARGET)}"
+    )
+
+
+def _first_invocation(results: Results) -> str:
+    first = results.first_invocations
+    if first is None:
+        return "Not measured: this machine has no CPU quota for the user who ran `make bench`. Linux has one for root."
+    rows = [
+        [
+            f"{memory_mb} MB, {first_invocation.processors(memory_mb):.3f} vCPU",
+            shape,
+            f"{times.initialization:.0f}",
+            f"{times.call:.0f}",
+            f"{times.slowest_call:.0f}",
+            f"{times.call / shapes[MAIL_AND_START].call:.2f}",
+            f"{times.together:.0f}",
+            f"{times.together / shapes[MAIL_AND_START].together:.2f}",
+            f"{times.limited_together:.0f}",
+            f"{times.limited_together / shapes[MAIL_AND_START].limited_together:.2f}",
+        ]
+        for memory_mb, shapes in first.by_memory.items()
+        for shape, times in shapes.items()
+    ]
+    header = (
+        *("function", "trigger", "import, ms", "first call, ms", "slowest", "of mail, start"),
+        *("together, ms", "of mail, start", "together, import limited, ms", "of mail, start"),
+    )
+    pairs = [(shapes[MODULE_SHAPE], shapes[MAIL_AND_START]) for shapes in first.by_memory.values()]
+    call = max(ours.call / theirs.call for ours, theirs in pairs)
+    together = max(ours.limited_together / theirs.limited_together for ours, theirs in pairs)
+    return (
+        f"The medians of {first.rounds} processes each, under a quota of {first.quota}:\n\n"
+        f"{table(header, rows, texts=(0, 1))}\n\n"
+        f"Target for the first call: at most {FIRST_CALL_TARGET} of the trigger that mails and starts."
+        f" {_verdict(call, FIRST_CALL_TARGET)}\n"
+        f"Target for import and first call together, both limited: at most {FIRST_INVOCATION_TARGET}."
+        f" {_verdict(together, FIRST_INVOCATION_TARGET)}"
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from benchmarks.cold_start import Compared, Start
 from benchmarks.figures import Figures
+from benchmarks.first_invocation import FirstInvocations
 from benchmarks.scenarios import MIDDLE_USERS
 from benchmarks.scenarios import Measurement as ReconciliationMeasurement
 from benchmarks.sign_up_path import SignUpPath
@@ -48,12 +49,13 @@ class Reconciliation:
 
 @dataclass(frozen=True)
 class Results:
-    """`seconds` is how long all of it took."""
+    """`seconds` is how long all of it took. No `first_invocations`: the machine had no CPU quota for them."""
 
     measured_on: str
     machine: str
     seconds: float
     cold_start: ColdStart
+    first_invocations: FirstInvocations | None
     sign_up_path: SignUpPath
     cost: CostMeasurement
     reconciliation: Reconciliation

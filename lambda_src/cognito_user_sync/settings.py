@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.item_layout import ItemLayout, Key
-from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
-
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from cognito_user_sync.user_table import DeletionPolicy, UserTable
 
 
 class MissingSetting(Exception):
@@ -90,6 +89,10 @@ def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:
 
 def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) -> UserTable:
     """The table, for each function that reads or writes it."""
+    # Not for the trigger, which a user waits for.
+    from cognito_user_sync.item_layout import ItemLayout, Key
+    from cognito_user_sync.user_table import UserTable
+
     given = _table(environ)
     try:
         layout = ItemLayout(
@@ -127,6 +130,8 @@ def _number(environ: Mapping[str, str], name: str) -> float:
 
 
 def _deletion(environ: Mapping[str, str]) -> DeletionPolicy:
+    from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy
+
     action = _text(environ, "DELETED_USERS")
     days = environ.get("RETENTION_DAYS")
     try:

@@ -10,9 +10,11 @@ import cognito_user_sync.handlers
 from benchmarks import pages
 from benchmarks.__main__ import measure
 from benchmarks.figures import Prices
-from benchmarks.sign_up_path import MODULE_SHAPE, PUT_ITEM
+from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, PUT_ITEM
 from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TUTORIAL, WELCOME
 from demo.report import Report
+
+FIRST_SHAPES = [MODULE_SHAPE, MAIL_AND_START, PUT_ITEM]
 
 
 def test_everything_can_be_measured_and_shown() -> None:
@@ -36,5 +38,7 @@ def test_everything_can_be_measured_and_shown() -> None:
     assert results.cold_start.zip_bytes < 70_000
     handlers = {path.stem for path in Path(cognito_user_sync.handlers.__path__[0]).glob("[a-z]*.py")}
     assert results.cold_start.starts.keys() == handlers
+    first = results.first_invocations
+    assert first is None or [list(shapes) for shapes in first.by_memory.values()] == [FIRST_SHAPES, FIRST_SHAPES]
     assert "2 sign-ups in each shape" in pages.benchmark_parts(results, Prices.load())["sign-up path"]
     assert pages.headlines(results, Prices.load()).startswith("- **The trigger** makes 1 call of AWS")

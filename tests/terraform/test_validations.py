@@ -804,9 +804,9 @@ RULES = [
     ),
     Rule(
         "lambda.memory_mb",
-        "lambda.memory_mb is {}: it must be a whole number from 128 to 10240.",
-        accepted=[128, 10240],
-        rejected=[127, 128.5, 10241, -128],
+        "lambda.memory_mb is {}: it must be a whole number from 256 to 10240.",
+        accepted=[256, 10240],
+        rejected=[255, 256.5, 10241, -256],
     ),
     Rule(
         "lambda.architecture",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import boto3
@@ -11,7 +12,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from cognito_user_sync import clients
-from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, send_welcome, start_run, sync_changes
+from cognito_user_sync.handlers import replay_sign_ups, send_welcome, start_run, sync_changes
 from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 REGION = "eu-central-1"
 LOOPBACK = "127.0.0.1"
+OF_NO_ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+# It makes a client when it is imported.
+with patch.dict(os.environ, OF_NO_ACCOUNT):
+    from cognito_user_sync.handlers import post_confirmation
 
 _send = URLLib3Session.send
 
@@ -42,12 +55,7 @@ def _cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **OF_NO_ACCOUNT,
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK])),
         "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), LOOPBACK])),
     }.items():
@@ -64,6 +72,7 @@ def session(_nothing_reaches_aws: None) -> boto3.Session:
 @pytest.fixture(autouse=True)
 def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    monkeypatch.setattr(post_confirmation, "_SESSION", session._session)
     for module in (clients, post_confirmation, replay_sign_ups, send_welcome, start_run, sync_changes):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):

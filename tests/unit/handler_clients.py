@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import boto3
-
 from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
@@ -174,12 +172,13 @@ def clients_of(handler: str, aws: FakeAws) -> dict[str, Any]:
     for operation, answers in EXERCISES[handler].answers.items():
         aws.on(operation, *answers)
     made: dict[str, Any] = {}
-    make = aws.session.client
+    session = aws.session._session
+    make = session.create_client
 
     def record(service: str, *arguments: Any, **options: Any) -> Any:
-        made[service] = make(service, *arguments, **options)  # type: ignore[call-overload]
+        made[service] = make(service, *arguments, **options)
         return made[service]
 
-    with patch.object(boto3.DEFAULT_SESSION, "client", record):
+    with patch.object(session, "create_client", record):
         invoke(handler)
     return made

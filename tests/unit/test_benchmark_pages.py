@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import pages
 from benchmarks.figures import Prices
+from benchmarks.first_invocation import FirstInvocations, Times
 from benchmarks.results import Results
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, Spread
 
@@ -57,6 +58,24 @@ def test_a_page_without_a_place_for_a_part_is_named(copy: Path, capsys: pytest.C
     (copy / "README.md").write_text("no place", encoding="utf-8")
     assert pages.main(["--check"], copy) == 1
     assert "no place for the figures" in capsys.readouterr().err
+
+
+def test_first_invocation_is_compared_at_the_smallest_memory(results: Results) -> None:
+    times = Times(initialization=100, call=60, slowest_call=70, together=160, limited_together=300)
+    slow = Times(initialization=100, call=150, slowest_call=170, together=250, limited_together=375)
+    quick = replace(times, call=30)
+    by_memory = {512: {MODULE_SHAPE: quick, MAIL_AND_START: slow}, 256: {MODULE_SHAPE: times, MAIL_AND_START: slow}}
+    measured = replace(results, first_invocations=FirstInvocations(9, "cgroup v2", by_memory))
+    said = pages.benchmark_parts(measured, Prices.load())["first invocation"]
+    assert "quota of cgroup v2" in said
+    assert "Measured: 0.40, **which misses it**." in said
+    assert "Measured: 0.80, **which misses it**." in said
+    assert "| 256 MB, 0.145 vCPU | this module: start | 100 | 60 | 70 | 0.40 | 160 | 0.64 | 300 | 0.80 |" in said
+
+
+def test_first_invocation_without_a_cpu_quota_is_not_measured(results: Results) -> None:
+    said = pages.benchmark_parts(replace(results, first_invocations=None), Prices.load())["first invocation"]
+    assert said.startswith("Not measured: this machine has no CPU quota")
 
 
 def test_a_target_that_is_missed_is_said_to_be(results: Results) -> None:

@@ -38,7 +38,7 @@ CLIENTS: dict[str, dict[str, Limits]] = {
     "post_confirmation": {
         "stepfunctions": Limits(1, 0.4, 0.8),
         "sqs": Limits(1, 0.4, 0.8),
-        "lambda": Limits(1, 0.4, 4.5),  # what is left of 5 s, less the time to connect and to answer
+        "lambda": Limits(1, 0.4, 4),
     },
     "replay_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
     # One attempt of Cognito and Step Functions: the queue or the state machine is the retry.

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from cognito_user_sync.handlers import reconcile_shards
 from tests.samples import POOL_ID, SUB
-from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
     CHANGE,
@@ -39,13 +40,20 @@ SENT = {"sub": SUB, "message_id": "message-1", "welcome_email": "sent"}
 
 
 # handler, event, answers other than the good ones, line, fields
-LINES: list[tuple[str, Any, dict[str, Response], str, dict[str, Any]]] = [
+LINES: list[tuple[str, Any, dict[str, Answer], str, dict[str, Any]]] = [
     (
         "post_confirmation",
         TRIGGER_EVENT,
         {START: FAILURE},
         "WARNING execution not started",
         {"sub": SUB, "error": "InternalFailure"},
+    ),
+    (
+        "post_confirmation",
+        TRIGGER_EVENT,
+        {START: ConnectionClosedError(endpoint_url="https://aws")},
+        "INFO execution started again",
+        {"sub": SUB, "error": "ConnectionClosedError"},
     ),
     ("post_confirmation", TRIGGER_EVENT, {START: FAILURE}, "INFO parked for replay", {"sub": SUB}),
     (

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import logging
 import socket
+import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
-import boto3
 import pytest
 from botocore.exceptions import (
     ConnectionClosedError,
@@ -18,7 +23,9 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     ReadTimeoutError,
+    SSLError,
 )
+from botocore.session import get_session
 
 from cognito_user_sync import sync_request
 from cognito_user_sync.handlers import post_confirmation
@@ -45,8 +52,11 @@ WAYS_TO_FAIL: dict[str, Answer] = {
     "connect-timeout": ConnectTimeoutError(endpoint_url="https://aws"),
     "read-timeout": ReadTimeoutError(endpoint_url="https://aws"),
     "reset": ConnectionClosedError(endpoint_url="https://aws"),
+    "tls-eof": SSLError(endpoint_url="https://aws", error=ssl.SSLEOFError("EOF occurred in violation of protocol")),
     "no-such-host": EndpointConnectionError(endpoint_url="https://aws", error="unknown"),
 }
+# The request was sent, and may have had its effect.
+NO_ANSWER = ("read-timeout", "reset", "tls-eof")
 
 
 def an_event(source: str = "PostConfirmation_ConfirmSignUp", **user_attributes: Any) -> dict[str, Any]:
@@ -83,6 +93,44 @@ def _environment(monkeypatch: pytest.MonkeyPatch, aws: FakeAws, caplog: pytest.L
 @pytest.fixture
 def chained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
+
+
+@contextmanager
+def answering_once_per_connection() -> Iterator[tuple[str, list[str]]]:
+    """Serve StartExecution: answer the first request of each connection, and close the connection at the second.
+
+    Yields the URL, and what became of each request.
+    """
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        answered = False
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            requests.append("closed" if self.answered else "answered")
+            if self.answered:
+                self.close_connection = True
+                return
+            self.answered = True
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(STARTED.content)))
+            self.end_headers()
+            self.wfile.write(STARTED.content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True  # the client keeps its connection open
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", requests
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
@@ -158,6 +206,42 @@ def test_an_execution_that_was_started_before_is_neither_parked_nor_logged_as_a_
     assert levels(caplog) == []
 
 
+@pytest.mark.parametrize("failure", NO_ANSWER)
+def test_execution_without_an_answer_is_started_again(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, failure: str
+) -> None:
+    aws.on(START, WAYS_TO_FAIL[failure], STARTED)
+    event = an_event()
+    assert post_confirmation.handler(event, FakeContext()) is event
+    first, second = aws.calls
+    assert first == second
+    assert levels(caplog) == ["INFO"]
+
+
+def test_execution_is_started_again_over_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that was closed while Lambda had frozen the function looks open until a request is sent."""
+    monkeypatch.setattr(post_confirmation, "_SESSION", get_session())  # one that FakeAws does not answer
+    with answering_once_per_connection() as (url, requests):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", url)
+        for _ in range(3):
+            post_confirmation.handler(an_event(), FakeContext())
+    assert requests == ["answered", "closed", "answered", "closed", "answered"]
+    assert "parked for replay" not in caplog.text
+
+
+def test_execution_is_not_started_again_after_the_first_seconds(aws: FakeAws, clock: Clock) -> None:
+    def hang(_: dict[str, Any]) -> Answer:
+        clock.sleep(1.6)
+        return WAYS_TO_FAIL["read-timeout"]
+
+    aws.answers[START] = hang
+    aws.on(PARK, PARKED)
+    post_confirmation.handler(an_event(), FakeContext())
+    assert aws.operations == [START, PARK]
+
+
 @pytest.mark.parametrize("failure", WAYS_TO_FAIL)
 def test_a_request_that_could_not_be_started_is_parked_whole(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, failure: str
@@ -169,14 +253,16 @@ def test_a_request_that_could_not_be_started_is_parked_whole(
     assert post_confirmation.handler(event, FakeContext()) is event
     assert event == original
 
-    assert aws.operations == [START, PARK]  # one attempt each: the queue is the retry
-    start, park = aws.calls
+    *starts, park = aws.calls
+    start = starts[0]
+    # One attempt if there was an answer: the queue is the retry.
+    assert [*starts, park.operation] == [*[start] * (2 if failure in NO_ANSWER else 1), PARK]
     assert park.body["QueueUrl"] == QUEUE_URL
     parked = sync_request.parse(json.loads(park.body["MessageBody"]))
     assert parked == sync_request.parse(json.loads(start.body["input"]))
     assert parked == sync_request.SyncRequest(SUB, "ada.l", "sign_up", parked.occurred_at, "app1")
     assert parked.occurred_at
-    assert levels(caplog) == ["WARNING", "INFO"]
+    assert levels(caplog) == [*["INFO"] * (len(starts) - 1), "WARNING", "INFO"]
     assert_nothing_personal_logged(caplog)
 
 
@@ -227,6 +313,23 @@ def test_where_both_failed_slowly_nothing_is_tried_again(
     assert levels(caplog)[-1] == "ERROR"
 
 
+@pytest.mark.parametrize("fast", range(6))
+def test_handler_ends_in_time_when_every_call_hangs(aws: FakeAws, clock: Clock, fast: int) -> None:
+    """Some calls fail fast before. What is tried again then must leave time for the slowest calls."""
+    failures = 0
+
+    def fail(_: dict[str, Any]) -> Answer:
+        nonlocal failures
+        failures += 1
+        if failures > fast:
+            clock.sleep(1.2)
+        return WAYS_TO_FAIL["reset" if failures <= fast else "read-timeout"]
+
+    aws.answers = {START: fail, PARK: fail}
+    post_confirmation.handler(an_event(), FakeContext())
+    assert clock.seconds <= 3.9
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -261,7 +364,7 @@ def test_with_endpoints_that_hang_the_event_is_returned_within_four_seconds(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # They take the connection and the request, and never answer.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())  # one that FakeAws does not answer
+    monkeypatch.setattr(post_confirmation, "_SESSION", get_session())  # one that FakeAws does not answer
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         for service in ("SFN", "SQS"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{hanging.getsockname()[1]}")
@@ -270,7 +373,7 @@ def test_with_endpoints_that_hang_the_event_is_returned_within_four_seconds(
         cognito.start()
         cognito.join(4)
         assert returned == [event]
-    assert levels(caplog) == ["WARNING", "WARNING", "ERROR"]
+    assert levels(caplog) == ["INFO", "WARNING", "WARNING", "ERROR"]
 
 
 # The function that the pool had before.
@@ -303,7 +406,8 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
     aws.on(INVOKE, WAYS_TO_FAIL[failure])
     with pytest.raises(post_confirmation.ChainedFunctionFailed, match=THEIRS):
         post_confirmation.handler(an_event(), FakeContext())
-    assert aws.operations == [START, INVOKE]  # it is not invoked twice: Cognito calls again
+    # As a rule it is not invoked twice: Cognito calls again.
+    assert aws.operations == [START, *[INVOKE] * (2 if failure in ("reset", "tls-eof") else 1)]
     assert_nothing_personal_logged(caplog)
 
 
@@ -351,22 +455,32 @@ def test_the_chained_function_is_called_for_an_event_that_says_nothing_to_us(aws
     assert aws.calls[0].body == event
 
 
-@pytest.mark.parametrize(("left", "allowed"), [(4.5, 4.0), (0.05, 0.1)], ids=["most-of-it", "next-to-nothing"])
-def test_the_chained_function_has_what_is_left_of_the_time(
-    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, chained: None, left: float, allowed: float
+@pytest.mark.parametrize("failure", ["reset", "tls-eof"])
+def test_chained_function_is_invoked_again_when_its_connection_was_closed(
+    aws: FakeAws, chained: None, failure: str
 ) -> None:
     aws.on(START, STARTED)
+    aws.on(INVOKE, WAYS_TO_FAIL[failure], Response({"theirs": True}))
+    assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
+    assert aws.operations == [START, INVOKE, INVOKE]
+
+
+def test_import_makes_the_clients_of_each_invocation(aws: FakeAws, chained: None) -> None:
+    """Lambda gives an import more CPU than an invocation."""
+    aws.on(START, STARTED)
     aws.on(INVOKE, Response({}))
-    made: dict[str, Any] = {}
-    make_client: Any = post_confirmation.boto3.client
-
-    def remember(service: str, **arguments: Any) -> Any:
-        made[service] = arguments["config"]
-        return make_client(service, **arguments)
-
-    monkeypatch.setattr(post_confirmation.boto3, "client", remember)
-    post_confirmation.handler(an_event(), FakeContext(left))
-    assert made["lambda"].read_timeout == pytest.approx(allowed)
+    spec = importlib.util.spec_from_file_location("trigger", post_confirmation.__file__)
+    assert spec
+    assert spec.loader
+    trigger = importlib.util.module_from_spec(spec)
+    session = aws.session._session
+    with patch("botocore.session.get_session", lambda: session):
+        spec.loader.exec_module(trigger)
+    with patch.object(session, "create_client") as make:
+        for _ in range(2):
+            trigger.handler(an_event(), FakeContext())
+    assert make.call_count == 0
+    assert aws.operations == [START, INVOKE] * 2
 
 
 def test_an_error_is_named_by_its_code_alone() -> None:

@@ -5,18 +5,19 @@ signs up: https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user
 The user is confirmed before the trigger runs, so failing it helps nobody. Whatever goes wrong here, the event is
 returned as it came, in time:
 
-| step                           | connect | read  | attempts | worst case |
-|--------------------------------|---------|-------|----------|------------|
-| StartExecution                 | 0.4 s   | 0.8 s | 1        | 1.2 s      |
-| SendMessage, if that failed    | 0.4 s   | 0.8 s | 1        | 1.2 s      |
-| both again, if both failed     | in the first 1.5 s      |          | 1.5 s      |
-| all                            |         |       |          | 3.9 s      |
+| step                                          | connect | read  | ends after |
+|-----------------------------------------------|---------|-------|------------|
+| StartExecution                                | 0.4 s   | 0.8 s | 1.2 s      |
+| StartExecution again, if there was no answer  | 0.4 s   | 0.8 s | 2.4 s      |
+| SendMessage, if that failed                   | 0.4 s   | 0.8 s | 3.6 s      |
+| these again, if they failed fast              |         |       | 3.9 s      |
 
-The first 1.5 s include making the clients, which takes most of a second in a new, small function. The rest of the 5 s
-is for what has no time limit of its own: the start of the function, DNS.
+Nothing is tried again after 1.5 s, so the last StartExecution ends by 2.7 s and the last SendMessage by 3.9 s.
 
-A chained function gets what is left of the 5 s: about 4.3 s as a rule, and 0.6 s in the worst case. If that is too
-little, Cognito calls us again, and we call it again, just as Cognito alone would have done.
+The rest of the 5 s is for what has no time limit of its own: the start of the function, the queue's client, DNS.
+
+A chained function gets 4 s, which are left as a rule. If fewer are left, Lambda ends this invocation when Cognito stops
+waiting. Cognito calls us again, and we call it again, just as Cognito alone would have done.
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ from __future__ import annotations
 import json
 import logging
 import time
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
+import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError, SSLError
 
 from cognito_user_sync import executions, settings, user
 from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, from_trigger_event
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -47,8 +50,13 @@ _CONFIG = Config(
     parameter_validation=False,
     user_agent="cognito-user-sync",
 )
+_CHAINED_CONFIG = Config(connect_timeout=0.4, read_timeout=4, retries={"total_max_attempts": 1})
+# Of botocore, which makes boto3's clients: boto3 would import a transfer manager for S3 as well.
+_SESSION = botocore.session.get_session()
 _AGAIN_WITHIN_SECONDS = 1.5
-_CHAINED_CONNECT_SECONDS = 0.4
+# TLS may report a closed connection as its own error.
+_CLOSED = (ConnectionClosedError, SSLError)
+_NO_ANSWER = (HTTPClientError, SSLError)
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +67,17 @@ class ChainedFunctionFailed(Exception):
 
 @cache
 def _states() -> SFNClient:
-    return boto3.client("stepfunctions", config=_CONFIG)
+    return cast("SFNClient", _SESSION.create_client("stepfunctions", config=_CONFIG))
 
 
 @cache
 def _queues() -> SQSClient:
-    return boto3.client("sqs", config=_CONFIG)
+    return cast("SQSClient", _SESSION.create_client("sqs", config=_CONFIG))
+
+
+@cache
+def _functions() -> LambdaClient:
+    return cast("LambdaClient", _SESSION.create_client("lambda", config=_CHAINED_CONFIG))
 
 
 def handler(event: Any, context: Any) -> Any:
@@ -82,12 +95,12 @@ def handler(event: Any, context: Any) -> Any:
 def _start_or_park(request: SyncRequest) -> None:
     """Start the execution or put the request into the queue, whichever works first.
 
-    One attempt each as a rule: the queue is the retry. Only where both failed, and fast, both are tried again.
+    One attempt each as a rule: the queue is the retry. Both are tried again only if both failed fast.
     """
-    began = time.monotonic()
+    again_until = time.monotonic() + _AGAIN_WITHIN_SECONDS
     pause_seconds = 0.05
-    while not (_started(request) or _parked(request)):
-        if time.monotonic() - began + pause_seconds > _AGAIN_WITHIN_SECONDS:
+    while not (_started(request, again_until) or _parked(request)):
+        if time.monotonic() + pause_seconds > again_until:
             logger.error(
                 "execution neither started nor parked: this user waits for the next reconciliation",
                 extra={"sub": request.sub},
@@ -97,13 +110,27 @@ def _start_or_park(request: SyncRequest) -> None:
         pause_seconds *= 2
 
 
-def _started(request: SyncRequest) -> bool:
+def _started(request: SyncRequest, again_until: float) -> bool:
     try:
-        executions.start(_states(), settings.user_sync_state_machine_arn(), request)
+        _start(request, again_until)
     except (BotoCoreError, ClientError) as error:
         logger.warning("execution not started", extra={"sub": request.sub, "error": _name(error)})
         return False
     return True
+
+
+def _start(request: SyncRequest, again_until: float) -> None:
+    start = partial(executions.start, _states(), settings.user_sync_state_machine_arn(), request)
+    try:
+        start()
+    except _NO_ANSWER as error:
+        # Lambda freezes a function between invocations, and its connection may be closed meanwhile. The second attempt
+        # opens a new one. If the first reached Step Functions, a sign-up's name prevents a second execution, and one of
+        # a password reset changes nothing.
+        if time.monotonic() > again_until:
+            raise
+        logger.info("execution started again", extra={"sub": request.sub, "error": _name(error)})
+        start()
 
 
 def _parked(request: SyncRequest) -> bool:
@@ -119,26 +146,14 @@ def _parked(request: SyncRequest) -> bool:
 def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     """The answer of the pool's own function to the same event. Raises ChainedFunctionFailed with its message,
     which Cognito then shows as it would have without us."""
-
-    def seconds_left() -> float:
-        # Less the time to connect, and a tenth to answer.
-        return float(context.get_remaining_time_in_millis() / 1000 - _CHAINED_CONNECT_SECONDS - 0.1)
-
     while True:
-        # Made for each call, because its timeout is what this call has left; a warm one takes a few milliseconds.
-        config = Config(
-            connect_timeout=_CHAINED_CONNECT_SECONDS,
-            read_timeout=max(seconds_left(), 0.1),
-            retries={"total_max_attempts": 1},
-        )
-        client = boto3.client("lambda", config=config)
         try:
-            response = client.invoke(FunctionName=function_arn, Payload=json.dumps(event).encode())
+            response = _invoke(function_arn, event)
             payload = response["Payload"].read()
             break
         except (BotoCoreError, ClientError) as error:
             # The permission comes with the apply that names the function; IAM is eventually consistent.
-            if _name(error) != "AccessDeniedException" or seconds_left() < 1:
+            if _name(error) != "AccessDeniedException" or context.get_remaining_time_in_millis() < 1500:
                 raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
         time.sleep(0.3)
     try:
@@ -150,6 +165,22 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     return answer
 
 
+def _invoke(function_arn: str, event: Any) -> InvocationResponseTypeDef:
+    invoke = partial(_functions().invoke, FunctionName=function_arn, Payload=json.dumps(event).encode())
+    try:
+        return invoke()
+    except _CLOSED:
+        # As in _start. The function may be invoked twice, as Cognito alone may do.
+        return invoke()
+
+
 def _name(error: BotoCoreError | ClientError) -> str:
     """An error's code, which holds no personal data; its message may."""
     return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+
+
+# Lambda gives the initialization of a function more CPU than an invocation, which has what the memory buys. So the
+# clients of each invocation are made here. The queue's client is made when it is needed: when Step Functions fails.
+_states()
+if settings.chained_function_arn():
+    _functions()
