@@ -135,13 +135,13 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     assert deployed.settled(sub)[0]["status"] == "FAILED"
     aws.clear_faults()
     assert "1 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
-    assert "1 SyncUser TableRefused no" in facts(operator("failures"))
-    narrow = facts(Operator(operator.outputs, columns=80)("failures"))
-    assert "TableRefused" in narrow, "what is to be looked up is not cut off"
+    narrow = Operator(operator.outputs, columns=80)("failures")
+    assert "1 execution: TableRefused in SyncUser: AccessDeniedException\nThe welcome email was not sent.\n" in narrow
+    assert f"  sign-up-{sub}  ended " in narrow, "what is to be looked up is not folded"
     user = facts(operator("user", username, expect=1))
     assert "FAILED TableRefused in SyncUser not sent: the execution failed" in user
     assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
-    assert "1 redriven." in operator("failures", "redrive")
+    assert operator("failures", "redrive") == "1 redriven.\n1 succeeded, welcome email sent.\n"
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert "No execution has failed in 14 days." in operator("failures")
     status(operator, healthy=True)
@@ -171,8 +171,8 @@ def test_a_sign_up_in_the_dead_letter_queue_is_a_problem_until_it_is_moved_back(
     assert (
         "When the cause is mended: cognito-user-sync failures requeue" in status(operator, healthy=False)["problems"][0]
     )
-    assert "1 sign-ups in the dead-letter queue." in operator("failures")
-    assert "1 sign-ups moved back." in operator("failures", "requeue")
+    assert "1 sign-up in the dead-letter queue." in operator("failures")
+    assert "1 sign-up moved back." in operator("failures", "requeue")
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     # The message may still be in flight when its execution has ended.
     eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from tests.samples import COUNTS, OURS, QUEUE_URL, RECONCILIATION, SUB, TABLE, environment, outputs
+from tests.samples import COUNTS, OURS, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
@@ -65,8 +67,11 @@ def run(name: str) -> dict[str, Any]:
     return {**described, "status": "SUCCEEDED", "output": json.dumps(summary)}
 
 
-def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Result:
-    """Run a command for a deployment that is well, and that has had these runs, the newest first."""
+def command(
+    aws: FakeAws, folder: Path, runs: list[str], *arguments: str, failed: Sequence[dict[str, Any]] = ()
+) -> Result:
+    """Run a command for a deployment that is well but for failed executions, and that has had these runs, the newest
+    first."""
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
     aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
     aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
@@ -78,6 +83,8 @@ def command(aws: FakeAws, folder: Path, runs: list[str], *arguments: str) -> Res
     described = {each["executionArn"]: each for each in map(run, runs)}
 
     def executions(request: dict[str, Any]) -> Response:
+        if request.get("statusFilter") == "FAILED":
+            return Response({"executions": list(failed)})
         found = described.values() if request["stateMachineArn"] == RECONCILIATION else ()
         names = ("executionArn", "stateMachineArn", "startDate", "status")
         return Response({"executions": [{"name": "x", **{name: each[name] for name in names}} for each in found]})
@@ -125,6 +132,22 @@ def test_status_reports_the_last_run(
     assert (found["last_run"] and found["last_run"]["arn"].rpartition(":")[2], found["problems"]) == (last, problems)
     assert result.exit_code == (1 if problems else 0)
     assert (found["run_going_on"] is not None) == (GOING_ON in runs)
+
+
+@pytest.mark.parametrize(
+    ("redrives", "problems"), [(0, []), (1, ["1 executions failed in 24 hours: cognito-user-sync failures"])]
+)
+def test_status_leaves_acknowledged_failures_out(
+    aws: FakeAws, tmp_path: Path, redrives: int, problems: list[str]
+) -> None:
+    """Until the execution is redriven, and fails again."""
+    failed = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": "sign-up-1", "status": "FAILED"}
+    times = {"startDate": time.time(), "stopDate": time.time()}
+    stream = {"logStreamName": "acknowledged/sign-up-1/0", "creationTime": 1}
+    aws.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [stream]}))
+    result = command(aws, tmp_path, [REAL], "status", "--json", failed=[{**failed, **times, "redriveCount": redrives}])
+    found = json.loads(result.stdout)
+    assert (found["problems"], found["failed_in_14_days"]) == (problems, 1)
 
 
 def words(said: str) -> str:
