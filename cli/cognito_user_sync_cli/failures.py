@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cognito_user_sync.user import SUB
 from cognito_user_sync_cli.deployment import Deployment
@@ -13,7 +13,8 @@ from cognito_user_sync_cli.executions import REDRIVABLE, End, end_of, failed
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
-    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
+
+Execution = TypeVar("Execution", bound=Mapping[str, Any])
 
 # An acknowledged failure is the name of a log stream, in the log group that has the name of the deployment. Terraform
 # does not manage log streams, and deletes them with the log group. The number tells a failure from a later one of the
@@ -124,10 +125,9 @@ def acknowledge(deployment: Deployment, acknowledged: Iterable[Failure]) -> None
             logs.delete_log_stream(logGroupName=group, logStreamName=stream["logStreamName"])
 
 
-def unacknowledged(
-    deployment: Deployment, executions: Collection[ExecutionListItemTypeDef]
-) -> list[ExecutionListItemTypeDef]:
-    """Those of these failed executions that nobody has acknowledged."""
+def unacknowledged(deployment: Deployment, executions: Collection[Execution]) -> list[Execution]:
+    """Those of these failed executions, as ListExecutions or DescribeExecution has them, whose failure nobody has
+    acknowledged."""
     acknowledged = _acknowledged(deployment) if executions else frozenset()
     return [each for each in executions if _stream(each["name"], each.get("redriveCount", 0)) not in acknowledged]
 

@@ -13,7 +13,7 @@ from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync_cli.deployment import Deployment
 
 if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions.literals import ExecutionStatusType
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 # Others have not confirmed a sign-up: they were imported, created by an administrator, or are not confirmed.
 _CONFIRMED = frozenset({"CONFIRMED", EXTERNAL_PROVIDER})
@@ -62,11 +62,11 @@ def execution_arn(deployment: Deployment, user: User) -> str:
     return f"{machine}:{_request(user, '').execution_name()}"
 
 
-def status(deployment: Deployment, user: User) -> ExecutionStatusType | None:
-    """The status of the execution of a user's sign-up; None if there is none."""
+def execution(deployment: Deployment, user: User) -> DescribeExecutionOutputTypeDef | None:
+    """The execution of a user's sign-up; None if there is none."""
     states = deployment.states
     try:
-        return states.describe_execution(executionArn=execution_arn(deployment, user))["status"]
+        return states.describe_execution(executionArn=execution_arn(deployment, user))
     except states.exceptions.ExecutionDoesNotExist:
         return None
 

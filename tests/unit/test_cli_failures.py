@@ -250,7 +250,7 @@ def test_list_as_json_has_subs_and_names(deployed: FakeAws, tmp_path: Path) -> N
         "acknowledged": True,
     }
     assert (second["execution"], second["sub"], second["acknowledged"]) == ("by-hand", None, False)
-    assert listing["dead_letters"] == 0
+    assert listing["sign_ups_in_dead_letter_queue"] == 0
 
 
 def test_redrive_waits_for_the_outcome(deployed: FakeAws, tmp_path: Path) -> None:
@@ -273,6 +273,19 @@ def test_redrive_ends_the_wait(deployed: FakeAws, tmp_path: Path) -> None:
     result = run(tmp_path, "redrive", "--wait", "0")
     assert "1 still running." in result.output
     assert result.exit_code == 0
+
+
+def test_redrive_goes_on_when_the_wait_is_interrupted(
+    deployed: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    deployed.on(DESCRIBE, described(status="RUNNING"))
+    monkeypatch.setattr(time, "sleep", interrupt)
+    result = run(tmp_path, "redrive")
+    assert result.stdout.startswith("1 redriven.\n1 still running.")
+    assert result.exit_code == 130
 
 
 def test_redrive_says_why_an_execution_cannot_be_redriven(deployed: FakeAws, tmp_path: Path) -> None:

@@ -46,7 +46,14 @@ def listed(sub: str = SUB, days_ago: float = 1, status: str = "CONFIRMED", verif
 def described(status: str = "SUCCEEDED") -> Response:
     output = {"output": json.dumps(SENT)} if status == "SUCCEEDED" else {}
     arn = f"{USER_SYNC.replace(':stateMachine:', ':execution:')}:sign-up-{SUB}"
-    answer = {"executionArn": arn, "stateMachineArn": USER_SYNC, "startDate": 1, "status": status, **output}
+    answer = {
+        "executionArn": arn,
+        "name": f"sign-up-{SUB}",
+        "stateMachineArn": USER_SYNC,
+        "startDate": 1,
+        "status": status,
+        **output,
+    }
     return Response({**answer, "input": "{}"})
 
 
@@ -94,8 +101,8 @@ def test_dry_run_starts_nothing(pool: FakeAws, tmp_path: Path) -> None:
 
 
 def test_every_page_is_read(pool: FakeAws, tmp_path: Path) -> None:
-    pages = [{"Users": [listed()], "PaginationToken": "a"}, {"Users": [], "PaginationToken": "b"}]
-    pool.on(LIST, *map(Response, [*pages, {"Users": [listed(OTHER_SUB)]}]))
+    pages: list[Any] = [{"Users": [listed()], "PaginationToken": "a"}, {"Users": [], "PaginationToken": "b"}]
+    pool.on(LIST, *(Response(page) for page in [*pages, {"Users": [listed(OTHER_SUB)]}]))
     pool.on(DESCRIBE, NONE, NONE, described())
     run(tmp_path, "--since", "2d")
     assert [each["name"] for each in started(pool)] == [f"sign-up-{SUB}", f"sign-up-{OTHER_SUB}"]
@@ -130,8 +137,18 @@ def test_execution_of_the_same_moment_is_not_started_twice(pool: FakeAws, tmp_pa
     assert "0 executions started." in run(tmp_path, "--since", "2d").output
 
 
+def test_acknowledged_failure_is_left_alone(pool: FakeAws, tmp_path: Path) -> None:
+    pool.on(DESCRIBE, described("FAILED"))
+    acknowledged = {"logStreamName": f"acknowledged/sign-up-{SUB}/0", "creationTime": 1}
+    pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [acknowledged]}))
+    result = run(tmp_path, "--since", "2d")
+    assert "1 with a failed execution that is acknowledged" in result.output
+    assert (started(pool), result.exit_code) == ([], 0)
+
+
 def test_failed_execution_is_to_be_redriven(pool: FakeAws, tmp_path: Path) -> None:
     pool.on(DESCRIBE, described("TIMED_OUT"))
+    pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": []}))
     result = run(tmp_path, SUB)
     assert f"cognito-user-sync failures redrive --execution sign-up-{SUB}" in result.output
     assert (started(pool), result.exit_code) == ([], 1)

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cognito_user_sync_cli.commands.follow import follow
 from cognito_user_sync_cli.dead_letters import DeadLetter, dead_letter_queue, dead_letters, drop, requeue
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.failures import Failure, acknowledge, redrive
 from cognito_user_sync_cli.failures import failures as failed_executions
+from cognito_user_sync_cli.outcomes import follow
 from cognito_user_sync_cli.sent_emails import LogGroup, Verdict, verdict
 from cognito_user_sync_cli.status import messages
 from cognito_user_sync_cli.terminal import NOT_WELL, counted, moment, out, problems, styled
@@ -59,7 +59,8 @@ def list_failures(
     url = dead_letter_queue(deployment.queues, deployment.unstarted_queue_url)
     lost = messages(deployment.queues, url)
     if as_json:
-        typer.echo(json.dumps({"failures": [each.to_json() for each in found], "dead_letters": lost}, indent=2))
+        listing = {"failures": [each.to_json() for each in found], "sign_ups_in_dead_letter_queue": lost}
+        typer.echo(json.dumps(listing, indent=2))
         return
     _print_failures(found)
     if lost:

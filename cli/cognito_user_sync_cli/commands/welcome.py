@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,10 +12,14 @@ from cognito_user_sync.user import SUB, User
 from cognito_user_sync.welcome_email import WelcomeEmail
 from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import late_welcomes, users, welcome
-from cognito_user_sync_cli.commands.follow import follow
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import FAILED
+from cognito_user_sync_cli.failures import unacknowledged
+from cognito_user_sync_cli.outcomes import follow
 from cognito_user_sync_cli.terminal import NOT_WELL, counted, end, moment, out, plain, problems, styled
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 
 def send_welcome(
@@ -117,27 +121,30 @@ def _without_email(deployment: Deployment, mail: WelcomeEmail, found: list[User]
     """Those of these users who have got no email, and can get one; and whether no other execution has failed."""
     wanted: list[User] = []
     skipped: Counter[str] = Counter()
-    failed: list[str] = []
+    failed: list[DescribeExecutionOutputTypeDef] = []
     for user in found:
         recipient: Any = mail.recipient(user.attributes)
         if not late_welcomes.is_confirmed(user):
             skipped[f"with the status {user.status}: not a confirmed sign-up"] += 1
-        elif status := late_welcomes.status(deployment, user):
-            if status in FAILED:
-                failed.append(user.sub)
+        elif execution := late_welcomes.execution(deployment, user):
+            if execution["status"] in FAILED:
+                failed.append(execution)
             else:
                 skipped["with an execution already: see cognito-user-sync user SUB"] += 1
         elif isinstance(recipient, WhyNot):
             skipped[f"without an email: {users.WHY_NOT[recipient]}"] += 1
         else:
             wanted.append(user)
+    open_failures = unacknowledged(deployment, failed)
+    if acknowledged := len(failed) - len(open_failures):
+        skipped["with a failed execution that is acknowledged"] = acknowledged
     for why, number in skipped.most_common():
         out.print(f"{number:,} {why}.")
-    if failed:
-        out.print(f"{counted(len(failed), 'execution')} failed. When the cause is fixed:")
-    for sub in failed:
-        out.print(f"  cognito-user-sync failures redrive --execution sign-up-{sub}")
-    return wanted, not failed
+    if open_failures:
+        out.print(f"{counted(len(open_failures), 'execution')} failed. When the cause is fixed:")
+    for execution in open_failures:
+        out.print(f"  cognito-user-sync failures redrive --execution {execution['name']}")
+    return wanted, not open_failures
 
 
 def _start(deployment: Deployment, wanted: list[User], client_id: str, wait_seconds: int) -> bool:

@@ -1,13 +1,15 @@
-"""What several commands print about executions that they have started or redriven."""
+"""What came of executions that a command has started or redriven."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 
+import typer
+
 from cognito_user_sync_cli import executions, users
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.terminal import counted, out, problems
+from cognito_user_sync_cli.terminal import INTERRUPTED, counted, out, problems
 
 
 def follow(deployment: Deployment, redrives: Mapping[str, int], wait_seconds: float) -> bool:
@@ -16,10 +18,10 @@ def follow(deployment: Deployment, redrives: Mapping[str, int], wait_seconds: fl
     Args:
         deployment: Whose executions.
         redrives: How often each execution, by ARN, has been redriven.
-        wait_seconds: How long to wait. Ctrl-C ends the wait, too: the executions go on.
+        wait_seconds: How long to wait. Ctrl-C ends the command: the executions go on.
     """
     outcomes: Counter[str] = Counter()
-    failed = 0
+    failed, interrupted = 0, False
     with problems.status("Waiting for the executions") as spinner:
         try:
             for described in executions.ended(deployment.states, redrives, wait_seconds):
@@ -31,11 +33,13 @@ def follow(deployment: Deployment, redrives: Mapping[str, int], wait_seconds: fl
                     outcomes[f"failed: {execution.outcome}"] += 1
                 spinner.update(f"{outcomes.total():,} of {counted(len(redrives), 'execution')} ended")
         except KeyboardInterrupt:
-            pass
+            interrupted = True
     for outcome, number in outcomes.most_common():
         out.print(f"{number:,} {outcome}.")
     if running := len(redrives) - outcomes.total():
         out.print(f"{running:,} still running. Later, those that fail are listed by: cognito-user-sync failures")
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
     return not failed
 
 
