@@ -137,11 +137,16 @@ def _acknowledged(deployment: Deployment) -> frozenset[str]:
 
 
 def _streams(deployment: Deployment) -> Iterator[Any]:
-    pages = deployment.logs.get_paginator("describe_log_streams").paginate(
+    logs = deployment.logs
+    pages = logs.get_paginator("describe_log_streams").paginate(
         logGroupName=_log_group(deployment), logStreamNamePrefix=_ACKNOWLEDGED
     )
-    for page in pages:
-        yield from page["logStreams"]
+    try:
+        for page in pages:
+            yield from page["logStreams"]
+    except logs.exceptions.ResourceNotFoundException:
+        # The log group was deleted by hand: the next apply creates it.
+        return
 
 
 def _log_group(deployment: Deployment) -> str:

@@ -236,7 +236,7 @@ def welcome_verdict(user: User | None, executions: Sequence[Execution]) -> str:
         return "none: an administrator created the user, who has not signed in yet"
     return (
         "unknown: no execution of a sign-up is known. An administrator created or imported the user, or the sign-up was"
-        " more than 90 days ago or not seen by the trigger"
+        " more than 90 days ago or not seen by the trigger (to send it: cognito-user-sync welcome SUB)"
     )
 
 

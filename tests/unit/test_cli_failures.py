@@ -333,6 +333,11 @@ def test_redrive_leaves_acknowledged_failures_alone(
     assert ("1 left alone: acknowledged." in said) is not is_redriven
 
 
+def test_nothing_is_acknowledged_without_the_log_group(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(STREAMS, refusal("ResourceNotFoundException"))
+    assert "1 redriven." in run(tmp_path, "redrive").output
+
+
 def test_redrive_names_executions_that_have_not_failed(deployed: FakeAws, tmp_path: Path) -> None:
     assert f"No execution named {OTHER} has failed" in run(tmp_path, "redrive", "--execution", OTHER).output
 
