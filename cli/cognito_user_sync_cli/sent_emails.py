@@ -91,7 +91,7 @@ def verdict(failure: Failure, log: LogGroup, events: LogGroup | None, events_wit
 
 
 def _subs(event: dict[str, Any]) -> list[str]:
-    """Of whom the email of an event of SES is, as EventBridge writes it to a log group.
+    """The subs in an event of SES, as EventBridge writes it to a log group.
 
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
     """

@@ -62,6 +62,8 @@ def list_failures(
         listing = {"failures": [each.to_json() for each in found], "sign_ups_in_dead_letter_queue": lost}
         typer.echo(json.dumps(listing, indent=2))
         return
+    if not found:
+        out.print(f"No execution has failed in 14 days{', with these options' if names or errors or since else ''}.")
     _print_failures(found)
     if lost:
         out.print(
@@ -71,9 +73,6 @@ def list_failures(
 
 
 def _print_failures(found: list[Failure]) -> None:
-    if not found:
-        out.print("No execution has failed in 14 days.")
-
     def kind(failure: Failure) -> tuple[Any, ...]:
         end = failure.end
         return failure.is_acknowledged, end.state or "", end.error, end.may_have_sent
