@@ -56,23 +56,23 @@ def list_failures(
     """
     deployment: Deployment = context.obj()
     found = _failed(deployment, names, errors, since)
-    url = dead_letter_queue(deployment.queues, deployment.unstarted_queue_url)
-    lost = messages(deployment.queues, url)
+    if not as_json:
+        _print_failures(found, is_limited=bool(names or errors or since))
+    lost = messages(deployment.queues, dead_letter_queue(deployment.queues, deployment.unstarted_queue_url))
     if as_json:
         listing = {"failures": [each.to_json() for each in found], "sign_ups_in_dead_letter_queue": lost}
         typer.echo(json.dumps(listing, indent=2))
-        return
-    if not found:
-        out.print(f"No execution has failed in 14 days{', with these options' if names or errors or since else ''}.")
-    _print_failures(found)
-    if lost:
+    elif lost:
         out.print(
             f"{counted(lost, 'sign-up')} in the dead-letter queue. To look at them: cognito-user-sync failures show."
             " To move them back: cognito-user-sync failures requeue"
         )
 
 
-def _print_failures(found: list[Failure]) -> None:
+def _print_failures(found: list[Failure], is_limited: bool) -> None:
+    if not found:
+        out.print(f"No execution has failed in 14 days{', with these options' if is_limited else ''}.")
+
     def kind(failure: Failure) -> tuple[Any, ...]:
         end = failure.end
         return failure.is_acknowledged, end.state or "", end.error, end.may_have_sent
