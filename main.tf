@@ -1,10 +1,10 @@
 # AWS creates queues, alarms and rules by upsert: a second deployment with this name and stage would adopt them, and its
 # destroy would delete them. It rejects a second log group of a name. All other names come from this one's, so Terraform
-# creates it first, and a clash fails before anything else changes. Nothing is written to it. Terraform prints the next
-# line with the error of AWS.
+# creates it first, and a clash fails before anything else changes. Nothing is written to it: the command line keeps
+# acknowledged failures as the names of its log streams. Terraform prints the next line with the error of AWS.
 resource "aws_cloudwatch_log_group" "deployment" { # Already exists? Another deployment has this name and stage: change one.
-  # checkov:skip=CKV_AWS_158: it holds nothing
-  # checkov:skip=CKV_AWS_338: it holds nothing
+  # checkov:skip=CKV_AWS_158: it holds no log lines
+  # checkov:skip=CKV_AWS_338: it holds no log lines
   name              = "/cognito-user-sync/${var.name}-${var.stage}"
   retention_in_days = var.log_retention_days
   tags              = var.tags

@@ -20,6 +20,7 @@ from cognito_user_sync_cli.commands.preview_email import preview_email
 from cognito_user_sync_cli.commands.reconcile import reconcile
 from cognito_user_sync_cli.commands.status import show_status
 from cognito_user_sync_cli.commands.user import user
+from cognito_user_sync_cli.commands.welcome import send_welcome
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.terminal import end, problems
 from cognito_user_sync_cli.welcome import NoWelcome
@@ -63,6 +64,7 @@ app.command("status")(show_status)
 app.command("reconcile")(reconcile)
 app.command("user")(user)
 app.command("erase")(erase)
+app.command("welcome")(send_welcome)
 app.add_typer(failures_app, name="failures")
 app.command("preview-email")(preview_email)
 

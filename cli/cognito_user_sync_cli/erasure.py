@@ -68,10 +68,11 @@ def copies(deployment: Deployment) -> Iterator[Copy]:
     yield Copy("executions of the reconciliation", "sub, as an example or a failure", "90 days after the end of each")
     yield Copy("queues and dead-letter queues", "sub, username, app client ID", "at most 14 days, and 14 for a requeue")
     yield Copy("logs of functions and state machines", "sub, in names of executions, too", _log_retention(deployment))
+    yield Copy("acknowledged failures", "sub, in names of log streams", "the next acknowledgement after 14 days")
     yield Copy("CloudTrail", "sub and username, in calls and names of executions", "90 days, and what your trails keep")
     yield Copy("default event bus", "sub, username, app client ID", "what your rules and archives keep")
     yield Copy("Amazon SES", "the address, if it bounced or complained", "you remove it from the suppression list")
-    yield Copy("your SES event destinations", "the address", "what they keep")
+    yield Copy("your SES event destinations", "the address, the sub", "what they keep")
 
 
 def _log_retention(deployment: Deployment) -> str:

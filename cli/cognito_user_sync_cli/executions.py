@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
+
+from cognito_user_sync_cli.errors_before_send import NOT_SENT
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -37,16 +39,35 @@ _LOOKS, _PAUSE_SECONDS = 5, 1.0
 
 @dataclass(frozen=True)
 class End:
-    """How an execution failed. `state` is where, None if before the first."""
+    """How an execution failed.
+
+    Attributes:
+        state: Where; None if before the first state.
+        message: What the error says.
+    """
 
     state: str | None
     error: str
+    message: str = field(default="", compare=False)
+
+    @property
+    def may_have_sent(self) -> bool:
+        """Whether the welcome email may have been sent."""
+        return self.state == "SendWelcome" and self.error not in NOT_SENT
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether another attempt fails, too: the input of the execution is not a SyncRequest."""
+        return self.error == "InvalidSyncRequest"
 
 
-def failed(states: SFNClient, state_machine_arn: str) -> Iterator[ExecutionListItemTypeDef]:
-    """The executions that failed and can still be redriven: FAILED, TIMED_OUT, ABORTED, each newest first. Raises what
-    botocore raises."""
-    since = datetime.now(UTC) - REDRIVABLE
+def failed(
+    states: SFNClient, state_machine_arn: str, since: datetime | None = None
+) -> Iterator[ExecutionListItemTypeDef]:
+    """The executions that failed, since then, and can still be redriven: FAILED, TIMED_OUT, ABORTED, each newest first.
+    Raises what botocore raises."""
+    redrivable_since = datetime.now(UTC) - REDRIVABLE
+    since = max(since or redrivable_since, redrivable_since)
     for status in FAILED:
         pages = states.get_paginator("list_executions").paginate(
             stateMachineArn=state_machine_arn, statusFilter=status, PaginationConfig=_LARGE_PAGES
@@ -82,6 +103,28 @@ def describe(states: SFNClient, arn: str) -> DescribeExecutionOutputTypeDef:
     raise AssertionError("the last look returns or raises")
 
 
+def ended(
+    states: SFNClient, redrives: Mapping[str, int], wait_seconds: float
+) -> Iterator[DescribeExecutionOutputTypeDef]:
+    """The executions that end within this time, each as soon as it is known.
+
+    Args:
+        redrives: How often each execution, by ARN, has been redriven at least: DescribeExecution may still show it as
+            before.
+    """
+    deadline, running = time.monotonic() + wait_seconds, dict(redrives)
+    while running:
+        for arn, least in list(running.items()):
+            described = describe(states, arn)
+            if described["status"] != "RUNNING" and described.get("redriveCount", 0) >= least:
+                del running[arn]
+                yield described
+        if time.monotonic() >= deadline:
+            return
+        if running:
+            time.sleep(_PAUSE_SECONDS)
+
+
 def end_of(states: SFNClient, arn: str, status: str) -> End:
     """How an execution that failed came to its end, at one call."""
     # Newest first: how the execution ended, and before it how its last state was entered. An execution that was
@@ -89,7 +132,7 @@ def end_of(states: SFNClient, arn: str, status: str) -> End:
     events = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=100)["events"]
     entered = (event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
     details = events[0].get("executionFailedEventDetails") or events[0].get("executionTimedOutEventDetails") or {}
-    return End(next(entered, None), details.get("error") or status)
+    return End(next(entered, None), details.get("error") or status, message_of(details.get("cause") or ""))
 
 
 def message_of(cause: str) -> str:

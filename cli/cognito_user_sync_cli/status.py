@@ -9,9 +9,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.user_table import BY_SHARD
+from cognito_user_sync_cli.dead_letters import dead_letter_queue
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import failed, retried
-from cognito_user_sync_cli.failures import dead_letter_queue
+from cognito_user_sync_cli.failures import unacknowledged
 from cognito_user_sync_cli.reconciliation import Run, runs
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Status:
     """The last reconciliation that ended: a dry run if apply and the schedule start dry runs."""
     run_going_on: str | None
     failed_in_one_day: int
+    """Executions whose failure nobody has acknowledged."""
     failed_in_14_days: int
     retried: int
     """Executions that have been running for more than 10 minutes."""
@@ -82,7 +84,8 @@ def status(deployment: Deployment) -> Status:
     pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
     trigger = pool.get("LambdaConfig", {}).get("PostConfirmation")
     last_run, going_on = _last_run(deployment)
-    ends = [each["stopDate"] for each in failed(deployment.states, deployment.user_sync_state_machine_arn)]
+    failures = list(failed(deployment.states, deployment.user_sync_state_machine_arn))
+    recent = [each for each in failures if each["stopDate"] >= datetime.now(UTC) - RECENT]
     return Status(
         trigger=trigger,
         is_attached=trigger == deployment.post_confirmation_function_arn,
@@ -91,8 +94,8 @@ def status(deployment: Deployment) -> Status:
         users_in_table=_users_in_table(deployment),
         last_run=last_run,
         run_going_on=going_on,
-        failed_in_one_day=sum(end >= datetime.now(UTC) - RECENT for end in ends),
-        failed_in_14_days=len(ends),
+        failed_in_one_day=len(unacknowledged(deployment, recent)),
+        failed_in_14_days=len(failures),
         retried=sum(1 for _ in retried(deployment.states, deployment.user_sync_state_machine_arn)),
         queues={
             name: _queue(deployment, url)

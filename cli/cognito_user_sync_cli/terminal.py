@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import typer
@@ -37,6 +39,25 @@ class PlainConsole(Console):
 
 def styled(text: str, style: str = "red") -> Text:
     return Text(plain(text), style)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the singular or the plural: 1 execution, 1,200 executions."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def moment(text: str) -> datetime:
+    """A time that an operator gives: in ISO 8601, UTC if it names no zone, or how long ago, such as 90m, 12h or 3d."""
+    if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[ago[2]]
+        return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{plain(text)} is not a time, like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 12h or 3d"
+        ) from None
+    return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 out, problems = PlainConsole(), PlainConsole(stderr=True)

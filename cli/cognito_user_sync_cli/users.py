@@ -18,10 +18,10 @@ from cognito_user_sync.user_table import DeletedUsers, Outcome
 from cognito_user_sync.welcome_outcome import SENT, WhyNot
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import FAILED, describe, end_of, named
-from cognito_user_sync_cli.failures import Failure
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 # Of the newest executions, so many are looked through for those of a user: 20 calls.
 LOOKED_AT = 20_000
@@ -155,7 +155,7 @@ def executions(deployment: Deployment, sub: str, most: int = SHOWN) -> tuple[Seq
         sign_up = f"{arn.replace(':stateMachine:', ':execution:')}:sign-up-{sub}"
         if sign_up not in found[: most - 1] and _exists(states, sign_up):
             found = [*found[: most - 1], sign_up]
-    return [look(states, each) for each in found[:most]], more or len(found) > most
+    return [look(states, describe(states, each)) for each in found[:most]], more or len(found) > most
 
 
 def held(deployment: Deployment, compared: Comparison) -> dict[str, Any]:
@@ -184,19 +184,17 @@ def sync(deployment: Deployment, sub: str) -> Outcome:
     return sync_change(deployment.user_pool, deployment.user_table, Change(sub, "", now()))
 
 
-def look(states: SFNClient, arn: str) -> Execution:
-    """How an execution stands."""
-    described = describe(states, arn)
-    status, outcome, welcome_email = described["status"], "", None
+def look(states: SFNClient, described: DescribeExecutionOutputTypeDef) -> Execution:
+    """How an execution stands, by what DescribeExecution says; at one call more if it has failed."""
+    arn, status, outcome, welcome_email = described["executionArn"], described["status"], "", None
     given, output = json.loads(described.get("input") or "null"), json.loads(described.get("output") or "null")
     if status == "SUCCEEDED":
         outcome, welcome_email = str((output or {}).get("outcome", "")), _welcome_email(output or {})
     elif status in FAILED:
-        failure = Failure(arn, end_of(states, arn, status))
-        end = failure.end
+        end = end_of(states, arn, status)
         outcome = f"{end.error} in {end.state}" if end.state else end.error
         if isinstance(given, dict) and given.get("reason") == "sign_up":
-            welcome_email = {"result": _UNKNOWN if failure.may_have_greeted else _NOT_SENT}
+            welcome_email = {"result": _UNKNOWN if end.may_have_sent else _NOT_SENT}
     name = described.get("name", arn.rpartition(":")[2])
     return Execution(name, described["startDate"], status, outcome, welcome_email, given, output)
 
@@ -238,7 +236,7 @@ def welcome_verdict(user: User | None, executions: Sequence[Execution]) -> str:
         return "none: an administrator created the user, who has not signed in yet"
     return (
         "unknown: no execution of a sign-up is known. An administrator created or imported the user, or the sign-up was"
-        " more than 90 days ago or not seen by the trigger"
+        " more than 90 days ago or not seen by the trigger (to send it: cognito-user-sync welcome SUB)"
     )
 
 

@@ -40,6 +40,10 @@ _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([^@]+)")
 # https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1, where a path has < and >.
 _MAX_LOCAL_PART, _MAX_ADDRESS = 64, 254
 
+# The message tag of each email. Names and values are ASCII letters, digits, hyphens and underscores:
+# https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+SUB_TAG = "sub"
+
 # A display name, and an address. variables.tf has the characters that each may have.
 _NAMED = re.compile(r"(.+) <([^<>]+)>")
 
@@ -144,17 +148,18 @@ class WelcomeEmail:
             html=_fill(template.html, values, html.escape),
         )
 
-    def send(self, client: SESV2Client, address: str, email: Email) -> str:
+    def send(self, client: SESV2Client, address: str, email: Email, sub: str) -> str:
         """Send to one `deliverable_address`; returns the message id of SES.
 
-        `client` must make one attempt only. Raises WelcomeNotSent, AccessDenied, WelcomeRefused or
-        WelcomeOutcomeUnknown.
+        `client` must make one attempt only. SES repeats `sub` in each event of the email, so that the events tell who
+        got one. Raises WelcomeNotSent, AccessDenied, WelcomeRefused or WelcomeOutcomeUnknown.
         """
         subject, text, html = ({"Data": part, "Charset": "UTF-8"} for part in (email.subject, email.text, email.html))
         request: Any = {
             "FromEmailAddress": header_mailbox(self.sender),
             "Destination": {"ToAddresses": [address]},
             "Content": {"Simple": {"Subject": subject, "Body": {"Text": text, "Html": html}}},
+            "EmailTags": [{"Name": SUB_TAG, "Value": sub}],
         }
         if self.reply_to:
             request["ReplyToAddresses"] = [header_mailbox(self.reply_to)]

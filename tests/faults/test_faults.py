@@ -223,7 +223,7 @@ def test_what_cannot_be_replayed_goes_to_the_dead_letter_queue_and_can_be_moved_
             eventually(dead)
     finally:
         queues.set_queue_attributes(QueueUrl=queue, Attributes=found)
-    assert operator("failures", "requeue") == "1 sign-ups moved back.\n"
+    assert operator("failures", "requeue") == "1 sign-up moved back.\n"
     person.assert_synced_and_greeted_once()
     assert not dead()
 
@@ -368,7 +368,7 @@ def test_a_welcome_of_unknown_outcome_is_parked_for_a_person(
     assert person.is_synced(), "a failing welcome does not undo the sync"
     assert person.welcomes() == sent
     assert "SendWelcome" in operator("failures")
-    assert "left alone: their welcome may have been sent" in operator("failures", "redrive")
+    assert "1 left alone: the welcome email may have been sent." in operator("failures", "redrive")
     person.failed()
     assert person.welcomes() == sent
     # The person looks in the sending statistics, and decides. Only in the one case it was right to send again.
@@ -443,6 +443,10 @@ def test_a_welcome_that_dies_after_the_send_is_parked_for_a_person(
         person.failed()
     assert operator("failures", "redrive").startswith("0 redriven.")
     assert person.is_synced()
+    assert person.welcomes() == 1
+    # The function has logged that SES accepted the email.
+    assert "1 failure acknowledged: the welcome email was sent." in operator("failures", "resolve")
+    operator("failures", "redrive", "--all")
     assert person.welcomes() == 1
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import time
+import urllib.request
 import uuid
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,13 +139,13 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     assert deployed.settled(sub)[0]["status"] == "FAILED"
     aws.clear_faults()
     assert "1 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
-    assert "1 SyncUser AccessDenied no" in facts(operator("failures"))
-    narrow = facts(Operator(operator.outputs, columns=80)("failures"))
-    assert "AccessDenied" in narrow, "what is to be looked up is not cut off"
+    narrow = Operator(operator.outputs, columns=80)("failures")
+    assert "1 execution: AccessDenied in SyncUser: " in narrow
+    assert f"  sign-up-{sub}  ended " in narrow, "what is to be looked up is not folded"
     user = facts(operator("user", username, expect=1))
     assert "FAILED AccessDenied in SyncUser not sent: the execution failed" in user
     assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
-    assert "1 redriven." in operator("failures", "redrive")
+    assert operator("failures", "redrive") == "1 redriven.\n1 succeeded, welcome email sent.\n"
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert "No execution has failed in 14 days." in operator("failures")
     status(operator, healthy=True)
@@ -171,11 +175,113 @@ def test_a_sign_up_in_the_dead_letter_queue_is_a_problem_until_it_is_moved_back(
     assert (
         "When the cause is mended: cognito-user-sync failures requeue" in status(operator, healthy=False)["problems"][0]
     )
-    assert "1 sign-ups in the dead-letter queue." in operator("failures")
-    assert "1 sign-ups moved back." in operator("failures", "requeue")
+    assert "1 sign-up in the dead-letter queue." in operator("failures")
+    assert "1 sign-up moved back." in operator("failures", "requeue")
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     # The message may still be in flight when its execution has ended.
     eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
+
+
+# --- failures
+
+
+def signed_up(deployed: Deployment, people: Pool, username: str, ends_as: str) -> str:
+    """The sub of a user who has signed up and confirmed, and whose execution has ended so."""
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    people.confirm(username)
+    assert deployed.settled(sub)[0]["status"] == ends_as
+    return sub
+
+
+def test_lost_answers_of_ses_are_resolved_by_its_events(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
+) -> None:
+    """Each user gets one email: SES has accepted those of the first two, and says so in its events only."""
+    names = [f"{username}-{number}" for number in range(3)]
+    aws.set_faults(
+        [
+            {"operation": "ses:SendEmail", "fault": "500", "after": True, "times": 2},
+            {"operation": "ses:SendEmail", "fault": "500"},
+        ]
+    )
+    subs = [signed_up(deployed, people, name, "FAILED") for name in names]
+    aws.clear_faults()
+    events, group, stream = aws.client("logs"), "/aws/events/welcome", {"logStreamName": "events"}
+    events.create_log_group(logGroupName=group)
+    events.create_log_stream(logGroupName=group, **stream)
+    lines = [{"source": "aws.ses", "detail": {"mail": {"tags": {"sub": [sub]}}}} for sub in subs[:2]]
+    moment = int(time.time() * 1000)
+    events.put_log_events(
+        logGroupName=group, **stream, logEvents=[{"timestamp": moment, "message": json.dumps(line)} for line in lines]
+    )
+    assert "3 executions failed" in status(operator, healthy=False)["problems"][0]
+    listing = json.loads(operator("failures", "list", "--json"))["failures"]
+    assert {each["sub"]: each["welcome_email"] for each in listing} == dict.fromkeys(subs, "unknown")
+    assert "3 left alone: the welcome email may have been sent." in operator("failures", "redrive")
+    resolve = ("failures", "resolve", "--events-log-group", group, "--events-within", "0")
+    assert "2 sent:\n" in operator(*resolve, "--dry-run")
+    said = operator(*resolve)
+    assert "2 failures acknowledged: the welcome email was sent.\n1 redriven.\n1 succeeded, welcome email sent." in said
+    assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1, 1]
+    status(operator, healthy=True)
+    # Not even --all sends a second one.
+    assert "2 left alone: acknowledged." in operator("failures", "redrive", "--all")
+
+
+def test_broken_code_is_redriven_after_the_repair(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
+) -> None:
+    functions, name = aws.client("lambda"), f"{PREFIX}-send-welcome"
+    with urllib.request.urlopen(functions.get_function(FunctionName=name)["Code"]["Location"]) as answer:
+        code = answer.read()
+    broken = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(code)) as sources, zipfile.ZipFile(broken, "w") as archive:
+        for file in sources.namelist():
+            archive.writestr(file, b"def (" if file.endswith("/send_welcome.py") else sources.read(file))
+    functions.update_function_code(FunctionName=name, ZipFile=broken.getvalue())
+    try:
+        signed_up(deployed, people, username, "FAILED")
+    finally:
+        functions.update_function_code(FunctionName=name, ZipFile=code)
+    said = operator("failures")
+    assert "1 execution: Runtime.UserCodeSyntaxError in SendWelcome" in said
+    assert "The welcome email was not sent." in said
+    assert "1 redriven.\n1 succeeded" in operator("failures", "redrive", "--error", "Runtime.UserCodeSyntaxError")
+    assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
+    status(operator, healthy=True)
+
+
+def test_unreadable_message_is_shown_and_dropped(aws: LocalAws, deployed: Deployment, operator: Operator) -> None:
+    queues = aws.client("sqs")
+    url = deployed.outputs["unstarted_queue_url"].replace("unstarted", "unstarted-dead-letter")
+    sent = queues.send_message(QueueUrl=url, MessageBody="poison")
+    said = operator("failures", "requeue", expect=1)
+    assert "0 sign-ups moved back.\n1 message left: unreadable" in said
+    assert f"  {sent['MessageId']}: it is not JSON" in said
+    assert "poison" in operator("failures", "show")
+    assert "Deleted from " in operator("failures", "drop", sent["MessageId"])
+    assert "No such message" in operator("failures", "drop", sent["MessageId"], expect=1)
+    status(operator, healthy=True)
+
+
+def test_users_whom_the_trigger_missed_are_welcomed_once(
+    deployed: Deployment, operator: Operator, people: Pool, username: str
+) -> None:
+    described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
+    kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
+    people.cognito.update_user_pool(UserPoolId=people.id, LambdaConfig={}, **kept)
+    names = [username, f"{username}-2"]
+    subs = []
+    for name in names:
+        subs.append(people.sign_up(name, email=f"{name}@example.com"))
+        people.confirm(name)
+    operator("reconcile")
+    assert f"  {subs[0]}\n" in operator("welcome", "--since", "1h", "--dry-run")
+    # "I got no email": one user, and then all of them.
+    assert "1 execution started.\n1 succeeded, welcome email sent." in operator("welcome", subs[1])
+    assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "1h")
+    assert "0 executions started." in operator("welcome", "--since", "1h")
+    assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1]
 
 
 # --- reconcile

@@ -1,34 +1,57 @@
-"""What failed is told apart: what may be tried again, and what may have greeted already."""
+"""The commands `failures ...`: what failed, what may be tried again, and whether its welcome email was sent."""
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
 from cognito_user_sync.sync_request import SyncRequest, parse
+from cognito_user_sync_cli import executions
+from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import End
-from cognito_user_sync_cli.failures import Failure, failures, redrive, requeue
-from tests.samples import QUEUE_URL, SUB, USER_SYNC
+from cognito_user_sync_cli.failures import Failure, failures
+from cognito_user_sync_cli.sent_emails import LogGroup
+from tests.samples import OTHER_SUB, QUEUE_URL, SUB, USER_SYNC, outputs
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.command_line import invoke
 
-EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:user-sync:sign-up-1"
-LIST, HISTORY, REDRIVE = "sfn.ListExecutions", "sfn.GetExecutionHistory", "sfn.RedriveExecution"
+NAME = f"sign-up-{SUB}"
+LIST, HISTORY, REDRIVE, DESCRIBE = (
+    f"sfn.{each}" for each in ("ListExecutions", "GetExecutionHistory", "RedriveExecution", "DescribeExecution")
+)
+STREAMS, CREATE_STREAM, DELETE_STREAM, FILTER = (
+    f"cloudwatch-logs.{each}"
+    for each in ("DescribeLogStreams", "CreateLogStream", "DeleteLogStream", "FilterLogEvents")
+)
+RECEIVE, SEND, DELETE, SHOW_AGAIN = (
+    f"sqs.{each}" for each in ("ReceiveMessage", "SendMessage", "DeleteMessage", "ChangeMessageVisibilityBatch")
+)
 NONE = Response({"executions": []})
+DEAD = f"{QUEUE_URL}-dead"
 
 
-def execution(ended_days_ago: float = 0, began_days_ago: float | None = None, arn: str = EXECUTION) -> dict[str, Any]:
+def arn(name: str = NAME) -> str:
+    return f"{USER_SYNC.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def execution(
+    ended_days_ago: float = 0, began_days_ago: float | None = None, name: str = NAME, redrives: int = 0
+) -> dict[str, Any]:
     began = ended_days_ago if began_days_ago is None else began_days_ago
     return {
-        "executionArn": arn,
+        "executionArn": arn(name),
         "stateMachineArn": USER_SYNC,
-        "name": "sign-up-1",
+        "name": name,
         "status": "FAILED",
         "startDate": time.time() - began * 24 * 3600,
         "stopDate": time.time() - ended_days_ago * 24 * 3600,
+        "redriveCount": redrives,
     }
 
 
@@ -46,16 +69,34 @@ def entered(state: str) -> dict[str, Any]:
     return {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": state}}
 
 
-def failed(error: str) -> dict[str, Any]:
-    return {"type": "ExecutionFailed", "executionFailedEventDetails": {"error": error, "cause": "a stack trace"}}
+def failed(error: str, message: str = "refused") -> dict[str, Any]:
+    cause = json.dumps({"errorMessage": message, "stackTrace": ["a", "b"]})
+    return {"type": "ExecutionFailed", "executionFailedEventDetails": {"error": error, "cause": cause}}
+
+
+def streams(*names: str, days_ago: float = 0) -> Response:
+    created = int((time.time() - days_ago * 24 * 3600) * 1000)
+    return Response({"logStreams": [{"logStreamName": name, "creationTime": created} for name in names]})
+
+
+def deployment() -> Deployment:
+    return Deployment.from_outputs({name: {"value": value} for name, value in outputs().items()}, "")
 
 
 def found(aws: FakeAws) -> list[Failure]:
-    return list(failures(aws.session.client("stepfunctions"), USER_SYNC))
+    aws.on(STREAMS, streams())
+    return list(failures(deployment()))
+
+
+def bodies(aws: FakeAws, operation: str) -> list[Any]:
+    return [call.body for call in aws.calls if call.operation == operation]
+
+
+# How an execution failed.
 
 
 @pytest.mark.parametrize(
-    ("events", "state", "error", "may_have_greeted"),
+    ("events", "state", "error", "may_have_sent"),
     [
         ([failed("TableRefused"), entered("SyncUser")], "SyncUser", "TableRefused", False),
         ([failed("States.Timeout"), entered("SyncUser")], "SyncUser", "States.Timeout", False),
@@ -65,6 +106,7 @@ def found(aws: FakeAws) -> list[Failure]:
         ([failed("PoolUnavailable"), entered("SendWelcome")], "SendWelcome", "PoolUnavailable", False),
         ([failed("PoolRefused"), entered("SendWelcome")], "SendWelcome", "PoolRefused", False),
         ([failed("UnusableUser"), entered("SendWelcome")], "SendWelcome", "UnusableUser", False),
+        ([failed("Runtime.ExitError"), entered("SendWelcome")], "SendWelcome", "Runtime.ExitError", True),
         ([failed("WelcomeOutcomeUnknown"), entered("SendWelcome")], "SendWelcome", "WelcomeOutcomeUnknown", True),
         ([failed("Lambda.Unknown"), entered("SendWelcome")], "SendWelcome", "Lambda.Unknown", True),
         # Stopped, or out of time, during a second try: what the first one ended with says nothing of it.
@@ -84,13 +126,13 @@ def found(aws: FakeAws) -> list[Failure]:
     ],
 )
 def test_a_failure_is_known_by_its_last_state_and_its_last_end(
-    aws: FakeAws, events: list[dict[str, Any]], state: str | None, error: str, may_have_greeted: bool
+    aws: FakeAws, events: list[dict[str, Any]], state: str | None, error: str, may_have_sent: bool
 ) -> None:
     aws.on(LIST, listed(execution()), NONE)
     aws.on(HISTORY, history(*events))
     (failure,) = found(aws)
-    assert (failure.name, failure.end) == ("sign-up-1", End(state, error))
-    assert failure.may_have_greeted is may_have_greeted
+    assert (failure.name, failure.sub, failure.end) == (NAME, SUB, End(state, error))
+    assert failure.end.may_have_sent is may_have_sent
 
 
 def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
@@ -121,24 +163,322 @@ def test_one_that_began_long_ago_and_was_redriven_hides_none_behind_it(aws: Fake
     assert len(found(aws)) == 2
 
 
-def test_what_cannot_be_redriven_any_more_says_why(aws: FakeAws) -> None:
-    states = aws.session.client("stepfunctions")
-    failure = Failure(EXECUTION, End("SyncUser", "TableRefused"))
-    aws.on(REDRIVE, Response({"redriveDate": 1}), refusal("ExecutionNotRedrivable"))
-    assert redrive(states, failure) is None
-    assert "more than 14 days ago" in str(redrive(states, failure))
+@pytest.mark.parametrize(
+    "error",
+    [
+        *("Runtime.UserCodeSyntaxError", "Runtime.ImportModuleError", "Runtime.HandlerNotFound"),
+        *("Lambda.ResourceNotFoundException", "Lambda.KMSAccessDeniedException", "Lambda.KMSDisabledException"),
+    ],
+)
+def test_broken_deployment_has_sent_nothing(error: str) -> None:
+    assert not End("SendWelcome", error).may_have_sent
 
 
-def test_requeue_moves_request_as_it_is(aws: FakeAws) -> None:
-    request = SyncRequest(SUB, "ada", "sign_up", "2026-01-31T12:00:00.000Z", "app1")
+# The commands.
+
+UNKNOWN = history(failed("WelcomeOutcomeUnknown", "ReadTimeoutError"), entered("SendWelcome"))
+REFUSED = history(failed("WelcomeRefused", "MessageRejected"), entered("SendWelcome"))
+OTHER = f"sign-up-{OTHER_SUB}"
+
+
+@pytest.fixture
+def deployed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """A deployment with one failed execution, an empty dead-letter queue, and nothing acknowledged."""
+    monkeypatch.setattr(executions, "_PAUSE_SECONDS", 0)
+    aws.on(LIST, listed(execution()), NONE, NONE)
+    aws.on(HISTORY, REFUSED)
+    aws.on(STREAMS, streams())
+    aws.on(CREATE_STREAM, Response({}))
+    aws.on(REDRIVE, Response({"redriveDate": 1}))
+    aws.on(DESCRIBE, described())
+    aws.on(FILTER, Response({"events": []}))
     policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead", "maxReceiveCount": 5})
-    aws.on("sqs.GetQueueAttributes", Response({"Attributes": {"RedrivePolicy": policy}}))
-    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
-    message = {"MessageId": "m1", "ReceiptHandle": "r1", "Body": request.to_json()}
-    aws.on("sqs.ReceiveMessage", Response({"Messages": [message]}), Response({}))
-    aws.on("sqs.SendMessage", Response({"MessageId": "m2"}))
-    aws.on("sqs.DeleteMessage", Response({}))
-    assert requeue(aws.session.client("sqs"), QUEUE_URL) == 1
-    [sent] = [call.body for call in aws.calls if call.operation == "sqs.SendMessage"]
+    counts = {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}
+    aws.answers["sqs.GetQueueAttributes"] = lambda body: Response(
+        {"Attributes": {"RedrivePolicy": policy} if body["AttributeNames"] == ["RedrivePolicy"] else counts}
+    )
+    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": DEAD}))
+    for operation in (SEND, DELETE, SHOW_AGAIN):
+        aws.on(operation, Response({"MessageId": "m9", "Successful": [], "Failed": []}))
+    return aws
+
+
+def described(name: str = NAME, redrives: int = 1, status: str = "SUCCEEDED") -> Response:
+    output = {"outcome": "created", "sent": True, "message_id": "m1"}
+    answer = {**execution(name=name, redrives=redrives), "status": status}
+    answer["input"] = SyncRequest(SUB, "ada", "sign_up").to_json()
+    return Response({**answer, "output": json.dumps(output)} if status == "SUCCEEDED" else answer)
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    return invoke(folder, outputs(), "failures", *arguments)
+
+
+@pytest.mark.parametrize("command", [(), ("list",)], ids=["short", "list"])
+def test_list_has_a_line_for_each_execution(deployed: FakeAws, tmp_path: Path, command: tuple[str, ...]) -> None:
+    deployed.on(LIST, listed(execution(), execution(name=OTHER)), NONE, NONE)
+    deployed.on(HISTORY, UNKNOWN, REFUSED)
+    said = run(tmp_path, *command).output
+    assert "1 execution: WelcomeRefused in SendWelcome: MessageRejected\nThe welcome email was not sent.\n" in said
+    assert "The welcome email may have been sent.\n" in said
+    assert [line.split()[0] for line in said.splitlines() if line.startswith("  ")] == [NAME, OTHER]
+    assert "failures redrive" in said
+    assert "failures resolve" in said
+
+
+def test_list_as_json_has_subs_and_names(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(LIST, listed(execution(redrives=2), execution(name="by-hand")), NONE, NONE)
+    deployed.on(STREAMS, streams(f"acknowledged/{NAME}/2"))
+    listing = json.loads(run(tmp_path, "list", "--json").stdout)
+    first, second = listing["failures"]
+    del first["ended_at"]
+    assert first == {
+        "execution": NAME,
+        "sub": SUB,
+        "failed_in": "SendWelcome",
+        "error": "WelcomeRefused",
+        "message": "MessageRejected",
+        "welcome_email": "not_sent",
+        "acknowledged": True,
+    }
+    assert (second["execution"], second["sub"], second["acknowledged"]) == ("by-hand", None, False)
+    assert listing["sign_ups_in_dead_letter_queue"] == 0
+
+
+def test_redrive_waits_for_the_outcome(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(DESCRIBE, described(status="FAILED", redrives=0), described(status="RUNNING"), described())
+    result = run(tmp_path, "redrive")
+    assert result.stdout == "1 redriven.\n1 succeeded, welcome email sent.\n"
+    assert result.exit_code == 0
+    assert deployed.operations.count(DESCRIBE) == 3
+
+
+def test_redrive_says_what_failed_again(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(DESCRIBE, described(status="FAILED"))
+    result = run(tmp_path, "redrive")
+    assert result.stdout == "1 redriven.\n1 failed: WelcomeRefused in SendWelcome.\n"
+    assert result.exit_code == 1
+
+
+def test_redrive_ends_the_wait(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(DESCRIBE, described(status="RUNNING"))
+    result = run(tmp_path, "redrive", "--wait", "0")
+    assert "1 still running." in result.output
+    assert result.exit_code == 0
+
+
+def test_redrive_goes_on_when_the_wait_is_interrupted(
+    deployed: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    deployed.on(DESCRIBE, described(status="RUNNING"))
+    monkeypatch.setattr(time, "sleep", interrupt)
+    result = run(tmp_path, "redrive")
+    assert result.stdout.startswith("1 redriven.\n1 still running.")
+    assert result.exit_code == 130
+
+
+def test_redrive_says_why_an_execution_cannot_be_redriven(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(REDRIVE, refusal("ExecutionNotRedrivable"))
+    result = run(tmp_path, "redrive")
+    assert f"{NAME}: not redriven: it ended more than 14 days ago" in result.output
+    assert "0 redriven." in result.output
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redriven"),
+    [
+        ((), [OTHER]),
+        (("--all",), [NAME, OTHER]),
+        (("--error", "WelcomeRefused"), [OTHER]),
+        (("--error", "TableRefused"), []),
+        (("--execution", OTHER), [OTHER]),
+        (("--execution", NAME), []),
+        (("--execution", NAME, "--all"), [NAME]),
+        (("--since", "12h"), []),
+        (("--since", "12h", "--all"), [NAME]),
+        (("--since", "2020-01-01T00:00+02:00"), [OTHER]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_redrive_takes_the_named_failures(
+    deployed: FakeAws, tmp_path: Path, arguments: tuple[str, ...], redriven: list[str]
+) -> None:
+    """The first may have sent its welcome email, and the second ended yesterday."""
+    deployed.on(LIST, listed(execution(), execution(1, name=OTHER)), NONE, NONE)
+    ends = {arn(): UNKNOWN, arn(OTHER): REFUSED}
+    deployed.answers[HISTORY] = lambda body: ends[body["executionArn"]]
+    run(tmp_path, "redrive", *arguments)
+    assert [body["executionArn"] for body in bodies(deployed, REDRIVE)] == [arn(name) for name in redriven]
+
+
+@pytest.mark.parametrize(("arguments", "is_redriven"), [(("--all",), False), (("--execution", NAME), True)])
+def test_redrive_leaves_acknowledged_failures_alone(
+    deployed: FakeAws, tmp_path: Path, arguments: tuple[str, ...], is_redriven: bool
+) -> None:
+    deployed.on(STREAMS, streams(f"acknowledged/{NAME}/0"))
+    said = run(tmp_path, "redrive", *arguments).output
+    assert (REDRIVE in deployed.operations) is is_redriven
+    assert ("1 left alone: acknowledged." in said) is not is_redriven
+
+
+def test_nothing_is_acknowledged_without_the_log_group(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(STREAMS, refusal("ResourceNotFoundException"))
+    assert "1 redriven." in run(tmp_path, "redrive").output
+
+
+def test_redrive_names_executions_that_have_not_failed(deployed: FakeAws, tmp_path: Path) -> None:
+    assert f"No execution named {OTHER} has failed" in run(tmp_path, "redrive", "--execution", OTHER).output
+
+
+def test_acknowledge_keeps_which_end_is_meant(deployed: FakeAws, tmp_path: Path) -> None:
+    """An execution that is redriven and fails again is a problem again."""
+    deployed.on(LIST, listed(execution(redrives=3), execution(name=OTHER)), NONE, NONE)
+    deployed.on(STREAMS, streams(f"acknowledged/{NAME}/2", f"acknowledged/{OTHER}/0"))
+    assert run(tmp_path, "acknowledge").stdout == "1 failure acknowledged.\n"
+    [created] = bodies(deployed, CREATE_STREAM)
+    group = "/cognito-user-sync/user-sync"
+    assert created == {"logGroupName": group, "logStreamName": f"acknowledged/{NAME}/3"}
+
+
+def test_acknowledge_forgets_what_is_no_longer_listed(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(STREAMS, streams(), streams("acknowledged/a/0", days_ago=14.1), streams("acknowledged/b/0"))
+    deployed.on(DELETE_STREAM, Response({}))
+    deployed.on(CREATE_STREAM, refusal("ResourceAlreadyExistsException"))
+    run(tmp_path, "acknowledge")
+    assert [body["logStreamName"] for body in bodies(deployed, DELETE_STREAM)] == ["acknowledged/a/0"]
+
+
+# Which welcome emails of an unknown outcome were sent.
+
+EVENTS = "/aws/events/welcome"
+
+
+def event(sub: str, kind: str = "Email Sent") -> Any:
+    """An event of SES, as EventBridge writes it."""
+    mail = {"tags": {"ses:configuration-set": ["welcome"], "sub": [sub]}, "destination": ["ada@example.com"]}
+    return {"detail-type": kind, "source": "aws.ses", "detail": {"eventType": "Send", "mail": mail}}
+
+
+def logged(*lines: Any) -> Response:
+    return Response({"events": [{"message": json.dumps(line), "timestamp": 1} for line in (*lines, "text", 1)]})
+
+
+@pytest.mark.parametrize(
+    ("log", "events", "ended_days_ago", "said"),
+    [
+        ([{"sub": SUB, "welcome_email": "sent"}], [], 1, "1 sent"),
+        ([{"sub": SUB, "welcome_email": "other_app_client"}], [event(OTHER_SUB)], 1, "1 not sent"),
+        ([], [event(SUB)], 0, "1 sent"),
+        ([], [event(SUB, "Email Bounced")], 1, "1 sent"),
+        ([], [event(OTHER_SUB)], 1, "1 not sent"),
+        ([], [event(OTHER_SUB)], 0, "1 too early to tell"),
+        # Have events come at all?
+        ([], [], 1, "1 unknown"),
+        ([], [{"source": "aws.ses", "detail": {"mail": {"tags": {"a": ["b"]}}}}], 1, "1 unknown"),
+    ],
+)
+def test_resolve_knows_what_the_log_and_the_events_say(
+    deployed: FakeAws, tmp_path: Path, log: list[Any], events: list[Any], ended_days_ago: float, said: str
+) -> None:
+    deployed.on(LIST, listed(execution(ended_days_ago)), NONE, NONE)
+    deployed.on(HISTORY, UNKNOWN)
+    lines = {"/aws/lambda/user-sync-send-welcome": log, EVENTS: events}
+    deployed.answers[FILTER] = lambda body: logged(*lines[body["logGroupName"]])
+    result = run(tmp_path, "resolve", "--events-log-group", EVENTS)
+    assert f"1 welcome email of an unknown outcome.\n{said}:\n  {NAME}\n" in result.output
+    assert (CREATE_STREAM in deployed.operations) is (said == "1 sent")
+    assert (REDRIVE in deployed.operations) is (said == "1 not sent")
+    assert result.exit_code == (0 if said in ("1 sent", "1 not sent") else 1)
+
+
+def test_resolve_changes_nothing_in_a_dry_run(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(LIST, listed(execution(1), execution(1, name=OTHER)), NONE, NONE)
+    deployed.on(HISTORY, UNKNOWN)
+    deployed.on(FILTER, logged(event(SUB)))
+    said = run(tmp_path, "resolve", "--events-log-group", EVENTS, "--dry-run").output
+    assert f"1 sent:\n  {NAME}\n1 not sent:\n  {OTHER}\n" in said
+    assert not {CREATE_STREAM, REDRIVE} & {*deployed.operations}
+
+
+def test_resolve_redrives_nothing_without_events(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(LIST, listed(execution(1)), NONE, NONE)
+    deployed.on(HISTORY, UNKNOWN)
+    result = run(tmp_path, "resolve")
+    assert "events of SES are needed" in result.output
+    assert result.exit_code == 1
+    assert REDRIVE not in deployed.operations
+
+
+def test_resolve_reads_events_of_another_region(deployed: FakeAws, tmp_path: Path) -> None:
+    group = LogGroup.of(deployment(), f"arn:aws:logs:eu-west-1:111122223333:log-group:{EVENTS}:*")
+    assert (group.name, group.logs.meta.region_name) == (EVENTS, "eu-west-1")
+    assert LogGroup.of(deployment(), EVENTS).logs.meta.region_name == "eu-central-1"
+
+
+# Dead letters.
+
+REQUEST = SyncRequest(SUB, "ada", "sign_up", "2026-01-31T12:00:00.000Z", "app1")
+POISON = [('{"sub": 1}', "reason is missing"), ("\x1b[2J", "it is not JSON"), ("[" * 9999, "it is not JSON")]
+
+
+def messages(*contents: str) -> tuple[Response, Response]:
+    found = [
+        {"MessageId": f"m{number}", "ReceiptHandle": f"r{number}", "Body": body, "Attributes": {"SentTimestamp": "0"}}
+        for number, body in enumerate(contents, 1)
+    ]
+    return Response({"Messages": found}), Response({})
+
+
+def test_requeue_moves_a_request_as_it_is(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(RECEIVE, *messages(REQUEST.to_json()))
+    assert run(tmp_path, "requeue").stdout == "1 sign-up moved back.\n"
+    [sent] = bodies(deployed, SEND)
     assert sent["QueueUrl"] == QUEUE_URL
-    assert parse(json.loads(sent["MessageBody"])) == request
+    assert parse(json.loads(sent["MessageBody"])) == REQUEST
+    assert bodies(deployed, DELETE) == [{"QueueUrl": DEAD, "ReceiptHandle": "r1"}]
+
+
+@pytest.mark.parametrize(("body", "why"), POISON, ids=["no-request", "no-json", "nested"])
+def test_requeue_leaves_an_unreadable_message(deployed: FakeAws, tmp_path: Path, body: str, why: str) -> None:
+    """It would come back to the dead-letter queue after 12 hours."""
+    deployed.on(RECEIVE, *messages(body, REQUEST.to_json()))
+    result = run(tmp_path, "requeue")
+    assert "1 sign-up moved back.\n1 message left: unreadable" in result.output
+    assert f"  m1: {why}\n" in result.output
+    assert result.exit_code == 1
+    assert [body["ReceiptHandle"] for body in bodies(deployed, DELETE)] == ["r2"]
+    [shown_again] = bodies(deployed, SHOW_AGAIN)
+    assert ("r1", 0) in [(each["ReceiptHandle"], each["VisibilityTimeout"]) for each in shown_again["Entries"]]
+
+
+def test_requeue_ends_when_a_message_comes_again(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(RECEIVE, messages("poison")[0])
+    assert run(tmp_path, "requeue").stdout.startswith("0 sign-ups moved back.\n1 message left")
+
+
+def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(RECEIVE, *messages(REQUEST.to_json(), "\x1b[2J[red]"))
+    said = run(tmp_path, "show").output
+    assert "unstarted-dead: 2 messages\n" in said
+    assert f"    {REQUEST.to_json()}\n" in said
+    assert "  m2  sent 1970-01-01 00:00:00 UTC  unreadable: it is not JSON\n    \\u001b[2J[red]\n" in said
+    assert DELETE not in deployed.operations
+
+
+def test_drop_deletes_the_one_message(deployed: FakeAws, tmp_path: Path) -> None:
+    deployed.on(RECEIVE, *messages("poison", REQUEST.to_json()))
+    assert run(tmp_path, "drop", "m1").stdout == "Deleted from unstarted-dead.\n"
+    assert bodies(deployed, DELETE) == [{"QueueUrl": DEAD, "ReceiptHandle": "r1"}]
+    deployed.on(RECEIVE, Response({}))
+    assert "No such message: no dead-letter queue has m1" in run(tmp_path, "drop", "m1").output
+
+
+@pytest.mark.parametrize("given", ["yesterday", "12", "3w", "2026-13-01"])
+def test_time_that_cannot_be_read_is_named(deployed: FakeAws, tmp_path: Path, given: str) -> None:
+    result = run(tmp_path, "redrive", "--since", given)
+    assert result.exit_code == 2
+    assert f"{given} is not a time" in " ".join(result.output.replace("│", " ").split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,15 @@ def run(name: str) -> dict[str, Any]:
 
 
 def command(
-    aws: FakeAws, folder: Path, runs: list[str], *arguments: str, running: list[dict[str, Any]] | None = None
+    aws: FakeAws,
+    folder: Path,
+    runs: list[str],
+    *arguments: str,
+    failed: Sequence[dict[str, Any]] = (),
+    running: Sequence[dict[str, Any]] = (),
 ) -> Result:
-    """Run a command for a deployment that is well, and that has had these runs, the newest first. `running` are the
-    executions of user_sync that are going on."""
+    """Run a command for a deployment that is well but for `failed` and `running` executions of user_sync, and that has
+    had these runs, the newest first."""
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
     aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
     aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
@@ -83,7 +89,9 @@ def command(
 
     def executions(request: dict[str, Any]) -> Response:
         if request["stateMachineArn"] == USER_SYNC:
-            return Response({"executions": running if running and request["statusFilter"] == "RUNNING" else []})
+            return Response(
+                {"executions": list({"FAILED": failed, "RUNNING": running}.get(request["statusFilter"], ()))}
+            )
         found = described.values() if request["stateMachineArn"] == RECONCILIATION else ()
         names = ("executionArn", "stateMachineArn", "startDate", "status")
         return Response({"executions": [{"name": "x", **{name: each[name] for name in names}} for each in found]})
@@ -146,6 +154,22 @@ def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path)
     assert (result.exit_code, found["retried"]) == (1, 1)
     [problem] = found["problems"]
     assert problem.startswith("1 executions have been retried for more than 10 minutes: see why in the logs of ")
+
+
+@pytest.mark.parametrize(
+    ("redrives", "problems"), [(0, []), (1, ["1 executions failed in 24 hours: cognito-user-sync failures"])]
+)
+def test_status_leaves_acknowledged_failures_out(
+    aws: FakeAws, tmp_path: Path, redrives: int, problems: list[str]
+) -> None:
+    """Until the execution is redriven, and fails again."""
+    failed = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": "sign-up-1", "status": "FAILED"}
+    times = {"startDate": time.time(), "stopDate": time.time()}
+    stream = {"logStreamName": "acknowledged/sign-up-1/0", "creationTime": 1}
+    aws.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [stream]}))
+    result = command(aws, tmp_path, [REAL], "status", "--json", failed=[{**failed, **times, "redriveCount": redrives}])
+    found = json.loads(result.stdout)
+    assert (found["problems"], found["failed_in_14_days"]) == (problems, 1)
 
 
 def words(said: str) -> str:

@@ -154,8 +154,8 @@ def test_failures_show_names_and_errors_as_text(aws: FakeAws, tmp_path: Path) ->
     event = {"timestamp": 1, "id": 9, "type": "ExecutionFailed", "executionFailedEventDetails": {"error": HOSTILE}}
     entered = {"timestamp": 1, "id": 8, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": HOSTILE}}
     aws.on("sfn.GetExecutionHistory", Response({"events": [event, entered]}))
+    aws.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": []}))
     aws.on("sqs.GetQueueAttributes", refusal("AccessDenied"))
-    # Folded to columns: what steers is in three of them.
     output = invoke(tmp_path, outputs(), "failures").output
     assert [line for line in output.split("\n") if not line.isprintable()] == []
     assert "\\u" in output

@@ -15,6 +15,7 @@ from cognito_user_sync.user import User
 from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
+from cognito_user_sync_cli.executions import describe
 from cognito_user_sync_cli.users import Comparison
 from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response, refusal
@@ -144,7 +145,8 @@ def executed(aws: FakeAws, status: str, request: dict[str, Any] | None = None, *
     given = {"sub": SUB, "username": "ada", "reason": "sign_up", **(request or {})}
     answer = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": f"sign-up-{SUB}", "startDate": 1}
     aws.on("sfn.DescribeExecution", Response({**answer, "status": status, "input": json.dumps(given), **described}))
-    return users.look(aws.session.client("stepfunctions"), "arn")
+    states = aws.session.client("stepfunctions")
+    return users.look(states, describe(states, "arn"))
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def test_a_new_user_gets_the_email(ses: FakeAws) -> None:
     get, email = ses.calls
     assert (get.operation, get.body) == (GET, {"UserPoolId": POOL_ID, "Username": "ada.l"})
     assert email.body["Destination"] == {"ToAddresses": ["ada@example.com"]}
+    assert email.body["EmailTags"] == [{"Name": "sub", "Value": SUB}]
     content = email.body["Content"]["Simple"]
     assert content["Subject"]["Data"] == "Welcome, ada.l"
     assert content["Body"]["Text"]["Data"] == "Hello Ada: "

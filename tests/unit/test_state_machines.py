@@ -15,7 +15,7 @@ from typing import NamedTuple
 import botocore.session
 import pytest
 
-from cognito_user_sync_cli import failures
+from cognito_user_sync_cli.errors_before_send import NOT_SENT
 from tests.unit.terraform_source import Json, handler_of, state_machine, states, waits
 
 SOURCES = Path(__file__).parents[2] / "lambda_src"
@@ -280,8 +280,8 @@ def test_page_says_of_each_documented_error_whether_it_is_retried() -> None:
 def test_redrive_leaves_alone_what_send_welcome_must_not_retry() -> None:
     """An error that is retried there says that no email was sent; so redrive is safe after it, too."""
     retried = {error for retrier in TASKS["SendWelcome"].retries for error in retrier.errors}
-    assert retried <= failures._NOT_SENT
-    assert not failures._NOT_SENT & (SERVICE | UNKNOWN_END | {"Lambda.AWSLambdaException", "WelcomeOutcomeUnknown"})
+    assert retried <= NOT_SENT
+    assert not NOT_SENT & (SERVICE | UNKNOWN_END | {"Lambda.AWSLambdaException", "WelcomeOutcomeUnknown"})
 
 
 # --- Choice states

@@ -478,7 +478,7 @@ def test_what_is_no_sender_is_refused_with_its_value(given: str) -> None:
 
 def send(aws: FakeAws, welcome: WelcomeEmail = WELCOME) -> str:
     client = aws.session.client("sesv2", config=Config(retries={"total_max_attempts": 1}))
-    return welcome.send(client, "ada@example.com", MAIL)
+    return welcome.send(client, "ada@example.com", MAIL, SUB)
 
 
 def test_the_request_is_one_mail_to_one_address_and_nothing_optional(aws: FakeAws) -> None:
@@ -497,6 +497,7 @@ def test_the_request_is_one_mail_to_one_address_and_nothing_optional(aws: FakeAw
                     },
                 }
             },
+            "EmailTags": [{"Name": "sub", "Value": SUB}],
         }
     ]
 

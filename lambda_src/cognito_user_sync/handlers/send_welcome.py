@@ -69,7 +69,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         return _not_sent(event, address)
     values = placeholder_values(user.sub, user.username, user.status, user.attributes, settings.synced_attributes())
     email = welcome.render(values, user.attributes.get("locale", ""))
-    message_id = welcome.send(_ses(welcome.region), address, email)
+    message_id = welcome.send(_ses(welcome.region), address, email, user.sub)
     # CloudWatch counts the values of welcome_email (modules/monitoring/welcome_emails.tf).
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id, "welcome_email": SENT})
     return {**event, "sent": True, "message_id": message_id}

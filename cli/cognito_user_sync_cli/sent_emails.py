@@ -1,0 +1,101 @@
+"""Whether a welcome email was sent, if the execution does not tell: by the function's log, and by the events of SES."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+
+from cognito_user_sync.welcome_email import SUB_TAG
+from cognito_user_sync.welcome_outcome import SENT
+from cognito_user_sync_cli.deployment import Deployment
+from cognito_user_sync_cli.failures import Failure
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+# Events of an email may come so late.
+_LATE = timedelta(days=1)
+# If no event of any welcome email is known from within this time of a failure, the events may not have arrived at all.
+_NEAR = timedelta(days=1)
+
+
+class Verdict(StrEnum):
+    SENT = "sent"
+    NOT_SENT = "not sent"
+    TOO_EARLY = "too early to tell"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class LogGroup:
+    """A CloudWatch log group, by its name and in the region of its ARN."""
+
+    logs: CloudWatchLogsClient
+    name: str
+
+    @classmethod
+    def of(cls, deployment: Deployment, given: str) -> Self:
+        """The log group of a name in the deployment's region, or of an ARN."""
+        if not given.startswith("arn:"):
+            return cls(deployment.logs, given)
+        region, name = given.split(":")[3], given.partition(":log-group:")[2].removesuffix(":*")
+        same = region == deployment.region
+        return cls(deployment.logs if same else boto3.client("logs", region_name=region), name)
+
+    def lines(self, text: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+        """The JSON lines of this time that have this text in them."""
+        pages = self.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self.name,
+            filterPattern=f'"{text}"',
+            startTime=int(since.timestamp() * 1000),
+            endTime=int(until.timestamp() * 1000),
+        )
+        for page in pages:
+            for event in page["events"]:
+                try:
+                    line = json.loads(event["message"])
+                except ValueError:
+                    continue
+                if isinstance(line, dict):
+                    yield line
+
+
+def verdict(failure: Failure, log: LogGroup, events: LogGroup | None, events_within: timedelta) -> Verdict:
+    """Whether the welcome email of a failed execution was sent. Raises what botocore raises.
+
+    Args:
+        failure: The failed execution.
+        log: The log group of send_welcome: the function may have got the answer of SES, and its own answer got lost.
+        events: The log group with the events of SES, if there is one.
+        events_within: How long after a failure an event may still arrive.
+    """
+    sub, since, until = failure.sub, failure.started_at, failure.ended_at + _LATE
+    if sub is None:
+        return Verdict.UNKNOWN
+    if any(line.get("welcome_email") == SENT and line.get("sub") == sub for line in log.lines(sub, since, until)):
+        return Verdict.SENT
+    if events is None:
+        return Verdict.UNKNOWN
+    if any(sub in _subs(event) for event in events.lines(sub, since, until)):
+        return Verdict.SENT
+    if datetime.now(UTC) - failure.ended_at < events_within:
+        return Verdict.TOO_EARLY
+    near = events.lines(SUB_TAG, failure.ended_at - _NEAR, failure.ended_at + _NEAR)
+    return Verdict.NOT_SENT if any(_subs(event) for event in near) else Verdict.UNKNOWN
+
+
+def _subs(event: dict[str, Any]) -> list[str]:
+    """The subs in an event of SES, as EventBridge writes it to a log group.
+
+    https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+    """
+    try:
+        return list(event["detail"]["mail"]["tags"][SUB_TAG])
+    except (KeyError, TypeError):
+        return []

@@ -1,0 +1,253 @@
+"""The command `welcome`: who has confirmed, has got no welcome email, and gets one now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from cognito_user_sync.sync_request import parse
+from cognito_user_sync.user import User, timestamp
+from cognito_user_sync.welcome_email import WelcomeEmail
+from cognito_user_sync_cli import executions, welcome
+from cognito_user_sync_cli.late_welcomes import may_have_confirmed
+from cognito_user_sync_cli.welcome import NoWelcome
+from tests.samples import OTHER_SUB, SUB, USER_SYNC, outputs
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+from tests.stand_ins.command_line import invoke
+
+LIST, START, DESCRIBE = f"{COGNITO}.ListUsers", "sfn.StartExecution", "sfn.DescribeExecution"
+NONE = refusal("ExecutionDoesNotExist")
+EXISTS = refusal("ExecutionAlreadyExists")
+SENT = {"outcome": "unchanged", "sent": True, "message_id": "m1"}
+EMAIL = WelcomeEmail("Shop <hello@example.com>", "Welcome", "Hello", "<p>Hello</p>", None, None, frozenset())
+
+
+def listed(sub: str = SUB, days_ago: float = 1, status: str = "CONFIRMED", verified: str = "true") -> dict[str, Any]:
+    """Return a user as ListUsers does."""
+    attributes = {"sub": sub, "email": "ada@example.com", "email_verified": verified}
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    return {
+        "Username": f"user-{sub}",
+        "Attributes": [{"Name": name, "Value": value} for name, value in attributes.items()],
+        "UserCreateDate": at,
+        "UserLastModifiedDate": at,
+        "Enabled": True,
+        "UserStatus": status,
+    }
+
+
+def described(status: str = "SUCCEEDED") -> Response:
+    output = {"output": json.dumps(SENT)} if status == "SUCCEEDED" else {}
+    arn = f"{USER_SYNC.replace(':stateMachine:', ':execution:')}:sign-up-{SUB}"
+    answer = {
+        "executionArn": arn,
+        "name": f"sign-up-{SUB}",
+        "stateMachineArn": USER_SYNC,
+        "startDate": 1,
+        "status": status,
+        **output,
+    }
+    return Response({**answer, "input": "{}"})
+
+
+@pytest.fixture
+def pool(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """A pool with one user, who confirmed yesterday, and of whom no execution is known."""
+    monkeypatch.setattr(executions, "_PAUSE_SECONDS", 0)
+    deploy(monkeypatch, EMAIL)
+    aws.on(LIST, Response({"Users": [listed()]}))
+    aws.on(DESCRIBE, NONE, described())
+    aws.on(START, Response({"executionArn": "arn", "startDate": 1}))
+    return aws
+
+
+def deploy(monkeypatch: pytest.MonkeyPatch, email: WelcomeEmail) -> None:
+    monkeypatch.setattr(welcome, "deployed", lambda *_: email)
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    return invoke(folder, outputs(), "welcome", *arguments)
+
+
+def started(aws: FakeAws) -> list[Any]:
+    return [call.body for call in aws.calls if call.operation == START]
+
+
+def words(result: Result) -> str:
+    return " ".join(result.output.replace("│", " ").split())
+
+
+def test_user_without_an_execution_gets_the_one_of_a_sign_up(pool: FakeAws, tmp_path: Path) -> None:
+    result = run(tmp_path, "--since", "2d")
+    assert result.stdout.endswith("1 execution started.\n1 succeeded, welcome email sent.\n")
+    assert result.exit_code == 0
+    [start] = started(pool)
+    assert (start["name"], start["stateMachineArn"]) == (f"sign-up-{SUB}", USER_SYNC)
+    request = parse(json.loads(start["input"]))
+    assert (request.sub, request.username, request.reason, request.client_id) == (SUB, f"user-{SUB}", "sign_up", "")
+
+
+def test_dry_run_starts_nothing(pool: FakeAws, tmp_path: Path) -> None:
+    said = run(tmp_path, "--since", "2d", "--dry-run").stdout
+    assert f"  {SUB}\n1 user would get the welcome email." in said
+    assert started(pool) == []
+
+
+def test_every_page_is_read(pool: FakeAws, tmp_path: Path) -> None:
+    pages: list[Any] = [{"Users": [listed()], "PaginationToken": "a"}, {"Users": [], "PaginationToken": "b"}]
+    pool.on(LIST, *(Response(page) for page in [*pages, {"Users": [listed(OTHER_SUB)]}]))
+    pool.on(DESCRIBE, NONE, NONE, described())
+    run(tmp_path, "--since", "2d")
+    assert [each["name"] for each in started(pool)] == [f"sign-up-{SUB}", f"sign-up-{OTHER_SUB}"]
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        (listed(status="RESET_REQUIRED"), "1 with the status RESET_REQUIRED"),
+        (listed(status="FORCE_CHANGE_PASSWORD"), "1 with the status FORCE_CHANGE_PASSWORD"),
+        (listed(status="UNCONFIRMED"), "1 with the status UNCONFIRMED"),
+        (listed(verified="false"), "1 without an email: the email address is not verified."),
+        (listed(days_ago=4), "0 users of the pool signed up in that time"),
+    ],
+)
+def test_who_gets_no_welcome_email_is_counted(pool: FakeAws, tmp_path: Path, user: dict[str, Any], said: str) -> None:
+    pool.on(LIST, Response({"Users": [user]}))
+    result = run(tmp_path, "--since", "2d")
+    assert said in result.output
+    assert (started(pool), result.exit_code) == ([], 0)
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "RUNNING"])
+def test_user_with_an_execution_gets_no_second_email(pool: FakeAws, tmp_path: Path, status: str) -> None:
+    pool.on(DESCRIBE, described(status))
+    assert "1 with an execution already" in run(tmp_path, "--since", "2d").output
+    assert started(pool) == []
+
+
+def test_execution_of_the_same_moment_is_not_started_twice(pool: FakeAws, tmp_path: Path) -> None:
+    pool.on(START, EXISTS)
+    assert "0 executions started." in run(tmp_path, "--since", "2d").output
+
+
+def test_acknowledged_failure_is_left_alone(pool: FakeAws, tmp_path: Path) -> None:
+    pool.on(DESCRIBE, described("FAILED"))
+    acknowledged = {"logStreamName": f"acknowledged/sign-up-{SUB}/0", "creationTime": 1}
+    pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [acknowledged]}))
+    result = run(tmp_path, "--since", "2d")
+    assert "1 with a failed execution that is acknowledged" in result.output
+    assert (started(pool), result.exit_code) == ([], 0)
+
+
+def test_failed_execution_is_to_be_redriven(pool: FakeAws, tmp_path: Path) -> None:
+    pool.on(DESCRIBE, described("TIMED_OUT"))
+    pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": []}))
+    result = run(tmp_path, SUB)
+    assert f"cognito-user-sync failures redrive --execution sign-up-{SUB}" in result.output
+    assert (started(pool), result.exit_code) == ([], 1)
+
+
+def test_named_user_needs_no_window(pool: FakeAws, tmp_path: Path) -> None:
+    pool.on(LIST, Response({"Users": [listed(days_ago=80)]}))
+    run(tmp_path, SUB.upper())
+    assert pool.calls[0].body["Filter"] == f'sub = "{SUB}"'
+    assert [each["name"] for each in started(pool)] == [f"sign-up-{SUB}"]
+
+
+def test_unknown_user_is_named(pool: FakeAws, tmp_path: Path) -> None:
+    pool.on(LIST, Response({"Users": []}))
+    result = run(tmp_path, SUB)
+    assert f"has no user {SUB}" in result.output
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(("arguments", "is_sent"), [((), False), (("--yes",), True)])
+def test_forgotten_execution_needs_a_confirmation(
+    pool: FakeAws, tmp_path: Path, arguments: tuple[str, ...], is_sent: bool
+) -> None:
+    """Step Functions forgets names after 90 days, so an earlier email cannot be ruled out."""
+    pool.on(LIST, Response({"Users": [listed(days_ago=91)]}))
+    result = run(tmp_path, SUB, *arguments)
+    assert "1 user signed up more than 89 days ago" in result.output
+    assert bool(started(pool)) is is_sent
+    assert result.exit_code == (0 if is_sent else 1)
+
+
+def test_app_client_has_to_be_named_if_not_all_get_the_email(
+    pool: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(monkeypatch, replace(EMAIL, app_client_ids=frozenset({"app1", "app2"})))
+    for given in ((), ("--client-id", "app3")):
+        result = run(tmp_path, SUB, *given)
+        assert "Cognito does not tell through which app client" in words(result)
+        assert "app1, app2" in words(result)
+        assert result.exit_code == 2
+    run(tmp_path, SUB, "--client-id", "app1")
+    assert [json.loads(each["input"])["client_id"] for each in started(pool)] == ["app1"]
+
+
+def test_deployment_without_a_welcome_email_says_so(
+    pool: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> WelcomeEmail:
+        raise NoWelcome("this deployment sends no welcome: its variable welcome_email is null")
+
+    monkeypatch.setattr(welcome, "deployed", none)
+    result = run(tmp_path, SUB)
+    assert "No welcome email: this deployment sends no welcome" in result.output
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "either SUBs or --since"),
+        ((SUB, "--since", "2d"), "either SUBs or --since"),
+        (("ada",), "ada is not a sub"),
+        ((SUB, "--until", "1d"), "it must come after --since"),
+        (("--since", "1d", "--until", "2d"), "it must come after --since"),
+        (("--since", "monday"), "monday is not a time"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_rejected(
+    pool: FakeAws, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    result = run(tmp_path, *arguments)
+    assert said in words(result)
+    assert result.exit_code == 2
+    assert pool.calls == []
+
+
+# The window: hours from --since (0) to --until (10).
+
+SINCE = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("created", "modified", "may_have"),
+    [
+        (0, 0, True),
+        (5, 5, True),
+        (10, 10, True),
+        (5, 500, True),
+        # The code of a sign-up is valid for a day.
+        (-23, 1, True),
+        (-25, 1, False),
+        # Confirmed before.
+        (-23, -1, False),
+        (11, 11, False),
+    ],
+)
+def test_confirmed_users_signed_up_in_the_window_or_the_day_before(
+    created: float, modified: float, may_have: bool
+) -> None:
+    created_at, modified_at = (timestamp(SINCE + timedelta(hours=hours)) for hours in (created, modified))
+    user = User(SUB, "", "ada", {}, "CONFIRMED", True, created_at, modified_at)
+    assert may_have_confirmed(user, SINCE, SINCE + timedelta(hours=10)) is may_have
