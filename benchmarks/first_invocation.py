@@ -57,9 +57,9 @@ _EVENT: Final = {
     "response": {},
 }
 _PROCESS: Final = """
-import json, sys, time
+import importlib, json, sys, time
 began = time.perf_counter()
-from {module} import {function} as handler
+handler = importlib.import_module({module!r}).{function}
 initialized = time.perf_counter()
 event = json.loads(sys.argv[1])
 print(flush=True)
