@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import time
 import urllib.request
 import uuid
@@ -410,12 +411,24 @@ def test_a_difference_is_marked_and_synced_at_once(
 
 
 def test_deleted_user_is_found_by_sub_and_not_by_email(
-    deployed: Deployment, operator: Operator, people: Pool, ada: str, username: str
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str, username: str
 ) -> None:
     people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
     eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
     assert facts(operator("user", ada)).endswith("Gone from Cognito, and the table says so.")
-    assert "No such user" in facts(operator("user", f"{username}@Example.com", expect=1))
+    said, command = operator("user", f"{username}@example.com", expect=1).strip().rsplit("\n", 1)
+    assert "Not in the user pool: " in said
+    # The command as typed: aws dynamodb scan --option value ...
+    options = shlex.split(command)[3:]
+    given = {name.strip("-").replace("-", "_"): value for name, value in zip(options[::2], options[1::2], strict=True)}
+    found = aws.client("dynamodb").scan(
+        TableName=given["table_name"],
+        FilterExpression=given["filter_expression"],
+        ExpressionAttributeNames=json.loads(given["expression_attribute_names"]),
+        ExpressionAttributeValues=json.loads(given["expression_attribute_values"]),
+        ProjectionExpression=given["projection_expression"],
+    )
+    assert found["Items"] == [{"id": {"S": ada}}]
     held = json.loads(operator("user", ada, "--json"))
     assert (held["cognito"], held["item"]["username"]) == (None, username)
 
@@ -477,9 +490,10 @@ def test_an_address_of_two_users_asks_for_one(operator: Operator, people: Pool, 
     assert other in said
 
 
-def test_nobody_is_said_to_be_nobody(operator: Operator) -> None:
-    for who in ("nobody", "nobody@example.com", "00000000-0000-4000-8000-000000000000", 'x" or sub ^= "'):
-        assert "No such user: neither the pool" in operator("user", who, expect=1)
+def test_user_who_is_nowhere_is_not_found(operator: Operator) -> None:
+    assert "No such user: neither the pool" in operator("user", "00000000-0000-4000-8000-000000000000", expect=1)
+    for who in ("nobody", "nobody@example.com", 'x" or sub ^= "'):
+        assert "Not in the user pool: " in operator("user", who, expect=1)
 
 
 # --- what came of the welcome email

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import datetime
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cognito_user_sync.aws_errors import AccessDenied
-from cognito_user_sync.user import UNCONFIRMED, UnusableUser
+from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from cognito_user_sync_cli import users
@@ -47,11 +48,7 @@ def user(
         raise typer.Exit(NOT_WELL)
     compared = users.compare(deployment, subs[0]) if subs else None
     if compared is None or (compared.user is None and compared.found is None):
-        problems.print(
-            styled("No such user:"),
-            f"neither the pool {deployment.user_pool_id} nor the table {deployment.user_table.name}"
-            f" has {who}. Deleted users are found by sub, and by email address if the table has an index on it",
-        )
+        _print_not_found(deployment, who)
         raise typer.Exit(NOT_WELL)
     if sync:
         _sync(deployment, compared.sub)
@@ -75,6 +72,28 @@ def user(
     out.print(*_verdict(compared))
     if not compared.is_in_step:
         raise typer.Exit(NOT_WELL)
+
+
+def _print_not_found(deployment: Deployment, who: str) -> None:
+    table = deployment.user_table
+    if SUB.fullmatch(who.lower()):
+        problems.print(
+            styled("No such user:"), f"neither the pool {deployment.user_pool_id} nor the table {table.name} has {who}"
+        )
+        return
+    field = "email" if "@" in who else "username"
+    problems.print(
+        styled("Not in the user pool:"),
+        f"{deployment.user_pool_id} has no user with this username or email address. If the user was deleted, name the"
+        " user by sub: the table has no index that finds it. This command finds the sub, and reads the whole table:",
+    )
+    problems.print(
+        f"aws dynamodb scan --region {deployment.region} --table-name {shlex.quote(table.name)}"
+        " --filter-expression '#name = :value'"
+        f" --expression-attribute-names {shlex.quote(json.dumps({'#name': table.layout.name(field)}))}"
+        f" --expression-attribute-values {shlex.quote(json.dumps({':value': {'S': who}}))}"
+        f" --projection-expression {shlex.quote(table.layout.partition_key.name)}"
+    )
 
 
 def _to_json(value: object) -> object:
