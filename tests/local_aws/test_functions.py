@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from local_aws.client import LocalAws
+from local_aws.resources import zip_of
 from tests.local_aws.conftest import invoking, make_function, make_machine, name, run
 
 JSON_LOGS = {"LogFormat": "JSON"}
@@ -53,6 +57,22 @@ def test_a_state_machine_catches_and_retries_by_the_class_of_the_exception(aws: 
     definition["States"] |= {"Wrong": {"Type": "Fail"}, "Right": {"Type": "Succeed"}}
     assert run(aws, make_machine(aws, definition))["status"] == "SUCCEEDED"
     assert aws.calls()["lambda:InvokeFunction"] == 3
+
+
+def test_code_of_a_version_is_downloaded_after_an_update(aws: LocalAws) -> None:
+    functions, function = aws.client("lambda"), make_function(aws, "first = True\n")
+    functions.publish_version(FunctionName=function)
+    functions.update_function_code(FunctionName=function, ZipFile=zip_of("first = False\n"))
+
+    def downloaded(**qualifier: str) -> tuple[str, str]:
+        found = functions.get_function(FunctionName=function, **qualifier)
+        with urllib.request.urlopen(found["Code"]["Location"]) as answer:
+            digest = hashlib.sha256(answer.read()).digest()
+        return base64.b64encode(digest).decode(), found["Configuration"]["CodeSha256"]
+
+    old, new = downloaded(Qualifier="1"), downloaded()
+    assert (old[0], new[0]) == (old[1], new[1])
+    assert old != new
 
 
 def test_invoke_answers_with_the_exception(aws: LocalAws) -> None:
