@@ -75,6 +75,25 @@ def test_code_of_a_version_is_downloaded_after_an_update(aws: LocalAws) -> None:
     assert old != new
 
 
+def test_concurrency_and_mappings_have_iam_actions_of_their_own(aws: LocalAws) -> None:
+    functions, function = aws.client("lambda"), make_function(aws, FAILING)
+    url = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
+    queue = f"arn:aws:sqs:us-east-1:000000000000:{url.rpartition('/')[2]}"
+    mapping = functions.create_event_source_mapping(FunctionName=function, EventSourceArn=queue, Enabled=False)["UUID"]
+    aws.reset_calls()
+    functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+    functions.get_function_concurrency(FunctionName=function)
+    functions.delete_function_concurrency(FunctionName=function)
+    functions.list_event_source_mappings(FunctionName=function)
+    functions.get_event_source_mapping(UUID=mapping)
+    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    functions.delete_event_source_mapping(UUID=mapping)
+    concurrency = [f"lambda:{verb}FunctionConcurrency" for verb in ("Put", "Get", "Delete")]
+    mappings = [f"lambda:{verb}EventSourceMapping" for verb in ("Get", "Update", "Delete")]
+    expected = [*concurrency, "lambda:ListEventSourceMappings", *mappings]
+    assert aws.calls_by_caller()["root"] == dict.fromkeys(expected, 1)
+
+
 def test_invoke_answers_with_the_exception(aws: LocalAws) -> None:
     function = make_function(aws, FAILING)
     answer = aws.client("lambda").invoke(FunctionName=function)
