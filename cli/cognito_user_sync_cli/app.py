@@ -18,6 +18,7 @@ from cognito_user_sync_cli.commands.erase import erase
 from cognito_user_sync_cli.commands.failures import failures_app
 from cognito_user_sync_cli.commands.preview_email import preview_email
 from cognito_user_sync_cli.commands.reconcile import reconcile
+from cognito_user_sync_cli.commands.rollback import rollback
 from cognito_user_sync_cli.commands.status import show_status
 from cognito_user_sync_cli.commands.user import user
 from cognito_user_sync_cli.commands.welcome import send_welcome
@@ -66,6 +67,7 @@ app.command("user")(user)
 app.command("erase")(erase)
 app.command("welcome")(send_welcome)
 app.add_typer(failures_app, name="failures")
+app.command("rollback")(rollback)
 app.command("preview-email")(preview_email)
 
 

@@ -49,6 +49,7 @@ class Deployment:
     dashboard_url: str
     user_pool_trigger: dict[str, Any]
     log_group_arns: dict[str, str]
+    function_arns: dict[str, str]
     changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
 

@@ -14,6 +14,7 @@ from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import failed, retried
 from cognito_user_sync_cli.failures import unacknowledged
 from cognito_user_sync_cli.reconciliation import Run, runs
+from cognito_user_sync_cli.rollback import code
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -57,6 +58,8 @@ class Status:
     queues: dict[str, Queue]
     alarms: list[str]
     """Those in ALARM."""
+    rolled_back: list[str]
+    """Functions that run other code than Terraform deployed last."""
     dashboard_url: str
 
     @property
@@ -103,11 +106,17 @@ def status(deployment: Deployment) -> Status:
             if url
         },
         alarms=_alarms(deployment),
+        rolled_back=code(deployment).rolled_back,
         dashboard_url=deployment.dashboard_url,
     )
 
 
 def _problems(found: Status) -> Iterator[str]:
+    if found.rolled_back:
+        yield (
+            f"other code than Terraform deployed last runs in {', '.join(found.rolled_back)}. To end a roll-back:"
+            " cognito-user-sync rollback --undo"
+        )
     if not found.is_attached:
         yield (
             f"the pool's post-confirmation trigger is {found.trigger or 'none'}, not this module's: who signs up is"
