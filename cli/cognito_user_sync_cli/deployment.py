@@ -162,7 +162,12 @@ class Deployment:
 
     @cached_property
     def functions(self) -> LambdaClient:
-        return boto3.client("lambda", region_name=self.region, config=_CONFIG)
+        # pool-trigger may run for 90 s.
+        return boto3.client("lambda", region_name=self.region, config=_CONFIG.merge(Config(read_timeout=100)))
+
+    @cached_property
+    def scheduler(self) -> Any:
+        return boto3.client("scheduler", region_name=self.region, config=_CONFIG)
 
     @property
     def user_pool(self) -> UserPool:
