@@ -32,17 +32,22 @@ def make_function(aws: LocalAws, name: str, code: str, *statements: dict[str, An
 
     `settings` are CreateFunction's own.
     """
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("function.py", textwrap.dedent(code))
     made = aws.client("lambda").create_function(
         FunctionName=name,
         Runtime="python3.13",
         Role=make_role(aws, name, *statements),
-        Code={"ZipFile": content.getvalue()},
+        Code={"ZipFile": zip_of(code)},
         **{"Handler": "function.handler", "Timeout": 10, **settings},
     )
     return str(made["FunctionArn"])
+
+
+def zip_of(code: str) -> bytes:
+    """The code of a function."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("function.py", textwrap.dedent(code))
+    return content.getvalue()
 
 
 def let_pool_invoke(aws: LocalAws, function_arn: str, user_pool_arn: str) -> None:

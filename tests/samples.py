@@ -38,6 +38,7 @@ def outputs(**changes: Any) -> dict[str, Any]:
         "unstarted_queue_url": QUEUE_URL,
         "alarm_names": [],
         "log_group_arns": {},
+        "function_arns": {},
         "dashboard_url": "https://example.com",
         "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
         **changes,

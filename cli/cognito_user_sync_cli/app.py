@@ -16,8 +16,10 @@ from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import UnknownPlaceholder
 from cognito_user_sync_cli.commands.erase import erase
 from cognito_user_sync_cli.commands.failures import failures_app
+from cognito_user_sync_cli.commands.pause import pause, resume
 from cognito_user_sync_cli.commands.preview_email import preview_email
 from cognito_user_sync_cli.commands.reconcile import reconcile
+from cognito_user_sync_cli.commands.rollback import rollback
 from cognito_user_sync_cli.commands.status import show_status
 from cognito_user_sync_cli.commands.user import user
 from cognito_user_sync_cli.commands.welcome import send_welcome
@@ -66,6 +68,9 @@ app.command("user")(user)
 app.command("erase")(erase)
 app.command("welcome")(send_welcome)
 app.add_typer(failures_app, name="failures")
+app.command("pause")(pause)
+app.command("resume")(resume)
+app.command("rollback")(rollback)
 app.command("preview-email")(preview_email)
 
 

@@ -49,6 +49,7 @@ class Deployment:
     dashboard_url: str
     user_pool_trigger: dict[str, Any]
     log_group_arns: dict[str, str]
+    function_arns: dict[str, str]
     changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
 
@@ -161,7 +162,12 @@ class Deployment:
 
     @cached_property
     def functions(self) -> LambdaClient:
-        return boto3.client("lambda", region_name=self.region, config=_CONFIG)
+        # pool-trigger may run for 90 s.
+        return boto3.client("lambda", region_name=self.region, config=_CONFIG.merge(Config(read_timeout=100)))
+
+    @cached_property
+    def scheduler(self) -> Any:
+        return boto3.client("scheduler", region_name=self.region, config=_CONFIG)
 
     @property
     def user_pool(self) -> UserPool:

@@ -13,7 +13,9 @@ from cognito_user_sync_cli.dead_letters import dead_letter_queue
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import failed, retried
 from cognito_user_sync_cli.failures import unacknowledged
+from cognito_user_sync_cli.pauses import PartName, Pause, pauses
 from cognito_user_sync_cli.reconciliation import Run, runs
+from cognito_user_sync_cli.rollback import code
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -57,6 +59,9 @@ class Status:
     queues: dict[str, Queue]
     alarms: list[str]
     """Those in ALARM."""
+    paused: list[Pause]
+    rolled_back: list[str]
+    """Functions that run other code than Terraform deployed last."""
     dashboard_url: str
 
     @property
@@ -103,16 +108,20 @@ def status(deployment: Deployment) -> Status:
             if url
         },
         alarms=_alarms(deployment),
+        paused=pauses(deployment),
+        rolled_back=code(deployment).rolled_back,
         dashboard_url=deployment.dashboard_url,
     )
 
 
 def _problems(found: Status) -> Iterator[str]:
-    if not found.is_attached:
+    yield from (pause.problem for pause in found.paused)
+    if found.rolled_back:
         yield (
-            f"the pool's post-confirmation trigger is {found.trigger or 'none'}, not this module's: who signs up is"
-            f" neither synced nor greeted. {_how_to_attach(found)}"
+            f"other code than Terraform deployed last runs in {', '.join(found.rolled_back)}. To end a roll-back:"
+            " cognito-user-sync rollback --undo"
         )
+    yield from _trigger_problems(found)
     if run := found.last_run:
         if run.status != "SUCCEEDED":
             yield from (f"the last reconciliation: {problem}" for problem in run.problems)
@@ -145,6 +154,17 @@ def _problems(found: Status) -> Iterator[str]:
         yield f"{lost} changes of users could not be synced: cognito-user-sync reconcile, then purge the queue"
     for name in found.alarms:
         yield f"alarm {name}: its description says what to do"
+
+
+def _trigger_problems(found: Status) -> Iterator[str]:
+    is_paused = any(pause.part == PartName.TRIGGER for pause in found.paused)
+    if found.is_attached and is_paused:
+        yield "the trigger is paused and attached all the same. To detach it: cognito-user-sync pause trigger"
+    if not found.is_attached and not is_paused:
+        yield (
+            f"the pool's post-confirmation trigger is {found.trigger or 'none'}, not this module's: who signs up is"
+            f" neither synced nor greeted. {_how_to_attach(found)}"
+        )
 
 
 def _how_to_attach(found: Status) -> str:

@@ -3,6 +3,7 @@
 Every variable is set by the Terraform module of the function; none has a default here, so that a missing one is
 found at the first call and not in the data. RETENTION_DAYS is set only where there is one; CHAINED_FUNCTION_ARN, too,
 but for pool_trigger, where it is then empty; USER_SYNC_STATE_MACHINE_ARN of sync_changes, to welcome invited users.
+TRIGGER_PAUSED_SINCE of pool_trigger is set by an operator (`cognito-user-sync pause trigger`); an apply removes it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from cognito_user_sync.user_table import DeletionPolicy, UserTable
+
+
+TRIGGER_PAUSED_SINCE = "TRIGGER_PAUSED_SINCE"
 
 
 class MissingSetting(Exception):
@@ -81,6 +85,10 @@ def pool_trigger(environ: Mapping[str, str] = os.environ) -> PoolTriggerSettings
         function_arn=_text(environ, "POST_CONFIRMATION_FUNCTION_ARN"),
         chained_function_arn=chained_function_arn(environ),
     )
+
+
+def trigger_paused_since(environ: Mapping[str, str] = os.environ) -> str | None:
+    return environ.get(TRIGGER_PAUSED_SINCE) or None
 
 
 def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:

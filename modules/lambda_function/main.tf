@@ -148,6 +148,9 @@ resource "aws_lambda_function" "this" {
   kms_key_arn                    = var.settings.kms_key_arn
   tags                           = var.settings.tags
 
+  # Each release is kept as a version, so that `cognito-user-sync rollback` can take its code. Nothing invokes a version.
+  publish = true
+
   environment {
     variables = var.environment
   }
@@ -181,7 +184,7 @@ resource "aws_lambda_function" "this" {
       # A plan that changes the code does not know last_modified yet (and still has the old code_sha256): the condition is
       # unknown, and waits for the apply.
       condition     = self.last_modified == null ? false : self.code_sha256 == var.settings.package.source_code_hash
-      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, the code was changed outside Terraform, or (with -refresh-only) this release is not applied yet. To upload the right code: aws lambda update-function-code --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
+      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, the code was rolled back or changed outside Terraform, or (with -refresh-only) this release is not applied yet. To end a roll-back: cognito-user-sync rollback --undo. Otherwise, to upload the right code: aws lambda update-function-code --publish --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
     }
   }
 }

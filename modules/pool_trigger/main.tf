@@ -128,6 +128,6 @@ check "trigger_is_attached" {
 
   assert {
     condition     = terraform_data.attached.input == plantimestamp() ? true : !contains(["", coalesce(var.chained_function_arn, "none")], local.found_function_arn)
-    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: who signs up is neither synced nor greeted. To attach it again, apply with -replace='${local.attach_address}'. Whoever took it away has to ignore lambda_config: see \"Your pool\" in the README."
+    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: who signs up is neither synced nor greeted. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. Whoever took it away has to ignore lambda_config: see \"Your pool\" in the README."
   }
 }

@@ -248,6 +248,108 @@ def test_broken_code_is_redriven_after_the_repair(
     assert "1 execution: Runtime.UserCodeSyntaxError in SendWelcome" in said
     assert "The welcome email was not sent." in said
     assert "1 redriven.\n1 succeeded" in operator("failures", "redrive", "--error", "Runtime.UserCodeSyntaxError")
+
+
+# --- pause and resume
+
+
+def plan(terraform: Terraform, people: Pool) -> str:
+    return terraform("plan", "-detailed-exitcode", variables={"user_pool_id": people.id}, expect=2).stdout
+
+
+def shown_as_paused(aws: LocalAws, deployed: Deployment) -> str:
+    """What the dashboard's first line says."""
+    name = deployed.outputs["dashboard_url"].rpartition("/")[2]
+    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+    first_line = str(body["widgets"][0]["properties"]["markdown"]).partition("\n")[0]
+    return "".join(re.findall(r"PAUSED: ([^*]*)", first_line))
+
+
+def test_pause_holds_until_the_apply_that_its_plan_shows(
+    aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, people: Pool, username: str
+) -> None:
+    parts = ["welcomes", "changes", "reconciliation", "trigger"]
+    for part in parts * 2:
+        assert f"{part} paused: " in operator("pause", part)
+    found = status(operator, healthy=False)
+    assert [each["part"] for each in found["paused"]] == parts
+    assert shown_as_paused(aws, deployed) == ", ".join(parts)
+    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
+    # The reconciliation attaches a lost trigger, and leaves a paused one.
+    operator("reconcile")
+    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    people.confirm(username)
+    assert deployed.executions(sub) == []
+
+    planned = plan(terraform, people)
+    for change in (
+        "~ reserved_concurrent_executions = 0 -> -1",
+        "~ enabled = false -> true",
+        '~ state = "DISABLED" -> "ENABLED"',
+        '- "TRIGGER_PAUSED_SINCE"',
+        "PAUSED: welcomes, changes, reconciliation, trigger",
+    ):
+        assert change in planned
+    assert "Plan: 0 to add, 5 to change, 0 to destroy." in planned
+    terraform("apply", "-auto-approve", variables={"user_pool_id": people.id})
+    found = status(operator, healthy=False)
+    assert (found["paused"], found["is_attached"]) == ([], False)
+    assert shown_as_paused(aws, deployed) == ""
+    operator("reconcile")
+    status(operator, healthy=True)
+    assert deployed.item(sub)
+    (since,) = re.findall(r'"TRIGGER_PAUSED_SINCE" = "(\S+)"', planned)
+    assert "1 succeeded, welcome email sent." in operator("welcome", "--since", since)
+    assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
+
+
+def test_resume_leaves_nothing_for_terraform_to_change(
+    aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, people: Pool, username: str
+) -> None:
+    parts = ["welcomes", "changes", "reconciliation", "trigger"]
+    for part in parts:
+        operator("pause", part)
+    assert shown_as_paused(aws, deployed) == ", ".join(parts)
+    said = "".join(operator("resume", part) for part in parts * 2)
+    assert re.search(
+        r"Users who have signed up since (\S+Z) were not welcomed: cognito-user-sync welcome --since \1", said
+    )
+    assert shown_as_paused(aws, deployed) == ""
+    status(operator, healthy=True)
+    assert terraform.warnings({"user_pool_id": people.id}) == ""
+
+
+@pytest.mark.parametrize("part", ["welcomes", "changes", "reconciliation", "trigger"])
+def test_pause_and_resume_call_what_is_documented(aws: LocalAws, operator: Operator, part: str) -> None:
+    text = (EXAMPLE.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    documented = {
+        action
+        for command, calls in re.findall(r"^\| (.+?) \| (.+?) \|", text, re.MULTILINE)
+        if command in {"all", "`pause`, `resume`", f"`... {part}`"}
+        for action in re.findall(r"`([a-z]+:[A-Z]\w+)`", calls)
+    }
+    aws.reset_calls()
+    operator("pause", part)
+    operator("resume", part)
+    # UpdateSchedule passes the schedule's role, which is no call.
+    assert set(aws.calls_by_caller()["root"]) == documented - {"iam:PassRole"}
+
+
+def test_welcome_of_a_pause_is_sent_after_it(
+    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
+) -> None:
+    operator("pause", "welcomes")
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    people.confirm(username)
+    states, (execution,) = aws.client("stepfunctions"), eventually(lambda: deployed.executions(sub))
+    eventually(
+        lambda: "TooManyRequestsException" in str(states.get_execution_history(executionArn=execution["executionArn"]))
+    )
+    assert deployed.item(sub)
+    assert "cognito-user-sync failures redrive" in operator("resume", "welcomes")
+    operator("failures", "redrive")
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
     status(operator, healthy=True)
 

@@ -23,6 +23,8 @@ from cognito_user_sync_cli import welcome
 from local_aws.client import LocalAws
 from local_aws.provider_processes import REATTACH_VARIABLE, running_providers
 from tests.deployed import ROOT, Pool
+from tests.samples import outputs
+from tests.stand_ins.command_line import invoke
 
 CONFIGURATION = """
 terraform {
@@ -220,10 +222,51 @@ def test_plan_after_a_failed_upload_names_the_function_and_the_repair(
     failed = applies("terraform plan", expect=1)
     code = applies.newest_code()
     assert "The function carried-dev-send-welcome runs other code than this module's" in failed
-    command = "aws lambda update-function-code --region us-east-1 --function-name carried-dev-send-welcome"
+    command = "aws lambda update-function-code --publish --region us-east-1 --function-name carried-dev-send-welcome"
     assert f"{command} --zip-file fileb://./{code.relative_to(applies.folder)}" in failed
-    aws.client("lambda").update_function_code(FunctionName="carried-dev-send-welcome", ZipFile=code.read_bytes())
+    aws.client("lambda").update_function_code(
+        FunctionName="carried-dev-send-welcome", ZipFile=code.read_bytes(), Publish=True
+    )
     assert "No changes." in applies("terraform plan")
+
+
+def test_rollback_lasts_until_it_is_undone_or_another_release(
+    aws: LocalAws, clones: tuple[Clone, Clone], tmp_path: Path
+) -> None:
+    function_arn = "arn:aws:lambda:us-east-1:000000000000:function:carried-dev-send-welcome"
+    given = outputs(
+        user_sync_state_machine_arn="arn:aws:states:us-east-1:000000000000:stateMachine:carried-dev-user-sync",
+        function_arns={"send-welcome": function_arn},
+    )
+
+    def rollback(*arguments: str) -> str:
+        result = invoke(tmp_path, given, "rollback", *arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    _, applies = clones
+    good = running_code(aws, "carried")
+    applies.change_code("4.0.0")
+    applies("terraform plan -out=tfplan && terraform apply tfplan")
+    bad = running_code(aws, "carried")
+    assert good != bad
+
+    assert "carried-dev-send-welcome: runs it now" in rollback()
+    assert "carried-dev-send-welcome: runs it already" in rollback()
+    assert running_code(aws, "carried") == good
+    refused = applies("terraform plan", expect=1)
+    assert "The function carried-dev-send-welcome runs other code than this module's" in refused
+    assert "To end a roll-back: cognito-user-sync rollback --undo" in refused
+
+    rollback("--undo")
+    assert running_code(aws, "carried") == bad
+    assert "No changes." in applies("terraform plan")
+
+    rollback("--to", good[:8])
+    applies.change_code("5.0.0")
+    applies("terraform plan -out=tfplan && terraform apply tfplan")
+    assert running_code(aws, "carried") == hash_of(applies.newest_code())
+    assert good[:12] in rollback("--list")
 
 
 def test_same_name_is_deployed_to_two_accounts_and_two_regions(

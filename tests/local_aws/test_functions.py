@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from local_aws.client import LocalAws
+from local_aws.resources import zip_of
 from tests.local_aws.conftest import invoking, make_function, make_machine, name, run
 
 JSON_LOGS = {"LogFormat": "JSON"}
@@ -53,6 +57,41 @@ def test_a_state_machine_catches_and_retries_by_the_class_of_the_exception(aws: 
     definition["States"] |= {"Wrong": {"Type": "Fail"}, "Right": {"Type": "Succeed"}}
     assert run(aws, make_machine(aws, definition))["status"] == "SUCCEEDED"
     assert aws.calls()["lambda:InvokeFunction"] == 3
+
+
+def test_code_of_a_version_is_downloaded_after_an_update(aws: LocalAws) -> None:
+    functions, function = aws.client("lambda"), make_function(aws, "first = True\n")
+    functions.publish_version(FunctionName=function)
+    functions.update_function_code(FunctionName=function, ZipFile=zip_of("first = False\n"))
+
+    def downloaded(**qualifier: str) -> tuple[str, str]:
+        found = functions.get_function(FunctionName=function, **qualifier)
+        with urllib.request.urlopen(found["Code"]["Location"]) as answer:
+            digest = hashlib.sha256(answer.read()).digest()
+        return base64.b64encode(digest).decode(), found["Configuration"]["CodeSha256"]
+
+    old, new = downloaded(Qualifier="1"), downloaded()
+    assert (old[0], new[0]) == (old[1], new[1])
+    assert old != new
+
+
+def test_concurrency_and_mappings_have_iam_actions_of_their_own(aws: LocalAws) -> None:
+    functions, function = aws.client("lambda"), make_function(aws, FAILING)
+    url = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
+    queue = f"arn:aws:sqs:us-east-1:000000000000:{url.rpartition('/')[2]}"
+    mapping = functions.create_event_source_mapping(FunctionName=function, EventSourceArn=queue, Enabled=False)["UUID"]
+    aws.reset_calls()
+    functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+    functions.get_function_concurrency(FunctionName=function)
+    functions.delete_function_concurrency(FunctionName=function)
+    functions.list_event_source_mappings(FunctionName=function)
+    functions.get_event_source_mapping(UUID=mapping)
+    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    functions.delete_event_source_mapping(UUID=mapping)
+    concurrency = [f"lambda:{verb}FunctionConcurrency" for verb in ("Put", "Get", "Delete")]
+    mappings = [f"lambda:{verb}EventSourceMapping" for verb in ("Get", "Update", "Delete")]
+    expected = [*concurrency, "lambda:ListEventSourceMappings", *mappings]
+    assert aws.calls_by_caller()["root"] == dict.fromkeys(expected, 1)
 
 
 def test_invoke_answers_with_the_exception(aws: LocalAws) -> None:

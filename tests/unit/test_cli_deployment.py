@@ -25,6 +25,7 @@ OUTPUTS: dict[str, Any] = {
     "unstarted_queue_url": QUEUE,
     "alarm_names": [],
     "log_group_arns": {},
+    "function_arns": {},
     "dashboard_url": "https://example.com",
     "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
     "user_table_stream_arn": None,

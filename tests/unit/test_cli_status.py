@@ -85,6 +85,7 @@ def command(
         {"Attributes": {name: policy if name == "RedrivePolicy" else "0" for name in request["AttributeNames"]}}
     )
     aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
+    aws.on("scheduler.GetSchedule", Response({"State": "ENABLED"}))
     described = {each["executionArn"]: each for each in map(run, runs)}
 
     def executions(request: dict[str, Any]) -> Response:

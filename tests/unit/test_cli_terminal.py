@@ -126,6 +126,7 @@ def test_status_shows_what_is_in_the_account_as_text(aws: FakeAws, tmp_path: Pat
         {"Attributes": {name: policy if name == "RedrivePolicy" else "0" for name in request["AttributeNames"]}}
     )
     aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
+    aws.on("scheduler.GetSchedule", Response({"State": "ENABLED"}))
     aws.on("sfn.ListExecutions", Response({"executions": []}))
     found = outputs(dashboard_url=HOSTILE)
     assert_is_text(invoke(tmp_path, found, "status").output, times=3)

@@ -84,6 +84,16 @@ def test_the_chained_function_is_replaced_and_put_back(chained: CognitoPool) -> 
     assert chained.trigger == THEIRS
 
 
+def test_paused_trigger_is_detached_and_not_attached(cognito: CognitoPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("attach")
+    monkeypatch.setenv("TRIGGER_PAUSED_SINCE", "2026-01-01T00:00:00Z")
+    assert call("detach")["result"] == "detached"
+    assert call("attach")["result"] == "not attached: paused since 2026-01-01T00:00:00Z"
+    assert cognito.trigger is None
+    with pytest.raises(InvalidRequest):
+        call("attach", function_arn=OTHER)
+
+
 # --- the environment names what may be attached and put back
 
 

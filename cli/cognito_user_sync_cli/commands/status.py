@@ -49,6 +49,7 @@ def _print_status(found: Status) -> None:
     for name, queue in found.queues.items():
         table.add_row(f"queue {name}", f"{queue.waiting:,} waiting, {queue.given_up:,} given up")
     table.add_row("alarms", ", ".join(found.alarms) or "none in ALARM")
+    table.add_row("paused", ", ".join(each.part for each in found.paused) or "nothing")
     table.add_row("dashboard", found.dashboard_url)
     out.print(table)
     if found.last_run:

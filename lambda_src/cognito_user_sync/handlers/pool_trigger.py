@@ -35,6 +35,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     the last apply, which may be older than the environment if a later apply failed half-way.
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
     resource which exists only to detach on destroy does nothing until then.
+    While an operator has paused the trigger, attach changes nothing, and the result says since when.
     Raises InvalidRequest, ForeignTrigger, UpdateRejectedError, PoolChanged, PoolUnproved, or what botocore raises:
     Terraform then fails, with the message.
     """
@@ -59,7 +60,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
 
     client = boto3.client("cognito-idp", config=_CONFIG)
     pool = PoolTrigger(client, deployed.user_pool_id, lambda: context.get_remaining_time_in_millis() / 1000)
-    act = pool.attach if action == "attach" else pool.detach
-    result = act(deployed.function_arn, deployed.chained_function_arn)
+    if action == "detach":
+        result = pool.detach(deployed.function_arn, deployed.chained_function_arn)
+    elif since := settings.trigger_paused_since():
+        result = f"not attached: paused since {since}"
+    else:
+        result = pool.attach(deployed.function_arn, deployed.chained_function_arn)
     logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
     return {"action": action, "result": result}

@@ -1,0 +1,34 @@
+"""The calls of reserved concurrency and of one event source mapping have the IAM actions that AWS asks for.
+
+ministack takes each call of reserved concurrency for PutFunctionConcurrency, also one that only reads it.
+It lets everyone update and delete an event source mapping.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ministack.core import iam_actions
+
+from local_aws.emulator_mends.patching import expect
+
+_VERBS_OF_CONCURRENCY: Final = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
+_VERBS_OF_A_MAPPING: Final = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}
+
+
+def apply() -> None:
+    action_of = iam_actions._lambda_action
+    expect(action_of, '"concurrency": "PutFunctionConcurrency"', 'return "ListEventSourceMappings"')
+    expect(iam_actions.extract_iam_action, "_lambda_action(method, path)")
+
+    def action(method: str, path: str) -> str | None:
+        match path.strip("/").split("/"):
+            case [_, "functions", _, "concurrency"] if method in _VERBS_OF_CONCURRENCY:
+                return f"{_VERBS_OF_CONCURRENCY[method]}FunctionConcurrency"
+            case [_, "event-source-mappings", _] if method in _VERBS_OF_A_MAPPING:
+                return f"{_VERBS_OF_A_MAPPING[method]}EventSourceMapping"
+        original: str | None = action_of(method, path)
+        return original
+
+    iam_actions._lambda_action = action

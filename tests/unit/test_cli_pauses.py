@@ -1,0 +1,179 @@
+"""The commands `pause` and `resume`: the settings of AWS that they change, and what they say."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from typer.testing import Result
+
+from cognito_user_sync_cli.commands import pause
+from tests.samples import OURS, POOL_ID, SUB, outputs
+from tests.stand_ins.answers import Response, refusal
+from tests.stand_ins.carriers import FakeAws
+from tests.stand_ins.command_line import invoke
+
+ARNS = {name: f"{OURS.rpartition(':')[0]}:people-{name}" for name in ("send-welcome", "sync-changes", "pool-trigger")}
+SINCE = "2026-01-01T00:00:00Z"
+SCHEDULE = {
+    "Name": "reconciliation",
+    "ScheduleExpression": "cron(17 3 * * ? *)",
+    "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
+    "Target": {"Arn": "arn:of:machine", "RoleArn": "arn:of:role", "RetryPolicy": {"MaximumRetryAttempts": 10}},
+    "Description": "Starts the reconciliation",
+}
+MAPPINGS, UPDATE_MAPPING = "lambda.ListEventSourceMappings", "lambda.UpdateEventSourceMapping"
+CONFIGURATION, UPDATE = "lambda.GetFunctionConfiguration", "lambda.UpdateFunctionConfiguration"
+
+
+@pytest.fixture(autouse=True)
+def _no_dashboard_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pause, "show_on_dashboard", lambda _: [])
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+def command(folder: Path, *arguments: str, **changes: Any) -> Result:
+    return invoke(folder, outputs(**{"function_arns": ARNS, **changes}), *arguments)
+
+
+def sent(aws: FakeAws, operation: str) -> list[Any]:
+    return [call.body for call in aws.calls if call.operation == operation]
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "why"),
+    [
+        ("welcomes", {"function_arns": {}}, "welcome_email is null"),
+        ("changes", {"function_arns": {}}, "track_changes is false"),
+        ("trigger", {"function_arns": {}}, "attach_trigger is false"),
+        ("reconciliation", {}, 'reconciliation.schedule is "none"'),
+    ],
+)
+def test_pause_names_the_setting_that_leaves_the_part_out(
+    aws: FakeAws, tmp_path: Path, part: str, changes: dict[str, Any], why: str
+) -> None:
+    aws.on("scheduler.GetSchedule", refusal("ResourceNotFoundException", 404))
+    for action in ("pause", "resume"):
+        result = command(tmp_path, action, part, **changes)
+        assert (result.exit_code, why in result.output) == (2, True), result.output
+
+
+def test_pause_does_not_depend_on_the_dashboard(aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no PutDashboard"}}, "PutDashboard")
+
+    monkeypatch.setattr(pause, "show_on_dashboard", denied)
+    aws.on("lambda.PutFunctionConcurrency", Response({"ReservedConcurrentExecutions": 0}))
+    result = command(tmp_path, "pause", "welcomes")
+    assert result.exit_code == 0
+    assert "welcomes paused: " in result.output
+    assert "may not show what is paused" in result.output
+
+
+# --- changes
+
+
+def mapping(state: str) -> Response:
+    return Response({"EventSourceMappings": [{"UUID": SUB, "State": state}]})
+
+
+def test_pause_of_changes_ends_when_the_mapping_is_disabled(aws: FakeAws, tmp_path: Path) -> None:
+    """Until then it takes no other update."""
+    aws.on(MAPPINGS, *map(mapping, ["Enabling", "Enabled", "Disabling", "Disabled"]))
+    aws.on(UPDATE_MAPPING, Response({"UUID": SUB, "State": "Disabling"}))
+    result = command(tmp_path, "pause", "changes")
+    assert result.exit_code == 0, result.output
+    assert sent(aws, UPDATE_MAPPING) == [{"Enabled": False}]
+
+
+def test_pause_of_changes_fails_when_the_mapping_stays_as_it_is(aws: FakeAws, tmp_path: Path) -> None:
+    aws.on(MAPPINGS, mapping("Updating"))
+    result = command(tmp_path, "pause", "changes")
+    assert (result.exit_code, "is still Updating: repeat this command" in result.output) == (1, True)
+
+
+# --- reconciliation
+
+
+@pytest.mark.parametrize(("action", "state"), [("pause", "DISABLED"), ("resume", "ENABLED")])
+def test_pause_keeps_every_other_setting_of_the_schedule(aws: FakeAws, tmp_path: Path, action: str, state: str) -> None:
+    """UpdateSchedule resets what it is not given."""
+    facts = {"Arn": "arn:aws:scheduler:eu-central-1:111122223333:schedule/default/x", "CreationDate": 1}
+    aws.on("scheduler.GetSchedule", Response({**SCHEDULE, **facts, "LastModificationDate": 2, "State": "ENABLED"}))
+    aws.on("scheduler.UpdateSchedule", Response({"ScheduleArn": facts["Arn"]}))
+    assert command(tmp_path, action, "reconciliation").exit_code == 0
+    (request,) = sent(aws, "scheduler.UpdateSchedule")
+    request.pop("ClientToken", None)
+    expected = {name: value for name, value in SCHEDULE.items() if name != "Name"}
+    assert request == {**expected, "State": state}
+
+
+# --- trigger
+
+
+def answer_pool_trigger(aws: FakeAws, result: Response, **environment: str) -> None:
+    variables = {"USER_POOL_ID": POOL_ID, **environment}
+    aws.on(CONFIGURATION, Response({"Environment": {"Variables": variables}, "RevisionId": "r1"}))
+    aws.on(UPDATE, Response())
+    aws.on("lambda.GetFunction", Response({"Configuration": {"LastUpdateStatus": "Successful"}}))
+    aws.on("lambda.Invoke", result)
+
+
+DONE = Response({"action": "detach", "result": "detached"})
+FAILED = Response(
+    json.dumps({"errorType": "ForeignTrigger", "errorMessage": "the pool has another one"}).encode(),
+    headers={"X-Amz-Function-Error": "Unhandled"},
+)
+
+
+def test_trigger_is_detached_once_it_cannot_be_attached_again(aws: FakeAws, tmp_path: Path) -> None:
+    answer_pool_trigger(aws, DONE)
+    assert command(tmp_path, "pause", "trigger").exit_code == 0
+    (request,) = sent(aws, UPDATE)
+    variables = request["Environment"]["Variables"]
+    assert "TRIGGER_PAUSED_SINCE" in variables
+    assert (variables["USER_POOL_ID"], request["RevisionId"]) == (POOL_ID, "r1")
+    order = [call.operation for call in aws.calls]
+    assert order == [CONFIGURATION, UPDATE, "lambda.GetFunction", "lambda.Invoke"]
+    (event,) = sent(aws, "lambda.Invoke")
+    assert event == {"action": "detach", "user_pool_id": POOL_ID, "function_arn": OURS}
+
+
+def test_second_pause_of_the_trigger_keeps_the_time_of_the_first(aws: FakeAws, tmp_path: Path) -> None:
+    answer_pool_trigger(aws, DONE, TRIGGER_PAUSED_SINCE=SINCE)
+    assert command(tmp_path, "pause", "trigger").exit_code == 0
+    assert sent(aws, UPDATE) == []
+    assert len(sent(aws, "lambda.Invoke")) == 1
+
+
+def test_resume_of_the_trigger_names_the_time_from_which_welcomes_are_missing(aws: FakeAws, tmp_path: Path) -> None:
+    answer_pool_trigger(aws, DONE, TRIGGER_PAUSED_SINCE=SINCE)
+    result = command(tmp_path, "resume", "trigger")
+    assert f"cognito-user-sync welcome --since {SINCE}." in result.output
+    assert [request["Environment"]["Variables"] for request in sent(aws, UPDATE)] == [{"USER_POOL_ID": POOL_ID}]
+    assert sent(aws, "lambda.Invoke")[0]["action"] == "attach"
+
+
+def test_resume_that_cannot_attach_still_names_the_time(aws: FakeAws, tmp_path: Path) -> None:
+    answer_pool_trigger(aws, FAILED, TRIGGER_PAUSED_SINCE=SINCE)
+    result = command(tmp_path, "resume", "trigger")
+    assert result.exit_code == 1
+    assert "attach failed: the pool has another one. Then: cognito-user-sync reconcile" in result.output
+    assert f"welcome --since {SINCE}" in result.output
+
+
+def test_pause_that_cannot_detach_says_how_to_go_on(aws: FakeAws, tmp_path: Path) -> None:
+    answer_pool_trigger(aws, FAILED)
+    result = command(tmp_path, "pause", "trigger")
+    assert result.exit_code == 1
+    assert "detach failed: the pool has another one. To try again: cognito-user-sync pause trigger" in result.output
+
+
+def test_environment_that_cannot_be_decrypted_is_not_replaced(aws: FakeAws, tmp_path: Path) -> None:
+    aws.on(CONFIGURATION, Response({"Environment": {"Error": {"Message": "no kms:Decrypt"}}, "RevisionId": "r1"}))
+    result = command(tmp_path, "pause", "trigger")
+    assert (result.exit_code, "cannot be read: no kms:Decrypt" in result.output) == (2, True)
