@@ -84,8 +84,8 @@ def _print_not_found(deployment: Deployment, who: str) -> None:
     field = "email" if "@" in who else "username"
     problems.print(
         styled("Not in the user pool:"),
-        f"{deployment.user_pool_id} has no user with this username or email address. If the user was deleted, name the"
-        " user by sub: the table has no index that finds it. This command finds the sub, and reads the whole table:",
+        f"{deployment.user_pool_id} has no user with the username or email address {who}. If the user was deleted, name"
+        " the user by sub: the table has no index that finds it. This command finds the sub, and reads the whole table:",
     )
     problems.print(
         f"aws dynamodb scan --region {deployment.region} --table-name {shlex.quote(table.name)}"
