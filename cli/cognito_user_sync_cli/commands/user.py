@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -81,18 +81,21 @@ def _print_not_found(deployment: Deployment, who: str) -> None:
             styled("No such user:"), f"neither the pool {deployment.user_pool_id} nor the table {table.name} has {who}"
         )
         return
-    field = "email" if "@" in who else "username"
     problems.print(
         styled("Not in the user pool:"),
         f"{deployment.user_pool_id} has no user with the username or email address {who}. If the user was deleted, name"
-        " the user by sub: the table has no index that finds it. This command finds the sub, and reads the whole table:",
+        " the user by sub: the table has no index that finds it.",
     )
+    # Other characters would have to be quoted for the shell and for JSON.
+    if not re.fullmatch(r"[\w.@+-]+", who):
+        return
+    names = {"#name": table.layout.name("email" if "@" in who else "username"), "#key": table.layout.partition_key.name}
+    problems.print("This command finds the sub, and reads the whole table:")
     problems.print(
-        f"aws dynamodb scan --region {deployment.region} --table-name {shlex.quote(table.name)}"
-        " --filter-expression '#name = :value'"
-        f" --expression-attribute-names {shlex.quote(json.dumps({'#name': table.layout.name(field)}))}"
-        f" --expression-attribute-values {shlex.quote(json.dumps({':value': {'S': who}}))}"
-        f" --projection-expression {shlex.quote(table.layout.partition_key.name)}"
+        f"aws dynamodb scan --region {deployment.region} --table-name {table.name} --filter-expression '#name = :value'"
+        f" --expression-attribute-names '{json.dumps(names)}'"
+        f" --expression-attribute-values '{json.dumps({':value': {'S': who}}, ensure_ascii=False)}'"
+        " --projection-expression '#key'"
     )
 
 
