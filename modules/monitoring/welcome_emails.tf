@@ -9,7 +9,7 @@ resource "aws_cloudwatch_log_metric_filter" "welcome_emails" {
   # CloudWatch does not filter log groups of the class INFREQUENT_ACCESS.
   count = var.counts_welcome_emails ? 1 : 0
 
-  name = "${var.prefix}-welcome-emails"
+  name           = "${var.prefix}-welcome-emails"
   log_group_name = var.send_welcome_log_group_name
   pattern        = "{ $.welcome_email = \"*\" }"
 
