@@ -163,7 +163,10 @@ def _section(deployment: Deployment, name: str, find: Callable[[Deployment], Fin
 def _user_pool(deployment: Deployment) -> Findings:
     answer = unless_gone(lambda: deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id))
     if answer is None:
-        yield Problem(f"the user pool {deployment.user_pool_id} does not exist: destroy this deployment")
+        yield Problem(
+            f"the user pool {deployment.user_pool_id} does not exist: nothing can be synced. The table"
+            " has its users as they were last: leave it as it is"
+        )
         return
     pool = answer["UserPool"]
     trigger = pool.get("LambdaConfig", {}).get("PostConfirmation")

@@ -330,7 +330,6 @@ def test_read_only_user_runs_status(deployed: Deployment, cron_job: CronJob) -> 
     found = cron_job.status(cron_job.policy(), expect=0)
     assert found["healthy"] is True
     called = set(cron_job.aws.calls_by_caller()[CronJob.user])
-    # Of a sign-up that was lost: test_status_names_sign_ups_that_the_trigger_lost.
     allowed = {action for statement in cron_job.policy()["Statement"] for action in statement["Action"]}
     assert called == allowed
     cron_job("reconcile", expect=2)

@@ -293,7 +293,10 @@ def test_status_keeps_what_was_read_before_a_failure(well: FakeAws, tmp_path: Pa
 
 
 GONE = {
-    f"{COGNITO}.DescribeUserPool": f"the user pool {POOL_ID} does not exist: destroy this deployment",
+    f"{COGNITO}.DescribeUserPool": (
+        f"the user pool {POOL_ID} does not exist: nothing can be synced. The table has its users as they were last:"
+        " leave it as it is"
+    ),
     "dynamodb.DescribeTable": (
         "the table dev-users does not exist. Do not apply: that makes an empty table. Restore it first:"
         " docs/operations.md#the-table-is-gone"
