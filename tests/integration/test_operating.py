@@ -273,83 +273,6 @@ def status_if_lost(operator: Operator, sub: str) -> Any:
     return found if section(found, "lost_sign_ups")["subs"] == [sub] else None
 
 
-# --- with read-only permissions
-
-
-@pytest.fixture
-def cron_job(aws: LocalAws, people: Pool) -> Iterator[CronJob]:
-    iam = aws.client("iam")
-    iam.create_user(UserName=CronJob.user)
-    key = iam.create_access_key(UserName=CronJob.user)["AccessKey"]
-    yield CronJob(aws, people.id, key["AccessKeyId"], key["SecretAccessKey"])
-    iam.delete_user_policy(UserName=CronJob.user, PolicyName="status")
-    iam.delete_access_key(UserName=CronJob.user, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user(UserName=CronJob.user)
-
-
-@dataclass(frozen=True)
-class CronJob:
-    """An IAM user who may do what docs/operations.md allows."""
-
-    user: ClassVar[str] = "cron"
-    aws: LocalAws
-    user_pool_id: str
-    key_id: str
-    secret: str = field(repr=False)
-
-    def policy(self) -> Any:
-        _, _, section = (ROOT / "docs" / "operations.md").read_text().partition("## Read-only permissions")
-        policy = section.partition("```json")[2].partition("```")[0]
-        for placeholder, value in {
-            "NAME-STAGE": PREFIX,
-            "REGION": "us-east-1",
-            "ACCOUNT": "000000000000",
-            "USER_POOL_ID": self.user_pool_id,
-            # The local AWS names the bus in a rule's ARN.
-            ":rule/": ":rule/default/",
-        }.items():
-            policy = policy.replace(placeholder, value)
-        return json.loads(policy)
-
-    def status(self, policy: Any, expect: int) -> Any:
-        self.aws.client("iam").put_user_policy(
-            UserName=self.user, PolicyName="status", PolicyDocument=json.dumps(policy)
-        )
-        return json.loads(self("status", "--json", expect=expect))
-
-    def __call__(self, *arguments: str, expect: int) -> str:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
-            patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
-            patch.setattr(boto3, "DEFAULT_SESSION", None)
-            return without_state(*arguments, expect=expect)
-
-
-def test_read_only_user_runs_status(deployed: Deployment, cron_job: CronJob) -> None:
-    cron_job.aws.reset_calls()
-    found = cron_job.status(cron_job.policy(), expect=0)
-    assert found["healthy"] is True
-    called = set(cron_job.aws.calls_by_caller()[CronJob.user])
-    allowed = {action for statement in cron_job.policy()["Statement"] for action in statement["Action"]}
-    assert called == allowed
-    cron_job("reconcile", expect=2)
-
-
-def test_read_only_user_needs_each_permission(deployed: Deployment, cron_job: CronJob) -> None:
-    """Without one, status shows the rest. Without ssm:GetParameter, it knows no deployment."""
-    policy = cron_job.policy()
-    for number, statement in enumerate(policy["Statement"]):
-        for action in statement["Action"]:
-            if action == "ssm:GetParameter":
-                continue
-            narrowed = copy.deepcopy(policy)
-            narrowed["Statement"][number]["Action"].remove(action)
-            found = cron_job.status(narrowed, expect=2)
-            assert found["cannot_tell"], action
-            assert all(action in why for why in found["cannot_tell"]), found["cannot_tell"]
-            assert found["problems"] == []
-
-
 # --- failures
 
 
@@ -552,6 +475,95 @@ def test_users_whom_the_trigger_missed_are_welcomed_once(
     assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "1h")
     assert "0 executions started." in operator("welcome", "--since", "1h")
     assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1]
+
+
+# --- with read-only permissions
+
+
+@pytest.fixture
+def cron_job(aws: LocalAws, people: Pool) -> Iterator[CronJob]:
+    iam = aws.client("iam")
+    iam.create_user(UserName=CronJob.user)
+    key = iam.create_access_key(UserName=CronJob.user)["AccessKey"]
+    yield CronJob(aws, people.id, key["AccessKeyId"], key["SecretAccessKey"])
+    iam.delete_user_policy(UserName=CronJob.user, PolicyName="status")
+    iam.delete_access_key(UserName=CronJob.user, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=CronJob.user)
+
+
+@dataclass(frozen=True)
+class CronJob:
+    """An IAM user who may do what docs/operations.md allows."""
+
+    user: ClassVar[str] = "cron"
+    aws: LocalAws
+    user_pool_id: str
+    key_id: str
+    secret: str = field(repr=False)
+
+    def policy(self) -> Any:
+        _, _, section = (ROOT / "docs" / "operations.md").read_text().partition("## Read-only permissions")
+        policy = section.partition("```json")[2].partition("```")[0]
+        for placeholder, value in {
+            "NAME-STAGE": PREFIX,
+            "REGION": "us-east-1",
+            "ACCOUNT": "000000000000",
+            "USER_POOL_ID": self.user_pool_id,
+            # The local AWS names the bus in a rule's ARN.
+            ":rule/": ":rule/default/",
+        }.items():
+            policy = policy.replace(placeholder, value)
+        return json.loads(policy)
+
+    def status(self, policy: Any, expect: int) -> Any:
+        self.aws.client("iam").put_user_policy(
+            UserName=self.user, PolicyName="status", PolicyDocument=json.dumps(policy)
+        )
+        return json.loads(self("status", "--json", expect=expect))
+
+    def __call__(self, *arguments: str, expect: int) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
+            patch.setattr(boto3, "DEFAULT_SESSION", None)
+            return without_state(*arguments, expect=expect)
+
+
+@pytest.fixture
+def acknowledged(deployed: Deployment, operator: Operator) -> None:
+    """An execution that failed, which nobody has to look at. Only then, status looks for acknowledged failures."""
+    states, name = deployed.aws.client("stepfunctions"), f"by-hand-{uuid.uuid4()}"
+    given = json.dumps({"sub": str(uuid.uuid4())})
+    started = states.start_execution(stateMachineArn=_machine("user-sync"), name=name, input=given)
+    assert deployed.ended(started["executionArn"])["status"] == "FAILED"
+    operator("failures", "acknowledge", "--execution", name)
+
+
+@pytest.mark.usefixtures("acknowledged")
+def test_read_only_user_runs_status(cron_job: CronJob) -> None:
+    cron_job.aws.reset_calls()
+    found = cron_job.status(cron_job.policy(), expect=0)
+    assert found["healthy"] is True
+    called = set(cron_job.aws.calls_by_caller()[CronJob.user])
+    allowed = {action for statement in cron_job.policy()["Statement"] for action in statement["Action"]}
+    assert called == allowed
+    cron_job("reconcile", expect=2)
+
+
+@pytest.mark.usefixtures("acknowledged")
+def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
+    """Without one, status shows the rest. Without ssm:GetParameter, it knows no deployment."""
+    policy = cron_job.policy()
+    for number, statement in enumerate(policy["Statement"]):
+        for action in statement["Action"]:
+            if action == "ssm:GetParameter":
+                continue
+            narrowed = copy.deepcopy(policy)
+            narrowed["Statement"][number]["Action"].remove(action)
+            found = cron_job.status(narrowed, expect=2)
+            assert found["cannot_tell"], action
+            assert all(action in why for why in found["cannot_tell"]), found["cannot_tell"]
+            assert found["problems"] == []
 
 
 # --- reconcile
