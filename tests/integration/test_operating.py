@@ -362,7 +362,7 @@ def test_pause_holds_until_the_apply_that_its_plan_shows(
     for part in parts * 2:
         assert f"{part} paused: " in operator("pause", part)
     found = status(operator, healthy=False)
-    assert [each["part"] for each in found["paused"]] == parts
+    assert section(found, "paused")["parts"] == parts
     assert shown_as_paused(aws, deployed) == ", ".join(parts)
     assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
     # The reconciliation attaches a lost trigger, and leaves a paused one.
@@ -384,7 +384,8 @@ def test_pause_holds_until_the_apply_that_its_plan_shows(
     assert "Plan: 0 to add, 5 to change, 0 to destroy." in planned
     terraform("apply", "-auto-approve", variables={"user_pool_id": people.id})
     found = status(operator, healthy=False)
-    assert (found["paused"], found["is_attached"]) == ([], False)
+    assert section(found, "paused")["parts"] == []
+    assert section(found, "user_pool")["is_attached"] is False
     assert shown_as_paused(aws, deployed) == ""
     operator("reconcile")
     status(operator, healthy=True)
