@@ -142,7 +142,7 @@ check-python: $(READY)
 .PHONY: check-terraform
 check-terraform: $(READY)
 	terraform fmt -check -recursive
-	@mkdir -p .local/validate && find .local/validate -name "*.tf" -delete && cp -R $(wildcard *.tf) modules examples emails .local/validate
+	@mkdir -p .local/validate && find .local/validate -name "*.tf" -delete && cp -R $(wildcard *.tf) pyproject.toml modules examples emails .local/validate
 	@$(USE_PROVIDERS) && export TF_DATA_DIR="$$PWD/.local/terraform-data" && cd .local/validate && for folder in . $(wildcard examples/*/); do \
 		echo "terraform validate: $$folder"; \
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \

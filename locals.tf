@@ -10,6 +10,7 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_service.lambda.partition
   region     = data.aws_service.lambda.region
+  dns_suffix = trimprefix(data.aws_service.lambda.dns_name, "lambda.${local.region}.")
 
   prefix = trimprefix(aws_cloudwatch_log_group.deployment.name, "/cognito-user-sync/")
 
@@ -33,6 +34,29 @@ locals {
   # Built from names, not taken from the state machine, so that the trigger depends on nothing that may come to depend
   # on the pool: see modules/sign_up.
   user_sync_state_machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.prefix}-user-sync"
+
+  # Built from names, too: the record of the deployment is written before anything else is made.
+  reconciliation_state_machine_arn = var.reconciliation.enabled ? "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.prefix}-reconciliation" : null
+  reconciliation_schedule_arn      = var.reconciliation.enabled && local.schedule != null ? "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/default/${local.prefix}-reconciliation" : null
+  queue_url_prefix                 = "https://sqs.${local.region}.${local.dns_suffix}/${local.account_id}/${local.prefix}"
+
+  # A test compares this list with the output function_arns.
+  function_names = concat(
+    ["post-confirmation", "replay-sign-ups", "sync-user"],
+    var.welcome_email == null ? [] : ["send-welcome"],
+    var.attach_trigger ? ["pool-trigger"] : [],
+    var.track_changes ? ["sync-changes"] : [],
+    var.reconciliation.enabled ? ["plan-shards", "reconcile-shards"] : [],
+    var.reconciliation.enabled && local.run_on_apply != "none" ? ["start-run"] : [],
+  )
+
+  user_pool_trigger = {
+    attached_function_arn = var.attach_trigger ? local.post_confirmation_function_arn : null
+    chained_function_arn  = var.chained_function_arn
+  }
+
+  # pyproject.toml has the version of the whole repository: of the module and of the command line.
+  module_version = one(regex("(?m)^version = \"(.+)\"$", file("${path.module}/pyproject.toml")))
 
   # Built from names, so that a plan can compare it before the function is made.
   post_confirmation_function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.prefix}-post-confirmation"
@@ -90,7 +114,7 @@ locals {
     partition                = local.partition
     region                   = local.region
     account_id               = local.account_id
-    dns_suffix               = trimprefix(data.aws_service.lambda.dns_name, "lambda.${local.region}.")
+    dns_suffix               = local.dns_suffix
     package                  = module.functions_package.package
     runtime                  = var.lambda.runtime
     memory_mb                = var.lambda.memory_mb

@@ -115,6 +115,31 @@ resource "terraform_data" "deployment" {
   }
 }
 
+# What the command line needs to find this deployment without its state. It is made of names and variables alone, so that
+# it is there before anything that a first apply may fail at.
+module "deployment_record" {
+  source = "./modules/deployment_record"
+
+  name = "/cognito-user-sync/${local.prefix}"
+  tags = var.tags
+
+  record = {
+    version                          = local.module_version
+    user_pool_id                     = var.user_pool_id
+    user_table_name                  = coalesce(var.table.name, "${local.prefix}-users")
+    user_sync_state_machine_arn      = local.user_sync_state_machine_arn
+    reconciliation_state_machine_arn = local.reconciliation_state_machine_arn
+    reconciliation_schedule_arn      = local.reconciliation_schedule_arn
+    post_confirmation_function_arn   = local.post_confirmation_function_arn
+    unstarted_queue_url              = "${local.queue_url_prefix}-unstarted"
+    changes_queue_url                = var.track_changes ? "${local.queue_url_prefix}-changes" : null
+    user_pool_trigger                = local.user_pool_trigger
+    functions                        = local.function_names
+    alarm_names                      = module.monitoring.alarm_names
+    dashboard_url                    = module.monitoring.dashboard_url
+  }
+}
+
 # A plan that changes the key has to name the previous one.
 module "key_change" {
   source = "./modules/key_change"
@@ -260,13 +285,20 @@ module "monitoring" {
   alarms           = var.alarms
   tags             = var.tags
 
-  table_name                      = module.user_table.name
-  post_confirmation_function_name = module.sign_up.post_confirmation_function_name
-  sync_user_function_name         = module.user_sync.sync_user_function_name
-  send_welcome_function_name      = module.user_sync.send_welcome_function_name
-  user_sync_state_machine_arn     = module.user_sync.state_machine_arn
-  unstarted_queue_names           = module.sign_up.unstarted_queue_names
-  changes                         = one(module.change_tracking)
+  # By name: the record of the deployment has the names of the alarms before anything is made.
+  post_confirmation_function_name = "${local.prefix}-post-confirmation"
+  sync_user_function_name         = "${local.prefix}-sync-user"
+  send_welcome_function_name      = var.welcome_email == null ? null : "${local.prefix}-send-welcome"
+  user_sync_state_machine_arn     = local.user_sync_state_machine_arn
+  unstarted_queue_names           = { queue = "${local.prefix}-unstarted", dead_letter_queue = "${local.prefix}-unstarted-dead-letter" }
+  changes = var.track_changes ? {
+    rule_name   = "${local.prefix}-changes"
+    queue_names = { queue = "${local.prefix}-changes", dead_letter_queue = "${local.prefix}-changes-dead-letter" }
+  } : null
+
+  table_name = module.user_table.name
+  # Of the function, so that the log group exists when it is filtered.
+  send_welcome_log_group_name = one([for name in module.user_sync.send_welcome_function_name[*] : "/aws/lambda/${name}"])
 
   counts_welcome_emails = var.welcome_email != null && var.log_group_class == "STANDARD"
 
@@ -274,7 +306,7 @@ module "monitoring" {
   watches_ses = var.welcome_email == null ? false : local.welcome_region == null
 
   reconciliation = var.reconciliation.enabled ? {
-    state_machine_arn = one(module.reconciliation).state_machine_arn
+    state_machine_arn = local.reconciliation_state_machine_arn
     overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours
   } : null
 }

@@ -46,6 +46,11 @@ output "reconciliation_state_machine_arn" {
   value       = one(module.reconciliation[*].state_machine_arn)
 }
 
+output "reconciliation_schedule_arn" {
+  description = "ARN of the EventBridge schedule that starts the reconciliation; null without one."
+  value       = local.reconciliation_schedule_arn
+}
+
 output "first_run" {
   description = "The last run of the reconciliation that an apply started: execution_arn, dry_run (whether it only counts what it would write and delete), and show_result, the command that shows its result. null if reconciliation.run_on_apply starts none."
   value       = one(module.reconciliation[*].first_run)
@@ -73,7 +78,7 @@ output "deleted_users" {
 
 output "alarm_names" {
   description = "Names of the alarms, sorted."
-  value       = sort(values(module.monitoring.alarms)[*].alarm_name)
+  value       = module.monitoring.alarm_names
 }
 
 output "function_arns" {
@@ -111,8 +116,5 @@ output "dashboard_url" {
 
 output "user_pool_trigger" {
   description = "What this module attached to the pool as post-confirmation trigger (null with attach_trigger = false), and which function is called in turn."
-  value = {
-    attached_function_arn = var.attach_trigger ? module.sign_up.post_confirmation_function_arn : null
-    chained_function_arn  = var.chained_function_arn
-  }
+  value       = local.user_pool_trigger
 }

@@ -244,7 +244,7 @@ def _results(events: list[dict[str, Any]]) -> tuple[dict[str, Made], list[str]]:
 
 def copy_module(folder: Path) -> None:
     """Copy the module to `folder`/module, and the mocks of its providers to `folder`/mocks."""
-    for path in [*ROOT.glob("*.tf"), ROOT / "modules", ROOT / "emails"]:
+    for path in [*ROOT.glob("*.tf"), ROOT / "pyproject.toml", ROOT / "modules", ROOT / "emails"]:
         copy = folder / "module" / path.name
         copy.parent.mkdir(exist_ok=True)
         (shutil.copytree if path.is_dir() else shutil.copy)(path, copy)

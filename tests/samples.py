@@ -32,13 +32,14 @@ def outputs(**changes: Any) -> dict[str, Any]:
     """Return the module's outputs that the command line reads."""
     return {
         "user_pool_id": POOL_ID,
+        "user_table_name": TABLE,
         "user_sync_state_machine_arn": USER_SYNC,
         "reconciliation_state_machine_arn": RECONCILIATION,
         "post_confirmation_function_arn": OURS,
         "unstarted_queue_url": QUEUE_URL,
         "alarm_names": [],
-        "log_group_arns": {},
         "function_arns": {},
+        "log_group_arns": {},
         "dashboard_url": "https://example.com",
         "user_pool_trigger": {"attached_function_arn": OURS, "chained_function_arn": None},
         **changes,

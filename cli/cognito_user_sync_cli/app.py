@@ -59,7 +59,8 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Operate terraform-aws-cognito-user-sync, in the Terraform folder and workspace that deployed it.",
+    help="Operate terraform-aws-cognito-user-sync: in the Terraform folder and workspace that deployed it, or anywhere"
+    " by --prefix.",
     epilog="Status 0: all is well. 1: it is not, or something failed. 2: it cannot be told. 130: interrupted.",
 )
 app.command("status")(show_status)
@@ -83,10 +84,23 @@ def of_deployment(
     outputs: Annotated[
         Path | None, typer.Option("--outputs", help="File with `terraform output -json`, instead of a folder.")
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", help="NAME-STAGE of the deployment: needs no Terraform state.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="With --prefix: its region, instead of that of the environment.")
+    ] = None,
 ) -> None:
+    if region and not prefix:
+        raise typer.BadParameter("goes with --prefix: outputs name their region", param_hint="--region")
+
     def deployment() -> Deployment:
-        found = Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
-        found.check()
+        if prefix:
+            # The parameter is in the account and the region of the deployment.
+            found = Deployment.from_parameter(prefix, region)
+        else:
+            found = Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
+            found.check()
         problems.print(f"{found.prefix} in account {found.account}, {found.region}", style="dim")
         return found
 

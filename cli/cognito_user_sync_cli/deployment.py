@@ -1,9 +1,11 @@
-"""What is deployed: the module's outputs, as Terraform tells them, and AWS clients for them."""
+"""What is deployed: the module's outputs, from Terraform or from the deployment's SSM parameter, and AWS clients."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from cognito_user_sync import settings
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import UserTable
+from cognito_user_sync_cli.aws_errors import is_outage, unless_gone
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -30,7 +34,11 @@ if TYPE_CHECKING:
 _MARK = "user_sync_state_machine_arn"
 _SUFFIX = "-user-sync"
 
-_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+# The parameter of a deployment, by its prefix: modules/deployment_record.
+_PARAMETER = "/cognito-user-sync/{}"
+
+# An unavailable service costs a minute at most.
+_CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 class NotDeployed(Exception):
@@ -42,16 +50,20 @@ class Deployment:
     """The module's outputs that are worked with, under their names."""
 
     user_pool_id: str
+    user_table_name: str
     user_sync_state_machine_arn: str
     post_confirmation_function_arn: str
     unstarted_queue_url: str
     alarm_names: list[str]
     dashboard_url: str
     user_pool_trigger: dict[str, Any]
-    log_group_arns: dict[str, str]
     function_arns: dict[str, str]
+    log_group_arns: dict[str, str]
     changes_queue_url: str | None = None
     reconciliation_state_machine_arn: str | None = None
+    reconciliation_schedule_arn: str | None = None
+    version: str | None = None
+    """Of the module; None if it comes from outputs."""
 
     @classmethod
     def from_outputs(cls, outputs: dict[str, Any], source: str) -> Deployment:
@@ -66,13 +78,60 @@ class Deployment:
                 ' output such as: output "user_sync" { value = module.user_sync }. Was this folder, in this workspace,'
                 " applied?"
             )
-        if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in found[0]]:
+        return cls._from_values(found[0], source)
+
+    @classmethod
+    def _from_values(cls, values: dict[str, Any], source: str) -> Deployment:
+        if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
             raise NotDeployed(
                 f"{source} has no {', '.join(missing)}: it is of another version of the module than this command."
                 " Apply the module's version that this command came with."
             )
-        known: dict[str, Any] = {field.name: found[0].get(field.name) for field in fields(cls)}
+        known: dict[str, Any] = {field.name: values.get(field.name) for field in fields(cls)}
         return cls(**known)
+
+    @classmethod
+    def from_parameter(cls, prefix: str, region: str | None) -> Deployment:
+        """Of the SSM parameter that an apply writes before anything else; no state is needed.
+
+        Args:
+            prefix: <name>-<stage>.
+            region: None for the region of the environment or the AWS profile.
+
+        Raises:
+            NotDeployed: There is no such parameter, or it is of another version of the module.
+        """
+        try:
+            client = boto3.client("ssm", region_name=region, config=_CONFIG)
+        except NoRegionError as error:
+            raise NotDeployed("--prefix needs a region: give --region, or set AWS_REGION") from error
+        value = _parameter(client, prefix)
+        if value is None:
+            raise NotDeployed(
+                f"there is no SSM parameter {_PARAMETER.format(prefix)} in the account of your AWS credentials and"
+                f" region {client.meta.region_name}: nothing is deployed there under that name. The prefix is"
+                " <name>-<stage>"
+            )
+        return cls.from_record(json.loads(value), f"the SSM parameter {_PARAMETER.format(prefix)}")
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any], source: str) -> Deployment:
+        """Of what modules/deployment_record writes: outputs, and the short names of the functions."""
+        _, partition, _, region, account, _, machine = record[_MARK].split(":")
+        prefix = machine.removesuffix(_SUFFIX)
+        functions = {name: f"{prefix}-{name}" for name in record["functions"]}
+        logs = {name: f"/aws/lambda/{function}" for name, function in functions.items()}
+        machines = [record[_MARK], record.get("reconciliation_state_machine_arn")]
+        for name in [arn.rpartition(":")[2] for arn in machines if arn]:
+            logs[name.removeprefix(f"{prefix}-")] = f"/aws/vendedlogs/states/{name}"
+        place = f"{region}:{account}"
+        derived = {
+            "function_arns": {
+                name: f"arn:{partition}:lambda:{place}:function:{function}" for name, function in functions.items()
+            },
+            "log_group_arns": {name: f"arn:{partition}:logs:{place}:log-group:{group}" for name, group in logs.items()},
+        }
+        return cls._from_values(record | derived, source)
 
     @classmethod
     def from_terraform(cls, folder: Path) -> Deployment:
@@ -105,8 +164,19 @@ class Deployment:
         return cls.from_outputs(outputs, str(file))
 
     def check(self) -> None:
-        """Raises NotDeployed where the credentials are of another account, or nothing is deployed in this one."""
-        account = self._client_of_identity().get_caller_identity()["Account"]
+        """Look whether outputs of Terraform are of something that is deployed.
+
+        An unavailable service is no reason to stop: the commands that need it say so.
+
+        Raises:
+            NotDeployed: The credentials are of another account, or nothing is deployed in this one.
+        """
+        try:
+            account = self._client_of_identity().get_caller_identity()["Account"]
+        except (BotoCoreError, ClientError) as error:
+            if not is_outage(error):
+                raise
+            account = self.account
         if account != self.account:
             raise NotDeployed(
                 f"your AWS credentials are of account {account}, but this deployment is in account {self.account}:"
@@ -115,10 +185,21 @@ class Deployment:
         try:
             self.states.describe_state_machine(stateMachineArn=self.user_sync_state_machine_arn)
         except self.states.exceptions.StateMachineDoesNotExist:
-            raise NotDeployed(
-                f"there is no {self.prefix}{_SUFFIX} in account {self.account} and region {self.region}: it was"
-                " destroyed, or these outputs are of something else"
-            ) from None
+            if not self._has_parameter():
+                raise NotDeployed(
+                    f"there is no {self.prefix}{_SUFFIX} in account {self.account} and region {self.region}: it was"
+                    " destroyed, or these outputs are of something else"
+                ) from None
+        except (BotoCoreError, ClientError):
+            pass
+
+    def _has_parameter(self) -> bool:
+        """Return whether the deployment is known here: somebody may have deleted the state machine alone."""
+        try:
+            client = boto3.client("ssm", region_name=self.region, config=_CONFIG)
+            return _parameter(client, self.prefix) is not None
+        except (BotoCoreError, ClientError):
+            return False
 
     @property
     def region(self) -> str:
@@ -169,6 +250,10 @@ class Deployment:
     def scheduler(self) -> Any:
         return boto3.client("scheduler", region_name=self.region, config=_CONFIG)
 
+    @cached_property
+    def events(self) -> Any:
+        return boto3.client("events", region_name=self.region, config=_CONFIG)
+
     @property
     def user_pool(self) -> UserPool:
         return UserPool(self.cognito, self.user_pool_id)
@@ -177,18 +262,30 @@ class Deployment:
     def user_table(self) -> UserTable:
         """The table, as the environment of a deployed function describes it. Raises NotDeployed."""
         name = f"{self.prefix}-sync-user"
-        environment = self.functions.get_function_configuration(FunctionName=name).get("Environment", {})
-        try:
-            table = settings.user_table(self.dynamodb, environment.get("Variables", {}))
-        except settings.MissingSetting as missing:
-            # Lambda leaves the variables out if the caller may not decrypt them.
-            why = environment.get("Error", {}).get("Message") or (
-                f"{missing}. Apply the module's version that this command came with"
-            )
-            raise NotDeployed(f"the environment of the function {name} cannot be used: {why}") from missing
+        with self.environment("sync-user") as variables:
+            table = settings.user_table(self.dynamodb, variables)
         if table.layout.user_pool_id != self.user_pool_id:
             raise NotDeployed(
                 f"the outputs name the user pool {self.user_pool_id}, and the function {name} has"
                 f" {table.layout.user_pool_id}: use the outputs of the last apply"
             )
         return table
+
+    @contextmanager
+    def environment(self, function: str) -> Iterator[dict[str, str]]:
+        """The environment variables of a function, by its short name. Raises NotDeployed if they cannot be used."""
+        name = f"{self.prefix}-{function}"
+        environment = self.functions.get_function_configuration(FunctionName=name).get("Environment", {})
+        try:
+            yield environment.get("Variables", {})
+        except settings.MissingSetting as missing:
+            # Lambda leaves the variables out if the caller may not decrypt them.
+            why = environment.get("Error", {}).get("Message") or (
+                f"{missing}. Apply the module's version that this command came with"
+            )
+            raise NotDeployed(f"the environment of the function {name} cannot be used: {why}") from missing
+
+
+def _parameter(client: Any, prefix: str) -> str | None:
+    answer = unless_gone(lambda: client.get_parameter(Name=_PARAMETER.format(prefix)))
+    return None if answer is None else str(answer["Parameter"]["Value"])

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from cognito_user_sync.settings import TRIGGER_PAUSED_SINCE
+from cognito_user_sync_cli.aws_errors import unless_gone
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 
 _LOOKS, _PAUSE_SECONDS = 60, 1.0
@@ -82,7 +83,8 @@ class _Changes:
         self._name = _function(deployment, "sync-changes", "no changes are tracked: track_changes is false")
 
     def is_paused(self) -> bool:
-        return self._mapping()["State"] in ("Disabling", "Disabled")
+        found = self._functions.list_event_source_mappings(FunctionName=self._name)["EventSourceMappings"]
+        return any(mapping["State"] in ("Disabling", "Disabled") for mapping in found)
 
     def pause(self) -> None:
         self._become("Disabled")
@@ -270,7 +272,8 @@ def pauses(deployment: Deployment) -> list[Pause]:
             each = part(deployment, name)
         except NotDeployed:
             continue
-        if each.is_paused():
+        # What does not exist is not paused: `status` names it.
+        if unless_gone(each.is_paused):
             found.append(Pause(name, each.effect))
     return found
 

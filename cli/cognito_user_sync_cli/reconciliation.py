@@ -106,6 +106,17 @@ def _run(execution: DescribeExecutionOutputTypeDef, status: str, summary: dict[s
     return Run(execution["executionArn"], status, execution["startDate"], dry_run, summary, reason)
 
 
+def user_counts(summary: dict[str, Any] | None) -> dict[str, int]:
+    """Return the numbers of users in a run's summary."""
+    return {
+        name: value
+        for name, value in (summary or {}).items()
+        if isinstance(value, int)
+        and not isinstance(value, bool)
+        and name not in ("allow_deletes_needed", "batches", "seconds")
+    }
+
+
 def follow(states: SFNClient, logs: CloudWatchLogsClient, log_group: str, execution_arn: str) -> Iterator[int | Run]:
     """How many users have been listed, again and again while the run goes on, and at last the run as it ended.
 

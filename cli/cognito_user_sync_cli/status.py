@@ -1,188 +1,476 @@
-"""Whether all is well: the trigger, the counts, the last reconciliation, what failed, what waits, which alarms."""
+"""Whether all is well, section by section: a section that cannot be read hides none of the others.
+
+A new section is a function that yields its facts and problems, and an entry of SECTIONS.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from cognito_user_sync import settings
 from cognito_user_sync.user_table import BY_SHARD
-from cognito_user_sync_cli.dead_letters import dead_letter_queue
-from cognito_user_sync_cli.deployment import Deployment
+from cognito_user_sync_cli.aws_errors import unless_gone, why_unreadable
+from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.executions import failed, retried
 from cognito_user_sync_cli.failures import unacknowledged
-from cognito_user_sync_cli.pauses import PartName, Pause, pauses
-from cognito_user_sync_cli.reconciliation import Run, runs
+from cognito_user_sync_cli.pauses import PartName, part, pauses
+from cognito_user_sync_cli.reconciliation import Run, runs, user_counts
 from cognito_user_sync_cli.rollback import code
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 # What failed longer ago does not make a deployment unwell: reconciliation has synced the user since, or a person has
 # decided to leave it.
 RECENT = timedelta(days=1)
 # More names than these CloudWatch does not take at once.
 _ALARMS_AT_ONCE = 100
+# As many subs as a problem names, and as many as are looked up: JSON has all of them.
+_SUBS_NAMED, _SUBS_LOOKED_UP = 10, 100
+# A table that is made anew is empty, and its name is taken: a restore into that name is then impossible.
+_RESTORE = "Do not apply: that makes an empty table. Restore it first: docs/operations.md#the-table-is-gone"
 
 
 @dataclass(frozen=True)
-class Queue:
-    """How many messages it holds: waiting or being worked on, and given up on."""
+class Fact:
+    """Something that was read.
 
-    waiting: int
-    given_up: int
+    Attributes:
+        name: Its key in JSON.
+        value: What JSON shows.
+        shown: What an operator is shown; empty for nothing.
+    """
+
+    name: str
+    value: Any
+    shown: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is certainly wrong, with what to do."""
+
+    text: str
+
+
+Findings: TypeAlias = Iterator[Fact | Problem]
+
+
+@dataclass(frozen=True)
+class Section:
+    """What was found out about one part of the deployment.
+
+    Attributes:
+        cannot_tell: Why not everything could be read, and what to do; None if everything was.
+    """
+
+    name: str
+    facts: Sequence[Fact]
+    problems: Sequence[str]
+    cannot_tell: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        facts = {fact.name: fact.value for fact in self.facts}
+        return {"facts": facts, "problems": self.problems, "cannot_tell": self.cannot_tell}
 
 
 @dataclass(frozen=True)
 class Status:
-    trigger: str | None
-    """The ARN of the pool's post-confirmation trigger."""
-    is_attached: bool
-    """Whether that is this module's function."""
-    is_attached_by_module: bool
-    """Whether this module is to attach it, and not whoever owns the pool."""
-    users_in_pool: int
-    """As Cognito estimates it, unconfirmed users among them."""
-    users_in_table: int
-    """Active users, of all pools that share the table, as DynamoDB has counted them within the last six hours; all
-    items without the index by_shard."""
-    last_run: Run | None
-    """The last reconciliation that ended: a dry run if apply and the schedule start dry runs."""
-    run_going_on: str | None
-    failed_in_one_day: int
-    """Executions whose failure nobody has acknowledged."""
-    failed_in_14_days: int
-    retried: int
-    """Executions that have been running for more than 10 minutes."""
-    queues: dict[str, Queue]
-    alarms: list[str]
-    """Those in ALARM."""
-    paused: list[Pause]
-    rolled_back: list[str]
-    """Functions that run other code than Terraform deployed last."""
-    dashboard_url: str
+    deployment: Deployment
+    sections: Sequence[Section]
 
     @property
     def is_healthy(self) -> bool:
-        return not self.problems
+        """Whether everything could be read, and nothing is wrong."""
+        return not self.problems and not self.cannot_tell
 
     @property
     def problems(self) -> list[str]:
-        """What is not well, each with what to type."""
-        return list(_problems(self))
+        """What is certainly wrong, each with what to do."""
+        return [problem for section in self.sections for problem in section.problems]
 
-    def to_json(self) -> dict[str, Any]:
-        """Times as ISO 8601 strings."""
-        last_run = self.last_run
-        return {
+    @property
+    def cannot_tell(self) -> list[str]:
+        return [f"{section.name}: {section.cannot_tell}" for section in self.sections if section.cannot_tell]
+
+    @property
+    def last_run(self) -> Run | None:
+        return next(
+            (fact.value for section in self.sections for fact in section.facts if fact.name == "last_run"), None
+        )
+
+    def to_json(self) -> str:
+        """Return the document that docs/operations.md describes."""
+        deployment = self.deployment
+        document = {
             "healthy": self.is_healthy,
             "problems": self.problems,
-            **asdict(self),
-            "last_run": last_run and {**asdict(last_run), "started_at": last_run.started_at.isoformat()},
+            "cannot_tell": self.cannot_tell,
+            "deployment": {name: getattr(deployment, name) for name in ("prefix", "account", "region", "version")},
+            "dashboard_url": deployment.dashboard_url,
+            "sections": {section.name: section.to_json() for section in self.sections},
         }
+        return json.dumps(document, indent=2, default=_jsonable)
+
+
+def _jsonable(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else asdict(value)
 
 
 def status(deployment: Deployment) -> Status:
-    """Raises what botocore raises."""
-    pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
+    """Read all sections at once, so that an unavailable service costs its own time only."""
+    # boto3 makes clients in one thread only.
+    _ = (deployment.cognito, deployment.dynamodb, deployment.functions, deployment.logs, deployment.states)
+    _ = (deployment.queues, deployment.events, deployment.scheduler, deployment.alarms)
+    with ThreadPoolExecutor(len(SECTIONS)) as threads:
+        read = partial(_section, deployment)
+        return Status(deployment, list(threads.map(read, SECTIONS, SECTIONS.values())))
+
+
+def _section(deployment: Deployment, name: str, find: Callable[[Deployment], Findings]) -> Section:
+    """Return what the section yields until it ends or fails."""
+    facts: list[Fact] = []
+    problems: list[str] = []
+    cannot_tell = None
+    try:
+        for found in find(deployment):
+            if isinstance(found, Fact):
+                facts.append(found)
+            else:
+                problems.append(found.text)
+    except NoCredentialsError:
+        raise
+    except (BotoCoreError, ClientError) as error:
+        cannot_tell = why_unreadable(error)
+    except NotDeployed as error:
+        cannot_tell = str(error)
+    return Section(name, facts, problems, cannot_tell)
+
+
+# --- the sections
+
+
+def _user_pool(deployment: Deployment) -> Findings:
+    answer = unless_gone(lambda: deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id))
+    if answer is None:
+        yield Problem(
+            f"the user pool {deployment.user_pool_id} does not exist: nothing can be synced. The table"
+            " has its users as they were last: leave it as it is"
+        )
+        return
+    pool = answer["UserPool"]
     trigger = pool.get("LambdaConfig", {}).get("PostConfirmation")
-    last_run, going_on = _last_run(deployment)
-    failures = list(failed(deployment.states, deployment.user_sync_state_machine_arn))
-    recent = [each for each in failures if each["stopDate"] >= datetime.now(UTC) - RECENT]
-    return Status(
-        trigger=trigger,
-        is_attached=trigger == deployment.post_confirmation_function_arn,
-        is_attached_by_module=deployment.user_pool_trigger["attached_function_arn"] is not None,
-        users_in_pool=pool.get("EstimatedNumberOfUsers", 0),
-        users_in_table=_users_in_table(deployment),
-        last_run=last_run,
-        run_going_on=going_on,
-        failed_in_one_day=len(unacknowledged(deployment, recent)),
-        failed_in_14_days=len(failures),
-        retried=sum(1 for _ in retried(deployment.states, deployment.user_sync_state_machine_arn)),
-        queues={
-            name: _queue(deployment, url)
-            for name, url in (("unstarted", deployment.unstarted_queue_url), ("changes", deployment.changes_queue_url))
-            if url
-        },
-        alarms=_alarms(deployment),
-        paused=pauses(deployment),
-        rolled_back=code(deployment).rolled_back,
-        dashboard_url=deployment.dashboard_url,
-    )
-
-
-def _problems(found: Status) -> Iterator[str]:
-    yield from (pause.problem for pause in found.paused)
-    if found.rolled_back:
-        yield (
-            f"other code than Terraform deployed last runs in {', '.join(found.rolled_back)}. To end a roll-back:"
-            " cognito-user-sync rollback --undo"
-        )
-    yield from _trigger_problems(found)
-    if run := found.last_run:
-        if run.status != "SUCCEEDED":
-            yield from (f"the last reconciliation: {problem}" for problem in run.problems)
-            # That problem names its own command.
-            if not run.allow_deletes_needed:
-                again = "reconcile --dry-run" if run.dry_run else "reconcile"
-                yield f"the last reconciliation ended as {run.status}: see above, then: cognito-user-sync {again}"
-        elif run.dry_run:
-            yield (
-                "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run"
-                ' cognito-user-sync reconcile, then set reconciliation.run_on_apply = "sync" and apply, so that'
-                " scheduled runs write, too"
-            )
-    if found.failed_in_one_day:
-        yield f"{found.failed_in_one_day} executions failed in 24 hours: cognito-user-sync failures"
-    if found.retried:
-        yield (
-            f"{found.retried} executions have been retried for more than 10 minutes: see why in the logs of sync-user"
-            " and send-welcome"
-        )
-    unstarted = found.queues["unstarted"]
-    if unstarted.waiting:
-        yield f"{unstarted.waiting} sign-ups could not be started yet: tried again every 3 minutes, for 12 hours"
-    if unstarted.given_up:
-        yield (
-            f"{unstarted.given_up} sign-ups could not be started. When the cause is mended: cognito-user-sync failures"
-            " requeue"
-        )
-    if "changes" in found.queues and (lost := found.queues["changes"].given_up):
-        yield f"{lost} changes of users could not be synced: cognito-user-sync reconcile, then purge the queue"
-    for name in found.alarms:
-        yield f"alarm {name}: its description says what to do"
-
-
-def _trigger_problems(found: Status) -> Iterator[str]:
-    is_paused = any(pause.part == PartName.TRIGGER for pause in found.paused)
-    if found.is_attached and is_paused:
-        yield "the trigger is paused and attached all the same. To detach it: cognito-user-sync pause trigger"
-    if not found.is_attached and not is_paused:
-        yield (
-            f"the pool's post-confirmation trigger is {found.trigger or 'none'}, not this module's: who signs up is"
-            f" neither synced nor greeted. {_how_to_attach(found)}"
+    is_attached = trigger == deployment.post_confirmation_function_arn
+    yield Fact("trigger", trigger, f"trigger {'' if is_attached else 'not '}attached: {trigger or 'none'}")
+    yield Fact("is_attached", is_attached)
+    users = pool.get("EstimatedNumberOfUsers", 0)
+    yield Fact("users", users, f"{users:,} users (Cognito's estimate, with unconfirmed ones)")
+    is_paused = _is_trigger_paused(deployment)
+    if is_attached and is_paused:
+        yield Problem("the trigger is paused and attached all the same. To detach it: cognito-user-sync pause trigger")
+    if not is_attached and not is_paused:
+        yield Problem(
+            f"the pool's post-confirmation trigger is {trigger or 'none'}, not this module's: who signs up is"
+            f" neither synced nor greeted. {_how_to_attach(deployment, trigger)}"
         )
 
 
-def _how_to_attach(found: Status) -> str:
-    if not found.is_attached_by_module:
+def _is_trigger_paused(deployment: Deployment) -> bool:
+    if "pool-trigger" not in deployment.function_arns:
+        return False
+    return bool(unless_gone(part(deployment, PartName.TRIGGER).is_paused))
+
+
+def _how_to_attach(deployment: Deployment, trigger: str | None) -> str:
+    if deployment.user_pool_trigger["attached_function_arn"] is None:
         return "Name the output post_confirmation_function_arn in the configuration of the pool"
-    if found.trigger:
+    if trigger:
         return "Remove that trigger, or name it in chained_function_arn, and apply"
     return "To attach it again: cognito-user-sync reconcile"
 
 
-def _last_run(deployment: Deployment) -> tuple[Run | None, str | None]:
-    """The last run that ended, and the one that is going on.
+def _user_table(deployment: Deployment) -> Findings:
+    name = deployment.user_table_name
+    answer = unless_gone(lambda: deployment.dynamodb.describe_table(TableName=name))
+    if answer is None:
+        yield Problem(f"the table {name} does not exist. {_RESTORE}")
+        return
+    table = answer["Table"]
+    indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
+    # Active users, of all pools that share the table; all items without the index.
+    users = indexes.get(BY_SHARD, table).get("ItemCount", 0)
+    yield Fact("users", users, f"{users:,} users (as DynamoDB counted within six hours, of all pools)")
+    if BY_SHARD not in indexes and _is_index_used(deployment):
+        how = "apply again" if _is_own_table(deployment) else "terraform plan prints the command that creates it"
+        yield Problem(
+            f"the table {name} has no index {BY_SHARD}: the reconciliation does not find deleted users. To create"
+            f" it: {how}"
+        )
 
-    A dry run that was started by hand after runs that write is not the last run: its operator saw its counts.
-    """
+
+def _is_own_table(deployment: Deployment) -> bool:
+    return deployment.user_table_name == f"{deployment.prefix}-users"
+
+
+def _is_index_used(deployment: Deployment) -> bool:
+    """Return whether the reconciliation reads the index: always of the module's own table."""
+    if _is_own_table(deployment) or deployment.reconciliation_state_machine_arn is None:
+        return _is_own_table(deployment)
+    with deployment.environment("plan-shards") as variables:
+        return settings.plan_shards(variables).has_shard_index
+
+
+def _functions(deployment: Deployment) -> Findings:
+    names = [arn.split(":")[6] for arn in deployment.function_arns.values()]
+    missing = [name for name in names if not _exists(deployment, name)]
+    yield Fact("missing", missing, f"{len(names) - len(missing)} of {len(names)} exist")
+    for name in missing:
+        yield Problem(f"the function {name} does not exist: apply again")
+    chained = deployment.user_pool_trigger["chained_function_arn"]
+    if chained and not _exists(deployment, chained):
+        yield Problem(
+            f"the chained function {chained} does not exist, so every sign-up ends with an error. Create it again, or"
+            " remove chained_function_arn and apply"
+        )
+
+
+def _exists(deployment: Deployment, function: str) -> bool:
+    return unless_gone(lambda: deployment.functions.get_function_configuration(FunctionName=function)) is not None
+
+
+def _lost_sign_ups(deployment: Deployment) -> Findings:
+    """Read the ERROR lines of post_confirmation: a sign-up that could be neither started nor queued is only there."""
+    function = f"{deployment.prefix}-post-confirmation"
+    group = f"/aws/lambda/{function}"
+    found = deployment.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    classes = {each["logGroupName"]: each.get("logGroupClass", "STANDARD") for each in found}
+    if group not in classes:
+        yield Problem(f"the log group {group} does not exist: apply again")
+        return
+    if classes[group] != "STANDARD":
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
+        yield Fact("not_counted", classes[group], f"not counted: the log group is of the class {classes[group]}")
+        return
+    lines = list(_error_lines(deployment, group))
+    logged = dict.fromkeys(line["sub"] for line in lines if line.get("sub"))
+    try:
+        started = {sub for sub in islice(logged, _SUBS_LOOKED_UP) if _is_started(deployment, sub)}
+    except (BotoCoreError, ClientError):
+        yield Fact("subs", list(logged), f"at most {len(logged):,} in 24 hours")
+        raise
+    subs = [sub for sub in logged if sub not in started]
+    yield Fact("subs", subs, f"{len(subs):,} in 24 hours")
+    if subs:
+        # Only a deployment with a welcome email has that command.
+        how = "welcome --since 24h" if "send-welcome" in deployment.function_arns else "reconcile"
+        more = f" and {len(subs) - _SUBS_NAMED:,} more" if len(subs) > _SUBS_NAMED else ""
+        yield Problem(
+            f"{len(subs):,} sign-ups of the last 24 hours were lost: their users are neither synced nor welcomed:"
+            f" {', '.join(subs[:_SUBS_NAMED])}{more}. See why: aws logs tail {group} --since 1d --region"
+            f" {deployment.region}. When the cause is fixed: cognito-user-sync {how}"
+        )
+    others = sum(not line.get("sub") for line in lines)
+    yield Fact("other_errors", others)
+    if others:
+        yield Problem(
+            f"the function {function} logged {others:,} other errors in 24 hours: aws logs tail {group} --since 1d"
+            f" --region {deployment.region}"
+        )
+
+
+def _error_lines(deployment: Deployment, group: str) -> Iterator[dict[str, Any]]:
+    pages = deployment.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group,
+        startTime=int((datetime.now(UTC) - RECENT).timestamp() * 1000),
+        filterPattern='{ $.level = "ERROR" }',
+    )
+    for page in pages:
+        for event in page["events"]:
+            try:
+                line = json.loads(event["message"])
+            except ValueError:
+                continue
+            # The pattern asks for it, and the local AWS ignores patterns.
+            if isinstance(line, dict) and line.get("level") == "ERROR":
+                yield line
+
+
+def _is_started(deployment: Deployment, sub: str) -> bool:
+    """Return whether the sign-up's execution was started after all."""
+    machine = deployment.user_sync_state_machine_arn.replace(":stateMachine:", ":execution:")
+    try:
+        deployment.states.describe_execution(executionArn=f"{machine}:sign-up-{sub}")
+    except deployment.states.exceptions.ExecutionDoesNotExist:
+        return False
+    return True
+
+
+def _executions(deployment: Deployment) -> Findings:
+    arn = deployment.user_sync_state_machine_arn
+    executions = unless_gone(lambda: list(failed(deployment.states, arn)))
+    if executions is None:
+        yield Problem(f"the state machine {arn} does not exist: apply again")
+        return
+    yield Fact("failed_in_14_days", len(executions))
+    recent = unacknowledged(deployment, [each for each in executions if each["stopDate"] >= datetime.now(UTC) - RECENT])
+    yield Fact("failed_in_one_day", len(recent), f"{len(recent):,} failed in 24 hours, {len(executions):,} in 14 days")
+    if recent:
+        yield Problem(f"{len(recent)} executions failed in 24 hours: cognito-user-sync failures")
+    running = sum(1 for _ in retried(deployment.states, arn))
+    yield Fact("retried", running, f"{running:,} retried for more than 10 minutes")
+    if running:
+        yield Problem(
+            f"{running} executions have been retried for more than 10 minutes: see why in the logs of sync-user"
+            " and send-welcome"
+        )
+
+
+@dataclass(frozen=True)
+class _QueueKind:
+    """What differs between the queues."""
+
+    consumer: str
+    waiting: str | None
+    given_up: str
+
+
+_UNSTARTED = _QueueKind(
+    consumer="replay-sign-ups",
+    waiting="{} sign-ups could not be started yet: tried again every 3 minutes, for 12 hours",
+    given_up="{} sign-ups could not be started. When the cause is fixed: cognito-user-sync failures requeue",
+)
+_CHANGES = _QueueKind(
+    consumer="sync-changes",
+    waiting=None,
+    given_up="{} changes of users could not be synced: cognito-user-sync reconcile, then purge the queue",
+)
+
+
+def _unstarted(deployment: Deployment) -> Findings:
+    yield from _queue(deployment, deployment.unstarted_queue_url, _UNSTARTED)
+
+
+def _changes(deployment: Deployment) -> Findings:
+    if deployment.changes_queue_url is None:
+        yield Fact("tracked", False, "not tracked")
+        return
+    yield from _queue(deployment, deployment.changes_queue_url, _CHANGES)
+    rule = f"{deployment.prefix}-changes"
+    answer = unless_gone(lambda: deployment.events.describe_rule(Name=rule))
+    if answer is None:
+        yield Problem(f"the EventBridge rule {rule} does not exist: apply again, then cognito-user-sync reconcile")
+    elif answer["State"] == "DISABLED":
+        yield Problem(f"the EventBridge rule {rule} is disabled: aws events enable-rule --name {rule}")
+
+
+def _queue(deployment: Deployment, url: str, kind: _QueueKind) -> Findings:
+    name = url.rpartition("/")[2]
+    attributes = _queue_attributes(deployment.queues, url, "QueueArn", "RedrivePolicy")
+    if attributes is None:
+        yield Problem(f"the queue {name} does not exist, and what was in it is lost: apply again, then reconcile")
+    else:
+        waiting = _count(attributes)
+        yield Fact("waiting", waiting, f"{waiting:,} waiting")
+        if waiting and kind.waiting:
+            yield Problem(kind.waiting.format(waiting))
+        if "RedrivePolicy" not in attributes:
+            yield Problem(f"the queue {name} has lost its dead-letter queue: apply again")
+        yield from _mapping(deployment, name, attributes["QueueArn"], kind.consumer)
+    dead_letters = _queue_attributes(deployment.queues, f"{url}-dead-letter")
+    if dead_letters is None:
+        yield Problem(f"the queue {name}-dead-letter does not exist, and what was in it is lost: apply again")
+    else:
+        given_up = _count(dead_letters)
+        yield Fact("given_up", given_up, f"{given_up:,} given up")
+        if given_up:
+            yield Problem(kind.given_up.format(given_up))
+
+
+def _mapping(deployment: Deployment, queue: str, queue_arn: str, consumer: str) -> Findings:
+    function = f"{deployment.prefix}-{consumer}"
+    pages = deployment.functions.get_paginator("list_event_source_mappings").paginate(EventSourceArn=queue_arn)
+    states = [
+        mapping["State"]
+        for page in pages
+        for mapping in page["EventSourceMappings"]
+        if mapping["FunctionArn"].split(":")[6] == function
+    ]
+    if not states:
+        yield Problem(f"the event source mapping of {queue} and {function} does not exist: apply again")
+    # Changes are paused so.
+    elif states[0] in ("Disabled", "Disabling") and consumer != _CHANGES.consumer:
+        yield Problem(f"{function} does not read {queue}: its event source mapping is disabled. Apply again")
+
+
+def _queue_attributes(
+    queues: SQSClient, url: str, *others: QueueAttributeNameType
+) -> dict[QueueAttributeNameType, str] | None:
+    """Return the attributes and the counts of a queue; None if it does not exist."""
+    names: list[QueueAttributeNameType] = [*_COUNTS, *others]
+    answer = unless_gone(lambda: queues.get_queue_attributes(QueueUrl=url, AttributeNames=names))
+    return answer and answer.get("Attributes", {})
+
+
+_COUNTS: tuple[QueueAttributeNameType, ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+)
+
+
+def _count(attributes: dict[QueueAttributeNameType, str]) -> int:
+    return sum(int(attributes[name]) for name in _COUNTS)
+
+
+def messages(queues: SQSClient, url: str) -> int:
+    """Return how many messages a queue holds, those that are being worked on among them."""
+    return _count(queues.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS))["Attributes"])
+
+
+def _reconciliation(deployment: Deployment) -> Findings:
     arn = deployment.reconciliation_state_machine_arn
+    if arn is None:
+        yield Fact("enabled", False, "not enabled")
+        return
+    found = unless_gone(lambda: _last_run(deployment, arn))
+    if found is None:
+        yield Problem(f"the state machine {arn} does not exist: apply again")
+        return
+    run, going_on = found
+    yield Fact("last_run", run, f"last run: {_of_run(run)}")
+    yield Fact("run_going_on", going_on, "one is going on: cognito-user-sync reconcile --follow" if going_on else "")
+    if run and run.status != "SUCCEEDED":
+        for problem in run.problems:
+            yield Problem(f"the last reconciliation: {problem}")
+        # That problem names its own command.
+        if not run.allow_deletes_needed:
+            again = "reconcile --dry-run" if run.dry_run else "reconcile"
+            yield Problem(f"the last reconciliation ended as {run.status}: see above, then: cognito-user-sync {again}")
+    elif run and run.dry_run:
+        yield Problem(
+            "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run"
+            ' cognito-user-sync reconcile, then set reconciliation.run_on_apply = "sync" and apply, so that'
+            " scheduled runs write, too"
+        )
+
+
+def _last_run(deployment: Deployment, arn: str) -> tuple[Run | None, str | None]:
+    """Return the last run that ended, and the one that is going on.
+
+    A dry run that was started by hand after runs that write is not the last run: its operator saw its counts. If apply
+    and the schedule start dry runs, a dry run is.
+    """
     newest = going_on = None
-    for run in runs(deployment.states, arn) if arn else ():
+    for run in runs(deployment.states, arn):
         if run.status == "RUNNING":
             going_on = run.arn
             continue
@@ -194,32 +482,74 @@ def _last_run(deployment: Deployment) -> tuple[Run | None, str | None]:
     return newest, going_on
 
 
-def _users_in_table(deployment: Deployment) -> int:
-    table = deployment.dynamodb.describe_table(TableName=deployment.user_table.name)["Table"]
-    indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
-    return indexes.get(BY_SHARD, table).get("ItemCount", 0)
+def _of_run(run: Run | None) -> str:
+    if run is None:
+        return "none has ended yet"
+    counts = ", ".join(
+        f"{value:,} {name.replace('_', ' ')}" for name, value in user_counts(run.summary).items() if value
+    )
+    ended = f"{run.status}, a dry run" if run.dry_run else run.status
+    return f"{ended}, begun {run.started_at:%Y-%m-%d %H:%M} UTC: {counts or run.reason or 'no user listed'}"
 
 
-def _queue(deployment: Deployment, url: str) -> Queue:
-    queues = deployment.queues
-    return Queue(messages(queues, url), messages(queues, dead_letter_queue(queues, url)))
+def _schedule(deployment: Deployment) -> Findings:
+    if deployment.reconciliation_schedule_arn is None:
+        yield Fact("expression", None, "none")
+        return
+    group, name = deployment.reconciliation_schedule_arn.split("/")[1:]
+    answer = unless_gone(lambda: deployment.scheduler.get_schedule(GroupName=group, Name=name))
+    if answer is None:
+        yield Problem(f"the schedule {name} does not exist, so no reconciliation starts by itself: apply again")
+        return
+    # A disabled one is paused.
+    yield Fact("expression", answer["ScheduleExpression"], answer["ScheduleExpression"])
 
 
-def messages(queues: SQSClient, url: str) -> int:
-    """How many messages a queue holds, those that are being worked on among them."""
-    attributes = queues.get_queue_attributes(
-        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    )["Attributes"]
-    return sum(map(int, attributes.values()))
-
-
-def _alarms(deployment: Deployment) -> list[str]:
+def _alarms(deployment: Deployment) -> Findings:
     names = deployment.alarm_names
     pages = chain.from_iterable(
-        deployment.alarms.get_paginator("describe_alarms").paginate(
-            AlarmNames=names[start : start + _ALARMS_AT_ONCE], StateValue="ALARM"
-        )
+        deployment.alarms.get_paginator("describe_alarms").paginate(AlarmNames=names[start : start + _ALARMS_AT_ONCE])
         for start in range(0, len(names), _ALARMS_AT_ONCE)
     )
-    # The state is asked for, and looked at again.
-    return [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"] if alarm["StateValue"] == "ALARM"]
+    states = {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page["MetricAlarms"]}
+    in_alarm = [name for name, state in states.items() if state == "ALARM"]
+    yield Fact("in_alarm", in_alarm, f"in ALARM: {', '.join(in_alarm) or 'none'}")
+    for name in in_alarm:
+        yield Problem(f"alarm {name}: its description says what to do")
+    for name in names:
+        if name not in states:
+            yield Problem(f"the alarm {name} does not exist: apply again")
+
+
+def _paused(deployment: Deployment) -> Findings:
+    found = pauses(deployment)
+    yield Fact("parts", [each.part for each in found], ", ".join(each.part for each in found) or "nothing")
+    for each in found:
+        yield Problem(each.problem)
+
+
+def _code(deployment: Deployment) -> Findings:
+    found = unless_gone(lambda: code(deployment))
+    rolled_back = found.rolled_back if found else []
+    yield Fact("rolled_back", rolled_back, f"{len(rolled_back)} functions are rolled back")
+    if rolled_back:
+        yield Problem(
+            f"other code than Terraform deployed last runs in {', '.join(rolled_back)}. To end a roll-back:"
+            " cognito-user-sync rollback --undo"
+        )
+
+
+SECTIONS: dict[str, Callable[[Deployment], Findings]] = {
+    "paused": _paused,
+    "code": _code,
+    "user_pool": _user_pool,
+    "lost_sign_ups": _lost_sign_ups,
+    "executions": _executions,
+    "unstarted": _unstarted,
+    "changes": _changes,
+    "reconciliation": _reconciliation,
+    "schedule": _schedule,
+    "user_table": _user_table,
+    "functions": _functions,
+    "alarms": _alarms,
+}

@@ -341,6 +341,10 @@ def _mend_describe() -> None:
         return sfn.json_response(shown)
 
     def mended_list(data: Json) -> Any:
+        machine = data.get("stateMachineArn")
+        if machine and sfn._resolve_state_machine_arn(machine) is None:
+            message = f"State Machine Does Not Exist: '{machine}'"
+            return sfn.error_response_json("StateMachineDoesNotExist", message, 400)
         status, headers, body = list_executions(data)
         if status != 200:
             return status, headers, body

@@ -40,6 +40,12 @@ variable "send_welcome_function_name" {
   default     = null
 }
 
+variable "send_welcome_log_group_name" {
+  type        = string
+  description = "Log group of this function; null where there is none."
+  default     = null
+}
+
 variable "counts_welcome_emails" {
   type        = bool
   description = "Whether a metric counts the welcome emails: there is a function that sends them, and CloudWatch can filter its log."

@@ -9,9 +9,8 @@ resource "aws_cloudwatch_log_metric_filter" "welcome_emails" {
   # CloudWatch does not filter log groups of the class INFREQUENT_ACCESS.
   count = var.counts_welcome_emails ? 1 : 0
 
-  name = "${var.prefix}-welcome-emails"
-  # With the function's name: the log group exists before the function.
-  log_group_name = "/aws/lambda/${var.send_welcome_function_name}"
+  name           = "${var.prefix}-welcome-emails"
+  log_group_name = var.send_welcome_log_group_name
   pattern        = "{ $.welcome_email = \"*\" }"
 
   metric_transformation {

@@ -3,11 +3,6 @@ output "post_confirmation_function_arn" {
   value       = module.post_confirmation.arn
 }
 
-output "post_confirmation_function_name" {
-  description = "Name of the post-confirmation trigger."
-  value       = module.post_confirmation.name
-}
-
 output "permission_id" {
   description = "Id of the permission with which Cognito calls the trigger."
   value       = aws_lambda_permission.cognito.id
@@ -16,11 +11,6 @@ output "permission_id" {
 output "unstarted_queue_url" {
   description = "URL of the queue that holds sign-ups whose execution could not be started."
   value       = module.unstarted.queue.url
-}
-
-output "unstarted_queue_names" {
-  description = "Names of that queue, and of the one that holds sign-ups which could not be replayed."
-  value       = { queue = module.unstarted.queue.name, dead_letter_queue = module.unstarted.dead_letter_queue.name }
 }
 
 output "functions" {

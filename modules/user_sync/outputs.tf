@@ -3,11 +3,6 @@ output "state_machine_arn" {
   value       = module.state_machine.arn
 }
 
-output "sync_user_function_name" {
-  description = "Name of the function that writes one user."
-  value       = module.sync_user.name
-}
-
 output "send_welcome_function_name" {
   description = "Name of the function that greets; null where there is none."
   value       = one(module.send_welcome[*].name)

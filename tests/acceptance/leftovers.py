@@ -129,6 +129,12 @@ KINDS = (
         listed("describe_log_groups", "logGroups", "logGroupName"),
         lambda logs, name: logs.delete_log_group(logGroupName=name),
     ),
+    Kind(
+        "parameter",
+        "ssm",
+        listed("describe_parameters", "Parameters", "Name"),
+        lambda parameters, name: parameters.delete_parameter(Name=name),
+    ),
     Kind("role", "iam", listed("list_roles", "Roles", "RoleName"), delete_role),
 )
 

@@ -311,6 +311,7 @@ def test_clean_up_deletes_what_a_killed_terraform_left(run: Run, account: Accoun
         RoleName=f"{name}-role", PolicyName="inline", PolicyDocument=json.dumps(denied)
     )
     account.client("logs").create_log_group(logGroupName=f"/acceptance/{name}", tags=killed.tags)
+    account.client("ssm").put_parameter(Name=f"/acceptance/{name}", Value="a", Type="String")
     queue = account.client("sqs").create_queue(QueueName=f"{name}-queue", tags=killed.tags)["QueueUrl"]
     arn = account.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     events = account.client("events")
@@ -320,7 +321,7 @@ def test_clean_up_deletes_what_a_killed_terraform_left(run: Run, account: Accoun
         DashboardName=f"{name}-dashboard", DashboardBody=json.dumps({"widgets": []})
     )
     kinds = {kind.name for kind, _ in leftovers.named(account, killed.id)}
-    assert kinds == {"user pool", "role", "log group", "queue", "rule", "dashboard"}
+    assert kinds == {"user pool", "role", "log group", "parameter", "queue", "rule", "dashboard"}
     assert clean_up(account, run.folder.parent) == []
     assert leftovers.left_over(account, killed.id) == []
     assert interrupted(run.folder.parent) == []

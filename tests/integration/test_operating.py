@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
@@ -11,14 +12,28 @@ import urllib.request
 import uuid
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import boto3
 import pytest
+from typer.testing import CliRunner
 
 from cognito_user_sync_cli import reconciliation
+from cognito_user_sync_cli.app import app as command_line
 from local_aws.client import LocalAws
-from tests.deployed import PASSWORD, Deployment, Operator, Pool, Terraform, assert_impersonal, eventually, make_pool
+from tests.deployed import (
+    PASSWORD,
+    ROOT,
+    Deployment,
+    Operator,
+    Pool,
+    Terraform,
+    assert_impersonal,
+    eventually,
+    make_pool,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "complete"
 PREFIX = "people-complete"
@@ -30,10 +45,20 @@ def people(aws: LocalAws) -> Pool:
 
 
 @pytest.fixture(scope="module")
-def terraform(people: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+def failed_apply(aws: LocalAws, people: Pool, tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Any]:
+    """A first apply that may not create functions, and what status says then."""
     work = tmp_path_factory.mktemp("complete")
     run = Terraform(EXAMPLE, work / "data", work / "terraform.tfstate")
     run("init")
+    aws.set_faults([{"operation": "lambda:CreateFunction", "fault": "access_denied"}])
+    run("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
+    aws.clear_faults()
+    return run, json.loads(without_state("status", "--json", expect=1))
+
+
+@pytest.fixture(scope="module")
+def terraform(people: Pool, failed_apply: tuple[Terraform, Any]) -> Terraform:
+    run, _ = failed_apply
     run("apply", "-auto-approve", variables={"user_pool_id": people.id})
     return run
 
@@ -73,20 +98,49 @@ def status(operator: Operator, healthy: bool) -> Any:
     return json.loads(operator("status", "--json", expect=0 if healthy else 1))
 
 
+def section(found: Any, name: str) -> Any:
+    return found["sections"][name]["facts"]
+
+
+def without_state(*arguments: str, expect: int) -> str:
+    """What the command line says that knows only the deployment's name and its region."""
+    result = CliRunner().invoke(command_line, ["--prefix", PREFIX, "--region", "us-east-1", *arguments])
+    assert result.exit_code == expect, result.output
+    return result.stdout
+
+
+# --- before all is well
+
+
+def test_status_works_after_a_first_apply_that_failed(failed_apply: tuple[Terraform, Any]) -> None:
+    _, found = failed_apply
+    assert found["cannot_tell"] == []
+    assert f"the function {PREFIX}-sync-user does not exist: apply again" in found["problems"]
+    assert f"the state machine {_machine('user-sync')} does not exist: apply again" in found["problems"]
+    assert "the pool's post-confirmation trigger is none, not this module's" in found["problems"][0]
+
+
+def _machine(name: str) -> str:
+    return f"arn:aws:states:us-east-1:000000000000:stateMachine:{PREFIX}-{name}"
+
+
 # --- is all well
 
 
 def test_all_is_well_after_the_apply(deployed: Deployment, operator: Operator, ada: str, people: Pool) -> None:
     found = status(operator, healthy=True)
-    assert found["trigger"] == deployed.outputs["post_confirmation_function_arn"]
-    assert found["users_in_pool"] >= 1
-    assert found["users_in_table"] >= 1
-    assert found["last_run"]["status"] == "SUCCEEDED"
-    assert found["queues"]["unstarted"] == {"waiting": 0, "given_up": 0}
-    assert (found["failed_in_14_days"], found["alarms"], found["problems"]) == (0, [], [])
+    assert section(found, "user_pool")["trigger"] == deployed.outputs["post_confirmation_function_arn"]
+    assert section(found, "user_pool")["users"] >= 1
+    assert section(found, "user_table")["users"] >= 1
+    assert section(found, "reconciliation")["last_run"]["status"] == "SUCCEEDED"
+    assert section(found, "unstarted") == section(found, "changes") == {"waiting": 0, "given_up": 0}
+    assert section(found, "executions")["failed_in_14_days"] == 0
+    assert section(found, "schedule")["expression"] == "rate(12 hours)"
+    assert section(found, "functions")["missing"] == section(found, "alarms")["in_alarm"] == []
+    assert (found["problems"], found["cannot_tell"]) == ([], [])
     said = facts(operator("status"))
     assert "attached: " in said
-    assert "last reconciliation SUCCEEDED, begun " in said
+    assert "reconciliation last run: SUCCEEDED, begun " in said
     assert said.endswith("All is well.")
     assert "@example.com" not in said
 
@@ -102,14 +156,14 @@ def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator:
     kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
     people.cognito.update_user_pool(UserPoolId=people.id, LambdaConfig={}, **kept)
     found = status(operator, healthy=False)
-    assert (found["is_attached"], found["trigger"]) == (False, None)
+    assert section(found, "user_pool")["is_attached"] is False
     assert "post-confirmation trigger is none, not this module's" in found["problems"][0]
-    assert "trigger not attached: none" in facts(operator("status", expect=1))
+    assert "trigger not attached: none, " in facts(operator("status", expect=1))
     # A dry run leaves even that as it is.
     operator("reconcile", "--dry-run")
-    assert status(operator, healthy=False)["is_attached"] is False
+    assert section(status(operator, healthy=False), "user_pool")["is_attached"] is False
     operator("reconcile")
-    assert status(operator, healthy=True)["is_attached"] is True
+    assert section(status(operator, healthy=True), "user_pool")["is_attached"] is True
 
 
 def test_an_alarm_is_a_problem_by_name(aws: LocalAws, operator: Operator) -> None:
@@ -124,7 +178,7 @@ def test_an_alarm_is_a_problem_by_name(aws: LocalAws, operator: Operator) -> Non
         alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     try:
         found = status(operator, healthy=False)
-        assert found["alarms"] == [alarm]
+        assert section(found, "alarms")["in_alarm"] == [alarm]
         assert found["problems"] == [f"alarm {alarm}: its description says what to do"]
     finally:
         alarms.delete_alarms(AlarmNames=[f"{PREFIX}-elsewhere"])
@@ -167,20 +221,56 @@ def test_a_sign_up_in_the_dead_letter_queue_is_a_problem_until_it_is_moved_back(
         people.confirm(username)
         assert "1 sign-ups could not be started yet" in status(operator, healthy=False)["problems"][0]
         eventually(
-            lambda: json.loads(operator("status", "--json", expect=1))["queues"]["unstarted"]["given_up"] == 1,
+            lambda: section(status(operator, healthy=False), "unstarted")["given_up"] == 1,
             seconds=30,
         )
     finally:
         aws.clear_faults()
         queues.set_queue_attributes(QueueUrl=queue, Attributes=found)
     assert (
-        "When the cause is mended: cognito-user-sync failures requeue" in status(operator, healthy=False)["problems"][0]
+        "When the cause is fixed: cognito-user-sync failures requeue" in status(operator, healthy=False)["problems"][0]
     )
     assert "1 sign-up in the dead-letter queue." in operator("failures")
     assert "1 sign-up moved back." in operator("failures", "requeue")
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     # The message may still be in flight when its execution has ended.
     eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
+
+
+def test_status_shows_the_rest_while_step_functions_is_unavailable(
+    aws: LocalAws, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    aws.set_faults([{"operation": "states:*", "fault": "500"}])
+    found = json.loads(operator("status", "--json", expect=2))
+    assert {why.partition(":")[0] for why in found["cannot_tell"]} == {"executions", "reconciliation"}
+    assert all("See https://health.aws.amazon.com/health/status" in why for why in found["cannot_tell"])
+    assert section(found, "user_pool")["is_attached"] is True
+    assert found["problems"] == []
+
+
+def test_status_names_sign_ups_that_the_trigger_lost(
+    aws: LocalAws, operator: Operator, people: Pool, username: str
+) -> None:
+    sub = people.sign_up(username, email=f"{username}@example.com")
+    aws.set_faults(
+        [{"operation": name, "fault": "access_denied"} for name in ("states:StartExecution", "sqs:SendMessage")]
+    )
+    people.confirm(username)
+    aws.clear_faults()
+    found = eventually(lambda: status_if_lost(operator, sub))
+    (problem,) = found["problems"]
+    assert "1 sign-ups of the last 24 hours were lost" in problem
+    assert sub in problem
+    assert problem.endswith("When the cause is fixed: cognito-user-sync welcome --since 24h")
+    assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "24h")
+    eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
+
+
+def status_if_lost(operator: Operator, sub: str) -> Any:
+    """What status says once the log has the line."""
+    found = json.loads(operator("status", "--json", expect=None))
+    return found if section(found, "lost_sign_ups")["subs"] == [sub] else None
 
 
 # --- failures
@@ -272,7 +362,7 @@ def test_pause_holds_until_the_apply_that_its_plan_shows(
     for part in parts * 2:
         assert f"{part} paused: " in operator("pause", part)
     found = status(operator, healthy=False)
-    assert [each["part"] for each in found["paused"]] == parts
+    assert section(found, "paused")["parts"] == parts
     assert shown_as_paused(aws, deployed) == ", ".join(parts)
     assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
     # The reconciliation attaches a lost trigger, and leaves a paused one.
@@ -294,7 +384,8 @@ def test_pause_holds_until_the_apply_that_its_plan_shows(
     assert "Plan: 0 to add, 5 to change, 0 to destroy." in planned
     terraform("apply", "-auto-approve", variables={"user_pool_id": people.id})
     found = status(operator, healthy=False)
-    assert (found["paused"], found["is_attached"]) == ([], False)
+    assert section(found, "paused")["parts"] == []
+    assert section(found, "user_pool")["is_attached"] is False
     assert shown_as_paused(aws, deployed) == ""
     operator("reconcile")
     status(operator, healthy=True)
@@ -387,6 +478,95 @@ def test_users_whom_the_trigger_missed_are_welcomed_once(
     assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1]
 
 
+# --- with read-only permissions
+
+
+@pytest.fixture
+def cron_job(aws: LocalAws, people: Pool) -> Iterator[CronJob]:
+    iam = aws.client("iam")
+    iam.create_user(UserName=CronJob.user)
+    key = iam.create_access_key(UserName=CronJob.user)["AccessKey"]
+    yield CronJob(aws, people.id, key["AccessKeyId"], key["SecretAccessKey"])
+    iam.delete_user_policy(UserName=CronJob.user, PolicyName="status")
+    iam.delete_access_key(UserName=CronJob.user, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=CronJob.user)
+
+
+@dataclass(frozen=True)
+class CronJob:
+    """An IAM user who may do what docs/operations.md allows."""
+
+    user: ClassVar[str] = "cron"
+    aws: LocalAws
+    user_pool_id: str
+    key_id: str
+    secret: str = field(repr=False)
+
+    def policy(self) -> Any:
+        _, _, section = (ROOT / "docs" / "operations.md").read_text().partition("## Read-only permissions")
+        policy = section.partition("```json")[2].partition("```")[0]
+        for placeholder, value in {
+            "NAME-STAGE": PREFIX,
+            "REGION": "us-east-1",
+            "ACCOUNT": "000000000000",
+            "USER_POOL_ID": self.user_pool_id,
+            # The local AWS names the bus in a rule's ARN.
+            ":rule/": ":rule/default/",
+        }.items():
+            policy = policy.replace(placeholder, value)
+        return json.loads(policy)
+
+    def status(self, policy: Any, expect: int) -> Any:
+        self.aws.client("iam").put_user_policy(
+            UserName=self.user, PolicyName="status", PolicyDocument=json.dumps(policy)
+        )
+        return json.loads(self("status", "--json", expect=expect))
+
+    def __call__(self, *arguments: str, expect: int) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
+            patch.setattr(boto3, "DEFAULT_SESSION", None)
+            return without_state(*arguments, expect=expect)
+
+
+@pytest.fixture
+def acknowledged(deployed: Deployment, operator: Operator) -> None:
+    """An execution that failed, which nobody has to look at. Only then, status looks for acknowledged failures."""
+    states, name = deployed.aws.client("stepfunctions"), f"by-hand-{uuid.uuid4()}"
+    given = json.dumps({"sub": str(uuid.uuid4())})
+    started = states.start_execution(stateMachineArn=_machine("user-sync"), name=name, input=given)
+    assert deployed.ended(started["executionArn"])["status"] == "FAILED"
+    operator("failures", "acknowledge", "--execution", name)
+
+
+@pytest.mark.usefixtures("acknowledged")
+def test_read_only_user_runs_status(cron_job: CronJob) -> None:
+    cron_job.aws.reset_calls()
+    found = cron_job.status(cron_job.policy(), expect=0)
+    assert found["healthy"] is True
+    called = set(cron_job.aws.calls_by_caller()[CronJob.user])
+    allowed = {action for statement in cron_job.policy()["Statement"] for action in statement["Action"]}
+    assert called == allowed
+    cron_job("reconcile", expect=2)
+
+
+@pytest.mark.usefixtures("acknowledged")
+def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
+    """Without one, status shows the rest. Without ssm:GetParameter, it knows no deployment."""
+    policy = cron_job.policy()
+    for number, statement in enumerate(policy["Statement"]):
+        for action in statement["Action"]:
+            if action == "ssm:GetParameter":
+                continue
+            narrowed = copy.deepcopy(policy)
+            narrowed["Statement"][number]["Action"].remove(action)
+            found = cron_job.status(narrowed, expect=2)
+            assert found["cannot_tell"], action
+            assert all(action in why for why in found["cannot_tell"]), found["cannot_tell"]
+            assert found["problems"] == []
+
+
 # --- reconcile
 
 
@@ -402,12 +582,14 @@ def test_a_dry_run_reports_and_writes_nothing(
         ExpressionAttributeValues={":mark": {"S": "mine"}},
     )
     before = deployed.item(ada)
-    last = status(operator, healthy=True)["last_run"]["arn"]
+    last = section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"]
     said = facts(operator("reconcile", "--dry-run"))
     assert "A dry run: nothing was written. So many would be:" in said
     assert "updated 1 " in said
     assert deployed.item(ada) == before
-    assert status(operator, healthy=True)["last_run"]["arn"] == last, "a dry run is no reconciliation"
+    assert section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"] == last, (
+        "a dry run is no reconciliation"
+    )
     assert "updated 1 " in facts(operator("reconcile"))
     after = deployed.item(ada) or {}
     assert (after["given_name"], after["custom_mark"]) == ("canary given_name", "mine")
@@ -430,7 +612,7 @@ def test_ctrl_c_leaves_the_run_going_and_says_how_to_follow_it_again(
     assert "Follow that one: cognito-user-sync reconcile --follow" in beside
     aws.clear_quotas()
     assert "listed" in operator("reconcile", "--follow")
-    assert status(operator, healthy=True)["last_run"]["arn"] == arn
+    assert section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"] == arn
 
 
 def test_a_run_that_cannot_be_followed_goes_on(aws: LocalAws, operator: Operator) -> None:
@@ -467,7 +649,7 @@ def test_the_workers_say_how_far_they_are(
     progress = reconciliation._Progress(
         aws.client("logs"), f"/aws/lambda/{PREFIX}-reconcile-shards", described["startDate"]
     )
-    summary = status(operator, healthy=True)["last_run"]["summary"]
+    summary = section(status(operator, healthy=True), "reconciliation")["last_run"]["summary"]
     assert listed(progress) == summary["listed"] > 0
 
 
@@ -776,6 +958,34 @@ def test_alarms_dashboard_metrics_and_outputs_hold_nothing_personal(
     assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=f"{PREFIX}-us-east-1")))
     assert_impersonal("outputs", json.dumps(terraform.outputs()))
     assert_impersonal("state", terraform.state.read_text())
+
+
+def test_status_names_what_was_deleted_by_hand(
+    aws: LocalAws, operator: Operator, terraform: Terraform, people: Pool
+) -> None:
+    queues, functions = aws.client("sqs"), aws.client("lambda")
+    queues.delete_queue(QueueUrl=queues.get_queue_url(QueueName=f"{PREFIX}-changes-dead-letter")["QueueUrl"])
+    functions.delete_function(FunctionName=f"{PREFIX}-start-run")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=f"{PREFIX}-replay-sign-ups")["EventSourceMappings"]
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    aws.client("scheduler").delete_schedule(Name=f"{PREFIX}-reconciliation")
+    aws.client("cloudwatch").delete_alarms(AlarmNames=[f"{PREFIX}-changes-lost"])
+    index = {"Delete": {"IndexName": "by_shard"}}
+    aws.client("dynamodb").update_table(TableName=f"{PREFIX}-users", GlobalSecondaryIndexUpdates=[index])
+    problems = status(operator, healthy=False)["problems"]
+    for expected in (
+        f"the queue {PREFIX}-changes-dead-letter does not exist",
+        f"the function {PREFIX}-start-run does not exist",
+        f"the event source mapping of {PREFIX}-unstarted and {PREFIX}-replay-sign-ups does not exist",
+        f"the schedule {PREFIX}-reconciliation does not exist",
+        f"the alarm {PREFIX}-changes-lost does not exist",
+        f"the table {PREFIX}-users has no index by_shard",
+    ):
+        (problem,) = [each for each in problems if each.startswith(expected)]
+        assert "apply again" in problem
+    assert len(problems) == 6
+    terraform("apply", "-auto-approve", variables={"user_pool_id": people.id})
+    eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
 
 
 def test_a_second_plan_is_empty(terraform: Terraform, people: Pool) -> None:

@@ -70,7 +70,7 @@ class Clone:
         self.folder = folder
         for name in ("modules", "lambda_src", "emails"):
             shutil.copytree(ROOT / name, folder / "module" / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ROOT.glob("*.tf"):
+        for file in [*ROOT.glob("*.tf"), ROOT / "pyproject.toml"]:
             shutil.copy(file, folder / "module")
         (folder / "main.tf").write_text(configuration)
         self.environment = {

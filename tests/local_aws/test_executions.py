@@ -65,6 +65,14 @@ def test_the_longest_name_and_input_are_taken(aws: LocalAws) -> None:
     assert run(aws, machine, "x" * (262_144 - 2), name="x" * 80)["status"] == "SUCCEEDED"
 
 
+def test_executions_of_a_missing_machine_are_an_error(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
+    arn = make_machine(aws, WAITING)
+    assert states.list_executions(stateMachineArn=arn)["executions"] == []
+    with pytest.raises(states.exceptions.StateMachineDoesNotExist):
+        states.list_executions(stateMachineArn=f"{arn}-missing")
+
+
 def test_status_changes_of_an_execution_reach_a_rule_on_the_default_bus(aws: LocalAws) -> None:
     """With input and output: anyone who may create a rule reads them."""
     machine = make_machine(

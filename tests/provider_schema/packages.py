@@ -42,6 +42,7 @@ IN_PULUMI = {
     "aws_sfn_state_machine": "sfn/stateMachine:StateMachine",
     "aws_sns_topic": "sns/topic:Topic",
     "aws_sqs_queue": "sqs/queue:Queue",
+    "aws_ssm_parameter": "ssm/parameter:Parameter",
     "data.aws_arn": "getArn:GetArn",
     "data.aws_caller_identity": "getCallerIdentity:GetCallerIdentity",
     "data.aws_cognito_user_pool": "cognito/getUserPool:GetUserPool",

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from unittest.mock import patch
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import boto3
 from botocore import xform_name
@@ -101,6 +101,8 @@ class FakeAws:
         self.calls: list[Call] = []
         self.answers: dict[str, Callable[[Json], Answer]] = {}
         """What answers each operation."""
+        self.asked = threading.local()
+        """`path` is that of the request which this thread makes: all that a GET says."""
 
     @contextmanager
     def answering(self, service: str = "") -> Iterator[None]:
@@ -136,9 +138,11 @@ class FakeAws:
 
     def _handle(self, request: Any, event_name: str, **_: Any) -> Any:
         content = request.body.read() if hasattr(request.body, "read") else request.body
-        body = json.loads(content or b"{}")
+        # STS does not speak JSON.
+        body = dict(parse_qsl(content)) if "sts." in event_name else json.loads(content or b"{}")
         operation = event_name.removeprefix(f"{self.event}.")
-        self.calls.append(Call(operation, body, unquote(urlsplit(request.url).path)))
+        self.asked.path = unquote(urlsplit(request.url).path)
+        self.calls.append(Call(operation, body, self.asked.path))
         answer = self._answer(event_name, body)
         headers: Any = dict(answer.headers)
         return AWSResponse(request.url, answer.status, headers, _Raw(answer.content))

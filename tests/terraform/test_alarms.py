@@ -14,8 +14,8 @@ from tests.terraform.conftest import ALARM_NAMES, LONGEST_NAME, LONGEST_STAGE, O
 PREFIX = f"{LONGEST_NAME}-{LONGEST_STAGE}"
 
 TRIGGER = {"FunctionName": f"{PREFIX}-post-confirmation"}
-USER_SYNC = {"StateMachineArn": arn("states", "stateMachine:user-sync")}
-RECONCILIATION = {"StateMachineArn": arn("states", "stateMachine:reconciliation")}
+USER_SYNC = {"StateMachineArn": arn("states", f"stateMachine:{PREFIX}-user-sync")}
+RECONCILIATION = {"StateMachineArn": arn("states", f"stateMachine:{PREFIX}-reconciliation")}
 CHANGES = {"RuleName": f"{PREFIX}-changes"}
 
 # Namespace, metric, dimensions, statistic, threshold that is exceeded, seconds, periods.

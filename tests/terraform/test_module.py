@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -405,6 +406,25 @@ def test_arn_outputs_have_a_key_for_each_resource(terraform: Terraform, case: st
     assert made.outputs["queue_arns"] == {name: arn("sqs", name) for name in made.outputs["queue_arns"]}
 
 
+@pytest.mark.parametrize("case", ["defaults", "everything", "least"])
+def test_deployment_record_names_what_is_made(terraform: Terraform, case: str) -> None:
+    made = terraform.made[case]
+    prefix = LONGEST if case == "everything" else DEV
+    (parameter,) = made.of_type("aws_ssm_parameter").values()
+    assert parameter["name"] == f"/cognito-user-sync/{prefix}"
+    assert len(parameter["insecure_value"].encode()) <= 4096, "a standard parameter holds 4 KB"
+    record = json.loads(parameter["insecure_value"])
+    assert record.pop("version") == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert set(record.pop("functions")) == set(made.outputs["function_arns"])
+    # The record is made of names. Mocked ARNs have no prefix.
+    outputs = {name: made.outputs[name] for name in record}
+    assert without(f"{prefix}-", record) == without(f"{prefix}-", outputs)
+
+
+def without(prefix: str, values: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(values).replace(prefix, ""))
+
+
 def test_logs_hold_no_data_of_executions(everything: Made) -> None:
     for values in everything.of_type("aws_sfn_state_machine").values():
         assert [(log["level"], log["include_execution_data"]) for log in values["logging_configuration"]] == [
@@ -566,7 +586,9 @@ def test_pool_trigger_passes_the_sms_role_of_the_pool_alone(defaults: Made, ever
 def test_trigger_is_not_attached_if_the_pool_names_it_itself(least: Made, defaults: Made) -> None:
     assert [address for address in least.resources if "pool_trigger" in address] == []
     assert least.outputs["user_pool_trigger"] == {"attached_function_arn": None, "chained_function_arn": None}
-    assert defaults.outputs["user_pool_trigger"]["attached_function_arn"] == arn("lambda", "function:post-confirmation")
+    assert defaults.outputs["user_pool_trigger"]["attached_function_arn"] == arn(
+        "lambda", f"function:{DEV}-post-confirmation"
+    )
 
 
 # --- user_sync

@@ -10,22 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from tests.samples import POOL_ID, environment
-from tests.stand_ins.answers import Response
+from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import FakeAws
 
 ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:cognito-user-sync-dev-user-sync"
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/cognito-user-sync-dev-unstarted"
 OUTPUTS: dict[str, Any] = {
     "user_pool_id": "eu-west-1_AbCdEfGhI",
+    "user_table_name": "cognito-user-sync-dev-users",
     "user_sync_state_machine_arn": ARN,
     "post_confirmation_function_arn": "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-x",
     "unstarted_queue_url": QUEUE,
     "alarm_names": [],
-    "log_group_arns": {},
     "function_arns": {},
+    "log_group_arns": {},
     "dashboard_url": "https://example.com",
     "user_pool_trigger": {"attached_function_arn": None, "chained_function_arn": None},
     "user_table_stream_arn": None,
@@ -103,6 +105,111 @@ def test_user_table_says_why_the_environment_cannot_be_used(
     aws.on("lambda.GetFunctionConfiguration", Response(configuration))
     with pytest.raises(NotDeployed, match=f"the environment of the function cognito-user-sync-dev-sync-user .*{why}"):
         _ = Deployment(**known).user_table
+
+
+# --- without Terraform's state
+
+RECORD = {
+    **{name: value for name, value in OUTPUTS.items() if name not in ("function_arns", "log_group_arns")},
+    "reconciliation_state_machine_arn": ARN.replace("user-sync-dev-user-sync", "user-sync-dev-reconciliation"),
+    "functions": ["sync-user"],
+    "version": "1.2.3",
+}
+PREFIX = "cognito-user-sync-dev"
+
+
+def test_from_parameter_needs_no_state(aws: FakeAws) -> None:
+    aws.on("ssm.GetParameter", Response({"Parameter": {"Value": json.dumps(RECORD)}}))
+    deployment = Deployment.from_parameter(PREFIX, "eu-west-1")
+    assert aws.calls[0].body == {"Name": "/cognito-user-sync/cognito-user-sync-dev"}
+    assert (deployment.prefix, deployment.region, deployment.version) == (PREFIX, "eu-west-1", "1.2.3")
+    place = "eu-west-1:123456789012"
+    assert deployment.function_arns == {"sync-user": f"arn:aws:lambda:{place}:function:{PREFIX}-sync-user"}
+    logs = f"arn:aws:logs:{place}:log-group"
+    assert deployment.log_group_arns == {
+        "sync-user": f"{logs}:/aws/lambda/{PREFIX}-sync-user",
+        "user-sync": f"{logs}:/aws/vendedlogs/states/{PREFIX}-user-sync",
+        "reconciliation": f"{logs}:/aws/vendedlogs/states/{PREFIX}-reconciliation",
+    }
+
+
+def test_from_parameter_names_the_region_of_the_environment(aws: FakeAws) -> None:
+    aws.on("ssm.GetParameter", refusal("ParameterNotFound"))
+    with pytest.raises(NotDeployed, match="no SSM parameter /cognito-user-sync/dev in .* and region eu-central-1"):
+        Deployment.from_parameter("dev", None)
+
+
+def test_from_parameter_rejects_another_version(aws: FakeAws) -> None:
+    record = {name: value for name, value in RECORD.items() if name != "alarm_names"}
+    aws.on("ssm.GetParameter", Response({"Parameter": {"Value": json.dumps(record)}}))
+    with pytest.raises(NotDeployed, match="the SSM parameter .* has no alarm_names: it is of another version"):
+        Deployment.from_parameter(PREFIX, "eu-west-1")
+
+
+def test_prefix_without_a_region_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    done = cognito_user_sync("--prefix", "dev", "status")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Nothing to work on: --prefix needs a region: give --region, or set AWS_REGION\n",
+    )
+
+
+def test_region_goes_with_prefix_alone() -> None:
+    done = cognito_user_sync("--region", "eu-west-1", "status")
+    assert done.returncode == 2
+    assert "goes with --prefix" in done.stderr
+
+
+# --- whether outputs are of something that is deployed
+
+
+@pytest.fixture
+def deployment(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    aws.on("sts.GetCallerIdentity", Response(identity("123456789012")))
+    aws.on("sfn.DescribeStateMachine", Response({}))
+    return Deployment.from_outputs(as_terraform_prints(**OUTPUTS), "a test")
+
+
+def identity(account: str) -> bytes:
+    """Return the answer of GetCallerIdentity."""
+    result = f"<GetCallerIdentityResult><Account>{account}</Account></GetCallerIdentityResult>"
+    return f"<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>".encode()
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        ("sts.GetCallerIdentity", EndpointConnectionError(endpoint_url="https://sts")),
+        ("sfn.DescribeStateMachine", EndpointConnectionError(endpoint_url="https://states")),
+        ("sfn.DescribeStateMachine", refusal("InternalFailure", 500)),
+        ("sfn.DescribeStateMachine", refusal("AccessDeniedException")),
+    ],
+)
+def test_check_stops_nothing_in_an_outage(aws: FakeAws, deployment: Deployment, operation: str, answer: Answer) -> None:
+    aws.on(operation, answer)
+    deployment.check()
+
+
+def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> None:
+    aws.on("sts.GetCallerIdentity", Response(identity("210987654321")))
+    with pytest.raises(NotDeployed, match="of account 210987654321, but this deployment is in account 123456789012"):
+        deployment.check()
+
+
+@pytest.mark.parametrize("answer", [refusal("ParameterNotFound"), refusal("AccessDeniedException")])
+def test_check_names_what_is_not_deployed(aws: FakeAws, deployment: Deployment, answer: Answer) -> None:
+    aws.on("sfn.DescribeStateMachine", refusal("StateMachineDoesNotExist"))
+    aws.on("ssm.GetParameter", answer)
+    with pytest.raises(NotDeployed, match="there is no cognito-user-sync-dev-user-sync in account 123456789012"):
+        deployment.check()
+
+
+def test_check_accepts_a_deployment_that_lost_its_state_machine(aws: FakeAws, deployment: Deployment) -> None:
+    aws.on("sfn.DescribeStateMachine", refusal("StateMachineDoesNotExist"))
+    aws.on("ssm.GetParameter", Response({"Parameter": {"Value": "{}"}}))
+    deployment.check()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": {"b": 1}}'])

@@ -1,4 +1,4 @@
-"""The commands `status` and `reconcile`: which run counts as the last one, and what is shown of it."""
+"""The commands `status` and `reconcile`: what is missing or cannot be read, and what is shown of the last run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from typer.testing import Result
 
-from tests.samples import COUNTS, OURS, QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
-from tests.stand_ins.answers import Response
+from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS, environment
+from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
+from tests.stand_ins.well import OUTPUTS, answer_well, lose_function, lose_queue, mapping
 
-OUTPUTS = outputs()
+USER_SYNC = OUTPUTS["user_sync_state_machine_arn"]
 EXAMPLE = {
     "sub": SUB,
     "outcome": "updated",
@@ -77,15 +79,7 @@ def command(
 ) -> Result:
     """Run a command for a deployment that is well but for `failed` and `running` executions of user_sync, and that has
     had these runs, the newest first."""
-    aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
-    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
-    aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
-    policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead"})
-    aws.answers["sqs.GetQueueAttributes"] = lambda request: Response(
-        {"Attributes": {name: policy if name == "RedrivePolicy" else "0" for name in request["AttributeNames"]}}
-    )
-    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
-    aws.on("scheduler.GetSchedule", Response({"State": "ENABLED"}))
+    answer_well(aws)
     described = {each["executionArn"]: each for each in map(run, runs)}
 
     def executions(request: dict[str, Any]) -> Response:
@@ -137,9 +131,10 @@ def test_status_reports_the_last_run(
 ) -> None:
     result = command(aws, tmp_path, runs, "status", "--json")
     found = json.loads(result.stdout)
-    assert (found["last_run"] and found["last_run"]["arn"].rpartition(":")[2], found["problems"]) == (last, problems)
+    facts = found["sections"]["reconciliation"]["facts"]
+    assert (facts["last_run"] and facts["last_run"]["arn"].rpartition(":")[2], found["problems"]) == (last, problems)
     assert result.exit_code == (1 if problems else 0)
-    assert (found["run_going_on"] is not None) == (GOING_ON in runs)
+    assert (facts["run_going_on"] is not None) == (GOING_ON in runs)
 
 
 def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path) -> None:
@@ -147,12 +142,18 @@ def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path)
     now = time.time()
     times = [{"startDate": now}, {"startDate": now - 660}, {"startDate": 1767225600, "redriveDate": now}]
     running = [
-        {"executionArn": f"arn{n}", "stateMachineArn": USER_SYNC, "name": f"sign-up-{n}", "status": "RUNNING", **each}
+        {
+            "executionArn": f"arn{n}",
+            "stateMachineArn": USER_SYNC,
+            "name": f"sign-up-{n}",
+            "status": "RUNNING",
+            **each,
+        }
         for n, each in enumerate(times)
     ]
     result = command(aws, tmp_path, [], "status", "--json", running=running)
     found = json.loads(result.stdout)
-    assert (result.exit_code, found["retried"]) == (1, 1)
+    assert (result.exit_code, found["sections"]["executions"]["facts"]["retried"]) == (1, 1)
     [problem] = found["problems"]
     assert problem.startswith("1 executions have been retried for more than 10 minutes: see why in the logs of ")
 
@@ -164,13 +165,18 @@ def test_status_leaves_acknowledged_failures_out(
     aws: FakeAws, tmp_path: Path, redrives: int, problems: list[str]
 ) -> None:
     """Until the execution is redriven, and fails again."""
-    failed = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": "sign-up-1", "status": "FAILED"}
+    failed = {
+        "executionArn": "arn",
+        "stateMachineArn": USER_SYNC,
+        "name": "sign-up-1",
+        "status": "FAILED",
+    }
     times = {"startDate": time.time(), "stopDate": time.time()}
     stream = {"logStreamName": "acknowledged/sign-up-1/0", "creationTime": 1}
     aws.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [stream]}))
     result = command(aws, tmp_path, [REAL], "status", "--json", failed=[{**failed, **times, "redriveCount": redrives}])
     found = json.loads(result.stdout)
-    assert (found["problems"], found["failed_in_14_days"]) == (problems, 1)
+    assert (found["problems"], found["sections"]["executions"]["facts"]["failed_in_14_days"]) == (problems, 1)
 
 
 def words(said: str) -> str:
@@ -205,3 +211,253 @@ def test_reconcile_ends_with_the_command_that_allows_the_deletions(aws: FakeAws,
     result = command(aws, tmp_path, [OVER_LIMIT], "reconcile")
     assert result.exit_code == 1
     assert words(result.output).endswith(f"Problem: {PROBLEMS[OVER_LIMIT]}")
+
+
+# --- what is missing, and what cannot be read
+
+DENIED = refusal("AccessDeniedException", message="User: arn:aws:iam::1:user/cron is not authorized to perform: x")
+# The sections that each operation is read for.
+READ_FOR = {
+    f"{COGNITO}.DescribeUserPool": ["user_pool"],
+    "cloudwatch-logs.DescribeLogGroups": ["lost_sign_ups"],
+    "cloudwatch-logs.FilterLogEvents": ["lost_sign_ups"],
+    "sfn.ListExecutions": ["executions", "reconciliation"],
+    "sqs.GetQueueAttributes": ["unstarted", "changes"],
+    "lambda.ListEventSourceMappings": ["paused", "unstarted", "changes"],
+    "eventbridge.DescribeRule": ["changes"],
+    "scheduler.GetSchedule": ["paused", "schedule"],
+    "dynamodb.DescribeTable": ["user_table"],
+    "lambda.GetFunctionConfiguration": ["paused", "user_pool", "functions"],
+    "lambda.GetFunctionConcurrency": ["paused"],
+    "lambda.ListVersionsByFunction": ["code"],
+}
+
+
+@pytest.fixture
+def well(aws: FakeAws) -> FakeAws:
+    answer_well(aws)
+    return aws
+
+
+def status(folder: Path, expect: int, **changes: Any) -> Any:
+    result = invoke(folder, {**OUTPUTS, **changes}, "status", "--json")
+    assert result.exit_code == expect, result.output
+    return json.loads(result.stdout)
+
+
+def test_status_is_healthy_if_all_is_well(well: FakeAws, tmp_path: Path) -> None:
+    found = status(tmp_path, expect=0)
+    assert (found["healthy"], found["problems"], found["cannot_tell"]) == (True, [], [])
+    assert {section for sections in READ_FOR.values() for section in sections} < found["sections"].keys()
+
+
+@pytest.mark.parametrize(("operation", "sections"), READ_FOR.items(), ids=list(READ_FOR))
+def test_status_shows_all_but_what_cannot_be_read(
+    well: FakeAws, tmp_path: Path, operation: str, sections: list[str]
+) -> None:
+    well.on(operation, DENIED)
+    found = status(tmp_path, expect=2)
+    assert [name for name, section in found["sections"].items() if section["cannot_tell"]] == sections
+    why = (
+        f"An error occurred (AccessDeniedException) when calling the {operation.partition('.')[2]} operation: User:"
+        " arn:aws:iam::1:user/cron is not authorized to perform: x. These credentials need more permissions:"
+        " docs/operations.md#read-only-permissions"
+    )
+    assert found["cannot_tell"] == [f"{section}: {why}" for section in sections]
+    assert (found["healthy"], found["problems"]) == (False, [])
+    said = words(invoke(tmp_path, OUTPUTS, "status").output)
+    assert f"Cannot tell: {found['cannot_tell'][0]}" in said
+    assert "All is well" not in said
+
+
+def test_status_names_an_outage_as_one(well: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    well.on("sfn.ListExecutions", EndpointConnectionError(endpoint_url="https://states"))
+    found = status(tmp_path, expect=2)
+    assert found["cannot_tell"][0] == (
+        'executions: Could not connect to the endpoint URL: "https://states". See'
+        " https://health.aws.amazon.com/health/status, and try again"
+    )
+
+
+def test_status_exits_1_if_something_is_certainly_wrong(well: FakeAws, tmp_path: Path) -> None:
+    well.on("dynamodb.DescribeTable", DENIED)
+    lose_queue(well, "changes")
+    found = status(tmp_path, expect=1)
+    assert (len(found["problems"]), len(found["cannot_tell"])) == (1, 1)
+
+
+def test_status_keeps_what_was_read_before_a_failure(well: FakeAws, tmp_path: Path) -> None:
+    well.on("lambda.ListEventSourceMappings", DENIED)
+    assert status(tmp_path, expect=2)["sections"]["unstarted"]["facts"] == {"waiting": 0}
+
+
+GONE = {
+    f"{COGNITO}.DescribeUserPool": (
+        f"the user pool {POOL_ID} does not exist: nothing can be synced. The table has its users as they were last:"
+        " leave it as it is"
+    ),
+    "dynamodb.DescribeTable": (
+        "the table dev-users does not exist. Do not apply: that makes an empty table. Restore it first:"
+        " docs/operations.md#the-table-is-gone"
+    ),
+    "scheduler.GetSchedule": (
+        "the schedule dev-reconciliation does not exist, so no reconciliation starts by itself: apply again"
+    ),
+    "eventbridge.DescribeRule": (
+        "the EventBridge rule dev-changes does not exist: apply again, then cognito-user-sync reconcile"
+    ),
+}
+
+
+@pytest.mark.parametrize(("operation", "problem"), GONE.items(), ids=list(GONE))
+def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operation: str, problem: str) -> None:
+    well.on(operation, refusal("ResourceNotFoundException"))
+    assert status(tmp_path, expect=1)["problems"] == [problem]
+
+
+def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> None:
+    well.on("sfn.ListExecutions", refusal("StateMachineDoesNotExist"))
+    assert status(tmp_path, expect=1)["problems"] == [
+        f"the state machine {arn} does not exist: apply again"
+        for arn in (OUTPUTS["user_sync_state_machine_arn"], RECONCILIATION)
+    ]
+
+
+@pytest.mark.parametrize("name", ["unstarted", "unstarted-dead-letter", "changes", "changes-dead-letter"])
+def test_status_names_a_missing_queue(well: FakeAws, tmp_path: Path, name: str) -> None:
+    lose_queue(well, name)
+    (problem,) = status(tmp_path, expect=1)["problems"]
+    assert problem.startswith(f"the queue dev-{name} does not exist, and what was in it is lost: apply again")
+
+
+def test_status_names_a_missing_function(well: FakeAws, tmp_path: Path) -> None:
+    lose_function(well, "dev-sync-user")
+    found = status(tmp_path, expect=1)
+    assert found["problems"] == ["the function dev-sync-user does not exist: apply again"]
+    assert found["sections"]["functions"]["facts"] == {"missing": ["dev-sync-user"]}
+
+
+def test_status_names_a_missing_chained_function(well: FakeAws, tmp_path: Path) -> None:
+    lose_function(well, THEIRS)
+    trigger = {**OUTPUTS["user_pool_trigger"], "chained_function_arn": THEIRS}
+    (problem,) = status(tmp_path, expect=1, user_pool_trigger=trigger)["problems"]
+    assert problem.startswith(f"the chained function {THEIRS} does not exist, so every sign-up ends with an error")
+
+
+@pytest.mark.parametrize(
+    ("mappings", "problem"),
+    [
+        ([], "the event source mapping of dev-changes and dev-sync-changes does not exist: apply again"),
+        (
+            [mapping("sync-changes", "Disabled")],
+            (
+                "changes paused: changes of users wait in their queue, each for at most 14 days. The reconciliation"
+                " still syncs these users. To end it: cognito-user-sync resume changes"
+            ),
+        ),
+    ],
+    ids=["missing", "disabled"],
+)
+def test_status_names_a_queue_that_is_not_read(
+    well: FakeAws, tmp_path: Path, mappings: list[dict[str, str]], problem: str
+) -> None:
+    found = [mapping("replay-sign-ups"), *mappings]
+    well.on("lambda.ListEventSourceMappings", Response({"EventSourceMappings": found}))
+    assert status(tmp_path, expect=1)["problems"] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("table", "has_index", "how"),
+    [
+        ("dev-users", None, "apply again"),
+        ("users", "true", "terraform plan prints the command that creates it"),
+        ("users", "false", None),
+    ],
+    ids=["own table", "existing table", "existing table without the index"],
+)
+def test_status_names_a_missing_index(
+    well: FakeAws, tmp_path: Path, table: str, has_index: str | None, how: str | None
+) -> None:
+    well.on("dynamodb.DescribeTable", Response({"Table": {"ItemCount": 3}}))
+    variables = environment(HAS_SHARD_INDEX=has_index or "")
+    well.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": variables}}))
+    found = status(tmp_path, expect=1 if how else 0, user_table_name=table)
+    problem = f"the table {table} has no index by_shard: the reconciliation does not find deleted users. To create it:"
+    assert found["problems"] == ([f"{problem} {how}"] if how else [])
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "problem"),
+    [
+        ("eventbridge.DescribeRule", {"State": "DISABLED"}, "aws events enable-rule --name dev-changes"),
+        ("scheduler.GetSchedule", {"ScheduleExpression": "x", "State": "DISABLED"}, "resume reconciliation"),
+    ],
+)
+def test_status_names_what_is_disabled(
+    well: FakeAws, tmp_path: Path, operation: str, answer: dict[str, str], problem: str
+) -> None:
+    well.on(operation, Response(answer))
+    assert problem in status(tmp_path, expect=1)["problems"][0]
+
+
+# --- lost sign-ups
+
+
+def log_lines(well: FakeAws, *lines: dict[str, Any]) -> None:
+    events = [{"message": json.dumps(line)} for line in lines]
+    well.on("cloudwatch-logs.FilterLogEvents", Response({"events": [*events, {"message": "not JSON"}]}))
+
+
+def lost(sub: str) -> dict[str, str]:
+    return {"level": "ERROR", "message": "execution neither started nor parked", "sub": sub}
+
+
+def test_status_names_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
+    log_lines(well, lost(SUB), lost(SUB), {**lost(OTHER_SUB), "level": "WARNING"})
+    well.on("sfn.DescribeExecution", refusal("ExecutionDoesNotExist"))
+    found = status(tmp_path, expect=1)
+    (problem,) = found["problems"]
+    assert problem == (
+        f"1 sign-ups of the last 24 hours were lost: their users are neither synced nor welcomed: {SUB}. See why:"
+        " aws logs tail /aws/lambda/dev-post-confirmation --since 1d --region eu-central-1. When the cause is fixed:"
+        " cognito-user-sync welcome --since 24h"
+    )
+    assert found["sections"]["lost_sign_ups"]["facts"] == {"subs": [SUB], "other_errors": 0}
+
+
+@pytest.mark.parametrize(("answer", "exit_status"), [(refusal("ExecutionDoesNotExist"), 1), (DENIED, 2)])
+def test_status_counts_a_sign_up_until_it_is_started(
+    well: FakeAws, tmp_path: Path, answer: Answer, exit_status: int
+) -> None:
+    log_lines(well, lost(SUB))
+    well.on("sfn.DescribeExecution", answer)
+    assert status(tmp_path, expect=exit_status)["sections"]["lost_sign_ups"]["facts"]["subs"] == [SUB]
+    arn = OUTPUTS["user_sync_state_machine_arn"].replace(":stateMachine:", ":execution:")
+    well.on("sfn.DescribeExecution", Response({"executionArn": f"{arn}:sign-up-{SUB}"}))
+    assert status(tmp_path, expect=0)["sections"]["lost_sign_ups"]["facts"]["subs"] == []
+    asked = [call.body for call in well.calls if call.operation == "sfn.DescribeExecution"]
+    assert asked[-1] == {"executionArn": f"{arn}:sign-up-{SUB}"}
+
+
+def test_status_names_the_first_subs_and_has_all_in_json(well: FakeAws, tmp_path: Path) -> None:
+    subs = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(120)]
+    log_lines(well, *map(lost, subs))
+    well.on("sfn.DescribeExecution", refusal("ExecutionDoesNotExist"))
+    found = status(tmp_path, expect=1)
+    assert found["sections"]["lost_sign_ups"]["facts"]["subs"] == subs
+    assert f"{subs[9]} and 110 more. See why" in found["problems"][0]
+    assert well.operations.count("sfn.DescribeExecution") == 100
+
+
+def test_status_counts_other_errors_of_the_trigger(well: FakeAws, tmp_path: Path) -> None:
+    log_lines(well, {"level": "ERROR", "errorType": "Runtime.ImportModuleError"})
+    (problem,) = status(tmp_path, expect=1)["problems"]
+    assert problem.startswith("the function dev-post-confirmation logged 1 other errors in 24 hours: aws logs tail ")
+
+
+def test_status_reads_no_log_of_infrequent_access(well: FakeAws, tmp_path: Path) -> None:
+    group = {"logGroupName": "/aws/lambda/dev-post-confirmation", "logGroupClass": "INFREQUENT_ACCESS"}
+    well.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [group]}))
+    status(tmp_path, expect=0)
+    assert "cloudwatch-logs.FilterLogEvents" not in well.operations

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.terminal import PlainConsole, styled
-from tests.samples import QUEUE_URL, RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
+from tests.samples import RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
+from tests.stand_ins.well import OUTPUTS, answer_well
 
 # What steers a terminal, by its name, and what is shown of it.
 STEERING = {
@@ -86,8 +87,8 @@ def test_banner_shows_outputs_as_text(aws: FakeAws, tmp_path: Path) -> None:
 
 
 def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    aws.on(f"{COGNITO}.DescribeUserPool", refusal("AccessDenied", message=HOSTILE))
-    result = invoke(tmp_path, outputs(), "status")
+    aws.on("sfn.ListExecutions", refusal("AccessDenied", message=HOSTILE))
+    result = invoke(tmp_path, outputs(), "failures")
     assert result.exit_code == 2
     assert "AWS refused: " in result.output
     assert_is_text(result.output)
@@ -95,10 +96,18 @@ def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
 
 def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) -> None:
     """So that none looks like a line of the command."""
-    aws.on(f"{COGNITO}.DescribeUserPool", refusal("AccessDenied", message="no\nAll is well."))
-    lines = invoke(tmp_path, outputs(), "status").output.splitlines()
+    aws.on("sfn.ListExecutions", refusal("AccessDenied", message="no\nAll is well."))
+    lines = invoke(tmp_path, outputs(), "failures").output.splitlines()
     assert "  All is well." in lines
     assert "All is well." not in lines
+
+
+def test_status_shows_why_it_cannot_tell_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    answer_well(aws)
+    aws.on("scheduler.GetSchedule", refusal("AccessDenied", message=HOSTILE))
+    result = invoke(tmp_path, OUTPUTS, "status")
+    assert result.exit_code == 2
+    assert_steers_nothing(result.output)
 
 
 def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,17 +127,9 @@ def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest
 
 def test_status_shows_what_is_in_the_account_as_text(aws: FakeAws, tmp_path: Path) -> None:
     """The trigger, twice, the alarm, twice, and the dashboard."""
+    answer_well(aws)
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": HOSTILE}}}))
-    aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
-    aws.on("dynamodb.DescribeTable", Response({"Table": {"TableName": TABLE, "ItemCount": 5}}))
-    policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:111122223333:dead"})
-    aws.answers["sqs.GetQueueAttributes"] = lambda request: Response(
-        {"Attributes": {name: policy if name == "RedrivePolicy" else "0" for name in request["AttributeNames"]}}
-    )
-    aws.on("sqs.GetQueueUrl", Response({"QueueUrl": f"{QUEUE_URL}-dead"}))
-    aws.on("scheduler.GetSchedule", Response({"State": "ENABLED"}))
-    aws.on("sfn.ListExecutions", Response({"executions": []}))
-    found = outputs(dashboard_url=HOSTILE)
+    found = {**OUTPUTS, "dashboard_url": HOSTILE}
     assert_is_text(invoke(tmp_path, found, "status").output, times=3)
     in_json = invoke(tmp_path, found, "status", "--json").stdout
     assert in_json.isascii()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -101,7 +101,7 @@ def _print_run(run: reconciliation.Run) -> None:
     if run.dry_run:
         out.print("A dry run: nothing was written. So many would be:")
     table = Table("", Column(justify="right"), show_header=False)
-    for name, value in {**user_counts(run.summary), "seconds": run.summary["seconds"]}.items():
+    for name, value in {**reconciliation.user_counts(run.summary), "seconds": run.summary["seconds"]}.items():
         table.add_row(name.replace("_", " "), f"{value:,}")
     out.print(table)
     print_examples(run)
@@ -119,14 +119,3 @@ def print_examples(run: reconciliation.Run) -> None:
         table.add_row(each["sub"], each["outcome"], *names)
     if run.examples:
         out.print(table)
-
-
-def user_counts(summary: dict[str, Any] | None) -> dict[str, int]:
-    """The numbers of users in a run's summary."""
-    return {
-        name: value
-        for name, value in (summary or {}).items()
-        if isinstance(value, int)
-        and not isinstance(value, bool)
-        and name not in ("allow_deletes_needed", "batches", "seconds")
-    }

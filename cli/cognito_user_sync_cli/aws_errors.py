@@ -1,0 +1,58 @@
+"""What an error of AWS means to the operator: whether something is gone, and why something could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
+
+_GONE = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "ParameterNotFound",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "StateMachineDoesNotExist",
+    }
+)
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "KMSAccessDeniedException",
+        "KmsAccessDeniedException",
+        "UnauthorizedOperation",
+    }
+)
+_HEALTH = "See https://health.aws.amazon.com/health/status, and try again"
+
+Answer = TypeVar("Answer")
+
+
+def unless_gone(read: Callable[[], Answer]) -> Answer | None:
+    """Return what AWS answers, or None if it says that the resource does not exist."""
+    try:
+        return read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        return None
+
+
+def is_outage(error: BotoCoreError | ClientError) -> bool:
+    """Return whether the service did not answer, or answered that it failed."""
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, NoConnectionError | HTTPClientError)
+
+
+def why_unreadable(error: BotoCoreError | ClientError) -> str:
+    """Return why something cannot be read, and what to do, in one line."""
+    message = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIED:
+        return f"{message}. These credentials need more permissions: docs/operations.md#read-only-permissions"
+    if is_outage(error):
+        return f"{message}. {_HEALTH}"
+    return f"{message}. Try again"

@@ -1,0 +1,71 @@
+"""A deployment in which all is well, as AWS shows it to `cognito-user-sync status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.samples import OURS, QUEUE_URL, USER_SYNC, outputs
+from tests.stand_ins.answers import Answer, Response, refusal
+from tests.stand_ins.carriers import COGNITO, FakeAws
+
+PREFIX = "dev"
+_PLACE = "eu-central-1:111122223333"
+_QUEUES = QUEUE_URL.rpartition("/")[0]
+_CONSUMERS = {"unstarted": "replay-sign-ups", "changes": "sync-changes"}
+_FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "pool-trigger", *_CONSUMERS.values())
+
+OUTPUTS = outputs(
+    user_table_name=f"{PREFIX}-users",
+    user_sync_state_machine_arn=USER_SYNC.replace("user-sync", f"{PREFIX}-user-sync"),
+    reconciliation_schedule_arn=f"arn:aws:scheduler:{_PLACE}:schedule/default/{PREFIX}-reconciliation",
+    unstarted_queue_url=f"{_QUEUES}/{PREFIX}-unstarted",
+    changes_queue_url=f"{_QUEUES}/{PREFIX}-changes",
+    function_arns={name: f"arn:aws:lambda:{_PLACE}:function:{PREFIX}-{name}" for name in _FUNCTIONS},
+)
+"""Of a deployment with every feature, but without alarms: the stand-ins do not speak CloudWatch's protocol."""
+
+_CONFIGURATION = Response({"Environment": {"Variables": {}}})
+_LOG_GROUP = f"/aws/lambda/{PREFIX}-post-confirmation"
+
+
+def answer_well(aws: FakeAws) -> None:
+    """Answer everything that status asks; a test changes the answer that it is about."""
+    aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
+    aws.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [{"logGroupName": _LOG_GROUP}]}))
+    aws.on("cloudwatch-logs.FilterLogEvents", Response({"events": []}))
+    aws.on("sfn.ListExecutions", Response({"executions": []}))
+    aws.answers["sqs.GetQueueAttributes"] = _queue
+    aws.on("lambda.ListEventSourceMappings", Response({"EventSourceMappings": list(map(mapping, _CONSUMERS.values()))}))
+    aws.on("eventbridge.DescribeRule", Response({"State": "ENABLED"}))
+    aws.on("scheduler.GetSchedule", Response({"ScheduleExpression": "cron(0 3 * * ? *)", "State": "ENABLED"}))
+    index = {"IndexName": "by_shard", "ItemCount": 5}
+    aws.on("dynamodb.DescribeTable", Response({"Table": {"GlobalSecondaryIndexes": [index]}}))
+    aws.on("lambda.GetFunctionConfiguration", _CONFIGURATION)
+    aws.on("lambda.GetFunctionConcurrency", Response({}))
+    aws.on("lambda.ListVersionsByFunction", Response({"Versions": [{"Version": "$LATEST", "CodeSha256": "a"}]}))
+
+
+def mapping(consumer: str, state: str = "Enabled") -> dict[str, str]:
+    return {"FunctionArn": OUTPUTS["function_arns"][consumer], "State": state}
+
+
+def _queue(request: Mapping[str, Any]) -> Answer:
+    name = request["QueueUrl"].rpartition("/")[2]
+    given = {"QueueArn": f"arn:aws:sqs:{_PLACE}:{name}", "RedrivePolicy": "{}"}
+    return Response({"Attributes": {each: given.get(each, "0") for each in request["AttributeNames"]}})
+
+
+def lose_queue(aws: FakeAws, lost: str) -> None:
+    """Answer as if the queue of this name did not exist."""
+    aws.answers["sqs.GetQueueAttributes"] = lambda request: (
+        refusal("QueueDoesNotExist") if request["QueueUrl"].endswith(f"/{PREFIX}-{lost}") else _queue(request)
+    )
+
+
+def lose_function(aws: FakeAws, lost: str) -> None:
+    """Answer as if every function but that with this name, or ARN, existed."""
+    gone = refusal("ResourceNotFoundException", 404)
+    aws.answers["lambda.GetFunctionConfiguration"] = lambda _: (
+        gone if aws.asked.path.endswith(f"/{lost}/configuration") else _CONFIGURATION
+    )
