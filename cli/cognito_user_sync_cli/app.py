@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +33,9 @@ from cognito_user_sync_cli.welcome import NoWelcome
 class Commands(TyperGroup):
     """The commands, whose errors each end with one message."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_options_first(args, self.get_params(ctx)))
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -41,8 +46,10 @@ class Commands(TyperGroup):
         except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
             # Of the table and the pool only the code is said; its cause is AWS's own message.
             end("AWS refused", str(error.__cause__ or error))
-        except (BotoCoreError, ClientError) as error:
+        except ClientError as error:
             end("AWS refused", str(error))
+        except BotoCoreError as error:
+            end("AWS did not answer", str(error))
         except UnusableUser as error:
             end("Not a user", str(error))
         except UnknownPlaceholder as error:
@@ -53,6 +60,21 @@ class Commands(TyperGroup):
             )
         except NoWelcome as error:
             end("No preview", str(error))
+
+
+def with_options_first(args: Sequence[str], params: Sequence[Any]) -> list[str]:
+    """Move the options of all commands to the front, from anywhere on the line: status --chdir FOLDER."""
+    names = {name for each in params if not getattr(each, "is_flag", True) for name in each.opts}
+    first, rest = [], []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in names:
+            first += [word, *islice(words, 1)]
+        else:
+            (first if word.partition("=")[0] in names else rest).append(word)
+    return first + rest
 
 
 app = typer.Typer(

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from typer.main import get_command
 
+from cognito_user_sync_cli.app import app, with_options_first
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from tests.samples import POOL_ID, environment
 from tests.stand_ins.answers import Answer, Response, refusal
@@ -269,3 +271,31 @@ def test_help_needs_no_deployment() -> None:
     done = cognito_user_sync("failures", "redrive", "--help")
     assert done.returncode == 0
     assert "--all" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("status --chdir x", "--chdir x status"),
+        ("failures redrive --outputs x --all", "--outputs x failures redrive --all"),
+        ("user ada --prefix=x --region y --sync", "--prefix=x --region y user ada --sync"),
+        ("user -- --chdir x", "user -- --chdir x"),
+        ("status --help --chdir", "--chdir status --help"),
+    ],
+)
+def test_options_of_all_commands_are_found_in_any_order(arguments: str, expected: str) -> None:
+    assert with_options_first(arguments.split(), get_command(app).params) == expected.split()
+
+
+def test_no_command_has_an_option_of_all_commands() -> None:
+    """It would be taken from the command."""
+
+    def options(command: Any) -> set[str]:
+        below = getattr(command, "commands", {}).values()
+        own = {name for each in command.params if each.param_type_name == "option" for name in each.opts}
+        return own.union(*map(options, below))
+
+    group: Any = get_command(app)
+    of_all = {name for each in group.params if each.param_type_name == "option" for name in each.opts}
+    assert {"--chdir", "--prefix"} <= of_all
+    assert not of_all & set().union(*map(options, group.commands.values()))

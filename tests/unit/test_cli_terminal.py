@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from rich.table import Table
 from typer.testing import CliRunner
 
@@ -92,6 +93,13 @@ def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "AWS refused: " in result.output
     assert_is_text(result.output)
+
+
+def test_no_answer_is_not_shown_as_a_refusal(aws: FakeAws, tmp_path: Path) -> None:
+    aws.on("sfn.ListExecutions", EndpointConnectionError(endpoint_url="https://states"))
+    result = invoke(tmp_path, outputs(), "failures")
+    assert result.exit_code == 2
+    assert "AWS did not answer: " in result.output
 
 
 def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) -> None:
