@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
@@ -245,6 +246,9 @@ class Deployment:
     def functions(self) -> LambdaClient:
         # pool-trigger may run for 90 s.
         return boto3.client("lambda", region_name=self.region, config=_CONFIG.merge(Config(read_timeout=100)))
+
+    def ses(self, region: str) -> SESV2Client:
+        return boto3.client("sesv2", region_name=region, config=_CONFIG)
 
     @cached_property
     def scheduler(self) -> Any:

@@ -6,10 +6,12 @@ A new section is a function that yields its facts and problems, and an entry of 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from cognito_user_sync import settings
-from cognito_user_sync.user_table import BY_SHARD
+from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync.user import UNCONFIRMED, timestamp
+from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.user_table import BY_SHARD, TableRefused, TableUnavailable
+from cognito_user_sync.welcome_email import header_mailbox
+from cognito_user_sync_cli import welcome
 from cognito_user_sync_cli.aws_errors import unless_gone, why_unreadable
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 from cognito_user_sync_cli.executions import failed, retried
@@ -25,6 +32,7 @@ from cognito_user_sync_cli.failures import unacknowledged
 from cognito_user_sync_cli.pauses import PartName, part, pauses
 from cognito_user_sync_cli.reconciliation import Run, runs, user_counts
 from cognito_user_sync_cli.rollback import code
+from cognito_user_sync_cli.terminal import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 RECENT = timedelta(days=1)
 # More names than these CloudWatch does not take at once.
 _ALARMS_AT_ONCE = 100
+# As long a user may be missing in the table: an execution or a tracked change takes less.
+_SYNCED_WITHIN = timedelta(minutes=15)
 # As many subs as a problem names, and as many as are looked up: JSON has all of them.
 _SUBS_NAMED, _SUBS_LOOKED_UP = 10, 100
 # A table that is made anew is empty, and its name is taken: a restore into that name is then impossible.
@@ -129,7 +139,7 @@ def _jsonable(value: Any) -> Any:
 
 def status(deployment: Deployment) -> Status:
     """Read all sections at once, so that an unavailable service costs its own time only."""
-    # boto3 makes clients in one thread only.
+    # boto3 makes clients in one thread at a time. That of SES, whose region is read first, is the only one made later.
     _ = (deployment.cognito, deployment.dynamodb, deployment.functions, deployment.logs, deployment.states)
     _ = (deployment.queues, deployment.events, deployment.scheduler, deployment.alarms)
     with ThreadPoolExecutor(len(SECTIONS)) as threads:
@@ -154,6 +164,9 @@ def _section(deployment: Deployment, name: str, find: Callable[[Deployment], Fin
         cannot_tell = why_unreadable(error)
     except NotDeployed as error:
         cannot_tell = str(error)
+    except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
+        cause = error.__cause__
+        cannot_tell = why_unreadable(cause) if isinstance(cause, BotoCoreError | ClientError) else str(error)
     return Section(name, facts, problems, cannot_tell)
 
 
@@ -230,6 +243,56 @@ def _is_index_used(deployment: Deployment) -> bool:
         return settings.plan_shards(variables).has_shard_index
 
 
+def _users(deployment: Deployment) -> Findings:
+    """Look whether users whom Cognito lists are in the table: a page of them, of a random shard if there are more."""
+    page = deployment.user_pool.page()
+    if page.next_token:
+        page = deployment.user_pool.page(random.choice("0123456789abcdef"))  # noqa: S311 - a sample
+    table = unless_gone(lambda: deployment.user_table)
+    if table is None:
+        # The function whose environment describes it: _functions says so.
+        return
+    items = table.read([user.sub for user in page.users]) if page.users else {}
+    latest = timestamp(datetime.now(UTC) - _SYNCED_WITHIN)
+    users = [user for user in page.users if user.status != UNCONFIRMED and user.modified_at < latest]
+    missing = [user.sub for user in users if not table.layout.is_ours(items.get(user.sub, {}))]
+    yield Fact("looked_at", len(users))
+    yield Fact("missing", missing, f"{len(missing):,} of {counted(len(users), 'user')} in a sample of the pool")
+    if missing:
+        yield Problem(
+            f"Missing in the table: {len(missing):,} of {counted(len(users), 'user')} in a sample of the pool, for"
+            f" example {missing[0]}. To sync them: cognito-user-sync reconcile"
+        )
+
+
+def _welcome_sender(deployment: Deployment) -> Findings:
+    """Look whether SES has verified the sender, or its domain, or a parent domain."""
+    function = f"{deployment.prefix}-send-welcome"
+    if "send-welcome" not in deployment.function_arns or not _exists(deployment, function):
+        yield Fact("verified", None, "none")
+        return
+    try:
+        email = welcome.deployed(deployment.functions, function)
+    except welcome.NoWelcome as error:
+        raise NotDeployed(str(error)) from error
+    if email.identity_arn and email.identity_arn.split(":")[4] != deployment.account:
+        yield Fact("verified", None, f"not checked: {email.identity_arn} is of another account")
+        return
+    region = email.region or deployment.region
+    address = parseaddr(header_mailbox(email.sender))[1]
+    labels = address.rpartition("@")[2].split(".")
+    identities = [address, *(".".join(labels[start:]) for start in range(len(labels) - 1))]
+    ses = deployment.ses(region)
+    found = [unless_gone(partial(ses.get_email_identity, EmailIdentity=name)) for name in identities]
+    is_verified = any(identity and identity["VerifiedForSendingStatus"] for identity in found)
+    yield Fact("verified", is_verified, f"{'' if is_verified else 'not '}verified in {region}")
+    if not is_verified:
+        yield Problem(
+            f"SES in {region} has verified neither the sender in welcome_email.from, nor its domain or a parent domain,"
+            " so no welcome email is sent. Verify one of them, then: cognito-user-sync failures redrive"
+        )
+
+
 def _functions(deployment: Deployment) -> Findings:
     names = [arn.split(":")[6] for arn in deployment.function_arns.values()]
     missing = [name for name in names if not _exists(deployment, name)]
@@ -275,7 +338,7 @@ def _lost_sign_ups(deployment: Deployment) -> Findings:
         how = "welcome --since 24h" if "send-welcome" in deployment.function_arns else "reconcile"
         more = f" and {len(subs) - _SUBS_NAMED:,} more" if len(subs) > _SUBS_NAMED else ""
         yield Problem(
-            f"{len(subs):,} sign-ups of the last 24 hours were lost: their users are neither synced nor welcomed:"
+            f"Lost in the last 24 hours, neither synced nor welcomed: {counted(len(subs), 'user')} who signed up:"
             f" {', '.join(subs[:_SUBS_NAMED])}{more}. See why: aws logs tail {group} --since 1d --region"
             f" {deployment.region}. When the cause is fixed: cognito-user-sync {how}"
         )
@@ -325,12 +388,12 @@ def _executions(deployment: Deployment) -> Findings:
     recent = unacknowledged(deployment, [each for each in executions if each["stopDate"] >= datetime.now(UTC) - RECENT])
     yield Fact("failed_in_one_day", len(recent), f"{len(recent):,} failed in 24 hours, {len(executions):,} in 14 days")
     if recent:
-        yield Problem(f"{len(recent)} executions failed in 24 hours: cognito-user-sync failures")
+        yield Problem(f"{counted(len(recent), 'execution')} failed in 24 hours: cognito-user-sync failures")
     running = sum(1 for _ in retried(deployment.states, arn))
     yield Fact("retried", running, f"{running:,} retried for more than 10 minutes")
     if running:
         yield Problem(
-            f"{running} executions have been retried for more than 10 minutes: see why in the logs of sync-user"
+            f"Retried for more than 10 minutes: {counted(running, 'execution')}. See why in the logs of sync-user"
             " and send-welcome"
         )
 
@@ -346,13 +409,13 @@ class _QueueKind:
 
 _UNSTARTED = _QueueKind(
     consumer="replay-sign-ups",
-    waiting="{} sign-ups could not be started yet: tried again every 3 minutes, for 12 hours",
-    given_up="{} sign-ups could not be started. When the cause is fixed: cognito-user-sync failures requeue",
+    waiting="Sign-ups that could not be started yet: {}, tried again every 3 minutes, for 12 hours",
+    given_up="Sign-ups that could not be started: {}. When the cause is fixed: cognito-user-sync failures requeue",
 )
 _CHANGES = _QueueKind(
     consumer="sync-changes",
     waiting=None,
-    given_up="{} changes of users could not be synced: cognito-user-sync reconcile, then purge the queue",
+    given_up="Changes that could not be synced: {}. cognito-user-sync reconcile, then purge the queue",
 )
 
 
@@ -550,6 +613,8 @@ SECTIONS: dict[str, Callable[[Deployment], Findings]] = {
     "reconciliation": _reconciliation,
     "schedule": _schedule,
     "user_table": _user_table,
+    "users": _users,
+    "welcome_sender": _welcome_sender,
     "functions": _functions,
     "alarms": _alarms,
 }

@@ -28,16 +28,17 @@ class NoWelcome(Exception):
 def deployed(functions: LambdaClient, function_name: str) -> WelcomeEmail:
     """What the function `function_name` sends. Raises NoWelcome."""
     try:
-        layers = functions.get_function_configuration(FunctionName=function_name)["Layers"]
+        layers = functions.get_function_configuration(FunctionName=function_name).get("Layers", [])
     except functions.exceptions.ResourceNotFoundException:
         raise NoWelcome("this deployment sends no welcome: its variable welcome_email is null") from None
     try:
-        location = functions.get_layer_version_by_arn(Arn=layers[0]["Arn"])["Content"]["Location"]
+        name, version = layers[0]["Arn"].split(":")[-2:]
+        location = functions.get_layer_version(LayerName=name, VersionNumber=int(version))["Content"]["Location"]
         with urllib.request.urlopen(location, timeout=30) as answer:  # noqa: S310 - a signed address that AWS gave
             content = answer.read()
         with zipfile.ZipFile(io.BytesIO(content)) as layer:
             return WelcomeEmail.from_json(layer.read(_FILE).decode())
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
         raise NoWelcome(f"the layer of {function_name} could not be read: {error}") from error
 
 

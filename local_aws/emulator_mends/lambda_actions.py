@@ -1,7 +1,7 @@
-"""The calls of reserved concurrency and of one event source mapping have the IAM actions that AWS asks for.
+"""Calls of reserved concurrency, of an event source mapping and of a layer version have the IAM actions of AWS.
 
 ministack takes each call of reserved concurrency for PutFunctionConcurrency, also one that only reads it.
-It lets everyone update and delete an event source mapping.
+It lets everyone update and delete an event source mapping, and takes GetLayerVersion for ListLayers.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 """
 
@@ -19,13 +19,17 @@ _VERBS_OF_A_MAPPING: Final = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}
 
 def apply() -> None:
     action_of = iam_actions._lambda_action
-    expect(action_of, '"concurrency": "PutFunctionConcurrency"', 'return "ListEventSourceMappings"')
+    expect(
+        action_of, '"concurrency": "PutFunctionConcurrency"', 'return "ListEventSourceMappings"', 'return "ListLayers"'
+    )
     expect(iam_actions.extract_iam_action, "_lambda_action(method, path)")
 
     def action(method: str, path: str) -> str | None:
         match path.strip("/").split("/"):
             case [_, "functions", _, "concurrency"] if method in _VERBS_OF_CONCURRENCY:
                 return f"{_VERBS_OF_CONCURRENCY[method]}FunctionConcurrency"
+            case [_, "layers", _, "versions", _] if method == "GET":
+                return "GetLayerVersion"
             case [_, "event-source-mappings", _] if method in _VERBS_OF_A_MAPPING:
                 return f"{_VERBS_OF_A_MAPPING[method]}EventSourceMapping"
         original: str | None = action_of(method, path)

@@ -193,7 +193,7 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     people.confirm(username)
     assert deployed.settled(sub)[0]["status"] == "FAILED"
     aws.clear_faults()
-    assert "1 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
+    assert "1 execution failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
     narrow = Operator(operator.outputs, columns=80)("failures")
     assert "1 execution: AccessDenied in SyncUser: " in narrow
     assert f"  sign-up-{sub}  ended " in narrow, "what is to be looked up is not folded"
@@ -219,7 +219,9 @@ def test_a_sign_up_in_the_dead_letter_queue_is_a_problem_until_it_is_moved_back(
     try:
         aws.set_faults([{"operation": "states:StartExecution", "fault": "500"}])
         people.confirm(username)
-        assert "1 sign-ups could not be started yet" in status(operator, healthy=False)["problems"][0]
+        assert (
+            "Sign-ups that could not be started yet: 1, tried again" in status(operator, healthy=False)["problems"][0]
+        )
         eventually(
             lambda: section(status(operator, healthy=False), "unstarted")["given_up"] == 1,
             seconds=30,
@@ -260,7 +262,7 @@ def test_status_names_sign_ups_that_the_trigger_lost(
     aws.clear_faults()
     found = eventually(lambda: status_if_lost(operator, sub))
     (problem,) = found["problems"]
-    assert "1 sign-ups of the last 24 hours were lost" in problem
+    assert "Lost in the last 24 hours, neither synced nor welcomed: 1 user who signed up: " in problem
     assert sub in problem
     assert problem.endswith("When the cause is fixed: cognito-user-sync welcome --since 24h")
     assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "24h")

@@ -39,9 +39,8 @@ def test_release_table_ends_the_protection_of_this_table(aws: LocalAws, tmp_path
     program.write_text(f'#!/bin/sh\ntest "$1 $2" != "state show" || cat {state}\n')
     program.chmod(0o755)
     environment = {**os.environ, **aws.environment(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["make", "release-table", "ENV=dev"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    command = ["make", "--no-print-directory", "release-table", "ENV=dev"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].endswith("To delete it: make destroy ENV=dev")

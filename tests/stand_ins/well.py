@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from tests.samples import OURS, QUEUE_URL, USER_SYNC, outputs
+from tests.samples import OURS, QUEUE_URL, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 
@@ -13,6 +17,7 @@ PREFIX = "dev"
 _PLACE = "eu-central-1:111122223333"
 _QUEUES = QUEUE_URL.rpartition("/")[0]
 _CONSUMERS = {"unstarted": "replay-sign-ups", "changes": "sync-changes"}
+_LAYER = f"arn:aws:lambda:{_PLACE}:layer:{PREFIX}-welcome-email"
 _FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "pool-trigger", *_CONSUMERS.values())
 
 OUTPUTS = outputs(
@@ -25,8 +30,12 @@ OUTPUTS = outputs(
 )
 """Of a deployment with every feature, but without alarms: the stand-ins do not speak CloudWatch's protocol."""
 
-_CONFIGURATION = Response({"Environment": {"Variables": {}}})
 _LOG_GROUP = f"/aws/lambda/{PREFIX}-post-confirmation"
+
+
+def configuration(**variables: str) -> Response:
+    """Return what Lambda says of each function."""
+    return Response({"Environment": {"Variables": environment(**variables)}, "Layers": [{"Arn": f"{_LAYER}:1"}]})
 
 
 def answer_well(aws: FakeAws) -> None:
@@ -41,9 +50,22 @@ def answer_well(aws: FakeAws) -> None:
     aws.on("scheduler.GetSchedule", Response({"ScheduleExpression": "cron(0 3 * * ? *)", "State": "ENABLED"}))
     index = {"IndexName": "by_shard", "ItemCount": 5}
     aws.on("dynamodb.DescribeTable", Response({"Table": {"GlobalSecondaryIndexes": [index]}}))
-    aws.on("lambda.GetFunctionConfiguration", _CONFIGURATION)
+    aws.on("lambda.GetFunctionConfiguration", configuration())
+    aws.on("lambda.GetLayerVersion", Response({"Content": {"Location": _welcome_email()}}))
+    aws.on("sesv2.GetEmailIdentity", Response({"VerifiedForSendingStatus": True}))
+    aws.on(f"{COGNITO}.ListUsers", Response({"Users": []}))
+    aws.on("dynamodb.BatchGetItem", Response({"Responses": {}}))
     aws.on("lambda.GetFunctionConcurrency", Response({}))
     aws.on("lambda.ListVersionsByFunction", Response({"Versions": [{"Version": "$LATEST", "CodeSha256": "a"}]}))
+
+
+def _welcome_email() -> str:
+    """Return the address of a layer with the welcome email."""
+    email = {"from": "Shop <hello@mail.example.com>", "subject": "", "text": "", "html": "", "app_client_ids": []}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as layer:
+        layer.writestr("python/welcome_email.json", json.dumps({**email, "reply_to": None, "configuration_set": None}))
+    return f"data:application/zip;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def mapping(consumer: str, state: str = "Enabled") -> dict[str, str]:
@@ -67,5 +89,5 @@ def lose_function(aws: FakeAws, lost: str) -> None:
     """Answer as if every function but that with this name, or ARN, existed."""
     gone = refusal("ResourceNotFoundException", 404)
     aws.answers["lambda.GetFunctionConfiguration"] = lambda _: (
-        gone if aws.asked.path.endswith(f"/{lost}/configuration") else _CONFIGURATION
+        gone if aws.asked.path.endswith(f"/{lost}/configuration") else configuration()
     )

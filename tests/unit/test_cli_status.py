@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import Result
 
-from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS, environment
+from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS
 from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.stand_ins.command_line import invoke
-from tests.stand_ins.well import OUTPUTS, answer_well, lose_function, lose_queue, mapping
+from tests.stand_ins.well import OUTPUTS, answer_well, configuration, lose_function, lose_queue, mapping
 
 USER_SYNC = OUTPUTS["user_sync_state_machine_arn"]
 EXAMPLE = {
@@ -155,11 +157,11 @@ def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path)
     found = json.loads(result.stdout)
     assert (result.exit_code, found["sections"]["executions"]["facts"]["retried"]) == (1, 1)
     [problem] = found["problems"]
-    assert problem.startswith("1 executions have been retried for more than 10 minutes: see why in the logs of ")
+    assert problem.startswith("Retried for more than 10 minutes: 1 execution. See why in the logs of ")
 
 
 @pytest.mark.parametrize(
-    ("redrives", "problems"), [(0, []), (1, ["1 executions failed in 24 hours: cognito-user-sync failures"])]
+    ("redrives", "problems"), [(0, []), (1, ["1 execution failed in 24 hours: cognito-user-sync failures"])]
 )
 def test_status_leaves_acknowledged_failures_out(
     aws: FakeAws, tmp_path: Path, redrives: int, problems: list[str]
@@ -227,9 +229,12 @@ READ_FOR = {
     "eventbridge.DescribeRule": ["changes"],
     "scheduler.GetSchedule": ["paused", "schedule"],
     "dynamodb.DescribeTable": ["user_table"],
-    "lambda.GetFunctionConfiguration": ["paused", "user_pool", "functions"],
+    "lambda.GetFunctionConfiguration": ["paused", "user_pool", "users", "welcome_sender", "functions"],
     "lambda.GetFunctionConcurrency": ["paused"],
     "lambda.ListVersionsByFunction": ["code"],
+    f"{COGNITO}.ListUsers": ["users"],
+    "lambda.GetLayerVersion": ["welcome_sender"],
+    "sesv2.GetEmailIdentity": ["welcome_sender"],
 }
 
 
@@ -380,8 +385,7 @@ def test_status_names_a_missing_index(
     well: FakeAws, tmp_path: Path, table: str, has_index: str | None, how: str | None
 ) -> None:
     well.on("dynamodb.DescribeTable", Response({"Table": {"ItemCount": 3}}))
-    variables = environment(HAS_SHARD_INDEX=has_index or "")
-    well.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": variables}}))
+    well.on("lambda.GetFunctionConfiguration", configuration(HAS_SHARD_INDEX=has_index or ""))
     found = status(tmp_path, expect=1 if how else 0, user_table_name=table)
     problem = f"the table {table} has no index by_shard: the reconciliation does not find deleted users. To create it:"
     assert found["problems"] == ([f"{problem} {how}"] if how else [])
@@ -419,7 +423,7 @@ def test_status_names_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
     found = status(tmp_path, expect=1)
     (problem,) = found["problems"]
     assert problem == (
-        f"1 sign-ups of the last 24 hours were lost: their users are neither synced nor welcomed: {SUB}. See why:"
+        f"Lost in the last 24 hours, neither synced nor welcomed: 1 user who signed up: {SUB}. See why:"
         " aws logs tail /aws/lambda/dev-post-confirmation --since 1d --region eu-central-1. When the cause is fixed:"
         " cognito-user-sync welcome --since 24h"
     )
@@ -461,3 +465,56 @@ def test_status_reads_no_log_of_infrequent_access(well: FakeAws, tmp_path: Path)
     well.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [group]}))
     status(tmp_path, expect=0)
     assert "cloudwatch-logs.FilterLogEvents" not in well.operations
+
+
+def listed(sub: str, status: str = "CONFIRMED", at: float = 1767225600) -> dict[str, Any]:
+    attributes = [{"Name": "sub", "Value": sub}]
+    dates = {"UserCreateDate": at, "UserLastModifiedDate": at}
+    return {"Username": sub, "Attributes": attributes, "UserStatus": status, "Enabled": True, **dates}
+
+
+def test_status_reports_users_who_are_missing_in_the_table(aws: FakeAws, tmp_path: Path) -> None:
+    answer_well(aws)
+    # Who is not there, who confirmed a moment ago, and who has not confirmed.
+    users = [listed(SUB), listed(OTHER_SUB, at=time.time()), listed(OTHER_SUB, "UNCONFIRMED")]
+    aws.on(f"{COGNITO}.ListUsers", Response({"Users": users}))
+    found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
+    assert found["sections"]["users"]["facts"] == {"looked_at": 1, "missing": [SUB]}
+    [problem] = found["problems"]
+    assert problem.startswith(f"Missing in the table: 1 of 1 user in a sample of the pool, for example {SUB}. To sync")
+
+
+def test_status_looks_at_users_of_any_shard(aws: FakeAws, tmp_path: Path) -> None:
+    answer_well(aws)
+    aws.answers[f"{COGNITO}.ListUsers"] = lambda request: Response(
+        {"Users": []} if "Filter" in request else {"Users": [listed(SUB)], "PaginationToken": "next"}
+    )
+    found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
+    assert found["sections"]["users"]["facts"] == {"looked_at": 0, "missing": []}
+    asked = [call.body.get("Filter", "") for call in aws.calls if call.operation == f"{COGNITO}.ListUsers"]
+    assert re.fullmatch('sub \\^= "[0-9a-f]"', asked[1])
+
+
+@pytest.mark.parametrize(
+    ("identities", "verified"),
+    [
+        ({"hello@mail.example.com": True}, True),
+        ({"mail.example.com": True}, True),
+        ({"example.com": True, "mail.example.com": False}, True),
+        ({"mail.example.com": False}, False),
+        ({"com": True}, False),
+        ({}, False),
+    ],
+)
+def test_status_reports_a_sender_that_is_not_verified(
+    aws: FakeAws, tmp_path: Path, identities: dict[str, bool], verified: bool
+) -> None:
+    answer_well(aws)
+    aws.answers["sesv2.GetEmailIdentity"] = lambda _: (
+        Response({"VerifiedForSendingStatus": identities[name]})
+        if (name := unquote(aws.asked.path.rpartition("/")[2])) in identities
+        else refusal("NotFoundException", 404)
+    )
+    found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
+    assert found["sections"]["welcome_sender"]["facts"] == {"verified": verified}
+    assert bool(found["problems"]) is not verified

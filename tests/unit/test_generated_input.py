@@ -1072,7 +1072,9 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
 
     check()
     assert seen["users"] >= WANTED
-    assert {*(error.__name__ for error in named), *COUNTS, "too large", "deleted", "written"} <= seen.keys()
+    # Six rejected paging markers in a row are too rare here: test_reconciliation.py has them.
+    counts = set(COUNTS) - {"unlisted_shards"}
+    assert {*(error.__name__ for error in named), *counts, "too large", "deleted", "written"} <= seen.keys()
 
 
 def overlap(prefixes: list[str]) -> bool:

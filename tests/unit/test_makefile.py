@@ -172,9 +172,9 @@ def copied_environment() -> Iterator[Path]:
 def test_clean_stops_the_local_aws_first(tmp_path: Path) -> None:
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "local-aws-4599.pid").touch()
-    commands = subprocess.run(
-        ["make", "-n", "-f", ROOT / "Makefile", "clean"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
+    # Without the folder that a make in a make names.
+    command = ["make", "--no-print-directory", "-n", "-f", str(ROOT / "Makefile"), "clean"]
+    commands = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     stop, remove = commands.splitlines()
     assert "for pid in .local/local-aws-4599.pid; do" in stop
     assert "-m local_aws down --port" in stop
