@@ -6,27 +6,32 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What a caller may set. It reaches commands as environment variables ($$ENV), never as text that make or the shell would
-# run. ARGS and PYTEST_ARGS are split at spaces.
+# run. ARGS is split at spaces. PYTHON makes .venv, and nothing else: `make clean` first, to change it.
+PYTHON ?= python3
 PORT ?= 4566
 USERS ?= 1000
 SEED ?= 1
 # More than cores, since an apply mostly waits: the provider takes 25 s for a queue. But two cores are busy with 8: with more,
 # functions start too late for Cognito's 5 s.
 WORKERS ?= 8
-override SETTINGS := ENV PLAN ARGS PYTEST_ARGS PORT ALLOW_ORIGIN WORKERS USERS SEED
+override SETTINGS := ENV PLAN ARGS PORT ALLOW_ORIGIN WORKERS USERS SEED KEEP PYTHON
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
 override VENV := .venv
-override PYTHON := $(VENV)/bin/python
+override VENV_PYTHON := $(VENV)/bin/python
 override READY := $(VENV)/.ready
+override CLI := $(VENV)/bin/cognito-user-sync
 override SCAN_VENV := .venv-scan
 override SCAN_READY := $(SCAN_VENV)/.ready
 
-NEED_TERRAFORM = command -v terraform > /dev/null || { echo "terraform >= 1.9 is required (found none): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+NEED_PYTHON = { "$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2> /dev/null || { echo "Python >= 3.11 is required ($$PYTHON is $$("$$PYTHON" --version 2> /dev/null || echo "not installed")): name another one, as in PYTHON=python3.12 make setup, or see https://www.python.org/downloads/" >&2; exit 1; }
+
+# Without the request by which Terraform looks for its newest version.
+NEED_TERRAFORM = found="$$(CHECKPOINT_DISABLE=1 terraform version 2> /dev/null | sed -nE '1s/^Terraform v//p' || :)"; printf '1.9\n%s\n' "$$found" | sort -V -C || { echo "terraform >= 1.9 is required (found $${found:-none}): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 
 # For tests and checks: sets what terraform needs on a machine that cannot reach the registry, and nothing elsewhere.
-USE_PROVIDERS = providers="$$($(PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
+USE_PROVIDERS = providers="$$($(VENV_PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
 
 .PHONY: help
 help: ## list the targets
@@ -35,25 +40,34 @@ help: ## list the targets
 # --- set-up
 
 $(READY): requirements/dev.txt
-	@command -v python3 > /dev/null || { echo "python3 >= 3.11 is required (found none): https://www.python.org/downloads/" >&2; exit 1; }
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is required (found $$(python3 --version)): https://www.python.org/downloads/" >&2; exit 1; }
+	@$(NEED_PYTHON)
 	@$(NEED_TERRAFORM)
-	python3 -m venv --clear $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	"$$PYTHON" -m venv --clear $(VENV)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
 # A virtual environment of its own: checkov pins boto3 to an old version.
 $(SCAN_READY): requirements/scan.txt | $(READY)
-	$(PYTHON) -m venv --clear $(SCAN_VENV)
+	$(VENV_PYTHON) -m venv --clear $(SCAN_VENV)
 	$(SCAN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/scan.txt
 	@touch $@
 
 .PHONY: setup
 setup: $(READY) ## make the virtual environment .venv
 
+# The sources of this clone, wherever it is called from; `pip install .` would copy them.
+$(CLI): $(READY)
+	@printf '%s\n' '#!/bin/sh' 'clone="$$(cd "$$(dirname "$$0")/../.." && pwd)"' \
+		'PYTHONPATH="$$clone/cli:$$clone/lambda_src" exec "$$clone/.venv/bin/python" -m cognito_user_sync_cli "$$@"' > $@
+	@chmod +x $@
+
+.PHONY: cli
+cli: $(CLI) ## the command line of this clone, as .venv/bin/cognito-user-sync
+	@echo "Ready: $(CLI) --help"
+
 .PHONY: lock
 lock: $(READY) ## renew requirements/dev.txt and scan.txt from dev.in and scan.in
-	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV_PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
 	for name in dev scan; do \
 		CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file "requirements/$$name.txt" "requirements/$$name.in"; \
@@ -61,26 +75,26 @@ lock: $(READY) ## renew requirements/dev.txt and scan.txt from dev.in and scan.i
 
 .PHONY: clean
 clean: ## stop the local AWS, and remove what these targets made (never the state of a deployment to AWS)
-	@for pid in $(wildcard .local/local-aws-*.pid); do port="$${pid##*-}"; $(PYTHON) -m local_aws down --port "$${port%.pid}"; done
+	@for pid in $(wildcard .local/local-aws-*.pid); do port="$${pid##*-}"; $(VENV_PYTHON) -m local_aws down --port "$${port%.pid}"; done
 	rm -rf $(VENV) $(SCAN_VENV) $(filter-out .local/acceptance,$(wildcard .local/*)) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # --- the main job on a laptop
 
 .PHONY: demo
-demo: $(READY) ## the whole main job on the laptop AWS, from nothing
-	@$(PYTHON) -m demo
+demo: $(READY) ## the whole main job on the local AWS, from nothing (KEEP=1 to look around before it is destroyed)
+	@$(VENV_PYTHON) -m demo $${KEEP:+--keep}
 
 .PHONY: local-aws-up
 local-aws-up: $(READY) ## start the local AWS (PORT=4566, ALLOW_ORIGIN=http://localhost:5173 for your own web app)
-	@$(PYTHON) -m local_aws up --port "$$PORT" --allow-origin "$$ALLOW_ORIGIN"
+	@$(VENV_PYTHON) -m local_aws up --port "$$PORT" --allow-origin "$$ALLOW_ORIGIN"
 
 .PHONY: local-aws-down
 local-aws-down: $(READY) ## stop it
-	@$(PYTHON) -m local_aws down --port "$$PORT"
+	@$(VENV_PYTHON) -m local_aws down --port "$$PORT"
 
 .PHONY: local-aws-env
 local-aws-env: $(READY) ## print the export lines under which AWS tools and terraform talk to it
-	@$(PYTHON) -m local_aws env --port "$$PORT"
+	@$(VENV_PYTHON) -m local_aws env --port "$$PORT"
 
 # --- tests and checks
 
@@ -88,18 +102,18 @@ local-aws-env: $(READY) ## print the export lines under which AWS tools and terr
 test: test-unit test-terraform test-integration ## every test
 
 .PHONY: test-unit
-test-unit: $(READY) ## the Python code, and the local AWS itself
-	$(PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $$PYTEST_ARGS
+test-unit: $(READY) ## the Python code, and the local AWS itself (ARGS="-k words of a name")
+	$(VENV_PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $$ARGS
 
 .PHONY: test-terraform
 test-terraform: $(READY) ## the Terraform code: its variables, and terraform test with mocked providers
-	$(PYTHON) -m pytest -p no:terraform tests/terraform $$PYTEST_ARGS
+	$(VENV_PYTHON) -m pytest -p no:terraform tests/terraform $$ARGS
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm
-	$(USE_PROVIDERS) && $(PYTHON) -m pytest -p no:hypothesispytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder tests/faults tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $$PYTEST_ARGS
+	$(USE_PROVIDERS) && $(VENV_PYTHON) -m pytest -p no:hypothesispytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder tests/faults tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $$ARGS
 
-STORM = $(PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/test_storm.py
+STORM = $(VENV_PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/test_storm.py
 
 .PHONY: test-storm
 test-storm: $(READY) ## 300 sign-ups while 20 % of all calls fail: a part of test-integration
@@ -113,20 +127,20 @@ storm: $(READY) ## USERS sign-ups while 20 % of all calls fail (USERS=1000 SEED=
 .PHONY: acceptance
 acceptance: $(READY) ## the main job in a real AWS account, which costs cents; see docs/acceptance.md
 	@$(NEED_TERRAFORM)
-	@PYTHONPATH=cli:lambda_src $(PYTHON) -m tests.acceptance
+	@PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.acceptance
 
 .PHONY: acceptance-clean
 acceptance-clean: $(READY) ## delete what an interrupted acceptance run left in the AWS account
 	@$(NEED_TERRAFORM)
-	@PYTHONPATH=cli:lambda_src $(PYTHON) -m tests.acceptance clean
+	@PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.acceptance clean
 
 .PHONY: mutants
 mutants: $(READY) ## put deliberate faults into a copy and show the test that finds each (ARGS=name ...)
-	$(PYTHON) -m tests.mutants $$ARGS
+	$(VENV_PYTHON) -m tests.mutants $$ARGS
 
 .PHONY: bench
 bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/benchmarks.md, docs/cost.md, README.md's figures
-	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks
+	PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks
 
 .PHONY: check
 check: check-python check-terraform check-docs check-scan check-policies ## format, lint, types, validate, provider schema, imports, generated docs, checkov, parliament, pip-audit
@@ -136,7 +150,7 @@ check-python: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy lambda_src cli local_aws demo benchmarks docs tests
-	$(PYTHON) tests/check_lambda_imports.py
+	$(VENV_PYTHON) tests/check_lambda_imports.py
 
 # In a copy, so that neither the lock file nor the data directory of a deployment names the providers that are used here.
 .PHONY: check-terraform
@@ -148,17 +162,17 @@ check-terraform: $(READY)
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \
 		terraform -chdir="$$folder" validate; \
 	done
-	@$(PYTHON) -m tests.provider_schema
+	@$(VENV_PYTHON) -m tests.provider_schema
 
 .PHONY: provider-schema
 provider-schema: $(READY) ## renew the AWS provider's schema that make check compares with (needs npm)
 	@command -v npm > /dev/null || { echo "npm is required (found none): https://docs.npmjs.com/downloading-and-installing-node-js-and-npm" >&2; exit 1; }
-	@$(USE_PROVIDERS) && $(PYTHON) -m tests.provider_schema --renew
+	@$(USE_PROVIDERS) && $(VENV_PYTHON) -m tests.provider_schema --renew
 
 .PHONY: check-docs
 check-docs: $(READY)
-	@$(PYTHON) -m docs.generate --check
-	@PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.pages --check
+	@$(VENV_PYTHON) -m docs.generate --check
+	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages --check
 
 .PHONY: check-scan
 check-scan: $(SCAN_READY)
@@ -167,13 +181,13 @@ check-scan: $(SCAN_READY)
 
 .PHONY: check-policies
 check-policies: $(SCAN_READY)
-	@$(PYTHON) -m tests.rendered_policies | $(SCAN_VENV)/bin/python tests/check_policies.py
+	@$(VENV_PYTHON) -m tests.rendered_policies | $(SCAN_VENV)/bin/python tests/check_policies.py
 
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/
-	$(PYTHON) -m docs.generate
-	PYTHONPATH=lambda_src $(PYTHON) -m benchmarks.pages
-	PYTHONPATH=cli:lambda_src $(PYTHON) -m tests.acceptance.facts
+	$(VENV_PYTHON) -m docs.generate
+	PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages
+	PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.acceptance.facts
 
 .PHONY: fmt
 fmt: $(READY) ## format all code
@@ -225,8 +239,9 @@ define select_stage
 endef
 
 .PHONY: plan
-plan: known-stage ## show what apply would do (ENV=dev, PLAN=file to save it, ARGS=...)
-	@$(select_stage); terraform plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"} $$ARGS
+plan: known-stage ## show what apply would do, with a summary at the end (ENV=dev, PLAN=file to save it, ARGS=...)
+	@$(select_stage); given="$${ARGS:+ ARGS='$$ARGS'}"; [ -z "$$PLAN" ] || given=" PLAN=$$PLAN"; \
+	terraform plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"} $$ARGS | environments/show_plan.sh "$$ENV" "make apply ENV=$$ENV$$given"
 
 .PHONY: apply
 apply: known-stage ## deploy an environment (ENV=dev, PLAN=saved plan)
@@ -242,14 +257,14 @@ override TABLE := module.user_table.aws_dynamodb_table.this[0]
 release-table: known-stage $(READY) ## end the deletion protection of the table that an environment made, so that destroy deletes it (ENV=dev)
 	@$(select_stage); \
 	table="$$(terraform state show -no-color '$(TABLE)' | sed -nE 's/^    name +=  *"([^"]+)"$$/\1/p')"; \
-	$(PYTHON) -c 'import boto3, sys; boto3.client("dynamodb").update_table(TableName=sys.argv[1], DeletionProtectionEnabled=False)' "$$table"; \
+	$(VENV_PYTHON) -c 'import boto3, sys; boto3.client("dynamodb").update_table(TableName=sys.argv[1], DeletionProtectionEnabled=False)' "$$table"; \
 	echo "The table $$table is not protected any more, until the next apply. To delete it: make destroy ENV=$$ENV"
 
 .PHONY: reconcile
-reconcile: known-stage $(READY) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
+reconcile: known-stage $(CLI) ## run the reconciliation of a stage, and wait for it (ENV=dev, ARGS=--allow-deletes 500)
 	@$(use_workspace); \
 	terraform workspace select "$$workspace" > /dev/null; \
-	PYTHONPATH=cli:lambda_src $(PYTHON) -m cognito_user_sync_cli reconcile $$ARGS
+	$(CLI) reconcile $$ARGS
 
 # A data source makes the zip, so a plan of it makes it, without credentials.
 .PHONY: package
@@ -259,4 +274,4 @@ package: $(READY) ## the functions' package in build/, by the same Terraform cod
 	rm -rf build; \
 	terraform -chdir=modules/package init -input=false > /dev/null; \
 	terraform -chdir=modules/package plan -input=false -lock=false -target=data.archive_file.this -var=name=functions -var=directory="$$PWD/build" -var=source_dir="$$PWD/lambda_src" > /dev/null; \
-	$(PYTHON) -c 'import hashlib, pathlib; [print(f"{zip.stat().st_size:>7} bytes  sha256 {hashlib.sha256(zip.read_bytes()).hexdigest()}  {zip}") for zip in pathlib.Path("build").glob("*.zip")]'
+	$(VENV_PYTHON) -c 'import hashlib, pathlib; [print(f"{zip.stat().st_size:>7} bytes  sha256 {hashlib.sha256(zip.read_bytes()).hexdigest()}  {zip}") for zip in pathlib.Path("build").glob("*.zip")]'

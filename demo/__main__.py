@@ -1,4 +1,4 @@
-"""Runs the demo: `python -m demo`.
+"""Runs the demo: `python -m demo [--keep]`. With --keep it destroys nothing before Ctrl-C, so that you can look around.
 
 Exits 0 if every step went as it should, 1 if one did not, 128 + the signal's number when it was interrupted. What it
 started is ended in each case, and its files are removed.
@@ -17,16 +17,10 @@ from types import FrameType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from demo.deployment import MODULE
-from demo.report import Report, Unexpected
+from demo.report import Interrupted, Report, Unexpected
 from demo.steps import Demo
 from local_aws.client import HOST, LocalAws, LocalAwsError
 from local_aws.terraform_providers import ProvidersError, terraform_environment
-
-
-class Interrupted(BaseException):
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 def main() -> int:
@@ -37,7 +31,7 @@ def main() -> int:
     report = Report()
     error, status = None, 0
     try:
-        _run(report)
+        _run(report, keep="--keep" in sys.argv[1:])
     except (Unexpected, LocalAwsError, ProvidersError, ClientError, BotoCoreError, OSError) as failure:
         error, status = str(failure), 1
     except Interrupted as interrupted:
@@ -48,7 +42,7 @@ def main() -> int:
     return status
 
 
-def _run(report: Report) -> None:
+def _run(report: Report, keep: bool) -> None:
     providers = terraform_environment()
     parent = MODULE / ".local"
     parent.mkdir(exist_ok=True)
@@ -59,7 +53,7 @@ def _run(report: Report) -> None:
             report.say(f"The laptop AWS answers at {aws.endpoint_url}.")
             demo = Demo(report, aws, folder, providers)
             try:
-                demo.run()
+                demo.run(keep)
             except Exception as failure:
                 if aws.is_ready():
                     raise

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -110,6 +111,23 @@ class Deployment:
         """Returns Terraform's last word, such as "Destroy complete! Resources: 32 destroyed."."""
         return _last_word("Destroy complete!", self._terraform("destroy", "-auto-approve", "-input=false", "-no-color"))
 
+    def cognito_user_sync(self, *arguments: str) -> str:
+        """Returns what the command line prints for this deployment."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cognito_user_sync_cli", *arguments],
+            cwd=self._folder,
+            env={**self._environment, "PYTHONPATH": f"{MODULE / 'cli'}:{MODULE / 'lambda_src'}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise Unexpected(f"cognito-user-sync {' '.join(arguments)} exits {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
     def _terraform(self, command: str, *arguments: str) -> str:
         # Files, not pipes: they can be read while Terraform writes, and no process that outlives it keeps us waiting.
         said, complained = (self._folder / f"{command}.{stream}" for stream in ("out", "err"))
@@ -147,7 +165,7 @@ class Deployment:
                         raise Unexpected(
                             f"terraform {command} did not end within {COMMAND_SECONDS} s:\n{relevant(output)}"
                         ) from None
-                    progress(f"terraform {command}{_counted(said)}")
+                    progress(resources_so_far(said.read_text(encoding="utf-8", errors="replace")))
                 else:
                     return
 
@@ -160,9 +178,11 @@ def relevant(output: str, lines: int = 40) -> str:
     return "\n".join(shown)
 
 
-def _counted(said: Path) -> str:
-    done = len(re.findall(rb"(?:Creation|Destruction) complete", said.read_bytes()))
-    return f": {done} resources" if done else ""
+def resources_so_far(output: str) -> str:
+    """How many of the planned resources are done, such as "36 of 64"; "" before Terraform has planned."""
+    planned = re.search(r"^Plan: (\d+) to add, (\d+) to change, (\d+) to destroy", output, re.MULTILINE)
+    done = len(re.findall(r": (?:Creation|Modifications|Destruction) complete", output))
+    return f"{done} of {sum(map(int, planned.groups()))}" if planned else ""
 
 
 def _last_word(beginning: str, output: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,9 +13,20 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+# Where the output is piped, something that takes time prints a line as often.
+PIPED_SECONDS = 10
+
 
 class Unexpected(Exception):
     """A step went otherwise than it should; the message says how."""
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, a closed terminal or `kill`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 class Report:
@@ -36,13 +48,25 @@ class Report:
             self._steps.append((name, time.monotonic() - began, went_well))
 
     @contextlib.contextmanager
-    def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
-        """Show on a terminal that something takes its time; gives a function that changes the words."""
-        if not self.console.is_terminal:
-            yield lambda _: None
+    def waiting(self, what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
+        """Show that something takes time; gives a function that says how far it is.
+
+        A terminal shows it in one line that changes. Where the output is piped, a line follows every 10 s.
+        """
+        began = clock()
+        if self.console.is_terminal:
+            with self.console.status(escape(what)) as status:
+                yield lambda progress: status.update(escape(_so_far(what, progress, clock() - began)))
             return
-        with self.console.status(escape(what)) as status:
-            yield lambda words: status.update(escape(words))
+        due = began + PIPED_SECONDS
+
+        def print_when_due(progress: str) -> None:
+            nonlocal due
+            if clock() >= due:
+                self.say(_so_far(what, progress, clock() - began))
+                due += PIPED_SECONDS
+
+        yield print_when_due
 
     def say(self, text: str) -> None:
         self.console.print(f"   {escape(text)}")
@@ -78,6 +102,14 @@ class Report:
         table.add_row("all", f"{total:.1f}", "[red]FAILED[/red]" if error else "[green]ok[/green]")
         self.console.print()
         self.console.print(table)
-        if error is not None:
+        if error is None:
+            self.console.print(
+                "Next: docs/try-it.md does this step by step, by your hand. For a pool of yours: README.md."
+            )
+        else:
             failed = [f"Step {number}, {name}" for number, (name, _, well) in enumerate(self._steps, 1) if not well]
             self.console.print(f"[red]{escape(failed[-1] if failed else 'The demo')} failed:[/red]\n{escape(error)}")
+
+
+def _so_far(what: str, progress: str, seconds: float) -> str:
+    return f"{what}: {progress}, {seconds:.0f} s" if progress else f"{what}: {seconds:.0f} s"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from html import escape
@@ -11,13 +13,16 @@ from typing import Any, TypeVar
 
 from demo.deployment import Deployment
 from demo.pool import NOT_COMPARED, PASSWORD, SENDER, ForeignPool, differences, make_foreign_pool
-from demo.report import Report, Unexpected
+from demo.report import Interrupted, Report, Unexpected
 from local_aws.client import LocalAws, Mail
 
 Answer = TypeVar("Answer")
 
 USERNAME = "ada"
 EMAIL = "ada@example.com"
+# Users from before the module: one is changed later, and one is deleted.
+CHANGED = "grace"
+DELETED = "alan"
 ATTRIBUTES = {"email": EMAIL, "name": "Ada <Lovelace>", "custom:plan": "gold"}
 TRIGGER = "LambdaConfig.PostConfirmation"
 CALLS_OF_EXECUTION = {
@@ -49,7 +54,7 @@ class Demo:
         self.outputs: dict[str, Any] = {}
         self.sub = ""
 
-    def run(self) -> None:
+    def run(self, keep: bool) -> None:
         report = self.report
         with report.step("Somebody else's user pool"):
             pool = make_foreign_pool(self.aws)
@@ -58,6 +63,8 @@ class Demo:
                 f"{pool.id}: password policy, custom attribute, PreSignUp trigger, SMS role, mail templates, MFA, tags."
             )
             report.check(TRIGGER not in found, f"{len(found)} settings, and no post-confirmation trigger")
+            before = {username: self.confirmed(pool, username) for username in (CHANGED, DELETED)}
+            report.say(f"two users: {' and '.join(before)}")
         deployment = Deployment(
             report, self.folder, pool.id, SENDER, {**self.aws.environment(), **self.providers}, self.is_up
         )
@@ -69,13 +76,18 @@ class Demo:
             report.fields(changed)
             wanted = {TRIGGER: f"(not set) -> {self.outputs['post_confirmation_function_arn']}"}
             report.check(changed == wanted, "the trigger is set, and nothing else has changed", changed)
+        self.sync_users_from_before(before)
         self.sign_up(pool)
         self.inspect_welcome()
         self.repeat(pool)
         self.reset_password(pool)
+        self.heal(pool)
+        self.reconcile(pool, deployment, before)
         with report.step("terraform plan again"):
             planned = deployment.planned_changes()
             report.check(not planned, "nothing to change", planned)
+        if keep:
+            self.keep(pool)
         with report.step("terraform destroy"):
             report.say(deployment.destroy())
         with report.step("The pool as it was found"):
@@ -88,6 +100,31 @@ class Demo:
         """Raises Unexpected if the laptop AWS has ended."""
         if self.aws.process is not None and (status := self.aws.process.poll()) is not None:
             raise Unexpected(f"the laptop AWS has ended, with status {status}")
+
+    def confirmed(self, pool: ForeignPool, username: str) -> str:
+        """Sign up and confirm with the emailed code; returns the sub."""
+        address = f"{username}@example.com"
+        sub = pool.sign_up(username, {"email": address})
+        (code,) = eventually(lambda: pool.mailed_codes(address), "the mail with the code")
+        pool.confirm(username, code)
+        return sub
+
+    def sync_users_from_before(self, subs: Mapping[str, str]) -> None:
+        with self.report.step("The users from before the module"):
+            states, run = self.aws.client("stepfunctions"), self.outputs["first_run"]["execution_arn"]
+
+            def ended() -> dict[str, Any] | None:
+                described: dict[str, Any] = states.describe_execution(executionArn=run)
+                return described if described["status"] != "RUNNING" else None
+
+            status = eventually(ended, "the reconciliation that the apply started has ended")["status"]
+            self.report.check(
+                status == "SUCCEEDED", "the apply has started a reconciliation, which has succeeded", status
+            )
+            for username, sub in subs.items():
+                item = self.item(sub)
+                self.report.check(item.get("username") == username, f"{username} is in the table", item)
+            self.report.check(not self.welcomes(), "the reconciliation sends no email")
 
     def sign_up(self, pool: ForeignPool) -> None:
         """A user signs up and confirms; what becomes of it, up to the item."""
@@ -134,7 +171,7 @@ class Demo:
                     calls == expected, f"{function} reads the user from Cognito, and makes one more call", calls
                 )
         with report.step("The item"):
-            item = self.item()
+            item = self.item(self.sub)
             report.fields(item)
             wanted = {**ATTRIBUTES, "id": self.sub, "username": USERNAME, "status": "CONFIRMED"}
             wanted["user_pool_id"] = pool.id
@@ -188,14 +225,69 @@ class Demo:
             self.report.check(output["outcome"] in ("updated", "unchanged"), "the user is synced")
             self.report.check(not output["sent"] and len(self.welcomes()) == 1, "there is no second welcome")
 
+    def heal(self, pool: ForeignPool) -> None:
+        with self.report.step("Step Functions fails while a user confirms"):
+            username = "hedy"
+            self.aws.reset_calls()
+            self.aws.set_faults([{"operation": "states:StartExecution", "fault": "500", "times": 1}])
+            try:
+                sub = self.confirmed(pool, username)
+            finally:
+                self.aws.clear_faults()
+            self.report.check(True, "confirmed: the user sees no error")
+            calls = self.calls_of("post-confirmation")
+            self.report.check("sqs:SendMessage" in calls, "the request waits in a queue", calls)
+            address = f"{username}@example.com"
+            eventually(lambda: self.welcomes(address), "the welcome email")
+            item = self.item(sub)
+            self.report.check(item.get("email") == address, "then it is replayed: the user is in the table", item)
+            self.report.check(len(self.welcomes(address)) == 1, "and has one welcome email")
+
+    def reconcile(self, pool: ForeignPool, deployment: Deployment, subs: Mapping[str, str]) -> None:
+        with self.report.step("A change and a deletion: cognito-user-sync reconcile"):
+            cognito = self.aws.client("cognito-idp")
+            cognito.admin_update_user_attributes(
+                UserPoolId=pool.id, Username=CHANGED, UserAttributes=[{"Name": "name", "Value": "Grace Hopper"}]
+            )
+            cognito.admin_delete_user(UserPoolId=pool.id, Username=DELETED)
+            for line in filter(None, deployment.cognito_user_sync("reconcile").splitlines()):
+                self.report.say(line)
+            changed, deleted = (self.item(subs[username]) for username in (CHANGED, DELETED))
+            self.report.check(
+                changed.get("name") == "Grace Hopper", f"{CHANGED} has the new name in the table", changed
+            )
+            self.report.check("deleted_at" in deleted, f"{DELETED} is marked as deleted in the table", deleted)
+
+    def keep(self, pool: ForeignPool) -> None:
+        """Wait until Ctrl-C, and say what to try until then."""
+        folder = os.path.relpath(self.folder)
+        exports = {**self.aws.environment(), **self.providers}
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
+        (self.folder / "env").write_text("".join(lines), encoding="utf-8")
+        with self.report.step("It runs until you press Ctrl-C"):
+            self.report.say("Try, in another terminal in this folder:")
+            for command in (
+                "make cli",
+                f". {folder}/env",
+                f".venv/bin/cognito-user-sync --chdir {folder} status",
+                f".venv/bin/cognito-user-sync --chdir {folder} user {USERNAME}",
+                ".venv/bin/python -m local_aws emails",
+                f".venv/bin/python -m local_aws aws cognito-idp list-users --user-pool-id {pool.id}",
+            ):
+                self.report.say(f"    {command}")
+            self.report.say("Ctrl-C destroys the deployment, compares the pool, and stops the local AWS.")
+            try:
+                while True:
+                    time.sleep(1)
+                    self.is_up()
+            except Interrupted:
+                pass
+
     def sign_up_without_module(self, pool: ForeignPool) -> None:
         with self.report.step("The next user signs up, without the module"):
-            address = "grace@example.com"
-            pool.sign_up("grace", {"email": address})
-            (code,) = eventually(lambda: pool.mailed_codes(address), "the mail with the code")
-            pool.confirm("grace", code)
+            self.confirmed(pool, "joan")
             self.report.check(True, "confirmed: nothing that is gone is still called")
-            self.report.check(len(self.welcomes()) == 1, "and not greeted")
+            self.report.check(not self.welcomes("joan@example.com"), "and gets no welcome email")
 
     def calls_of(self, function: str) -> dict[str, int]:
         """The AWS calls of a function, since the last reset."""
@@ -225,13 +317,13 @@ class Demo:
             if "stateEnteredEventDetails" in event
         ]
 
-    def item(self) -> dict[str, Any]:
+    def item(self, sub: str) -> dict[str, Any]:
         """The user's item, without DynamoDB's types; empty if there is none."""
         answer = self.aws.client("dynamodb").get_item(
-            TableName=self.outputs["user_table_name"], Key={"id": {"S": self.sub}}, ConsistentRead=True
+            TableName=self.outputs["user_table_name"], Key={"id": {"S": sub}}, ConsistentRead=True
         )
         return {name: next(iter(value.values())) for name, value in sorted(answer.get("Item", {}).items())}
 
-    def welcomes(self) -> list[Mail]:
-        """The welcomes to anybody: Cognito's own mails are in the outbox, too."""
-        return [mail for mail in self.aws.outbox() if SENDER in mail.source]
+    def welcomes(self, address: str = "") -> list[Mail]:
+        """The welcome emails to an address, or to all: Cognito's own emails are in the outbox, too."""
+        return [mail for mail in self.aws.outbox() if SENDER in mail.source and address in ("", *mail.to)]

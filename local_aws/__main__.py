@@ -1,4 +1,4 @@
-"""python -m local_aws serve | up | down | env"""
+"""python -m local_aws serve | up | down | env | emails | aws"""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--allow-origin", type=_origin, help="let web pages of this origin call Cognito")
     _command(commands, "down", "end what `up` started")
     _command(commands, "env", "print the `export` lines under which AWS tools and Terraform talk to it")
+    text = "print the emails that Cognito and SES have sent, in a shell that has what `env` prints"
+    commands.add_parser("emails", help=text, description=text)
+    aws = commands.add_parser("aws", help="stand-in for the AWS CLI: aws SERVICE OPERATION --option value")
+    aws.add_argument("words", nargs=argparse.REMAINDER)
     given = parser.parse_args(arguments)
     try:
         match given.command:
@@ -46,8 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
                 return _up(given.port, not given.no_auth, given.allow_origin)
             case "down":
                 return _down(given.port)
-            case _:
+            case "env":
                 return _env(given.port)
+            case "emails":
+                return _emails()
+            case _:
+                return _aws(given.words)
     except LocalAwsError as error:
         print(f"local_aws: {error}", file=sys.stderr)
         return 1
@@ -143,6 +151,32 @@ def _env(port: int) -> int:
     lines = {**aws.environment(), **_terraform_environment(), "TF_DATA_DIR": ".terraform/local-aws"}
     for name, value in lines.items():
         print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _of_environment() -> LocalAws:
+    """The one whose settings the shell has: never AWS itself, of which it may have credentials."""
+    endpoint, access_key = (os.environ.get(f"AWS_{name}", "") for name in ("ENDPOINT_URL", "ACCESS_KEY_ID"))
+    if not endpoint.startswith(f"http://{client.HOST}:"):
+        raise LocalAwsError(
+            f'AWS_ENDPOINT_URL is "{endpoint}", not that of a local AWS; set it with: eval "$(make -s local-aws-env)"'
+        )
+    return LocalAws.at(endpoint, access_key)
+
+
+def _emails() -> int:
+    for mail in _of_environment().outbox():
+        print(f"From: {mail.source}\nTo: {', '.join(mail.to)}\nSubject: {mail.subject}\n\n{mail.text.strip()}\n")
+    return 0
+
+
+def _aws(words: list[str]) -> int:
+    from local_aws import aws_cli
+
+    if len(words) < 2:
+        raise LocalAwsError("the form is: python -m local_aws aws SERVICE OPERATION --option value")
+    _of_environment()
+    print(aws_cli.call(words[0], words[1], words[2:]), end="")
     return 0
 
 

@@ -355,6 +355,8 @@ def _start(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**server_environment(access_key), **environment},
+                # Ctrl-C reaches this process alone, which may still need the server.
+                process_group=0,
             )
         aws = LocalAws(f"http://{HOST}:{chosen}", access_key, process)
         try:

@@ -25,7 +25,7 @@ from tests.deployed import (
 # until the other workers have ended.
 _FIRST = (
     *("test_every_user", "test_benchmarks", "test_least_privilege", "test_operating", "test_pool_trigger"),
-    *("test_main_job", "test_table_shapes", "test_examples", "test_pipelines", "test_trigger_recovery"),
+    *("test_main_job", "test_table_shapes", "test_examples", "test_try_it", "test_pipelines", "test_trigger_recovery"),
 )
 
 

@@ -2,4 +2,4 @@
 
 from cognito_user_sync_cli.app import app
 
-app()
+app(prog_name="cognito-user-sync")

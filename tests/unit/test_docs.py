@@ -512,6 +512,32 @@ def misuse(arguments: list[str]) -> str | None:
     return None if least <= given <= most else f"{command.name} takes {least} to {most} arguments, not {given}"
 
 
+def undocumented_commands(text: str) -> list[str]:
+    """The commands of the command line that are in the first cell of no row of a table."""
+    rows = re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    names = [
+        f"{name} {inner}" if inner else name
+        for name, command in group.commands.items()
+        for inner in (command.commands if isinstance(command, TyperGroup) else [""])
+    ]
+    return [name for name in names if name not in documented]
+
+
+def test_every_command_is_in_the_table_of_commands() -> None:
+    assert undocumented_commands((ROOT / "docs" / "operations.md").read_text(encoding="utf-8")) == []
+
+
+def test_command_that_is_in_no_table_is_found() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert undocumented_commands(text.replace("| `erase` |", "|").replace(", `failures drop` |", " |")) == [
+        "erase",
+        "failures drop",
+    ]
+
+
 META_ARGUMENTS = {"source", "version", "providers", "depends_on", "for_each", "count"}
 PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
 

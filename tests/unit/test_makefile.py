@@ -15,10 +15,10 @@ from local_aws.terraform_providers import CONFIG_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 DEPLOYING = ("plan", "apply", "destroy")
-SETTINGS = ("ENV", "PLAN", "ARGS", "PYTEST_ARGS", "PORT", "ALLOW_ORIGIN", "WORKERS", "USERS", "SEED")
+SETTINGS = ("ENV", "PLAN", "ARGS", "PORT", "ALLOW_ORIGIN", "WORKERS", "USERS", "SEED", "KEEP")
 # Every target that uses one of them.
 TARGETS = (
-    *DEPLOYING, "reconcile", "mutants", "storm", "local-aws-up", "local-aws-down", "local-aws-env",
+    *DEPLOYING, "demo", "reconcile", "mutants", "storm", "local-aws-up", "local-aws-down", "local-aws-env",
     "test-unit", "test-terraform", "test-integration",
 )  # fmt: skip
 
@@ -72,7 +72,10 @@ def terraform(tmp_path: Path) -> dict[str, str]:
     """A terraform on PATH that prints its arguments, and what of its environment matters here."""
     program = tmp_path / "terraform"
     seen = f"${{TF_WORKSPACE-no workspace}}, $AWS_REGION, ${{{CONFIG_VARIABLE}-its own providers}}"
-    program.write_text(f'#!/bin/sh\necho "terraform $* ({seen})" >&2\ntest "$1" != "${{FAILS-}}"\n')
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = version ] && exec echo "Terraform v1.9.0"\n'
+        f'echo "terraform $* ({seen})" >&2\ntest "$1" != "${{FAILS-}}"\n'
+    )
     program.chmod(0o755)
     return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
@@ -167,6 +170,82 @@ def copied_environment() -> Iterator[Path]:
         yield copy
     finally:
         copy.unlink()
+
+
+@pytest.fixture
+def bare_clone(tmp_path: Path) -> Path:
+    """A clone without .venv, and the folder bin of programs that print a version."""
+    for name in ("Makefile", "requirements/dev.txt", "bin/terraform", "bin/python3", "bin/python3.12"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    return tmp_path
+
+
+def program(file: Path, prints: str, runs_code: bool = True) -> None:
+    file.write_text(f"#!/bin/sh\necho '{prints}'\n[ $1 != -c ] || {str(runs_code).lower()}\n")
+    file.chmod(0o755)
+
+
+def set_up(clone: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = {"PATH": f"{clone / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["make", "setup"],
+        cwd=clone,
+        env={**os.environ, **path, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_setup_names_a_python_that_is_too_old(bare_clone: Path) -> None:
+    program(bare_clone / "bin" / "python3", "Python 3.10.4", runs_code=False)
+    rejected = set_up(bare_clone)
+    assert "Python >= 3.11 is required (python3 is Python 3.10.4): name another one, as in PYTHON=" in rejected.stderr
+    assert not (bare_clone / ".venv").exists()
+
+
+def test_setup_takes_the_interpreter_of_the_variable_python(bare_clone: Path) -> None:
+    program(bare_clone / "bin" / "python3", "Python 3.10.4", runs_code=False)
+    program(bare_clone / "bin" / "python3.12", "Python 3.12.1")
+    program(bare_clone / "bin" / "terraform", "Terraform v1.11.4")
+    assert "-m venv --clear .venv" in set_up(bare_clone, PYTHON="python3.12").stdout
+
+
+def test_setup_says_that_an_interpreter_is_missing(bare_clone: Path) -> None:
+    rejected = set_up(bare_clone, PYTHON="python3.99")
+    assert "Python >= 3.11 is required (python3.99 is not installed): name another one" in rejected.stderr
+
+
+@pytest.mark.parametrize(
+    ("prints", "found"), [("Terraform v1.8.5", "1.8.5"), ("Terraform v0.13.7", "0.13.7"), ("OpenTofu v1.9.0", "none")]
+)
+def test_setup_names_a_terraform_that_is_too_old(bare_clone: Path, prints: str, found: str) -> None:
+    program(bare_clone / "bin" / "python3", "Python 3.12.1")
+    program(bare_clone / "bin" / "terraform", prints)
+    assert f"terraform >= 1.9 is required (found {found}): https://" in set_up(bare_clone).stderr
+
+
+@pytest.mark.parametrize("target", [*DEPLOYING, "package"])
+def test_deploying_names_a_terraform_that_is_too_old(tmp_path: Path, target: str) -> None:
+    program(tmp_path / "terraform", "Terraform v1.8.5")
+    rejected = make(target, "ENV=dev", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert "terraform >= 1.9 is required (found 1.8.5)" in rejected.stderr
+
+
+def test_arguments_reach_pytest() -> None:
+    for target in ("test-unit", "test-terraform", "test-integration"):
+        assert make("-n", target, "ARGS=-k name").stdout.rstrip().endswith(" $ARGS")
+
+
+def test_cli_is_the_command_line_of_the_clone(tmp_path: Path) -> None:
+    """From any folder. An installed copy of another version would not be noticed."""
+    assert make("cli").returncode == 0
+    said = subprocess.run(
+        [ROOT / ".venv/bin/cognito-user-sync", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "Usage: cognito-user-sync" in said.stdout
 
 
 def test_clean_stops_the_local_aws_first(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""The package of the command line. It is built only where pip has a network, so its settings are looked at."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_install_leaves_nothing_in_the_clone() -> None:
+    """As setuptools does: build/ and *.egg-info."""
+    assert SETTINGS["build-system"]["build-backend"] == "hatchling.build"
+
+
+def test_wheel_has_the_command_line_and_what_it_shares_with_the_functions() -> None:
+    packages = SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert packages == ["cli/cognito_user_sync_cli", "lambda_src/cognito_user_sync"]
+    assert all((ROOT / package / "__init__.py").exists() for package in packages)
+
+
+def test_readme_of_the_package_has_no_link_into_the_repository() -> None:
+    """PyPI shows it outside of the repository."""
+    assert "](" not in (ROOT / SETTINGS["project"]["readme"]).read_text(encoding="utf-8")
