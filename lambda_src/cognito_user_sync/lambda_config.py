@@ -68,6 +68,9 @@ Path: TypeAlias = tuple[str, ...]
 
 _TRIGGER: Path = ("UpdateUserPool", "LambdaConfig", "PostConfirmation")
 
+# What attaching did, if it did nothing.
+ATTACHED_ALREADY = "attached already"
+
 # Settings in a request of UpdateUserPool that depend on the pool's feature plan. Cognito may show them, with defaults
 # or from an earlier plan, for a pool whose plan lacks the feature, and then rejects a request that has them.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-sign-in-feature-plans.html
@@ -116,7 +119,7 @@ class PoolTrigger:
 
         def decide(current: str | None) -> tuple[str | None, str]:
             if current == function_arn:
-                return current, "attached already"
+                return current, ATTACHED_ALREADY
             if current not in {None, chained_function_arn}:
                 raise ForeignTrigger(
                     f"user pool {self.id} has the post-confirmation trigger {current}. To keep it, and have it called"

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from cognito_user_sync.sync_request import InvalidSyncRequest
+from cognito_user_sync import log_fields
+from cognito_user_sync.sync_request import InvalidSyncRequest, sub_in
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,13 @@ def handle(
         if not has_time():
             failed.append(message_id)
             continue
+        message = None
         try:
-            act(json.loads(body))
+            message = json.loads(body)
+            act(message)
         except expected as error:
-            logger.warning("message not handled", extra={"message_id": message_id, "error": type(error).__name__})
+            fields = {"message_id": message_id, "sub": sub_in(message), **log_fields.of_error(error)}
+            logger.warning("message not handled", extra=fields)
             failed.append(message_id)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 from cognito_user_sync.clients import PARALLEL
 from cognito_user_sync.departure import delete_if_gone
 from cognito_user_sync.item_layout import Item, has
+from cognito_user_sync.log_fields import log_failure
 from cognito_user_sync.pace import OutOfTime, Pace, Patience
 from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
 from cognito_user_sync.user import UNCONFIRMED, User, now
@@ -287,7 +288,7 @@ class Worker:
         """Write the users of a page whose items differ from them."""
         users = [user for user in page.users if user.status != UNCONFIRMED]
         items = self._items([user.sub for user in users])
-        outcomes: list[Outcome | None] = [self.table.outcome(user, items.get(user.sub, {})) for user in users]
+        outcomes: list[Outcome | TableRefused] = [self.table.outcome(user, items.get(user.sub, {})) for user in users]
         different = [index for index, outcome in enumerate(outcomes) if outcome in _WRITES]
         if self.batch.dry_run:
             for index in different[: self.batch.max_examples - len(self._result.examples)]:
@@ -302,10 +303,10 @@ class Worker:
         counts["listed"] += len(page.users) + len(page.unusable)
         counts["unconfirmed"] += len(page.users) - len(users)
         for failed in page.unusable:
-            self._failed(failed.sub or "one without a sub")
+            self._failed(failed.sub or "one without a sub", failed)
         for user, outcome in zip(users, outcomes, strict=True):
-            if outcome is None:
-                self._failed(user.sub)
+            if isinstance(outcome, TableRefused):
+                self._failed(user.sub, outcome)
             else:
                 counts[_COUNT[outcome]] += 1
 
@@ -321,16 +322,17 @@ class Worker:
         names = {kind: names[:_NAMED_ATTRIBUTES] for kind, names in changes.items()}
         self._result.examples.append({"sub": user.sub, "outcome": outcome, **names})
 
-    def _write_one(self, each: tuple[User, Item]) -> Outcome | None:
+    def _write_one(self, each: tuple[User, Item]) -> Outcome | TableRefused:
         try:
             return self._patience.call(self.table.write, *each)
-        except TableRefused:
-            return None
+        except TableRefused as refused:
+            return refused
 
-    def _failed(self, sub: str) -> None:
+    def _failed(self, sub: str, error: Exception) -> None:
         self._result.counts["failed"] += 1
         if len(self._result.failed_subs) < NAMED_FAILURES:
             self._result.failed_subs.append(sub)
+            log_failure(sub, error)
 
     def _sweep(self, prefix: str, seen: set[str], began_at: str) -> None:
         """Delete the users of a shard, listed to its end, whom the list did not show and whom Cognito knows no more.

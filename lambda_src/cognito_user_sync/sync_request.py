@@ -136,6 +136,14 @@ def parse_change(message: Any) -> Change:
     )
 
 
+def sub_in(message: Any) -> str | None:
+    """Return the user that a message names, which may be no request; None if it names none."""
+    try:
+        return _sub(message)
+    except InvalidSyncRequest:
+        return None
+
+
 def _sub(mapping: Any) -> str:
     sub: str = _field(mapping, "sub", str)
     if not SUB.fullmatch(sub):

@@ -162,6 +162,9 @@ def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator:
     # A dry run leaves even that as it is.
     operator("reconcile", "--dry-run")
     assert section(status(operator, healthy=False), "user_pool")["is_attached"] is False
+    assert "cognito-user-sync welcome --since" in operator("reconcile", expect=1)
+    assert section(status(operator, healthy=False), "user_pool")["is_attached"] is True
+    # The next run finds it attached.
     operator("reconcile")
     assert section(status(operator, healthy=True), "user_pool")["is_attached"] is True
 

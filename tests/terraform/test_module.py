@@ -839,7 +839,7 @@ def test_reconciliation_attaches_a_lost_trigger(defaults: Made, everything: Made
         assert states["EnsureTrigger"]["Parameters"] == {
             "FunctionName": arn("lambda", "function:pool-trigger"),
             "Payload": {
-                "action": "attach",
+                "action": "ensure",
                 "user_pool_id": USER_POOL_ID,
                 "function_arn": arn("lambda", "function:post-confirmation"),
             },

@@ -817,7 +817,7 @@ def a_pool(deal: Deal) -> tuple[CognitoPool, bool]:
 
 def trigger_request(deal: Deal) -> Any:
     event: Json = {
-        "action": deal.among(["attach", "detach"]),
+        "action": deal.among(["attach", "detach", "ensure"]),
         "user_pool_id": POOL_ID if deal.chance(0.95) else deal.any_text(),
         "function_arn": OURS,
         "chained_function_arn": THEIRS if deal.chance(0.9) else deal.among([None, "", OURS]),
@@ -837,7 +837,8 @@ def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
     seen: Counter[str] = Counter()
     cognito: Any = CognitoClient.exceptions
     named = (
-        *(pool_trigger.InvalidRequest, ForeignTrigger, PoolChanged, PoolUnproved, UpdateRejectedError),
+        *(pool_trigger.InvalidRequest, pool_trigger.TriggerWasMissing),
+        *(ForeignTrigger, PoolChanged, PoolUnproved, UpdateRejectedError),
         *(ClientError, ConnectionClosedError),
         *(cognito.ResourceNotFoundException, cognito.TooManyRequestsException, cognito.NotAuthorizedException),
     )
@@ -866,7 +867,7 @@ def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
 
     check()
     assert seen["events"] >= WANTED
-    assert {*(error.__name__ for error in named), "attach", "detach"} <= seen.keys()
+    assert {*(error.__name__ for error in named), "attach", "detach", "ensure"} <= seen.keys()
 
 
 def without_defaults(configuration: Json) -> Json:

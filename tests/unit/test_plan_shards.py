@@ -397,13 +397,21 @@ def test_a_trigger_that_could_not_be_attached_is_a_problem_from_the_first_plan_o
     assert problems(a_result(), trigger=trigger) == said
 
 
+def test_a_trigger_that_was_missing_is_a_problem_with_its_command(aws: FakeAws) -> None:
+    """As Lambda has an error: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html."""
+    aws.on(DESCRIBE, pool_of(120))
+    said = "the trigger was missing: cognito-user-sync welcome --since 2026-01-31T12:00"
+    cause = json.dumps({"errorMessage": said, "errorType": "TriggerWasMissing", "stackTrace": []})
+    assert plan(trigger={"Error": "TriggerWasMissing", "Cause": cause})["summary"]["problems"] == [said]
+
+
 def test_the_reason_why_it_could_not_is_cut_where_it_is_long(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     [problem] = plan(trigger={"Error": "States.TaskFailed", "Cause": "x" * CAUSE})["summary"]["problems"]
     assert len(problem) < 1_100
 
 
-@pytest.mark.parametrize("trigger", [{}, {"result": "attached"}])
+@pytest.mark.parametrize("trigger", [{}, {"result": "attached already"}])
 def test_a_trigger_that_is_attached_is_none(trigger: dict[str, Any]) -> None:
     assert problems(a_result(), trigger=trigger) == []
 

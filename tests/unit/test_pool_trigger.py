@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cognito_user_sync.handlers import pool_trigger
-from cognito_user_sync.handlers.pool_trigger import InvalidRequest
+from cognito_user_sync.handlers.pool_trigger import InvalidRequest, TriggerWasMissing
 from cognito_user_sync.lambda_config import ForeignTrigger
 from tests.samples import OTHER, OURS, POOL_ID, THEIRS
 from tests.stand_ins.answers import refusal
@@ -51,6 +51,26 @@ def test_attach_and_detach_by_hand(cognito: CognitoPool) -> None:
 def test_settings_that_boto3_does_not_know_are_kept(cognito: CognitoPool) -> None:
     call("attach")
     assert cognito.settings["QuantumLogin"] == {"Level": 3}
+
+
+def test_ensure_attaches_a_missing_trigger_and_fails(cognito: CognitoPool) -> None:
+    with pytest.raises(TriggerWasMissing, match="cognito-user-sync welcome --since 20"):
+        call("ensure")
+    assert cognito.trigger == OURS
+    assert call("ensure") == {"action": "ensure", "result": "attached already"}
+
+
+def test_ensure_counts_a_trigger_that_became_the_chained_one(chained: CognitoPool) -> None:
+    with pytest.raises(TriggerWasMissing, match=f"now it is attached, in place of {THEIRS}"):
+        call("ensure", chained_function_arn=THEIRS)
+    assert chained.trigger == OURS
+
+
+def test_ensure_leaves_a_foreign_trigger_alone(cognito: CognitoPool) -> None:
+    cognito.set_trigger(OTHER)
+    with pytest.raises(ForeignTrigger):
+        call("ensure")
+    assert cognito.trigger == OTHER
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
@@ -168,7 +188,7 @@ def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: Co
 
 @pytest.mark.parametrize("action", [None, "", "Attach", "delete", 7, ["attach"], {}], ids=repr)
 def test_an_unknown_action_is_an_invalid_request(cognito: CognitoPool, action: Any) -> None:
-    with pytest.raises(InvalidRequest, match="neither attach nor detach"):
+    with pytest.raises(InvalidRequest, match="not attach, detach or ensure"):
         call(action)
     assert cognito.calls.operations == []
 

@@ -299,13 +299,13 @@ def test_where_both_failed_both_are_tried_again(aws: FakeAws, caplog: pytest.Log
 def test_where_both_failed_slowly_nothing_is_tried_again(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    parked = post_confirmation._parked
+    park_error = post_confirmation._park_error
 
-    def slowly(request: sync_request.SyncRequest) -> bool:
+    def slowly(request: sync_request.SyncRequest) -> str | None:
         clock.sleep(1.5)
-        return parked(request)
+        return park_error(request)
 
-    monkeypatch.setattr(post_confirmation, "_parked", slowly)
+    monkeypatch.setattr(post_confirmation, "_park_error", slowly)
     aws.on(START, refusal("ThrottlingException"))
     aws.on(PARK, refusal("ThrottlingException"))
     post_confirmation.handler(an_event(), FakeContext())

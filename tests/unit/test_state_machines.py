@@ -134,7 +134,7 @@ TASKS = {
         fails=frozenset(
             {
                 *("AccessDenied", "ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
-                *("TableRefused", "TableUnavailable", "UnusableUser", "UpdateRejectedError"),
+                *("TableRefused", "TableUnavailable", "TriggerWasMissing", "UnusableUser", "UpdateRejectedError"),
             }
         ),
         caught="PlanShards",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -181,7 +182,9 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
     """What a person has to look at, in words. A run with any fails when it ends."""
     found = []
     if "Error" in trigger:
-        found.append(f"the trigger could not be attached: {trigger['Error']}: {trigger.get('Cause', '')[:1000]}")
+        said = _message(trigger.get("Cause", ""))[:1000]
+        was_missing = trigger["Error"] == "TriggerWasMissing"
+        found.append(said if was_missing else f"the trigger could not be attached: {trigger['Error']}: {said}")
     if unfinished:
         found.append("there is more to do than one run holds: the next one begins anew")
     if sequential:
@@ -208,3 +211,11 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
             f"{summary['still_there']} users are missing in the pool's list, but Cognito knows them: not deleted"
         )
     return found
+
+
+def _message(cause: str) -> str:
+    """What a function said, of the JSON that Step Functions has as the cause of its error."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return cause

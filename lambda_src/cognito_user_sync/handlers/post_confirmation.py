@@ -99,24 +99,26 @@ def _start_or_park(request: SyncRequest) -> None:
     """
     again_until = time.monotonic() + _AGAIN_WITHIN_SECONDS
     pause_seconds = 0.05
-    while not (_started(request, again_until) or _parked(request)):
+    # CloudWatch counts the ERROR lines (modules/monitoring/log_metrics.tf).
+    while (start_error := _start_error(request, again_until)) and (park_error := _park_error(request)):
         if time.monotonic() + pause_seconds > again_until:
             logger.error(
                 "execution neither started nor parked: this user waits for the next reconciliation",
-                extra={"sub": request.sub},
+                extra={"sub": request.sub, "error": start_error, "park_error": park_error},
             )
             return
         time.sleep(pause_seconds)
         pause_seconds *= 2
 
 
-def _started(request: SyncRequest, again_until: float) -> bool:
+def _start_error(request: SyncRequest, again_until: float) -> str | None:
+    """Return why the execution was not started, None if it was."""
     try:
         _start(request, again_until)
     except (BotoCoreError, ClientError) as error:
         logger.warning("execution not started", extra={"sub": request.sub, "error": _name(error)})
-        return False
-    return True
+        return _name(error)
+    return None
 
 
 def _start(request: SyncRequest, again_until: float) -> None:
@@ -133,14 +135,15 @@ def _start(request: SyncRequest, again_until: float) -> None:
         start()
 
 
-def _parked(request: SyncRequest) -> bool:
+def _park_error(request: SyncRequest) -> str | None:
+    """Return why the request was not put into the queue, None if it was."""
     try:
         _queues().send_message(QueueUrl=settings.unstarted_queue_url(), MessageBody=request.to_json())
     except (BotoCoreError, ClientError) as error:
         logger.warning("execution not parked", extra={"sub": request.sub, "error": _name(error)})
-        return False
+        return _name(error)
     logger.info("parked for replay", extra={"sub": request.sub})
-    return True
+    return None
 
 
 def _call_chained(function_arn: str, event: Any, context: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync import clients, settings
-from cognito_user_sync.sync_request import NotConsistentYet, parse
+from cognito_user_sync import clients, log_fields, settings
+from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, parse
 from cognito_user_sync.user import UNCONFIRMED
 from cognito_user_sync.user_table import Outcome
 from cognito_user_sync.welcome_email import WelcomeEmail, placeholder_values
@@ -49,6 +49,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
     UnusableUser, or as WelcomeEmail.send.
     """
     request = parse(event)
+    with log_fields.failure_logged(request.sub):
+        return _welcome_user(event, request)
+
+
+def _welcome_user(event: dict[str, Any], request: SyncRequest) -> dict[str, Any]:
     if request.reason != "sign_up":
         # Not logged: it is no email that CloudWatch has to count.
         return {**event, "sent": False, "why_not": WhyNot.NOT_A_SIGN_UP}

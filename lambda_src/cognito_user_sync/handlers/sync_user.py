@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from cognito_user_sync import clients
+from cognito_user_sync import clients, log_fields
 from cognito_user_sync.departure import sync_absent
 from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, happened_within, parse
 from cognito_user_sync.user_table import Outcome
@@ -25,7 +25,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG
     InvalidSyncRequest, PoolRefused, TableRefused or UnusableUser.
     """
     request = parse(event)
-    outcome = _sync(request)
+    with log_fields.failure_logged(request.sub):
+        outcome = _sync(request)
     logger.info("synced", extra={"sub": request.sub, "reason": request.reason, "outcome": outcome})
     return {
         "sub": request.sub,
