@@ -87,9 +87,10 @@ output "function_arns" {
 }
 
 output "role_arns" {
-  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, and schedule."
+  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, and for the schedules schedule (of the reconciliation) and trigger-check."
   value = merge(
     { for name, each in merge(local.functions, local.machines) : name => each.role_arn },
+    one(module.pool_trigger[*].schedule_role_arns),
     one(module.reconciliation[*].schedule_role_arns),
   )
 }

@@ -81,6 +81,10 @@ STATE_MACHINES = {
     "user-sync": "module.user_sync.module.state_machine",
     "reconciliation": "module.reconciliation[0].module.state_machine",
 }
+SCHEDULE_ROLES = {
+    "schedule": "module.reconciliation[0].module.schedule[0]",
+    "trigger-check": "module.pool_trigger[0].module.check",
+}
 QUEUES = {
     "unstarted": "module.sign_up.module.unstarted.aws_sqs_queue.this",
     "unstarted-dead-letter": "module.sign_up.module.unstarted.aws_sqs_queue.dead_letter",
@@ -112,7 +116,10 @@ MADE = {
     "module.reconciliation[0].aws_lambda_invocation.first_run[0]": {
         "result": json.dumps({"execution_arn": arn("states", "execution:reconciliation:first")})
     },
-    "module.reconciliation[0].aws_iam_role.schedule[0]": {"arn": f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"},
+    **{
+        f"{at}.aws_iam_role.this": {"arn": f"arn:aws:iam::{ACCOUNT_ID}:role/{role}"}
+        for role, at in SCHEDULE_ROLES.items()
+    },
 }
 
 

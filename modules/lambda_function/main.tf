@@ -128,7 +128,7 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  # checkov:skip=CKV_AWS_116: it is for asynchronous calls; these callers wait, or are a queue that has one
+  # checkov:skip=CKV_AWS_116: it is for asynchronous calls; these callers wait, call again, or are a queue that has one
   # checkov:skip=CKV_AWS_117: the user's decision (lambda.vpc_config); the functions call AWS APIs only
   # checkov:skip=CKV_AWS_272: the zip is made of the sources by the Terraform that deploys it, with no build in between
   function_name                  = local.name

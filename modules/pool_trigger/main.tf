@@ -108,6 +108,24 @@ resource "aws_lambda_invocation" "attach" {
   }
 }
 
+# Another stack can take the trigger away at any time. The function is asynchronous here: its errors are for the alarm
+# trigger-missing. Before a destroy detaches the trigger, the schedule goes.
+module "check" {
+  source = "../schedule"
+
+  name                = "trigger-check"
+  role_name           = "trigger-check"
+  description         = "Attaches the post-confirmation trigger again if it is missing"
+  schedule_expression = "rate(15 minutes)"
+  window_minutes      = 0
+  retry_seconds       = 600
+  target              = { arn = module.function.arn, action = "lambda:InvokeFunction" }
+  input               = jsonencode(merge(local.request, { action = "ensure" }))
+  settings            = var.settings
+
+  start_after = [aws_lambda_invocation.attach.id]
+}
+
 # When attach was planned: until the trigger is attached, nobody needs to hear that it is not.
 resource "terraform_data" "attached" {
   input = plantimestamp()

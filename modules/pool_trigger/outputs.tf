@@ -16,6 +16,11 @@ output "request" {
   value       = local.request
 }
 
+output "schedule_role_arns" {
+  description = "ARN of the schedule's role, by short name."
+  value       = { trigger-check = module.check.role_arn }
+}
+
 output "functions" {
   description = "Functions of this module, by short name."
   value       = { pool-trigger = module.function }

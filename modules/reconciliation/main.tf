@@ -8,10 +8,8 @@ locals {
   # By name: the state machine lists its own executions.
   state_machine_arn = "arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"
 
-  starts_run     = var.reconciliation.run_on_apply != "none"
-  has_schedule   = var.reconciliation.schedule != null
-  schedule_group = "default"
-  kms_key_arns   = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
+  starts_run   = var.reconciliation.run_on_apply != "none"
+  has_schedule = var.reconciliation.schedule != null
 
   # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
   worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
@@ -168,105 +166,32 @@ resource "aws_lambda_invocation" "first_run" {
 
 # --- on a schedule
 
-data "aws_iam_policy_document" "assume_schedule_role" {
-  count = local.has_schedule ? 1 : 0
+module "schedule" {
+  source = "../schedule"
+  count  = local.has_schedule ? 1 : 0
 
-  statement {
-    sid     = "SchedulerAssumesRole"
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.settings.account_id]
-    }
-
-    # Of EventBridge Scheduler, it is the schedule's group, never the schedule itself:
-    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = ["arn:${var.settings.partition}:scheduler:${var.settings.region}:${var.settings.account_id}:schedule-group/${local.schedule_group}"]
-    }
-  }
-}
-
-resource "aws_iam_role" "schedule" {
-  count = local.has_schedule ? 1 : 0
-
-  name                 = "${var.settings.prefix}-${var.settings.region}-schedule"
-  path                 = var.settings.role_path
-  description          = "Of the schedule ${local.name}"
-  assume_role_policy   = one(data.aws_iam_policy_document.assume_schedule_role).json
-  permissions_boundary = var.settings.permissions_boundary_arn
-  tags                 = var.settings.tags
-
-  # An account may attach policies of its own to every role: they must not fail a destroy.
-  force_detach_policies = true
-
-  lifecycle {
-    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
-    ignore_changes = [name]
-  }
-}
-
-data "aws_iam_policy_document" "schedule" {
-  count = local.has_schedule ? 1 : 0
-
-  statement {
-    sid       = "StartRun"
-    actions   = ["states:StartExecution"]
-    resources = [module.state_machine.arn]
-  }
-
-  dynamic "statement" {
-    for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
-    content {
-      sid       = "UseKey"
-      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = statement.value
-    }
-  }
-}
-
-resource "aws_iam_role_policy" "schedule" {
-  count = local.has_schedule ? 1 : 0
-
-  name   = "${var.settings.prefix}-schedule"
-  role   = one(aws_iam_role.schedule).id
-  policy = one(data.aws_iam_policy_document.schedule).json
-}
-
-resource "aws_scheduler_schedule" "this" {
-  count = local.has_schedule ? 1 : 0
-
-  name                = local.name
-  group_name          = local.schedule_group
+  name                = "reconciliation"
+  role_name           = "schedule"
   description         = "Starts the reconciliation of the user table with the pool"
   schedule_expression = var.reconciliation.schedule
+  window_minutes      = 15
+  retry_seconds       = 3600
+  target              = { arn = module.state_machine.arn, action = "states:StartExecution" }
+  input               = jsonencode(local.run_input)
+  settings            = var.settings
+}
 
-  flexible_time_window {
-    mode                      = "FLEXIBLE"
-    maximum_window_in_minutes = 15
-  }
+moved {
+  from = aws_iam_role.schedule[0]
+  to   = module.schedule[0].aws_iam_role.this
+}
 
-  target {
-    arn      = module.state_machine.arn
-    role_arn = one(aws_iam_role.schedule).arn
-    # checkov:skip=CKV_AWS_297: all that would be encrypted is this input, which holds no data
-    input = jsonencode(local.run_input)
+moved {
+  from = aws_iam_role_policy.schedule[0]
+  to   = module.schedule[0].aws_iam_role_policy.this
+}
 
-    # The next run makes up for one that could not be started in time.
-    retry_policy {
-      maximum_event_age_in_seconds = 3600
-      maximum_retry_attempts       = 10
-    }
-  }
-
-  depends_on = [aws_iam_role_policy.schedule]
+moved {
+  from = aws_scheduler_schedule.this[0]
+  to   = module.schedule[0].aws_scheduler_schedule.this
 }

@@ -18,7 +18,7 @@ output "state_machines" {
 
 output "schedule_role_arns" {
   description = "ARN of the schedule's role, by short name; empty if there is no schedule."
-  value       = { for role in aws_iam_role.schedule : "schedule" => role.arn }
+  value       = { for schedule in module.schedule : "schedule" => schedule.role_arn }
 }
 
 output "table_policy_ids" {

@@ -234,9 +234,13 @@ def test_a_state_machine_may_do_what_its_definition_does_and_a_schedule_what_its
         for task in _tasks(json.loads(described["definition"])):
             action, resource = _call(task, arn)
             calls.add(Permission(machine, action, names.resource(resource)))
-    target = aws.client("scheduler").get_schedule(Name=f"{PREFIX}-reconciliation")["Target"]
-    assert target["RoleArn"].rpartition("/")[2] == f"{ROLE_PREFIX}-schedule"
-    calls.add(Permission("schedule", "states:StartExecution", names.resource(target["Arn"])))
+    for schedule, role, action in (
+        ("reconciliation", "schedule", "states:StartExecution"),
+        ("trigger-check", "trigger-check", "lambda:InvokeFunction"),
+    ):
+        target = aws.client("scheduler").get_schedule(Name=f"{PREFIX}-{schedule}")["Target"]
+        assert target["RoleArn"].rpartition("/")[2] == f"{ROLE_PREFIX}-{role}"
+        calls.add(Permission(role, action, names.resource(target["Arn"])))
     assert calls == {permission for permission, shown_by in table().items() if shown_by == DEFINITION}
 
 
@@ -647,12 +651,15 @@ def test_a_role_is_assumed_by_its_own_service_alone(aws: LocalAws, deployed: Dep
             )
             for name in STATE_MACHINES
         },
-        "schedule": (
-            "scheduler.amazonaws.com",
-            {
-                "StringEquals": {"aws:SourceAccount": ACCOUNT},
-                "ArnEquals": {"aws:SourceArn": f"arn:aws:scheduler:{region}:schedule-group/default"},
-            },
+        **dict.fromkeys(
+            ("schedule", "trigger-check"),
+            (
+                "scheduler.amazonaws.com",
+                {
+                    "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                    "ArnEquals": {"aws:SourceArn": f"arn:aws:scheduler:{region}:schedule-group/default"},
+                },
+            ),
         ),
     }
     found = {}

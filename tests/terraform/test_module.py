@@ -324,9 +324,11 @@ def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made)
         assert found["UseKey"]["actions"] == actions, name
 
 
+RUN_SCHEDULE = "module.reconciliation[0].module.schedule[0].aws_scheduler_schedule.this"
 POLICIES = {
     **{name: f"{at}.data.aws_iam_policy_document.this" for name, at in {**FUNCTIONS, **STATE_MACHINES}.items()},
-    "schedule": "module.reconciliation[0].data.aws_iam_policy_document.schedule[0]",
+    # The schedule trigger-check invokes a function, for which its role needs no key.
+    "schedule": "module.reconciliation[0].module.schedule[0].data.aws_iam_policy_document.this",
 }
 
 
@@ -849,14 +851,29 @@ def test_reconciliation_attaches_a_lost_trigger(defaults: Made, everything: Made
 
 def test_reconciliation_runs_on_its_schedule(defaults: Made, everything: Made) -> None:
     for made, expression in ((defaults, "cron(15 3 * * ? *)"), (everything, "rate(12 hours)")):
-        (schedule,) = made.of_type("aws_scheduler_schedule").values()
+        schedule = made[RUN_SCHEDULE]
         assert schedule["schedule_expression"] == expression
         (target,) = schedule["target"]
         assert target["arn"] == arn("states", "stateMachine:reconciliation")
         assert target["role_arn"] == f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"
         # It may start a run from its first moment on.
-        depends_on = made.resources["module.reconciliation[0].aws_scheduler_schedule.this[0]"]["depends_on"]
-        assert "module.case.module.reconciliation.aws_iam_role_policy.schedule" in depends_on
+        depends_on = made.resources[RUN_SCHEDULE]["depends_on"]
+        assert "module.case.module.reconciliation.module.schedule.aws_iam_role_policy.this" in depends_on
+
+
+def test_trigger_is_checked_every_15_minutes_once_it_is_attached(defaults: Made) -> None:
+    address = "module.pool_trigger[0].module.check.aws_scheduler_schedule.this"
+    assert defaults[address]["schedule_expression"] == "rate(15 minutes)"
+    (target,) = defaults[address]["target"]
+    assert target["arn"] == arn("lambda", "function:pool-trigger")
+    assert target["role_arn"] == f"arn:aws:iam::{ACCOUNT_ID}:role/trigger-check"
+    assert json.loads(target["input"]) == {
+        "action": "ensure",
+        "user_pool_id": USER_POOL_ID,
+        "function_arn": arn("lambda", "function:post-confirmation"),
+    }
+    # So a destroy deletes it before it detaches the trigger.
+    assert "module.case.module.pool_trigger.aws_lambda_invocation.attach" in defaults.resources[address]["depends_on"]
 
 
 def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, everything: Made) -> None:
@@ -893,8 +910,7 @@ def test_first_run_of_an_existing_table_is_a_dry_run(
     for made, run_input in ((defaults, {}), (everything, {"dry_run": True}), (existing, {"dry_run": True})):
         first_run = made["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]
         assert json.loads(first_run["input"]) == {"input": run_input}
-        (schedule,) = made.of_type("aws_scheduler_schedule").values()
-        assert json.loads(schedule["target"][0]["input"]) == run_input
+        assert json.loads(made[RUN_SCHEDULE]["target"][0]["input"]) == run_input
         assert made.outputs["first_run"] == {
             "execution_arn": arn("states", "execution:reconciliation:first"),
             "dry_run": run_input != {},
