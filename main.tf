@@ -278,12 +278,15 @@ module "reconciliation" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  partition        = local.partition
-  region           = local.region
-  prefix           = local.prefix
-  alarm_topic_arns = var.alarm_topic_arns
-  alarms           = var.alarms
-  tags             = var.tags
+  partition             = local.partition
+  region                = local.region
+  prefix                = local.prefix
+  alarm_topic_arns      = var.alarm_topic_arns
+  alarm_warn_topic_arns = var.alarm_warn_topic_arns
+  alarms                = var.alarms
+  runbook               = { url = var.runbook_url, version = local.module_version }
+  user_pool_id          = var.user_pool_id
+  tags                  = var.tags
 
   # By name: the record of the deployment has the names of the alarms before anything is made.
   post_confirmation_function_name = "${local.prefix}-post-confirmation"
@@ -295,12 +298,14 @@ module "monitoring" {
     rule_name   = "${local.prefix}-changes"
     queue_names = { queue = "${local.prefix}-changes", dead_letter_queue = "${local.prefix}-changes-dead-letter" }
   } : null
+  pool_trigger_function_name = var.attach_trigger ? "${local.prefix}-pool-trigger" : null
 
   table_name = module.user_table.name
-  # Of the function, so that the log group exists when it is filtered.
-  send_welcome_log_group_name = one([for name in module.user_sync.send_welcome_function_name[*] : "/aws/lambda/${name}"])
+  # Of the functions, so that the log groups exist when they are filtered.
+  post_confirmation_log_group_name = "/aws/lambda/${module.sign_up.functions["post-confirmation"].name}"
+  send_welcome_log_group_name      = one([for name in module.user_sync.send_welcome_function_name[*] : "/aws/lambda/${name}"])
 
-  counts_welcome_emails = var.welcome_email != null && var.log_group_class == "STANDARD"
+  filters_logs = var.log_group_class == "STANDARD"
 
   # Not compared with the provider's region, which a depends_on of the module leaves unknown at plan.
   watches_ses = var.welcome_email == null ? false : local.welcome_region == null

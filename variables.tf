@@ -510,13 +510,37 @@ variable "reconciliation" {
 
 variable "alarm_topic_arns" {
   type        = set(string)
-  description = "SNS topics that are told of alarms, and of their end. The alarms are there without any."
+  description = "SNS topics that are told of alarms, and of the end of those whose end says that all is well. The alarms are there without any. docs/operations.md says which ones cannot wait."
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
     error_message = "alarm_topic_arns are ${jsonencode(var.alarm_topic_arns)}: each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name."
+  }
+}
+
+variable "alarm_warn_topic_arns" {
+  type        = set(string)
+  description = "SNS topics of the alarms that can wait until the morning, so that alarm_topic_arns is only told of those that cannot; null for alarm_topic_arns."
+  default     = null
+
+  validation {
+    condition     = alltrue([for arn in coalesce(var.alarm_warn_topic_arns, []) : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    error_message = "alarm_warn_topic_arns are ${jsonencode(var.alarm_warn_topic_arns)}: each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name."
+  }
+}
+
+variable "runbook_url" {
+  type        = string
+  description = "Address of the page docs/operations.md, of the version that is deployed. Each alarm's description ends with it and the section of the alarm."
+  default     = "docs/operations.md"
+  nullable    = false
+
+  validation {
+    # An alarm's description has 1,024 characters.
+    condition     = can(regex("^[^ #]{1,200}$", var.runbook_url))
+    error_message = "runbook_url is \"${var.runbook_url}\": it must be an address of 1 to 200 characters without spaces and #, like https://wiki.example.com/cognito-user-sync."
   }
 }
 
@@ -529,15 +553,17 @@ variable "alarms" {
     - threshold: the alarm fires above this value, in the unit of its metric (trigger-duration: milliseconds;
       ses-bounce-rate and ses-complaint-rate: a fraction, like 0.05)
     - period_seconds: length of one period, a multiple of 60
-    - evaluation_periods: periods in a row above the threshold after which the alarm fires
-    - topic_arns: SNS topics of this alarm, instead of alarm_topic_arns; [] for none
+    - evaluation_periods: periods that the alarm looks at
+    - datapoints_to_alarm: how many of them are above the threshold when it fires; all of them if evaluation_periods is set alone
+    - topic_arns: SNS topics of this alarm, instead of alarm_topic_arns and alarm_warn_topic_arns; [] for none
   EOT
   type = map(object({
-    enabled            = optional(bool, true)
-    threshold          = optional(number)
-    period_seconds     = optional(number)
-    evaluation_periods = optional(number)
-    topic_arns         = optional(set(string))
+    enabled             = optional(bool, true)
+    threshold           = optional(number)
+    period_seconds      = optional(number)
+    evaluation_periods  = optional(number)
+    datapoints_to_alarm = optional(number)
+    topic_arns          = optional(set(string))
   }))
   default  = {}
   nullable = false
@@ -546,15 +572,15 @@ variable "alarms" {
     condition = length(setsubtract(
       keys(var.alarms),
       [
-        "trigger-errors", "trigger-throttles", "trigger-duration",
+        "trigger-errors", "trigger-throttles", "trigger-duration", "trigger-missing", "sign-ups-lost",
         "user-sync-failed", "user-sync-timed-out", "sync-user-failing", "send-welcome-failing",
         "unstarted-age", "unstarted-dead-letter",
-        "changes-undelivered", "changes-lost", "changes-dead-letter",
+        "changes-age", "changes-undelivered", "changes-lost", "changes-dead-letter",
         "reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue",
         "ses-bounce-rate", "ses-complaint-rate",
       ]
     )) == 0
-    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, user-sync-failed, user-sync-timed-out, sync-user-failing, send-welcome-failing, unstarted-age, unstarted-dead-letter, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
+    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, trigger-missing, sign-ups-lost, user-sync-failed, user-sync-timed-out, sync-user-failing, send-welcome-failing, unstarted-age, unstarted-dead-letter, changes-age, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
   }
 
   validation {
@@ -598,22 +624,33 @@ variable "alarms" {
     # The same page of AWS. The defaults are those of modules/monitoring.
     condition = alltrue([
       for name, alarm in var.alarms :
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : endswith(name, "-failing") ? 2 : 1)
-      <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : endswith(name, "-failing") ? 600 : 60) < 3600 ? 86400 : 604800) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, lookup({ unstarted-age = 15, changes-age = 30, trigger-throttles = 3, trigger-duration = 3 }, name, endswith(name, "-failing") ? 2 : 1))
+      <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) < 3600 ? 86400 : 604800) if alarm != null
     ])
     error_message = "alarms evaluates ${jsonencode({
       for name, alarm in var.alarms : name =>
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : endswith(name, "-failing") ? 2 : 1) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, lookup({ unstarted-age = 15, changes-age = 30, trigger-throttles = 3, trigger-duration = 3 }, name, endswith(name, "-failing") ? 2 : 1)) if alarm != null
     })} seconds (period_seconds times evaluation_periods): each must be at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
+  }
+
+  validation {
+    # AWS rejects more than there are.
+    condition = alltrue([
+      for name, alarm in var.alarms :
+      alarm.datapoints_to_alarm >= 1 && alarm.datapoints_to_alarm % 1 == 0
+      && alarm.datapoints_to_alarm <= coalesce(alarm.evaluation_periods, lookup({ unstarted-age = 15, changes-age = 30, trigger-throttles = 3, trigger-duration = 3 }, name, endswith(name, "-failing") ? 2 : 1))
+      if alarm == null ? false : alarm.datapoints_to_alarm != null
+    ])
+    error_message = "alarms has datapoints_to_alarm ${jsonencode({ for name, alarm in var.alarms : name => alarm.datapoints_to_alarm if alarm == null ? false : alarm.datapoints_to_alarm != null })}: each must be a whole number from 1 to evaluation_periods of the same alarm."
   }
 
   validation {
     condition = alltrue([
       for name, alarm in var.alarms :
-      alarm.threshold == null && alarm.period_seconds == null && alarm.evaluation_periods == null
+      alarm.threshold == null && alarm.period_seconds == null && alarm.evaluation_periods == null && alarm.datapoints_to_alarm == null
       if name == "reconciliation-overdue" && alarm != null
     ])
-    error_message = "alarms changes threshold, period_seconds or evaluation_periods of reconciliation-overdue: it must have none of them. Set reconciliation.overdue_hours instead."
+    error_message = "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of reconciliation-overdue: it must have none of them. Set reconciliation.overdue_hours instead."
   }
 
   validation {

@@ -40,15 +40,33 @@ variable "send_welcome_function_name" {
   default     = null
 }
 
+variable "post_confirmation_log_group_name" {
+  type        = string
+  description = "Log group of the post-confirmation trigger."
+  nullable    = false
+}
+
 variable "send_welcome_log_group_name" {
   type        = string
-  description = "Log group of this function; null where there is none."
+  description = "Log group of the function that greets; null where there is none."
   default     = null
 }
 
-variable "counts_welcome_emails" {
+variable "filters_logs" {
   type        = bool
-  description = "Whether a metric counts the welcome emails: there is a function that sends them, and CloudWatch can filter its log."
+  description = "Whether CloudWatch can filter the functions' logs: not those of the class INFREQUENT_ACCESS."
+  nullable    = false
+}
+
+variable "pool_trigger_function_name" {
+  type        = string
+  description = "Name of the function that attaches a missing trigger again; null if the pool's owner attaches it."
+  default     = null
+}
+
+variable "user_pool_id" {
+  type        = string
+  description = "ID of the user pool, whose own sign-ups the dashboard shows."
   nullable    = false
 }
 
@@ -96,18 +114,34 @@ variable "reconciliation" {
 
 variable "alarm_topic_arns" {
   type        = set(string)
-  description = "SNS topics that are told of alarms, and of their end."
+  description = "SNS topics of the alarms that cannot wait, and of all others without alarm_warn_topic_arns."
   nullable    = false
+}
+
+variable "alarm_warn_topic_arns" {
+  type        = set(string)
+  description = "SNS topics of the alarms that can wait until the morning; null for alarm_topic_arns."
+  default     = null
+}
+
+variable "runbook" {
+  description = "Where the page docs/operations.md is, and of which version of this module."
+  type = object({
+    url     = string
+    version = string
+  })
+  nullable = false
 }
 
 variable "alarms" {
   description = "Changes of single alarms, by what their names end with. The root module validates them."
   type = map(object({
-    enabled            = optional(bool, true)
-    threshold          = optional(number)
-    period_seconds     = optional(number)
-    evaluation_periods = optional(number)
-    topic_arns         = optional(set(string))
+    enabled             = optional(bool, true)
+    threshold           = optional(number)
+    period_seconds      = optional(number)
+    evaluation_periods  = optional(number)
+    datapoints_to_alarm = optional(number)
+    topic_arns          = optional(set(string))
   }))
   nullable = false
 }

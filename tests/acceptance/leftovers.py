@@ -135,6 +135,16 @@ KINDS = (
         listed("describe_parameters", "Parameters", "Name"),
         lambda parameters, name: parameters.delete_parameter(Name=name),
     ),
+    # A saved query has no paginator.
+    Kind(
+        "saved query",
+        "logs",
+        lambda logs: (
+            f"{query['name']} {query['queryDefinitionId']}"
+            for query in logs.describe_query_definitions(maxResults=1000)["queryDefinitions"]
+        ),
+        lambda logs, query: logs.delete_query_definition(queryDefinitionId=query.split()[1]),
+    ),
     Kind("role", "iam", listed("list_roles", "Roles", "RoleName"), delete_role),
 )
 

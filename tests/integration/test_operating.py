@@ -886,22 +886,29 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
             "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsSucceeded", "ExecutionsStarted", "ExecutionTime",
         },
         "AWS/SQS": {
-            "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesVisible", "NumberOfEmptyReceives",
         },
         "AWS/Events": {"FailedInvocations", "InvocationsFailedToBeSentToDlq"},
-        "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
+        "AWS/SES": {"Bounce", "Delivery", "Reject", "Reputation.BounceRate", "Reputation.ComplaintRate", "Send"},
         "AWS/DynamoDB": {
             "ConditionalCheckFailedRequests", "ConsumedWriteCapacityUnits", "SuccessfulRequestLatency",
             "WriteThrottleEvents",
         },
     }  # fmt: skip
+    logs = aws.client("logs")
+    found = logs.describe_metric_filters()["metricFilters"]
+    filters = {each["filterName"].removeprefix(f"{PREFIX}-"): each for each in found}
     cloudwatch = aws.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=deployed.outputs["alarm_names"])["MetricAlarms"]
-    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 17
+    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 19
     for alarm in alarms:
         summed = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in summed or [alarm]:
+            if metric["Namespace"].startswith("CognitoUserSync/"):
+                (lost,) = filters["sign-ups-lost"]["metricTransformations"]
+                assert (metric["Namespace"], metric["MetricName"]) == (lost["metricNamespace"], lost["metricName"])
+                continue
             assert metric["MetricName"] in metrics[metric["Namespace"]], alarm["AlarmName"]
             for dimension in metric["Dimensions"]:
                 assert dimension["Value"] in real[dimension["Name"]], alarm["AlarmName"]
@@ -909,16 +916,14 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     name = deployed.outputs["dashboard_url"].rpartition("/")[2]
     widgets = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
     charts = [widget for widget in widgets if widget["type"] == "metric"]
-    flow = sorted((chart["x"], chart["properties"]["title"]) for chart in charts if chart["y"] == charts[0]["y"])
-    assert [title for _, title in flow] == ["Sign-ups in", "Executions", "Items written", "Mails", "Lag", "Failures"]
-    # All others name a metric.
-    (search,) = [shown for shown in charts[3]["properties"]["metrics"] if len(shown) == 1]
-    (counted,) = aws.client("logs").describe_metric_filters(logGroupName=f"/aws/lambda/{PREFIX}-send-welcome")[
-        "metricFilters"
-    ]
-    assert f'"{counted["metricTransformations"][0]["metricNamespace"]}"' in search[0]["expression"]
+    shown = [metric for chart in charts for metric in chart["properties"]["metrics"]]
+    of_pool, of_emails = [metric[0]["expression"] for metric in shown if len(metric) == 1]
+    assert deployed.outputs["user_pool_id"] in of_pool
+    (counted,) = filters["welcome-emails"]["metricTransformations"]
+    assert f'"{counted["metricNamespace"]}"' in of_emails
     for chart in charts:
-        for namespace, metric, *dimensions, _ in (each for each in chart["properties"]["metrics"] if each != search):
+        # All others name a metric.
+        for namespace, metric, *dimensions, _ in (each for each in chart["properties"]["metrics"] if len(each) > 1):
             assert metric in metrics[namespace], chart["properties"]["title"]
             for dimension, value in zip(dimensions[::2], dimensions[1::2], strict=True):
                 assert value in real[dimension], chart["properties"]["title"]
@@ -930,8 +935,12 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     ]
     assert len(occupied) == len(set(occupied)), "widgets lie upon each other"
     assert max(x for x, _ in occupied) < 24, "a dashboard is 24 columns wide"
-    (shown,) = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
-    assert {arn.rpartition(":")[2] for arn in shown} == set(deployed.outputs["alarm_names"])
+    (in_widget,) = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
+    assert {arn.rpartition(":")[2] for arn in in_widget} == set(deployed.outputs["alarm_names"])
+    queries = logs.describe_query_definitions(queryDefinitionNamePrefix=f"{PREFIX}/")["queryDefinitions"]
+    groups = {each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]}
+    assert len(queries) == 4
+    assert all(set(each["logGroupNames"]) <= groups for each in queries)
 
 
 def test_arn_outputs_name_every_resource_of_the_state(deployed: Deployment, terraform: Terraform) -> None:

@@ -27,6 +27,7 @@ IN_PULUMI = {
     "aws_cloudwatch_log_group": "cloudwatch/logGroup:LogGroup",
     "aws_cloudwatch_log_metric_filter": "cloudwatch/logMetricFilter:LogMetricFilter",
     "aws_cloudwatch_metric_alarm": "cloudwatch/metricAlarm:MetricAlarm",
+    "aws_cloudwatch_query_definition": "cloudwatch/queryDefinition:QueryDefinition",
     "aws_cognito_user_pool": "cognito/userPool:UserPool",
     "aws_dynamodb_table": "dynamodb/table:Table",
     "aws_iam_role": "iam/role:Role",

@@ -22,16 +22,19 @@ from tests.mocked_terraform import (
 KEY, SENDER_KEY = arn("kms", "key/mrk-ours"), arn("kms", "key/of-the-pool")
 PREVIOUS_KEY, TABLE_KEY = arn("kms", "key/before"), arn("kms", "key/of-the-table")
 THEIRS = arn("lambda", "function:theirs")
-TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "on-call")
+TOPIC, WARN_TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "warnings"), arn("sns", "on-call")
+RUNBOOK = "https://wiki.example.com/cognito-user-sync"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
 SMS_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/service-role/sms"
 LONGEST_NAME, LONGEST_STAGE = "abcdefghijklmnopqr", "abcdefghijkl"
 SMALL: dict[str, Any] = {"attach_trigger": False, "reconciliation": {"enabled": False}}
 
 ALARM_NAMES = [
-    *["trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"],
+    *["trigger-errors", "trigger-throttles", "trigger-duration", "trigger-missing", "sign-ups-lost"],
+    *["user-sync-failed", "user-sync-timed-out"],
     *["sync-user-failing", "send-welcome-failing"],
-    *["unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"],
+    *["unstarted-age", "unstarted-dead-letter"],
+    *["changes-age", "changes-undelivered", "changes-lost", "changes-dead-letter"],
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
     *["ses-bounce-rate", "ses-complaint-rate"],
 ]
@@ -107,6 +110,8 @@ APPLIED = {
                 "overdue_hours": 24,
             },
             "alarm_topic_arns": [TOPIC],
+            "alarm_warn_topic_arns": [WARN_TOPIC],
+            "runbook_url": RUNBOOK,
             "kms_key_arn": KEY,
             "previous_kms_key_arns": [PREVIOUS_KEY],
             "log_retention_days": 7,
@@ -149,6 +154,7 @@ APPLIED = {
             "alarms": {
                 "trigger-errors": {"threshold": 5, "period_seconds": 300, "evaluation_periods": 3},
                 "trigger-throttles": {"enabled": False, "threshold": 5},
+                "sign-ups-lost": {"evaluation_periods": 3, "datapoints_to_alarm": 2},
                 "trigger-duration": {"threshold": 2500, "topic_arns": [ON_CALL]},
                 "user-sync-failed": {"topic_arns": []},
                 "user-sync-timed-out": None,

@@ -50,6 +50,11 @@ GERMAN = {"subject": "Willkommen", "text": "Hallo", "html": "<p>Hallo</p>"}
 AT_MOST = "at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
 
 
+def _json(value: Any) -> str:
+    """As Terraform's jsonencode does it."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
 def alarm_rules(field: str, allowed: str, accepted: list[Any], rejected: list[Any]) -> list[Rule]:
     """Of a field of an alarm: the message names the alarm, and not one that leaves the field out."""
     return [
@@ -595,6 +600,20 @@ RULES = [
         ],
         rejected=[{"trigger-error": {}, "changes-lost": {}}],
     ),
+    Rule(
+        "alarm_warn_topic_arns",
+        "alarm_warn_topic_arns are {}: each must be the ARN of an SNS topic, like "
+        "arn:aws:sns:eu-west-1:123456789012:name.",
+        accepted=[None, [], [f"{TOPIC}My-alarms_1"]],
+        rejected=[["alarms"], [f"{FUNCTION}a"]],
+    ),
+    Rule(
+        "runbook_url",
+        'runbook_url is "{}": it must be an address of 1 to 200 characters without spaces and #, like '
+        "https://wiki.example.com/cognito-user-sync.",
+        accepted=["docs/operations.md", "https://example.com/" + "a" * 180],
+        rejected=["", "https://example.com/a b", "https://example.com/#top", "a" * 201],
+    ),
     *alarm_rules("threshold", "at least 0", accepted=[None, 0, 0.5, 1000000], rejected=[-1, -0.5]),
     Rule(
         "alarms",
@@ -622,10 +641,25 @@ RULES = [
         accepted=[None, 1, 1440],
         rejected=[0, -1, 0.5, 1.5],
     ),
+    *alarm_rules(
+        *("datapoints_to_alarm", "a whole number from 1 to evaluation_periods of the same alarm"),
+        accepted=[None, 1],
+        rejected=[0, -1, 0.5, 2],
+    ),
     *[
         Rule(
             "alarms",
-            f'alarms evaluates {{"changes-lost":60,"{alarm}":{seconds}}} seconds (period_seconds times '
+            f"alarms has datapoints_to_alarm {json.dumps({alarm: periods + 1}, separators=(',', ':'))}: each must be a"
+            " whole number from 1 to evaluation_periods of the same alarm.",
+            accepted=[{alarm: {"datapoints_to_alarm": periods}}],
+            rejected=[{alarm: {"datapoints_to_alarm": periods + 1}}],
+        )
+        for alarm, periods in (("trigger-throttles", 3), ("trigger-duration", 3), ("unstarted-age", 15))
+    ],
+    *[
+        Rule(
+            "alarms",
+            f"alarms evaluates {_json({'changes-lost': 60, alarm: seconds})} seconds (period_seconds times "
             f"evaluation_periods): each must be {AT_MOST}",
             accepted=[{alarm: accepted}],
             rejected=[{alarm: rejected, "changes-lost": {}}],
@@ -642,6 +676,10 @@ RULES = [
             ),
             # With its 15 periods.
             ("unstarted-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
+            # With its two checks.
+            ("trigger-missing", {"evaluation_periods": 48}, {"evaluation_periods": 49}, 88200),
+            # With its 30 periods.
+            ("changes-age", {"period_seconds": 2880}, {"period_seconds": 2940}, 88200),
             # With its two periods of 10 minutes.
             ("sync-user-failing", {"evaluation_periods": 144}, {"evaluation_periods": 145}, 87000),
             # With its hour.
@@ -651,12 +689,17 @@ RULES = [
     *[
         Rule(
             "alarms",
-            "alarms changes threshold, period_seconds or evaluation_periods of reconciliation-overdue: it must have "
-            "none of them. Set reconciliation.overdue_hours instead.",
+            "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of "
+            "reconciliation-overdue: it must have none of them. Set reconciliation.overdue_hours instead.",
             accepted=[{"reconciliation-overdue": {"topic_arns": [f"{TOPIC}a"]}}],
-            rejected=[{"reconciliation-overdue": {field: 60}}],
+            rejected=[{"reconciliation-overdue": {field: value}}],
         )
-        for field in ("threshold", "period_seconds", "evaluation_periods")
+        for field, value in (
+            ("threshold", 60),
+            ("period_seconds", 60),
+            ("evaluation_periods", 60),
+            ("datapoints_to_alarm", 1),
+        )
     ],
     *alarm_rules(
         *("topic_arns", "the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:name"),

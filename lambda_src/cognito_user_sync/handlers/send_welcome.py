@@ -75,7 +75,7 @@ def _welcome_user(event: dict[str, Any], request: SyncRequest) -> dict[str, Any]
     values = placeholder_values(user.sub, user.username, user.status, user.attributes, settings.synced_attributes())
     email = welcome.render(values, user.attributes.get("locale", ""))
     message_id = welcome.send(_ses(welcome.region), address, email, user.sub)
-    # CloudWatch counts the values of welcome_email (modules/monitoring/welcome_emails.tf).
+    # CloudWatch counts the values of welcome_email (modules/monitoring/log_metrics.tf).
     logger.info("welcome sent", extra={"sub": request.sub, "message_id": message_id, "welcome_email": SENT})
     return {**event, "sent": True, "message_id": message_id}
 
