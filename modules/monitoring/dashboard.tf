@@ -56,14 +56,14 @@ locals {
 
   # A change or sign-up that is tried again and again is in none of the ages that SQS reports, and in these counts.
   queues = [
-    for queue, metric_name in merge([
+    for label, metric in merge([
       for queue in concat([var.unstarted_queue_names], var.changes[*].queue_names) : {
         "waiting in ${queue.queue}"       = { queue = queue.queue, name = "ApproximateNumberOfMessagesVisible" }
         "being handled of ${queue.queue}" = { queue = queue.queue, name = "ApproximateNumberOfMessagesNotVisible" }
         "in ${queue.dead_letter_queue}"   = { queue = queue.dead_letter_queue, name = "ApproximateNumberOfMessagesVisible" }
       }
     ]...) :
-    ["AWS/SQS", metric_name.name, "QueueName", metric_name.queue, { stat = "Maximum", label = replace(queue, "${var.prefix}-", "") }]
+    ["AWS/SQS", metric.name, "QueueName", metric.queue, { stat = "Maximum", label = replace(label, "${var.prefix}-", "") }]
   ]
 
   attempts = concat(
@@ -97,7 +97,7 @@ locals {
   rows = [
     for row in [
       {
-        question = "Is it us? If Cognito has no sign-ups, or SES delivers nothing of anybody, it is not."
+        question = "Is it us? If Cognito has no sign-ups, or SES delivers no email of any application, it is not."
         charts = [
           { title = "Sign-ups", metrics = local.sign_ups },
           { title = "Executions", metrics = local.executions },

@@ -392,9 +392,10 @@ def test_pause_holds_until_the_apply_that_its_plan_shows(
     assert section(found, "paused")["parts"] == []
     assert section(found, "user_pool")["is_attached"] is False
     assert shown_as_paused(aws, deployed) == ""
+    assert "trigger of user pool" in operator("reconcile", expect=1)
+    assert deployed.item(sub)
     operator("reconcile")
     status(operator, healthy=True)
-    assert deployed.item(sub)
     (since,) = re.findall(r'"TRIGGER_PAUSED_SINCE" = "(\S+)"', planned)
     assert "1 succeeded, welcome email sent." in operator("welcome", "--since", since)
     assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
@@ -474,7 +475,7 @@ def test_users_whom_the_trigger_missed_are_welcomed_once(
     for name in names:
         subs.append(people.sign_up(name, email=f"{name}@example.com"))
         people.confirm(name)
-    operator("reconcile")
+    operator("reconcile", expect=1)
     assert f"  {subs[0]}\n" in operator("welcome", "--since", "1h", "--dry-run")
     # "I got no email": one user, and then all of them.
     assert "1 execution started.\n1 succeeded, welcome email sent." in operator("welcome", subs[1])
@@ -901,7 +902,7 @@ def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, de
     filters = {each["filterName"].removeprefix(f"{PREFIX}-"): each for each in found}
     cloudwatch = aws.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=deployed.outputs["alarm_names"])["MetricAlarms"]
-    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 19
+    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 20
     for alarm in alarms:
         summed = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in summed or [alarm]:
