@@ -482,6 +482,8 @@ def test_users_whom_the_trigger_missed_are_welcomed_once(
     assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "1h")
     assert "0 executions started." in operator("welcome", "--since", "1h")
     assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1]
+    operator("reconcile")
+    status(operator, healthy=True)
 
 
 # --- with read-only permissions
