@@ -20,7 +20,7 @@ from cognito_user_sync.lambda_config import ATTACHED_ALREADY, PoolTrigger
 # PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
 
-# Longer than the trigger can be missing: the schedule ensures it every 15 minutes, and the reconciliation each night.
+# The schedule checks the trigger every 15 minutes. It is missing for longer only if checks failed, or during a pause.
 _MISSING_AT_MOST = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
