@@ -108,7 +108,7 @@ resource "aws_lambda_invocation" "attach" {
   }
 }
 
-# When attach was planned: until the trigger is attached, nobody needs to hear that it is not.
+# When attach was planned. In that plan, the pool is yet to get the trigger.
 resource "terraform_data" "attached" {
   input = plantimestamp()
 
@@ -117,17 +117,18 @@ resource "terraform_data" "attached" {
   lifecycle {
     ignore_changes       = [input]
     replace_triggered_by = [aws_lambda_invocation.attach]
+
+    # Fails the plan, before anything is made. Otherwise attach fails, as the last step of the apply.
+    postcondition {
+      condition     = self.input != plantimestamp() || contains(concat(["", var.function_arn_by_name], var.chained_function_arn[*]), local.found_function_arn)
+      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove it from the pool."
+    }
   }
 }
 
 check "trigger_is_attached" {
   assert {
-    condition     = contains(["", var.function_arn_by_name, coalesce(var.chained_function_arn, var.function_arn_by_name)], local.found_function_arn)
-    error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's: it is left as it is, and who signs up is neither synced nor greeted. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove it from the pool, and apply with -replace='${local.attach_address}'."
-  }
-
-  assert {
-    condition     = terraform_data.attached.input == plantimestamp() ? true : !contains(["", coalesce(var.chained_function_arn, "none")], local.found_function_arn)
-    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: who signs up is neither synced nor greeted. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. Whoever took it away has to ignore lambda_config: see \"Your pool\" in the README."
+    condition     = terraform_data.attached.input == plantimestamp() || local.found_function_arn == var.function_arn_by_name
+    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: users who sign up are not synced, and get no welcome email. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. To keep another function, first set chained_function_arn to exactly its ARN, or remove it from the pool. The configuration that replaced the trigger has to ignore lambda_config: see \"Your pool\" in the README."
   }
 }

@@ -205,6 +205,10 @@ KEYED = {
     "no_key_without_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
 }
 
+ATTACHING: dict[str, Any] = {"reconciliation": {"enabled": False}}
+# Deployed only to see what follows: a chained function, which the plan then does not name.
+CHAINED = {"chained_no_longer": Case({**ATTACHING, "chained_function_arn": f"{THEIRS}-2"})}
+
 
 # What is planned next, and what the message names; nothing where there is none.
 Plan = dict[str, tuple[Case, tuple[str, ...]]]
@@ -220,10 +224,18 @@ TRIGGERS: Plan = {
         Case(APPLIED["not_overdue"].arguments, {**APPLIED["not_overdue"].found, POOL_ADDRESS: user_pool(THEIRS)}),
         (f"User pool {USER_POOL_ID}", "lost", THEIRS, "-replace="),
     ),
-    "trigger_of_another": (
-        Case({"reconciliation": {"enabled": False}}, {POOL_ADDRESS: user_pool(arn("lambda", "function:another"))}),
-        (f"User pool {USER_POOL_ID}", arn("lambda", "function:another"), "chained_function_arn", "-replace="),
+    "no_reconciliation": (
+        Case(APPLIED["no_reconciliation"].arguments, {POOL_ADDRESS: user_pool(arn("lambda", "function:another"))}),
+        (f"User pool {USER_POOL_ID}", "lost", arn("lambda", "function:another"), "set chained_function_arn to exactly"),
     ),
+    # Not attached yet.
+    "first_trigger": (Case(ATTACHING), ()),
+    "first_trigger_with_a_chained_function": (
+        Case({**ATTACHING, "chained_function_arn": THEIRS}, {POOL_ADDRESS: user_pool(THEIRS)}),
+        (),
+    ),
+    "trigger_of_another_and_attach_trigger_off": (Case(SMALL, {POOL_ADDRESS: user_pool(THEIRS)}), ()),
+    "trigger_of_the_owners_configuration": (Case(ATTACHING, {POOL_ADDRESS: user_pool(ours())}), ()),
 }
 
 WELCOMED: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com"}}
@@ -608,6 +620,21 @@ FAILURES: Plan = {
     ),
 }
 
+# What fails the plan, too. Apart, because Terraform plans nothing that depends on a resource whose condition failed.
+FOREIGN_TRIGGERS: Plan = {
+    "trigger_of_another": (
+        Case(ATTACHING, {POOL_ADDRESS: user_pool(THEIRS)}),
+        (
+            f"User pool {USER_POOL_ID} has the post-confirmation trigger {THEIRS}, which is not this module's.",
+            "set chained_function_arn to exactly this ARN. Or remove it from the pool.",
+        ),
+    ),
+    "chained_no_longer": (
+        Case(ATTACHING, {POOL_ADDRESS: user_pool(f"{THEIRS}-2")}),
+        (f"has the post-confirmation trigger {THEIRS}-2, which is not",),
+    ),
+}
+
 
 REPORTS = TRIGGERS | TABLES | WELCOMES
 
@@ -632,7 +659,12 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     scenarios = {
         "reports": Scenario(APPLIED, reports),
         "failures": Scenario(deployed, failures, conditions),
+        "foreign_triggers": Scenario(
+            CHAINED,
+            {name: case for name, (case, _) in FOREIGN_TRIGGERS.items()},
+            ("module.pool_trigger[0].terraform_data.attached",),
+        ),
     }
     results = mocked_terraform(tmp_path_factory.mktemp("mocked"), scenarios)
     made, found = results["reports"]
-    return Terraform(made, found, results["failures"][1])
+    return Terraform(made, found, results["failures"][1] + results["foreign_triggers"][1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.terraform.conftest import FAILURES, REPORTS, TABLES, TRIGGERS, WELCOMES, Plan, Terraform
+from tests.terraform.conftest import FAILURES, FOREIGN_TRIGGERS, REPORTS, TABLES, TRIGGERS, WELCOMES, Plan, Terraform
 
 
 def cases(plan: Plan) -> list[str]:
@@ -30,6 +30,11 @@ def test_plan_reports_addresses_that_are_not_verified(terraform: Terraform, case
     assert len(matching(terraform.reports, WELCOMES, case)) == 1, terraform.reports
 
 
+@pytest.mark.parametrize("case", cases(FOREIGN_TRIGGERS))
+def test_plan_fails_before_attach_would_find_a_foreign_trigger(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.failures, FOREIGN_TRIGGERS, case)) == 1, terraform.failures
+
+
 @pytest.mark.parametrize("case", cases(FAILURES))
 def test_plan_fails_with_the_value_and_the_allowed_form(terraform: Terraform, case: str) -> None:
     assert len(matching(terraform.failures, FAILURES, case)) == 1, terraform.failures
@@ -37,4 +42,4 @@ def test_plan_fails_with_the_value_and_the_allowed_form(terraform: Terraform, ca
 
 def test_plan_has_no_other_messages(terraform: Terraform) -> None:
     assert len(terraform.reports) == len(cases(REPORTS)), terraform.reports
-    assert len(terraform.failures) == len(cases(FAILURES)), terraform.failures
+    assert len(terraform.failures) == len(cases(FAILURES | FOREIGN_TRIGGERS)), terraform.failures
