@@ -352,6 +352,21 @@ LOCATED = {
 }
 
 
+# The longest time from run to run, in hours, by schedule, as far as it is certain.
+NOT_OVERDUE_YET = {
+    "rate(120 minutes)": 2,
+    "rate(12 hours)": 12,
+    "rate(2 days)": 48,
+    "cron(15 3 * * ? *)": 24,
+    "cron(0/30 3 * * ? *)": 23,
+    "cron(15 3 ? * MON-FRI *)": 72,
+    "cron(15 3 ? * tue,4-5,SAT *)": 72,
+    "cron(15 8-18 ? * 2,THU *)": 72,
+    "cron(15 3 ? * MON *)": 168,
+    "cron(15 3 1,8,15,22 * ? *)": 168,
+}
+
+
 # What fails the plan.
 FAILURES: Plan = {
     # Messages and executions are still encrypted with the previous key.
@@ -434,6 +449,40 @@ FAILURES: Plan = {
         Case(ON_FIRST_SIGN_IN),
         ("welcome_email.on_first_sign_in is true and track_changes is false", "Set track_changes to true"),
     ),
+    **{
+        f"overdue_hours_of_{schedule}": (
+            Case({"attach_trigger": False, "reconciliation": {"schedule": schedule, "overdue_hours": hours}}),
+            (
+                f"reconciliation.overdue_hours is {hours}, and reconciliation.schedule is {schedule}, which has runs",
+                f"runs {hours} or more hours apart: overdue_hours must be longer",
+            ),
+        )
+        for schedule, hours in NOT_OVERDUE_YET.items()
+    },
+    **{
+        f"more_overdue_hours_of_{schedule}": (
+            Case({"attach_trigger": False, "reconciliation": {"schedule": schedule, "overdue_hours": hours + 1}}),
+            (),
+        )
+        for schedule, hours in NOT_OVERDUE_YET.items()
+        if hours < 168
+    },
+    "schedule_that_is_unsure": (
+        Case({"attach_trigger": False, "reconciliation": {"schedule": "cron(0 */6 * * ? *)", "overdue_hours": 1}}),
+        (),
+    ),
+    **{
+        f"never_overdue_{name}": (
+            Case({"attach_trigger": False} | given | {"reconciliation": {"schedule": "rate(9 days)"} | reconciliation}),
+            (),
+        )
+        for name, given, reconciliation in (
+            ("without_a_reconciliation", {}, {"enabled": False}),
+            ("with_no_hours", {}, {"overdue_hours": 0}),
+            ("without_a_schedule", {}, {"schedule": "none"}),
+            ("without_the_alarm", {"alarms": {"reconciliation-overdue": {"enabled": False}}}, {}),
+        )
+    },
     "region_without_ses": (
         Case({**HONG_KONG, "welcome_email": {"from": "a@example.com"}}, IN_HONG_KONG),
         ("welcome_email is set", "the pool's region, ap-east-1,", "Set welcome_email.region", "or to ap-east-1 if"),
