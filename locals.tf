@@ -87,6 +87,10 @@ locals {
     }
   )
 
+  # Of the pool. Every pool has the standard attributes.
+  custom_attributes  = [for name in data.aws_cognito_user_pool.this.schema_attributes[*].name : name if strcontains(name, "custom:")]
+  missing_attributes = [for name in var.attributes : name if strcontains(name, "custom:") && !contains(local.custom_attributes, name)]
+
   pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))
 
   placeholders = distinct(concat(["display_name", "username", "name"], var.attributes))

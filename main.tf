@@ -320,6 +320,13 @@ module "monitoring" {
   } : null
 }
 
+check "pool_has_the_attributes" {
+  assert {
+    condition     = length(local.missing_attributes) == 0
+    error_message = "attributes has ${join(", ", local.missing_attributes)}, which the schema of user pool ${var.user_pool_id} lacks, so no item will have a value. The pool's custom attributes are ${jsonencode(local.custom_attributes)}. Correct the name, or add the attribute to the pool."
+  }
+}
+
 check "welcome_email_goes_to_verified_addresses" {
   assert {
     condition     = try(var.welcome_email.verified_only, true)

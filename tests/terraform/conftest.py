@@ -685,7 +685,22 @@ FOREIGN_TRIGGERS: Plan = {
 }
 
 
-REPORTS = TRIGGERS | TABLES | WELCOMES
+# Attributes that the pool has, or lacks: Terraform reports it, and applies.
+ATTRIBUTES: Plan = {
+    "attributes_of_the_pool": (
+        Case({**SMALL, "attributes": ["email", "zoneinfo", "custom:plan", "dev:custom:team"]}),
+        (),
+    ),
+    "attributes_that_the_pool_lacks": (
+        Case({**SMALL, "attributes": ["custom:plan", "custom:paln", "custom:team"]}),
+        (
+            f"attributes has custom:paln, custom:team, which the schema of user pool {USER_POOL_ID} lacks",
+            'are ["custom:plan","dev:custom:team"].',
+        ),
+    ),
+}
+
+REPORTS = TRIGGERS | TABLES | WELCOMES | ATTRIBUTES
 
 
 class Terraform(NamedTuple):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.terraform.conftest import FAILURES, FOREIGN_TRIGGERS, REPORTS, TABLES, TRIGGERS, WELCOMES, Plan, Terraform
+from tests.terraform.conftest import (
+    ATTRIBUTES,
+    FAILURES,
+    FOREIGN_TRIGGERS,
+    REPORTS,
+    TABLES,
+    TRIGGERS,
+    WELCOMES,
+    Plan,
+    Terraform,
+)
 
 
 def cases(plan: Plan) -> list[str]:
@@ -23,6 +33,11 @@ def test_plan_reports_trigger_that_is_lost_or_foreign(terraform: Terraform, case
 @pytest.mark.parametrize("case", cases(TABLES))
 def test_plan_reports_what_an_existing_table_lacks(terraform: Terraform, case: str) -> None:
     assert len(matching(terraform.reports, TABLES, case)) == 1, terraform.reports
+
+
+@pytest.mark.parametrize("case", cases(ATTRIBUTES))
+def test_plan_reports_attributes_that_the_pool_lacks(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.reports, ATTRIBUTES, case)) == 1, terraform.reports
 
 
 @pytest.mark.parametrize("case", cases(WELCOMES))

@@ -515,8 +515,8 @@ RULES = [
     Rule(
         "reconciliation.schedule",
         'reconciliation.schedule is "{}": it must be rate(...), like rate(12 hours), or none, or cron(...) with six '
-        "fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year. One of the "
-        "two days must be ?.",
+        "fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year. One of "
+        "the two days must be ?.",
         accepted=[
             "none",
             "cron(15 3 * * ? *)",
