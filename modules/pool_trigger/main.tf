@@ -32,6 +32,16 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
+  # post_confirmation says whether it may invoke the chained function.
+  dynamic "statement" {
+    for_each = var.chained_function_arn[*]
+    content {
+      sid       = "AskPostConfirmation"
+      actions   = ["lambda:InvokeFunction"]
+      resources = [var.function_arn_by_name]
+    }
+  }
+
   # Whoever updates a pool that encrypts codes for custom sender triggers grants Cognito the use of the pool's key:
   # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-custom-sender-triggers.html
   dynamic "statement" {

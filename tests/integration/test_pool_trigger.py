@@ -176,6 +176,20 @@ def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed all the same, and synced"
 
 
+def test_a_chained_function_that_does_not_exist_fails_the_apply(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    """The pool's trigger invokes it by then: the client hears of that, but of no ARN."""
+    failed = terraform("apply", "-auto-approve", variables={"chained_function_arn": f"{theirs.arn}-typo"}, expect=1)
+    named = f"chained_function_arn is {theirs.arn}-typo, which {ours} cannot invoke: ResourceNotFoundException."
+    assert named in failed.stderr
+    shown = error_at_confirmation(owned, f"{REFUSED}-3")
+    assert "could not be invoked: ResourceNotFoundException" in shown
+    assert "arn:" not in shown
+    terraform("apply", "-auto-approve", variables={"chained_function_arn": theirs.arn})
+    assert configuration_of(owned) == with_trigger(found, ours)
+
+
 # What anybody may have the function do who may invoke it.
 
 

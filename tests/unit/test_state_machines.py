@@ -134,7 +134,8 @@ TASKS = {
         fails=frozenset(
             {
                 *("AccessDenied", "ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
-                *("TableRefused", "TableUnavailable", "UnusableUser", "UpdateRejectedError"),
+                *("ChainedFunctionUnavailableError", "TableRefused", "TableUnavailable", "UnusableUser"),
+                "UpdateRejectedError",
             }
         ),
         caught="PlanShards",

@@ -13,11 +13,15 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync import settings
+from cognito_user_sync import chained_function, settings
 from cognito_user_sync.lambda_config import PoolTrigger
 
 # PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+# post_confirmation may take 5 s, and has to be started.
+_POST_CONFIRMATION_CONFIG = Config(
+    connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3}
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +39,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     the last apply, which may be older than the environment if a later apply failed half-way.
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
     resource which exists only to detach on destroy does nothing until then.
-    While an operator has paused the trigger, attach changes nothing, and the result says since when.
-    Raises InvalidRequest, ForeignTrigger, UpdateRejectedError, PoolChanged, PoolUnproved, or what botocore raises:
-    Terraform then fails, with the message.
+    While an operator has paused the trigger, attach changes nothing, and the result says since when. Otherwise it first
+    has post_confirmation try to invoke the chained function (chained_function.py), if there is one.
+    Raises InvalidRequest, ChainedFunctionUnavailableError, ForeignTrigger, UpdateRejectedError, PoolChanged,
+    PoolUnproved, or what botocore raises: Terraform then fails, with the message.
     """
     if not isinstance(event, dict):
         raise InvalidRequest("the event is not an object")
@@ -60,11 +65,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
 
     client = boto3.client("cognito-idp", config=_CONFIG)
     pool = PoolTrigger(client, deployed.user_pool_id, lambda: context.get_remaining_time_in_millis() / 1000)
-    if action == "detach":
-        result = pool.detach(deployed.function_arn, deployed.chained_function_arn)
-    elif since := settings.trigger_paused_since():
-        result = f"not attached: paused since {since}"
+    if action == "attach":
+        result = _attach(pool, deployed)
     else:
-        result = pool.attach(deployed.function_arn, deployed.chained_function_arn)
+        result = pool.detach(deployed.function_arn, deployed.chained_function_arn)
     logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
     return {"action": action, "result": result}
+
+
+def _attach(pool: PoolTrigger, deployed: settings.PoolTriggerSettings) -> str:
+    if since := settings.trigger_paused_since():
+        return f"not attached: paused since {since}"
+    if deployed.chained_function_arn:
+        functions = boto3.client("lambda", config=_POST_CONFIRMATION_CONFIG)
+        chained_function.verify(functions, deployed.function_arn, deployed.chained_function_arn, pool.seconds_left)
+    return pool.attach(deployed.function_arn, deployed.chained_function_arn)
