@@ -247,9 +247,20 @@ plan: known-stage ## show what apply would do, with a summary at the end (ENV=de
 apply: known-stage ## deploy an environment (ENV=dev, PLAN=saved plan)
 	@$(select_stage); terraform apply "$${PLAN:--var-file=$$tfvars}" $$ARGS
 
+override GUARD := module.pool_trigger[0].aws_lambda_invocation.guard
+override POOL_TRIGGER := module.pool_trigger[0].module.function.aws_lambda_function.this
+
 .PHONY: destroy
 destroy: known-stage ## detach the trigger and delete an environment (ENV=dev)
-	@$(select_stage); terraform destroy -var-file="$$tfvars" $$ARGS
+	@$(select_stage); \
+	terraform destroy -var-file="$$tfvars" $$ARGS || { \
+		status="$$?"; state="$$(terraform state list)"; \
+		if [[ "$$state" == *"$(GUARD)"* && "$$state" != *"$(POOL_TRIGGER)"* ]]; then \
+			echo "The function that detaches the trigger from the pool was deleted. Create it again, then destroy:" >&2; \
+			echo "make apply ENV=$$ENV ARGS='-target=module.pool_trigger[0].module.function'" >&2; \
+		fi; \
+		exit "$$status"; \
+	}
 
 override TABLE := module.user_table.aws_dynamodb_table.this[0]
 

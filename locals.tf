@@ -87,6 +87,10 @@ locals {
     }
   )
 
+  # Of the pool. Every pool has the standard attributes.
+  custom_attributes  = [for name in data.aws_cognito_user_pool.this.schema_attributes[*].name : name if strcontains(name, "custom:")]
+  missing_attributes = [for name in var.attributes : name if strcontains(name, "custom:") && !contains(local.custom_attributes, name)]
+
   pre_sign_up_function_arn = join("", compact(data.aws_cognito_user_pool.this.lambda_config[*].pre_sign_up))
 
   placeholders = distinct(concat(["display_name", "username", "name"], var.attributes))
@@ -107,6 +111,29 @@ locals {
 
   # A null would be the default: Terraform fills it in for an attribute that is null, too.
   schedule = var.reconciliation.schedule == "none" ? null : var.reconciliation.schedule
+
+  rate = one(regexall("^rate\\(([0-9]+) (minute|hour|day)", var.reconciliation.schedule))
+  cron = one(regexall("^cron\\((?P<minutes>\\S+) (?P<hours>\\S+) (?P<days>\\S+) \\S+ (?P<weekdays>\\S+) ", var.reconciliation.schedule))
+  # As numbers, so that MON-WED,6 is [2, 3, 4, 6]; empty for other forms, such as 6L.
+  weekday_numbers = { SUN = "1", MON = "2", TUE = "3", WED = "4", THU = "5", FRI = "6", SAT = "7" }
+  weekdays = try(sort(distinct(flatten([
+    for part in split(",", local.cron.weekdays) : [
+      for days in [[for day in split("-", part) : lookup(local.weekday_numbers, upper(day), day)]] :
+      range(days[0], days[length(days) - 1] + 1, 1)
+    ]
+  ]))), [])
+  # The longest time from one run to the next is at least this long. A cron expression may have forms that are not
+  # considered, and count as a run at each of their times.
+  days_between_runs = max(concat(
+    [1],
+    [for index, day in local.weekdays : try(local.weekdays[index + 1], local.weekdays[0] + 7) - day],
+    [try(ceil(28 / length(split(",", regex("^[0-9LW,]+$", local.cron.days)))), 1)],
+  )...)
+  hours_between_runs = (
+    local.rate != null ? local.rate[0] * { minute = 1, hour = 60, day = 1440 }[local.rate[1]] / 60
+    : local.cron == null || !can(tonumber(local.cron.hours)) ? (local.days_between_runs - 1) * 24
+    : local.days_between_runs * 24 - (can(tonumber(local.cron.minutes)) ? 0 : 1)
+  )
 
   # What all functions and state machines share.
   settings = {

@@ -81,6 +81,15 @@ resource "terraform_data" "deployment" {
       error_message = "welcome_email.on_first_sign_in is true and track_changes is false: the first sign-in of an invited user is a tracked change. Set track_changes to true, or on_first_sign_in to false."
     }
 
+    precondition {
+      condition = anytrue([
+        !var.reconciliation.enabled, local.schedule == null, var.reconciliation.overdue_hours == 0,
+        var.reconciliation.overdue_hours > local.hours_between_runs,
+        !try(var.alarms["reconciliation-overdue"].enabled, true),
+      ])
+      error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}, and reconciliation.schedule is ${coalesce(local.schedule, "none")}, which has runs ${local.hours_between_runs} or more hours apart: overdue_hours must be longer, or the alarm reconciliation-overdue fires although every run succeeds. It may be 0 for no alarm."
+    }
+
     # Only if no region is given: AWS adds SES to regions, so a list that is out of date must not stop a deployment.
     precondition {
       condition     = var.welcome_email == null ? true : local.welcome_region != null || !contains(local.regions_without_ses, local.region)
@@ -314,6 +323,13 @@ module "monitoring" {
     state_machine_arn = local.reconciliation_state_machine_arn
     overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours
   } : null
+}
+
+check "pool_has_the_attributes" {
+  assert {
+    condition     = length(local.missing_attributes) == 0
+    error_message = "attributes has ${join(", ", local.missing_attributes)}, which the schema of user pool ${var.user_pool_id} lacks, so no item will have a value. The pool's custom attributes are ${jsonencode(local.custom_attributes)}. Correct the name, or add the attribute to the pool."
+  }
 }
 
 check "welcome_email_goes_to_verified_addresses" {

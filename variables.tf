@@ -476,8 +476,9 @@ variable "reconciliation" {
   nullable = false
 
   validation {
-    condition     = can(regex("^(none|cron\\(.+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
-    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be cron(...) or rate(...), like cron(15 3 * * ? *) or rate(12 hours), or none."
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+    condition     = can(regex("^(none|cron\\([^\\s()]+ [^\\s()]+ (\\? [^\\s()]+ [^\\s()?]+|[^\\s()?]+ [^\\s()]+ \\?) [^\\s()]+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
+    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be rate(...), like rate(12 hours), or none, or cron(...) with six fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year. One of the two days must be ?."
   }
 
   validation {

@@ -142,6 +142,7 @@ def user_pool(
         "id": USER_POOL_ID,
         "arn": arn("cognito-idp", f"userpool/{USER_POOL_ID}"),
         "auto_verified_attributes": list(verified),
+        "schema_attributes": [{"name": name} for name in ("sub", "email", "custom:plan", "dev:custom:team")],
         "lambda_config": [
             {"post_confirmation": post_confirmation, "kms_key_id": kms_key_id, "pre_sign_up": pre_sign_up}
         ],

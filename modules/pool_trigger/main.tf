@@ -32,6 +32,16 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
+  # post_confirmation says whether it may invoke the chained function.
+  dynamic "statement" {
+    for_each = var.chained_function_arn[*]
+    content {
+      sid       = "AskPostConfirmation"
+      actions   = ["lambda:InvokeFunction"]
+      resources = [var.function_arn_by_name]
+    }
+  }
+
   # Whoever updates a pool that encrypts codes for custom sender triggers grants Cognito the use of the pool's key:
   # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-custom-sender-triggers.html
   dynamic "statement" {
@@ -126,7 +136,7 @@ module "check" {
   start_after = [aws_lambda_invocation.attach.id]
 }
 
-# When attach was planned: until the trigger is attached, nobody needs to hear that it is not.
+# When attach was planned. In that plan, the pool is yet to get the trigger.
 resource "terraform_data" "attached" {
   input = plantimestamp()
 
@@ -135,17 +145,18 @@ resource "terraform_data" "attached" {
   lifecycle {
     ignore_changes       = [input]
     replace_triggered_by = [aws_lambda_invocation.attach]
+
+    # Fails the plan, before anything is made. Otherwise attach fails, as the last step of the apply.
+    postcondition {
+      condition     = self.input != plantimestamp() || contains(concat(["", var.function_arn_by_name], var.chained_function_arn[*]), local.found_function_arn)
+      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove it from the pool."
+    }
   }
 }
 
 check "trigger_is_attached" {
   assert {
-    condition     = contains(["", var.function_arn_by_name, coalesce(var.chained_function_arn, var.function_arn_by_name)], local.found_function_arn)
-    error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's: it is left as it is, and who signs up is neither synced nor greeted. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove it from the pool, and apply with -replace='${local.attach_address}'."
-  }
-
-  assert {
-    condition     = terraform_data.attached.input == plantimestamp() ? true : !contains(["", coalesce(var.chained_function_arn, "none")], local.found_function_arn)
-    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: who signs up is neither synced nor greeted. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. Whoever took it away has to ignore lambda_config: see \"Your pool\" in the README."
+    condition     = terraform_data.attached.input == plantimestamp() || local.found_function_arn == var.function_arn_by_name
+    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: users who sign up are not synced, and get no welcome email. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. To keep another function, first set chained_function_arn to exactly its ARN, or remove it from the pool. The configuration that replaced the trigger has to ignore lambda_config: see \"Your pool\" in the README."
   }
 }

@@ -51,10 +51,11 @@ data "aws_iam_policy_document" "chained" {
 resource "aws_iam_role_policy" "chained" {
   count = var.chained_function_arn == null ? 0 : 1
 
-  # Of another function, another policy: so the old one, too, goes after the calls.
-  name   = "${var.settings.prefix}-chained-${substr(sha256(var.chained_function_arn), 0, 8)}"
-  role   = module.post_confirmation.role_name
-  policy = data.aws_iam_policy_document.chained[0].json
+  # Of another function, another policy: so the old one, too, goes after the calls. A prefix, since a failed apply may leave
+  # the old one to the next apply, which then deletes it by name after it has made one for the same function again.
+  name_prefix = "${var.settings.prefix}-chained-${substr(sha256(var.chained_function_arn), 0, 8)}-"
+  role        = module.post_confirmation.role_name
+  policy      = data.aws_iam_policy_document.chained[0].json
 
   lifecycle {
     create_before_destroy = true

@@ -101,16 +101,20 @@ def error_at_confirmation(pool: Pool, username: str) -> str:
 # Refuse or chain.
 
 
-def test_a_foreign_trigger_is_refused_by_name_and_the_pool_left_as_it_was(
-    aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
+def test_a_foreign_trigger_fails_the_plan_before_anything_is_made(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
 ) -> None:
-    named = f"has the post-confirmation trigger {theirs.arn}, which is not this module's"
-    assert named in terraform("plan").stdout, "already before anything is made"
-    aws.reset_calls()
-    applied = terraform("apply", "-auto-approve", expect=1)
-    assert f"user pool {owned.id} has the post-confirmation trigger {theirs.arn}." in applied.stderr
-    assert "set chained_function_arn to exactly this ARN" in applied.stderr
-    assert "cognito-idp:UpdateUserPool" not in aws.calls()
+    sentence = (
+        f"User pool {owned.id} has the post-confirmation trigger {theirs.arn}, which is not this module's. To keep it, "
+        "and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove "
+        "it from the pool."
+    )
+    for command in (["plan"], ["apply", "-auto-approve"]):
+        failed = terraform(*command, expect=1)
+        assert failed.stderr.endswith(sentence)
+        assert failed.stderr.count("Error: ") == 1
+        assert "Warning: Check block" not in failed.stdout
+    assert not terraform.state.exists()
     assert owned.configuration() == found
     owned.sign_up(username, email=f"{username}@example.com")
     owned.confirm(username)
@@ -172,6 +176,20 @@ def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed all the same, and synced"
 
 
+def test_a_chained_function_that_does_not_exist_fails_the_apply(
+    terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
+) -> None:
+    """The pool's trigger invokes it by then: the client hears of that, but of no ARN."""
+    failed = terraform("apply", "-auto-approve", variables={"chained_function_arn": f"{theirs.arn}-typo"}, expect=1)
+    named = f"chained_function_arn is {theirs.arn}-typo, which {ours} cannot invoke: ResourceNotFoundException."
+    assert named in failed.stderr
+    shown = error_at_confirmation(owned, f"{REFUSED}-3")
+    assert "could not be invoked: ResourceNotFoundException" in shown
+    assert "arn:" not in shown
+    terraform("apply", "-auto-approve", variables={"chained_function_arn": theirs.arn})
+    assert configuration_of(owned) == with_trigger(found, ours)
+
+
 # What anybody may have the function do who may invoke it.
 
 
@@ -220,7 +238,8 @@ def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
     set_trigger(owned, another)
     given = {"chained_function_arn": theirs.arn}
     applied = terraform("apply", "-auto-approve", variables=given)
-    assert f"has the post-confirmation trigger {another}, which is not this module's" in applied.stdout
+    lost = f"has lost this module's post-confirmation trigger, and has {another} now"
+    assert lost in applied.stdout
     assert "0 added, 0 changed, 0 destroyed" in applied.stdout
     assert trigger_of(owned) == another
 

@@ -18,8 +18,8 @@ from tests.integration.pool_triggers import ANY_TRIGGER, configuration_of, set_t
 
 STAGE = "recovery"
 POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
-GUARD = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.guard"
-ATTACH = "module.user_sync.module.pool_trigger[0].aws_lambda_invocation.attach"
+MODULE = "module.user_sync.module.pool_trigger[0]"
+ATTACH, GUARD = f"{MODULE}.aws_lambda_invocation.attach", f"{MODULE}.aws_lambda_invocation.guard"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,11 @@ def assert_trigger_is_not_reported(terraform: Terraform) -> None:
     warnings = terraform.warnings()
     assert warnings.count("Warning: Check block") == 1, warnings
     assert ":function:their-recovery-pre-sign-up. If this function sets autoVerifyEmail" in warnings
+
+
+def resources(terraform: Terraform) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(terraform.state.read_text())["resources"]
+    return found
 
 
 def times_said_by_pool_trigger(aws: LocalAws, words: str) -> int:
@@ -150,6 +155,27 @@ def test_a_trigger_that_somebody_replaced_is_not_detached(
     terraform("destroy", "-auto-approve", f"-target={GUARD}")
     assert times_said_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs}") == before + 1
     assert configuration_of(owned) == with_trigger(found, theirs)
+
+
+def test_destroy_ends_when_the_deleted_pool_trigger_function_is_there_again(
+    aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
+) -> None:
+    """Nothing else can detach the trigger: docs/operations.md."""
+    set_trigger(owned, None)
+    terraform("apply", "-auto-approve")
+    aws.client("lambda").delete_function(FunctionName=POOL_TRIGGER)
+    destroyed = terraform("destroy", "-auto-approve", f"-target={GUARD}", expect=1)
+    assert f"Function not found: {ours.replace('post-confirmation', 'pool-trigger')}" in destroyed.stderr
+    assert configuration_of(owned) == with_trigger(found, ours)
+    function = f"{MODULE}.module.function"
+    # make destroy knows it by the state.
+    kept = {(each.get("module"), each["type"]) for each in resources(terraform)}
+    assert {(MODULE, "aws_lambda_invocation"), (function, "aws_lambda_function")} & kept == {
+        (MODULE, "aws_lambda_invocation")
+    }
+    assert "1 added, 0 changed, 0 destroyed" in terraform("apply", "-auto-approve", f"-target={function}").stdout
+    terraform("destroy", "-auto-approve", f"-target={GUARD}")
+    assert configuration_of(owned) == with_trigger(found, None)
 
 
 def test_a_deployment_can_be_destroyed_after_its_pool(aws: LocalAws, terraform: Terraform, owned: Pool) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -86,6 +86,7 @@ class Call:
     operation: str
     body: Any
     path: str
+    headers: dict[str, str] = field(compare=False)
 
 
 class FakeAws:
@@ -142,7 +143,11 @@ class FakeAws:
         body = dict(parse_qsl(content)) if "sts." in event_name else json.loads(content or b"{}")
         operation = event_name.removeprefix(f"{self.event}.")
         self.asked.path = unquote(urlsplit(request.url).path)
-        self.calls.append(Call(operation, body, self.asked.path))
+        sent = {
+            name: str(value, "latin-1") if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+        }
+        self.calls.append(Call(operation, body, self.asked.path, sent))
         answer = self._answer(event_name, body)
         headers: Any = dict(answer.headers)
         return AWSResponse(request.url, answer.status, headers, _Raw(answer.content))

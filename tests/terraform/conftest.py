@@ -211,6 +211,10 @@ KEYED = {
     "no_key_without_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
 }
 
+ATTACHING: dict[str, Any] = {"reconciliation": {"enabled": False}}
+# Deployed only to see what follows: a chained function, which the plan then does not name.
+CHAINED = {"chained_no_longer": Case({**ATTACHING, "chained_function_arn": f"{THEIRS}-2"})}
+
 
 # What is planned next, and what the message names; nothing where there is none.
 Plan = dict[str, tuple[Case, tuple[str, ...]]]
@@ -226,10 +230,18 @@ TRIGGERS: Plan = {
         Case(APPLIED["not_overdue"].arguments, {**APPLIED["not_overdue"].found, POOL_ADDRESS: user_pool(THEIRS)}),
         (f"User pool {USER_POOL_ID}", "lost", THEIRS, "-replace="),
     ),
-    "trigger_of_another": (
-        Case({"reconciliation": {"enabled": False}}, {POOL_ADDRESS: user_pool(arn("lambda", "function:another"))}),
-        (f"User pool {USER_POOL_ID}", arn("lambda", "function:another"), "chained_function_arn", "-replace="),
+    "no_reconciliation": (
+        Case(APPLIED["no_reconciliation"].arguments, {POOL_ADDRESS: user_pool(arn("lambda", "function:another"))}),
+        (f"User pool {USER_POOL_ID}", "lost", arn("lambda", "function:another"), "set chained_function_arn to exactly"),
     ),
+    # Not attached yet.
+    "first_trigger": (Case(ATTACHING), ()),
+    "first_trigger_with_a_chained_function": (
+        Case({**ATTACHING, "chained_function_arn": THEIRS}, {POOL_ADDRESS: user_pool(THEIRS)}),
+        (),
+    ),
+    "trigger_of_another_and_attach_trigger_off": (Case(SMALL, {POOL_ADDRESS: user_pool(THEIRS)}), ()),
+    "trigger_of_the_owners_configuration": (Case(ATTACHING, {POOL_ADDRESS: user_pool(ours())}), ()),
 }
 
 WELCOMED: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@example.com"}}
@@ -346,6 +358,21 @@ LOCATED = {
 }
 
 
+# The longest time from run to run, in hours, by schedule, as far as it is certain.
+NOT_OVERDUE_YET = {
+    "rate(120 minutes)": 2,
+    "rate(12 hours)": 12,
+    "rate(2 days)": 48,
+    "cron(15 3 * * ? *)": 24,
+    "cron(0/30 3 * * ? *)": 23,
+    "cron(15 3 ? * MON-FRI *)": 72,
+    "cron(15 3 ? * tue,4-5,SAT *)": 72,
+    "cron(15 8-18 ? * 2,THU *)": 72,
+    "cron(15 3 ? * MON *)": 168,
+    "cron(15 3 1,8,15,22 * ? *)": 168,
+}
+
+
 # What fails the plan.
 FAILURES: Plan = {
     # Messages and executions are still encrypted with the previous key.
@@ -428,6 +455,40 @@ FAILURES: Plan = {
         Case(ON_FIRST_SIGN_IN),
         ("welcome_email.on_first_sign_in is true and track_changes is false", "Set track_changes to true"),
     ),
+    **{
+        f"overdue_hours_of_{schedule}": (
+            Case({"attach_trigger": False, "reconciliation": {"schedule": schedule, "overdue_hours": hours}}),
+            (
+                f"reconciliation.overdue_hours is {hours}, and reconciliation.schedule is {schedule}, which has runs",
+                f"runs {hours} or more hours apart: overdue_hours must be longer",
+            ),
+        )
+        for schedule, hours in NOT_OVERDUE_YET.items()
+    },
+    **{
+        f"more_overdue_hours_of_{schedule}": (
+            Case({"attach_trigger": False, "reconciliation": {"schedule": schedule, "overdue_hours": hours + 1}}),
+            (),
+        )
+        for schedule, hours in NOT_OVERDUE_YET.items()
+        if hours < 168
+    },
+    "schedule_that_is_unsure": (
+        Case({"attach_trigger": False, "reconciliation": {"schedule": "cron(0 */6 * * ? *)", "overdue_hours": 1}}),
+        (),
+    ),
+    **{
+        f"never_overdue_{name}": (
+            Case({"attach_trigger": False} | given | {"reconciliation": {"schedule": "rate(9 days)"} | reconciliation}),
+            (),
+        )
+        for name, given, reconciliation in (
+            ("without_a_reconciliation", {}, {"enabled": False}),
+            ("with_no_hours", {}, {"overdue_hours": 0}),
+            ("without_a_schedule", {}, {"schedule": "none"}),
+            ("without_the_alarm", {"alarms": {"reconciliation-overdue": {"enabled": False}}}, {}),
+        )
+    },
     "region_without_ses": (
         Case({**HONG_KONG, "welcome_email": {"from": "a@example.com"}}, IN_HONG_KONG),
         ("welcome_email is set", "the pool's region, ap-east-1,", "Set welcome_email.region", "or to ap-east-1 if"),
@@ -614,8 +675,38 @@ FAILURES: Plan = {
     ),
 }
 
+# What fails the plan, too. Apart, because Terraform plans nothing that depends on a resource whose condition failed.
+FOREIGN_TRIGGERS: Plan = {
+    "trigger_of_another": (
+        Case(ATTACHING, {POOL_ADDRESS: user_pool(THEIRS)}),
+        (
+            f"User pool {USER_POOL_ID} has the post-confirmation trigger {THEIRS}, which is not this module's.",
+            "set chained_function_arn to exactly this ARN. Or remove it from the pool.",
+        ),
+    ),
+    "chained_no_longer": (
+        Case(ATTACHING, {POOL_ADDRESS: user_pool(f"{THEIRS}-2")}),
+        (f"has the post-confirmation trigger {THEIRS}-2, which is not",),
+    ),
+}
 
-REPORTS = TRIGGERS | TABLES | WELCOMES
+
+# Attributes that the pool has, or lacks: Terraform reports it, and applies.
+ATTRIBUTES: Plan = {
+    "attributes_of_the_pool": (
+        Case({**SMALL, "attributes": ["email", "zoneinfo", "custom:plan", "dev:custom:team"]}),
+        (),
+    ),
+    "attributes_that_the_pool_lacks": (
+        Case({**SMALL, "attributes": ["custom:plan", "custom:paln", "custom:team"]}),
+        (
+            f"attributes has custom:paln, custom:team, which the schema of user pool {USER_POOL_ID} lacks",
+            'are ["custom:plan","dev:custom:team"].',
+        ),
+    ),
+}
+
+REPORTS = TRIGGERS | TABLES | WELCOMES | ATTRIBUTES
 
 
 class Terraform(NamedTuple):
@@ -638,7 +729,12 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     scenarios = {
         "reports": Scenario(APPLIED, reports),
         "failures": Scenario(deployed, failures, conditions),
+        "foreign_triggers": Scenario(
+            CHAINED,
+            {name: case for name, (case, _) in FOREIGN_TRIGGERS.items()},
+            ("module.pool_trigger[0].terraform_data.attached",),
+        ),
     }
     results = mocked_terraform(tmp_path_factory.mktemp("mocked"), scenarios)
     made, found = results["reports"]
-    return Terraform(made, found, results["failures"][1])
+    return Terraform(made, found, results["failures"][1] + results["foreign_triggers"][1])

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.terraform.conftest import FAILURES, REPORTS, TABLES, TRIGGERS, WELCOMES, Plan, Terraform
+from tests.terraform.conftest import (
+    ATTRIBUTES,
+    FAILURES,
+    FOREIGN_TRIGGERS,
+    REPORTS,
+    TABLES,
+    TRIGGERS,
+    WELCOMES,
+    Plan,
+    Terraform,
+)
 
 
 def cases(plan: Plan) -> list[str]:
@@ -25,9 +35,19 @@ def test_plan_reports_what_an_existing_table_lacks(terraform: Terraform, case: s
     assert len(matching(terraform.reports, TABLES, case)) == 1, terraform.reports
 
 
+@pytest.mark.parametrize("case", cases(ATTRIBUTES))
+def test_plan_reports_attributes_that_the_pool_lacks(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.reports, ATTRIBUTES, case)) == 1, terraform.reports
+
+
 @pytest.mark.parametrize("case", cases(WELCOMES))
 def test_plan_reports_addresses_that_are_not_verified(terraform: Terraform, case: str) -> None:
     assert len(matching(terraform.reports, WELCOMES, case)) == 1, terraform.reports
+
+
+@pytest.mark.parametrize("case", cases(FOREIGN_TRIGGERS))
+def test_plan_fails_before_attach_would_find_a_foreign_trigger(terraform: Terraform, case: str) -> None:
+    assert len(matching(terraform.failures, FOREIGN_TRIGGERS, case)) == 1, terraform.failures
 
 
 @pytest.mark.parametrize("case", cases(FAILURES))
@@ -37,4 +57,4 @@ def test_plan_fails_with_the_value_and_the_allowed_form(terraform: Terraform, ca
 
 def test_plan_has_no_other_messages(terraform: Terraform) -> None:
     assert len(terraform.reports) == len(cases(REPORTS)), terraform.reports
-    assert len(terraform.failures) == len(cases(FAILURES)), terraform.failures
+    assert len(terraform.failures) == len(cases(FAILURES | FOREIGN_TRIGGERS)), terraform.failures

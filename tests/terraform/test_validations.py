@@ -519,11 +519,15 @@ RULES = [
     ),
     Rule(
         "reconciliation.schedule",
-        'reconciliation.schedule is "{}": it must be cron(...) or rate(...), like cron(15 3 * * ? *) or '
-        "rate(12 hours), or none.",
+        'reconciliation.schedule is "{}": it must be rate(...), like rate(12 hours), or none, or cron(...) with six '
+        "fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year. One of "
+        "the two days must be ?.",
         accepted=[
             "none",
             "cron(15 3 * * ? *)",
+            "cron(0/30 8-18 ? JAN-JUN MON-FRI 2030)",
+            "cron(0 3,15 L * ? *)",
+            "cron(0 3 ? * 2#1 *)",
             "rate(1 minute)",
             "rate(30 minutes)",
             "rate(1 hour)",
@@ -537,6 +541,10 @@ RULES = [
             "every night",
             "cron()",
             "cron(15 3 * * ? *",
+            "cron(15 3 * * ?)",
+            "cron(15 3 * * * *)",
+            "cron(15 3 ? * ? *)",
+            "cron(15 3 * * ? * *)",
             "rate(0 hours)",
             "rate(1.5 hours)",
             "rate(2 weeks)",

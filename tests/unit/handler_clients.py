@@ -60,7 +60,8 @@ ANSWERS: Mapping[str, Response] = {
     "dynamodb.BatchGetItem": Response({"Responses": {"users": []}, "UnprocessedKeys": {}}),
     "dynamodb.Query": Response({"Items": []}),
     "dynamodb.UpdateItem": Response({}),
-    "lambda.Invoke": Response({}),
+    # As post_confirmation answers a dry run.
+    "lambda.Invoke": Response({"error": None}),
     "sesv2.SendEmail": Response({"MessageId": "message-1"}),
     "sfn.StartExecution": Response({"executionArn": "arn", "startDate": 1767225600}),
     "sqs.SendMessage": Response({"MessageId": "1"}),

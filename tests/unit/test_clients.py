@@ -54,8 +54,8 @@ CLIENTS: dict[str, dict[str, Limits]] = {
     "plan_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
     "reconcile_shards": {"cognito-idp": Limits(1, 2, 10), "dynamodb": Limits(1, 2, 10)},
     "start_run": {"stepfunctions": Limits(5, 2, 5)},
-    # One attempt: an update may be repeated only after the pool was read again.
-    "pool_trigger": {"cognito-idp": Limits(1, 3, 5)},
+    # One attempt of Cognito: an update may be repeated only after the pool was read again.
+    "pool_trigger": {"cognito-idp": Limits(1, 3, 5), "lambda": Limits(3, 3, 15)},
 }
 
 # A call of each service: any will do, since retries are the client's.

@@ -74,7 +74,8 @@ def terraform(tmp_path: Path) -> dict[str, str]:
     seen = f"${{TF_WORKSPACE-no workspace}}, $AWS_REGION, ${{{CONFIG_VARIABLE}-its own providers}}"
     program.write_text(
         '#!/bin/sh\n[ "$1" = version ] && exec echo "Terraform v1.9.0"\n'
-        f'echo "terraform $* ({seen})" >&2\ntest "$1" != "${{FAILS-}}"\n'
+        f'echo "terraform $* ({seen})" >&2\n'
+        'if [ "$1" = state ]; then printf "%s" "${STATE-}"; fi\ntest "$1" != "${FAILS-}"\n'
     )
     program.chmod(0o755)
     return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
@@ -104,6 +105,24 @@ def test_deploying_looks_for_no_provider_when_init_fails(terraform: dict[str, st
     assert [line for line in failed.stderr.splitlines() if line.startswith("terraform")] == [
         "terraform init -input=false (no workspace, eu-west-1, its own providers)"
     ]
+
+
+GUARD = "module.pool_trigger[0].aws_lambda_invocation.guard"
+POOL_TRIGGER = "module.pool_trigger[0].module.function.aws_lambda_function.this"
+
+
+@pytest.mark.parametrize(
+    ("state", "is_said"),
+    [([GUARD], True), ([GUARD, POOL_TRIGGER], False), ([POOL_TRIGGER], False), ([], False)],
+    ids=str,
+)
+def test_failed_destroy_says_how_to_create_a_deleted_pool_trigger_function(
+    terraform: dict[str, str], state: list[str], is_said: bool
+) -> None:
+    failed = make("destroy", "ENV=dev", FAILS="destroy", STATE="\n".join(state), **terraform)
+    assert failed.returncode == 2
+    command = "make apply ENV=dev ARGS='-target=module.pool_trigger[0].module.function'"
+    assert (command in failed.stderr.splitlines()) == is_said
 
 
 @pytest.mark.parametrize("target", [*DEPLOYING, "package"])

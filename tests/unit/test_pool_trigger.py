@@ -6,15 +6,21 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from cognito_user_sync.chained_function import DRY_RUN, ChainedFunctionUnavailableError
 from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import InvalidRequest, TriggerWasMissing
 from cognito_user_sync.lambda_config import ForeignTrigger
 from tests.samples import OTHER, OURS, POOL_ID, THEIRS
-from tests.stand_ins.answers import refusal
+from tests.stand_ins.answers import Answer, Response, refusal
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.clock import FakeContext
 from tests.stand_ins.cognito_pool import UPDATE, CognitoPool
+
+INVOKE = "lambda.Invoke"
+MAY_INVOKE = Response({"error": None})
+NOT_ARRIVED = Response({"error": "AccessDeniedException"})
 
 
 @pytest.fixture
@@ -29,9 +35,10 @@ def cognito(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
 
 
 @pytest.fixture
-def chained(cognito: CognitoPool, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
-    """A deployment with a chained function, which is the pool's trigger."""
+def chained(cognito: CognitoPool, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
+    """A deployment with a chained function, which is the pool's trigger and may be invoked."""
     monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
+    aws.on(INVOKE, MAY_INVOKE)
     cognito.set_trigger(THEIRS)
     return cognito
 
@@ -113,6 +120,69 @@ def test_paused_trigger_is_detached_and_not_attached(cognito: CognitoPool, monke
     assert cognito.trigger is None
     with pytest.raises(InvalidRequest):
         call("attach", function_arn=OTHER)
+
+
+# --- the chained function
+
+
+def test_attach_asks_post_confirmation_about_the_chained_function(chained: CognitoPool, aws: FakeAws) -> None:
+    call("attach", chained_function_arn=THEIRS)
+    (asked,) = [each for each in aws.calls if each.operation == INVOKE]
+    assert (asked.path, asked.body) == (f"/2015-03-31/functions/{OURS}/invocations", DRY_RUN)
+
+
+@pytest.mark.parametrize("trigger", [THEIRS, OURS, None])
+def test_attach_fails_if_the_chained_function_does_not_exist(
+    chained: CognitoPool, aws: FakeAws, trigger: str | None
+) -> None:
+    chained.set_trigger(trigger)
+    aws.on(INVOKE, Response({"error": "ResourceNotFoundException"}), MAY_INVOKE)
+    named = f"^chained_function_arn is {THEIRS}, which {OURS} cannot invoke: ResourceNotFoundException"
+    with pytest.raises(ChainedFunctionUnavailableError, match=named):
+        call("attach", chained_function_arn=THEIRS)
+    assert (chained.trigger, chained.calls.operations) == (trigger, [])
+
+
+@pytest.mark.parametrize(
+    "answer", [NOT_ARRIVED, refusal("AccessDeniedException"), Response({"error": "ReadTimeoutError"})]
+)
+def test_attach_waits_for_permission_to_invoke_the_chained_function(
+    chained: CognitoPool, aws: FakeAws, answer: Answer
+) -> None:
+    aws.on(INVOKE, answer, answer, MAY_INVOKE)
+    call("attach", chained_function_arn=THEIRS)
+    assert chained.trigger == OURS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NOT_ARRIVED,
+        refusal("AccessDeniedException"),
+        Response({"errorType": "AccessDeniedException"}, headers={"X-Amz-Function-Error": "Unhandled"}),
+    ],
+)
+def test_attach_fails_without_permission_to_invoke_the_chained_function(
+    chained: CognitoPool, aws: FakeAws, answer: Answer
+) -> None:
+    aws.on(INVOKE, answer)
+    with pytest.raises(ChainedFunctionUnavailableError, match="cannot invoke: AccessDeniedException"):
+        pool_trigger.handler({"action": "attach", "user_pool_id": POOL_ID, "function_arn": OURS}, FakeContext(46))
+    assert chained.trigger == THEIRS
+
+
+def test_attach_fails_if_post_confirmation_is_not_there(chained: CognitoPool, aws: FakeAws) -> None:
+    aws.on(INVOKE, refusal("ResourceNotFoundException", 404))
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        call("attach", chained_function_arn=THEIRS)
+    assert chained.trigger == THEIRS
+
+
+def test_detach_does_not_need_the_chained_function(chained: CognitoPool, aws: FakeAws) -> None:
+    chained.set_trigger(OURS)
+    call("detach", chained_function_arn=THEIRS)
+    assert chained.trigger == THEIRS
+    assert INVOKE not in aws.operations
 
 
 # --- the environment names what may be attached and put back

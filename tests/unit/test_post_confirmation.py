@@ -28,6 +28,7 @@ from botocore.exceptions import (
 from botocore.session import get_session
 
 from cognito_user_sync import sync_request
+from cognito_user_sync.chained_function import DRY_RUN
 from cognito_user_sync.handlers import post_confirmation
 from tests.samples import QUEUE_URL, SUB, THEIRS, USER_SYNC
 from tests.stand_ins.answers import Answer, Response, refusal
@@ -40,6 +41,8 @@ INVOKE = "lambda.Invoke"
 
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
 PARKED = Response({"MessageId": "1"})
+
+OF_THE_POOL = "the user pool's own post-confirmation function"
 
 PERSONAL = ("Ada Lovelace", "ada@example.com", "ada.l", "+441234567", "gold")
 
@@ -404,8 +407,13 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
 ) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, WAYS_TO_FAIL[failure])
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=THEIRS):
+    with pytest.raises(
+        post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} could not be invoked: "
+    ) as raised:
         post_confirmation.handler(an_event(), FakeContext())
+    # Cognito shows the message to the client.
+    assert "arn:" not in str(raised.value)
+    assert caplog.records[-1].__dict__["function_arn"] == THEIRS
     # As a rule it is not invoked twice: Cognito calls again.
     assert aws.operations == [START, *[INVOKE] * (2 if failure in ("reset", "tls-eof") else 1)]
     assert_nothing_personal_logged(caplog)
@@ -429,7 +437,7 @@ def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
     )
     aws.on(START, STARTED)
     aws.on(INVOKE, refusal("AccessDeniedException"))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"{THEIRS} .*AccessDeniedException"):
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} .*AccessDeniedException"):
         post_confirmation.handler(an_event(), context)
     assert 0.5 < context.seconds_left < 1.5
 
@@ -437,7 +445,7 @@ def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
 def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response({"theirs": True}, headers={"Content-Length": "1000"}))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"{THEIRS} .*IncompleteReadError"):
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} .*IncompleteReadError"):
         post_confirmation.handler(an_event(), FakeContext())
 
 
@@ -494,7 +502,7 @@ def test_an_answer_of_the_chained_function_that_is_no_json_is_its_failure(
 ) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response(payload))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"{THEIRS} did not answer with JSON"):
+    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} did not answer with JSON"):
         post_confirmation.handler(an_event(), FakeContext())
 
 
@@ -503,3 +511,17 @@ def test_a_failure_of_the_chained_function_without_a_message_is_its_failure(aws:
     aws.on(INVOKE, Response(b"[]", headers={"X-Amz-Function-Error": "Unhandled"}))
     with pytest.raises(post_confirmation.ChainedFunctionFailed):
         post_confirmation.handler(an_event(), FakeContext())
+
+
+def test_dry_run_tells_whether_the_chained_function_may_be_invoked(aws: FakeAws, chained: None) -> None:
+    aws.on(INVOKE, refusal("ResourceNotFoundException", 404), refusal("AccessDeniedException"), Response(b"", 204))
+    answers = [post_confirmation.handler(DRY_RUN, FakeContext()) for _ in range(3)]
+    assert answers == [{"error": "ResourceNotFoundException"}, {"error": "AccessDeniedException"}, {"error": None}]
+    assert aws.operations == [INVOKE] * 3
+    assert {call.headers["X-Amz-Invocation-Type"] for call in aws.calls} == {"DryRun"}
+    assert {call.path for call in aws.calls} == {f"/2015-03-31/functions/{THEIRS}/invocations"}
+
+
+def test_dry_run_without_a_chained_function_does_nothing(aws: FakeAws) -> None:
+    assert post_confirmation.handler(DRY_RUN, FakeContext()) == {"error": None}
+    assert aws.operations == []

@@ -134,7 +134,8 @@ TASKS = {
         fails=frozenset(
             {
                 *("AccessDenied", "ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
-                *("TableRefused", "TableUnavailable", "TriggerWasMissing", "UnusableUser", "UpdateRejectedError"),
+                *("ChainedFunctionUnavailableError", "TableRefused", "TableUnavailable", "TriggerWasMissing"),
+                *("UnusableUser", "UpdateRejectedError"),
             }
         ),
         caught="PlanShards",

@@ -14,11 +14,15 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from cognito_user_sync import settings
+from cognito_user_sync import chained_function, settings
 from cognito_user_sync.lambda_config import ATTACHED_ALREADY, PoolTrigger
 
 # PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+# post_confirmation may take 5 s, and has to be started.
+_POST_CONFIRMATION_CONFIG = Config(
+    connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3}
+)
 
 # The schedule checks the trigger every 15 minutes. It is missing for longer only if checks failed, or during a pause.
 _MISSING_AT_MOST = timedelta(days=1)
@@ -46,10 +50,35 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     `ensure` attaches a trigger that should be attached already. If it was missing, users were not welcomed, so this is
     an error of the function after it was attached: TriggerWasMissing. An alarm counts it, and the reconciliation
     reports it.
-    While an operator has paused the trigger, attach and ensure change nothing, and the result says since when.
-    Raises InvalidRequest, ForeignTrigger, UpdateRejectedError, PoolChanged, PoolUnproved, or what botocore raises:
-    Terraform then fails, with the message.
+    While an operator has paused the trigger, attach and ensure change nothing, and the result says since when. Attach
+    first has post_confirmation try to invoke the chained function (chained_function.py), if there is one.
+    Raises InvalidRequest, ChainedFunctionUnavailableError, ForeignTrigger, UpdateRejectedError, PoolChanged,
+    PoolUnproved, or what botocore raises: Terraform then fails, with the message.
     """
+    action, of_terraform, deployed = _request(event)
+    if action == "detach" and of_terraform != "delete":
+        return {"action": action, "result": "will detach on destroy"}
+
+    client = boto3.client("cognito-idp", config=_CONFIG)
+    pool = PoolTrigger(client, deployed.user_pool_id, lambda: context.get_remaining_time_in_millis() / 1000)
+    paused_since = settings.trigger_paused_since()
+    if action == "detach":
+        result = pool.detach(deployed.function_arn, deployed.chained_function_arn)
+    elif paused_since:
+        result = f"not attached: paused since {paused_since}"
+    else:
+        if action == "attach" and deployed.chained_function_arn:
+            functions = boto3.client("lambda", config=_POST_CONFIRMATION_CONFIG)
+            chained_function.verify(functions, deployed.function_arn, deployed.chained_function_arn, pool.seconds_left)
+        result = pool.attach(deployed.function_arn, deployed.chained_function_arn)
+    logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
+    if action == "ensure" and not paused_since and result != ATTACHED_ALREADY:
+        raise _missing(pool.id, result)
+    return {"action": action, "result": result}
+
+
+def _request(event: Any) -> tuple[str, str, settings.PoolTriggerSettings]:
+    """Return the event's action, Terraform's, and what both are for. Raises InvalidRequest."""
     if not isinstance(event, dict):
         raise InvalidRequest("the event is not an object")
     action = event.get("action")
@@ -66,22 +95,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
         named = event.get(name, expected)
         if named not in (expected, expected or ""):
             raise InvalidRequest(f"{name} is not this deployment's: it is {named!r:.200}, and must be {expected!r}")
-    if action == "detach" and terraform.get("action", "delete") != "delete":
-        return {"action": action, "result": "will detach on destroy"}
-
-    client = boto3.client("cognito-idp", config=_CONFIG)
-    pool = PoolTrigger(client, deployed.user_pool_id, lambda: context.get_remaining_time_in_millis() / 1000)
-    paused_since = settings.trigger_paused_since()
-    if action == "detach":
-        result = pool.detach(deployed.function_arn, deployed.chained_function_arn)
-    elif paused_since:
-        result = f"not attached: paused since {paused_since}"
-    else:
-        result = pool.attach(deployed.function_arn, deployed.chained_function_arn)
-    logger.info("pool trigger", extra={"action": action, "user_pool_id": pool.id, "result": result})
-    if action == "ensure" and not paused_since and result != ATTACHED_ALREADY:
-        raise _missing(pool.id, result)
-    return {"action": action, "result": result}
+    return action, terraform.get("action", "delete"), deployed
 
 
 def _missing(user_pool_id: str, result: str) -> TriggerWasMissing:

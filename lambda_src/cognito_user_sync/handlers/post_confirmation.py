@@ -33,10 +33,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError, SSLError
 
 from cognito_user_sync import executions, settings, user
+from cognito_user_sync.chained_function import DRY_RUN
 from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, from_trigger_event
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.literals import InvocationTypeType
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -62,7 +64,10 @@ logger = logging.getLogger(__name__)
 
 
 class ChainedFunctionFailed(Exception):
-    """The pool's own post-confirmation function, which we call in turn, failed; the message is its own."""
+    """The pool's own post-confirmation function, which we call in turn, failed.
+
+    Cognito shows the message to the client, which may be anyone: it is the function's own, or names no ARN.
+    """
 
 
 @cache
@@ -81,14 +86,16 @@ def _functions() -> LambdaClient:
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Returns the event unchanged, or what the chained function made of it."""
+    """Returns the event unchanged, or what the chained function made of it. For DRY_RUN, see chained_function.py."""
+    chained = settings.chained_function_arn()
+    if event == DRY_RUN:
+        return {"error": _error_of_dry_run(chained) if chained else None}
     try:
         request = from_trigger_event(event, user.now())
     except InvalidSyncRequest as invalid:
         logger.error("not a post-confirmation event, nothing synced", extra={"reason": str(invalid)})
     else:
         _start_or_park(request)
-    chained = settings.chained_function_arn()
     return _call_chained(chained, event, context) if chained else event
 
 
@@ -157,19 +164,40 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
         except (BotoCoreError, ClientError) as error:
             # The permission comes with the apply that names the function; IAM is eventually consistent.
             if _name(error) != "AccessDeniedException" or context.get_remaining_time_in_millis() < 1500:
-                raise ChainedFunctionFailed(f"{function_arn} could not be invoked: {_name(error)}") from error
+                raise _failed(function_arn, f"could not be invoked: {_name(error)}") from error
         time.sleep(0.3)
     try:
         answer = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise ChainedFunctionFailed(f"{function_arn} did not answer with JSON") from error
+        raise _failed(function_arn, "did not answer with JSON") from error
     if response.get("FunctionError"):
         raise ChainedFunctionFailed(str(answer.get("errorMessage", "")) if isinstance(answer, dict) else "")
     return answer
 
 
-def _invoke(function_arn: str, event: Any) -> InvocationResponseTypeDef:
-    invoke = partial(_functions().invoke, FunctionName=function_arn, Payload=json.dumps(event).encode())
+def _failed(function_arn: str, how: str) -> ChainedFunctionFailed:
+    logger.error("chained function failed", extra={"function_arn": function_arn, "error": how})
+    return ChainedFunctionFailed(f"the user pool's own post-confirmation function {how}")
+
+
+def _error_of_dry_run(function_arn: str) -> str | None:
+    """The error of Lambda if this function may not invoke the chained one, or if that does not exist."""
+    try:
+        _invoke(function_arn, {}, "DryRun")
+    except (BotoCoreError, ClientError) as error:
+        return _name(error)
+    return None
+
+
+def _invoke(
+    function_arn: str, event: Any, invocation_type: InvocationTypeType = "RequestResponse"
+) -> InvocationResponseTypeDef:
+    invoke = partial(
+        _functions().invoke,
+        FunctionName=function_arn,
+        Payload=json.dumps(event).encode(),
+        InvocationType=invocation_type,
+    )
     try:
         return invoke()
     except _CLOSED:
