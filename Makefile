@@ -28,7 +28,7 @@ override SCAN_READY := $(SCAN_VENV)/.ready
 NEED_PYTHON = { "$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2> /dev/null || { echo "Python >= 3.11 is required ($$PYTHON is $$("$$PYTHON" --version 2> /dev/null || echo "not installed")): name another one, as in PYTHON=python3.12 make setup, or see https://www.python.org/downloads/" >&2; exit 1; }
 
 # Without the request by which Terraform looks for its newest version.
-NEED_TERRAFORM = found="$$(CHECKPOINT_DISABLE=1 terraform version 2> /dev/null | sed -nE '1s/^Terraform v//p' || :)"; printf '1.9\n%s\n' "$$found" | sort -V -C || { echo "terraform >= 1.9 is required (found $${found:-none}): https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+NEED_TERRAFORM = found="$$(CHECKPOINT_DISABLE=1 terraform version 2> /dev/null | sed -nE '1s/^Terraform v//p' || :)"; printf '1.9\n%s\n' "$$found" | sort -V -C || { echo "terraform >= 1.9 is required (found $${found:-none}): install it from https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 
 # For tests and checks: sets what terraform needs on a machine that cannot reach the registry, and nothing elsewhere.
 USE_PROVIDERS = providers="$$($(VENV_PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
@@ -188,6 +188,7 @@ docs: $(READY) ## write the generated parts of README.md and docs/
 	$(VENV_PYTHON) -m docs.generate
 	PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages
 	PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.acceptance.facts
+	PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.errors
 
 .PHONY: fmt
 fmt: $(READY) ## format all code
@@ -229,7 +230,7 @@ define select_stage
 	$(use_workspace); \
 	pool="$$($(call value_of,user_pool_id))"; \
 	region="$${pool%%_*}"; \
-	if [ "$$region" = "$$pool" ]; then echo "$$tfvars has no line like user_pool_id = \"eu-west-1_AbCdEfGhI\", from which the region is read" >&2; exit 1; fi; \
+	if [ "$$region" = "$$pool" ]; then echo "$$tfvars has no user pool: it must have a line like user_pool_id = \"eu-west-1_AbCdEfGhI\", from which the region is read" >&2; exit 1; fi; \
 	for name in AWS_REGION AWS_DEFAULT_REGION; do \
 		if [ -n "$${!name:-}" ] && [ "$${!name}" != "$$region" ]; then echo "$$name is $${!name}: using $$region, the region of the pool in $$tfvars" >&2; fi; \
 	done; \

@@ -55,7 +55,7 @@ variable "attributes" {
         ], name
       ) || can(regex("^(dev:)?custom:[\\pL\\pM\\pS\\pN\\pP]{1,20}$", name))
     ])
-    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters and no space. sub is always synced, in the table's key."
+    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters and no space (sub is always synced, in the table's key)."
   }
 
   validation {
@@ -128,7 +128,7 @@ variable "welcome_email" {
       # Another domain in IDNA 2003 than in IDNA 2008: domain_names.py sends to none of them.
       && length(regexall("[ßẞς]", address)) == 0
     ])
-    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters. A name with < > @ or \" must be quoted. The part before the @ is in ASCII. A domain with ß or ς must be in Punycode: xn--fa-hia.de for faß.de."
+    error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters, quotes around a name with < > @ or \", ASCII before the @, and a domain with ß or ς in Punycode (xn--fa-hia.de for faß.de)."
   }
 
   validation {
@@ -298,7 +298,7 @@ variable "table" {
 
   validation {
     condition     = var.table.name == null || var.table.attribute_prefix != null
-    error_message = "table.name is \"${try(coalesce(var.table.name), "")}\", but table.attribute_prefix is null: for an existing table, it must be set, for example to \"cognito_\". It may be \"\", which means that this module overwrites values that are under its names already, such as email, username or status."
+    error_message = "table.name is \"${try(coalesce(var.table.name), "")}\", but table.attribute_prefix is null: for an existing table, it must be set, for example to \"cognito_\", or to \"\" to overwrite values that are under its names already, such as email, username or status."
   }
 
   validation {
@@ -437,7 +437,7 @@ variable "deleted_users" {
 
   validation {
     condition     = var.deleted_users.action == "mark" || var.deleted_users.retention_days == null
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is ${var.deleted_users.action}: only marked items expire after retention_days. It must be null, or action mark."
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is ${var.deleted_users.action}: it must be null, or action must be mark, since only marked items expire."
   }
 }
 
@@ -478,7 +478,7 @@ variable "reconciliation" {
   validation {
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     condition     = can(regex("^(none|cron\\([^\\s()]+ [^\\s()]+ (\\? [^\\s()]+ [^\\s()?]+|[^\\s()?]+ [^\\s()]+ \\?) [^\\s()]+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
-    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be rate(...), like rate(12 hours), or none, or cron(...) with six fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year. One of the two days must be ?."
+    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be rate(...), like rate(12 hours), or none, or cron(...) with six fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year, where one of the two days must be ?."
   }
 
   validation {
@@ -651,7 +651,7 @@ variable "alarms" {
       alarm.threshold == null && alarm.period_seconds == null && alarm.evaluation_periods == null && alarm.datapoints_to_alarm == null
       if name == "reconciliation-overdue" && alarm != null
     ])
-    error_message = "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of reconciliation-overdue: it must have none of them. Set reconciliation.overdue_hours instead."
+    error_message = "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of reconciliation-overdue: it must have none of them, since reconciliation.overdue_hours sets when it fires."
   }
 
   validation {
@@ -778,7 +778,7 @@ variable "lambda" {
   validation {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
     condition     = var.lambda.code_bucket == null || length(var.tags) <= 10
-    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\", but there are ${length(var.tags)} tags: an S3 object takes at most 10."
+    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\", but there are ${length(var.tags)} tags: there must be at most 10, since an S3 object takes no more."
   }
 
   validation {

@@ -71,13 +71,13 @@ def _command(
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: it must be from 1 to 65535")
     return int(text)
 
 
 def _origin(text: str) -> str | None:
     if text and not re.fullmatch(r"https?://[^\s/*]+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an origin, for example http://localhost:5173")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an origin: it must be like http://localhost:5173")
     return text or None
 
 

@@ -16,6 +16,7 @@ from cognito_user_sync.user import UnusableUser
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import UnknownPlaceholder
+from cognito_user_sync_cli.aws_errors import what_to_do
 from cognito_user_sync_cli.commands.erase import erase
 from cognito_user_sync_cli.commands.failures import failures_app
 from cognito_user_sync_cli.commands.pause import pause, resume
@@ -45,11 +46,13 @@ class Commands(TyperGroup):
             end("No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in")
         except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
             # Of the table and the pool only the code is said; its cause is AWS's own message.
-            end("AWS refused", str(error.__cause__ or error))
+            cause = error.__cause__
+            advice = what_to_do(cause) if isinstance(cause, ClientError | BotoCoreError) else "Try again"
+            end("AWS refused", f"{cause or error}\n{advice}")
         except ClientError as error:
-            end("AWS refused", str(error))
+            end("AWS refused", f"{error}\n{what_to_do(error)}")
         except BotoCoreError as error:
-            end("AWS did not answer", str(error))
+            end("AWS did not answer", f"{error}\n{what_to_do(error)}")
         except UnusableUser as error:
             end("Not a user", str(error))
         except UnknownPlaceholder as error:
@@ -114,7 +117,9 @@ def of_deployment(
     ] = None,
 ) -> None:
     if region and not prefix:
-        raise typer.BadParameter("goes with --prefix: outputs name their region", param_hint="--region")
+        raise typer.BadParameter(
+            "goes with --prefix only: leave it out, since outputs name their region", param_hint="--region"
+        )
 
     def deployment() -> Deployment:
         if prefix:

@@ -27,6 +27,14 @@ _DENIED = frozenset(
         "UnauthorizedOperation",
     }
 )
+_NO_LOGIN = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    }
+)
 _HEALTH = "See https://health.aws.amazon.com/health/status, and try again"
 
 Answer = TypeVar("Answer")
@@ -51,9 +59,14 @@ def is_outage(error: BotoCoreError | ClientError) -> bool:
 
 def why_unreadable(error: BotoCoreError | ClientError) -> str:
     """Return why something cannot be read, and what to do, in one line."""
-    message = " ".join(str(error).split()).rstrip(".")
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIED:
-        return f"{message}. These credentials need more permissions: docs/operations.md#read-only-permissions"
-    if is_outage(error):
-        return f"{message}. {_HEALTH}"
-    return f"{message}. Try again"
+    return f"{' '.join(str(error).split()).rstrip('.')}. {what_to_do(error, 'read-only-permissions')}"
+
+
+def what_to_do(error: BotoCoreError | ClientError, permissions: str = "what-each-command-reads-and-changes") -> str:
+    """Return what to do about an error; `permissions` is the part of docs/operations.md with those that are needed."""
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    if code in _DENIED:
+        return f"These credentials need more permissions: docs/operations.md#{permissions}"
+    if code in _NO_LOGIN:
+        return "Log in again, or set other AWS credentials"
+    return _HEALTH if is_outage(error) else "Try again"

@@ -76,8 +76,7 @@ class Deployment:
         if len(found) != 1:
             raise NotDeployed(
                 f"{source} has {len(found)} outputs named {_MARK}: it must have exactly one, its own or one in an"
-                ' output such as: output "user_sync" { value = module.user_sync }. Was this folder, in this workspace,'
-                " applied?"
+                ' output such as output "user_sync" { value = module.user_sync }, and be applied in this workspace'
             )
         return cls._from_values(found[0], source)
 
@@ -110,8 +109,8 @@ class Deployment:
         if value is None:
             raise NotDeployed(
                 f"there is no SSM parameter {_PARAMETER.format(prefix)} in the account of your AWS credentials and"
-                f" region {client.meta.region_name}: nothing is deployed there under that name. The prefix is"
-                " <name>-<stage>"
+                f" region {client.meta.region_name}: nothing is deployed there under that name. Give"
+                " <name>-<stage> as the prefix"
             )
         return cls.from_record(json.loads(value), f"the SSM parameter {_PARAMETER.format(prefix)}")
 
@@ -138,7 +137,7 @@ class Deployment:
     def from_terraform(cls, folder: Path) -> Deployment:
         """Of the folder and its selected workspace. Raises NotDeployed."""
         if not folder.is_dir():
-            raise NotDeployed(f"{folder} is not a folder")
+            raise NotDeployed(f"{folder} is not a folder: name the Terraform folder that deployed it")
         try:
             done = subprocess.run(
                 ["terraform", "output", "-json", "-no-color"], cwd=folder, capture_output=True, text=True, check=False
@@ -148,7 +147,10 @@ class Deployment:
                 "terraform is not installed: give a file with `terraform output -json` by --outputs"
             ) from missing
         if done.returncode != 0:
-            raise NotDeployed(f"terraform output failed in {folder}:\n{done.stderr.strip()}")
+            raise NotDeployed(
+                f"terraform output failed in {folder}. Run terraform init there, or use --prefix. Terraform says:\n"
+                f"{done.stderr.strip()}"
+            )
         return cls.from_outputs(json.loads(done.stdout), f"terraform output in {folder}")
 
     @classmethod
@@ -157,11 +159,11 @@ class Deployment:
         try:
             outputs = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise NotDeployed(f"{file} does not hold what `terraform output -json` prints: {error}") from error
+            raise NotDeployed(_no_outputs(file, f" ({error})")) from error
         if not isinstance(outputs, dict) or not all(
             isinstance(each, dict) and "value" in each for each in outputs.values()
         ):
-            raise NotDeployed(f"{file} does not hold what `terraform output -json` prints")
+            raise NotDeployed(_no_outputs(file))
         return cls.from_outputs(outputs, str(file))
 
     def check(self) -> None:
@@ -189,7 +191,7 @@ class Deployment:
             if not self._has_parameter():
                 raise NotDeployed(
                     f"there is no {self.prefix}{_SUFFIX} in account {self.account} and region {self.region}: it was"
-                    " destroyed, or these outputs are of something else"
+                    " destroyed, or these outputs are of something else. Use those of a deployment in this account"
                 ) from None
         except (BotoCoreError, ClientError):
             pass
@@ -288,6 +290,13 @@ class Deployment:
                 f"{missing}. Apply the module's version that this command came with"
             )
             raise NotDeployed(f"the environment of the function {name} cannot be used: {why}") from missing
+
+
+def _no_outputs(file: Path, why: str = "") -> str:
+    return (
+        f"{file} does not hold what `terraform output -json` prints{why}. Write it again, in the Terraform folder that"
+        " deployed it"
+    )
 
 
 def _parameter(client: Any, prefix: str) -> str | None:

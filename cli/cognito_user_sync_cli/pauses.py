@@ -57,7 +57,11 @@ class _Welcomes:
 
     def __init__(self, deployment: Deployment) -> None:
         self._functions = deployment.functions
-        self._name = _function(deployment, "send-welcome", "no welcome email is sent: welcome_email is null")
+        self._name = _function(
+            deployment,
+            "send-welcome",
+            "welcome_email is null, so no welcome email is sent: there is nothing to pause or resume",
+        )
 
     def is_paused(self) -> bool:
         reserved = self._functions.get_function_concurrency(FunctionName=self._name)
@@ -80,7 +84,11 @@ class _Changes:
 
     def __init__(self, deployment: Deployment) -> None:
         self._functions = deployment.functions
-        self._name = _function(deployment, "sync-changes", "no changes are tracked: track_changes is false")
+        self._name = _function(
+            deployment,
+            "sync-changes",
+            "track_changes is false, so no changes are tracked: there is nothing to pause or resume",
+        )
 
     def is_paused(self) -> bool:
         found = self._functions.list_event_source_mappings(FunctionName=self._name)["EventSourceMappings"]
@@ -142,8 +150,8 @@ class _Reconciliation:
             schedule: dict[str, Any] = dict(self._scheduler.get_schedule(Name=self._name))
         except self._scheduler.exceptions.ResourceNotFoundException:
             raise NotDeployed(
-                f"there is no schedule {self._name}: reconciliation.enabled is false, or reconciliation.schedule is"
-                ' "none"'
+                f"there is no schedule {self._name}, since reconciliation.enabled is false, or"
+                ' reconciliation.schedule is "none": there is nothing to pause or resume'
             ) from None
         # UpdateSchedule resets each setting that it is not given.
         for fact in ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"):
@@ -168,7 +176,8 @@ class _Trigger:
         self._name = _function(
             deployment,
             "pool-trigger",
-            "this module does not attach the trigger: attach_trigger is false. Remove it in the pool's configuration",
+            "attach_trigger is false, so this module does not attach the trigger: remove it in the pool's"
+            " configuration",
         )
 
     def is_paused(self) -> bool:

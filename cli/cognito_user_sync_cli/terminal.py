@@ -55,7 +55,8 @@ def moment(text: str) -> datetime:
         given = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{plain(text)} is not a time, like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 12h or 3d"
+            f"{plain(text)} is not a time: it must be like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 12h or"
+            " 3d"
         ) from None
     return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
 

@@ -30,7 +30,9 @@ def deployed(functions: LambdaClient, function_name: str) -> WelcomeEmail:
     try:
         layers = functions.get_function_configuration(FunctionName=function_name).get("Layers", [])
     except functions.exceptions.ResourceNotFoundException:
-        raise NoWelcome("this deployment sends no welcome: its variable welcome_email is null") from None
+        raise NoWelcome(
+            "this deployment sends no welcome email, since welcome_email is null: set it, and apply"
+        ) from None
     try:
         name, version = layers[0]["Arn"].split(":")[-2:]
         location = functions.get_layer_version(LayerName=name, VersionNumber=int(version))["Content"]["Location"]

@@ -149,7 +149,7 @@ resource "terraform_data" "attached" {
     # Fails the plan, before anything is made. Otherwise attach fails, as the last step of the apply.
     postcondition {
       condition     = self.input != plantimestamp() || contains(concat(["", var.function_arn_by_name], var.chained_function_arn[*]), local.found_function_arn)
-      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove it from the pool."
+      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN, or remove it from the pool."
     }
   }
 }

@@ -223,7 +223,7 @@ resource "terraform_data" "identity" {
         ) ?
         ". Terraform would delete the table ${var.name} with all its items." :
         ". This module would neither update nor delete again what it has written under the earlier settings.",
-        " Undo the change. Or accept this, and apply with -replace='${local.identity_address}': then a reconciliation writes all users under the new settings, and earlier items and attributes that remain are yours to delete.",
+        " Undo the change, or accept this and apply with -replace='${local.identity_address}': then a reconciliation writes all users under the new settings, and earlier items and attributes that remain are yours to delete.",
       ])
     }
   }

@@ -33,7 +33,7 @@ output "layout" {
     condition = local.found == null ? true : (
       local.found_schema == local.configured_schema
     )
-    error_message = "The table ${coalesce(var.table.name, "null")} has ${local.found_schema}, but by table.partition_key and table.sort_key it has ${local.configured_schema}. They must be the same, and of type S. Change these two, name another table in table.name, or leave it null to have one made."
+    error_message = "The table ${coalesce(var.table.name, "null")} has ${local.found_schema}, but by table.partition_key and table.sort_key it has ${local.configured_schema}. Change these two to the key of the table, which must be of type S, name another table in table.name, or leave it null to have one made."
   }
 
   precondition {

@@ -106,7 +106,7 @@ def test_a_foreign_trigger_fails_the_plan_before_anything_is_made(
 ) -> None:
     sentence = (
         f"User pool {owned.id} has the post-confirmation trigger {theirs.arn}, which is not this module's. To keep it, "
-        "and have it called after this module's own function, set chained_function_arn to exactly this ARN. Or remove "
+        "and have it called after this module's own function, set chained_function_arn to exactly this ARN, or remove "
         "it from the pool."
     )
     for command in (["plan"], ["apply", "-auto-approve"]):

@@ -192,4 +192,4 @@ def test_access_key_is_another_at_each_start(tmp_path: Path) -> None:
 def test_up_rejects_what_is_not_one_origin(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["up", "--allow-origin", origin])
-    assert f"{origin!r} is not an origin, for example http://localhost:5173" in capsys.readouterr().err
+    assert f"{origin!r} is not an origin: it must be like http://localhost:5173" in capsys.readouterr().err

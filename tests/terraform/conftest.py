@@ -681,7 +681,7 @@ FOREIGN_TRIGGERS: Plan = {
         Case(ATTACHING, {POOL_ADDRESS: user_pool(THEIRS)}),
         (
             f"User pool {USER_POOL_ID} has the post-confirmation trigger {THEIRS}, which is not this module's.",
-            "set chained_function_arn to exactly this ARN. Or remove it from the pool.",
+            "set chained_function_arn to exactly this ARN, or remove it from the pool.",
         ),
     ),
     "chained_no_longer": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.errors import PLANS, Situation
 from tests.terraform.conftest import (
     ATTRIBUTES,
     FAILURES,
@@ -58,3 +59,8 @@ def test_plan_fails_with_the_value_and_the_allowed_form(terraform: Terraform, ca
 def test_plan_has_no_other_messages(terraform: Terraform) -> None:
     assert len(terraform.reports) == len(cases(REPORTS)), terraform.reports
     assert len(terraform.failures) == len(cases(FAILURES | FOREIGN_TRIGGERS)), terraform.failures
+
+
+@pytest.mark.parametrize("situation", PLANS, ids=lambda each: each.command)
+def test_errors_page_has_the_messages_of_plans(terraform: Terraform, situation: Situation) -> None:
+    assert any(f"{situation.wrong} {situation.to_do}" in message for message in terraform.failures)

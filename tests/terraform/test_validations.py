@@ -25,6 +25,12 @@ class Rule(NamedTuple):
     rejected: list[Any]
     shown: Callable[[Any], Any] = lambda value: value  # what the message shows of a rejected value
 
+    def message_of(self, value: Any) -> str:
+        """The whole message of a rejected value."""
+        given = self.shown(value)
+        text = given or "" if '"{}"' in self.message else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+        return self.message.replace("{}", text)
+
 
 GLOBAL_TABLE = {"replica_regions": ["eu-central-1"], "stream_view_type": "NEW_AND_OLD_IMAGES"}
 
@@ -37,8 +43,8 @@ CUSTOM_ATTRIBUTES = [f"custom:{number}" for number in range(60)]
 
 ADDRESSES = (
     'each must be address@example.com, Name <address@example.com> or "Name" <address@example.com>, with at most 320 '
-    'characters. A name with < > @ or " must be quoted. The part before the @ is in ASCII. A domain with ß or ς must '
-    "be in Punycode: xn--fa-hia.de for faß.de."
+    'characters, quotes around a name with < > @ or ", ASCII before the @, and a domain with ß or ς in Punycode '
+    "(xn--fa-hia.de for faß.de)."
 )
 ARN = "arn:aws:{}:eu-west-1:123456789012:"
 FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "kms"))
@@ -109,7 +115,7 @@ RULES = [
     Rule(
         "attributes",
         "attributes are {}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, "
-        "with a name of 1 to 20 characters and no space. sub is always synced, in the table's key.",
+        "with a name of 1 to 20 characters and no space (sub is always synced, in the table's key).",
         accepted=[
             [],
             STANDARD_ATTRIBUTES,
@@ -362,8 +368,8 @@ RULES = [
     Rule(
         "table",
         'table.name is "users", but table.attribute_prefix is null: for an existing table, it must be set, for example '
-        'to "cognito_". It may be "", which means that this module overwrites values that are under its names already, '
-        "such as email, username or status.",
+        'to "cognito_", or to "" to overwrite values that are under its names already, such as email, username or '
+        "status.",
         accepted=[{"name": "users", "attribute_prefix": prefix} for prefix in ("", "cognito_")],
         rejected=[{"name": "users"}],
     ),
@@ -504,8 +510,8 @@ RULES = [
     *[
         Rule(
             "deleted_users",
-            f"deleted_users.retention_days is 90, but deleted_users.action is {action}: only marked items expire after "
-            "retention_days. It must be null, or action mark.",
+            f"deleted_users.retention_days is 90, but deleted_users.action is {action}: it must be null, or "
+            "action must be mark, since only marked items expire.",
             accepted=[{"action": action}, {"action": "mark", "retention_days": 90}],
             rejected=[{"action": action, "retention_days": 90}],
         )
@@ -520,8 +526,8 @@ RULES = [
     Rule(
         "reconciliation.schedule",
         'reconciliation.schedule is "{}": it must be rate(...), like rate(12 hours), or none, or cron(...) with six '
-        "fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year. One of "
-        "the two days must be ?.",
+        "fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year, where "
+        "one of the two days must be ?.",
         accepted=[
             "none",
             "cron(15 3 * * ? *)",
@@ -698,7 +704,7 @@ RULES = [
         Rule(
             "alarms",
             "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of "
-            "reconciliation-overdue: it must have none of them. Set reconciliation.overdue_hours instead.",
+            "reconciliation-overdue: it must have none of them, since reconciliation.overdue_hours sets when it fires.",
             accepted=[{"reconciliation-overdue": {"topic_arns": [f"{TOPIC}a"]}}],
             rejected=[{"reconciliation-overdue": {field: value}}],
         )
@@ -907,10 +913,8 @@ def without_position(message: str) -> str:
 def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: dict[str, list[str]]) -> None:
     """With one message: the value breaks no other rule."""
     for value in rule.rejected:
-        given = rule.shown(value)
-        shown = given or "" if '"{}"' in rule.message else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
         found = [without_position(message) for message in rejections[name(arguments(rule.path, value))]]
-        assert found == [rule.message.replace("{}", shown)], value
+        assert found == [rule.message_of(value)], value
 
 
 def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
@@ -952,7 +956,10 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"lambda": {"code_bucket": "code"}, "tags": MANY_TAGS},
-        'lambda.code_bucket is "code", but there are 11 tags: an S3 object takes at most 10.',
+        (
+            'lambda.code_bucket is "code", but there are 11 tags: there must be at most 10, since an S3 object takes '
+            "no more."
+        ),
     ),
     *[
         (

@@ -125,4 +125,4 @@ def test_exactly_one_of_username_and_samples_is_needed(
 ) -> None:
     result = preview(*options, *templates, folder=tmp_path)
     assert result.exit_code == 2
-    assert "exactly one of --username and --samples" in " ".join(result.output.replace("│", " ").split())
+    assert "none of --username and --samples" in " ".join(result.output.replace("│", " ").split())

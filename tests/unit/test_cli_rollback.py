@@ -132,7 +132,7 @@ def test_rollback_puts_code_on_functions_that_had_it(
         ("b:b", (), "there is no release to go back to"),
         ("ab:b", ("--to", "xyz"), "0 releases have a code hash that begins with xyz"),
         ("ab:b", ("--to", ""), "2 releases have a code hash that begins with"),
-        ("ab:b", ("--undo", "--list"), "give one of them only"),
+        ("ab:b", ("--undo", "--list"), "more than one of them is given"),
     ],
 )
 def test_rollback_rejects_what_names_no_release(

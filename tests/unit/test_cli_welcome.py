@@ -197,7 +197,7 @@ def test_deployment_without_a_welcome_email_says_so(
     pool: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> WelcomeEmail:
-        raise NoWelcome("this deployment sends no welcome: its variable welcome_email is null")
+        raise NoWelcome("this deployment sends no welcome email")
 
     monkeypatch.setattr(welcome, "deployed", none)
     result = run(tmp_path, SUB)
@@ -208,11 +208,11 @@ def test_deployment_without_a_welcome_email_says_so(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "either SUBs or --since"),
-        ((SUB, "--since", "2d"), "either SUBs or --since"),
+        ((), "none of SUBs and --since"),
+        ((SUB, "--since", "2d"), "none of SUBs and --since"),
         (("ada",), "ada is not a sub"),
-        ((SUB, "--until", "1d"), "it must come after --since"),
-        (("--since", "1d", "--until", "2d"), "it must come after --since"),
+        ((SUB, "--until", "1d"), "it is not after --since"),
+        (("--since", "1d", "--until", "2d"), "it is not after --since"),
         (("--since", "monday"), "monday is not a time"),
     ],
 )

@@ -243,7 +243,7 @@ def test_setup_says_that_an_interpreter_is_missing(bare_clone: Path) -> None:
 def test_setup_names_a_terraform_that_is_too_old(bare_clone: Path, prints: str, found: str) -> None:
     program(bare_clone / "bin" / "python3", "Python 3.12.1")
     program(bare_clone / "bin" / "terraform", prints)
-    assert f"terraform >= 1.9 is required (found {found}): https://" in set_up(bare_clone).stderr
+    assert f"terraform >= 1.9 is required (found {found}): install it from https://" in set_up(bare_clone).stderr
 
 
 @pytest.mark.parametrize("target", [*DEPLOYING, "package"])

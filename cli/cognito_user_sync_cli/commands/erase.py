@@ -31,7 +31,7 @@ def erase(
     sub = sub.lower()
     if not SUB.fullmatch(sub):
         example = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
-        raise typer.BadParameter(f"{plain(sub)} is not a sub, like {example}", param_hint="SUB")
+        raise typer.BadParameter(f"{plain(sub)} is not a sub: it must be like {example}", param_hint="SUB")
     deployment: Deployment = context.obj()
     try:
         outcome = erasure.erase(deployment, sub, whole_item)

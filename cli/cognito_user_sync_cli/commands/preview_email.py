@@ -49,7 +49,7 @@ def preview_email(
     Example: cognito-user-sync preview-email --username ada --name "Ada Lovelace" --html emails/welcome.html
     """
     if (username is None) == (samples is None):
-        raise typer.BadParameter("exactly one of --username and --samples is needed")
+        raise typer.BadParameter("both or none of --username and --samples are given: give one of them")
     attributes = dict(_pair(each) for each in attribute or [])
     if locale is not None:
         attributes["locale"] = locale
@@ -96,7 +96,9 @@ def _samples(file: Path) -> list[SampleUser]:
 def _pair(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not name or not separator:
-        raise typer.BadParameter(f"{text!r} is not NAME=VALUE, such as custom:plan=gold", param_hint="--attribute")
+        raise typer.BadParameter(
+            f"{text!r} is not an attribute: it must be NAME=VALUE, such as custom:plan=gold", param_hint="--attribute"
+        )
     return name, value
 
 
@@ -104,4 +106,6 @@ def _content(file: Path | None, option: str) -> str | None:
     try:
         return None if file is None else file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"{plain(str(file))} is not text in UTF-8", param_hint=option) from None
+        raise typer.BadParameter(
+            f"{plain(str(file))} is not text in UTF-8: save it in that encoding", param_hint=option
+        ) from None

@@ -38,11 +38,13 @@ def reconcile(
     deployment: Deployment = context.obj()
     machine = deployment.reconciliation_state_machine_arn
     if machine is None:
-        raise NotDeployed("this deployment has no reconciliation: reconciliation.enabled is false")
+        raise NotDeployed(
+            "this deployment has no reconciliation, since reconciliation.enabled is false: set it to true, and apply"
+        )
     if follow:
         newest = next(reconciliation.runs(deployment.states, machine), None)
         if newest is None:
-            raise NotDeployed("no reconciliation has run yet")
+            raise NotDeployed("no reconciliation has run yet. Start one: cognito-user-sync reconcile")
         arn = newest.arn
     else:
         arn = reconciliation.start(deployment.states, machine, allow_deletes, dry_run)

@@ -27,7 +27,7 @@ def rollback(
     Example: cognito-user-sync rollback
     """
     if sum((to is not None, undo, show)) > 1:
-        raise typer.BadParameter("give one of them only", param_hint="--to, --undo, --list")
+        raise typer.BadParameter("more than one of them is given: give one only", param_hint="--to, --undo, --list")
     deployment: Deployment = context.obj()
     found = code(deployment)
     if show:

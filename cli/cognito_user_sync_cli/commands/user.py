@@ -78,7 +78,9 @@ def _print_not_found(deployment: Deployment, who: str) -> None:
     table = deployment.user_table
     if SUB.fullmatch(who.lower()):
         problems.print(
-            styled("No such user:"), f"neither the pool {deployment.user_pool_id} nor the table {table.name} has {who}"
+            styled("No such user:"),
+            f"neither the pool {deployment.user_pool_id} nor the table {table.name} has {who}."
+            " Check the sub, and whether the user is of this pool",
         )
         return
     problems.print(

@@ -53,11 +53,13 @@ def send_welcome(
     """
     given = [sub.lower() for sub in subs or []]
     if bool(given) == (since is not None):
-        raise typer.BadParameter("either SUBs or --since is needed, and not both")
+        raise typer.BadParameter("both or none of SUBs and --since are given: give one of them")
     if unusable := [sub for sub in given if not SUB.fullmatch(sub)]:
-        raise typer.BadParameter(f"{plain(unusable[0])} is not a sub, like d4386408-5001-70fa-9a3c-1a2b3c4d5e6f")
+        raise typer.BadParameter(
+            f"{plain(unusable[0])} is not a sub: it must be like d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
+        )
     if until and (since is None or until <= since):
-        raise typer.BadParameter("it must come after --since", param_hint="--until")
+        raise typer.BadParameter("it is not after --since: give a later time", param_hint="--until")
     deployment: Deployment = context.obj()
     mail = _deployed(deployment, client_id)
     if since is None:

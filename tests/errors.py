@@ -1,0 +1,527 @@
+"""Error situations: what is typed, what the message says is wrong, and what it says to do. They are docs/errors.md.
+
+    python -m tests.errors    writes the page
+
+Each is provoked by a test: tests/unit/test_errors.py, and for plans tests/terraform.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+
+from docs.generate import code, plain, table
+from tests.mocked_terraform import ROOT
+from tests.samples import POOL_ID, SUB, TABLE, USER_SYNC, environment, outputs
+from tests.stand_ins.answers import Answer, Response, refusal
+from tests.stand_ins.carriers import COGNITO
+from tests.terraform.test_validations import RULES, TWO_VARIABLES
+
+PAGE = ROOT / "docs" / "errors.md"
+
+
+class Situation(NamedTuple):
+    """The message is `wrong`, a space, and `to_do`."""
+
+    command: str
+    wrong: str
+    to_do: str
+    given: Mapping[str, Any] = {}
+
+
+# --- make, in a clone; given are files
+
+
+def prints_version(text: str) -> str:
+    return f"#!/bin/sh\necho '{text}'\n"
+
+
+OLD_PYTHON = "#!/bin/sh\n[ $1 != -c ] && echo 'Python 3.10.4'\n"
+TERRAFORM = {"bin/terraform": prints_version("Terraform v1.9.0")}
+OF_LOCAL_AWS = ".local/terraform/terraform.rc"
+
+MAKE = [
+    Situation(
+        "make setup",
+        "Python >= 3.11 is required (python3 is Python 3.10.4):",
+        "name another one, as in PYTHON=python3.12 make setup, or see https://www.python.org/downloads/",
+        {"bin/python3": OLD_PYTHON},
+    ),
+    Situation(
+        "PYTHON=python3.99 make setup",
+        "Python >= 3.11 is required (python3.99 is not installed):",
+        "name another one, as in PYTHON=python3.12 make setup, or see https://www.python.org/downloads/",
+    ),
+    Situation(
+        "make plan ENV=dev",
+        "terraform >= 1.9 is required (found 1.8.5):",
+        "install it from https://developer.hashicorp.com/terraform/install",
+        {"bin/terraform": prints_version("Terraform v1.8.5")},
+    ),
+    Situation(
+        "make plan ENV=prod",
+        'ENV is "prod":',
+        "it must be one of dev production staging, as in: make plan ENV=dev",
+    ),
+    Situation(
+        "make destroy",
+        'ENV is "":',
+        "it must be one of dev production staging, as in: make plan ENV=dev",
+    ),
+    Situation(
+        "make plan ENV=qa",
+        'environments/qa.tfvars has stage = "production":',
+        'it must be "qa", as the file is named',
+        {**TERRAFORM, "environments/qa.tfvars": 'stage = "production"\n'},
+    ),
+    Situation(
+        "make apply ENV=qa",
+        "environments/qa.tfvars has no user pool:",
+        'it must have a line like user_pool_id = "eu-west-1_AbCdEfGhI", from which the region is read',
+        {**TERRAFORM, "environments/qa.tfvars": 'stage = "qa"\n'},
+    ),
+    Situation(
+        f"TF_CLI_CONFIG_FILE=$PWD/{OF_LOCAL_AWS} make plan ENV=dev",
+        f'TF_CLI_CONFIG_FILE is <clone>/{OF_LOCAL_AWS}, of the local AWS, and AWS_ENDPOINT_URL is "":',
+        "unset TF_CLI_CONFIG_FILE and TF_DATA_DIR to deploy to AWS, or set both as local-aws-env prints them",
+        TERRAFORM,
+    ),
+]
+
+# Of a port that another process has taken, where it is 4566.
+LOCAL_AWS = [
+    Situation(
+        "make local-aws-up PORT=4566",
+        "local_aws: http://127.0.0.1:4566 is in use by another process;",
+        "choose another port with PORT=...",
+    ),
+    Situation(
+        "make local-aws-env PORT=4566",
+        "local_aws: none that was started here answers at http://127.0.0.1:4566;",
+        "start one with: make local-aws-up",
+    ),
+    Situation("make local-aws-down PORT=0", "'0' is not a port:", "it must be from 1 to 65535"),
+    Situation(
+        "make local-aws-up ALLOW_ORIGIN=localhost",
+        "'localhost' is not an origin:",
+        "it must be like http://localhost:5173",
+    ),
+]
+
+
+# --- cognito-user-sync; given are answers of AWS
+
+PREFIX = "cognito-user-sync-dev"
+ACCOUNT = USER_SYNC.split(":")[4]
+OUTPUTS = outputs(user_sync_state_machine_arn=USER_SYNC.replace(":user-sync", f":{PREFIX}-user-sync"))
+OLDER = {name: value for name, value in OUTPUTS.items() if name != "alarm_names"}
+
+# Files in the folder in which the command is typed. A command without a deployment uses outputs.json.
+FILES = {
+    "outputs.json": {"user_sync": {"value": OUTPUTS}},
+    "two.json": {name: {"value": OUTPUTS} for name in ("one", "two")},
+    "older.json": {"user_sync": {"value": OLDER}},
+    "without-reconciliation.json": {"user_sync": {"value": OUTPUTS | {"reconciliation_state_machine_arn": None}}},
+    "list.json": [],
+    "welcome.txt": "{{plan}}",
+}
+EXAMPLE_SUB = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
+USER = {"Username": "ada", "UserCreateDate": 1, "UserLastModifiedDate": 1, "Enabled": True, "UserStatus": "CONFIRMED"}
+
+
+def identity(account: str) -> Response:
+    result = f"<GetCallerIdentityResult><Account>{account}</Account></GetCallerIdentityResult>"
+    return Response(f"<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>".encode())
+
+
+WELL: dict[str, Answer] = {"sts.GetCallerIdentity": identity(ACCOUNT), "sfn.DescribeStateMachine": Response({})}
+CONFIGURED: dict[str, Answer] = {
+    "lambda.GetFunctionConfiguration": Response({"Environment": {"Variables": environment()}})
+}
+NO_USER: dict[str, Answer] = {
+    **CONFIGURED,
+    f"{COGNITO}.ListUsers": Response({"Users": []}),
+    "dynamodb.BatchGetItem": Response({"Responses": {TABLE: []}, "UnprocessedKeys": {}}),
+}
+MARK = "user_sync_state_machine_arn"
+EXACTLY_ONE = (
+    'it must have exactly one, its own or one in an output such as output "user_sync" { value = module.user_sync }, '
+    "and be applied in this workspace"
+)
+A_TIME = "it must be like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 12h or 3d"
+NO_WELCOME = (
+    "this deployment sends no welcome email, since welcome_email is null:",
+    "set it, and apply",
+    {"lambda.GetFunctionConfiguration": refusal("ResourceNotFoundException", 404)},
+)
+
+COMMAND_LINE = [
+    Situation(
+        "cognito-user-sync status --chdir missing",
+        "Nothing to work on: missing is not a folder:",
+        "name the Terraform folder that deployed it",
+    ),
+    Situation(
+        "cognito-user-sync status --chdir .",
+        f"Nothing to work on: terraform output in . has 0 outputs named {MARK}:",
+        EXACTLY_ONE,
+    ),
+    Situation(
+        "cognito-user-sync status --outputs two.json",
+        f"Nothing to work on: two.json has 2 outputs named {MARK}:",
+        EXACTLY_ONE,
+    ),
+    Situation(
+        "cognito-user-sync status --outputs list.json",
+        "Nothing to work on: list.json does not hold what `terraform output -json` prints.",
+        "Write it again, in the Terraform folder that deployed it",
+    ),
+    Situation(
+        "cognito-user-sync status --outputs older.json",
+        "Nothing to work on: older.json has no alarm_names: it is of another version of the module than this command.",
+        "Apply the module's version that this command came with.",
+    ),
+    Situation(
+        "cognito-user-sync status --prefix dev --region eu-west-1",
+        "Nothing to work on: there is no SSM parameter /cognito-user-sync/dev in the account of your AWS credentials "
+        "and region eu-west-1: nothing is deployed there under that name.",
+        "Give <name>-<stage> as the prefix",
+        {"ssm.GetParameter": refusal("ParameterNotFound")},
+    ),
+    Situation(
+        "cognito-user-sync status --region eu-west-1",
+        "Invalid value for --region: goes with --prefix only:",
+        "leave it out, since outputs name their region",
+    ),
+    Situation(
+        "cognito-user-sync failures",
+        "No AWS credentials:",
+        "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in",
+        {"sts.GetCallerIdentity": NoCredentialsError()},
+    ),
+    Situation(
+        "cognito-user-sync failures",
+        "Nothing to work on: your AWS credentials are of account 999988887777, but this deployment is in account "
+        f"{ACCOUNT}:",
+        "set AWS_PROFILE, or log in there",
+        {"sts.GetCallerIdentity": identity("999988887777")},
+    ),
+    Situation(
+        "cognito-user-sync failures",
+        f"Nothing to work on: there is no {PREFIX}-user-sync in account {ACCOUNT} and region eu-central-1: it was "
+        "destroyed, or these outputs are of something else.",
+        "Use those of a deployment in this account",
+        {
+            "sfn.DescribeStateMachine": refusal("StateMachineDoesNotExist"),
+            "ssm.GetParameter": refusal("ParameterNotFound"),
+        },
+    ),
+    Situation(
+        "cognito-user-sync failures",
+        "AWS refused: An error occurred (AccessDeniedException) when calling the ListExecutions operation: no "
+        "states:ListExecutions",
+        "These credentials need more permissions: docs/operations.md#what-each-command-reads-and-changes",
+        {"sfn.ListExecutions": refusal("AccessDeniedException", message="no states:ListExecutions")},
+    ),
+    Situation(
+        "cognito-user-sync failures",
+        "AWS refused: An error occurred (ExpiredTokenException) when calling the ListExecutions operation: the "
+        "security token has expired",
+        "Log in again, or set other AWS credentials",
+        {"sfn.ListExecutions": refusal("ExpiredTokenException", message="the security token has expired")},
+    ),
+    Situation(
+        "cognito-user-sync failures",
+        'AWS did not answer: Could not connect to the endpoint URL: "https://states.eu-central-1.amazonaws.com"',
+        "See https://health.aws.amazon.com/health/status, and try again",
+        {"sfn.ListExecutions": EndpointConnectionError(endpoint_url="https://states.eu-central-1.amazonaws.com")},
+    ),
+    Situation(
+        "cognito-user-sync failures redrive --since monday",
+        "Invalid value for '--since': monday is not a time:",
+        A_TIME,
+    ),
+    Situation(
+        "cognito-user-sync user ada",
+        f"Not in the user pool: {POOL_ID} has no user with the username or email address ada.",
+        "If the user was deleted, name the user by sub: the table has no index that finds it.",
+        NO_USER,
+    ),
+    Situation(
+        f"cognito-user-sync user {SUB}",
+        f"No such user: neither the pool {POOL_ID} nor the table {TABLE} has {SUB}.",
+        "Check the sub, and whether the user is of this pool",
+        NO_USER,
+    ),
+    Situation(
+        "cognito-user-sync erase ada",
+        "Invalid value for SUB: ada is not a sub:",
+        f"it must be like {EXAMPLE_SUB}",
+    ),
+    Situation(
+        f"cognito-user-sync erase {SUB}",
+        f"Not erased: the user is in the pool {POOL_ID}, and the next sync would write the item again.",
+        "Delete the user in Cognito first, then run this command again",
+        {
+            **NO_USER,
+            f"{COGNITO}.ListUsers": Response({"Users": [{**USER, "Attributes": [{"Name": "sub", "Value": SUB}]}]}),
+            f"{COGNITO}.AdminGetUser": Response({**USER, "UserAttributes": [{"Name": "sub", "Value": SUB}]}),
+        },
+    ),
+    Situation(
+        "cognito-user-sync reconcile --outputs without-reconciliation.json",
+        "Nothing to work on: this deployment has no reconciliation, since reconciliation.enabled is false:",
+        "set it to true, and apply",
+    ),
+    Situation(
+        "cognito-user-sync reconcile --follow",
+        "Nothing to work on: no reconciliation has run yet.",
+        "Start one: cognito-user-sync reconcile",
+        {"sfn.ListExecutions": Response({"executions": []})},
+    ),
+    Situation(
+        "cognito-user-sync reconcile --follow --dry-run",
+        "Invalid value for --follow: starts no run:",
+        "leave out --dry-run and --allow-deletes",
+    ),
+    Situation(
+        "cognito-user-sync welcome",
+        "Invalid value: both or none of SUBs and --since are given:",
+        "give one of them",
+    ),
+    Situation(
+        "cognito-user-sync welcome ada",
+        "Invalid value: ada is not a sub:",
+        f"it must be like {EXAMPLE_SUB}",
+    ),
+    Situation(
+        "cognito-user-sync welcome --since 1d --until 2d",
+        "Invalid value for --until: it is not after --since:",
+        "give a later time",
+    ),
+    Situation(f"cognito-user-sync welcome {SUB}", f"No welcome email: {NO_WELCOME[0]}", *NO_WELCOME[1:]),
+    Situation("cognito-user-sync preview-email --username ada", f"No preview: {NO_WELCOME[0]}", *NO_WELCOME[1:]),
+    Situation(
+        "cognito-user-sync preview-email",
+        "Invalid value: both or none of --username and --samples are given:",
+        "give one of them",
+    ),
+    Situation(
+        "cognito-user-sync preview-email --username ada --attribute plan",
+        "Invalid value for --attribute: 'plan' is not an attribute:",
+        "it must be NAME=VALUE, such as custom:plan=gold",
+    ),
+    Situation(
+        "cognito-user-sync preview-email --username ada --subject Hello --text welcome.txt --html welcome.txt",
+        "No preview: nothing fills {{plan}}:",
+        "it must be a synced attribute, or, of templates that are not deployed, be given by --attribute",
+    ),
+    Situation(
+        "cognito-user-sync pause welcomes",
+        "Nothing to work on: welcome_email is null, so no welcome email is sent:",
+        "there is nothing to pause or resume",
+    ),
+    Situation(
+        "cognito-user-sync pause changes",
+        "Nothing to work on: track_changes is false, so no changes are tracked:",
+        "there is nothing to pause or resume",
+    ),
+    Situation(
+        "cognito-user-sync pause trigger",
+        "Nothing to work on: attach_trigger is false, so this module does not attach the trigger:",
+        "remove it in the pool's configuration",
+    ),
+    Situation(
+        "cognito-user-sync pause reconciliation",
+        f"Nothing to work on: there is no schedule {PREFIX}-reconciliation, since reconciliation.enabled is false, or "
+        'reconciliation.schedule is "none":',
+        "there is nothing to pause or resume",
+        {"scheduler.GetSchedule": refusal("ResourceNotFoundException", 404)},
+    ),
+    Situation(
+        "cognito-user-sync rollback",
+        "Nothing to work on: there is no release to go back to: AWS keeps the releases that were applied since this "
+        "module publishes versions.",
+        "Apply an earlier version of the module instead",
+    ),
+    Situation(
+        "cognito-user-sync rollback --to 0abc",
+        "Nothing to work on: 0 releases have a code hash that begins with 0abc:",
+        "it must be one of cognito-user-sync rollback --list",
+    ),
+    Situation(
+        "cognito-user-sync rollback --undo --list",
+        "Invalid value for --to, --undo, --list: more than one of them is given:",
+        "give one only",
+    ),
+]
+
+
+# --- make plan, or terraform plan
+
+
+# What is to do begins after the first of these.
+_TO_DO = re.compile(r"(?::|\.) (?=(?:it|each|Each|they|the|there|with|upper|for|a table with) )")
+
+
+def _of_message(command: str, message: str) -> Situation:
+    """Raises ValueError if the message does not say what to do."""
+    found = _TO_DO.search(message)
+    if found is None:
+        raise ValueError(f"no part of this message begins as one that says what to do, like it must be: {message}")
+    return Situation(command, message[: found.start() + 1], message[found.end() :])
+
+
+def variables() -> list[Situation]:
+    """One rejected value of each validation, as tests/terraform/test_validations.py has them."""
+    by_advice: dict[str, Situation] = {}
+    for rule in RULES:
+        value = min(filter(None, rule.rejected), key=lambda each: len(str(each)), default=rule.rejected[0])
+        situation = _of_message(f"{rule.path} = {json.dumps(value, ensure_ascii=False)}", rule.message_of(value))
+        by_advice.setdefault(situation.to_do, situation)
+    for given, message in TWO_VARIABLES:
+        command = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in given.items())
+        situation = _of_message(command if len(command) < 300 else f"{command[:300]} ...", message)
+        by_advice.setdefault(situation.to_do, situation)
+    return list(by_advice.values())
+
+
+# What only a plan with the pool and the table can find: tests/terraform/test_plan_messages.py provokes them.
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/"
+FUNCTION = "arn:aws:lambda:{}:123456789012:function:"
+IDENTITY_CHANGED = (
+    "Undo the change, or accept this and apply with "
+    "-replace='<module.NAME.>module.user_table.terraform_data.identity': then a reconciliation writes all users under "
+    "the new settings, and earlier items and attributes that remain are yours to delete."
+)
+PLANS = [
+    Situation(
+        'stage = "production", with the state of dev',
+        "This state holds cognito-user-sync-dev of user pool eu-west-1_AbCdEfGhI, but the variables say "
+        "cognito-user-sync-production of user pool eu-west-1_AbCdEfGhI.",
+        "Use that stage's own workspace or backend key (make plan ENV=... does), or destroy this deployment first.",
+    ),
+    Situation(
+        'user_pool_id = "us-east-1_AbCdEfGhI"',
+        "User pool us-east-1_AbCdEfGhI is in the region us-east-1, but the AWS provider is set to eu-west-1.",
+        "Set AWS_REGION=us-east-1, or give this module a provider of that region.",
+    ),
+    Situation(
+        'welcome_email = { from = "a@example.com" }, in ap-east-1',
+        "welcome_email is set, but Amazon SES was not available in the pool's region, ap-east-1, when this module was "
+        "released.",
+        "Set welcome_email.region to the region in which the sender is verified, or to ap-east-1 if SES is available "
+        "there now.",
+    ),
+    Situation(
+        "welcome_email.on_first_sign_in = true, track_changes = false",
+        "welcome_email.on_first_sign_in is true and track_changes is false: the first sign-in of an invited user is a "
+        "tracked change.",
+        "Set track_changes to true, or on_first_sign_in to false.",
+    ),
+    Situation(
+        'welcome_email.html = "emails/welcome.html"',
+        'welcome_email has html = "emails/welcome.html", which is a path and not the content of an email:',
+        'write html_file = "emails/welcome.html".',
+    ),
+    Situation(
+        'welcome_email.text = "Hello", welcome_email.text_file = "main.tf.json"',
+        'welcome_email has both text and text_file, "main.tf.json", in one place:',
+        "leave one of them out.",
+    ),
+    Situation(
+        'welcome_email.subject = "{{nickname}}"',
+        "welcome_email has the unknown placeholder {{custom:team}}, {{nickname}}, {{zoneinfo}}:",
+        "known are {{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}.",
+    ),
+    Situation(
+        f'chained_function_arn = "{FUNCTION.format("us-east-1")}theirs"',
+        f"chained_function_arn is {FUNCTION.format('us-east-1')}theirs:",
+        "it must be a function in the pool's region, eu-west-1.",
+    ),
+    Situation(
+        "chained_function_arn = null, a pool with the trigger of another",
+        f"User pool eu-west-1_AbCdEfGhI has the post-confirmation trigger {FUNCTION.format('eu-west-1')}theirs, which "
+        "is not this module's.",
+        "To keep it, and have it called after this module's own function, set chained_function_arn to exactly this "
+        "ARN, or remove it from the pool.",
+    ),
+    Situation(
+        "chained_function_arn = (the module's own function)",
+        f"chained_function_arn is {FUNCTION.format('eu-west-1')}cognito-user-sync-own-post-confirmation, this module's "
+        "own function, which would call itself for ever.",
+        "It must be the function that the pool had before.",
+    ),
+    Situation(
+        'table.name = "users", a table with another key',
+        "The table users has the partition key pk (S) and no sort key, but by table.partition_key and table.sort_key "
+        "it has the partition key id (S) and no sort key.",
+        "Change these two to the key of the table, which must be of type S, name another table in table.name, or leave "
+        "it null to have one made.",
+    ),
+    Situation(
+        'table.name = "users", after an apply without it',
+        'table.name was null and is now "users". Terraform would delete the table cognito-user-sync-dev-users with all '
+        "its items.",
+        IDENTITY_CHANGED,
+    ),
+    Situation(
+        'table.partition_key.value = "USER#{sub}", after an apply without it',
+        'table.partition_key was {"name":"id","value":"{sub}"} and is now {"name":"id","value":"USER#{sub}"}. This '
+        "module would neither update nor delete again what it has written under the earlier settings.",
+        IDENTITY_CHANGED,
+    ),
+    Situation(
+        'table.name = "users", a table whose index has the key names',
+        "The table users has index keys that this module would write with another type: names (synced_attributes: SS "
+        "from this module, S in the table). DynamoDB would reject every such write.",
+        "Give them other names, by table.attribute_prefix or table.attribute_names.",
+    ),
+    Situation(
+        "kms_key_arn = null, after an apply with a key",
+        f"kms_key_arn was {KEY}before and is now null. Messages in the queues and running executions are still "
+        "encrypted with the previous key.",
+        "Add it to previous_kms_key_arns, and remove it from there 14 days after the apply.",
+    ),
+]
+
+
+# --- the page
+
+
+def rows(situations: Iterable[Situation]) -> str:
+    def cell(text: str) -> str:
+        return re.sub(r"(?<!\.)[.:;]$", "", plain(text))
+
+    lines = [(code(each.command), cell(each.wrong), cell(each.to_do)) for each in situations]
+    return table(("typed", "the message says what is wrong", "and what to do"), lines)
+
+
+def page() -> str:
+    parts = [
+        "# Errors",
+        "Error situations, by command: a test has provoked each and read its message. `make docs` writes this page.",
+        "[operations.md](operations.md) begins with symptoms of a deployment that runs.",
+        "## make",
+        rows(MAKE),
+        "## The local AWS",
+        rows(LOCAL_AWS),
+        "## Variables",
+        "`make plan` or `terraform plan`, with these values. The message comes before anything is read from AWS.",
+        rows(variables()),
+        "## Plans",
+        "`make plan` or `terraform plan`, when the pool, the table and the state are known.",
+        rows(PLANS),
+        "## cognito-user-sync",
+        "The account, the pool and the user are examples. The files are in the folder in which the command is typed.",
+        rows(COMMAND_LINE),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":  # make docs
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,97 @@
+"""Provoke the error situations of docs/errors.md, and compare the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cognito_user_sync_cli import terminal
+from cognito_user_sync_cli.app import app
+from local_aws.terraform_providers import CONFIG_VARIABLE
+from tests.errors import COMMAND_LINE, FILES, LOCAL_AWS, MAKE, PAGE, PLANS, WELL, Situation, page, variables
+from tests.mocked_terraform import ROOT
+from tests.stand_ins.carriers import FakeAws
+
+OF_DEPLOYMENT = ("--chdir", "--outputs", "--prefix", "--region")
+
+
+def name(situation: Situation) -> str:
+    return f"{situation.command}: {situation.wrong}"
+
+
+def assert_says(situation: Situation, output: str) -> None:
+    """In this order, whatever box it is in."""
+    said = " ".join(output.replace("│", " ").split())
+    assert f"{situation.wrong} {situation.to_do}" in said
+
+
+def run(command: str, folder: Path, **variables: str) -> str:
+    """Type a command that fails, in a shell."""
+    unset = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TF_WORKSPACE", "AWS_ENDPOINT_URL", CONFIG_VARIABLE)
+    inherited = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=inherited | variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+@pytest.mark.parametrize("situation", MAKE, ids=name)
+def test_make_says_what_is_wrong_and_what_to_do(tmp_path: Path, situation: Situation) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "dev.txt").touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    for name, text in situation.given.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    said = run(situation.command, tmp_path, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert_says(situation, said.replace(str(tmp_path), "<clone>"))
+
+
+@pytest.mark.parametrize("situation", LOCAL_AWS, ids=name)
+def test_local_aws_says_what_is_wrong_and_what_to_do(situation: Situation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = run(situation.command.replace("4566", port), ROOT)
+    assert_says(situation, said.replace(port, "4566"))
+
+
+@pytest.mark.parametrize("situation", COMMAND_LINE, ids=name)
+def test_command_line_says_what_is_wrong_and_what_to_do(
+    aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, situation: Situation
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    for console in (terminal.out, terminal.problems):
+        monkeypatch.setattr(console, "width", 200)
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    for operation, answer in {**WELL, **situation.given}.items():
+        aws.on(operation, answer)
+    _, *arguments = shlex.split(situation.command)
+    if not set(arguments) & set(OF_DEPLOYMENT):
+        arguments = ["--outputs", "outputs.json", *arguments]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code in (1, 2), (result.output, result.exception)
+    assert_says(situation, result.output)
+
+
+@pytest.mark.parametrize("situation", MAKE + LOCAL_AWS + PLANS + COMMAND_LINE + variables(), ids=name)
+def test_what_to_do_is_one_sentence(situation: Situation) -> None:
+    assert not re.search(r"[.?!] [A-Z]", situation.to_do)
+
+
+def test_errors_page_is_up_to_date_and_long_enough() -> None:
+    assert page() == PAGE.read_text(encoding="utf-8"), "run: make docs"
+    assert len(MAKE + LOCAL_AWS + PLANS + COMMAND_LINE) + len(variables()) >= 40
