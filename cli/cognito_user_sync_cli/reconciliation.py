@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 2.0
 # CloudWatch may show a line so much later than others.
 _LATE_MS = 60_000
+_LATE_ATTEMPTS = 30
 # The names of runs that are started here begin with it.
 _BY_HAND = "by-hand-"
 
@@ -128,6 +129,25 @@ def follow(states: SFNClient, logs: CloudWatchLogsClient, log_group: str, execut
         yield progress.listed()
         time.sleep(_POLL_SECONDS)
     yield run
+
+
+def deletions(logs: CloudWatchLogsClient, log_group: str, run: Run) -> list[str]:
+    """The subs of the users that a dry run would delete, as its workers have logged them: fewer than it counted if
+    CloudWatch does not show all lines within a minute. Raises what botocore raises."""
+    expected = run.summary["deleted"] if run.summary else 0
+    found: set[str] = set()
+    for _ in range(_LATE_ATTEMPTS):
+        if len(found) >= expected:
+            break
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=log_group,
+            startTime=int(run.started_at.timestamp() * 1000),
+            filterPattern='"user would be deleted"',
+        )
+        found |= {json.loads(event["message"])["sub"] for page in pages for event in page["events"]}
+        if len(found) < expected:
+            time.sleep(_POLL_SECONDS)
+    return sorted(found)
 
 
 class _Progress:

@@ -375,6 +375,11 @@ class Worker:
             # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
             counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
             counts["still_there"] += outcomes.count(Outcome.STALE)
+            if self.batch.dry_run:
+                # Only here: too many for an output of Step Functions.
+                for (sub, _), outcome in zip(older, outcomes, strict=True):
+                    if outcome is Outcome.DELETED:
+                        logger.info("user would be deleted", extra={"sub": sub})
             if None in outcomes:
                 raise OutOfTime
 

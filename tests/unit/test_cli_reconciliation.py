@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cognito_user_sync_cli.reconciliation import Run, follow, look, start
+from cognito_user_sync_cli.reconciliation import Run, deletions, follow, look, start
 from tests.samples import RECONCILIATION
 from tests.stand_ins.answers import Response, refusal
 from tests.stand_ins.carriers import FakeAws
@@ -82,6 +82,26 @@ def test_lines_that_are_none_of_a_worker_s_are_passed_over(aws: FakeAws) -> None
     aws.on(DESCRIBE, described("RUNNING"), DONE)
     aws.on(READ, Response({"events": odd}))
     assert followed(aws)[0] == 0
+
+
+def test_deletions_of_a_dry_run_are_read_until_all_are_shown(aws: FakeAws) -> None:
+    """Each once: a worker whose answer was lost logs its users again."""
+    aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 3})))
+    run = look(aws.session.client("stepfunctions"), RUN)
+
+    def shown(*subs: str) -> Response:
+        return Response({"events": [{"timestamp": 1, "message": json.dumps({"sub": sub})} for sub in subs]})
+
+    aws.on(READ, shown("b"), shown("b", "a", "a", "c"))
+    assert deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == ["a", "b", "c"]
+    assert aws.operations.count(READ) == 2
+
+
+def test_deletions_that_the_log_does_not_show_are_left_out(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 1})))
+    aws.on(READ, Response({"events": []}))
+    run = look(aws.session.client("stepfunctions"), RUN)
+    assert deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == []
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ThrottlingException"])

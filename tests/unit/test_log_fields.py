@@ -232,8 +232,9 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         {"prefix": "", "listed": 0, "restarts": 6},
     ),
 ]
-# Tested by themselves: below, and in tests/unit/test_post_confirmation.py, since the invocation fails, too.
-OTHER_MESSAGES = {"planned", "reconciling", "chained function failed"}
+# Tested by themselves: below, in test_reconciliation.py, and in tests/unit/test_post_confirmation.py, since the
+# invocation fails, too.
+OTHER_MESSAGES = {"planned", "reconciling", "user would be deleted", "chained function failed"}
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import random
 from collections import Counter
@@ -692,6 +693,17 @@ def test_dry_run_counts_deletions_over_the_limit(simulation: Simulation) -> None
     assert result.counts == {"over_limit": 25, "deleted": 3}
     assert result.allow_deletes_needed == 25
     assert simulation.work("b", "c", dry_run=True, allow_deletes=25).counts == {"deleted": 28}
+
+
+def test_dry_run_logs_whom_a_run_deletes(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
+    """The command line reads these lines: reconcile --dry-run --deletions-file."""
+    caplog.set_level(logging.INFO)
+    users = some_users(3)
+    simulation.knows(users[0])
+    simulation.table.hold(*users[1:])
+    simulation.work(dry_run=True)
+    logged = [vars(record)["sub"] for record in caplog.records if record.message == "user would be deleted"]
+    assert sorted(logged) == sorted(subs_of(users[1:]))
 
 
 def test_a_dry_run_of_more_than_one_function_s_time_comes_to_its_end_and_to_the_same_counts(

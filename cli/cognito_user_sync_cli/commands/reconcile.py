@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,12 @@ def reconcile(
     allow_deletes: Annotated[
         int, typer.Option(min=0, help="Delete up to this many users of each shard, even if max_delete_percent is less.")
     ] = 0,
+    deletions_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="With --dry-run: write the subs of the users that would be deleted to this file."
+        ),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Start none: follow the run that goes on.")] = False,
 ) -> None:
     """Run the reconciliation, follow it to its end, and print its counts. Ctrl-C leaves the run going.
@@ -35,6 +42,8 @@ def reconcile(
     """
     if follow and (dry_run or allow_deletes):
         raise typer.BadParameter("starts no run: leave out --dry-run and --allow-deletes", param_hint="--follow")
+    if deletions_file and not dry_run:
+        raise typer.BadParameter("is for a dry run: add --dry-run", param_hint="--deletions-file")
     deployment: Deployment = context.obj()
     machine = deployment.reconciliation_state_machine_arn
     if machine is None:
@@ -58,6 +67,8 @@ def reconcile(
             raise typer.Exit(INTERRUPTED) from None
         raise
     _print_run(run)
+    if deletions_file and run.summary:
+        _write_deletions(deployment, run, deletions_file)
     if run.status != "SUCCEEDED":
         raise typer.Exit(NOT_WELL)
 
@@ -76,11 +87,10 @@ def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
         _Speed(),
         TimeRemainingColumn(),
     )
-    log_group = f"/aws/lambda/{deployment.prefix}-reconcile-shards"
     estimate = pool.get("EstimatedNumberOfUsers", 0)
     task, said_at = None, time.monotonic()
     with Progress(*columns, console=problems, transient=True) as bar:
-        for found in reconciliation.follow(deployment.states, deployment.logs, log_group, arn):
+        for found in reconciliation.follow(deployment.states, deployment.logs, _log_group(deployment), arn):
             if isinstance(found, reconciliation.Run):
                 return found
             total = max(estimate, found, 1)
@@ -91,6 +101,20 @@ def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
                 said_at = time.monotonic()
                 problems.print(f"{found:,} of about {total:,} users listed")
     raise AssertionError("a run is followed to its end")
+
+
+def _log_group(deployment: Deployment) -> str:
+    return f"/aws/lambda/{deployment.prefix}-reconcile-shards"
+
+
+def _write_deletions(deployment: Deployment, run: reconciliation.Run, file: Path) -> None:
+    subs = reconciliation.deletions(deployment.logs, _log_group(deployment), run)
+    file.write_text("".join(f"{sub}\n" for sub in subs), encoding="utf-8")
+    counted = run.summary["deleted"] if run.summary else 0
+    out.print(f"{len(subs):,} subs of users that would be deleted: {file}")
+    if len(subs) < counted:
+        problems.print(styled("Problem:"), f"{file} lacks {counted - len(subs):,}: CloudWatch does not show them yet.")
+        raise typer.Exit(NOT_WELL)
 
 
 def _print_run(run: reconciliation.Run) -> None:
