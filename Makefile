@@ -111,7 +111,7 @@ test-terraform: $(READY) ## the Terraform code: its variables, and terraform tes
 
 .PHONY: test-integration
 test-integration: $(READY) ## the module on the local AWS, by the real Terraform, under faults and in a storm
-	$(USE_PROVIDERS) && $(VENV_PYTHON) -m pytest -p no:hypothesispytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder tests/faults tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $$ARGS
+	$(USE_PROVIDERS) && $(VENV_PYTHON) -m pytest -p no:hypothesispytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder tests/faults tests/incidents tests/integration tests/acceptance --tf-binary="$$(command -v terraform)" $$ARGS
 
 STORM = $(VENV_PYTHON) -m pytest -p no:terraform -p no:hypothesispytest tests/faults/test_storm.py
 

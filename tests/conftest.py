@@ -21,12 +21,16 @@ from tests.deployed import (
     laptop_aws,
 )
 
-# These take the longest, so they begin first: a worker runs all tests of a deployment. test_storm, of faults, waits
-# until the other workers have ended.
+# These take the longest, so they begin first: a worker runs all tests of a deployment. test_incidents, after
+# test_operating, ends with the destroy of their deployment. test_storm, of faults, waits until the other workers have
+# ended.
 _FIRST = (
-    *("test_every_user", "test_benchmarks", "test_least_privilege", "test_operating", "test_pool_trigger"),
-    *("test_main_job", "test_table_shapes", "test_examples", "test_try_it", "test_pipelines", "test_trigger_recovery"),
+    *("test_every_user", "test_benchmarks", "test_least_privilege", "test_operating", "test_incidents"),
+    *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_examples", "test_try_it", "test_pipelines"),
+    "test_trigger_recovery",
 )
+# Folders in tests/ whose files share a deployment.
+_ONE_DEPLOYMENT = ("faults", "incidents")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,11 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class DeploymentScheduling(LoadFileScheduling):
-    """Runs the tests of one deployment in one worker: of a file, or of all files of tests/faults."""
+    """Runs the tests of one deployment in one worker: of a file, or of all files of a folder of _ONE_DEPLOYMENT."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(super()._split_scope(nodeid))
-        return str(file.parent if file.parent.name == "faults" else file)
+        return str(file.parent if file.parent.name in _ONE_DEPLOYMENT else file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> DeploymentScheduling | None:

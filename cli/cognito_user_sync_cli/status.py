@@ -48,7 +48,7 @@ _SYNCED_WITHIN = timedelta(minutes=15)
 # As many subs as a problem names, and as many as are looked up: JSON has all of them.
 _SUBS_NAMED, _SUBS_LOOKED_UP = 10, 100
 # A table that is made anew is empty, and its name is taken: a restore into that name is then impossible.
-_RESTORE = "Do not apply: that makes an empty table. Restore it first: docs/operations.md#the-table-is-gone"
+_RESTORE = "Do not apply: that makes an empty table. Restore it first: docs/operations.md#the-table-is-gone-or-wrong"
 
 
 @dataclass(frozen=True)

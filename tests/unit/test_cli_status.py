@@ -304,7 +304,7 @@ GONE = {
     ),
     "dynamodb.DescribeTable": (
         "the table dev-users does not exist. Do not apply: that makes an empty table. Restore it first:"
-        " docs/operations.md#the-table-is-gone"
+        " docs/operations.md#the-table-is-gone-or-wrong"
     ),
     "scheduler.GetSchedule": (
         "the schedule dev-reconciliation does not exist, so no reconciliation starts by itself: apply again"

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import re
-import shlex
-import time
-import urllib.request
 import uuid
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +13,8 @@ from typing import Any, ClassVar
 
 import boto3
 import pytest
-from typer.testing import CliRunner
 
 from cognito_user_sync_cli import reconciliation
-from cognito_user_sync_cli.app import app as command_line
 from local_aws.client import LocalAws
 from tests.deployed import (
     PASSWORD,
@@ -32,82 +25,16 @@ from tests.deployed import (
     Terraform,
     assert_impersonal,
     eventually,
-    make_pool,
 )
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "complete"
-PREFIX = "people-complete"
-
-
-@pytest.fixture(scope="module")
-def people(aws: LocalAws) -> Pool:
-    return make_pool(aws)
-
-
-@pytest.fixture(scope="module")
-def failed_apply(aws: LocalAws, people: Pool, tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Any]:
-    """A first apply that may not create functions, and what status says then."""
-    work = tmp_path_factory.mktemp("complete")
-    run = Terraform(EXAMPLE, work / "data", work / "terraform.tfstate")
-    run("init")
-    aws.set_faults([{"operation": "lambda:CreateFunction", "fault": "access_denied"}])
-    run("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
-    aws.clear_faults()
-    return run, json.loads(without_state("status", "--json", expect=1))
-
-
-@pytest.fixture(scope="module")
-def terraform(people: Pool, failed_apply: tuple[Terraform, Any]) -> Terraform:
-    run, _ = failed_apply
-    run("apply", "-auto-approve", variables={"user_pool_id": people.id})
-    return run
-
-
-@pytest.fixture(scope="module")
-def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
-    return Deployment(aws, terraform.outputs()["user_sync"])
-
-
-@pytest.fixture
-def operator(deployed: Deployment, tmp_path: Path) -> Operator:
-    return Operator.of(deployed, tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
-    yield
-    aws.clear_faults()
-    aws.clear_quotas()
-
-
-@pytest.fixture
-def ada(deployed: Deployment, people: Pool, username: str) -> str:
-    """The sub of somebody who has signed up, and is synced and greeted."""
-    sub = people.sign_up(username, email=f"{username}@example.com", name="Ada-Canary", custom__plan="canary")
-    people.confirm(username)
-    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
-    return sub
-
-
-def facts(said: str) -> str:
-    """What was said, without the lines of tables, and in one line."""
-    return " ".join(re.sub(r"[│┃━─┌┐└┘├┤┬┴┼┏┓┗┛┡┩╇┳┻╋]", " ", said).split())
-
-
-def status(operator: Operator, healthy: bool) -> Any:
-    return json.loads(operator("status", "--json", expect=0 if healthy else 1))
-
-
-def section(found: Any, name: str) -> Any:
-    return found["sections"][name]["facts"]
-
-
-def without_state(*arguments: str, expect: int) -> str:
-    """What the command line says that knows only the deployment's name and its region."""
-    result = CliRunner().invoke(command_line, ["--prefix", PREFIX, "--region", "us-east-1", *arguments])
-    assert result.exit_code == expect, result.output
-    return result.stdout
-
+from tests.incidents.operating import (
+    EXAMPLE,
+    PREFIX,
+    facts,
+    section,
+    status,
+    take_trigger_away,
+    without_state,
+)
 
 # --- before all is well
 
@@ -152,9 +79,7 @@ def test_each_command_says_on_which_deployment_it_works(operator: Operator) -> N
 
 
 def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator: Operator, people: Pool) -> None:
-    described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
-    kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
-    people.cognito.update_user_pool(UserPoolId=people.id, LambdaConfig={}, **kept)
+    take_trigger_away(people)
     found = status(operator, healthy=False)
     assert section(found, "user_pool")["is_attached"] is False
     assert "post-confirmation trigger is none, not this module's" in found["problems"][0]
@@ -209,39 +134,6 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     status(operator, healthy=True)
 
 
-def test_a_sign_up_in_the_dead_letter_queue_is_a_problem_until_it_is_moved_back(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
-) -> None:
-    queues, queue = aws.client("sqs"), deployed.outputs["unstarted_queue_url"]
-    found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy", "VisibilityTimeout"])[
-        "Attributes"
-    ]
-    policy = json.dumps(json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": 1})
-    sub = people.sign_up(username, email=f"{username}@example.com")
-    queues.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "2"})
-    try:
-        aws.set_faults([{"operation": "states:StartExecution", "fault": "500"}])
-        people.confirm(username)
-        assert (
-            "Sign-ups that could not be started yet: 1, tried again" in status(operator, healthy=False)["problems"][0]
-        )
-        eventually(
-            lambda: section(status(operator, healthy=False), "unstarted")["given_up"] == 1,
-            seconds=30,
-        )
-    finally:
-        aws.clear_faults()
-        queues.set_queue_attributes(QueueUrl=queue, Attributes=found)
-    assert (
-        "When the cause is fixed: cognito-user-sync failures requeue" in status(operator, healthy=False)["problems"][0]
-    )
-    assert "1 sign-up in the dead-letter queue." in operator("failures")
-    assert "1 sign-up moved back." in operator("failures", "requeue")
-    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
-    # The message may still be in flight when its execution has ended.
-    eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
-
-
 def test_status_shows_the_rest_while_step_functions_is_unavailable(
     aws: LocalAws, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,95 +146,7 @@ def test_status_shows_the_rest_while_step_functions_is_unavailable(
     assert found["problems"] == []
 
 
-def test_status_names_sign_ups_that_the_trigger_lost(
-    aws: LocalAws, operator: Operator, people: Pool, username: str
-) -> None:
-    sub = people.sign_up(username, email=f"{username}@example.com")
-    aws.set_faults(
-        [{"operation": name, "fault": "access_denied"} for name in ("states:StartExecution", "sqs:SendMessage")]
-    )
-    people.confirm(username)
-    aws.clear_faults()
-    found = eventually(lambda: status_if_lost(operator, sub))
-    (problem,) = found["problems"]
-    assert "Lost in the last 24 hours, neither synced nor welcomed: 1 user who signed up: " in problem
-    assert sub in problem
-    assert problem.endswith("When the cause is fixed: cognito-user-sync welcome --since 24h")
-    assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "24h")
-    eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
-
-
-def status_if_lost(operator: Operator, sub: str) -> Any:
-    """What status says once the log has the line."""
-    found = json.loads(operator("status", "--json", expect=None))
-    return found if section(found, "lost_sign_ups")["subs"] == [sub] else None
-
-
 # --- failures
-
-
-def signed_up(deployed: Deployment, people: Pool, username: str, ends_as: str) -> str:
-    """The sub of a user who has signed up and confirmed, and whose execution has ended so."""
-    sub = people.sign_up(username, email=f"{username}@example.com")
-    people.confirm(username)
-    assert deployed.settled(sub)[0]["status"] == ends_as
-    return sub
-
-
-def test_lost_answers_of_ses_are_resolved_by_its_events(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
-) -> None:
-    """Each user gets one email: SES has accepted those of the first two, and says so in its events only."""
-    names = [f"{username}-{number}" for number in range(3)]
-    aws.set_faults(
-        [
-            {"operation": "ses:SendEmail", "fault": "500", "after": True, "times": 2},
-            {"operation": "ses:SendEmail", "fault": "500"},
-        ]
-    )
-    subs = [signed_up(deployed, people, name, "FAILED") for name in names]
-    aws.clear_faults()
-    events, group, stream = aws.client("logs"), "/aws/events/welcome", {"logStreamName": "events"}
-    events.create_log_group(logGroupName=group)
-    events.create_log_stream(logGroupName=group, **stream)
-    lines = [{"source": "aws.ses", "detail": {"mail": {"tags": {"sub": [sub]}}}} for sub in subs[:2]]
-    moment = int(time.time() * 1000)
-    events.put_log_events(
-        logGroupName=group, **stream, logEvents=[{"timestamp": moment, "message": json.dumps(line)} for line in lines]
-    )
-    assert "3 executions failed" in status(operator, healthy=False)["problems"][0]
-    listing = json.loads(operator("failures", "list", "--json"))["failures"]
-    assert {each["sub"]: each["welcome_email"] for each in listing} == dict.fromkeys(subs, "unknown")
-    assert "3 left alone: the welcome email may have been sent." in operator("failures", "redrive")
-    resolve = ("failures", "resolve", "--events-log-group", group, "--events-within", "0")
-    assert "2 sent:\n" in operator(*resolve, "--dry-run")
-    said = operator(*resolve)
-    assert "2 failures acknowledged: the welcome email was sent.\n1 redriven.\n1 succeeded, welcome email sent." in said
-    assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1, 1]
-    status(operator, healthy=True)
-    # Not even --all sends a second one.
-    assert "2 left alone: acknowledged." in operator("failures", "redrive", "--all")
-
-
-def test_broken_code_is_redriven_after_the_repair(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
-) -> None:
-    functions, name = aws.client("lambda"), f"{PREFIX}-send-welcome"
-    with urllib.request.urlopen(functions.get_function(FunctionName=name)["Code"]["Location"]) as answer:
-        code = answer.read()
-    broken = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(code)) as sources, zipfile.ZipFile(broken, "w") as archive:
-        for file in sources.namelist():
-            archive.writestr(file, b"def (" if file.endswith("/send_welcome.py") else sources.read(file))
-    functions.update_function_code(FunctionName=name, ZipFile=broken.getvalue())
-    try:
-        signed_up(deployed, people, username, "FAILED")
-    finally:
-        functions.update_function_code(FunctionName=name, ZipFile=code)
-    said = operator("failures")
-    assert "1 execution: Runtime.UserCodeSyntaxError in SendWelcome" in said
-    assert "The welcome email was not sent." in said
-    assert "1 redriven.\n1 succeeded" in operator("failures", "redrive", "--error", "Runtime.UserCodeSyntaxError")
 
 
 # --- pause and resume
@@ -419,7 +223,7 @@ def test_resume_leaves_nothing_for_terraform_to_change(
 
 @pytest.mark.parametrize("part", ["welcomes", "changes", "reconciliation", "trigger"])
 def test_pause_and_resume_call_what_is_documented(aws: LocalAws, operator: Operator, part: str) -> None:
-    text = (EXAMPLE.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     documented = {
         action
         for command, calls in re.findall(r"^\| (.+?) \| (.+?) \|", text, re.MULTILINE)
@@ -448,41 +252,6 @@ def test_welcome_of_a_pause_is_sent_after_it(
     operator("failures", "redrive")
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
-    status(operator, healthy=True)
-
-
-def test_unreadable_message_is_shown_and_dropped(aws: LocalAws, deployed: Deployment, operator: Operator) -> None:
-    queues = aws.client("sqs")
-    url = deployed.outputs["unstarted_queue_url"].replace("unstarted", "unstarted-dead-letter")
-    sent = queues.send_message(QueueUrl=url, MessageBody="poison")
-    said = operator("failures", "requeue", expect=1)
-    assert "0 sign-ups moved back.\n1 message left: unreadable" in said
-    assert f"  {sent['MessageId']}: it is not JSON" in said
-    assert "poison" in operator("failures", "show")
-    assert "Deleted from " in operator("failures", "drop", sent["MessageId"])
-    assert "No such message" in operator("failures", "drop", sent["MessageId"], expect=1)
-    status(operator, healthy=True)
-
-
-def test_users_whom_the_trigger_missed_are_welcomed_once(
-    deployed: Deployment, operator: Operator, people: Pool, username: str
-) -> None:
-    described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
-    kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
-    people.cognito.update_user_pool(UserPoolId=people.id, LambdaConfig={}, **kept)
-    names = [username, f"{username}-2"]
-    subs = []
-    for name in names:
-        subs.append(people.sign_up(name, email=f"{name}@example.com"))
-        people.confirm(name)
-    operator("reconcile", expect=1)
-    assert f"  {subs[0]}\n" in operator("welcome", "--since", "1h", "--dry-run")
-    # "I got no email": one user, and then all of them.
-    assert "1 execution started.\n1 succeeded, welcome email sent." in operator("welcome", subs[1])
-    assert "1 succeeded, welcome email sent." in operator("welcome", "--since", "1h")
-    assert "0 executions started." in operator("welcome", "--since", "1h")
-    assert [len(deployed.welcomes_to(f"{name}@example.com")) for name in names] == [1, 1]
-    operator("reconcile")
     status(operator, healthy=True)
 
 
@@ -634,6 +403,7 @@ def test_a_run_that_cannot_be_followed_goes_on(aws: LocalAws, operator: Operator
 
 def test_what_starts_no_run_takes_nothing_that_is_said_of_one(operator: Operator) -> None:
     assert "leave out --dry-run" in facts(operator("reconcile", "--follow", "--dry-run", expect=2))
+    assert "add --dry-run" in facts(operator("reconcile", "--deletions-file", "deletions.txt", expect=2))
 
 
 def test_the_workers_say_how_far_they_are(
@@ -700,41 +470,6 @@ def test_a_difference_is_marked_and_synced_at_once(
     said = facts(operator("user", username, "--sync"))
     assert "Synced: updated." in said
     assert "name Ada-Canary Ada-Canary" in said
-
-
-def test_deleted_user_is_found_by_sub_and_not_by_email(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str, username: str
-) -> None:
-    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
-    eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
-    assert facts(operator("user", ada)).endswith("Gone from Cognito, and the table says so.")
-    said, command = operator("user", f"{username}@example.com", expect=1).strip().rsplit("\n", 1)
-    assert "Not in the user pool: " in said
-    # The command as typed: aws dynamodb scan --option value ...
-    options = shlex.split(command)[3:]
-    given = {name.strip("-").replace("-", "_"): value for name, value in zip(options[::2], options[1::2], strict=True)}
-    found = aws.client("dynamodb").scan(
-        TableName=given["table_name"],
-        FilterExpression=given["filter_expression"],
-        ExpressionAttributeNames=json.loads(given["expression_attribute_names"]),
-        ExpressionAttributeValues=json.loads(given["expression_attribute_values"]),
-        ProjectionExpression=given["projection_expression"],
-    )
-    assert found["Items"] == [{"id": {"S": ada}}]
-    held = json.loads(operator("user", ada, "--json"))
-    assert (held["cognito"], held["item"]["username"]) == (None, username)
-
-
-def test_erase_removes_a_deleted_user_only(
-    deployed: Deployment, operator: Operator, people: Pool, ada: str, username: str
-) -> None:
-    assert "Not erased: the user is in the pool" in facts(operator("erase", ada, expect=1))
-    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
-    eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
-    assert "Erased: " in operator("erase", ada)
-    tombstone = {"id", "user_pool_id", "deleted_at", "expires_at", "synced_attributes"}
-    assert (deployed.item(ada) or {}).keys() == tombstone
-    assert "Nothing left to erase" in operator("erase", ada)
 
 
 def test_a_name_that_would_steer_the_terminal_is_shown_as_it_is(
@@ -975,41 +710,3 @@ def test_alarms_dashboard_metrics_and_outputs_hold_nothing_personal(
     assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=f"{PREFIX}-us-east-1")))
     assert_impersonal("outputs", json.dumps(terraform.outputs()))
     assert_impersonal("state", terraform.state.read_text())
-
-
-def test_status_names_what_was_deleted_by_hand(
-    aws: LocalAws, operator: Operator, terraform: Terraform, people: Pool
-) -> None:
-    queues, functions = aws.client("sqs"), aws.client("lambda")
-    queues.delete_queue(QueueUrl=queues.get_queue_url(QueueName=f"{PREFIX}-changes-dead-letter")["QueueUrl"])
-    functions.delete_function(FunctionName=f"{PREFIX}-start-run")
-    (mapping,) = functions.list_event_source_mappings(FunctionName=f"{PREFIX}-replay-sign-ups")["EventSourceMappings"]
-    functions.delete_event_source_mapping(UUID=mapping["UUID"])
-    aws.client("scheduler").delete_schedule(Name=f"{PREFIX}-reconciliation")
-    aws.client("cloudwatch").delete_alarms(AlarmNames=[f"{PREFIX}-changes-lost"])
-    index = {"Delete": {"IndexName": "by_shard"}}
-    aws.client("dynamodb").update_table(TableName=f"{PREFIX}-users", GlobalSecondaryIndexUpdates=[index])
-    problems = status(operator, healthy=False)["problems"]
-    for expected in (
-        f"the queue {PREFIX}-changes-dead-letter does not exist",
-        f"the function {PREFIX}-start-run does not exist",
-        f"the event source mapping of {PREFIX}-unstarted and {PREFIX}-replay-sign-ups does not exist",
-        f"the schedule {PREFIX}-reconciliation does not exist",
-        f"the alarm {PREFIX}-changes-lost does not exist",
-        f"the table {PREFIX}-users has no index by_shard",
-    ):
-        (problem,) = [each for each in problems if each.startswith(expected)]
-        assert "apply again" in problem
-    assert len(problems) == 6
-    terraform("apply", "-auto-approve", variables={"user_pool_id": people.id})
-    eventually(lambda: json.loads(operator("status", "--json", expect=None))["healthy"])
-
-
-def test_a_second_plan_is_empty(terraform: Terraform, people: Pool) -> None:
-    assert terraform.warnings({"user_pool_id": people.id}) == ""
-
-
-def test_destroy_gives_the_pool_back(terraform: Terraform, deployed: Deployment, people: Pool) -> None:
-    terraform("destroy", "-auto-approve", variables={"user_pool_id": people.id})
-    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
-    assert deployed.functions() == []

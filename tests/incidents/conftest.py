@@ -1,0 +1,67 @@
+"""The deployment of examples/complete: for what an operator types when all is well, and in each incident."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws.client import LocalAws
+from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
+from tests.incidents.operating import EXAMPLE, without_state
+
+
+@pytest.fixture(scope="session")
+def people(aws: LocalAws) -> Pool:
+    return make_pool(aws)
+
+
+@pytest.fixture(scope="session")
+def failed_apply(aws: LocalAws, people: Pool, tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Any]:
+    """A first apply that may not create functions, and what status says then."""
+    work = tmp_path_factory.mktemp("complete")
+    run = Terraform(EXAMPLE, work / "data", work / "terraform.tfstate")
+    run("init")
+    aws.set_faults([{"operation": "lambda:CreateFunction", "fault": "access_denied"}])
+    run("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
+    aws.clear_faults()
+    return run, json.loads(without_state("status", "--json", expect=1))
+
+
+@pytest.fixture(scope="session")
+def terraform(people: Pool, failed_apply: tuple[Terraform, Any]) -> Terraform:
+    run, _ = failed_apply
+    run("apply", "-auto-approve", variables={"user_pool_id": people.id})
+    return run
+
+
+@pytest.fixture(scope="session")
+def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
+    deployment = Deployment(aws, terraform.outputs()["user_sync"])
+    # The run that the apply has started: no other can run beside it.
+    eventually(lambda: all(run["status"] != "RUNNING" for run in deployment.runs()), seconds=60)
+    return deployment
+
+
+@pytest.fixture
+def operator(deployed: Deployment, tmp_path: Path) -> Operator:
+    return Operator.of(deployed, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
+    yield
+    aws.clear_faults()
+    aws.clear_quotas()
+
+
+@pytest.fixture
+def ada(deployed: Deployment, people: Pool, username: str) -> str:
+    """The sub of somebody who has signed up, and is synced and greeted."""
+    sub = people.sign_up(username, email=f"{username}@example.com", name="Ada-Canary", custom__plan="canary")
+    people.confirm(username)
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    return sub

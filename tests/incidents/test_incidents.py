@@ -1,0 +1,521 @@
+"""Incidents, each repaired with nothing but the commands of its section in docs/operations.md.
+
+Of each: the alarm's condition is true, `status` does not say that all is well, and in the end every user is synced and
+was welcomed exactly once. Two have no alarm, and nothing is wrong with the deployment in them: a user who says "I got
+no email", and a user to erase.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import time
+import urllib.request
+import uuid
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from local_aws.client import LocalAws
+from tests.deployed import Deployment, Operator, Pool, Terraform, eventually
+from tests.incidents.alarms import Alarms
+from tests.incidents.operating import PREFIX, is_healthy, section, status, take_trigger_away
+from tests.incidents.runbook import LABELS, Runbook, incidents, labelled
+
+EVENTS = "/aws/events/welcome"
+# Sections of which the local AWS cannot play the incident, or which say only what is left.
+NOT_PLAYED = {
+    "The KMS key cannot be used": "the local AWS encrypts nothing",
+    "The region is gone": "there is nothing to type",
+    "Emails bounce, or recipients complain": "the local AWS has no rates of SES",
+}
+
+
+@pytest.fixture
+def book(aws: LocalAws, operator: Operator, terraform: Terraform, people: Pool) -> Runbook:
+    return Runbook(aws, operator, terraform, {"user_pool_id": people.id})
+
+
+@pytest.fixture
+def alarms(aws: LocalAws) -> Alarms:
+    return Alarms(aws, datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Users of an incident."""
+
+    people: Pool
+    deployed: Deployment
+    names: list[str]
+    subs: list[str]
+
+    def confirm(self) -> None:
+        for name in self.names:
+            self.people.confirm(name)
+
+    def welcomes(self) -> list[int]:
+        return [len(self.deployed.welcomes_to(f"{name}@example.com")) for name in self.names]
+
+    def assert_synced_and_welcomed_once(self) -> None:
+        for name, sub in zip(self.names, self.subs, strict=True):
+            self.deployed.settled(sub)
+            item = self.deployed.item(sub) or {}
+            assert (item["username"], item["email"], item["status"]) == (name, f"{name}@example.com", "CONFIRMED")
+        assert self.welcomes() == [1] * len(self.names)
+
+
+@pytest.fixture
+def crowd(people: Pool, deployed: Deployment, username: str) -> Crowd:
+    """Three users who have signed up, and did not confirm yet."""
+    names = [f"{username}-{number}" for number in range(3)]
+    return Crowd(people, deployed, names, [people.sign_up(name, email=f"{name}@example.com") for name in names])
+
+
+@pytest.fixture
+def impatient_queue(aws: LocalAws, deployed: Deployment) -> Iterator[None]:
+    """The queue of sign-ups tries each once, in place of 12 hours."""
+    queues, queue = aws.client("sqs"), deployed.outputs["unstarted_queue_url"]
+    names = ["RedrivePolicy", "VisibilityTimeout"]
+    found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    policy = json.dumps(json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": 1})
+    queues.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "2"})
+    yield
+    queues.set_queue_attributes(QueueUrl=queue, Attributes=found)
+
+
+# --- the runbook
+
+
+@pytest.mark.parametrize("heading", incidents())
+def test_section_of_incident_has_its_five_parts(heading: str) -> None:
+    assert list(labelled(incidents()[heading])) == list(LABELS)
+
+
+def test_each_incident_of_the_runbook_is_played() -> None:
+    played = set(re.findall(r'book\.section\(\s*"(.+?)"', Path(__file__).read_text(encoding="utf-8")))
+    assert played | NOT_PLAYED.keys() == incidents().keys()
+
+
+# --- sign-ups that do not arrive
+
+
+def test_sign_ups_that_the_trigger_could_not_start_or_park(
+    aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator
+) -> None:
+    calls = ("states:StartExecution", "sqs:SendMessage")
+    aws.set_faults([{"operation": call, "fault": "access_denied"} for call in calls])
+    crowd.confirm()
+    aws.clear_faults()
+    eventually(lambda: alarms.state("sign-ups-lost") == "ALARM")
+    (problem,) = status(operator, healthy=False)["problems"]
+    assert "Lost in the last 24 hours, neither synced nor welcomed: 3 users who signed up: " in problem
+    assert all(sub in problem for sub in crowd.subs)
+    with book.section("Sign-ups were lost", **{"2026-01-31T12:00": "1h"}) as incident:
+        incident.type("First command", "status", expect=1)
+        assert "AccessDenied" in incident.type("First command", "logs")
+        assert "3 succeeded, welcome email sent." in incident.type("Repair")
+        eventually(lambda: is_healthy(operator))
+        incident.type("Proof")
+    crowd.assert_synced_and_welcomed_once()
+
+
+def test_trigger_that_another_stack_removed(
+    aws: LocalAws, book: Runbook, crowd: Crowd, people: Pool, operator: Operator
+) -> None:
+    take_trigger_away(people)
+    crowd.confirm()
+    assert section(status(operator, healthy=False), "user_pool")["is_attached"] is False
+    failed = check_trigger(aws)
+    assert Alarms(aws, datetime.now(UTC), {f"{PREFIX}-pool-trigger": failed}).state("trigger-missing") == "ALARM"
+    assert check_trigger(aws) == 0
+    with book.section("Nobody who signs up arrives in the table", **{"2026-01-31T12:00": "1h"}) as incident:
+        incident.type("First command", "status")
+        assert "cognito-user-sync welcome --since" in incident.type("First command", "logs")
+        incident.type("Repair", "reconcile")
+        assert all(f"  {sub}\n" in incident.type("Repair", "--dry-run") for sub in crowd.subs)
+        assert "3 succeeded, welcome email sent." in incident.type("Repair", "T12:00$")
+        incident.type("Proof", "status")
+        assert "0 executions started." in incident.type("Proof", "welcome")
+    crowd.assert_synced_and_welcomed_once()
+
+
+def check_trigger(aws: LocalAws) -> int:
+    """What the schedule does every 15 minutes; returns how many invocations failed."""
+    target = aws.client("scheduler").get_schedule(Name=f"{PREFIX}-trigger-check")["Target"]
+    answer = aws.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"])
+    return int("FunctionError" in answer)
+
+
+def test_trigger_is_throttled(aws: LocalAws, book: Runbook, crowd: Crowd, people: Pool, operator: Operator) -> None:
+    name = f"{PREFIX}-post-confirmation"
+    aws.set_faults([{"operation": "lambda:InvokeFunction", "function": "post-confirmation", "fault": "throttle"}])
+    for user in crowd.names:
+        with pytest.raises(people.cognito.exceptions.ClientError):
+            people.confirm(user)
+    throttles = sum(fault["fired"] for fault in aws.faults())
+    aws.clear_faults()
+    assert Alarms(aws, datetime.now(UTC), {name: throttles}).state("trigger-throttles") == "ALARM"
+    with book.section("People see an error when they confirm", **{"2026-01-31T12:00": "1h"}) as incident:
+        incident.type("First command", "status")
+        incident.type("First command", "logs")
+        incident.type("Repair", "reconcile")
+        assert "3 succeeded, welcome email sent." in incident.type("Repair", "welcome")
+        assert "0 executions started." in incident.type("Proof", "welcome")
+        incident.type("Proof", "status")
+    crowd.assert_synced_and_welcomed_once()
+
+
+@pytest.mark.usefixtures("impatient_queue")
+def test_step_functions_is_wholly_unavailable(
+    aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    aws.set_faults([{"operation": "states:*", "fault": "500"}])
+    crowd.confirm()
+    assert alarms.state("unstarted-age") == "ALARM"
+    found = status(operator, healthy=False)
+    assert {"executions", "reconciliation"} <= {why.partition(":")[0] for why in found["cannot_tell"]}
+    assert section(found, "user_pool")["is_attached"] is True
+    eventually(lambda: section(status(operator, healthy=False), "unstarted")["given_up"] == 3, seconds=30)
+    assert alarms.state("unstarted-dead-letter") == "ALARM"
+    with book.section("Sign-ups wait, or were given up") as incident:
+        assert "Sign-ups that could not be started: 3. When" in incident.type("First command", "status", expect=1)
+        assert "message not handled" in incident.type("First command", "logs")
+        aws.clear_faults()
+        assert "3 sign-ups moved back." in incident.type("Repair")
+        for sub in crowd.subs:
+            crowd.deployed.settled(sub)
+        # The message may still be in flight when its execution has ended.
+        eventually(lambda: is_healthy(operator))
+        incident.type("Proof")
+    crowd.assert_synced_and_welcomed_once()
+
+
+def test_poison_message(aws: LocalAws, book: Runbook, alarms: Alarms, deployed: Deployment) -> None:
+    queue = f"{deployed.outputs['unstarted_queue_url']}-dead-letter"
+    sent = aws.client("sqs").send_message(QueueUrl=queue, MessageBody="poison")
+    assert alarms.state("unstarted-dead-letter") == "ALARM"
+    assert book.operator("status", expect=1)
+    with book.section("A message cannot be read", MESSAGE_ID=sent["MessageId"]) as incident:
+        assert "poison" in incident.type("First command")
+        said = incident.type("Repair", "requeue", expect=1)
+        assert "0 sign-ups moved back.\n1 message left: unreadable" in said
+        assert f"  {sent['MessageId']}: it is not JSON" in said
+        assert "Deleted from " in incident.type("Repair", "drop")
+        incident.type("Proof")
+    assert "No such message" in book.operator("failures", "drop", sent["MessageId"], expect=1)
+
+
+# --- executions that fail
+
+
+def test_executions_that_iam_denied(
+    aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator
+) -> None:
+    aws.set_faults([{"operation": "dynamodb:UpdateItem", "fault": "access_denied"}])
+    crowd.confirm()
+    for sub in crowd.subs:
+        assert crowd.deployed.settled(sub)[0]["status"] == "FAILED"
+    aws.clear_faults()
+    assert alarms.state("user-sync-failed") == alarms.state("sync-user-failing") == "ALARM"
+    assert "3 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
+    with book.section("Executions failed") as incident:
+        assert "3 executions: AccessDenied in SyncUser: " in incident.type("First command", "failures$")
+        listed = json.loads(incident.type("First command", "list"))["failures"]
+        assert {each["sub"] for each in listed} == set(crowd.subs)
+        assert "3 redriven.\n3 succeeded, welcome email sent." in incident.type("Repair")
+        assert "No execution has failed in 14 days." in incident.type("Proof", "failures")
+        incident.type("Proof", "status")
+    crowd.assert_synced_and_welcomed_once()
+
+
+@pytest.fixture
+def bad_release(aws: LocalAws) -> Iterator[str]:
+    """The name of the function that has a syntax error."""
+    functions, name = aws.client("lambda"), f"{PREFIX}-send-welcome"
+    with urllib.request.urlopen(functions.get_function(FunctionName=name)["Code"]["Location"]) as answer:
+        code = answer.read()
+    broken = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(code)) as sources, zipfile.ZipFile(broken, "w") as archive:
+        for file in sources.namelist():
+            archive.writestr(file, b"def (" if file.endswith("/send_welcome.py") else sources.read(file))
+    published = functions.update_function_code(FunctionName=name, ZipFile=broken.getvalue(), Publish=True)
+    yield name
+    # In place of a release with the fix.
+    functions.delete_function(FunctionName=name, Qualifier=published["Version"])
+    functions.update_function_code(FunctionName=name, ZipFile=code)
+
+
+def test_bad_deployment_is_rolled_back(
+    book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator, bad_release: str
+) -> None:
+    crowd.confirm()
+    for sub in crowd.subs:
+        assert crowd.deployed.settled(sub)[0]["status"] == "FAILED"
+    assert alarms.state("user-sync-failed") == alarms.state("send-welcome-failing") == "ALARM"
+    assert "3 executions failed" in status(operator, healthy=False)["problems"][0]
+    with book.section("A bad deployment") as incident:
+        said = incident.type("First command", "failures")
+        assert "3 executions: Runtime.UserCodeSyntaxError in SendWelcome" in said
+        assert "The welcome email was not sent." in said
+        incident.type("First command", "rollback")
+        assert f"{bad_release}: runs it now" in incident.type("Repair", "rollback")
+        assert "3 redriven.\n3 succeeded" in incident.type("Repair", "redrive")
+        assert "No execution has failed in 14 days." in incident.type("Proof", "failures")
+        assert bad_release in incident.type("Proof", "status", expect=1)
+    crowd.assert_synced_and_welcomed_once()
+
+
+def test_answers_of_ses_were_lost(
+    aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SES has accepted the emails of the first two users, and says so in its events only."""
+    aws.set_faults(
+        [
+            {"operation": "ses:SendEmail", "fault": "500", "after": True, "times": 2},
+            {"operation": "ses:SendEmail", "fault": "500"},
+        ]
+    )
+    for name, sub in zip(crowd.names, crowd.subs, strict=True):
+        crowd.people.confirm(name)
+        assert crowd.deployed.settled(sub)[0]["status"] == "FAILED"
+    aws.clear_faults()
+    events, stream = aws.client("logs"), {"logStreamName": "events"}
+    events.create_log_group(logGroupName=EVENTS)
+    events.create_log_stream(logGroupName=EVENTS, **stream)
+    lines = [{"source": "aws.ses", "detail": {"mail": {"tags": {"sub": [sub]}}}} for sub in crowd.subs[:2]]
+    moment = int(time.time() * 1000)
+    events.put_log_events(
+        logGroupName=EVENTS, **stream, logEvents=[{"timestamp": moment, "message": json.dumps(line)} for line in lines]
+    )
+    assert alarms.state("user-sync-failed") == "ALARM"
+    assert "3 executions failed" in status(operator, healthy=False)["problems"][0]
+    listing = json.loads(operator("failures", "list", "--json"))["failures"]
+    assert {each["sub"]: each["welcome_email"] for each in listing} == dict.fromkeys(crowd.subs, "unknown")
+    assert "3 left alone: the welcome email may have been sent." in operator("failures", "redrive")
+    with book.section("Which welcome emails were sent") as incident:
+        assert "failures resolve" in incident.type("First command")
+        in_time = ("--events-within", "0")
+        assert "2 sent:\n" in incident.type("Decide", options=in_time)
+        said = incident.type("Repair", options=in_time)
+        assert "2 failures acknowledged: the welcome email was sent.\n1 redriven.\n1 succeeded, welcome email" in said
+        incident.type("Proof")
+    crowd.assert_synced_and_welcomed_once()
+    # Not even --all sends a second one.
+    assert "2 left alone: acknowledged." in operator("failures", "redrive", "--all")
+
+
+def test_executions_that_are_retried(aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd) -> None:
+    aws.set_faults([{"operation": "dynamodb:UpdateItem", "fault": "500"}])
+    crowd.confirm()
+    eventually(lambda: alarms.state("sync-user-failing") == "ALARM")
+    with book.section("Executions are retried") as incident:
+        # For more than 10 minutes, in which this does not wait, they would be a problem.
+        incident.type("First command", "status")
+        assert "TableUnavailable" in incident.type("First command", "sync-user")
+        incident.type("First command", "send-welcome")
+        aws.clear_faults()
+        for sub in crowd.subs:
+            assert crowd.deployed.settled(sub, seconds=60)[0]["status"] == "SUCCEEDED"
+        incident.type("Proof")
+    crowd.assert_synced_and_welcomed_once()
+
+
+# --- what Terraform made
+
+
+def test_table_was_deleted(
+    aws: LocalAws, book: Runbook, alarms: Alarms, ada: str, crowd: Crowd, operator: Operator
+) -> None:
+    tables, name = aws.client("dynamodb"), f"{PREFIX}-users"
+    tables.update_item(
+        TableName=name,
+        Key={"id": {"S": ada}},
+        UpdateExpression="SET score = :score",
+        ExpressionAttributeValues={":score": {"N": "7"}},
+    )
+    # The system backup that DynamoDB makes when such a table is deleted; the local AWS makes none.
+    made = tables.create_backup(TableName=name, BackupName=f"{name}$DeletedTableBackup")["BackupDetails"]["BackupArn"]
+    tables.delete_table(TableName=name)
+    crowd.confirm()
+    for sub in crowd.subs:
+        assert crowd.deployed.settled(sub, seconds=60)[0]["status"] == "FAILED"
+    assert alarms.state("user-sync-failed") == "ALARM"
+    with book.section("The table is gone, or wrong", BACKUP_ARN=made) as incident:
+        said = incident.type("First command", expect=1)
+        assert f"the table {name} does not exist" in said
+        assert made in incident.type("Repair", "list-backups")
+        incident.type("Repair", "restore-table")
+        incident.type("Repair", "wait")
+        planned = incident.type("Repair", "terraform plan")
+        assert re.search(r"Plan: 0 to add, \d to change, 0 to destroy", planned), planned
+        incident.type("Repair", "terraform apply")
+        incident.type("Repair", "reconcile")
+        assert "3 redriven.\n3 succeeded" in incident.type("Repair", "redrive")
+        eventually(lambda: is_healthy(operator))
+        incident.type("Proof")
+    assert (crowd.deployed.item(ada) or {})["score"] == "7"
+    crowd.assert_synced_and_welcomed_once()
+
+
+def test_index_and_queue_and_others_were_deleted(
+    aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator
+) -> None:
+    queues, functions = aws.client("sqs"), aws.client("lambda")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=f"{PREFIX}-replay-sign-ups")["EventSourceMappings"]
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    for name in ("unstarted", "changes-dead-letter"):
+        queues.delete_queue(QueueUrl=queues.get_queue_url(QueueName=f"{PREFIX}-{name}")["QueueUrl"])
+    functions.delete_function(FunctionName=f"{PREFIX}-start-run")
+    aws.client("scheduler").delete_schedule(Name=f"{PREFIX}-reconciliation")
+    aws.client("cloudwatch").delete_alarms(AlarmNames=[f"{PREFIX}-changes-lost"])
+    index = {"Delete": {"IndexName": "by_shard"}}
+    aws.client("dynamodb").update_table(TableName=f"{PREFIX}-users", GlobalSecondaryIndexUpdates=[index])
+    assert alarms.state("unstarted-age") == "INSUFFICIENT_DATA"
+    operator("reconcile", expect=1)
+    assert alarms.state("reconciliation-failed") == "ALARM"
+    crowd.confirm()
+    for expected in (
+        f"the queue {PREFIX}-unstarted does not exist",
+        f"the queue {PREFIX}-changes-dead-letter does not exist",
+        f"the function {PREFIX}-start-run does not exist",
+        f"the schedule {PREFIX}-reconciliation does not exist",
+        f"the alarm {PREFIX}-changes-lost does not exist",
+        f"the table {PREFIX}-users has no index by_shard",
+    ):
+        (problem,) = [each for each in status(operator, healthy=False)["problems"] if each.startswith(expected)]
+        assert "apply again" in problem
+    with book.section("Something that Terraform made is gone") as incident:
+        incident.type("First command", expect=1)
+        incident.type("Repair", "terraform apply")
+        incident.type("Repair", "reconcile")
+        eventually(lambda: is_healthy(operator))
+        incident.type("Proof")
+    crowd.assert_synced_and_welcomed_once()
+
+
+def test_many_users_were_deleted(
+    aws: LocalAws,
+    book: Runbook,
+    alarms: Alarms,
+    ada: str,
+    deployed: Deployment,
+    operator: Operator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Items of users whom Cognito does not know any more, over the limit of their shard."""
+    table = deployed.outputs["user_table_name"]
+    item = aws.client("dynamodb").get_item(TableName=table, Key={"id": {"S": ada}})["Item"]
+    subs = [f"{ada[0]}{str(uuid.uuid4())[1:]}" for _ in range(30)]
+    for sub in subs:
+        aws.client("dynamodb").put_item(TableName=table, Item=item | {"id": {"S": sub}})
+    operator("reconcile", expect=1)
+    assert alarms.state("reconciliation-failed") == "ALARM"
+    said = " ".join(status(operator, healthy=False)["problems"])
+    assert "30 users are missing in the pool's list and are not deleted" in said
+    (number,) = set(re.findall(r"--allow-deletes (\d+)", said))
+    monkeypatch.chdir(tmp_path)
+    with book.section("Many users were deleted", NUMBER=number) as incident:
+        incident.type("First command", expect=1)
+        assert re.search(r"deleted +│ +30 ", incident.type("Decide"))
+        assert (tmp_path / "deletions.txt").read_text().split() == sorted(subs)
+        assert "deleted_at" not in (deployed.item(subs[0]) or {})
+        assert re.search(r"deleted +│ +30 ", incident.type("Repair"))
+        incident.type("Proof")
+    assert all("deleted_at" in (deployed.item(sub) or {}) for sub in subs)
+    assert "deleted_at" not in (deployed.item(ada) or {})
+
+
+def test_reconciliation_fails(aws: LocalAws, book: Runbook, alarms: Alarms, ada: str, operator: Operator) -> None:
+    aws.set_faults([{"operation": "cognito-idp:ListUsers", "fault": "access_denied"}])
+    operator("reconcile", expect=1)
+    aws.clear_faults()
+    assert alarms.state("reconciliation-failed") == "ALARM"
+    with book.section("The reconciliation failed, or is overdue") as incident:
+        assert "AccessDenied" in incident.type("First command", expect=1)
+        incident.type("Repair", "--dry-run")
+        incident.type("Repair", "reconcile$")
+        incident.type("Proof")
+
+
+def test_changes_were_given_up(
+    aws: LocalAws, book: Runbook, alarms: Alarms, deployed: Deployment, ada: str, operator: Operator
+) -> None:
+    """A change that did not arrive: its message is in the dead-letter queue, and the item is as before."""
+    url = deployed.outputs["changes_queue_url"]
+    aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["user_table_name"], Key={"id": {"S": ada}}, UpdateExpression="REMOVE given_name"
+    )
+    aws.client("sqs").send_message(QueueUrl=f"{url}-dead-letter", MessageBody=json.dumps({"sub": ada}))
+    assert alarms.state("changes-dead-letter") == "ALARM"
+    assert "Changes that could not be synced: 1. cognito" in status(operator, healthy=False)["problems"][0]
+    with book.section("Changes do not arrive", QUEUE_URL=url) as incident:
+        incident.type("First command", "status", expect=1)
+        incident.type("First command", "logs")
+        incident.type("Repair", "reconcile")
+        incident.type("Repair", "purge-queue")
+        incident.type("Proof")
+    assert (deployed.item(ada) or {})["given_name"]
+
+
+# --- users
+
+
+def test_user_who_got_no_welcome_email(
+    book: Runbook, crowd: Crowd, people: Pool, operator: Operator, aws: LocalAws
+) -> None:
+    take_trigger_away(people)
+    crowd.confirm()
+    assert check_trigger(aws) == 1
+    operator("reconcile")
+    for name, sub in zip(crowd.names, crowd.subs, strict=True):
+        values = {"ada@example.com": f"{name}@example.com", "SUB": sub}
+        with book.section("A user got no welcome email", **values) as incident:
+            assert "no execution of a sign-up is known" in incident.type("First command")
+            assert "1 succeeded, welcome email sent." in incident.type("Repair")
+            assert "Welcome email: sent" in incident.type("Proof")
+    crowd.assert_synced_and_welcomed_once()
+
+
+def test_deleted_user_is_erased(
+    aws: LocalAws, book: Runbook, deployed: Deployment, people: Pool, ada: str, username: str, operator: Operator
+) -> None:
+    assert "Not erased: the user is in the pool" in operator("erase", ada, expect=1)
+    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
+    eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
+    with book.section(
+        "Erase a user, or hand out a user's data", **{"ada@example.com": f"{username}@example.com", "SUB": ada}
+    ) as incident:
+        said = incident.type("First command", "@", expect=1)
+        assert "Not in the user pool: " in said
+        # As every region is local.
+        scan = re.sub(r" --region \S+", "", said.strip().rsplit("\n", 1)[1])
+        found = json.loads(incident.run(shlex.split(scan)))
+        assert found["Items"] == [{"id": {"S": ada}}]
+        held = json.loads(incident.type("First command", "--json"))
+        assert (held["cognito"], held["item"]["username"]) == (None, username)
+        assert "Erased: " in incident.type("Repair")
+        tombstone = {"id", "user_pool_id", "deleted_at", "expires_at", "synced_attributes"}
+        assert (deployed.item(ada) or {}).keys() == tombstone
+        assert "Nothing left to erase" in incident.type("Proof")
+
+
+# --- the end
+
+
+def test_a_second_plan_is_empty(terraform: Terraform, people: Pool) -> None:
+    assert terraform.warnings({"user_pool_id": people.id}) == ""
+
+
+def test_destroy_gives_the_pool_back(terraform: Terraform, deployed: Deployment, people: Pool) -> None:
+    terraform("destroy", "-auto-approve", variables={"user_pool_id": people.id})
+    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
+    assert deployed.functions() == []
