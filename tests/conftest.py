@@ -21,16 +21,15 @@ from tests.deployed import (
     laptop_aws,
 )
 
-# These take the longest, so they begin first: a worker runs all tests of a deployment. test_incidents, after
-# test_operating, ends with the destroy of their deployment. test_storm, of faults, waits until the other workers have
-# ended.
+# These take the longest, so they begin first: a worker runs all tests of a deployment. test_storm, of faults, waits
+# until the other workers have ended.
 _FIRST = (
-    *("test_every_user", "test_benchmarks", "test_least_privilege", "test_operating", "test_incidents"),
+    *("test_incidents", "test_every_user", "test_benchmarks", "test_least_privilege", "test_operating"),
     *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_examples", "test_try_it", "test_pipelines"),
     "test_trigger_recovery",
 )
 # Folders in tests/ whose files share a deployment.
-_ONE_DEPLOYMENT = ("faults", "incidents")
+_ONE_DEPLOYMENT = ("faults",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
