@@ -69,7 +69,7 @@ class StateFolder:
 def command_of(pid: int) -> str:
     """The command line of a running process, or "" if there is none (a zombie has ended)."""
     shown = subprocess.run(
-        ["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
     state, _, command = shown.partition(" ")
     return "" if state.startswith("Z") else command.strip()
