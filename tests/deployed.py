@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.testing import CliRunner, Result
@@ -378,6 +379,10 @@ class Operator:
 
     def run(self, *arguments: str) -> Result:
         with pytest.MonkeyPatch.context() as patch:
+            # A test that ran before in this process may have had credentials of its own.
+            credentials = boto3.DEFAULT_SESSION and boto3.DEFAULT_SESSION.get_credentials()
+            if credentials and credentials.access_key != os.environ.get("AWS_ACCESS_KEY_ID"):
+                boto3.DEFAULT_SESSION = None
             for console in (terminal.out, terminal.problems):
                 patch.setattr(console, "width", self.columns)
             result = CliRunner().invoke(command_line, ["--outputs", str(self.outputs), *arguments])
