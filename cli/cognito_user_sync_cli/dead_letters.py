@@ -14,7 +14,7 @@ from cognito_user_sync_cli.deployment import Deployment, NotDeployed
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# Nobody else gets a message while it is looked at. If the command is interrupted, SQS shows it again after this time.
+# No other reader gets a message while it is looked at. If the command is interrupted, SQS shows it again after this.
 _LOOKED_AT_SECONDS = 60
 _BATCH = 10
 

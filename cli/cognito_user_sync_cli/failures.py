@@ -126,7 +126,7 @@ def acknowledge(deployment: Deployment, acknowledged: Iterable[Failure]) -> None
 
 
 def unacknowledged(deployment: Deployment, executions: Collection[Execution]) -> list[Execution]:
-    """Those of these failed executions, as ListExecutions or DescribeExecution has them, whose failure nobody has
+    """Those of these failed executions, as ListExecutions or DescribeExecution has them, whose failure is not
     acknowledged."""
     acknowledged = _acknowledged(deployment) if executions else frozenset()
     return [each for each in executions if _stream(each["name"], each.get("redriveCount", 0)) not in acknowledged]

@@ -193,8 +193,8 @@ def _user_pool(deployment: Deployment) -> Findings:
         yield Problem("the trigger is paused and attached all the same. To detach it: cognito-user-sync pause trigger")
     if not is_attached and not is_paused:
         yield Problem(
-            f"the pool's post-confirmation trigger is {trigger or 'none'}, not this module's: who signs up is"
-            f" neither synced nor greeted. {_how_to_attach(deployment, trigger)}"
+            f"the pool's post-confirmation trigger is {trigger or 'none'}, not this module's: users who sign up"
+            f" are neither synced nor welcomed. {_how_to_attach(deployment, trigger)}"
         )
 
 

@@ -25,16 +25,16 @@ def apply() -> None:
         "DeleteQueryDefinition": _delete,
     }
 
-    async def mended_handle(method: str, path: str, headers: Json, body: Any, query_params: Json) -> Any:
+    async def patched_handle(method: str, path: str, headers: Json, body: Any, query_params: Json) -> Any:
         answer = answers.get(headers.get("x-amz-target", "").rpartition(".")[2])
         return answer(json.loads(body)) if answer else await handle(method, path, headers, body, query_params)
 
-    def mended_reset() -> None:
+    def patched_reset() -> None:
         reset()
         _queries.clear()
 
-    cloudwatch_logs.handle_request = mended_handle
-    cloudwatch_logs.reset = mended_reset
+    cloudwatch_logs.handle_request = patched_handle
+    cloudwatch_logs.reset = patched_reset
 
 
 def _put(given: Json) -> Any:

@@ -6,7 +6,7 @@
 # - missing data: "missing" where AWS reports data all the time, so that none means that something is gone. The alarm then
 #   changes to INSUFFICIENT_DATA, which its topics are told. It is the first state of a new alarm, too, and no change then:
 #   https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-#   Lambda asks the two queues for messages all the time. Of a queue that nobody asks, a dead-letter queue, SQS reports
+#   Lambda asks the two queues for messages all the time. Of a queue without a reader, a dead-letter queue, SQS reports
 #   nothing after six hours:
 #   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
 
@@ -38,7 +38,7 @@ locals {
       dimensions  = local.trigger
       statistic   = "Sum"
     }
-    # A single one harms nobody as a rule: Cognito invokes the trigger up to three times.
+    # A single one does no harm as a rule: Cognito invokes the trigger up to three times.
     trigger-throttles = {
       description         = "Lambda throttled the post-confirmation trigger: users who signed up waited, or saw an error. Set lambda.trigger_reserved_concurrency, or raise the account's concurrency; then cognito-user-sync reconcile, and cognito-user-sync welcome --since 1h, for users who were missed."
       runbook             = "people-see-an-error-when-they-confirm"
@@ -102,7 +102,7 @@ locals {
       statistic   = "Sum"
     }
     user-sync-timed-out = {
-      description = "Executions took longer than two days, so users are not synced or not greeted. To see which: cognito-user-sync failures. When the cause is mended: cognito-user-sync failures redrive."
+      description = "Executions took longer than two days, so users are not synced or not welcomed. To see which: cognito-user-sync failures. When the cause is fixed: cognito-user-sync failures redrive."
       runbook     = "executions-failed"
       namespace   = "AWS/States"
       metric_name = "ExecutionsTimedOut"
@@ -167,7 +167,7 @@ locals {
       metrics            = local.age_metrics[var.unstarted_queue_names.queue]
     }
     unstarted-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor greeted. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is mended: cognito-user-sync failures requeue."
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is mended: cognito-user-sync failures requeue."
       runbook     = "sign-ups-wait-or-were-given-up"
       ends        = true
       namespace   = "AWS/SQS"

@@ -36,7 +36,7 @@ variable "sync_user_function_name" {
 
 variable "send_welcome_function_name" {
   type        = string
-  description = "Name of the function that greets; null where there is none."
+  description = "Name of the function that sends the welcome email; null where there is none."
   default     = null
 }
 
@@ -48,7 +48,7 @@ variable "post_confirmation_log_group_name" {
 
 variable "send_welcome_log_group_name" {
   type        = string
-  description = "Log group of the function that greets; null where there is none."
+  description = "Log group of the function that sends the welcome email; null where there is none."
   default     = null
 }
 

@@ -60,7 +60,7 @@ def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
 
 @pytest.fixture
 def ada(deployed: Deployment, people: Pool, username: str) -> str:
-    """The sub of somebody who has signed up, and is synced and greeted."""
+    """The sub of a user who has signed up, and is synced and welcomed."""
     sub = people.sign_up(username, email=f"{username}@example.com", name="Ada-Canary", custom__plan="canary")
     people.confirm(username)
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"

@@ -309,7 +309,7 @@ class CronJob:
 
 @pytest.fixture
 def acknowledged(deployed: Deployment, operator: Operator) -> None:
-    """An execution that failed, which nobody has to look at. Only then, status looks for acknowledged failures."""
+    """An execution that failed, which no operator has to look at. Only then, status looks for acknowledged failures."""
     states, name = deployed.aws.client("stepfunctions"), f"by-hand-{uuid.uuid4()}"
     given = json.dumps({"sub": str(uuid.uuid4())})
     started = states.start_execution(stateMachineArn=_machine("user-sync"), name=name, input=given)

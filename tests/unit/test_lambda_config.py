@@ -552,7 +552,7 @@ def test_what_was_put_back_is_waited_for(cognito: CognitoPool, pool: PoolTrigger
         pool.attach(OURS, None)
 
 
-# Cognito rejects settings of the pool that it shows, and that nobody changes.
+# Cognito rejects settings of the pool that it shows, and that the request does not change.
 
 
 def test_defaults_of_another_tier_are_left_out_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:

@@ -535,7 +535,7 @@ def test_shard_whose_markers_are_rejected_is_left_and_no_other(simulation: Simul
     assert result.prefixes == []
     assert (result.counts["unlisted_shards"], result.counts["deleted"]) == (1, 0)
     assert simulation.pool.listings == {"b": MAX_RESTARTS + 1, "c": 1}
-    # Who was on the first page is written; nobody is taken for deleted.
+    # Who was on the first page is written; no user counts as deleted.
     assert Counter(sub[0] for sub in simulation.table.active()) == {"b": 1 + 2, "c": 2}
 
 
