@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from cognito_user_sync.executions import message_of
+from cognito_user_sync.sync_request import SyncRequest
 from cognito_user_sync_cli.errors_before_send import NOT_SENT
 
 if TYPE_CHECKING:
@@ -135,12 +136,18 @@ def end_of(states: SFNClient, arn: str, status: str) -> End:
     return End(next(entered, None), details.get("error") or status, message_of(details.get("cause") or ""))
 
 
-def message_of(cause: str) -> str:
-    """What a cause says: a function's error comes as JSON with its message and stack trace."""
+def sign_up_arn(state_machine_arn: str, sub: str) -> str:
+    """The ARN of the execution of a user's sign-up."""
+    name = SyncRequest(sub, "", "sign_up").execution_name()
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def of_sign_up(states: SFNClient, state_machine_arn: str, sub: str) -> DescribeExecutionOutputTypeDef | None:
+    """The execution of a user's sign-up; None if there is none, or if Step Functions has forgotten it."""
     try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause
+        return states.describe_execution(executionArn=sign_up_arn(state_machine_arn, sub))
+    except states.exceptions.ExecutionDoesNotExist:
+        return None
 
 
 def named(states: SFNClient, state_machine_arn: str, part: str, among: int) -> tuple[Sequence[str], bool]:

@@ -11,6 +11,7 @@ from cognito_user_sync.sync_request import SyncRequest
 from cognito_user_sync.user import EXTERNAL_PROVIDER, User, timestamp
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync_cli.deployment import Deployment
+from cognito_user_sync_cli.executions import of_sign_up
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
@@ -56,26 +57,12 @@ def users_of(pool: UserPool) -> Iterator[User]:
             return
 
 
-def execution_arn(deployment: Deployment, user: User) -> str:
-    """The ARN of the execution of a user's sign-up."""
-    machine = deployment.user_sync_state_machine_arn.replace(":stateMachine:", ":execution:")
-    return f"{machine}:{_request(user, '').execution_name()}"
-
-
 def execution(deployment: Deployment, user: User) -> DescribeExecutionOutputTypeDef | None:
     """The execution of a user's sign-up; None if there is none."""
-    states = deployment.states
-    try:
-        return states.describe_execution(executionArn=execution_arn(deployment, user))
-    except states.exceptions.ExecutionDoesNotExist:
-        return None
+    return of_sign_up(deployment.states, deployment.user_sync_state_machine_arn, user.sub)
 
 
 def start(deployment: Deployment, user: User, client_id: str) -> bool:
     """Start the execution of a user's sign-up. Returns False if there is one: the email is sent once."""
-    machine = deployment.user_sync_state_machine_arn
-    return executions.start(deployment.states, machine, _request(user, client_id))
-
-
-def _request(user: User, client_id: str) -> SyncRequest:
-    return SyncRequest(user.sub, user.username, "sign_up", client_id=client_id)
+    request = SyncRequest(user.sub, user.username, "sign_up", client_id=client_id)
+    return executions.start(deployment.states, deployment.user_sync_state_machine_arn, request)

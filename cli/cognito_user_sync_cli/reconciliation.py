@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cognito_user_sync_cli.executions import describe, message_of
+from cognito_user_sync.executions import message_of
+from cognito_user_sync_cli.executions import describe
+from cognito_user_sync_cli.log_lines import json_lines
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -139,12 +141,7 @@ def deletions(logs: CloudWatchLogsClient, log_group: str, run: Run) -> list[str]
     for _ in range(_LATE_ATTEMPTS):
         if len(found) >= expected:
             break
-        pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=log_group,
-            startTime=int(run.started_at.timestamp() * 1000),
-            filterPattern='"user would be deleted"',
-        )
-        found |= {json.loads(event["message"])["sub"] for page in pages for event in page["events"]}
+        found |= {line["sub"] for line in json_lines(logs, log_group, '"user would be deleted"', run.started_at)}
         if len(found) < expected:
             time.sleep(_POLL_SECONDS)
     return sorted(found)

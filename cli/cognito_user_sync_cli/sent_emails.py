@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from cognito_user_sync.welcome_email import SUB_TAG
 from cognito_user_sync.welcome_outcome import SENT
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.failures import Failure
+from cognito_user_sync_cli.log_lines import json_lines
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -50,20 +50,7 @@ class LogGroup:
 
     def lines(self, text: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
         """The JSON lines of this time that have this text in them."""
-        pages = self.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self.name,
-            filterPattern=f'"{text}"',
-            startTime=int(since.timestamp() * 1000),
-            endTime=int(until.timestamp() * 1000),
-        )
-        for page in pages:
-            for event in page["events"]:
-                try:
-                    line = json.loads(event["message"])
-                except ValueError:
-                    continue
-                if isinstance(line, dict):
-                    yield line
+        return json_lines(self.logs, self.name, f'"{text}"', since, until)
 
 
 def verdict(failure: Failure, log: LogGroup, events: LogGroup | None, events_within: timedelta) -> Verdict:

@@ -27,8 +27,9 @@ from cognito_user_sync.welcome_email import header_mailbox
 from cognito_user_sync_cli import welcome
 from cognito_user_sync_cli.aws_errors import unless_gone, why_unreadable
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
-from cognito_user_sync_cli.executions import failed, retried
+from cognito_user_sync_cli.executions import failed, of_sign_up, retried
 from cognito_user_sync_cli.failures import unacknowledged
+from cognito_user_sync_cli.log_lines import json_lines
 from cognito_user_sync_cli.pauses import PartName, part, pauses
 from cognito_user_sync_cli.reconciliation import Run, runs, user_counts
 from cognito_user_sync_cli.rollback import code
@@ -324,10 +325,13 @@ def _lost_sign_ups(deployment: Deployment) -> Findings:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
         yield Fact("not_counted", classes[group], f"not counted: the log group is of the class {classes[group]}")
         return
-    lines = list(_error_lines(deployment, group))
+    found_lines = json_lines(deployment.logs, group, '{ $.level = "ERROR" }', datetime.now(UTC) - RECENT)
+    # The pattern asks for it, and the local AWS ignores patterns.
+    lines = [line for line in found_lines if line.get("level") == "ERROR"]
     logged = dict.fromkeys(line["sub"] for line in lines if line.get("sub"))
+    states, machine = deployment.states, deployment.user_sync_state_machine_arn
     try:
-        started = {sub for sub in islice(logged, _SUBS_LOOKED_UP) if _is_started(deployment, sub)}
+        started = {sub for sub in islice(logged, _SUBS_LOOKED_UP) if of_sign_up(states, machine, sub)}
     except (BotoCoreError, ClientError):
         yield Fact("subs", list(logged), f"at most {len(logged):,} in 24 hours")
         raise
@@ -349,33 +353,6 @@ def _lost_sign_ups(deployment: Deployment) -> Findings:
             f"the function {function} logged {others:,} other errors in 24 hours: aws logs tail {group} --since 1d"
             f" --region {deployment.region}"
         )
-
-
-def _error_lines(deployment: Deployment, group: str) -> Iterator[dict[str, Any]]:
-    pages = deployment.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=group,
-        startTime=int((datetime.now(UTC) - RECENT).timestamp() * 1000),
-        filterPattern='{ $.level = "ERROR" }',
-    )
-    for page in pages:
-        for event in page["events"]:
-            try:
-                line = json.loads(event["message"])
-            except ValueError:
-                continue
-            # The pattern asks for it, and the local AWS ignores patterns.
-            if isinstance(line, dict) and line.get("level") == "ERROR":
-                yield line
-
-
-def _is_started(deployment: Deployment, sub: str) -> bool:
-    """Return whether the sign-up's execution was started after all."""
-    machine = deployment.user_sync_state_machine_arn.replace(":stateMachine:", ":execution:")
-    try:
-        deployment.states.describe_execution(executionArn=f"{machine}:sign-up-{sub}")
-    except deployment.states.exceptions.ExecutionDoesNotExist:
-        return False
-    return True
 
 
 def _executions(deployment: Deployment) -> Findings:

@@ -17,7 +17,7 @@ from cognito_user_sync.user import INVITED, SUB, UNCONFIRMED, User, now
 from cognito_user_sync.user_table import DeletedUsers, Outcome
 from cognito_user_sync.welcome_outcome import SENT, WhyNot
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.executions import FAILED, describe, end_of, named
+from cognito_user_sync_cli.executions import FAILED, describe, end_of, named, of_sign_up, sign_up_arn
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -152,8 +152,8 @@ def executions(deployment: Deployment, sub: str, most: int = SHOWN) -> tuple[Seq
     found, more = named(states, arn, sub, LOOKED_AT)
     if more:
         # The one that matters most is found by its name at any age.
-        sign_up = f"{arn.replace(':stateMachine:', ':execution:')}:sign-up-{sub}"
-        if sign_up not in found[: most - 1] and _exists(states, sign_up):
+        sign_up = sign_up_arn(arn, sub)
+        if sign_up not in found[: most - 1] and of_sign_up(states, arn, sub):
             found = [*found[: most - 1], sign_up]
     return [look(states, describe(states, each)) for each in found[:most]], more or len(found) > most
 
@@ -277,11 +277,3 @@ def _by_email_index(deployment: Deployment, email: str) -> list[str]:
         # An existing table may have items that are not of users.
         subs += [sub for page in pages for item in page["Items"] if (sub := table.layout.sub_of(item))]
     return subs
-
-
-def _exists(states: SFNClient, execution_arn: str) -> bool:
-    try:
-        states.describe_execution(executionArn=execution_arn)
-    except states.exceptions.ExecutionDoesNotExist:
-        return False
-    return True

@@ -13,7 +13,7 @@ from cognito_user_sync.welcome_email import WelcomeEmail
 from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import late_welcomes, users, welcome
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.executions import FAILED
+from cognito_user_sync_cli.executions import FAILED, sign_up_arn
 from cognito_user_sync_cli.failures import unacknowledged
 from cognito_user_sync_cli.outcomes import follow
 from cognito_user_sync_cli.terminal import NOT_WELL, counted, end, moment, out, plain, problems, styled
@@ -155,7 +155,7 @@ def _start(deployment: Deployment, wanted: list[User], client_id: str, wait_seco
     try:
         for user in wanted:
             if late_welcomes.start(deployment, user, client_id):
-                started[late_welcomes.execution_arn(deployment, user)] = 0
+                started[sign_up_arn(deployment.user_sync_state_machine_arn, user.sub)] = 0
     finally:
         out.print(f"{counted(len(started), 'execution')} started.")
     return follow(deployment, started, wait_seconds)

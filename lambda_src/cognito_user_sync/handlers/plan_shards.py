@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from cognito_user_sync import clients, settings, shards
+from cognito_user_sync import clients, executions, settings, shards
 from cognito_user_sync.pace import Pace, Patience
 from cognito_user_sync.reconciliation import (
     COUNTS,
@@ -182,7 +181,7 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
     """What a person has to look at, in words. A run with any fails when it ends."""
     found = []
     if "Error" in trigger:
-        said = _message(trigger.get("Cause", ""))[:1000]
+        said = executions.message_of(trigger.get("Cause", ""))[:1000]
         was_missing = trigger["Error"] == "TriggerWasMissing"
         found.append(said if was_missing else f"the trigger could not be attached: {trigger['Error']}: {said}")
     if unfinished:
@@ -211,11 +210,3 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
             f"{summary['still_there']} users are missing in the pool's list, but Cognito knows them: not deleted"
         )
     return found
-
-
-def _message(cause: str) -> str:
-    """What a function said, of the JSON that Step Functions has as the cause of its error."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return cause
