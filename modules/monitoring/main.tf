@@ -94,7 +94,7 @@ locals {
 
   user_sync_alarms = {
     user-sync-failed = {
-      description = "Users could not be synced or greeted. To see which, in which step and why: cognito-user-sync failures. When the cause is mended: cognito-user-sync failures redrive."
+      description = "Users could not be synced or welcomed. To see which, in which step and why: cognito-user-sync failures. When the cause is fixed: cognito-user-sync failures redrive."
       runbook     = "executions-failed"
       namespace   = "AWS/States"
       metric_name = "ExecutionsFailed"
@@ -167,7 +167,7 @@ locals {
       metrics            = local.age_metrics[var.unstarted_queue_names.queue]
     }
     unstarted-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is mended: cognito-user-sync failures requeue."
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is fixed: cognito-user-sync failures requeue."
       runbook     = "sign-ups-wait-or-were-given-up"
       ends        = true
       namespace   = "AWS/SQS"
@@ -205,7 +205,7 @@ locals {
       statistic   = "Sum"
     }
     changes-dead-letter = {
-      description = "Changes of users that could not be delivered, or not be synced within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1d --region ${var.region}. When it is mended: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
+      description = "Changes of users that could not be delivered, or not be synced within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1d --region ${var.region}. When it is fixed: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
       runbook     = "changes-do-not-arrive"
       ends        = true
       namespace   = "AWS/SQS"
@@ -218,7 +218,7 @@ locals {
   reconciliation_runbook = "the-reconciliation-failed-or-is-overdue"
   reconciliation_alarms = merge([for reconciliation in var.reconciliation[*] : {
     reconciliation-failed = {
-      description = "A run of the reconciliation failed, or ended with something for a person to look at. To see what: cognito-user-sync status (a dry run tells only whoever started it). When the cause is mended: cognito-user-sync reconcile."
+      description = "A run of the reconciliation failed, or ended with something for a person to look at. To see what: cognito-user-sync status (a dry run tells only whoever started it). When the cause is fixed: cognito-user-sync reconcile."
       runbook     = local.reconciliation_runbook
       namespace   = "AWS/States"
       metric_name = "ExecutionsFailed"
