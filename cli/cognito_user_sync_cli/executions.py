@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from cognito_user_sync.executions import message_of
+from cognito_user_sync.aws_errors import message_of
 from cognito_user_sync.sync_request import SyncRequest
 from cognito_user_sync_cli.errors_before_send import NOT_SENT
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cognito_user_sync.executions import message_of
+from cognito_user_sync.aws_errors import message_of
 from cognito_user_sync_cli.executions import describe
 from cognito_user_sync_cli.log_lines import json_lines
 

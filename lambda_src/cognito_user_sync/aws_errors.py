@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
@@ -55,3 +56,11 @@ def sorted_out(
         raise refused(code) from error
     except (NoConnectionError, HTTPClientError) as error:
         raise unavailable(type(error).__name__) from error
+
+
+def message_of(cause: str) -> str:
+    """Return what a cause in Step Functions says: a function's error comes as JSON with its message and stack trace."""
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return cause

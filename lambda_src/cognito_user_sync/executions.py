@@ -1,8 +1,7 @@
-"""Starts user_sync executions, and reads why an execution failed."""
+"""Starts user_sync executions."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from cognito_user_sync.sync_request import SyncRequest
@@ -23,11 +22,3 @@ def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bo
     except client.exceptions.ExecutionAlreadyExists:
         return False
     return True
-
-
-def message_of(cause: str) -> str:
-    """Return what a cause says: a function's error comes as JSON with its message and stack trace."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return cause

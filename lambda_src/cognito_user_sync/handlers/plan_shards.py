@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from cognito_user_sync import clients, executions, settings, shards
+from cognito_user_sync import clients, settings, shards
+from cognito_user_sync.aws_errors import message_of
 from cognito_user_sync.pace import Pace, Patience
 from cognito_user_sync.reconciliation import (
     COUNTS,
@@ -181,7 +182,7 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
     """What a person has to look at, in words. A run with any fails when it ends."""
     found = []
     if "Error" in trigger:
-        said = executions.message_of(trigger.get("Cause", ""))[:1000]
+        said = message_of(trigger.get("Cause", ""))[:1000]
         was_missing = trigger["Error"] == "TriggerWasMissing"
         found.append(said if was_missing else f"the trigger could not be attached: {trigger['Error']}: {said}")
     if unfinished:
