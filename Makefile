@@ -143,7 +143,7 @@ bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/
 	PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks
 
 .PHONY: check
-check: check-python check-terraform check-docs check-scan check-policies ## format, lint, types, validate, provider schema, imports, generated docs, checkov, parliament, pip-audit
+check: check-python check-terraform check-docs check-scan check-policies ## format, lint, types, validate, provider schema, imports, generated docs, checkov, parliament, pip-audit, zizmor
 
 .PHONY: check-python
 check-python: $(READY)
@@ -178,6 +178,7 @@ check-docs: $(READY)
 check-scan: $(SCAN_READY)
 	@$(SCAN_VENV)/bin/python tests/check_terraform_scan.py
 	@$(SCAN_VENV)/bin/python tests/check_dependencies.py
+	@$(SCAN_VENV)/bin/zizmor --offline --strict-collection --quiet .github
 
 .PHONY: check-policies
 check-policies: $(SCAN_READY)
