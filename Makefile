@@ -81,7 +81,7 @@ clean: ## stop the local AWS, and remove what these targets made (never the stat
 # --- the main job on a laptop
 
 .PHONY: demo
-demo: $(READY) ## the whole main job on the local AWS, from nothing (KEEP=1 to look around before it is destroyed)
+demo: $(READY) ## end-to-end demo on the local AWS (KEEP=1 keeps it running until Ctrl-C)
 	@$(VENV_PYTHON) -m demo $${KEEP:+--keep}
 
 .PHONY: local-aws-up
@@ -172,6 +172,7 @@ provider-schema: $(READY) ## renew the AWS provider's schema that make check com
 .PHONY: check-docs
 check-docs: $(READY)
 	@$(VENV_PYTHON) -m docs.generate --check
+	@$(VENV_PYTHON) -m docs.demo_picture --check
 	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages --check
 
 .PHONY: check-scan
@@ -187,6 +188,7 @@ check-policies: $(SCAN_READY)
 .PHONY: docs
 docs: $(READY) ## write the generated parts of README.md and docs/
 	$(VENV_PYTHON) -m docs.generate
+	$(VENV_PYTHON) -m docs.demo_picture
 	PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages
 	PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.acceptance.facts
 	PYTHONPATH=cli:lambda_src $(VENV_PYTHON) -m tests.errors

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,7 @@ from benchmarks.figures import Prices
 from benchmarks.markdown import table
 from benchmarks.results import Results
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, NO_TRIGGER, PUT_ITEM, SignUpPath, Spread
-from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, TUTORIAL, WELCOME
+from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, WELCOME
 from docs.parts import NoPlace, with_part
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -65,33 +64,24 @@ def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
 
 
 def headlines(results: Results, prices: Prices) -> str:
-    """What the README says of them."""
+    """Return the README's figures, one line each."""
     path, reconciled = results.sign_up_path, results.reconciliation.priced().figures
-    ours, theirs = path.handler[MODULE_SHAPE], path.handler[MAIL_AND_START]
     calls = sum(path.calls[MODULE_SHAPE]["post-confirmation"].values())
-    first, script = reconciled[scenarios.FIRST], reconciled[scenarios.SCRIPT]
     costs = {
         name: sum(results.cost.usage[name].dollars_per_million(results.cost.memory_mb, prices).values())
-        for name in (WELCOME, NO_WELCOME, TUTORIAL)
+        for name in (WELCOME, NO_WELCOME)
     }
-    standing = sum(results.cost.standing[DEFAULT].dollars(prices).values())
-    readable, burst = path.readable[MODULE_SHAPE], path.burst
-    ends = path.readable[MAIL_AND_START]
-    default, batches = reconciled[scenarios.FIRST_DEFAULT], reconciled[scenarios.SCRIPT_BATCHES]
-    said = (
-        f"""**The trigger** makes {calls:g} call of AWS. Its handler takes {ours.p50 / theirs.p50:.0%} of the time of
-        the one in tutorials, which mails and starts; ConfirmSignUp takes longer by {_added(path, MODULE_SHAPE):.1f} ms,
-        and there by {_added(path, MAIL_AND_START):.1f} ms, on a laptop.""",
-        f"""**From the confirmed sign-up to the item**: {readable.p50 / ends.p50:.2f} of the time that the tutorials'
-        shape takes. Of {burst.people:,} people who confirm eight at a time, {burst.lost} are lost.""",
-        f"""**The first reconciliation** of {first.users:,} users takes {default.seconds:.0f} s by default, and
-        {first.seconds:.0f} s with all of Cognito's limit; the script that people write takes {script.seconds:,.0f} s,
-        or {batches.seconds:,.0f} s with batches (simulated).""",
-        f"""**It costs** about ${costs[WELCOME]:.0f} for a million sign-ups with their welcome, ${costs[NO_WELCOME]:.0f}
-        without, and ${standing:.0f} a month for what stands there, at list prices; the tutorials' shape, with its mail,
-        ${costs[TUTORIAL]:.0f}.""",
+    fixed = sum(results.cost.standing[DEFAULT].dollars(prices).values())
+    burst, first = path.burst, reconciled[scenarios.FIRST_DEFAULT]
+    ours, theirs = _added(path, MODULE_SHAPE), _added(path, MAIL_AND_START)
+    return (
+        f"- **Sign-up**: {calls:g} API call, which adds {ours:.1f} ms. A trigger that sends the email itself adds"
+        f" {theirs:.1f} ms.\n"
+        f"- **Load**: of {burst.people:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
+        f"- **First reconciliation**: {first.seconds:.0f} s for {first.users:,} users (simulated).\n"
+        f"- **Cost**: ${costs[NO_WELCOME]:.0f} per million sign-ups, ${costs[WELCOME]:.0f} with the welcome email,"
+        f" and ${fixed:.0f} a month fixed, at list prices."
     )
-    return "\n".join(textwrap.fill(f"- {' '.join(each.split())}", 120, subsequent_indent="  ") for each in said)
 
 
 def _added(path: SignUpPath, shape: str) -> float:

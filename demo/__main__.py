@@ -1,7 +1,7 @@
-"""Runs the demo: `python -m demo [--keep]`. With --keep it destroys nothing before Ctrl-C, so that you can look around.
+"""Runs the demo: `python -m demo [--keep]`. With --keep, it destroys nothing until you press Ctrl-C.
 
-Exits 0 if every step went as it should, 1 if one did not, 128 + the signal's number when it was interrupted. What it
-started is ended in each case, and its files are removed.
+Exits 0 if all steps succeeded, 1 if one failed, and 128 + the signal's number if it was interrupted. In each case it
+stops what it started, and removes its files.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _run(report: Report, keep: bool) -> None:
         folder = Path(name)
         log = folder / "local-aws.log"
         with LocalAws.started(log=log) as aws:
-            report.say(f"The laptop AWS answers at {aws.endpoint_url}.")
+            report.say(f"The local AWS listens at {aws.endpoint_url}.")
             demo = Demo(report, aws, folder, providers)
             try:
                 demo.run(keep)
@@ -59,7 +59,7 @@ def _run(report: Report, keep: bool) -> None:
                     raise
                 end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
                 raise Unexpected(
-                    f"{failure}\nThe laptop AWS does not answer any more. The end of its log:\n{end}"
+                    f"{failure}\nThe local AWS does not answer any more. The end of its log:\n{end}"
                 ) from failure
 
 

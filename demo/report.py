@@ -1,4 +1,4 @@
-"""What the demo says: each step with what was seen, and a table of all steps at the end."""
+"""The output of the demo: each step with what it found, and a table of all steps at the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-# Where the output is piped, something that takes time prints a line as often.
+# If the output is piped, progress is printed at this interval.
 PIPED_SECONDS = 10
 
 
 class Unexpected(Exception):
-    """A step went otherwise than it should; the message says how."""
+    """A step found something unexpected; the message has both."""
 
 
 class Interrupted(BaseException):
@@ -30,7 +30,7 @@ class Interrupted(BaseException):
 
 
 class Report:
-    """Prints to a terminal in colour, and plainly where the output is piped."""
+    """Prints in color to a terminal, and plain text if the output is piped."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
@@ -38,7 +38,7 @@ class Report:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """One step, timed. What it raises ends the demo."""
+        """Print and time one step. An exception in it ends the demo."""
         self.console.print(f"\n[bold]{len(self._steps) + 1}. {escape(name)}[/bold]")
         began, went_well = time.monotonic(), False
         try:
@@ -49,9 +49,9 @@ class Report:
 
     @contextlib.contextmanager
     def waiting(self, what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
-        """Show that something takes time; gives a function that says how far it is.
+        """Show progress; yields a function that takes the progress so far.
 
-        A terminal shows it in one line that changes. Where the output is piped, a line follows every 10 s.
+        A terminal shows one line that changes. If the output is piped, a line is printed every 10 s.
         """
         began = clock()
         if self.console.is_terminal:
@@ -72,9 +72,9 @@ class Report:
         self.console.print(f"   {escape(text)}")
 
     def check(self, holds: bool, expectation: str, otherwise: object = "") -> None:
-        """Say what holds; raise Unexpected where it does not, with what was seen instead."""
+        """Print the expectation if it holds; raise Unexpected with what was found if not."""
         if not holds:
-            raise Unexpected(f"not so: {expectation}" + (f"\nbut: {otherwise}" if otherwise != "" else ""))
+            raise Unexpected(f"expected: {expectation}" + (f"\nfound: {otherwise}" if otherwise != "" else ""))
         self.console.print(f"   [green]ok[/green]  {escape(expectation)}")
 
     def fields(self, values: Mapping[str, object]) -> None:
@@ -91,7 +91,7 @@ class Report:
             )
 
     def summary(self, error: str | None) -> None:
-        """The table of all steps that began, and what went wrong."""
+        """Print the table of all steps that ran, and the error."""
         table = Table(box=box.SIMPLE_HEAD if self.console.is_terminal else box.ASCII2, title="Summary")
         table.add_column("step")
         table.add_column("seconds", justify="right")
@@ -104,7 +104,7 @@ class Report:
         self.console.print(table)
         if error is None:
             self.console.print(
-                "Next: docs/try-it.md does this step by step, by your hand. For a pool of yours: README.md."
+                "Next: docs/try-it.md has the same steps for you to type. For your own pool: docs/deploying.md."
             )
         else:
             failed = [f"Step {number}, {name}" for number, (name, _, well) in enumerate(self._steps, 1) if not well]

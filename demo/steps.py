@@ -1,4 +1,4 @@
-"""The steps of the demo, in order. Each says what it saw, and raises Unexpected where that is not as it should be."""
+"""The steps of the demo, in order. Each prints what it found, and raises Unexpected if a check fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CALLS_OF_EXECUTION = {
 def eventually(
     question: Callable[[], Answer | None], what: str, seconds: float = 30, pause_seconds: float = 0.1
 ) -> Answer:
-    """The first answer that is true, asked until it is. Raises Unexpected when `seconds` are over."""
+    """Return the first true answer. Raises Unexpected after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         if time.monotonic() > deadline:
@@ -56,11 +56,11 @@ class Demo:
 
     def run(self, keep: bool) -> None:
         report = self.report
-        with report.step("Somebody else's user pool"):
+        with report.step("Create a user pool, as another team has it"):
             pool = make_foreign_pool(self.aws)
             found = pool.configuration()
             report.say(
-                f"{pool.id}: password policy, custom attribute, PreSignUp trigger, SMS role, mail templates, MFA, tags."
+                f"{pool.id}: password policy, custom attribute, PreSignUp trigger, SMS role, email templates, MFA, tags"
             )
             report.check(TRIGGER not in found, f"{len(found)} settings, and no post-confirmation trigger")
             before = {username: self.confirmed(pool, username) for username in (CHANGED, DELETED)}
@@ -68,14 +68,14 @@ class Demo:
         deployment = Deployment(
             report, self.folder, pool.id, SENDER, {**self.aws.environment(), **self.providers}, self.is_up
         )
-        with report.step("terraform apply (takes a minute)"):
+        with report.step("terraform apply (about a minute)"):
             report.say(deployment.apply())
             self.outputs = deployment.outputs()
-        with report.step("What the pool has now"):
+        with report.step("Compare the pool with what it was"):
             changed = differences(found, pool.configuration())
             report.fields(changed)
             wanted = {TRIGGER: f"(not set) -> {self.outputs['post_confirmation_function_arn']}"}
-            report.check(changed == wanted, "the trigger is set, and nothing else has changed", changed)
+            report.check(changed == wanted, "the trigger is set, and no other setting changed", changed)
         self.sync_users_from_before(before)
         self.sign_up(pool)
         self.inspect_welcome()
@@ -85,32 +85,32 @@ class Demo:
         self.reconcile(pool, deployment, before)
         with report.step("terraform plan again"):
             planned = deployment.planned_changes()
-            report.check(not planned, "nothing to change", planned)
+            report.check(not planned, "no changes", planned)
         if keep:
             self.keep(pool)
         with report.step("terraform destroy"):
             report.say(deployment.destroy())
-        with report.step("The pool as it was found"):
+        with report.step("Compare the pool again"):
             left = differences(found, pool.configuration())
-            report.say(f"not compared, as they change by themselves: {', '.join(NOT_COMPARED)}")
-            report.check(not left, f"all {len(found)} other settings are what they were", left)
+            report.say(f"not compared, because Cognito changes them: {', '.join(NOT_COMPARED)}")
+            report.check(not left, f"all {len(found)} settings have their original values", left)
         self.sign_up_without_module(pool)
 
     def is_up(self) -> None:
-        """Raises Unexpected if the laptop AWS has ended."""
+        """Raises Unexpected if the local AWS has ended."""
         if self.aws.process is not None and (status := self.aws.process.poll()) is not None:
-            raise Unexpected(f"the laptop AWS has ended, with status {status}")
+            raise Unexpected(f"the local AWS has ended, with status {status}")
 
     def confirmed(self, pool: ForeignPool, username: str) -> str:
         """Sign up and confirm with the emailed code; returns the sub."""
         address = f"{username}@example.com"
         sub = pool.sign_up(username, {"email": address})
-        (code,) = eventually(lambda: pool.mailed_codes(address), "the mail with the code")
+        (code,) = eventually(lambda: pool.mailed_codes(address), "the email with the code")
         pool.confirm(username, code)
         return sub
 
     def sync_users_from_before(self, subs: Mapping[str, str]) -> None:
-        with self.report.step("The users from before the module"):
+        with self.report.step("Users from before the module"):
             states, run = self.aws.client("stepfunctions"), self.outputs["first_run"]["execution_arn"]
 
             def ended() -> dict[str, Any] | None:
@@ -118,57 +118,56 @@ class Demo:
                 return described if described["status"] != "RUNNING" else None
 
             status = eventually(ended, "the reconciliation that the apply started has ended")["status"]
-            self.report.check(
-                status == "SUCCEEDED", "the apply has started a reconciliation, which has succeeded", status
-            )
+            self.report.check(status == "SUCCEEDED", "the apply started a reconciliation, which succeeded", status)
             for username, sub in subs.items():
                 item = self.item(sub)
                 self.report.check(item.get("username") == username, f"{username} is in the table", item)
             self.report.check(not self.welcomes(), "the reconciliation sends no email")
 
     def sign_up(self, pool: ForeignPool) -> None:
-        """A user signs up and confirms; what becomes of it, up to the item."""
+        """A user signs up and confirms: the trigger, the execution, the item."""
         report, aws = self.report, self.aws
-        with report.step("A user signs up, and confirms with the mailed code"):
+        with report.step("A user signs up and confirms"):
             aws.reset_calls()
             self.sub = pool.sign_up(USERNAME, ATTRIBUTES)
             report.say(f"username {USERNAME}, sub {self.sub}")
-            (code,) = eventually(lambda: pool.mailed_codes(EMAIL), "the mail with the code")
-            report.say(f"code {code}, from the mail to {EMAIL}")
+            (code,) = eventually(lambda: pool.mailed_codes(EMAIL), "the email with the code")
+            report.say(f"code {code}, from the email to {EMAIL}")
             asked = aws.calls_by_caller().get("cognito-idp.amazonaws.com")
-            report.check(
-                asked == {"lambda:InvokeFunction": 1}, "the owner's PreSignUp trigger was asked as ever", asked
-            )
+            report.check(asked == {"lambda:InvokeFunction": 1}, "the pool's own PreSignUp trigger still runs", asked)
             aws.reset_calls()
             pool.confirm(USERNAME, code)
             report.check(True, "confirmed")
         with report.step("The trigger"):
             calls = self.calls_of("post-confirmation")
             report.fields(calls)
-            report.check(calls == {"states:StartExecution": 1}, "one AWS call in the sign-up's way", calls)
+            report.check(calls == {"states:StartExecution": 1}, "the trigger makes a single AWS API call", calls)
         with report.step("The execution"):
             (execution,) = self.settled(1)
             states = self.states_of(execution)
             report.say(f"{execution['name']}: {' > '.join(states)}, {execution['status']}")
             report.check(
                 states == ["SyncUser", "SendWelcome"] and execution["status"] == "SUCCEEDED",
-                "two states",
+                "two states: SyncUser and SendWelcome",
                 f"{execution['status']} {execution.get('error', '')} {execution.get('cause', '')}",
             )
             output = json.loads(execution["output"])
             report.fields(output)
-            report.check((output["outcome"], output["sent"]) == ("created", True), "the user is synced, the email sent")
+            report.check(
+                (output["outcome"], output["sent"]) == ("created", True),
+                "the user is synced, and the welcome email is sent",
+            )
             said = execution["input"] + execution["output"]
             report.check(
                 not any(value in said for value in ATTRIBUTES.values()),
-                "input and output name the user, and hold no attribute",
+                "input and output contain no user attribute",
                 said,
             )
             for function, expected in CALLS_OF_EXECUTION.items():
                 calls = self.calls_of(function)
                 report.fields({f"{function} {call}": count for call, count in calls.items()})
                 report.check(
-                    calls == expected, f"{function} reads the user from Cognito, and makes one more call", calls
+                    calls == expected, f"{function} reads the user from Cognito, and makes one other call", calls
                 )
         with report.step("The item"):
             item = self.item(self.sub)
@@ -177,16 +176,16 @@ class Demo:
             wanted["user_pool_id"] = pool.id
             report.check(
                 wanted.items() <= item.items() and "phone_number" not in item,
-                "every attribute is there, except phone_number, which the user does not have",
+                "it has every attribute that the user has; phone_number is absent",
                 item,
             )
 
     def inspect_welcome(self) -> None:
-        with self.report.step("The welcome"):
+        with self.report.step("The welcome email"):
             welcomes = self.welcomes()
             for mail in welcomes:
                 self.report.letter(f"{mail.source} to {', '.join(mail.to)}: {mail.subject}", mail.text)
-            self.report.check([mail.to for mail in welcomes] == [[EMAIL]], "one mail, to the user")
+            self.report.check([mail.to for mail in welcomes] == [[EMAIL]], "one email, to the user")
             first_line = f"Welcome, {ATTRIBUTES['name']}"
             text, html = welcomes[0].text, welcomes[0].html or ""
             self.report.check(
@@ -194,7 +193,7 @@ class Demo:
             )
 
     def repeat(self, pool: ForeignPool) -> None:
-        with self.report.step("Cognito delivers the same event a second time"):
+        with self.report.step("Cognito invokes the trigger a second time"):
             event = pool.post_confirmation_event(USERNAME)
             self.aws.reset_calls()
             answer = self.aws.client("lambda").invoke(
@@ -203,27 +202,31 @@ class Demo:
             returned = json.load(answer["Payload"])
             self.report.check(returned == event, "the trigger returns the event unchanged", returned)
             calls = self.calls_of("post-confirmation")
-            self.report.check(calls == {"states:StartExecution": 1}, "it asked for the execution again", calls)
+            self.report.check(
+                calls == {"states:StartExecution": 1}, "it starts the execution again, under the same name", calls
+            )
             self.report.check(len(self.settled(1)) == 1, "there is no second execution")
-            self.report.check(len(self.welcomes()) == 1, "and no second welcome")
+            self.report.check(len(self.welcomes()) == 1, "there is no second welcome email")
 
     def reset_password(self, pool: ForeignPool) -> None:
         with self.report.step("The user resets the password"):
             cognito = self.aws.client("cognito-idp")
             before = len(pool.mailed_codes(EMAIL))
             cognito.forgot_password(ClientId=pool.client_id, Username=USERNAME)
-            code = eventually(lambda: pool.mailed_codes(EMAIL)[before:], "the mail with the code")[0]
+            code = eventually(lambda: pool.mailed_codes(EMAIL)[before:], "the email with the code")[0]
             cognito.confirm_forgot_password(
                 ClientId=pool.client_id, Username=USERNAME, ConfirmationCode=code, Password=PASSWORD + "x"
             )
             executions = self.settled(2)
             outputs = {json.loads(each["input"])["reason"]: json.loads(each["output"]) for each in executions}
             self.report.say(f"code {code}")
-            self.report.check(sorted(outputs) == ["password_reset", "sign_up"], "an execution of its own", outputs)
+            self.report.check(
+                sorted(outputs) == ["password_reset", "sign_up"], "the reset has its own execution", outputs
+            )
             output = outputs["password_reset"]
             self.report.fields(output)
             self.report.check(output["outcome"] in ("updated", "unchanged"), "the user is synced")
-            self.report.check(not output["sent"] and len(self.welcomes()) == 1, "there is no second welcome")
+            self.report.check(not output["sent"] and len(self.welcomes()) == 1, "there is no second welcome email")
 
     def heal(self, pool: ForeignPool) -> None:
         with self.report.step("Step Functions fails while a user confirms"):
@@ -236,12 +239,12 @@ class Demo:
                 self.aws.clear_faults()
             self.report.check(True, "confirmed: the user sees no error")
             calls = self.calls_of("post-confirmation")
-            self.report.check("sqs:SendMessage" in calls, "the request waits in a queue", calls)
+            self.report.check("sqs:SendMessage" in calls, "the request is in the retry queue", calls)
             address = f"{username}@example.com"
             eventually(lambda: self.welcomes(address), "the welcome email")
             item = self.item(sub)
-            self.report.check(item.get("email") == address, "then it is replayed: the user is in the table", item)
-            self.report.check(len(self.welcomes(address)) == 1, "and has one welcome email")
+            self.report.check(item.get("email") == address, "after the retry, the user is in the table", item)
+            self.report.check(len(self.welcomes(address)) == 1, "the user got one welcome email")
 
     def reconcile(self, pool: ForeignPool, deployment: Deployment, subs: Mapping[str, str]) -> None:
         with self.report.step("A change and a deletion: cognito-user-sync reconcile"):
@@ -259,12 +262,12 @@ class Demo:
             self.report.check("deleted_at" in deleted, f"{DELETED} is marked as deleted in the table", deleted)
 
     def keep(self, pool: ForeignPool) -> None:
-        """Wait until Ctrl-C, and say what to try until then."""
+        """Print what to try, and wait until Ctrl-C."""
         folder = os.path.relpath(self.folder)
         exports = {**self.aws.environment(), **self.providers}
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
         (self.folder / "env").write_text("".join(lines), encoding="utf-8")
-        with self.report.step("It runs until you press Ctrl-C"):
+        with self.report.step("Running until you press Ctrl-C"):
             self.report.say("Try, in another terminal in this folder:")
             for command in (
                 "make cli",
@@ -284,10 +287,10 @@ class Demo:
                 pass
 
     def sign_up_without_module(self, pool: ForeignPool) -> None:
-        with self.report.step("The next user signs up, without the module"):
+        with self.report.step("A user signs up without the module"):
             self.confirmed(pool, "joan")
-            self.report.check(True, "confirmed: nothing that is gone is still called")
-            self.report.check(not self.welcomes("joan@example.com"), "and gets no welcome email")
+            self.report.check(True, "confirmed: the pool invokes no deleted function")
+            self.report.check(not self.welcomes("joan@example.com"), "there is no welcome email")
 
     def calls_of(self, function: str) -> dict[str, int]:
         """The AWS calls of a function, since the last reset."""

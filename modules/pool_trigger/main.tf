@@ -157,6 +157,6 @@ resource "terraform_data" "attached" {
 check "trigger_is_attached" {
   assert {
     condition     = terraform_data.attached.input == plantimestamp() || local.found_function_arn == var.function_arn_by_name
-    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: users who sign up are not synced, and get no welcome email. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. To keep another function, first set chained_function_arn to exactly its ARN, or remove it from the pool. The configuration that replaced the trigger has to ignore lambda_config: see \"Your pool\" in the README."
+    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: users who sign up are not synced, and get no welcome email. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. To keep another function, first set chained_function_arn to exactly its ARN, or remove it from the pool. The configuration that replaced the trigger has to ignore lambda_config: see docs/existing-pool.md."
   }
 }

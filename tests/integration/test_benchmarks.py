@@ -41,4 +41,4 @@ def test_everything_can_be_measured_and_shown() -> None:
     first = results.first_invocations
     assert first is None or [list(shapes) for shapes in first.by_memory.values()] == [FIRST_SHAPES, FIRST_SHAPES]
     assert "2 sign-ups in each shape" in pages.benchmark_parts(results, Prices.load())["sign-up path"]
-    assert pages.headlines(results, Prices.load()).startswith("- **The trigger** makes 1 call of AWS")
+    assert pages.headlines(results, Prices.load()).startswith("- **Sign-up**: 1 API call,")

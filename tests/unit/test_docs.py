@@ -24,7 +24,7 @@ from docs import generate
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     path
-    for pattern in ("README.md", "SECURITY.md", "docs/*.md", "examples/*/README.md")
+    for pattern in ("README.md", "SECURITY.md", "cli/README.md", "docs/*.md", "examples/*/README.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
