@@ -393,6 +393,12 @@ def test_every_link_points_to_what_is_there(document: Path) -> None:
     assert broken_links(document) == []
 
 
+def test_index_links_to_every_page() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    linked = {str(token.attrGet("href")) for token in tokens(index)}
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= linked
+
+
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# What `it_is`, and why\n## Twice\n## Twice\n", encoding="utf-8")
     links = ["other.md", "other.md#what-it_is-and-why", "other.md#twice-1", "#here", "https://example.com/#x", "."]
