@@ -1,4 +1,4 @@
-# Everything that can be said, for a pool that is there already.
+# Complete example, for an existing pool.
 
 variable "user_pool_id" {
   type        = string

@@ -1,4 +1,4 @@
-# An existing pool, and nothing else said: its users are in a table, new ones at once, all others by the reconciliation.
+# Minimal example: sync the users of an existing pool to a table.
 
 variable "user_pool_id" {
   type        = string
