@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -23,3 +24,10 @@ def test_wheel_has_the_command_line_and_what_it_shares_with_the_functions() -> N
 def test_readme_of_the_package_has_no_link_into_the_repository() -> None:
     """PyPI shows it outside of the repository."""
     assert "](" not in (ROOT / SETTINGS["project"]["readme"]).read_text(encoding="utf-8")
+
+
+def test_newest_version_of_the_changelog_is_that_of_the_package() -> None:
+    """The release workflow compares the tag with both. The module reads its version from pyproject.toml, too."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, newest, *_ = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d{2}-\d{2})?$", changelog, re.MULTILINE)
+    assert (unreleased, newest) == ("Unreleased", SETTINGS["project"]["version"])
