@@ -22,7 +22,7 @@ variable "stage" {
 
 variable "name" {
   type        = string
-  description = "What the names of all resources begin with, before the stage: <name>-<stage>-..."
+  description = "What the names of all resources begin with, before the stage: `<name>-<stage>-...`"
   default     = "cognito-user-sync"
   nullable    = false
 
@@ -69,8 +69,8 @@ variable "welcome_email" {
     The welcome email, sent to each new user; null sends none. Subject, text and html may hold {{display_name}}, {{username}},
     {{name}} and any of the synced attributes, such as {{email}} or {{custom:plan}}, each with a fallback if the value is empty:
     {{name|there}}. docs/welcome-email.md has examples.
-    - from: sender, verified in SES: address@example.com, Name <address@example.com> or "Name" <address@example.com>. The
-      name and the domain may have any script
+    - from: sender, verified in SES: `address@example.com`, `Name <address@example.com>` or `"Name" <address@example.com>`.
+      The name and the domain may have any script
     - subject: one line
     - text, html: the templates' content; null takes the ones in emails/
     - text_file, html_file: files with the content, in place of text and html; relative to the root module
@@ -250,7 +250,7 @@ variable "table" {
     - point_in_time_recovery: continuous backups
     - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for none
     - email_index: an index by_email, to find a user by the email address in lower case, which is then in the attribute
-      <attribute_prefix>email_lower (items without an address are not in it)
+      `<attribute_prefix>email_lower` (items without an address are not in it)
     - replica_regions: regions with a replica of the table (a global table). Needs PAY_PER_REQUEST and NEW_AND_OLD_IMAGES,
       and a multi-Region key with a replica key in each of these regions, if kms_key_arn is set
   EOT

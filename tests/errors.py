@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
-from docs.generate import code, plain, table
+from benchmarks.markdown import table
 from tests.mocked_terraform import ROOT
 from tests.samples import POOL_ID, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.stand_ins.answers import Answer, Response, refusal
@@ -495,10 +495,11 @@ PLANS = [
 
 def rows(situations: Iterable[Situation]) -> str:
     def cell(text: str) -> str:
-        return re.sub(r"(?<!\.)[.:;]$", "", plain(text))
+        plain = re.sub(r"[\\`*<\[\]|]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
+        return re.sub(r"(?<!\.)[.:;]$", "", plain)
 
-    lines = [(code(each.command), cell(each.wrong), cell(each.to_do)) for each in situations]
-    return table(("typed", "the message says what is wrong", "and what to do"), lines)
+    lines = [("`" + each.command.replace("|", "\\|") + "`", cell(each.wrong), cell(each.to_do)) for each in situations]
+    return table(("typed", "the message says what is wrong", "and what to do"), lines, texts=(0, 1, 2))
 
 
 def page() -> str:

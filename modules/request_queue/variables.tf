@@ -1,6 +1,6 @@
 variable "name" {
   type        = string
-  description = "Name of the queue after the prefix; the dead-letter queue's is <name>-dead-letter."
+  description = "Name of the queue after the prefix; the dead-letter queue's is `<name>-dead-letter`."
   nullable    = false
 }
 

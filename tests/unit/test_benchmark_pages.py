@@ -57,7 +57,7 @@ def test_a_figure_that_somebody_typed_is_found_and_written_anew(
 def test_a_page_without_a_place_for_a_part_is_named(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / "README.md").write_text("no place", encoding="utf-8")
     assert pages.main(["--check"], copy) == 1
-    assert "no place for the figures" in capsys.readouterr().err
+    assert "must be between <!-- figures: written by make bench -->" in capsys.readouterr().err
 
 
 def test_first_invocation_is_compared_at_the_smallest_memory(results: Results) -> None:
