@@ -175,6 +175,11 @@ check-docs: $(READY)
 	@$(VENV_PYTHON) -m docs.demo_picture --check
 	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages --check
 
+# Not a part of check yet.
+.PHONY: check-words
+check-words: $(READY) ## find words of the old vocabulary ([tool.words] in pyproject.toml) in all tracked text files
+	@$(VENV_PYTHON) tests/check_words.py
+
 .PHONY: check-scan
 check-scan: $(SCAN_READY)
 	@$(SCAN_VENV)/bin/python tests/check_terraform_scan.py
