@@ -335,6 +335,13 @@ def test_every_make_target_is_in_the_makefile(document: Path) -> None:
     assert unknown_targets(document.read_text(encoding="utf-8"), makefile) == []
 
 
+def test_every_make_target_of_the_workflows_is_in_the_makefile() -> None:
+    files = [*ROOT.glob(".github/workflows/*.yml"), ROOT / ".pre-commit-config.yaml"]
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    used = set(re.findall(r"(?:run|entry): make ([a-z-]+)", text))
+    assert {"check", "test", "check-docs"} <= used <= targets((ROOT / "Makefile").read_text(encoding="utf-8"))
+
+
 def test_an_unknown_make_target_is_found() -> None:
     text = (
         "`make` and `make plan ENV=dev ARGS='-x y'`, not `make one`, make it\n"
