@@ -1,4 +1,4 @@
-"""The module, called as a user calls it and applied by the real Terraform, in a folder of its own."""
+"""The module, called as a user calls it and applied by the real Terraform, in its own folder."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def _last_word(beginning: str, output: str) -> str:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End Terraform and its providers at once: what they work on goes away with them."""
+    """Kill Terraform and its providers together: the local AWS that they work on ends with them."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""The user pool that is there before the module: somebody else's, with a history."""
+"""The existing user pool: it belongs to another team, and has settings, triggers and tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def handler(event, context):
         raise ValueError("only our own people")
     return event
 """
-OWNER = "somebody-elses"
+OWNER = "another-team"
 SENDER = "welcome@example.com"
 PASSWORD = "Correct-horse-1"
 
@@ -101,7 +101,7 @@ def make_foreign_pool(aws: LocalAws) -> ForeignPool:
         },
         LambdaConfig={"PreSignUp": pre_sign_up},
         Schema=[{"Name": "plan", "AttributeDataType": "String", "Mutable": True}],
-        UserPoolTags={"owner": "somebody-else", "cost-center": "4711"},
+        UserPoolTags={"owner": "another-team", "cost-center": "4711"},
         EmailConfiguration={"EmailSendingAccount": "COGNITO_DEFAULT", "ReplyToEmailAddress": "help@example.com"},
         SmsConfiguration={"SnsCallerArn": sms_role, "ExternalId": "4711", "SnsRegion": aws.region},
         SmsAuthenticationMessage="Your code to sign in is {####}",

@@ -2,7 +2,7 @@
 
 variable "user_pool_id" {
   type        = string
-  description = "Id of the existing user pool."
+  description = "ID of the existing user pool."
 }
 
 provider "aws" {
@@ -13,7 +13,7 @@ provider "aws" {
   }
 }
 
-# Who is told of alarms. Subscribe to it.
+# It gets the alarms. Subscribe to it.
 resource "aws_sns_topic" "alarms" {
   # checkov:skip=CKV_AWS_26: CloudWatch may not use the key that AWS manages for SNS, and alarms hold nothing of a user
   name = "user-sync-alarms"
@@ -44,7 +44,7 @@ module "user_sync" {
   }
 
   table = {
-    deletion_protection    = false # an example is to be easy to remove
+    deletion_protection    = false # an example must be easy to remove
     point_in_time_recovery = true
     stream_view_type       = "NEW_AND_OLD_IMAGES"
     email_index            = true

@@ -2,7 +2,7 @@
 
 variable "user_pool_id" {
   type        = string
-  description = "Id of the existing user pool."
+  description = "ID of the existing user pool."
 }
 
 provider "aws" {
@@ -15,7 +15,7 @@ module "user_sync" {
   user_pool_id = var.user_pool_id
   stage        = "example"
 
-  # An example is to be easy to remove.
+  # An example must be easy to remove.
   table = {
     deletion_protection = false
   }

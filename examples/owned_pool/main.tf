@@ -1,4 +1,4 @@
-# You own the user pool in the same configuration: the pool names the trigger itself, and the module keeps off it.
+# A user pool in the same configuration: the pool names the trigger itself, and the module does not change the pool.
 
 variable "region" {
   type        = string
@@ -30,14 +30,14 @@ module "user_sync" {
     from = "welcome@example.com"
   }
 
-  # An example is to be easy to remove.
+  # An example must be easy to remove.
   table = {
     deletion_protection = false
   }
 }
 
 output "user_pool_id" {
-  description = "Id of the pool."
+  description = "ID of the pool."
   value       = aws_cognito_user_pool.this.id
 }
 
