@@ -72,9 +72,9 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
         scenarios.SCRIPT_AGAIN
     ].dollars_per_million_users(prices)
     return (
-        f"{shown}\n\nA sign-up with the welcome costs {tutorial:.2f} times as much as in the shape of tutorials, and a"
-        f" reconciliation\nthat finds nothing changed {export:.2f} times as much as the plain script, which writes each"
-        f" item anew."
+        f"{shown}\n\nA sign-up with the welcome email costs {tutorial:.2f} times as much as the pattern of tutorials, and"
+        f" a reconciliation\nthat finds no change {export:.2f} times as much as the plain script, which writes each item"
+        f" again."
     )
 
 
@@ -147,7 +147,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
     ):
         row += [f"{count}", f"{dollars[TRACKED][kind]:.2f}"]
     sums = [f"{sum(dollars[name].values()):.2f}" for name in (DEFAULT, TRACKED)]
-    rows.append(["**all that stands there**", "", f"**{sums[0]}**", "", f"**{sums[1]}**"])
+    rows.append(["**total**", "", f"**{sums[0]}**", "", f"**{sums[1]}**"])
     for what, price in (
         (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", nights),
         (f"instead of it, the plain script's export of {export.users:,} users each night", exports),
@@ -177,7 +177,7 @@ def _measured(measurement: Measurement, measured_on: str) -> str:
             for name, values in rows
         ],
     )
-    return f"The mean of {measurement.people} people of each kind, on {measured_on}:\n\n{shown}"
+    return f"The mean of {measurement.people} users of each kind, on {measured_on}:\n\n{shown}"
 
 
 def _calls(measurement: Measurement) -> str:
@@ -219,7 +219,7 @@ def _durations_table(measurement: Measurement, prices: Prices) -> str:
     further = 0.1 * measurement.memory_mb / 1024
     rows.append(["each further 100 ms", "", "100", f"{further:.3f}", f"{further * MILLION * prices.gb_second:.2f}"])
     shown = markdown.table(
-        ("function", "ms on the laptop, median", "ms assumed", "GB-seconds", "$ of a million invocations"), rows
+        ("function", "ms on the local AWS, median", "ms assumed", "GB-seconds", "$ of a million invocations"), rows
     )
     calls = ", ".join(f"{milliseconds:g} ms of `{name}`" for name, milliseconds in ASSUMED_CALL_MILLISECONDS.items())
     pauses = ", ".join(f"{milliseconds:g} ms of `{name}`" for name, milliseconds in PAUSE_MILLISECONDS.items())
@@ -246,7 +246,7 @@ def _prices(prices: Prices) -> str:
         ("alarm", "CloudWatch, an alarm on one metric, a month"): prices.per_month,
         ("dashboard", "CloudWatch, a dashboard, a month"): prices.per_month,
         ("table_gigabyte", "DynamoDB, a GB in the table, a month"): prices.per_month,
-        ("kms_key", "KMS, a key of your own, a month"): prices.per_month,
+        ("kms_key", "KMS, a customer managed key, a month"): prices.per_month,
     }
     return markdown.table(
         (f"list prices of {prices.region}, recorded on {prices.recorded_on}", "$", ""),

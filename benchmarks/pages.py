@@ -125,12 +125,12 @@ def _end_to_end(results: Results) -> str:
         ["until the last is confirmed", f"{burst.confirmed_seconds:.1f} s"],
         ["until the last can be read", f"{burst.readable_seconds:.1f} s"],
         ["saw an error", f"{burst.failed_for_the_user}"],
-        ["are not in the table in the end", f"{burst.lost}"],
-        ["were greeted once", f"{burst.greeted_once:,}"],
+        ["are not in the table afterwards", f"{burst.lost}"],
+        ["got one welcome email", f"{burst.greeted_once:,}"],
     ]
     return (
         f"From the answer to ConfirmSignUp to the readable item:\n\n{table(('trigger', 'ms p50', 'p95'), waits)}\n\n"
-        f"{burst.people:,} people confirm, eight at a time:\n\n{table(('', ''), rows)}"
+        f"{burst.people:,} users confirm, eight at a time:\n\n{table(('', ''), rows)}"
     )
 
 

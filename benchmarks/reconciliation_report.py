@@ -54,7 +54,7 @@ def _assumptions(assumptions: Assumptions) -> str:
 {1000 * assumptions.processor_seconds:g} ms |
 | from Step Functions' call of a function to its first line, cold or warm | {1000 * assumptions.start_seconds:g} ms |
 | memory of a worker, of the planner | 1,769 MB, 512 MB |
-| workers at once (`max_concurrency`) | 4 |"""
+| parallel workers (`max_concurrency`) | 4 |"""
 
 
 def _times(measurements: Sequence[Measurement]) -> Table:
@@ -179,7 +179,7 @@ def _estimates(measurements: Sequence[Measurement], prices: Prices) -> Table:
         ("users", "list_users_per_second", "first run", "costs", "run with nothing changed", "costs each"),
         rows,
         "From the measured run that is nearest in size, calls per user unchanged (`benchmarks/estimate.py`). Beyond the"
-        " sizes above it is an extrapolation: it leaves out the planner's looks for inhabited prefixes, up to ten"
+        " sizes above it is an extrapolation: it leaves out the planner's search for prefixes with users, up to ten"
         " minutes for 50 million users, and shards that turn out too large and are listed once more.",
     )
 
