@@ -249,6 +249,13 @@ def test_every_link_points_to_what_is_there(document: Path) -> None:
     assert broken_links(document) == []
 
 
+@every_document
+def test_every_placeholder_is_in_code(document: Path) -> None:
+    """GitHub shows nothing of <name> in a text."""
+    html = [token.content for token in tokens(document.read_text(encoding="utf-8")) if token.type == "html_inline"]
+    assert [tag for tag in html if not re.fullmatch(r'<a name="\w+">|</a>|<br/>|</?pre>|<!--.*-->', tag)] == []
+
+
 def test_index_links_to_every_page() -> None:
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     linked = {str(token.attrGet("href")) for token in tokens(index)}
