@@ -72,9 +72,9 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
         scenarios.SCRIPT_AGAIN
     ].dollars_per_million_users(prices)
     return (
-        f"{shown}\n\nA sign-up with the welcome email costs {tutorial:.2f} times as much as the pattern of tutorials, and"
-        f" a reconciliation\nthat finds no change {export:.2f} times as much as the plain script, which writes each item"
-        f" again."
+        f"{shown}\n\nA sign-up with the welcome email costs {tutorial:.2f} times as much as the pattern of tutorials,"
+        f" and a reconciliation\nthat finds no change {export:.2f} times as much as the plain script, which writes each"
+        f" item again."
     )
 
 
