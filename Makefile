@@ -215,6 +215,10 @@ known-stage:
 	@for stage in $(STAGES); do if [ "$$stage" = "$$ENV" ]; then exit; fi; done; \
 	echo "ENV is \"$$ENV\": it must be one of $(STAGES), as in: make plan ENV=$(firstword $(STAGES))" >&2; exit 1
 
+.PHONY: known-keys
+known-keys: known-stage
+	@$(NEED_TERRAFORM); environments/check_keys.sh "environments/$$ENV.tfvars"
+
 # A value that a .tfvars file has in quotes, in a line of its own that is not indented.
 value_of = sed -nE 's/^$(1)[[:space:]]*=[[:space:]]*"([^"]*)".*/\1/p' "$$tfvars"
 
@@ -248,12 +252,12 @@ define select_stage
 endef
 
 .PHONY: plan
-plan: known-stage ## show what apply would do, with a summary at the end (ENV=dev, PLAN=file to save it, ARGS=...)
+plan: known-keys ## show what apply would do, with a summary at the end (ENV=dev, PLAN=file to save it, ARGS=...)
 	@$(select_stage); given="$${ARGS:+ ARGS='$$ARGS'}"; [ -z "$$PLAN" ] || given=" PLAN=$$PLAN"; \
 	terraform plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"} $$ARGS | environments/show_plan.sh "$$ENV" "make apply ENV=$$ENV$$given"
 
 .PHONY: apply
-apply: known-stage ## deploy an environment (ENV=dev, PLAN=saved plan)
+apply: known-keys ## deploy an environment (ENV=dev, PLAN=saved plan)
 	@$(select_stage); terraform apply "$${PLAN:--var-file=$$tfvars}" $$ARGS
 
 override GUARD := module.pool_trigger[0].aws_lambda_invocation.guard

@@ -79,6 +79,12 @@ MAKE = [
         {**TERRAFORM, "environments/qa.tfvars": 'stage = "production"\n'},
     ),
     Situation(
+        "make plan ENV=qa",
+        "environments/qa.tfvars has the unknown key deleted_users.retention_day:",
+        "it must be one of action, retention_days",
+        {"environments/qa.tfvars": 'user_pool_id = ""\nstage = "qa"\ndeleted_users = { retention_day = 7 }\n'},
+    ),
+    Situation(
         "make apply ENV=qa",
         "environments/qa.tfvars has no user pool:",
         'it must have a line like user_pool_id = "eu-west-1_AbCdEfGhI", from which the region is read',

@@ -125,6 +125,12 @@ def test_failed_destroy_says_how_to_create_a_deleted_pool_trigger_function(
     assert (command in failed.stderr.splitlines()) == is_said
 
 
+@pytest.mark.parametrize("target", DEPLOYING)
+def test_plan_and_apply_check_the_keys_of_the_environment(target: str) -> None:
+    """A destroy does not: an unknown key is no reason to keep a deployment."""
+    assert ("environments/check_keys.sh" in make("-n", target, "ENV=dev").stdout) == (target != "destroy")
+
+
 @pytest.mark.parametrize("target", [*DEPLOYING, "package"])
 def test_deploying_does_not_set_where_providers_come_from(target: str) -> None:
     assert "local_aws" not in make("-n", target, "ENV=dev").stdout
