@@ -6,8 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What a caller may set. It reaches commands as environment variables ($$ENV), never as text that make or the shell would
-# run. ARGS is split at spaces. PYTHON makes .venv, and nothing else: `make clean` first, to change it.
-PYTHON ?= python3
+# run. ARGS is split at spaces. PYTHON, python3 by default, makes .venv, and makes it again if its version is another one.
 PORT ?= 4566
 USERS ?= 1000
 SEED ?= 1
@@ -21,11 +20,12 @@ export $(SETTINGS)
 override VENV := .venv
 override VENV_PYTHON := $(VENV)/bin/python
 override READY := $(VENV)/.ready
+override BASE_PYTHON := "$${PYTHON:-python3}"
 override CLI := $(VENV)/bin/cognito-user-sync
 override SCAN_VENV := .venv-scan
 override SCAN_READY := $(SCAN_VENV)/.ready
 
-NEED_PYTHON = { "$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2> /dev/null || { echo "Python >= 3.11 is required ($$PYTHON is $$("$$PYTHON" --version 2> /dev/null || echo "not installed")): name another one, as in PYTHON=python3.12 make setup, or see https://www.python.org/downloads/" >&2; exit 1; }
+NEED_PYTHON = { $(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2> /dev/null || { echo "Python >= 3.11 is required ($(BASE_PYTHON) is $$($(BASE_PYTHON) --version 2> /dev/null || echo "not installed")): name another one, as in PYTHON=python3.12 make setup, or see https://www.python.org/downloads/" >&2; exit 1; }
 
 # Without the request by which Terraform looks for its newest version.
 NEED_TERRAFORM = found="$$(CHECKPOINT_DISABLE=1 terraform version 2> /dev/null | sed -nE '1s/^Terraform v//p' || :)"; printf '1.9\n%s\n' "$$found" | sort -V -C || { echo "terraform >= 1.9 is required (found $${found:-none}): install it from https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
@@ -42,9 +42,17 @@ help: ## list the targets
 $(READY): requirements/dev.txt
 	@$(NEED_PYTHON)
 	@$(NEED_TERRAFORM)
-	"$$PYTHON" -m venv --clear $(VENV)
+	$(BASE_PYTHON) -m venv --clear $(VENV)
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
+
+# It becomes newer than .ready if the caller names an interpreter of another version.
+ifneq ($(PYTHON),)
+$(READY): $(VENV)/pyvenv.cfg
+$(VENV)/pyvenv.cfg: FORCE
+	@[ "$$("$$PYTHON" --version 2>&1)" = "$$($(VENV_PYTHON) --version 2>&1)" ] || touch -c $@
+FORCE:
+endif
 
 # A virtual environment of its own: checkov pins boto3 to an old version.
 $(SCAN_READY): requirements/scan.txt | $(READY)

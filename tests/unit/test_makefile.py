@@ -23,11 +23,21 @@ TARGETS = (
 )  # fmt: skip
 
 
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON")
+OF_DEPLOYING = ("AWS_REGION", "AWS_DEFAULT_REGION", "TF_WORKSPACE", CONFIG_VARIABLE)
+
+
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return make_in(ROOT, *arguments, **variables)
+
+
+def make_in(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # As a user's shell has it, also when make itself runs the tests.
-    unset = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "AWS_REGION", "AWS_DEFAULT_REGION", "TF_WORKSPACE", CONFIG_VARIABLE)
+    unset = OF_MAKE + OF_DEPLOYING
     environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
-    return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_make_alone_lists_the_targets() -> None:
@@ -213,15 +223,7 @@ def program(file: Path, prints: str, runs_code: bool = True) -> None:
 
 
 def set_up(clone: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    path = {"PATH": f"{clone / 'bin'}:{os.environ['PATH']}"}
-    return subprocess.run(
-        ["make", "setup"],
-        cwd=clone,
-        env={**os.environ, **path, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return make_in(clone, "setup", PATH=f"{clone / 'bin'}:{os.environ['PATH']}", **variables)
 
 
 def test_setup_names_a_python_that_is_too_old(bare_clone: Path) -> None:
@@ -236,6 +238,24 @@ def test_setup_takes_the_interpreter_of_the_variable_python(bare_clone: Path) ->
     program(bare_clone / "bin" / "python3.12", "Python 3.12.1")
     program(bare_clone / "bin" / "terraform", "Terraform v1.11.4")
     assert "-m venv --clear .venv" in set_up(bare_clone, PYTHON="python3.12").stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_made"), [({}, False), ({"PYTHON": "python3.11"}, False), ({"PYTHON": "python3.12"}, True)]
+)
+def test_setup_makes_venv_again_when_python_has_another_version(
+    bare_clone: Path, variables: dict[str, str], is_made: bool
+) -> None:
+    venv = bare_clone / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    for name in ("pyvenv.cfg", ".ready"):
+        (venv / name).touch()
+    for file in (venv / "bin" / "python", bare_clone / "bin" / "python3.11"):
+        program(file, "Python 3.11.7")
+    for name in ("python3", "python3.12"):
+        program(bare_clone / "bin" / name, "Python 3.12.1")
+    program(bare_clone / "bin" / "terraform", "Terraform v1.11.4")
+    assert ("-m venv --clear .venv" in set_up(bare_clone, **variables).stdout) == is_made
 
 
 def test_setup_says_that_an_interpreter_is_missing(bare_clone: Path) -> None:
