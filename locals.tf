@@ -114,13 +114,10 @@ locals {
 
   rate = one(regexall("^rate\\(([0-9]+) (minute|hour|day)", var.reconciliation.schedule))
   cron = one(regexall("^cron\\((?P<minutes>\\S+) (?P<hours>\\S+) (?P<days>\\S+) \\S+ (?P<weekdays>\\S+) ", var.reconciliation.schedule))
-  # As numbers, so that MON-WED,6 is [2, 3, 4, 6]; empty for other forms, such as 6L.
-  weekday_numbers = { SUN = "1", MON = "2", TUE = "3", WED = "4", THU = "5", FRI = "6", SAT = "7" }
+  # The numbers of the days: 2, 3, 4 and 6 for MON-WED,6. None for other forms, such as 6L.
   weekdays = try(sort(distinct(flatten([
-    for part in split(",", local.cron.weekdays) : [
-      for days in [[for day in split("-", part) : lookup(local.weekday_numbers, upper(day), day)]] :
-      range(days[0], days[length(days) - 1] + 1, 1)
-    ]
+    for days in split(",", upper(local.cron.weekdays)) :
+    regexall("[1-7]", regex("[1-7]?${replace(days, "-", ".*")}", "1SUN 2MON 3TUE 4WED 5THU 6FRI 7SAT"))
   ]))), [])
   # The longest time from one run to the next is at least this long. A cron expression may have forms that are not
   # considered, and count as a run at each of their times.
