@@ -174,15 +174,16 @@ variable "welcome_email" {
   }
 
   validation {
-    # The identity is the address, its domain or a parent domain. A malformed ARN has the message above. Terraform cannot
-    # compute Punycode: each international label counts as equal to each.
+    # The sender ends with the identity: an address after <, which begins every sender here, a domain after @ or a dot.
+    # A malformed ARN has the message above. Terraform cannot compute Punycode: international labels count as equal.
     condition = try(var.welcome_email.identity_arn, null) == null || try(anytrue([
-      for international in ["/xn--[^.@]+|[^.@]*[^\\x00-\\x7F][^.@]*/"] : anytrue([
-        for identity in [replace(regex("^arn:.*:identity/([^\\s/]+)$", lower(var.welcome_email.identity_arn))[0], international, "xn--")] : anytrue([
-          for address in [replace(regex("([^<>\\s]+)>?$", lower(var.welcome_email.from))[0], international, "xn--")] :
-          address == identity || endswith(address, "@${identity}") || (endswith(address, ".${identity}") && !strcontains(identity, "@"))
-        ])
-      ])
+      for before in strcontains(var.welcome_email.identity_arn, "@") ? ["<"] : ["@", "."] :
+      endswith([
+        for text in [
+          "<${trimsuffix(var.welcome_email.from, ">")}",
+          "${before}${regex("^arn:.*:identity/([^\\s/]+)$", var.welcome_email.identity_arn)[0]}",
+        ] : replace(lower(text), "/xn--[^.@<]+|[^.@<]*[^\\x00-\\x7F][^.@<]*/", "xn--")
+      ]...)
     ]), true)
     error_message = "welcome_email.identity_arn is \"${try(coalesce(var.welcome_email.identity_arn), "")}\", and from is \"${try(coalesce(var.welcome_email.from), "")}\": the identity must be the address in from, its domain, or a parent domain."
   }
