@@ -5,7 +5,8 @@ listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
 https://developer.hashicorp.com/terraform/plugin/debugging
 `provider_relay.py` stands between them, so that a command reads few schemas. The provider has the environment and the
 working directory that it was started with, not the command's. It has one configuration at a time: a configuration with
-two of them (aliases) needs Terraform's own. The archive provider, which takes relative paths, is Terraform's own, too.
+two of them (aliases) needs Terraform's own. The archive provider takes paths relative to the folder of
+the command, so each folder has its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local_aws.terraform_providers import PROJECT, ProvidersError
+from local_aws.terraform_providers import ARCHIVE, CONFIG_VARIABLE, PROJECT, ProvidersError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,10 +38,10 @@ AWS_PROVIDER_VERSION: Final = "5.100.0"
 
 @contextlib.contextmanager
 def running_providers(environment: Mapping[str, str], folder: Path | None = None) -> Iterator[dict[str, str]]:
-    """Start the provider with `environment`, in `folder` or where this process is, and stop it in any case.
+    """Start the AWS provider with `environment`, in `folder` or where this process is, and stop it in any case.
 
     Gives the variables that make Terraform commands use it. A provider that does not take `-debug` is left to
-    Terraform.
+    Terraform. With `folder`, where the commands then are, the archive provider runs, too.
     """
     # A temporary folder for the sockets, since a provider that is killed leaves its socket.
     # Its path is short, since that of a socket may have about 100 characters.
@@ -48,7 +49,41 @@ def running_providers(environment: Mapping[str, str], folder: Path | None = None
         reattach: dict[str, object] = {}
         for provider in _installed(environment):
             reattach |= processes.enter_context(_running(provider, {**environment, "TMPDIR": sockets}, folder))
+        if folder is not None:
+            reattach |= processes.enter_context(running_archive_provider(environment, folder))
         yield {REATTACH_VARIABLE: json.dumps(reattach)}
+
+
+@contextlib.contextmanager
+def running_archive_provider(environment: Mapping[str, str], folder: Path) -> Iterator[dict[str, object]]:
+    """Start the stand-in for hashicorp/archive in `folder`, and stop it in any case.
+
+    Gives its address, as TF_REATTACH_PROVIDERS has it; nothing where Terraform gets the real one, which starts quickly.
+    """
+    if not (Path(environment.get(CONFIG_VARIABLE, "")).parent / "mirror" / ARCHIVE).is_dir():
+        yield {}
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="tf-", dir="/tmp") as socket,
+        subprocess.Popen(
+            [sys.executable, str(PROJECT / "local_aws" / "archive_provider.py"), "--dev"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={**environment, "TMPDIR": socket},
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield _address(process)
+        finally:
+            process.kill()
+
+
+def with_addresses(given: str, more: Mapping[str, object]) -> dict[str, str]:
+    """Return the variable that makes Terraform use the providers of its value `given`, and more."""
+    return {REATTACH_VARIABLE: json.dumps({**json.loads(given), **more})}
 
 
 def _installed(environment: Mapping[str, str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -24,7 +25,13 @@ from typer.testing import CliRunner, Result
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app as command_line
 from local_aws.client import LocalAws, Mail
-from local_aws.provider_processes import RARELY_COLLECTED, REATTACH_VARIABLE, running_providers
+from local_aws.provider_processes import (
+    RARELY_COLLECTED,
+    REATTACH_VARIABLE,
+    running_archive_provider,
+    running_providers,
+    with_addresses,
+)
 from local_aws.resources import let_pool_invoke
 from local_aws.terraform_providers import terraform_environment
 from tests import permissions
@@ -67,6 +74,8 @@ def laptop_aws() -> Iterator[LocalAws]:
         for name, value in providers.enter_context(running_providers(os.environ)).items():
             patch.setenv(name, value)
         started.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+        providers.callback(archive_provider_in.cache_clear)
+        providers.callback(_ARCHIVE_PROVIDERS.close)
         yield started
 
 
@@ -202,13 +211,28 @@ class SignUps:
                 self.failures.append(str(error))
 
 
-def let_running_provider_read_zips_of(folder: Path) -> None:
-    """Terraform makes zips in `folder`, where it runs; a running AWS provider reads them where this process runs."""
+def running_providers_for(folder: Path) -> dict[str, str]:
+    """Return the variable with which commands in `folder` use the providers that run, if any do.
+
+    Terraform makes zips in `folder`, where it runs; a running AWS provider reads them where this process runs.
+    """
+    if REATTACH_VARIABLE not in os.environ:
+        return {}
     zips = Path(".terraform", "cognito-user-sync")
-    if REATTACH_VARIABLE in os.environ and not (folder / zips).exists():
+    if not (folder / zips).exists():
         zips.mkdir(parents=True, exist_ok=True)
         (folder / zips).parent.mkdir(exist_ok=True)
         (folder / zips).symlink_to(zips.resolve())
+    return with_addresses(os.environ[REATTACH_VARIABLE], archive_provider_in(folder))
+
+
+@functools.cache
+def archive_provider_in(folder: Path) -> dict[str, object]:
+    """Start one that runs as long as the laptop AWS, and return its address."""
+    return _ARCHIVE_PROVIDERS.enter_context(running_archive_provider(os.environ, folder))
+
+
+_ARCHIVE_PROVIDERS = ExitStack()
 
 
 @dataclass(frozen=True)
@@ -238,7 +262,6 @@ class Terraform:
         in messages, so that a sentence can be found."""
         given = [f"-var={name}={value}" for name, value in (variables or {}).items()]
         stateful = [] if command == "init" else [f"-state={self.state}"]
-        let_running_provider_read_zips_of(self.folder)
         done = self._run(command, "-input=false", "-no-color", *stateful, *given, *arguments)
         assert done.returncode == expect, done.stdout + done.stderr
         assert_impersonal(f"terraform {command}", done.stdout + done.stderr)
@@ -257,7 +280,7 @@ class Terraform:
             # After the functions, which have deadlines.
             ["nice", "-n", "5", "terraform", *arguments],
             cwd=self.folder,
-            env={**os.environ, "TF_DATA_DIR": str(self.work)},
+            env={**os.environ, **running_providers_for(self.folder), "TF_DATA_DIR": str(self.work)},
             capture_output=True,
             text=True,
             check=False,

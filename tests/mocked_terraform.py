@@ -211,7 +211,7 @@ def events_of_tests(folder: Path, files: int) -> Iterator[dict[str, Any]]:
     terraform_init(folder, with_providers)
     teardowns = 0
     with (
-        running_providers(with_providers) as running,
+        running_providers(with_providers, folder) as running,
         subprocess.Popen(
             ["terraform", "test", "-json", "-verbose"],
             cwd=folder,

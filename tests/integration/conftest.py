@@ -12,7 +12,7 @@ import pytest
 from pytest_terraform.tf import TerraformRunner
 
 from local_aws.client import LocalAws
-from tests.deployed import Pool, let_running_provider_read_zips_of, make_pool
+from tests.deployed import Pool, make_pool, running_providers_for
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,8 +29,8 @@ def errors_with_their_reason() -> Iterator[None]:
     """pytest-terraform says of a command that failed only that it did; here the test's error has Terraform's own."""
 
     def run(runner: Any, arguments: list[str], output: bool = False) -> bytes | None:
-        environment = {**os.environ, "TF_IN_AUTOMATION": "yes", "TF_DATA_DIR": str(runner.work_dir)}
-        let_running_provider_read_zips_of(Path(runner.module_dir))
+        providers = running_providers_for(Path(runner.module_dir))
+        environment = {**os.environ, **providers, "TF_IN_AUTOMATION": "yes", "TF_DATA_DIR": str(runner.work_dir)}
         done = subprocess.run(arguments, cwd=runner.module_dir, env=environment, capture_output=True, check=False)
         said = (done.stdout + done.stderr).decode()
         print(said)

@@ -21,8 +21,8 @@ import pytest
 
 from cognito_user_sync_cli import welcome
 from local_aws.client import LocalAws
-from local_aws.provider_processes import REATTACH_VARIABLE, running_providers
-from tests.deployed import ROOT, Pool
+from local_aws.provider_processes import REATTACH_VARIABLE, running_providers, with_addresses
+from tests.deployed import ROOT, Pool, archive_provider_in
 from tests.samples import outputs
 from tests.stand_ins.command_line import invoke
 
@@ -85,7 +85,7 @@ class Clone:
         done = subprocess.run(
             ["bash", "-euc", command],
             cwd=self.folder,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.environment, **self._archive_provider()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -93,6 +93,11 @@ class Clone:
         )
         assert done.returncode == expect, done.stdout
         return " ".join(done.stdout.replace("│", " ").split())
+
+    def _archive_provider(self) -> dict[str, str]:
+        """It is in the folder of this clone; the running AWS provider may be in another."""
+        running = os.environ.get(REATTACH_VARIABLE)
+        return with_addresses(running, archive_provider_in(self.folder)) if running else {}
 
     def job(self, name: str, expect: int = 0) -> str:
         """Run the commands of a job of the documented workflow; `expect` is the exit status of the last one."""
