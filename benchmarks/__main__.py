@@ -38,6 +38,7 @@ def measure(
     sign_ups: int = 500,
     burst: int = 2_000,
     sizes: Sequence[int] = SIZES,
+    one_provider: bool = False,
 ) -> Results:
     """Takes fifteen minutes on two cores. Raises Unexpected where something does not go as it should."""
     began_at = time.monotonic()
@@ -50,7 +51,7 @@ def measure(
     said(f"{rounds} first invocations of each shape")
     first_invocations = first_invocation.measure(rounds)
     said("the laptop AWS")
-    cost, sign_up_path = sign_up_measurement.measure(people, sign_ups, burst, told)
+    cost, sign_up_path = sign_up_measurement.measure(people, sign_ups, burst, told, one_provider)
     said("the reconciliation")
     assumptions = Assumptions()
     measurements = scenarios.measure(sizes, assumptions, said)

@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from benchmarks.cold_start import ENVIRONMENT, ROOT, SOURCES
+from benchmarks.cold_start import ENVIRONMENT, ROOT, SOURCES, warm_ups
 from benchmarks.cpu_quota import CpuQuota, NoCpuQuotaError, cpu_quota
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, PUT_ITEM
 from demo.report import Unexpected
@@ -106,7 +106,7 @@ def measure(rounds: int) -> FirstInvocations | None:
                     by_memory[memory_mb] = _measured(rounds, environment, quota)
             except NoCpuQuotaError:
                 return None
-    processes = (rounds + 1) * 2 * len(MEMORY_MB)
+    processes = (rounds + warm_ups(rounds)) * 2 * len(MEMORY_MB)
     expected = Counter(call for _, calls in _SHAPES.values() for call in calls * processes)
     if made != expected:
         raise Unexpected(f"the first invocations called {dict(made)}, expected {dict(expected)}")
@@ -121,10 +121,10 @@ def processors(memory_mb: int) -> float:
 def _measured(rounds: int, environment: Mapping[str, str], quota: CpuQuota) -> dict[str, Times]:
     calls: dict[str, list[tuple[float, float]]] = {shape: [] for shape in _SHAPES}
     limited: dict[str, list[tuple[float, float]]] = {shape: [] for shape in _SHAPES}
-    for number in range(rounds + 1):
+    for number in range(rounds + warm_ups(rounds)):
         for shape in _SHAPES:
             call, both = (_run(shape, environment, quota, is_limited) for is_limited in (False, True))
-            if number:  # the first reads files that the others find in memory
+            if number >= warm_ups(rounds):
                 calls[shape].append(call)
                 limited[shape].append(both)
     return {

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import sign_up_path
 from benchmarks.laptop import WITH_CHANGES, WITHOUT_WELCOME, Laptop
 from benchmarks.sign_up_path import SignUpPath
 from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TRACKED, TUTORIAL, WELCOME, Measurement
-from demo.deployment import MODULE, Deployment
+from demo.deployment import MODULE, Deployment, clean_environment
 from demo.pool import SENDER, make_foreign_pool
 from demo.report import Report, Unexpected
 from local_aws.client import LocalAws
+from local_aws.provider_processes import RARELY_COLLECTED, running_providers
 from local_aws.terraform_providers import terraform_environment
 
 
-def measure(people: int, sign_ups: int, burst: int, told: Report) -> tuple[Measurement, SignUpPath]:
+def measure(
+    people: int, sign_ups: int, burst: int, told: Report, one_provider: bool = False
+) -> tuple[Measurement, SignUpPath]:
     """What `people` cost who sign up or change, and how long each of `sign_ups` takes, and a burst of them.
 
-    Takes minutes. Raises Unexpected where something does not go as it should.
+    Takes minutes. With `one_provider`, which all commands of Terraform share, the seconds of a stage are not a user's.
+    Raises Unexpected where something does not go as it should.
     """
     providers = terraform_environment()
     parent = MODULE / ".local"
     parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=parent) as name, LocalAws.started() as aws:
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmark-", dir=parent) as name,
+        LocalAws.started() as aws,
+        ExitStack() as shared,
+    ):
         folder = Path(name)
         pool = make_foreign_pool(aws)
 
@@ -33,6 +43,9 @@ def measure(people: int, sign_ups: int, burst: int, told: Report) -> tuple[Measu
                 raise Unexpected("the laptop AWS has ended")
 
         environment = {**aws.environment(), **providers}
+        if one_provider:
+            environment |= RARELY_COLLECTED
+            environment |= shared.enter_context(running_providers(clean_environment(os.environ, environment), folder))
         deployment = Deployment(told, folder, pool.id, SENDER, environment, alive)
         laptop = Laptop(aws, pool, deployment, folder)
         usage, standing = {}, {}
