@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from demo.deployment import clean_environment
+from local_aws.provider_processes import RARELY_COLLECTED, running_providers
 from tests.deployed import ROOT
 
 PAGE = (ROOT / "docs" / "try-it.md").read_text(encoding="utf-8")
@@ -25,12 +28,15 @@ MADE = shutil.ignore_patterns(
 # What make exports to the tests.
 OF_MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENV", "PLAN", "ARGS", "ALLOW_ORIGIN"}
 STATUS = "status of the line:"
+USES_LOCAL_AWS = 'eval "$(make -s local-aws-env)"'
 
 
 class Shell:
     """A shell that somebody types into."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._providers = ExitStack()
         self._bash = subprocess.Popen(
             ["bash"], cwd=folder, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -49,8 +55,16 @@ class Shell:
             printed += read
         raise AssertionError(f"the shell ended: {printed}")
 
+    def share_provider(self) -> None:
+        """Let all commands of Terraform use the same providers, which would start several times a command."""
+        printed, _ = self.type("env -0")
+        environment = dict(each.split("=", 1) for each in printed.rstrip("\n").split("\0") if each)
+        for name, value in self._providers.enter_context(running_providers(environment, self._folder)).items():
+            self.type(f"export {name}={shlex.quote(value)}")
+
     def close(self) -> None:
         self._bash.communicate()
+        self._providers.close()
 
 
 def free_port() -> int:
@@ -64,7 +78,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     clone = tmp_path / "clone"
     shutil.copytree(ROOT, clone, ignore=MADE)
     (clone / ".venv").symlink_to(ROOT / ".venv")
-    environment = clean_environment(os.environ, {"PORT": str(free_port())})
+    environment = clean_environment(os.environ, {"PORT": str(free_port()), **RARELY_COLLECTED})
     shell = Shell(clone, {name: value for name, value in environment.items() if name not in OF_MAKE})
     try:
         yield shell
@@ -103,6 +117,8 @@ def holds(commands: list[str], results: list[tuple[str, int]], expected: list[st
 def test_each_line_of_the_page_does_what_the_page_says(shell: Shell) -> None:
     for commands, expected in steps(PAGE):
         results = [shell.type(command) for command in commands]
+        if USES_LOCAL_AWS in commands:
+            shell.share_provider()
         # Executions and reconciliations take a moment, for a reader too.
         deadline = time.monotonic() + 30
         while not holds(commands, results, expected) and any(map(only_reads, commands)) and time.monotonic() < deadline:
