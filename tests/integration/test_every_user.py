@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.client import LocalAws
+from local_aws.client import CognitoSettings, LocalAws
 from tests.deployed import (
     DEPLOYMENT,
     PASSWORD,
@@ -28,14 +28,17 @@ from tests.deployed import (
 )
 
 STAGE = "everyone"
+USERS = 960
 # More than fit into one shard, so that the pool is cut into prefixes.
-USERS = 3_000
+MANY: CognitoSettings = {"estimated_users": 3_000}
 RECONCILIATION = "{ list_users_per_second = 30 }"
 
 
 @pytest.fixture(scope="module")
-def crowd(aws: LocalAws) -> Pool:
-    return make_pool(aws)
+def crowd(aws: LocalAws) -> Iterator[Pool]:
+    aws.set_cognito(MANY)
+    yield make_pool(aws)
+    aws.clear_cognito()
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +176,7 @@ def test_change_by_the_user_is_synced(
     crowd.confirm(username)
     deployed.settled(sub)
     access_token = token(crowd, username, PASSWORD)
-    aws.set_cognito({"self_service_names_pool": names_pool})
+    aws.set_cognito({**MANY, "self_service_names_pool": names_pool})
     try:
         crowd.cognito.update_user_attributes(
             AccessToken=access_token, UserAttributes=[{"Name": "name", "Value": "Joan Canary"}]
@@ -182,7 +185,7 @@ def test_change_by_the_user_is_synced(
         crowd.cognito.delete_user(AccessToken=access_token)
         eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
     finally:
-        aws.clear_cognito()
+        aws.set_cognito(MANY)
 
 
 def test_event_without_pool_of_another_pools_user_is_not_ours(
@@ -196,7 +199,7 @@ def test_event_without_pool_of_another_pools_user_is_not_ours(
     sub = other.sign_up(username, email=f"{username}@example.com")
     other.confirm(username)
     access_token = token(other, username, PASSWORD)
-    aws.set_cognito({"self_service_names_pool": False})
+    aws.set_cognito({**MANY, "self_service_names_pool": False})
     try:
         other.cognito.update_user_attributes(
             AccessToken=access_token, UserAttributes=[{"Name": "name", "Value": "Joan Canary"}]
@@ -206,7 +209,7 @@ def test_event_without_pool_of_another_pools_user_is_not_ours(
         other.cognito.delete_user(AccessToken=access_token)
         eventually(lambda: "NotConsistentYet" in str(deployed.aws.logs()[f"{prefix_of(deployed)}sync-changes"][-1:]))
     finally:
-        aws.clear_cognito()
+        aws.set_cognito(MANY)
         aws.client("sqs").purge_queue(QueueUrl=deployed.outputs["changes_queue_url"])
     assert deployed.item(sub) is None
     assert outcomes(deployed, sub) == ["not_ours"]
@@ -322,7 +325,7 @@ def test_a_call_that_failed_changes_nothing(deployed: Deployment, crowd: Pool, u
 def test_a_second_run_beside_an_older_one_ends_at_once(aws: LocalAws, deployed: Deployment) -> None:
     states = aws.client("stepfunctions")
     arn = deployed.outputs["reconciliation_state_machine_arn"]
-    aws.set_quotas({"cognito-idp:ListUsers": {"per_second": 30, "latency_ms": 60}})
+    aws.set_quotas({"cognito-idp:ListUsers": {"per_second": 30, "latency_ms": 150}})
     try:
         older = states.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
         eventually(lambda: states.get_execution_history(executionArn=older)["events"][5:])
@@ -409,7 +412,7 @@ def test_purge_of_several_shards_takes_one_number(
     # Not those of other tests, whose usernames are not known here.
     living = {sub for sub, item in items(deployed).items() if "deleted_at" not in item and sub in usernames}
     shards = [sorted(sub for sub in living if sub.startswith(digit)) for digit in "ab"]
-    parts = [shard[: len(shard) // 2] for shard in shards]
+    parts = [shard[5:] for shard in shards]
     leaving = [sub for part in parts for sub in part]
     with ThreadPoolExecutor(8) as threads:
         list(

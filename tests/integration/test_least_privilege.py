@@ -39,8 +39,10 @@ ROLE_PREFIX = f"{PREFIX}-us-east-1"
 ACCOUNT = "000000000000"
 CONFIGURATION_SET = "welcome"
 SMS_ROLE = "role/service-role/their-sms"
+# Enough that some have each first digit of a sub.
+USERS = 250
 # More than fit into one shard, so that the pool is cut into prefixes.
-USERS = 2_300
+ESTIMATED_USERS = 2_300
 
 
 THEIRS = """
@@ -59,8 +61,9 @@ def key(aws: LocalAws) -> str:
 
 
 @pytest.fixture(scope="module")
-def people(aws: LocalAws) -> Pool:
+def people(aws: LocalAws) -> Iterator[Pool]:
     """A pool with a trigger, and with a key for custom senders."""
+    aws.set_cognito({"estimated_users": ESTIMATED_USERS})
     pool = make_pool(aws, {"PostConfirmation": make_function(aws, "theirs", THEIRS)})
     make_users(pool, USERS)
     leave_no_user_of_prefix_0(pool)
@@ -71,7 +74,8 @@ def people(aws: LocalAws) -> Pool:
         LambdaConfig=described["LambdaConfig"] | {"KMSKeyID": sender_key},
         AutoVerifiedAttributes=described["AutoVerifiedAttributes"],
     )
-    return pool
+    yield pool
+    aws.clear_cognito()
 
 
 def leave_no_user_of_prefix_0(pool: Pool) -> None:
