@@ -17,6 +17,9 @@ override SETTINGS := ENV PLAN ARGS PORT ALLOW_ORIGIN WORKERS USERS SEED KEEP PYT
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
 
+# Each run would compile all modules again, in every process.
+unexport PYTHONDONTWRITEBYTECODE
+
 override VENV := .venv
 override VENV_PYTHON := $(VENV)/bin/python
 override READY := $(VENV)/.ready
