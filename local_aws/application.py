@@ -82,7 +82,7 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
 
 async def _fail(fault: str, call: Call, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
     match fault:
-        case "throttle" | "500" | "access_denied":
+        case "throttle" | "500" | "access_denied" | "kms_access_denied" | "kms_invalid_state":
             await respond(send, error_response(fault, call, request))
         case "rejected_marker":
             message = f"Paging marker is invalid for request {uuid.uuid4()}"

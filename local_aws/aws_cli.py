@@ -67,7 +67,7 @@ def _options(words: Sequence[str]) -> dict[str, list[str]]:
 
 def _value(shape: Shape, words: Sequence[str]) -> Any:
     first = words[0] if words else ""
-    if first.startswith(("{", "[")):
+    if shape.type_name != "string" and first.startswith(("{", "[")):
         return json.loads(first)
     match shape.type_name:
         case "list":

@@ -36,7 +36,17 @@ class Fault(TypedDict):
     """A rule for `set_faults`. Operations are named as IAM names them, or "service:*"."""
 
     operation: str
-    fault: Literal["throttle", "500", "timeout", "reset", "access_denied", "rejected_marker", "latency"]
+    fault: Literal[
+        "throttle",
+        "500",
+        "timeout",
+        "reset",
+        "access_denied",
+        "kms_access_denied",
+        "kms_invalid_state",
+        "rejected_marker",
+        "latency",
+    ]
     rate: NotRequired[float]
     times: NotRequired[int | None]
     seed: NotRequired[int | None]

@@ -5,12 +5,23 @@ from __future__ import annotations
 import random
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from local_aws.validation import InvalidSettingError, boolean, known_keys, number, operation, shown, whole_number
 
-FaultKind = Literal["throttle", "500", "timeout", "reset", "access_denied", "rejected_marker", "latency"]
-KINDS: Final = ("throttle", "500", "timeout", "reset", "access_denied", "rejected_marker", "latency")
+FaultKind = Literal[
+    "throttle",
+    "500",
+    "timeout",
+    "reset",
+    "access_denied",
+    "kms_access_denied",
+    "kms_invalid_state",
+    "rejected_marker",
+    "latency",
+]
+KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
+_KMS: Final = ("kms_access_denied", "kms_invalid_state")
 _KEYS: Final = ("operation", "fault", "rate", "times", "seed", "after", "function", "latency_ms")
 
 
@@ -51,6 +62,10 @@ class FaultRule:
         if fault == "rejected_marker" and name != "cognito-idp:ListUsers":
             raise InvalidSettingError(
                 f"the fault 'rejected_marker' is allowed with cognito-idp:ListUsers alone, not {shown(name)}"
+            )
+        if fault in _KMS and name != "lambda:InvokeFunction":
+            raise InvalidSettingError(
+                f"the fault '{fault}' is allowed with lambda:InvokeFunction alone, not {shown(name)}"
             )
         return cls(
             operation=name,

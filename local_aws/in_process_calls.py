@@ -17,7 +17,7 @@ from ministack.services import cognito, eventbridge, lambda_svc, stepfunctions
 from local_aws.emulator_mends.patching import expect
 from local_aws.gate import Gate, counted_operation
 from local_aws.operations import function_name
-from local_aws.service_errors import error_of
+from local_aws.service_errors import KMS_ERRORS, error_of
 
 if TYPE_CHECKING:
     from local_aws.faults import FaultKind
@@ -36,6 +36,8 @@ _LAMBDA_TASK_ERROR: Final[dict[str, tuple[str, str]]] = {
         "Lambda.AWSLambdaException",
         "User is not authorized to perform: lambda:InvokeFunction",
     ),
+    "kms_access_denied": ("Lambda.KMSAccessDeniedException", KMS_ERRORS["kms_access_denied"][1]),
+    "kms_invalid_state": ("Lambda.KMSInvalidStateException", KMS_ERRORS["kms_invalid_state"][1]),
 }
 _INTEGRATION: Final = re.compile(r"arn:aws:states:::(aws-sdk:)?([a-z0-9]+):([A-Za-z0-9]+)")
 _IAM_PREFIX: Final = {

@@ -12,7 +12,7 @@ from ministack.core.responses import fix_error_content_type
 if TYPE_CHECKING:
     from local_aws.operations import Call, Request
 
-Answered = Literal["throttle", "500", "access_denied"]
+Answered = Literal["throttle", "500", "access_denied", "kms_access_denied", "kms_invalid_state"]
 Response = tuple[int, dict[str, str], bytes]
 
 # Service (as the emulator names it) -> error code and HTTP status.
@@ -37,6 +37,19 @@ _INTERNAL: Final = {
     "s3": "InternalError",
 }
 
+# Of Lambda, which cannot decrypt a function's environment.
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+KMS_ERRORS: Final = {
+    "kms_access_denied": (
+        "KMSAccessDeniedException",
+        "Lambda was unable to decrypt the environment variables because KMS access was denied.",
+    ),
+    "kms_invalid_state": (
+        "KMSInvalidStateException",
+        "Lambda was unable to decrypt the environment variables because the state of the KMS key is not valid.",
+    ),
+}
+
 
 def error_of(kind: Answered, service: str) -> tuple[str, int, str]:
     """The service's own code, HTTP status and message for a kind of failure."""
@@ -45,6 +58,9 @@ def error_of(kind: Answered, service: str) -> tuple[str, int, str]:
         return code, status, "Rate exceeded"
     if kind == "500":
         return _INTERNAL.get(service, "InternalFailure"), 500, "An internal error occurred."
+    if kind in KMS_ERRORS:
+        code, message = KMS_ERRORS[kind]
+        return code, 502, message
     return "", 403, ""
 
 

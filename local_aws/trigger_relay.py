@@ -139,6 +139,8 @@ _NOT_INVOKED: Final = {
     "timeout": "Socket timeout while invoking Lambda function",
     "reset": "Socket timeout while invoking Lambda function",
     "access_denied": "AccessDeniedException",
+    "kms_access_denied": "KMSAccessDeniedException",
+    "kms_invalid_state": "KMSInvalidStateException",
 }
 
 

@@ -178,6 +178,8 @@ INVOKED_BY_STATES = (
     ("timeout", "Lambda.SdkClientException"),
     ("reset", "Lambda.SdkClientException"),
     ("access_denied", "Lambda.AWSLambdaException"),
+    ("kms_access_denied", "Lambda.KMSAccessDeniedException"),
+    ("kms_invalid_state", "Lambda.KMSInvalidStateException"),
 )
 
 
@@ -190,7 +192,7 @@ def test_a_lambda_that_a_state_machine_invokes_is_subject_to_faults_and_counted(
         assert (ended["status"], ended["error"]) == ("FAILED", error)
     aws.clear_faults()
     assert run(aws, machine)["status"] == "SUCCEEDED"
-    assert aws.calls_by_caller()["states.amazonaws.com"] == {"lambda:InvokeFunction": 6}
+    assert aws.calls_by_caller()["states.amazonaws.com"] == {"lambda:InvokeFunction": 8}
 
 
 def test_a_function_without_free_concurrency_fails_its_task_by_the_name_of_aws(aws: LocalAws) -> None:
@@ -334,6 +336,12 @@ def test_what_invokes_a_function_is_its_caller(aws: LocalAws) -> None:
             "faults",
             [{"operation": "sqs:*", "fault": "500", "function": "f"}],
             "'lambda:InvokeFunction' alone",
+        ),
+        (
+            "PUT",
+            "faults",
+            [{"operation": "sqs:*", "fault": "kms_access_denied"}],
+            "'kms_access_denied' is allowed with lambda:InvokeFunction alone",
         ),
         ("PUT", "faults", [{"operation": "sqs:*", "fault": "latency"}], "lacks the key 'latency_ms'"),
         ("PUT", "quotas", [], "quotas [] is not an object"),
