@@ -86,7 +86,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Operate terraform-aws-cognito-user-sync: in the Terraform folder and workspace that deployed it, or anywhere"
     " by --prefix.",
-    epilog="Status 0: all is well. 1: it is not, or something failed. 2: it cannot be told. 130: interrupted.",
+    epilog="Status 0: no problem. 1: a problem, or something failed. 2: it cannot be told. 130: interrupted.",
 )
 app.command("status")(show_status)
 app.command("reconcile")(reconcile)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from cognito_user_sync.user import UNCONFIRMED, timestamp
 from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
 from cognito_user_sync.user_table import BY_SHARD, TableRefused, TableUnavailable
 from cognito_user_sync.welcome_email import header_mailbox
+from cognito_user_sync.welcome_outcome import SENT
 from cognito_user_sync_cli import welcome
 from cognito_user_sync_cli.aws_errors import unless_gone, why_unreadable
 from cognito_user_sync_cli.deployment import Deployment, NotDeployed
@@ -316,14 +318,7 @@ def _lost_sign_ups(deployment: Deployment) -> Findings:
     """Read the ERROR lines of post_confirmation: a sign-up that could be neither started nor queued is only there."""
     function = f"{deployment.prefix}-post-confirmation"
     group = f"/aws/lambda/{function}"
-    found = deployment.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-    classes = {each["logGroupName"]: each.get("logGroupClass", "STANDARD") for each in found}
-    if group not in classes:
-        yield Problem(f"the log group {group} does not exist: apply again")
-        return
-    if classes[group] != "STANDARD":
-        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
-        yield Fact("not_counted", classes[group], f"not counted: the log group is of the class {classes[group]}")
+    if not (yield from _can_be_filtered(deployment, group)):
         return
     found_lines = json_lines(deployment.logs, group, '{ $.level = "ERROR" }', datetime.now(UTC) - RECENT)
     # The pattern asks for it, and the local AWS ignores patterns.
@@ -353,6 +348,36 @@ def _lost_sign_ups(deployment: Deployment) -> Findings:
             f"the function {function} logged {others:,} other errors in 24 hours: aws logs tail {group} --since 1d"
             f" --region {deployment.region}"
         )
+
+
+def _can_be_filtered(deployment: Deployment, group: str) -> Generator[Fact | Problem, None, bool]:
+    """Return whether CloudWatch filters this log group, and yield why not."""
+    found = deployment.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    classes = {each["logGroupName"]: each.get("logGroupClass", "STANDARD") for each in found}
+    if group not in classes:
+        yield Problem(f"the log group {group} does not exist: apply again")
+        return False
+    if classes[group] != "STANDARD":
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html
+        yield Fact("not_counted", classes[group], f"not counted: the log group is of the class {classes[group]}")
+        return False
+    return True
+
+
+def _welcome_emails(deployment: Deployment) -> Findings:
+    """Count the welcome emails that were skipped for a reason: no problem, and an answer to "I got no email"."""
+    if "send-welcome" not in deployment.function_arns:
+        yield Fact("skipped", {}, "none")
+        return
+    group = f"/aws/lambda/{deployment.prefix}-send-welcome"
+    if not (yield from _can_be_filtered(deployment, group)):
+        return
+    pattern = f'{{ $.welcome_email = "*" && $.welcome_email != "{SENT}" }}'
+    lines = json_lines(deployment.logs, group, pattern, datetime.now(UTC) - RECENT)
+    # The pattern asks for it, and the local AWS ignores patterns.
+    skipped = Counter(line["welcome_email"] for line in lines if line.get("welcome_email", SENT) != SENT)
+    reasons = "".join(f", {number:,} {reason}" for reason, number in skipped.most_common())
+    yield Fact("skipped", skipped, f"{skipped.total():,} skipped in 24 hours{reasons.replace(',', ':', 1)}")
 
 
 def _executions(deployment: Deployment) -> Findings:
@@ -592,6 +617,7 @@ SECTIONS: dict[str, Callable[[Deployment], Findings]] = {
     "user_table": _user_table,
     "users": _users,
     "welcome_sender": _welcome_sender,
+    "welcome_emails": _welcome_emails,
     "functions": _functions,
     "alarms": _alarms,
 }

@@ -24,8 +24,8 @@ class Alarms:
 
     aws: LocalAws
     since: datetime
-    counted: Mapping[str, int] = field(default_factory=dict)
-    """Failed invocations of functions that the test counted itself."""
+    counted: Mapping[str, float | None] = field(default_factory=dict)
+    """Values that the test knows: failures by function, or None if AWS counts no invocation, and rates of SES."""
 
     def state(self, name: str) -> str:
         """OK, ALARM or INSUFFICIENT_DATA."""
@@ -59,6 +59,8 @@ class Alarms:
                 return self._failed_executions(dimensions["StateMachineArn"])
             case "AWS/Lambda", "Errors" | "Throttles" if dimensions["FunctionName"] in self.counted:
                 return self.counted[dimensions["FunctionName"]]
+            case "AWS/SES", name if name in self.counted:
+                return self.counted[name]
             case "AWS/Lambda", "Errors" | "Invocations" as name:
                 return self._invocations(dimensions["FunctionName"], only_failed=name == "Errors")
             case namespace, name if namespace == f"CognitoUserSync/{PREFIX}":

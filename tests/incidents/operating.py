@@ -42,9 +42,13 @@ def without_state(*arguments: str, expect: int) -> str:
 
 def take_trigger_away(people: Pool) -> None:
     """... as another stack does that updates the pool without it."""
+    update_pool(people, LambdaConfig={})
+
+
+def update_pool(people: Pool, **changed: Any) -> None:
     described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
-    kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes")}
-    people.cognito.update_user_pool(UserPoolId=people.id, LambdaConfig={}, **kept)
+    kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes", "LambdaConfig")}
+    people.cognito.update_user_pool(UserPoolId=people.id, **kept | changed)
 
 
 def signed_up(deployed: Deployment, people: Pool, username: str, ends_as: str) -> str:

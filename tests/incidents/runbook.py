@@ -19,10 +19,15 @@ LABELS = ("Alarm", "First command", "Decide", "Repair", "Proof")
 
 
 def incidents() -> dict[str, str]:
-    """The sections of incidents, by heading: each begins with its alarm."""
+    """The sections to which "Find the incident" links, by heading."""
     parts = re.split(r"^##+ (.+)\n", _TEXT, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    return {heading: text for heading, text in sections.items() if text.lstrip().startswith("**Alarm:**")}
+    linked = set(re.findall(r"\]\(#(.+?)\)", sections["Find the incident"]))
+    return {heading: text for heading, text in sections.items() if _anchor(heading) in linked}
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def labelled(text: str) -> dict[str, list[str]]:
@@ -70,14 +75,14 @@ class Section:
                 return ""
             case ["aws", service, operation, *options]:
                 return aws_cli.call(service, operation, options)
-            case ["terraform", verb]:
-                approved = ["-auto-approve"] if verb == "apply" else []
+            case ["terraform", verb] | ["make", verb, "ENV=dev"]:
+                approved = ["-auto-approve"] if verb in ("apply", "destroy") else []
                 return self.terraform(verb, *approved, variables=self.variables).stdout
             case _:
                 raise AssertionError(f"no test can type {words}")
 
     def _filled(self, word: str) -> str:
-        placeholders = set(re.findall(r"\b[A-Z][A-Z_]+(?:-[A-Z]+)*\b", word)) - {"ALL"}
+        placeholders = set(re.findall(r"\b[A-Z][A-Z_]+(?:-[A-Z]+)*\b", word)) - {"ALL", "ENV"}
         assert placeholders <= self.values.keys(), f"no value for {placeholders}"
         for placeholder, value in self.values.items():
             word = word.replace(placeholder, value)

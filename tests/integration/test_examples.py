@@ -35,7 +35,7 @@ def test_the_minimal_one_syncs_who_was_there_and_who_signs_up_and_greets_nobody(
     assert deployed.item(sub) is not None
     assert deployed.welcomes_to(f"{username}@example.com") == []
     assert "this deployment sends no welcome" in operator("preview-email", "--username", "ada", expect=2)
-    assert "All is well." in operator("status")
+    assert "The deployment is healthy." in operator("status")
     assert terraform.warnings(variables) == ""
     terraform("destroy", "-auto-approve", variables=variables)
     after = pool.configuration()

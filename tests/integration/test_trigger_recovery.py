@@ -119,28 +119,6 @@ def test_an_attach_that_failed_half_way_is_detached_all_the_same(
     assert configuration_of(owned) == with_trigger(found, None)
 
 
-def test_destroy_ends_when_the_deleted_sms_role_is_there_again(
-    aws: LocalAws, terraform: Terraform, owned: Pool, ours: str
-) -> None:
-    """Cognito rejects every update of a pool whose SMS role was deleted: docs/operations.md."""
-    terraform("apply", "-auto-approve")
-    iam = aws.client("iam")
-    role: Any = {"RoleName": "their-sms-role", "AssumeRolePolicyDocument": "{}"}
-    arn = iam.create_role(**role)["Role"]["Arn"]
-    set_trigger(owned, ours, SmsConfiguration={"SnsCallerArn": arn, "ExternalId": "their-id"})
-    found = configuration_of(owned)
-    iam.delete_role(RoleName=role["RoleName"])
-    destroyed = " ".join(terraform("destroy", "-auto-approve", f"-target={GUARD}", expect=1).stderr.split())
-    assert f"Create the pool's SMS role {arn} again" in destroyed
-    assert "with the external ID their-id" in destroyed
-    assert "Then run the apply or destroy again." in destroyed
-    assert configuration_of(owned) == found
-    iam.create_role(**role)
-    terraform("destroy", "-auto-approve", f"-target={GUARD}")
-    assert configuration_of(owned) == with_trigger(found, None)
-    set_trigger(owned, None)
-
-
 def test_a_trigger_that_somebody_replaced_is_not_detached(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any]
 ) -> None:

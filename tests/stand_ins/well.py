@@ -30,7 +30,7 @@ OUTPUTS = outputs(
 )
 """Of a deployment with every feature, but without alarms: the stand-ins do not speak CloudWatch's protocol."""
 
-_LOG_GROUP = f"/aws/lambda/{PREFIX}-post-confirmation"
+_LOG_GROUPS = [f"/aws/lambda/{PREFIX}-{name}" for name in ("post-confirmation", "send-welcome")]
 
 
 def configuration(**variables: str) -> Response:
@@ -41,7 +41,9 @@ def configuration(**variables: str) -> Response:
 def answer_well(aws: FakeAws) -> None:
     """Answer everything that status asks; a test changes the answer that it is about."""
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
-    aws.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [{"logGroupName": _LOG_GROUP}]}))
+    aws.on(
+        "cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [{"logGroupName": name} for name in _LOG_GROUPS]})
+    )
     aws.on("cloudwatch-logs.FilterLogEvents", Response({"events": []}))
     aws.on("sfn.ListExecutions", Response({"executions": []}))
     aws.answers["sqs.GetQueueAttributes"] = _queue

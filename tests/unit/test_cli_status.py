@@ -221,8 +221,8 @@ DENIED = refusal("AccessDeniedException", message="User: arn:aws:iam::1:user/cro
 # The sections that each operation is read for.
 READ_FOR = {
     f"{COGNITO}.DescribeUserPool": ["user_pool"],
-    "cloudwatch-logs.DescribeLogGroups": ["lost_sign_ups"],
-    "cloudwatch-logs.FilterLogEvents": ["lost_sign_ups"],
+    "cloudwatch-logs.DescribeLogGroups": ["lost_sign_ups", "welcome_emails"],
+    "cloudwatch-logs.FilterLogEvents": ["lost_sign_ups", "welcome_emails"],
     "sfn.ListExecutions": ["executions", "reconciliation"],
     "sqs.GetQueueAttributes": ["unstarted", "changes"],
     "lambda.ListEventSourceMappings": ["paused", "unstarted", "changes"],
@@ -272,7 +272,7 @@ def test_status_shows_all_but_what_cannot_be_read(
     assert (found["healthy"], found["problems"]) == (False, [])
     said = words(invoke(tmp_path, OUTPUTS, "status").output)
     assert f"Cannot tell: {found['cannot_tell'][0]}" in said
-    assert "All is well" not in said
+    assert "healthy" not in said
 
 
 def test_status_names_an_outage_as_one(well: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,9 +460,19 @@ def test_status_counts_other_errors_of_the_trigger(well: FakeAws, tmp_path: Path
     assert problem.startswith("the function dev-post-confirmation logged 1 other errors in 24 hours: aws logs tail ")
 
 
+def test_status_counts_skipped_welcome_emails(well: FakeAws, tmp_path: Path) -> None:
+    outcomes = ["user_disabled", "sent", "address_not_verified", "user_disabled"]
+    log_lines(well, {"message": "no outcome"}, *({"welcome_email": each} for each in outcomes))
+    skipped = {"user_disabled": 2, "address_not_verified": 1}
+    assert status(tmp_path, expect=0)["sections"]["welcome_emails"]["facts"] == {"skipped": skipped}
+    said = words(invoke(tmp_path, OUTPUTS, "status").output)
+    assert "3 skipped in 24 hours: 2 user_disabled, 1 address_not_verified" in said
+
+
 def test_status_reads_no_log_of_infrequent_access(well: FakeAws, tmp_path: Path) -> None:
-    group = {"logGroupName": "/aws/lambda/dev-post-confirmation", "logGroupClass": "INFREQUENT_ACCESS"}
-    well.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [group]}))
+    names = [f"/aws/lambda/dev-{function}" for function in ("post-confirmation", "send-welcome")]
+    groups = [{"logGroupName": name, "logGroupClass": "INFREQUENT_ACCESS"} for name in names]
+    well.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": groups}))
     status(tmp_path, expect=0)
     assert "cloudwatch-logs.FilterLogEvents" not in well.operations
 

@@ -40,7 +40,8 @@ def _print_status(found: Status) -> None:
     if found.last_run:
         print_examples(found.last_run)
     if found.is_healthy:
-        out.print(styled("All is well.", "green"))
+        # Not more than that: a user whose email was skipped for a reason is no problem of the deployment.
+        out.print(styled("The deployment is healthy.", "green"), "One user: cognito-user-sync user USER")
     for problem in found.problems:
         # No period behind it: most end with a command.
         out.print(styled("Problem:"), problem)
