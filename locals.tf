@@ -42,7 +42,7 @@ locals {
 
   # A test compares this list with the output function_arns.
   function_names = concat(
-    ["post-confirmation", "replay-sign-ups", "sync-user"],
+    ["post-confirmation", "retry-sign-ups", "sync-user"],
     var.welcome_email == null ? [] : ["send-welcome"],
     var.attach_trigger ? ["pool-trigger"] : [],
     var.track_changes ? ["sync-changes"] : [],

@@ -140,7 +140,7 @@ module "deployment_record" {
     reconciliation_state_machine_arn = local.reconciliation_state_machine_arn
     reconciliation_schedule_arn      = local.reconciliation_schedule_arn
     post_confirmation_function_arn   = local.post_confirmation_function_arn
-    unstarted_queue_url              = "${local.queue_url_prefix}-unstarted"
+    retry_queue_url                  = "${local.queue_url_prefix}-retry"
     changes_queue_url                = var.track_changes ? "${local.queue_url_prefix}-changes" : null
     user_pool_trigger                = local.user_pool_trigger
     functions                        = local.function_names
@@ -302,7 +302,7 @@ module "monitoring" {
   sync_user_function_name         = "${local.prefix}-sync-user"
   send_welcome_function_name      = var.welcome_email == null ? null : "${local.prefix}-send-welcome"
   user_sync_state_machine_arn     = local.user_sync_state_machine_arn
-  unstarted_queue_names           = { queue = "${local.prefix}-unstarted", dead_letter_queue = "${local.prefix}-unstarted-dead-letter" }
+  retry_queue_names               = { queue = "${local.prefix}-retry", dead_letter_queue = "${local.prefix}-retry-dead-letter" }
   changes = var.track_changes ? {
     rule_name   = "${local.prefix}-changes"
     queue_names = { queue = "${local.prefix}-changes", dead_letter_queue = "${local.prefix}-changes-dead-letter" }

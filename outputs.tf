@@ -61,9 +61,9 @@ output "post_confirmation_function_arn" {
   value       = module.sign_up.post_confirmation_function_arn
 }
 
-output "unstarted_queue_url" {
+output "retry_queue_url" {
   description = "URL of the queue that holds sign-ups whose execution could not be started; empty when all is well."
-  value       = module.sign_up.unstarted_queue_url
+  value       = module.sign_up.retry_queue_url
 }
 
 output "changes_queue_url" {
@@ -82,7 +82,7 @@ output "alarm_names" {
 }
 
 output "function_arns" {
-  description = "ARNs of the Lambda functions. The keys are post-confirmation, replay-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration takes post_confirmation_function_arn instead, which does not depend on the pool."
+  description = "ARNs of the Lambda functions. The keys are post-confirmation, retry-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration takes post_confirmation_function_arn instead, which does not depend on the pool."
   value       = { for name, function in local.functions : name => function.arn }
 }
 
@@ -101,7 +101,7 @@ output "log_group_arns" {
 }
 
 output "queue_arns" {
-  description = "ARNs of the SQS queues. The keys are unstarted and unstarted-dead-letter, and with track_changes changes and changes-dead-letter."
+  description = "ARNs of the SQS queues. The keys are retry and retry-dead-letter, and with track_changes changes and changes-dead-letter."
   value       = { for name, queue in local.queues : name => queue.arn }
 }
 

@@ -576,13 +576,13 @@ variable "alarms" {
       [
         "trigger-errors", "trigger-throttles", "trigger-duration", "trigger-missing", "sign-ups-lost",
         "user-sync-failed", "user-sync-timed-out", "sync-user-failing", "send-welcome-failing",
-        "unstarted-age", "unstarted-dead-letter",
+        "retry-age", "retry-dead-letter",
         "changes-age", "changes-undelivered", "changes-lost", "changes-dead-letter",
         "reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue",
         "ses-bounce-rate", "ses-complaint-rate",
       ]
     )) == 0
-    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, trigger-missing, sign-ups-lost, user-sync-failed, user-sync-timed-out, sync-user-failing, send-welcome-failing, unstarted-age, unstarted-dead-letter, changes-age, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
+    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, trigger-missing, sign-ups-lost, user-sync-failed, user-sync-timed-out, sync-user-failing, send-welcome-failing, retry-age, retry-dead-letter, changes-age, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
   }
 
   validation {
@@ -626,12 +626,12 @@ variable "alarms" {
     # The same page of AWS. The defaults are those of modules/monitoring.
     condition = alltrue([
       for name, alarm in var.alarms :
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1)
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "retry-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1)
       <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) < 3600 ? 86400 : 604800) if alarm != null
     ])
     error_message = "alarms evaluates ${jsonencode({
       for name, alarm in var.alarms : name =>
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1) if alarm != null
+      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "retry-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1) if alarm != null
     })} seconds (period_seconds times evaluation_periods): each must be at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
   }
 
@@ -640,7 +640,7 @@ variable "alarms" {
     condition = alltrue([
       for name, alarm in var.alarms :
       alarm.datapoints_to_alarm >= 1 && alarm.datapoints_to_alarm % 1 == 0
-      && alarm.datapoints_to_alarm <= coalesce(alarm.evaluation_periods, name == "unstarted-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1)
+      && alarm.datapoints_to_alarm <= coalesce(alarm.evaluation_periods, name == "retry-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1)
       if alarm == null ? false : alarm.datapoints_to_alarm != null
     ])
     error_message = "alarms has datapoints_to_alarm ${jsonencode({ for name, alarm in var.alarms : name => alarm.datapoints_to_alarm if alarm == null ? false : alarm.datapoints_to_alarm != null })}: each must be a whole number from 1 to evaluation_periods of the same alarm."

@@ -16,7 +16,7 @@ from benchmarks import cold_start, first_invocation, pages, scenarios, sign_up_m
 from benchmarks.results import ColdStart, Reconciliation, Results, this_machine, today
 from benchmarks.simulated_run import Assumptions
 from demo.report import Report, Unexpected
-from docs.parts import NoPlace
+from docs.parts import MissingMarkerError
 from local_aws.client import LocalAwsError
 from local_aws.terraform_providers import ProvidersError
 
@@ -72,5 +72,5 @@ def measure(
 if __name__ == "__main__":
     try:
         main()
-    except (NoPlace, Unexpected, LocalAwsError, ProvidersError) as error:
+    except (MissingMarkerError, Unexpected, LocalAwsError, ProvidersError) as error:
         sys.exit(str(error))

@@ -30,7 +30,7 @@ _TABLE_OF_MANY: Final = ("handler.clients.user_table(many=True)", "dynamodb")
 # The clients that each handler makes in the usual way, as it makes them and as boto3 names them.
 CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "post_confirmation": [("handler._states()", "stepfunctions")],
-    "replay_sign_ups": [("handler._states()", "stepfunctions")],
+    "retry_sign_ups": [("handler._states()", "stepfunctions")],
     "sync_changes": [_POOL, _TABLE],
     "sync_user": [_POOL, _TABLE],
     "send_welcome": [_POOL, ("handler._ses()", "sesv2")],

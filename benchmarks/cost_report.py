@@ -81,7 +81,7 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
 def retry_waits() -> list[float]:
     """The seconds between the attempts of SyncUser while DynamoDB is unavailable."""
     task = json.loads(USER_SYNC.read_text(encoding="utf-8"))["States"]["SyncUser"]
-    [retry] = [retry for retry in task["Retry"] if "TableUnavailable" in retry["ErrorEquals"]]
+    [retry] = [retry for retry in task["Retry"] if "TableUnavailableError" in retry["ErrorEquals"]]
     return [
         min(retry["IntervalSeconds"] * retry["BackoffRate"] ** count, retry["MaxDelaySeconds"])
         for count in range(retry["MaxAttempts"])

@@ -216,7 +216,7 @@ def _environment(endpoint: str, bundle: Path) -> dict[str, str]:
         "AWS_CA_BUNDLE": str(bundle),
         "AWS_ENDPOINT_URL": endpoint,
         "USER_SYNC_STATE_MACHINE_ARN": USER_SYNC,
-        "UNSTARTED_QUEUE_URL": QUEUE_URL,
+        "RETRY_QUEUE_URL": QUEUE_URL,
         "STATE_MACHINE_ARN": USER_SYNC,
         "SENDER": "hello@example.com",
         "TABLE_NAME": "users",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.stand_ins.clock import EPOCH
-from tests.stand_ins.subs import KEY_BYTES, bounds, plain_key, regional_key, sub_of
+from tests.fakes.clock import EPOCH
+from tests.fakes.subs import KEY_BYTES, bounds, plain_key, regional_key, sub_of
 
 # One of so many has never confirmed, and one of so many has no phone.
 _UNCONFIRMED_ONE_IN = 50

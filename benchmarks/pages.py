@@ -18,7 +18,7 @@ from benchmarks.markdown import table
 from benchmarks.results import Results
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, NO_TRIGGER, PUT_ITEM, SignUpPath, Spread
 from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, WELCOME
-from docs.parts import NoPlace, with_part
+from docs.parts import MissingMarkerError, with_part
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CHART: Final = "docs/img/reconciliation.svg"
@@ -31,7 +31,7 @@ FIRST_INVOCATION_TARGET: Final = 0.75
 
 
 def documents(root: Path, results: Results, prices: Prices) -> dict[str, tuple[str, str]]:
-    """Each page's path from the root, with its text as it is and as it is to be. Raises NoPlace."""
+    """Each page's path from the root, with its text as it is and as it is to be. Raises MissingMarkerError."""
     found = {}
     reconciled = results.reconciliation.priced().figures
     for path, parts in (
@@ -222,7 +222,7 @@ def _milliseconds(spread: Spread) -> list[str]:
 
 
 def write(root: Path = ROOT) -> None:
-    """Raises NoPlace."""
+    """Raises MissingMarkerError."""
     _write(root, documents(root, Results.load(), Prices.load()))
 
 
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     check = parser.parse_args(arguments).check
     try:
         found = documents(root, Results.load(), Prices.load())
-    except NoPlace as error:
+    except MissingMarkerError as error:
         print(error, file=sys.stderr)
         return 1
     stale = [path for path, (old, new) in found.items() if old != new]

@@ -196,7 +196,7 @@ def measure_handlers(rivals: Rivals, people: int) -> dict[str, Spread]:
         {
             **rivals.aws.environment(),
             "USER_SYNC_STATE_MACHINE_ARN": rivals.no_work,
-            "UNSTARTED_QUEUE_URL": rivals.laptop.outputs["unstarted_queue_url"],
+            "RETRY_QUEUE_URL": rivals.laptop.outputs["retry_queue_url"],
             "STATE_MACHINE_ARN": rivals.no_work,
             "TABLE_NAME": _TUTORIAL_TABLE,
             "SENDER": SENDER,

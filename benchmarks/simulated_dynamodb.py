@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 
 from benchmarks import expressions
-from tests.stand_ins.answers import refusal, result
-from tests.stand_ins.subs import bounds, key_of, sub_of
+from tests.fakes.answers import refusal, result
+from tests.fakes.subs import bounds, key_of, sub_of
 
 Item: TypeAlias = dict[str, Any]
 Schema: TypeAlias = tuple[tuple[str, str], ...]

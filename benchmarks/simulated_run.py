@@ -20,16 +20,16 @@ from unittest.mock import patch
 from benchmarks.generated_users import GeneratedUsers
 from benchmarks.simulated_dynamodb import SimulatedDynamoDB
 from benchmarks.virtual_time import VirtualTime
-from cognito_user_sync import clients, pace, settings, user
+from cognito_user_sync import clients, rate_limit, settings, user
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
-from cognito_user_sync.pace import Pace, Patience
+from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import PARALLEL, Worker
 from cognito_user_sync.user_pool import UserPool
+from tests.fakes.calls import Calls
+from tests.fakes.carriers import cognito_client
+from tests.fakes.clock import RunningContext
+from tests.fakes.cognito_pool import CognitoPool, Quota
 from tests.samples import POOL_ID, environment
-from tests.stand_ins.calls import Calls
-from tests.stand_ins.carriers import cognito_client
-from tests.stand_ins.clock import RunningContext
-from tests.stand_ins.cognito_pool import CognitoPool, Quota
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -185,11 +185,11 @@ class SimulatedRun:
             patch.dict("os.environ", self._environment),
             patch.multiple(clients, user_pool=lambda **_: self._pool, user_table=lambda **_: self._table),
             patch.object(user, "datetime", datetime),
-            patch.object(pace, "random", random.Random(1)),
+            patch.object(rate_limit, "random", random.Random(1)),
             patch.multiple(
                 plan_shards,
-                Pace=partial(Pace, clock=time, sleep=time.sleep),
-                Patience=partial(Patience, sleep=time.sleep),
+                RateLimiter=partial(RateLimiter, clock=time, sleep=time.sleep),
+                RetryUntilDeadline=partial(RetryUntilDeadline, sleep=time.sleep),
                 datetime=datetime,
             ),
             patch.multiple(

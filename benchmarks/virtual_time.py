@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tests.stand_ins.clock import Clock
+from tests.fakes.clock import Clock
 
 Answer = TypeVar("Answer")
 Argument = TypeVar("Argument")

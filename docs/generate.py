@@ -20,7 +20,7 @@ from typing import Any
 from hcl2.query import DocumentView
 from hcl2.utils import SerializationOptions
 
-from docs.parts import NoPlace, between, with_part
+from docs.parts import MissingMarkerError, between, with_part
 
 ROOT = Path(__file__).parents[1]
 AS_VALUE = SerializationOptions(strip_string_quotes=True)
@@ -154,7 +154,7 @@ def path_of(path: str) -> str:
 
 
 def documents(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """Each document, with its text now and its text as generated. Raises NoPlace."""
+    """Each document, with its text now and its text as generated. Raises MissingMarkerError."""
     for module in [root, *sorted(each.parent for each in root.glob("modules/*/main.tf"))]:
         readme = module / "README.md"
         old = readme.read_text(encoding="utf-8")
@@ -171,7 +171,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     check = parser.parse_args(arguments).check
     try:
         stale = {file: new for file, old, new in documents(root) if old != new}
-    except NoPlace as error:
+    except MissingMarkerError as error:
         print(error, file=sys.stderr)
         return 1
     for file, text in stale.items():

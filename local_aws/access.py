@@ -21,7 +21,7 @@ from ministack.core.router import detect_service, extract_access_key_id
 from ministack.services import sts
 
 from local_aws.application import application, respond
-from local_aws.emulator_mends import download_addresses
+from local_aws.emulator_patches import download_addresses
 from local_aws.operations import headers_of
 from local_aws.service_errors import json_error
 from local_aws.validation import shown

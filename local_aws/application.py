@@ -17,7 +17,7 @@ from local_aws import (
     cognito_side_effects,
     control,
     data_records,
-    emulator_mends,
+    emulator_patches,
     function_logs,
     in_process_calls,
     permissions,
@@ -38,7 +38,7 @@ HELD_SECONDS: Final = 60.0
 permissions.install()
 function_logs.install()
 data_records.install()
-emulator_mends.apply()
+emulator_patches.apply()
 in_process_calls.install(gate)
 
 
@@ -69,7 +69,7 @@ async def _answer(call: Call, request: Request, scope: Scope, receive: Receive, 
         await _fail(outcome.fault, call, request, scope, receive, send)
         return
     counted_operation.set(call.operation)
-    emulator_mends.current_request.set(request)
+    emulator_patches.current_request.set(request)
     side_effects = cognito_side_effects.of(call, request)
     response = await _collect(scope, request, receive)
     if side_effects is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from ministack.services import eventbridge, sqs
 from ministack.services import stepfunctions as sfn
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
 

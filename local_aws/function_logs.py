@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import lambda_svc
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 
 class FunctionLogs:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ministack.core.responses import error_response_json
 from ministack.services import cognito, eventbridge, lambda_svc, stepfunctions
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 from local_aws.gate import Gate, counted_operation
 from local_aws.operations import function_name
 from local_aws.service_errors import KMS_ERRORS, error_of

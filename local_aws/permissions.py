@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ministack.core import iam_evaluator
 from ministack.services import sts
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 
 class Asked(NamedTuple):

@@ -38,7 +38,7 @@ IGNORED = {
 }
 
 
-class CannotAudit(Exception):
+class AuditError(Exception):
     """A vulnerability service answered, but not as it should."""
 
 
@@ -56,7 +56,7 @@ def is_in_reach(service: str) -> bool:
     try:
         (answer,) = json.loads(audit.stdout)["dependencies"]
     except ValueError:
-        raise CannotAudit(f"{service}: {audit.stderr.strip()}") from None
+        raise AuditError(f"{service}: {audit.stderr.strip()}") from None
     return bool(answer.get("vulns"))
 
 
@@ -89,7 +89,7 @@ def main() -> int:
             if is_in_reach(service):
                 sound = [is_sound(lock, service) for lock in LOCKS]
                 return 0 if all(sound) else 1
-        except CannotAudit as error:
+        except AuditError as error:
             errors.append(f"pip-audit: {error}")
     if errors:
         print("\n".join(errors), file=sys.stderr)

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from benchmarks.markdown import table
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO
 from tests.mocked_terraform import ROOT
 from tests.samples import POOL_ID, SUB, TABLE, USER_SYNC, environment, outputs
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO
 from tests.terraform.test_validations import RULES, TWO_VARIABLES
 
 PAGE = ROOT / "docs" / "errors.md"

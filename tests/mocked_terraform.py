@@ -68,7 +68,7 @@ REGION, ACCOUNT_ID, USER_POOL_ID = "eu-west-1", "123456789012", "eu-west-1_AbCdE
 # The names of what the module makes, without the prefix, and where it makes it.
 FUNCTIONS = {
     "post-confirmation": "module.sign_up.module.post_confirmation",
-    "replay-sign-ups": "module.sign_up.module.unstarted.module.function",
+    "retry-sign-ups": "module.sign_up.module.retry_queue.module.function",
     "sync-user": "module.user_sync.module.sync_user",
     "send-welcome": "module.user_sync.module.send_welcome[0]",
     "pool-trigger": "module.pool_trigger[0].module.function",
@@ -86,8 +86,8 @@ SCHEDULE_ROLES = {
     "trigger-check": "module.pool_trigger[0].module.check",
 }
 QUEUES = {
-    "unstarted": "module.sign_up.module.unstarted.aws_sqs_queue.this",
-    "unstarted-dead-letter": "module.sign_up.module.unstarted.aws_sqs_queue.dead_letter",
+    "retry": "module.sign_up.module.retry_queue.aws_sqs_queue.this",
+    "retry-dead-letter": "module.sign_up.module.retry_queue.aws_sqs_queue.dead_letter",
     "changes": "module.change_tracking[0].module.queue.aws_sqs_queue.this",
     "changes-dead-letter": "module.change_tracking[0].module.queue.aws_sqs_queue.dead_letter",
 }

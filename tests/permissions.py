@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 SECURITY = Path(__file__).parents[1] / "docs" / "security.md"
 FUNCTIONS = (
-    "post-confirmation", "replay-sign-ups", "sync-changes", "sync-user", "send-welcome", "plan-shards",
+    "post-confirmation", "retry-sign-ups", "sync-changes", "sync-user", "send-welcome", "plan-shards",
     "reconcile-shards", "start-run", "pool-trigger",
 )  # fmt: skip
 STATE_MACHINES = ("user-sync", "reconciliation")

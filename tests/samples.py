@@ -16,12 +16,12 @@ OTHER_SUB: Final = "b5c8d9e0-1234-4abc-8def-001122334455"
 # What a run of the reconciliation counts.
 COUNTS: Final = (
     *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
-    *("deleted", "still_there", "over_limit", "unlisted_shards"),
+    *("deleted", "still_in_pool", "over_limit", "unlisted_shards"),
 )
 
 _STATE_MACHINES: Final = "arn:aws:states:eu-central-1:111122223333:stateMachine"
 USER_SYNC, RECONCILIATION = f"{_STATE_MACHINES}:user-sync", f"{_STATE_MACHINES}:reconciliation"
-QUEUE_URL: Final = "https://sqs.eu-central-1.amazonaws.com/111122223333/unstarted"
+QUEUE_URL: Final = "https://sqs.eu-central-1.amazonaws.com/111122223333/retry"
 
 # Functions that a pool may have as triggers: the module's, the application's, and one of another trigger.
 _LAMBDA: Final = "arn:aws:lambda:eu-central-1:111122223333:function"
@@ -36,7 +36,7 @@ def outputs(**changes: Any) -> dict[str, Any]:
         "user_sync_state_machine_arn": USER_SYNC,
         "reconciliation_state_machine_arn": RECONCILIATION,
         "post_confirmation_function_arn": OURS,
-        "unstarted_queue_url": QUEUE_URL,
+        "retry_queue_url": QUEUE_URL,
         "alarm_names": [],
         "function_arns": {},
         "log_group_arns": {},

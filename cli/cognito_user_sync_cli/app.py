@@ -11,11 +11,11 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from typer.core import TyperGroup
 
-from cognito_user_sync.aws_errors import AccessDenied
-from cognito_user_sync.user import UnusableUser
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
-from cognito_user_sync.welcome_email import UnknownPlaceholder
+from cognito_user_sync.aws_errors import AccessDeniedError
+from cognito_user_sync.user import UnusableUserError
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
+from cognito_user_sync.welcome_email import UnknownPlaceholderError
 from cognito_user_sync_cli.aws_errors import what_to_do
 from cognito_user_sync_cli.commands.erase import erase
 from cognito_user_sync_cli.commands.failures import failures_app
@@ -26,9 +26,9 @@ from cognito_user_sync_cli.commands.rollback import rollback
 from cognito_user_sync_cli.commands.status import show_status
 from cognito_user_sync_cli.commands.user import user
 from cognito_user_sync_cli.commands.welcome import send_welcome
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 from cognito_user_sync_cli.terminal import end, problems
-from cognito_user_sync_cli.welcome import NoWelcome
+from cognito_user_sync_cli.welcome import NoWelcomeEmailError
 
 
 class Commands(TyperGroup):
@@ -40,11 +40,17 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except NotDeployed as error:
+        except NotDeployedError as error:
             end("Nothing to work on", str(error))
         except NoCredentialsError:
             end("No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in")
-        except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
+        except (
+            AccessDeniedError,
+            CognitoRejectedError,
+            CognitoUnavailableError,
+            TableRejectedError,
+            TableUnavailableError,
+        ) as error:
             # Of the table and the pool only the code is said; its cause is AWS's own message.
             cause = error.__cause__
             advice = what_to_do(cause) if isinstance(cause, ClientError | BotoCoreError) else "Try again"
@@ -53,15 +59,15 @@ class Commands(TyperGroup):
             end("AWS refused", f"{error}\n{what_to_do(error)}")
         except BotoCoreError as error:
             end("AWS did not answer", f"{error}\n{what_to_do(error)}")
-        except UnusableUser as error:
+        except UnusableUserError as error:
             end("Not a user", str(error))
-        except UnknownPlaceholder as error:
+        except UnknownPlaceholderError as error:
             end(
                 "No preview",
                 f"nothing fills {{{{{error}}}}}: it must be a synced attribute, or, of templates that are not deployed,"
                 " be given by --attribute",
             )
-        except NoWelcome as error:
+        except NoWelcomeEmailError as error:
             end("No preview", str(error))
 
 

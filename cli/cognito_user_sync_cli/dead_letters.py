@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.sync_request import InvalidSyncRequest, parse, parse_change
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.sync_request import parse, parse_change
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -31,10 +32,10 @@ class DeadLetter:
 
 
 def dead_letter_queue(queues: SQSClient, queue_url: str) -> str:
-    """The URL of the queue's dead-letter queue. Raises NotDeployed where somebody took it away."""
+    """The URL of the queue's dead-letter queue. Raises NotDeployedError where somebody took it away."""
     found = queues.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
     if "RedrivePolicy" not in found:
-        raise NotDeployed(f"the queue {queue_url} has lost its dead-letter queue: apply the module again")
+        raise NotDeployedError(f"the queue {queue_url} has lost its dead-letter queue: apply the module again")
     _, _, _, _, account, name = json.loads(found["RedrivePolicy"])["deadLetterTargetArn"].split(":")
     return queues.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
@@ -75,7 +76,7 @@ def requeue(queues: SQSClient, queue_url: str) -> tuple[int, list[DeadLetter]]:
 
 def _queues(deployment: Deployment) -> Iterator[tuple[str, Callable[[Any], object]]]:
     """The URL of each dead-letter queue, and what parses its messages."""
-    yield dead_letter_queue(deployment.queues, deployment.unstarted_queue_url), parse
+    yield dead_letter_queue(deployment.queues, deployment.retry_queue_url), parse
     if deployment.changes_queue_url:
         yield dead_letter_queue(deployment.queues, deployment.changes_queue_url), parse_change
 
@@ -117,7 +118,7 @@ def _looked_at(queues: SQSClient, url: str, parser: Callable[[Any], object]) -> 
 def _why_unreadable(body: str, parser: Callable[[Any], object]) -> str:
     try:
         parser(json.loads(body))
-    except InvalidSyncRequest as invalid:
+    except InvalidEventError as invalid:
         return str(invalid)
     except (ValueError, RecursionError):
         return "it is not JSON"

@@ -42,7 +42,7 @@ _PARAMETER = "/cognito-user-sync/{}"
 _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
 
 
-class NotDeployed(Exception):
+class NotDeployedError(Exception):
     """The module was not found where it was looked for; the message says where, and what to do."""
 
 
@@ -54,7 +54,7 @@ class Deployment:
     user_table_name: str
     user_sync_state_machine_arn: str
     post_confirmation_function_arn: str
-    unstarted_queue_url: str
+    retry_queue_url: str
     alarm_names: list[str]
     dashboard_url: str
     user_pool_trigger: dict[str, Any]
@@ -69,12 +69,12 @@ class Deployment:
     @classmethod
     def from_outputs(cls, outputs: dict[str, Any], source: str) -> Deployment:
         """`outputs` as `terraform output -json` prints them, of the module itself or of a configuration that has an
-        output with all of the module's (`output "user_sync" { value = module.user_sync }`). Raises NotDeployed."""
+        output with all of the module's (`output "user_sync" { value = module.user_sync }`). Raises NotDeployedError."""
         values = {name: output["value"] for name, output in outputs.items()}
         candidates = [values, *(value for value in values.values() if isinstance(value, dict))]
         found = [candidate for candidate in candidates if _MARK in candidate]
         if len(found) != 1:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"{source} has {len(found)} outputs named {_MARK}: it must have exactly one, its own or one in an"
                 ' output such as output "user_sync" { value = module.user_sync }, and be applied in this workspace'
             )
@@ -83,7 +83,7 @@ class Deployment:
     @classmethod
     def _from_values(cls, values: dict[str, Any], source: str) -> Deployment:
         if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"{source} has no {', '.join(missing)}: it is of another version of the module than this command."
                 " Apply the module's version that this command came with."
             )
@@ -99,15 +99,15 @@ class Deployment:
             region: None for the region of the environment or the AWS profile.
 
         Raises:
-            NotDeployed: There is no such parameter, or it is of another version of the module.
+            NotDeployedError: There is no such parameter, or it is of another version of the module.
         """
         try:
             client = boto3.client("ssm", region_name=region, config=_CONFIG)
         except NoRegionError as error:
-            raise NotDeployed("--prefix needs a region: give --region, or set AWS_REGION") from error
+            raise NotDeployedError("--prefix needs a region: give --region, or set AWS_REGION") from error
         value = _parameter(client, prefix)
         if value is None:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"there is no SSM parameter {_PARAMETER.format(prefix)} in the account of your AWS credentials and"
                 f" region {client.meta.region_name}: nothing is deployed there under that name. Give"
                 " <name>-<stage> as the prefix"
@@ -135,19 +135,19 @@ class Deployment:
 
     @classmethod
     def from_terraform(cls, folder: Path) -> Deployment:
-        """Of the folder and its selected workspace. Raises NotDeployed."""
+        """Of the folder and its selected workspace. Raises NotDeployedError."""
         if not folder.is_dir():
-            raise NotDeployed(f"{folder} is not a folder: name the Terraform folder that deployed it")
+            raise NotDeployedError(f"{folder} is not a folder: name the Terraform folder that deployed it")
         try:
             done = subprocess.run(
                 ["terraform", "output", "-json", "-no-color"], cwd=folder, capture_output=True, text=True, check=False
             )
         except FileNotFoundError as missing:
-            raise NotDeployed(
+            raise NotDeployedError(
                 "terraform is not installed: give a file with `terraform output -json` by --outputs"
             ) from missing
         if done.returncode != 0:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"terraform output failed in {folder}. Run terraform init there, or use --prefix. Terraform says:\n"
                 f"{done.stderr.strip()}"
             )
@@ -155,15 +155,15 @@ class Deployment:
 
     @classmethod
     def from_file(cls, file: Path) -> Deployment:
-        """Of a file that holds what `terraform output -json` printed. Raises NotDeployed."""
+        """Of a file that holds what `terraform output -json` printed. Raises NotDeployedError."""
         try:
             outputs = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise NotDeployed(_no_outputs(file, f" ({error})")) from error
+            raise NotDeployedError(_no_outputs(file, f" ({error})")) from error
         if not isinstance(outputs, dict) or not all(
             isinstance(each, dict) and "value" in each for each in outputs.values()
         ):
-            raise NotDeployed(_no_outputs(file))
+            raise NotDeployedError(_no_outputs(file))
         return cls.from_outputs(outputs, str(file))
 
     def check(self) -> None:
@@ -172,7 +172,7 @@ class Deployment:
         An unavailable service is no reason to stop: the commands that need it say so.
 
         Raises:
-            NotDeployed: The credentials are of another account, or nothing is deployed in this one.
+            NotDeployedError: The credentials are of another account, or nothing is deployed in this one.
         """
         try:
             account = self._client_of_identity().get_caller_identity()["Account"]
@@ -181,7 +181,7 @@ class Deployment:
                 raise
             account = self.account
         if account != self.account:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"your AWS credentials are of account {account}, but this deployment is in account {self.account}:"
                 " set AWS_PROFILE, or log in there"
             )
@@ -189,7 +189,7 @@ class Deployment:
             self.states.describe_state_machine(stateMachineArn=self.user_sync_state_machine_arn)
         except self.states.exceptions.StateMachineDoesNotExist:
             if not self._has_parameter():
-                raise NotDeployed(
+                raise NotDeployedError(
                     f"there is no {self.prefix}{_SUFFIX} in account {self.account} and region {self.region}: it was"
                     " destroyed, or these outputs are of something else. Use those of a deployment in this account"
                 ) from None
@@ -266,12 +266,12 @@ class Deployment:
 
     @cached_property
     def user_table(self) -> UserTable:
-        """The table, as the environment of a deployed function describes it. Raises NotDeployed."""
+        """The table, as the environment of a deployed function describes it. Raises NotDeployedError."""
         name = f"{self.prefix}-sync-user"
         with self.environment("sync-user") as variables:
             table = settings.user_table(self.dynamodb, variables)
         if table.layout.user_pool_id != self.user_pool_id:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"the outputs name the user pool {self.user_pool_id}, and the function {name} has"
                 f" {table.layout.user_pool_id}: use the outputs of the last apply"
             )
@@ -279,17 +279,20 @@ class Deployment:
 
     @contextmanager
     def environment(self, function: str) -> Iterator[dict[str, str]]:
-        """The environment variables of a function, by its short name. Raises NotDeployed if they cannot be used."""
+        """Return the environment variables of a function, by its short name.
+
+        Raises NotDeployedError if they cannot be used.
+        """
         name = f"{self.prefix}-{function}"
         environment = self.functions.get_function_configuration(FunctionName=name).get("Environment", {})
         try:
             yield environment.get("Variables", {})
-        except settings.MissingSetting as missing:
+        except settings.MissingSettingError as missing:
             # Lambda leaves the variables out if the caller may not decrypt them.
             why = environment.get("Error", {}).get("Message") or (
                 f"{missing}. Apply the module's version that this command came with"
             )
-            raise NotDeployed(f"the environment of the function {name} cannot be used: {why}") from missing
+            raise NotDeployedError(f"the environment of the function {name} cannot be used: {why}") from missing
 
 
 def _no_outputs(file: Path, why: str = "") -> str:

@@ -10,7 +10,7 @@ from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome
 from cognito_user_sync_cli.deployment import Deployment
 
 
-class StillInPool(Exception):
+class StillInPoolError(Exception):
     """Cognito knows the user: the next sync would write the item again."""
 
 
@@ -30,14 +30,14 @@ def erase(deployment: Deployment, sub: str, whole_item: bool) -> Outcome:
     the sub, and when the user was found deleted, for a day. Otherwise the key, `user_pool_id`, `deleted_at` and the
     application's attributes stay.
 
-    Returns what UserTable.delete returns. Raises StillInPool, and what UserPool and UserTable raise.
+    Returns what UserTable.delete returns. Raises StillInPoolError, and what UserPool and UserTable raise.
     """
     pool, table = deployment.user_pool, deployment.user_table
     asked_at = now()
     item = table.read([sub], consistent=True).get(sub, {})
     username = table.layout.text(item, "username")
-    if pool.find(sub) or (username and not pool.is_gone(sub, username)):
-        raise StillInPool
+    if pool.find(sub) or (username and not pool.is_deleted(sub, username)):
+        raise StillInPoolError
     if whole_item or table.is_own or table.deletion.action is DeletedUsers.DELETE_ITEM:
         action = DeletedUsers.DELETE_ITEM
     else:

@@ -9,16 +9,16 @@ from __future__ import annotations
 # Of the handler, which raises all of these before it calls SES, or because SES did not accept the email.
 _OF_HANDLER = frozenset(
     {
-        "AccessDenied",
-        "InvalidSyncRequest",
-        "MissingSetting",
-        "NotConsistentYet",
-        "PoolRefused",
-        "PoolUnavailable",
-        "UnknownPlaceholder",
-        "UnusableUser",
-        "WelcomeNotSent",
-        "WelcomeRefused",
+        "AccessDeniedError",
+        "InvalidEventError",
+        "MissingSettingError",
+        "NotConsistentYetError",
+        "CognitoRejectedError",
+        "CognitoUnavailableError",
+        "UnknownPlaceholderError",
+        "UnusableUserError",
+        "WelcomeNotSentError",
+        "WelcomeRejectedError",
     }
 )
 

@@ -59,7 +59,7 @@ class End:
     @property
     def is_hopeless(self) -> bool:
         """Whether another attempt fails, too: the input of the execution is not a SyncRequest."""
-        return self.error == "InvalidSyncRequest"
+        return self.error == "InvalidEventError"
 
 
 def failed(

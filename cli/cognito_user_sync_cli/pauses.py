@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from cognito_user_sync.settings import TRIGGER_PAUSED_SINCE
 from cognito_user_sync_cli.aws_errors import unless_gone
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 
 _LOOKS, _PAUSE_SECONDS = 60, 1.0
 
@@ -104,7 +104,7 @@ class _Changes:
     def _mapping(self) -> Mapping[str, Any]:
         found = self._functions.list_event_source_mappings(FunctionName=self._name)["EventSourceMappings"]
         if not found:
-            raise NotDeployed(f"the function {self._name} has no event source mapping: apply the module again")
+            raise NotDeployedError(f"the function {self._name} has no event source mapping: apply the module again")
         return found[0]
 
     def _become(self, state: str) -> None:
@@ -149,7 +149,7 @@ class _Reconciliation:
         try:
             schedule: dict[str, Any] = dict(self._scheduler.get_schedule(Name=self._name))
         except self._scheduler.exceptions.ResourceNotFoundException:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"there is no schedule {self._name}, since reconciliation.enabled is false, or"
                 ' reconciliation.schedule is "none": there is nothing to pause or resume'
             ) from None
@@ -210,7 +210,9 @@ class _Trigger:
         configuration = self._functions.get_function_configuration(FunctionName=self._name)
         if error := configuration.get("Environment", {}).get("Error"):
             # Lambda leaves the variables out if the caller may not decrypt them.
-            raise NotDeployed(f"the environment of the function {self._name} cannot be read: {error.get('Message')}")
+            raise NotDeployedError(
+                f"the environment of the function {self._name} cannot be read: {error.get('Message')}"
+            )
         return configuration
 
     @staticmethod
@@ -242,10 +244,10 @@ class _Trigger:
 
 
 def _function(deployment: Deployment, short_name: str, why_none: str) -> str:
-    """The name of a function. Raises NotDeployed."""
+    """The name of a function. Raises NotDeployedError."""
     arn = deployment.function_arns.get(short_name)
     if arn is None:
-        raise NotDeployed(why_none)
+        raise NotDeployedError(why_none)
     return arn.rpartition(":")[2]
 
 
@@ -258,7 +260,7 @@ _PARTS: Mapping[PartName, Callable[[Deployment], Part]] = {
 
 
 def part(deployment: Deployment, name: PartName) -> Part:
-    """Raises NotDeployed where the deployment has no such part."""
+    """Raises NotDeployedError where the deployment has no such part."""
     return _PARTS[name](deployment)
 
 
@@ -279,7 +281,7 @@ def pauses(deployment: Deployment) -> list[Pause]:
     for name in PartName:
         try:
             each = part(deployment, name)
-        except NotDeployed:
+        except NotDeployedError:
             continue
         # What does not exist is not paused: `status` names it.
         if unless_gone(each.is_paused):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -53,19 +53,19 @@ class Code:
         return [name for name, code_sha256 in newest.items() if self.running[name]["CodeSha256"] != code_sha256]
 
     def previous(self, steps: int) -> Release:
-        """The release that was published so many before the last one. Raises NotDeployed."""
+        """The release that was published so many before the last one. Raises NotDeployedError."""
         if len(self.releases) <= steps:
-            raise NotDeployed(
+            raise NotDeployedError(
                 "there is no release to go back to: AWS keeps the releases that were applied since this module"
                 " publishes versions. Apply an earlier version of the module instead"
             )
         return self.releases[steps]
 
     def release(self, code_sha256: str) -> Release:
-        """The one whose hash begins so. Raises NotDeployed."""
+        """The one whose hash begins so. Raises NotDeployedError."""
         found = [each for each in self.releases if each.code_sha256.startswith(code_sha256)]
         if len(found) != 1:
-            raise NotDeployed(
+            raise NotDeployedError(
                 f"{len(found)} releases have a code hash that begins with {code_sha256}: it must be one of"
                 " cognito-user-sync rollback --list"
             )

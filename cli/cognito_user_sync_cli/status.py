@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from cognito_user_sync import settings
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.user import UNCONFIRMED, timestamp
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import BY_SHARD, TableRefused, TableUnavailable
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import BY_SHARD, TableRejectedError, TableUnavailableError
 from cognito_user_sync.welcome_email import header_mailbox
 from cognito_user_sync.welcome_outcome import SENT
 from cognito_user_sync_cli import welcome
 from cognito_user_sync_cli.aws_errors import unless_gone, why_unreadable
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 from cognito_user_sync_cli.executions import failed, of_sign_up, retried
 from cognito_user_sync_cli.failures import unacknowledged
 from cognito_user_sync_cli.log_lines import json_lines
@@ -165,9 +165,15 @@ def _section(deployment: Deployment, name: str, find: Callable[[Deployment], Fin
         raise
     except (BotoCoreError, ClientError) as error:
         cannot_tell = why_unreadable(error)
-    except NotDeployed as error:
+    except NotDeployedError as error:
         cannot_tell = str(error)
-    except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable) as error:
+    except (
+        AccessDeniedError,
+        CognitoRejectedError,
+        CognitoUnavailableError,
+        TableRejectedError,
+        TableUnavailableError,
+    ) as error:
         cause = error.__cause__
         cannot_tell = why_unreadable(cause) if isinstance(cause, BotoCoreError | ClientError) else str(error)
     return Section(name, facts, problems, cannot_tell)
@@ -276,8 +282,8 @@ def _welcome_sender(deployment: Deployment) -> Findings:
         return
     try:
         email = welcome.deployed(deployment.functions, function)
-    except welcome.NoWelcome as error:
-        raise NotDeployed(str(error)) from error
+    except welcome.NoWelcomeEmailError as error:
+        raise NotDeployedError(str(error)) from error
     if email.identity_arn and email.identity_arn.split(":")[4] != deployment.account:
         yield Fact("verified", None, f"not checked: {email.identity_arn} is of another account")
         return
@@ -409,8 +415,8 @@ class _QueueKind:
     given_up: str
 
 
-_UNSTARTED = _QueueKind(
-    consumer="replay-sign-ups",
+_RETRY_QUEUE = _QueueKind(
+    consumer="retry-sign-ups",
     waiting="Sign-ups that could not be started yet: {}, tried again every 3 minutes, for 12 hours",
     given_up="Sign-ups that could not be started: {}. When the cause is fixed: cognito-user-sync failures requeue",
 )
@@ -421,8 +427,8 @@ _CHANGES = _QueueKind(
 )
 
 
-def _unstarted(deployment: Deployment) -> Findings:
-    yield from _queue(deployment, deployment.unstarted_queue_url, _UNSTARTED)
+def _retry_queue(deployment: Deployment) -> Findings:
+    yield from _queue(deployment, deployment.retry_queue_url, _RETRY_QUEUE)
 
 
 def _changes(deployment: Deployment) -> Findings:
@@ -610,7 +616,7 @@ SECTIONS: dict[str, Callable[[Deployment], Findings]] = {
     "user_pool": _user_pool,
     "lost_sign_ups": _lost_sign_ups,
     "executions": _executions,
-    "unstarted": _unstarted,
+    "retry": _retry_queue,
     "changes": _changes,
     "reconciliation": _reconciliation,
     "schedule": _schedule,

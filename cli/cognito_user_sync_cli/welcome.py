@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _FILE = "python/welcome_email.json"
 
 
-class NoWelcome(Exception):
+class NoWelcomeEmailError(Exception):
     """There is none to look at; the message says why."""
 
 
 def deployed(functions: LambdaClient, function_name: str) -> WelcomeEmail:
-    """What the function `function_name` sends. Raises NoWelcome."""
+    """What the function `function_name` sends. Raises NoWelcomeEmailError."""
     try:
         layers = functions.get_function_configuration(FunctionName=function_name).get("Layers", [])
     except functions.exceptions.ResourceNotFoundException:
-        raise NoWelcome(
+        raise NoWelcomeEmailError(
             "this deployment sends no welcome email, since welcome_email is null: set it, and apply"
         ) from None
     try:
@@ -41,7 +41,7 @@ def deployed(functions: LambdaClient, function_name: str) -> WelcomeEmail:
         with zipfile.ZipFile(io.BytesIO(content)) as layer:
             return WelcomeEmail.from_json(layer.read(_FILE).decode())
     except (OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
-        raise NoWelcome(f"the layer of {function_name} could not be read: {error}") from error
+        raise NoWelcomeEmailError(f"the layer of {function_name} could not be read: {error}") from error
 
 
 def not_deployed(subject: str, text: str, html: str) -> WelcomeEmail:
@@ -86,7 +86,7 @@ def read_samples(content: str) -> list[SampleUser]:
 
 def render(welcome: WelcomeEmail, user: SampleUser, names: tuple[str, ...]) -> Email:
     """The mail to a user. `names` are the attributes that are synced: no others can be named. Raises
-    UnknownPlaceholder."""
+    UnknownPlaceholderError."""
     values = placeholder_values(user.sub, user.username, user.status, user.attributes, names)
     return welcome.render(values, user.attributes.get("locale", ""))
 

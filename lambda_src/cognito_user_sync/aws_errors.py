@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 _DENIED_ACTION = re.compile(r"not authorized to perform:? ?[`']?([\w-]+:\w+)")
 
 
-class AccessDenied(Exception):
+class AccessDeniedError(Exception):
     """IAM denies a call; the message names the action.
 
     Worth retries for some minutes: IAM is eventually consistent, and the policy of a new role may not have arrived
@@ -25,21 +25,21 @@ class AccessDenied(Exception):
 
 
 def raise_if_denied(error: ClientError) -> None:
-    """Raises AccessDenied if IAM denied the call. Of AWS's message only the action is kept: that of SES has the
+    """Raises AccessDeniedError if IAM denied the call. Of AWS's message only the action is kept: that of SES has the
     recipient's address in it."""
     code = error.response["Error"]["Code"]
     if code == "AccessDeniedException":
         # Not always the call itself: DynamoDB names kms:Decrypt if it may not use the key of the table.
         action = _DENIED_ACTION.search(error.response["Error"].get("Message", ""))
-        raise AccessDenied(f"{code}: {action[1] if action else error.operation_name}") from error
+        raise AccessDeniedError(f"{code}: {action[1] if action else error.operation_name}") from error
 
 
 @contextmanager
-def sorted_out(
+def translated_errors(
     transient: Set[str], unavailable: type[Exception], refused: type[Exception], but: Set[str] = frozenset()
 ) -> Iterator[None]:
     """Raises `unavailable` for the error codes in `transient`, for a failure of AWS, and where no answer comes;
-    AccessDenied if IAM denies the call; `refused` for every other code. The codes in `but` mean something to the
+    AccessDeniedError if IAM denies the call; `refused` for every other code. The codes in `but` mean something to the
     caller: they are raised as they are.
 
     The messages hold the code alone: AWS's own may repeat what was sent.

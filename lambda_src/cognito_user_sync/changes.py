@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from cognito_user_sync.departure import sync_absent
-from cognito_user_sync.sync_request import NO_APP_CLIENT, Change, NotConsistentYet, SyncRequest, happened_within
+from cognito_user_sync.deletion import sync_missing_user
+from cognito_user_sync.sync_request import NO_APP_CLIENT, Change, NotConsistentYetError, SyncRequest, happened_within
 from cognito_user_sync.user import INVITED, User, timestamp
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import Outcome, UserTable
@@ -56,13 +56,13 @@ def sync_change(
             again if the change comes again. What it raises is raised.
 
     Returns NOT_OURS if neither the pool nor the table has this user: the event may be of another pool.
-    Raises NotConsistentYet if the change is recent, and what was read or written may be from before it;
-    PoolUnavailable, PoolRefused, TableUnavailable, TableRefused or UnusableUser.
+    Raises NotConsistentYetError if the change is recent, and what was read or written may be from before it;
+    CognitoUnavailableError, CognitoRejectedError, TableUnavailableError, TableRejectedError or UnusableUserError.
     """
     user = None if change.event_name in DELETIONS else pool.find(change.sub)
-    outcome = table.write(user) if user else sync_absent(pool, table, change.sub)
+    outcome = table.write(user) if user else sync_missing_user(pool, table, change.sub)
     if _may_be_from_before(change, user, outcome) and happened_within(_SETTLED_AFTER, change.occurred_at):
-        raise NotConsistentYet(change.sub)
+        raise NotConsistentYetError(change.sub)
     # By the event, and not by the status in the item: the reconciliation may have written the new one.
     if welcome and user and change.event_name in FIRST_SIGN_INS and user.status != INVITED:
         if happened_within(_WELCOMED_WITHIN, user.created_at):

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cognito_user_sync import log_fields
-from cognito_user_sync.sync_request import InvalidSyncRequest, sub_in
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.sync_request import sub_in
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +31,10 @@ def handle(
             delivered again, also the handled ones.
 
     Raises:
-        InvalidSyncRequest: The event is not a batch of SQS messages.
+        InvalidEventError: The event is not a batch of SQS messages.
     """
     # RecursionError: of JSON that is nested a thousand deep.
-    expected: tuple[type[Exception], ...] = (*errors, ValueError, RecursionError, InvalidSyncRequest)
+    expected: tuple[type[Exception], ...] = (*errors, ValueError, RecursionError, InvalidEventError)
     failed = []
     for message_id, body in _messages(event):
         if not has_time():
@@ -55,7 +56,7 @@ def _messages(event: Any) -> list[tuple[str, str]]:
     try:
         messages = [(record["messageId"], record["body"]) for record in event["Records"]]
     except (KeyError, TypeError) as error:
-        raise InvalidSyncRequest("the event is not a batch of SQS messages") from error
+        raise InvalidEventError("the event is not a batch of SQS messages") from error
     if not all(isinstance(part, str) for message in messages for part in message):
-        raise InvalidSyncRequest("the id or the body of an SQS message is not text")
+        raise InvalidEventError("the id or the body of an SQS message is not text")
     return messages

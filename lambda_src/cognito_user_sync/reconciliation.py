@@ -1,7 +1,7 @@
 """Brings the table to what the pool is: one worker's part of it, a batch of shards.
 
 A shard is listed to its end, page by page; each page is compared with the table's items, and what differs is written.
-Then, and only then, the items of the shard that the list did not show are looked at: see `_sweep`.
+Then, and only then, the items of the shard that the list did not show are looked at: see `_check_deletions`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
 from cognito_user_sync.clients import PARALLEL
-from cognito_user_sync.departure import delete_if_gone
+from cognito_user_sync.deletion import delete_if_not_in_pool
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.item_layout import Item, has
 from cognito_user_sync.log_fields import log_failure
-from cognito_user_sync.pace import OutOfTime, Pace, Patience
+from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
 from cognito_user_sync.user import UNCONFIRMED, User, now
-from cognito_user_sync.user_pool import MarkerRefused, Page, PrefixRefused, UserPool
-from cognito_user_sync.user_table import READ_SIZE, Outcome, TableRefused, UserTable
+from cognito_user_sync.user_pool import Page, PagingTokenRejectedError, PrefixRejectedError, UserPool
+from cognito_user_sync.user_table import READ_SIZE, Outcome, TableRejectedError, UserTable
 
 # AdminGetUser has four times the quota of ListUsers: 120 requests a second.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
@@ -43,7 +44,7 @@ Argument = TypeVar("Argument")
 
 COUNTS = (
     *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
-    *("deleted", "still_there", "over_limit", "unlisted_shards"),
+    *("deleted", "still_in_pool", "over_limit", "unlisted_shards"),
 )
 _COUNT = {
     Outcome.CREATED: "created",
@@ -60,11 +61,7 @@ _NAMED_ATTRIBUTES = 20
 _PREFIX = re.compile(r"[0-9a-f-]*")
 
 
-class InvalidInput(Exception):
-    """A function of the reconciliation was given what it does not take; the message names the field, or the value."""
-
-
-class _TooLarge(Exception):
+class _ShardTooLargeError(Exception):
     """The shard has more users than a worker holds."""
 
 
@@ -78,7 +75,7 @@ class Batch:
 
     prefixes: tuple[str, ...]
     pages_per_second: float
-    sweeps: bool = True
+    checks_deletions: bool = True
     """Whether to look for users who are gone."""
     token: str | None = None
     """Where a sequential listing goes on."""
@@ -95,7 +92,7 @@ class Batch:
 
     @classmethod
     def from_json(cls, given: Any) -> Batch:
-        """As a function is given it. Raises InvalidInput."""
+        """As a function is given it. Raises InvalidEventError."""
         check_fields(given, {"prefixes", "pages_per_second"})
         check_no_others(given, {each.name for each in fields(cls)})
         return cls(**{**given, "prefixes": tuple(given["prefixes"])})
@@ -104,7 +101,7 @@ class Batch:
 @dataclass
 class Result:
     """What a worker did, and what is left of its batch. `counts` has listed, which is the sum of created, updated,
-    unchanged, unconfirmed, other_pool and failed; deleted and still_there; over_limit, the missing users of shards in
+    unchanged, unconfirmed, other_pool and failed; deleted and still_in_pool; over_limit, the missing users of shards in
     which more are missing than may be deleted; and unlisted_shards, which Cognito did not list to their end. `examples`
     of a dry run: each has sub, outcome, and the names of the attributes that a run adds, replaces and removes."""
 
@@ -125,20 +122,20 @@ class Result:
 
 
 def check_fields(given: Any, required: Set[str]) -> None:
-    """Raises InvalidInput unless `given` is an object that has these fields, and each is what a Batch, a Result or a
-    run's summary has under its name."""
+    """Raise InvalidEventError unless `given` is an object with these fields, each of the type that a Batch, a Result or
+    a run's summary has under its name."""
     if not isinstance(given, dict) or not required <= given.keys():
-        raise InvalidInput(f"expected an object with {', '.join(sorted(required))}")
+        raise InvalidEventError(f"expected an object with {', '.join(sorted(required))}")
     for name in required & _FIELDS.keys():
         if not _FIELDS[name](given[name]):
-            raise InvalidInput(f"{name} is not what it may be")
+            raise InvalidEventError(f"{name} is not what it may be")
 
 
 def check_no_others(given: Any, allowed: Set[str]) -> None:
-    """Raises InvalidInput unless `given` is an object with at most these fields, and each is as check_fields has it."""
+    """Raise InvalidEventError unless `given` is an object with at most these fields, each as in check_fields."""
     check_fields(given, given.keys() if isinstance(given, dict) else set())
     if not given.keys() <= allowed:
-        raise InvalidInput(f"an object has other fields than {', '.join(sorted(allowed))}")
+        raise InvalidEventError(f"an object has other fields than {', '.join(sorted(allowed))}")
 
 
 def is_count(value: Any) -> bool:
@@ -156,7 +153,7 @@ def _is_list_of_text(value: Any) -> bool:
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys((*COUNTS, "allow_deletes", "allow_deletes_needed", "restarts"), is_count),
     **dict.fromkeys(("batches", "max_examples"), is_count),
-    **dict.fromkeys(("sweeps", "sequential", "dry_run"), lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("checks_deletions", "sequential", "dry_run"), lambda value: isinstance(value, bool)),
     "prefixes": lambda value: _is_list_of_text(value) and all(_PREFIX.fullmatch(prefix) for prefix in value),
     "pages_per_second": lambda value: _is_number(value, 1e-6, 1e9),
     "max_delete_percent": lambda value: _is_number(value, 0, 100),
@@ -187,23 +184,23 @@ class Worker:
     progress: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
-        self._patience = Patience(self.seconds_left, self.sleep)
-        self._listing = Pace(self.batch.pages_per_second, self.clock, self.sleep)
-        self._asking = Pace(_GET_USERS_PER_LIST_USERS * self.batch.pages_per_second, self.clock, self.sleep)
+        self._retry = RetryUntilDeadline(self.seconds_left, self.sleep)
+        self._listing = RateLimiter(self.batch.pages_per_second, self.clock, self.sleep)
+        self._asking = RateLimiter(_GET_USERS_PER_LIST_USERS * self.batch.pages_per_second, self.clock, self.sleep)
         self._result = Result(prefixes=list(self.batch.prefixes), token=self.batch.token, restarts=self.batch.restarts)
 
     def work(self) -> Result:
         """Reconcile the shards of the batch, as many as there is time for.
 
-        Raises PoolRefused or TableRefused. All of it may be done again.
+        Raises CognitoRejectedError or TableRejectedError. All of it may be done again.
         """
         left = self._result.prefixes
         had_all_the_time = True
-        while left and self._patience.has_time():
+        while left and self._retry.has_time():
             before = Counter(self._result.counts), list(self._result.examples)
             try:
                 self._reconcile(left[0])
-            except OutOfTime:
+            except OutOfTimeError:
                 listed = self._listed_since(before)
                 # Fewer users would not have been done either: Cognito was too busy. But a dry run deletes nobody, so
                 # that its next sweep of the same shard would come no further than this one.
@@ -211,13 +208,13 @@ class Worker:
                     left[:1] = children(left[0])
                 self._count_again_from(before)
                 break
-            except _TooLarge:
+            except _ShardTooLargeError:
                 left[:1] = children(left[0])
                 self._count_again_from(before)
-            except PrefixRefused:
+            except PrefixRejectedError:
                 self._result.sequential = True
                 break
-            except MarkerRefused:
+            except PagingTokenRejectedError:
                 self._list_again(before)
             else:
                 self._leave_shard()
@@ -266,29 +263,31 @@ class Worker:
                 seen.update(user.sub for user in page.users)
                 seen.update(unusable.sub for unusable in page.unusable)
                 if len(seen) > MAX_USERS:
-                    raise _TooLarge
-        if self.batch.sweeps and not self.batch.sequential:
-            self._sweep(prefix, seen, began_at)
+                    raise _ShardTooLargeError
+        if self.batch.checks_deletions and not self.batch.sequential:
+            self._check_deletions(prefix, seen, began_at)
 
     def _pages(self, prefix: str) -> Iterator[Page]:
         """Every page of the shard. The token of the listing is kept only where it is to be handed on."""
         token = self._result.token
         while True:
-            page = self._patience.call(self._listing.call, self.pool.page, prefix, token)
+            page = self._retry.call(self._listing.call, self.pool.page, prefix, token)
             yield page
             token = page.next_token
             if self.batch.sequential:
                 self._result.token = token
             if token is None:
                 return
-            if not self._patience.has_time():
-                raise OutOfTime
+            if not self._retry.has_time():
+                raise OutOfTimeError
 
     def _write(self, page: Page) -> None:
         """Write the users of a page whose items differ from them."""
         users = [user for user in page.users if user.status != UNCONFIRMED]
         items = self._items([user.sub for user in users])
-        outcomes: list[Outcome | TableRefused] = [self.table.outcome(user, items.get(user.sub, {})) for user in users]
+        outcomes: list[Outcome | TableRejectedError] = [
+            self.table.outcome(user, items.get(user.sub, {})) for user in users
+        ]
         different = [index for index, outcome in enumerate(outcomes) if outcome in _WRITES]
         if self.batch.dry_run:
             for index in different[: self.batch.max_examples - len(self._result.examples)]:
@@ -305,7 +304,7 @@ class Worker:
         for failed in page.unusable:
             self._failed(failed.sub or "one without a sub", failed)
         for user, outcome in zip(users, outcomes, strict=True):
-            if isinstance(outcome, TableRefused):
+            if isinstance(outcome, TableRejectedError):
                 self._failed(user.sub, outcome)
             else:
                 counts[_COUNT[outcome]] += 1
@@ -322,10 +321,10 @@ class Worker:
         names = {kind: names[:_NAMED_ATTRIBUTES] for kind, names in changes.items()}
         self._result.examples.append({"sub": user.sub, "outcome": outcome, **names})
 
-    def _write_one(self, each: tuple[User, Item]) -> Outcome | TableRefused:
+    def _write_one(self, each: tuple[User, Item]) -> Outcome | TableRejectedError:
         try:
-            return self._patience.call(self.table.write, *each)
-        except TableRefused as refused:
+            return self._retry.call(self.table.write, *each)
+        except TableRejectedError as refused:
             return refused
 
     def _failed(self, sub: str, error: Exception) -> None:
@@ -334,7 +333,7 @@ class Worker:
             self._result.failed_subs.append(sub)
             log_failure(sub, error)
 
-    def _sweep(self, prefix: str, seen: set[str], began_at: str) -> None:
+    def _check_deletions(self, prefix: str, seen: set[str], began_at: str) -> None:
         """Delete the users of a shard, listed to its end, whom the list did not show and whom Cognito knows no more.
 
         Twice through the table: all are counted before any is deleted. If they are too many, none is deleted.
@@ -361,7 +360,7 @@ class Worker:
         for beginning in [prefix] if prefix else HEX_DIGITS:
             start: Item | None = None
             while True:
-                subs, start = self._patience.call(self.table.active_subs, beginning, start)
+                subs, start = self._retry.call(self.table.active_subs, beginning, start)
                 yield subs
                 if start is None:
                     break
@@ -374,29 +373,29 @@ class Worker:
             counts = self._result.counts
             # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
             counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
-            counts["still_there"] += outcomes.count(Outcome.STALE)
+            counts["still_in_pool"] += outcomes.count(Outcome.STALE)
             if self.batch.dry_run:
                 # Only here: too many for an output of Step Functions.
                 for (sub, _), outcome in zip(older, outcomes, strict=True):
                     if outcome is Outcome.DELETED:
                         logger.info("user would be deleted", extra={"sub": sub})
             if None in outcomes:
-                raise OutOfTime
+                raise OutOfTimeError
 
     def _delete_one(self, found: tuple[str, Item]) -> Outcome | None:
         """None where there is no time for it."""
         sub, item = found
         try:
-            if not self._patience.has_time():
+            if not self._retry.has_time():
                 return None
-            return self._patience.call(
-                lambda: self._asking.call(delete_if_gone, self.pool, self.table, sub, item, self.batch.dry_run)
+            return self._retry.call(
+                lambda: self._asking.call(delete_if_not_in_pool, self.pool, self.table, sub, item, self.batch.dry_run)
             )
-        except OutOfTime:
+        except OutOfTimeError:
             return None
 
     def _items(self, subs: Sequence[str]) -> dict[str, Item]:
-        return self._patience.call(self.table.read, subs) if subs else {}
+        return self._retry.call(self.table.read, subs) if subs else {}
 
     def _is_older(self, item: Item, began_at: str) -> bool:
         """Whether an active user's item of this pool was last written before the listing began: one written since may

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRIGGER_PAUSED_SINCE = "TRIGGER_PAUSED_SINCE"
 
 
-class MissingSetting(Exception):
+class MissingSettingError(Exception):
     """An environment variable that the function needs is not set, or does not parse."""
 
 
@@ -46,8 +46,8 @@ class PoolTriggerSettings:
     chained_function_arn: str | None
 
 
-def unstarted_queue_url(environ: Mapping[str, str] = os.environ) -> str:
-    return _text(environ, "UNSTARTED_QUEUE_URL")
+def retry_queue_url(environ: Mapping[str, str] = os.environ) -> str:
+    return _text(environ, "RETRY_QUEUE_URL")
 
 
 def chained_function_arn(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -79,7 +79,7 @@ def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
 
 def pool_trigger(environ: Mapping[str, str] = os.environ) -> PoolTriggerSettings:
     if "CHAINED_FUNCTION_ARN" not in environ:
-        raise MissingSetting("environment variable CHAINED_FUNCTION_ARN is not set")
+        raise MissingSettingError("environment variable CHAINED_FUNCTION_ARN is not set")
     return PoolTriggerSettings(
         user_pool_id=user_pool_id(environ),
         function_arn=_text(environ, "POST_CONFIRMATION_FUNCTION_ARN"),
@@ -115,7 +115,7 @@ def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) 
             index_keys=frozenset(given["index_keys"]),
         )
     except (KeyError, TypeError) as error:
-        raise MissingSetting("environment variable USER_TABLE does not describe a table") from error
+        raise MissingSettingError("environment variable USER_TABLE does not describe a table") from error
     return UserTable(client, given["name"], layout, _deletion(environ), given.get("is_own") is True)
 
 
@@ -126,7 +126,7 @@ def synced_attributes(environ: Mapping[str, str] = os.environ) -> tuple[str, ...
 def _text(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name)
     if not value:
-        raise MissingSetting(f"environment variable {name} is not set")
+        raise MissingSettingError(f"environment variable {name} is not set")
     return value
 
 
@@ -134,7 +134,7 @@ def _number(environ: Mapping[str, str], name: str) -> float:
     try:
         return float(_text(environ, name))
     except ValueError as error:
-        raise MissingSetting(f"environment variable {name} is not a number") from error
+        raise MissingSettingError(f"environment variable {name} is not a number") from error
 
 
 def _deletion(environ: Mapping[str, str]) -> DeletionPolicy:
@@ -145,13 +145,13 @@ def _deletion(environ: Mapping[str, str]) -> DeletionPolicy:
     try:
         return DeletionPolicy(DeletedUsers(action), int(days) if days else None)
     except ValueError as error:
-        raise MissingSetting(f"DELETED_USERS {action!r} or RETENTION_DAYS {days!r} is not understood") from error
+        raise MissingSettingError(f"DELETED_USERS {action!r} or RETENTION_DAYS {days!r} is not understood") from error
 
 
 def _table(environ: Mapping[str, str]) -> dict[str, Any]:
     given = _json(environ, "USER_TABLE")
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        raise MissingSetting("environment variable USER_TABLE does not describe a table")
+        raise MissingSettingError("environment variable USER_TABLE does not describe a table")
     return given
 
 
@@ -159,12 +159,12 @@ def _json(environ: Mapping[str, str], name: str) -> Any:
     try:
         return json.loads(_text(environ, name))
     except ValueError as error:
-        raise MissingSetting(f"environment variable {name} is not JSON") from error
+        raise MissingSettingError(f"environment variable {name} is not JSON") from error
 
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
     """A JSON list of strings; `[]` is a valid one."""
     names = _json(environ, name)
     if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
-        raise MissingSetting(f"environment variable {name} is not a JSON list of strings")
+        raise MissingSettingError(f"environment variable {name} is not a JSON list of strings")
     return tuple(names)

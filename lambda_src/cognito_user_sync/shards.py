@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cognito_user_sync.user_pool import PAGE_SIZE, PrefixRefused
+from cognito_user_sync.user_pool import PAGE_SIZE, PrefixRejectedError
 
 HEX_DIGITS = "0123456789abcdef"
 
@@ -48,8 +48,8 @@ def plan(
 ) -> Shards:
     """The shards of a pool of about so many users, for workers of so many pages a second each.
 
-    `is_inhabited` says whether the pool has users of a prefix, and may raise PrefixRefused; `has_items` whether the
-    table has: such a prefix is a shard, too, since its users are gone. What else the two raise is passed on.
+    `is_inhabited` returns whether the pool has users of a prefix, and may raise PrefixRejectedError. `has_items`
+    returns whether the table has: such a prefix is a shard, too, since its users are deleted.
     Without time, what is left stays large: a worker cuts it.
     """
     if users <= SMALL_POOL:
@@ -74,12 +74,12 @@ def plan(
                     heapq.heappush(largest_first, (negative // len(inhabited), child))
                 elif has_items(child):
                     ready.append(child)
-    except PrefixRefused:
+    except PrefixRejectedError:
         return Shards(("",), sequential=True)
     return Shards(tuple(sorted([*ready, *(prefix for _, prefix in largest_first)])))
 
 
-def deal(prefixes: Sequence[str], batches: int) -> list[list[str]]:
+def split(prefixes: Sequence[str], batches: int) -> list[list[str]]:
     """The prefixes in at most `batches` batches. Neighbours begin with different digits: all that begin with one are
     one key of the index by_shard, and DynamoDB takes 1,000 writes a second for each."""
     mixed = sorted(prefixes, key=lambda prefix: prefix[::-1])

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.user import SUB, timestamp
 
 # The trigger sources after which a user is confirmed, and the reason that each gives.
@@ -29,12 +30,7 @@ NO_APP_CLIENT = "CLIENT_ID_NOT_APPLICABLE"
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})?Z", re.ASCII)
 
 
-class InvalidSyncRequest(Exception):
-    """The event, execution input or message is not what Cognito or this module sends. The message names the field, and
-    repeats nothing of it."""
-
-
-class NotConsistentYet(Exception):
+class NotConsistentYetError(Exception):
     """Cognito does not show the sign-up or the change yet: its answers are eventually consistent. Worth a retry."""
 
 
@@ -89,10 +85,10 @@ def happened_within(age: timedelta, occurred_at: str) -> bool:
 
 
 def from_trigger_event(event: Any, occurred_at: str) -> SyncRequest:
-    """Return the request for a post-confirmation event. Raises InvalidSyncRequest."""
+    """Return the request for a post-confirmation event. Raises InvalidEventError."""
     reason = REASON_OF_TRIGGER_SOURCE.get(_field(event, "triggerSource", str))
     if reason is None:
-        raise InvalidSyncRequest(f"triggerSource is none of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
+        raise InvalidEventError(f"triggerSource is none of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
     user_attributes = _field(_field(event, "request", dict), "userAttributes", dict)
     caller = event.get("callerContext")
     client_id = caller.get("clientId") if isinstance(caller, dict) else None
@@ -110,14 +106,14 @@ def from_trigger_event(event: Any, occurred_at: str) -> SyncRequest:
 def parse(execution_input: Any) -> SyncRequest:
     """Return the request in the input of a state of user_sync or in a message of the retry queue.
 
-    Raises InvalidSyncRequest.
+    Raises InvalidEventError.
     """
     reason = _field(execution_input, "reason", str)
     if reason not in REASONS:
-        raise InvalidSyncRequest(f"reason is none of {', '.join(sorted(REASONS))}")
+        raise InvalidEventError(f"reason is none of {', '.join(sorted(REASONS))}")
     username = _field(execution_input, "username", str)
     if not username:
-        raise InvalidSyncRequest("username is empty")
+        raise InvalidEventError("username is empty")
     return SyncRequest(
         sub=_sub(execution_input),
         username=username,
@@ -128,7 +124,7 @@ def parse(execution_input: Any) -> SyncRequest:
 
 
 def parse_change(message: Any) -> Change:
-    """Return the change in a message of the change queue. Raises InvalidSyncRequest."""
+    """Return the change in a message of the change queue. Raises InvalidEventError."""
     return Change(
         sub=_sub(message),
         event_name=_field(message, "event_name", str, default=""),
@@ -140,28 +136,28 @@ def sub_in(message: Any) -> str | None:
     """Return the user that a message names, which may be no request; None if it names none."""
     try:
         return _sub(message)
-    except InvalidSyncRequest:
+    except InvalidEventError:
         return None
 
 
 def _sub(mapping: Any) -> str:
     sub: str = _field(mapping, "sub", str)
     if not SUB.fullmatch(sub):
-        raise InvalidSyncRequest("sub is not a UUID in lower case")
+        raise InvalidEventError("sub is not a UUID in lower case")
     return sub
 
 
 def _occurred_at(mapping: Any) -> str:
     moment = _TIMESTAMP.fullmatch(_field(mapping, "occurred_at", str))
     if not moment:
-        raise InvalidSyncRequest("occurred_at is not of the form 2026-01-31T12:00:00.000Z")
+        raise InvalidEventError("occurred_at is not of the form 2026-01-31T12:00:00.000Z")
     return f"{moment[1]}{moment[2] or '.000'}Z"
 
 
 def _field(mapping: Any, name: str, kind: type, default: Any = None) -> Any:
     if not isinstance(mapping, dict):
-        raise InvalidSyncRequest(f"expected an object with {name}, got {type(mapping).__name__}")
+        raise InvalidEventError(f"expected an object with {name}, got {type(mapping).__name__}")
     value = mapping.get(name, default)
     if not isinstance(value, kind):
-        raise InvalidSyncRequest(f"{name} is {'missing' if value is None else 'not a ' + kind.__name__}")
+        raise InvalidEventError(f"{name} is {'missing' if value is None else 'not a ' + kind.__name__}")
     return value

@@ -27,7 +27,7 @@ _MEMBERS = {
 }
 
 
-class UnusableUser(Exception):
+class UnusableUserError(Exception):
     """Cognito's answer does not make a user. `sub` is "" where it says none; the message holds no personal data."""
 
     def __init__(self, sub: str, why: str) -> None:
@@ -74,20 +74,20 @@ def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
         observed_at: A `timestamp` from before the call.
 
     Raises:
-        UnusableUser: There is no sub, or a member that every user has is missing or of another type. boto3 checks no
-            answer.
+        UnusableUserError: There is no sub, or a member that every user has is missing or of another type. boto3 does
+            not check responses.
     """
     given = found.get("UserAttributes", found.get("Attributes", []))
     pairs = [(attribute.get("Name"), attribute.get("Value", "")) for attribute in given]
     attributes = {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
     sub = attributes.pop("sub", "")
     if not SUB.fullmatch(sub):
-        raise UnusableUser("", "its sub is not a UUID in lower case")
+        raise UnusableUserError("", "its sub is not a UUID in lower case")
     if not all(isinstance(part, str) for pair in pairs for part in pair):
-        raise UnusableUser(sub, "an attribute is not text")
+        raise UnusableUserError(sub, "an attribute is not text")
     for name, kind in _MEMBERS.items():
         if not isinstance(found.get(name), kind):
-            raise UnusableUser(sub, f"{name} is {'not a ' + kind.__name__ if name in found else 'missing'}")
+            raise UnusableUserError(sub, f"{name} is {'not a ' + kind.__name__ if name in found else 'missing'}")
     return User(
         sub=sub,
         observed_at=observed_at,

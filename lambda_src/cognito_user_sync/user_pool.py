@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.aws_errors import sorted_out
-from cognito_user_sync.user import UnusableUser, User, from_cognito, now
+from cognito_user_sync.aws_errors import translated_errors
+from cognito_user_sync.user import UnusableUserError, User, from_cognito, now
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -26,19 +26,19 @@ _TRANSIENT = frozenset(
 )
 
 
-class PoolUnavailable(Exception):
+class CognitoUnavailableError(Exception):
     """Cognito did not answer now, but may later."""
 
 
-class PoolRefused(Exception):
+class CognitoRejectedError(Exception):
     """Cognito refuses this call, and will again: a pool that is gone."""
 
 
-class PrefixRefused(PoolRefused):
+class PrefixRejectedError(CognitoRejectedError):
     """The pool cannot be listed by the beginning of `sub`, or the answer holds users that were not asked for."""
 
 
-class MarkerRefused(PoolRefused):
+class PagingTokenRejectedError(CognitoRejectedError):
     """Cognito rejects the token of a list: it is older than an hour, or "Paging marker ... is invalid for request".
 
     The same list may be read from its beginning. https://github.com/aws/aws-sdk-js/issues/3705
@@ -50,7 +50,7 @@ class Page:
     """A part of the list of users. Only a missing `next_token` ends a list: a page may be short, or empty."""
 
     users: tuple[User, ...]
-    unusable: tuple[UnusableUser, ...]
+    unusable: tuple[UnusableUserError, ...]
     next_token: str | None
 
 
@@ -62,31 +62,34 @@ class UserPool:
     id: str
 
     def estimated_users(self) -> int:
-        """How many users the pool has, by Cognito's own estimate. Raises PoolUnavailable or PoolRefused."""
+        """Return Cognito's estimate of the number of users.
+
+        Raises CognitoUnavailableError or CognitoRejectedError.
+        """
         with _answering():
             return self.client.describe_user_pool(UserPoolId=self.id)["UserPool"].get("EstimatedNumberOfUsers", 0)
 
     def page(self, prefix: str = "", token: str | None = None, size: int = PAGE_SIZE) -> Page:
         """At most `size` users whose sub begins with `prefix`, from where `token` says.
 
-        Raises PoolUnavailable, PoolRefused, PrefixRefused or MarkerRefused.
+        Raises CognitoUnavailableError, CognitoRejectedError, PrefixRejectedError or PagingTokenRejectedError.
         """
         return self._list(f'sub ^= "{prefix}"' if prefix else "", prefix, token, size)
 
     def find(self, sub: str) -> User | None:
         """The user of a sub, or None where the list does not show it (yet, or any more).
 
-        Raises PoolUnavailable, PoolRefused, or UnusableUser.
+        Raises CognitoUnavailableError, CognitoRejectedError, or UnusableUserError.
         """
         token = None
         while True:
             try:
                 page = self._list(f'sub = "{sub}"', sub, token, 1)
-            except PrefixRefused as error:
-                raise PoolRefused(str(error)) from error
-            except MarkerRefused as error:
+            except PrefixRejectedError as error:
+                raise CognitoRejectedError(str(error)) from error
+            except PagingTokenRejectedError as error:
                 # The caller's next attempt lists from the beginning.
-                raise PoolUnavailable(str(error)) from error
+                raise CognitoUnavailableError(str(error)) from error
             if page.unusable:
                 raise page.unusable[0]
             if page.users or page.next_token is None:
@@ -96,7 +99,8 @@ class UserPool:
     def get(self, username: str) -> User | None:
         """Return the user of a username, or None if Cognito knows none.
 
-        Raises PoolUnavailable, PoolRefused, or UnusableUser, also for what Cognito does not take for a username.
+        Raises CognitoUnavailableError, CognitoRejectedError, or UnusableUserError, also for what Cognito does not
+        accept as a username.
         """
         observed_at = now()
         try:
@@ -105,17 +109,19 @@ class UserPool:
         except self.client.exceptions.UserNotFoundException:
             return None
         except self.client.exceptions.InvalidParameterException as error:
-            raise UnusableUser("", "its username is not valid") from error
+            raise UnusableUserError("", "its username is not valid") from error
         return from_cognito(found, observed_at)
 
-    def is_gone(self, sub: str, username: str) -> bool:
+    def is_deleted(self, sub: str, username: str) -> bool:
         """Whether Cognito knows this user no more: False where it does not say so clearly. A username that another
-        user has taken over proves nothing alone, so the list has to agree then. Raises PoolUnavailable or PoolRefused.
+        user has taken over proves nothing alone, so the list has to agree then.
+
+        Raises CognitoUnavailableError or CognitoRejectedError.
         """
         try:
             user = self.get(username)
             return user is None or (user.sub != sub and self.find(sub) is None)
-        except UnusableUser:
+        except UnusableUserError:
             return False
 
     def _list(self, query: str, prefix: str, token: str | None, size: int) -> Page:
@@ -128,24 +134,25 @@ class UserPool:
                 answer = self.client.list_users(UserPoolId=self.id, Limit=size, **arguments)
         except self.client.exceptions.InvalidParameterException as error:
             if token is not None:
-                raise MarkerRefused(str(error)) from error
-            raise (PrefixRefused if query else PoolRefused)(str(error)) from error
+                raise PagingTokenRejectedError(str(error)) from error
+            raise (PrefixRejectedError if query else CognitoRejectedError)(str(error)) from error
         if answer.get("Users") is None:
             # No empty page: who is not on it would be looked at as gone.
-            raise PoolUnavailable("ListUsers gave no list")
+            raise CognitoUnavailableError("ListUsers gave no list")
         users: list[User] = []
-        unusable: list[UnusableUser] = []
+        unusable: list[UnusableUserError] = []
         for found in answer["Users"]:
             try:
                 users.append(from_cognito(found, observed_at))
-            except UnusableUser as error:
+            except UnusableUserError as error:
                 unusable.append(error)
         if any(not user.sub.startswith(prefix) for user in users):
-            raise PrefixRefused(f"ListUsers gave users whose sub does not begin with {prefix!r}")
+            raise PrefixRejectedError(f"ListUsers gave users whose sub does not begin with {prefix!r}")
         # boto3 sends no empty token back.
         return Page(tuple(users), tuple(unusable), answer.get("PaginationToken") or None)
 
 
 def _answering(but: Set[str] = frozenset()) -> AbstractContextManager[None]:
-    """Raises PoolUnavailable, AccessDenied or PoolRefused, but for the error codes that mean something."""
-    return sorted_out(_TRANSIENT, PoolUnavailable, PoolRefused, but)
+    """Translate errors into CognitoUnavailableError, AccessDeniedError and CognitoRejectedError, except the codes in
+    `but`."""
+    return translated_errors(_TRANSIENT, CognitoUnavailableError, CognitoRejectedError, but)

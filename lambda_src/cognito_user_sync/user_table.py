@@ -26,7 +26,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.aws_errors import sorted_out
+from cognito_user_sync.aws_errors import translated_errors
 from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, has, marshal
 from cognito_user_sync.user import UNCONFIRMED, User, now, timestamp
 
@@ -69,11 +69,11 @@ DELETED_STATUS = "DELETED"
 _ATTEMPTS = 3
 
 
-class TableUnavailable(Exception):
+class TableUnavailableError(Exception):
     """DynamoDB did not answer now, but may later: worth a retry, and safe, since writes are idempotent."""
 
 
-class TableRefused(Exception):
+class TableRejectedError(Exception):
     """DynamoDB refuses this call, and will again: a missing table, an item that is too large."""
 
 
@@ -140,7 +140,7 @@ class UserTable:
             item: The item as `read` found it. Without it, and also if it has changed since, the write may take a call
                 more.
 
-        Raises TableUnavailable or TableRefused.
+        Raises TableUnavailableError or TableRejectedError.
         """
 
         def update(found: Item) -> Outcome:
@@ -156,7 +156,7 @@ class UserTable:
     def read(self, subs: Sequence[str], consistent: bool = False) -> dict[str, Item]:
         """The items of at most READ_SIZE users, by sub, with what this module owns of them. Unless `consistent`, which
         costs twice as much, one that was written a moment ago may show as it was before.
-        Raises TableUnavailable or TableRefused."""
+        Raises TableUnavailableError or TableRejectedError."""
         names = {f"#n{index}": name for index, name in enumerate(self.layout.names())}
         wanted = dict.fromkeys(subs)
         asked: Any = {
@@ -175,13 +175,15 @@ class UserTable:
                     found[sub] = item
             left = response.get("UnprocessedKeys", {}).get(self.name)
             if left and len(left["Keys"]) == len(asked["Keys"]):
-                raise TableUnavailable("no key of a BatchGetItem was processed")
+                raise TableUnavailableError("no key of a BatchGetItem was processed")
             asked = left
         return found
 
     def active_subs(self, prefix: str, start: Item | None = None) -> tuple[list[str], Item | None]:
         """A page of the subs of this pool's users who are not deleted and whose sub begins with `prefix`, at least one
-        digit, in order; and where the next page starts, None after the last. Raises TableUnavailable or TableRefused.
+        digit, in order; and where the next page starts, None after the last.
+
+        Raises TableUnavailableError or TableRejectedError.
         """
         arguments: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
         with _answering():
@@ -225,12 +227,13 @@ class UserTable:
             return Outcome.UNCHANGED
         return Outcome.UPDATED
 
-    def delete(self, sub: str, gone_at: str, item: Item) -> Outcome:
-        """Make an item, as `read` found it, that of a user who did not exist at `gone_at`, a `timestamp`.
+    def delete(self, sub: str, checked_at: str, item: Item) -> Outcome:
+        """Make an item, as `read` found it, that of a user who did not exist at `checked_at`, a `timestamp`.
 
         Returns DELETED; UNCHANGED if the deletion was known, and nothing is left that this one removes; STALE if the
-        item shows the user later than that; NOT_OURS if there is no item of this pool; KEPT. Raises TableUnavailable
-        or TableRefused.
+        item shows the user later than that; NOT_OURS if there is no item of this pool; KEPT.
+
+        Raises TableUnavailableError or TableRejectedError.
         """
         layout, action = self.layout, self.deletion.action
         if action is DeletedUsers.KEEP:
@@ -241,13 +244,13 @@ class UserTable:
                 return Outcome.NOT_OURS
             if layout.name("deleted_at") in found and self._has_nothing_left(found):
                 return Outcome.UNCHANGED
-            return Outcome.STALE if layout.text(found, "observed_at") > gone_at else None
+            return Outcome.STALE if layout.text(found, "observed_at") > checked_at else None
 
         def delete(found: Item) -> Outcome:
             if action is DeletedUsers.DELETE_ITEM:
-                self.client.put_item(**self._tombstone(sub, gone_at, found))
+                self.client.put_item(**self._tombstone(sub, checked_at, found))
             else:
-                self.client.update_item(**self._deletion(sub, gone_at, found))
+                self.client.update_item(**self._deletion(sub, checked_at, found))
             return Outcome.DELETED
 
         return refusal(item) or self._attempt(item, delete, refusal)
@@ -265,9 +268,9 @@ class UserTable:
             if outcome := refusal(found):
                 return outcome
             if found == item:
-                raise TableRefused("an attribute of the item has a type that this module does not write")
+                raise TableRejectedError("an attribute of the item has a type that this module does not write")
             item = found
-        raise TableUnavailable("other writers keep changing the item")
+        raise TableUnavailableError("other writers keep changing the item")
 
     def _update(self, user: User, found: Item) -> Any:
         """The arguments of UpdateItem for a user whose item is like `found`."""
@@ -307,11 +310,11 @@ class UserTable:
             **self._conditional(expression, condition),
         }
 
-    def _deletion(self, sub: str, gone_at: str, found: Item) -> Any:
+    def _deletion(self, sub: str, checked_at: str, found: Item) -> Any:
         """The arguments of UpdateItem for a deleted user whose item is like `found`."""
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
-        written: dict[str, ItemValue] = {name("deleted_at"): gone_at}
+        written: dict[str, ItemValue] = {name("deleted_at"): checked_at}
         synced = layout.synced(found)
         if self.deletion.action is DeletedUsers.MARK:
             # An index of the application stays as it is.
@@ -329,26 +332,26 @@ class UserTable:
             bookkeeping = {name(each) for each in (*_BOOKKEEPING_OF_ACTIVE_USERS, "synced_attributes")}
             removed = sorted(synced | bookkeeping)
         # What is written and removed depends on what the item got from Cognito.
-        condition = f"{expression.can_be_deleted(gone_at, found)} AND {expression.has_synced(synced)}"
+        condition = f"{expression.can_be_deleted(checked_at, found)} AND {expression.has_synced(synced)}"
         return {
             "Key": layout.key(sub),
             "UpdateExpression": expression.update(written, removed),
             **self._conditional(expression, condition),
         }
 
-    def _tombstone(self, sub: str, gone_at: str, found: Item) -> Any:
+    def _tombstone(self, sub: str, checked_at: str, found: Item) -> Any:
         """The arguments of PutItem that replaces the item of a deleted user, which is like `found`."""
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
         tombstone: dict[str, ItemValue] = {
             name("user_pool_id"): layout.user_pool_id,
-            name("deleted_at"): gone_at,
+            name("deleted_at"): checked_at,
             layout.ttl_attribute: _expiry(TOMBSTONE_DAYS),
             name("synced_attributes"): frozenset({layout.ttl_attribute}),
         }
         return {
             "Item": {**layout.key(sub), **{each: marshal(value) for each, value in tombstone.items()}},
-            **self._conditional(expression, expression.can_be_deleted(gone_at, found)),
+            **self._conditional(expression, expression.can_be_deleted(checked_at, found)),
         }
 
     def _has_nothing_left(self, found: Item) -> bool:
@@ -419,10 +422,10 @@ class _Expression:
         """A condition: the item got these attributes from Cognito."""
         return self.compare("synced_attributes", "=", synced) if synced else self.is_missing("synced_attributes")
 
-    def can_be_deleted(self, gone_at: str, found: Item) -> str:
-        """A condition: the item is of this pool, was not seen later than `gone_at`, and is as deleted as `found`."""
+    def can_be_deleted(self, checked_at: str, found: Item) -> str:
+        """A condition: the item is of this pool, was not seen later than `checked_at`, and is as deleted as `found`."""
         pool = self.compare("user_pool_id", "=", self._layout.user_pool_id)
-        not_seen = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', gone_at)}"
+        not_seen = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', checked_at)}"
         return f"{pool} AND {self.is_as_in(found, 'deleted_at')} AND ({not_seen})"
 
     def update(self, written: Mapping[str, ItemValue], removed: Iterable[str]) -> str:
@@ -443,5 +446,7 @@ def _expiry(days: int) -> int:
 
 
 def _answering() -> AbstractContextManager[None]:
-    """Raises TableUnavailable or TableRefused, but for a condition that does not hold."""
-    return sorted_out(_TRANSIENT, TableUnavailable, TableRefused, but={"ConditionalCheckFailedException"})
+    """Raises TableUnavailableError or TableRejectedError, but for a condition that does not hold."""
+    return translated_errors(
+        _TRANSIENT, TableUnavailableError, TableRejectedError, but={"ConditionalCheckFailedException"}
+    )

@@ -48,19 +48,19 @@ SUB_TAG = "sub"
 _NAMED = re.compile(r"(.+) <([^<>]+)>")
 
 
-class UnknownPlaceholder(Exception):
+class UnknownPlaceholderError(Exception):
     """A template names a placeholder that has no value; the message is its name."""
 
 
-class WelcomeNotSent(Exception):
+class WelcomeNotSentError(Exception):
     """SES did not take the mail now, and says so: worth a retry."""
 
 
-class WelcomeRefused(Exception):
+class WelcomeRejectedError(Exception):
     """SES refuses the mail, and will again until somebody mends the sender, the account or the permission."""
 
 
-class WelcomeOutcomeUnknown(Exception):
+class WelcomeOutcomeUnknownError(Exception):
     """The answer of SES did not arrive: the mail may be on its way. Sending again could greet twice, so it is left
     to a person: look in the SES sending statistics, then redrive the execution or leave it."""
 
@@ -138,7 +138,7 @@ class WelcomeEmail:
         Each {{placeholder}} is replaced by its value, {{placeholder|fallback}} by the fallback if the value is empty.
         A value is cleaned (`clean_value`): it is one short line, so that none can begin a header or forge a paragraph,
         and no link. In the HTML part it is escaped besides. A value is never read as a template.
-        Raises UnknownPlaceholder.
+        Raises UnknownPlaceholderError.
         """
         tag = self.translation(locale)
         template = self if tag is None else self.translations[tag]
@@ -152,7 +152,7 @@ class WelcomeEmail:
         """Send to one `deliverable_address`; returns the message id of SES.
 
         `client` must make one attempt only. SES repeats `sub` in each event of the email, so that the events tell who
-        got one. Raises WelcomeNotSent, AccessDenied, WelcomeRefused or WelcomeOutcomeUnknown.
+        got one. Raises WelcomeNotSentError, AccessDeniedError, WelcomeRejectedError or WelcomeOutcomeUnknownError.
         """
         subject, text, html = ({"Data": part, "Charset": "UTF-8"} for part in (email.subject, email.text, email.html))
         request: Any = {
@@ -173,15 +173,15 @@ class WelcomeEmail:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status == 429:
-                raise WelcomeNotSent(code) from error
+                raise WelcomeNotSentError(code) from error
             raise_if_denied(error)
             if status < 500:
-                raise WelcomeRefused(code) from error
-            raise WelcomeOutcomeUnknown(code) from error
+                raise WelcomeRejectedError(code) from error
+            raise WelcomeOutcomeUnknownError(code) from error
         except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as error:
-            raise WelcomeNotSent(type(error).__name__) from error
+            raise WelcomeNotSentError(type(error).__name__) from error
         except BotoCoreError as error:
-            raise WelcomeOutcomeUnknown(type(error).__name__) from error
+            raise WelcomeOutcomeUnknownError(type(error).__name__) from error
 
 
 def placeholder_values(
@@ -239,13 +239,15 @@ def header_mailbox(given: str) -> str:
         given: address, Name <address> or "Name" <address>. A quoted name may have any character, \\" and \\\\ too.
 
     Raises:
-        WelcomeRefused: The address is not one that SES takes. A plan rejects it, too.
+        WelcomeRejectedError: The address is not one that SES takes. A plan rejects it, too.
     """
     match = _NAMED.fullmatch(given)
     name, typed = match.groups() if match else ("", given)
     address = deliverable_address(typed)
     if address is None:
-        raise WelcomeRefused(f"{given!r} is not a sender: expected address@example.com or Name <address@example.com>")
+        raise WelcomeRejectedError(
+            f"{given!r} is not a sender: expected address@example.com or Name <address@example.com>"
+        )
     if name.startswith('"'):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
     name = " ".join(name.split())
@@ -259,7 +261,7 @@ def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]
     def value(match: re.Match[str]) -> str:
         name, fallback = match.groups()
         if name not in values:
-            raise UnknownPlaceholder(name)
+            raise UnknownPlaceholderError(name)
         shown = clean_value(values[name])
         if fallback is None or shown.strip():
             return escape(shown)

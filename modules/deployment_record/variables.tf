@@ -14,7 +14,7 @@ variable "record" {
     reconciliation_state_machine_arn = optional(string)
     reconciliation_schedule_arn      = optional(string)
     post_confirmation_function_arn   = string
-    unstarted_queue_url              = string
+    retry_queue_url                  = string
     changes_queue_url                = optional(string)
     user_pool_trigger = object({
       attached_function_arn = optional(string)

@@ -57,7 +57,7 @@ locals {
   # A change or sign-up that is tried again and again is in none of the ages that SQS reports, and in these counts.
   queues = [
     for label, metric in merge([
-      for queue in concat([var.unstarted_queue_names], var.changes[*].queue_names) : {
+      for queue in concat([var.retry_queue_names], var.changes[*].queue_names) : {
         "waiting in ${queue.queue}"       = { queue = queue.queue, name = "ApproximateNumberOfMessagesVisible" }
         "being handled of ${queue.queue}" = { queue = queue.queue, name = "ApproximateNumberOfMessagesNotVisible" }
         "in ${queue.dead_letter_queue}"   = { queue = queue.dead_letter_queue, name = "ApproximateNumberOfMessagesVisible" }

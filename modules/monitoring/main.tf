@@ -18,13 +18,13 @@ locals {
   # unknown as a whole, so that Terraform cannot tell which alarms exist.
   unchanged = { enabled = true, threshold = null, period_seconds = null, evaluation_periods = null, datapoints_to_alarm = null, topic_arns = null }
   changes = merge(
-    { for name in ["trigger-duration", "unstarted-age", "changes-age"] : name => local.unchanged },
+    { for name in ["trigger-duration", "retry-age", "changes-age"] : name => local.unchanged },
     { for name, alarm in var.alarms : name => alarm if alarm != null },
   )
 
   trigger_duration_ms = coalesce(local.changes["trigger-duration"].threshold, 4000)
   age_minutes = {
-    for name, periods in { unstarted-age = 15, changes-age = 30 } :
+    for name, periods in { retry-age = 15, changes-age = 30 } :
     name => coalesce(local.changes[name].period_seconds, 60) * coalesce(local.changes[name].evaluation_periods, periods) / 60
   }
 
@@ -141,7 +141,7 @@ locals {
   # are some: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
   age_expression = "waiting + FILL(handled, 0)"
   age_metrics = {
-    for queue in concat([var.unstarted_queue_names.queue], var.changes[*].queue_names.queue) : queue => {
+    for queue in concat([var.retry_queue_names.queue], var.changes[*].queue_names.queue) : queue => {
       for id, metric_name in {
         waiting = "ApproximateNumberOfMessagesVisible"
         handled = "ApproximateNumberOfMessagesNotVisible"
@@ -154,9 +154,9 @@ locals {
     }
   }
 
-  unstarted_alarms = {
-    unstarted-age = {
-      description        = "Sign-ups have been waiting for ${local.age_minutes.unstarted-age} minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1h --region ${var.region}. What waits: cognito-user-sync status. If this alarm has insufficient data, the queue is gone, or Lambda does not read it."
+  retry_alarms = {
+    retry-age = {
+      description        = "Sign-ups have been waiting for ${local.age_minutes.retry-age} minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1h --region ${var.region}. What waits: cognito-user-sync status. If this alarm has insufficient data, the queue is gone, or Lambda does not read it."
       runbook            = "sign-ups-wait-or-were-given-up"
       pages              = true
       ends               = true
@@ -164,15 +164,15 @@ locals {
       label              = "sign-ups that are not started"
       evaluation_periods = 15
       treat_missing_data = "missing"
-      metrics            = local.age_metrics[var.unstarted_queue_names.queue]
+      metrics            = local.age_metrics[var.retry_queue_names.queue]
     }
-    unstarted-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-replay-sign-ups --since 1d --region ${var.region}. When it is fixed: cognito-user-sync failures requeue."
+    retry-dead-letter = {
+      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1d --region ${var.region}. When it is fixed: cognito-user-sync failures requeue."
       runbook     = "sign-ups-wait-or-were-given-up"
       ends        = true
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"
-      dimensions  = { QueueName = var.unstarted_queue_names.dead_letter_queue }
+      dimensions  = { QueueName = var.retry_queue_names.dead_letter_queue }
       statistic   = "Maximum"
     }
   }
@@ -287,7 +287,7 @@ locals {
         polls = {
           namespace   = "AWS/SQS"
           metric_name = "NumberOfEmptyReceives"
-          dimensions  = { QueueName = var.unstarted_queue_names.queue }
+          dimensions  = { QueueName = var.retry_queue_names.queue }
           statistic   = "Sum"
         }
       }
@@ -296,7 +296,7 @@ locals {
 
   known_alarms = merge(
     local.trigger_alarms, local.trigger_missing_alarms, local.sign_ups_lost_alarms, local.user_sync_alarms,
-    local.failing_alarms, local.unstarted_alarms, local.changes_alarms, local.reconciliation_alarms, local.overdue_alarms,
+    local.failing_alarms, local.retry_alarms, local.changes_alarms, local.reconciliation_alarms, local.overdue_alarms,
     local.ses_alarms,
   )
   changes_of_known = merge({ for name in keys(local.known_alarms) : name => local.unchanged }, local.changes)
@@ -350,7 +350,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 }
 
 moved {
-  from = aws_cloudwatch_metric_alarm.unstarted_age
+  from = aws_cloudwatch_metric_alarm.retry_age
   to   = aws_cloudwatch_metric_alarm.on_expression
 }
 

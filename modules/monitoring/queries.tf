@@ -5,7 +5,7 @@ locals {
   # By name: log groups exist before their functions.
   log_group_names = [
     for name in concat(
-      [var.post_confirmation_function_name, "${var.prefix}-replay-sign-ups", var.sync_user_function_name],
+      [var.post_confirmation_function_name, "${var.prefix}-retry-sign-ups", var.sync_user_function_name],
       compact([var.send_welcome_function_name, var.pool_trigger_function_name]),
       var.changes == null ? [] : ["${var.prefix}-sync-changes"],
       var.reconciliation == null ? [] : ["${var.prefix}-plan-shards", "${var.prefix}-reconcile-shards"],

@@ -82,7 +82,7 @@ variable "user_sync_state_machine_arn" {
   nullable    = false
 }
 
-variable "unstarted_queue_names" {
+variable "retry_queue_names" {
   description = "Names of the queue of sign-ups whose execution could not be started, and of its dead-letter queue."
   type = object({
     queue             = string

@@ -12,7 +12,7 @@ data "aws_iam_policy_document" "post_confirmation" {
   statement {
     sid       = "ParkUnstarted"
     actions   = ["sqs:SendMessage"]
-    resources = [module.unstarted.queue.arn]
+    resources = [module.retry_queue.queue.arn]
   }
 }
 
@@ -31,7 +31,7 @@ module "post_confirmation" {
   environment = merge(
     {
       USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
-      UNSTARTED_QUEUE_URL         = module.unstarted.queue.url
+      RETRY_QUEUE_URL             = module.retry_queue.queue.url
     },
     # Through the policy: it comes before the function calls, and goes after it has stopped to.
     { for policy in aws_iam_role_policy.chained : "CHAINED_FUNCTION_ARN" => var.chained_function_arn },
@@ -83,7 +83,7 @@ resource "aws_lambda_permission" "cognito" {
   }
 }
 
-data "aws_iam_policy_document" "replay_sign_ups" {
+data "aws_iam_policy_document" "retry_sign_ups" {
   statement {
     sid       = "StartUserSync"
     actions   = ["states:StartExecution"]
@@ -91,11 +91,11 @@ data "aws_iam_policy_document" "replay_sign_ups" {
   }
 }
 
-module "unstarted" {
+module "retry_queue" {
   source = "../request_queue"
 
-  name        = "unstarted"
-  policy_json = data.aws_iam_policy_document.replay_sign_ups.json
+  name        = "retry"
+  policy_json = data.aws_iam_policy_document.retry_sign_ups.json
   settings    = var.settings
 
   environment = {
@@ -103,9 +103,9 @@ module "unstarted" {
   }
 
   function = {
-    name            = "replay-sign-ups"
+    name            = "retry-sign-ups"
     description     = "Starts the user_sync executions that the post-confirmation trigger could not start"
-    handler         = "replay_sign_ups"
+    handler         = "retry_sign_ups"
     timeout_seconds = 30
     encrypts        = true
   }

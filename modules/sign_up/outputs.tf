@@ -8,23 +8,23 @@ output "permission_id" {
   value       = aws_lambda_permission.cognito.id
 }
 
-output "unstarted_queue_url" {
+output "retry_queue_url" {
   description = "URL of the queue that holds sign-ups whose execution could not be started."
-  value       = module.unstarted.queue.url
+  value       = module.retry_queue.queue.url
 }
 
 output "functions" {
   description = "Functions of this module, by short name."
   value = {
     post-confirmation = module.post_confirmation
-    replay-sign-ups   = module.unstarted.function
+    retry-sign-ups    = module.retry_queue.function
   }
 }
 
 output "queues" {
   description = "Queues of this module, by short name."
   value = {
-    unstarted             = module.unstarted.queue
-    unstarted-dead-letter = module.unstarted.dead_letter_queue
+    retry             = module.retry_queue.queue
+    retry-dead-letter = module.retry_queue.dead_letter_queue
   }
 }

@@ -128,7 +128,7 @@ QUESTIONS = (
     Question(
         "settings",
         "Does UpdateUserPool accept all settings that DescribeUserPool returns, and keep each of them?",
-        "the module attaches its trigger with such a request (lambda_src/cognito_user_sync/lambda_config.py)",
+        "the module attaches its trigger with such a request (lambda_src/cognito_user_sync/pool_trigger.py)",
         "the settings of a pool before and after the module is applied to it",
         seen_by_tests("settings"),
     ),

@@ -10,7 +10,7 @@ import pytest
 from local_aws.client import LocalAws
 from tests.deployed import DEPLOYMENT, Deployment, Operator, Pool, Terraform, make_pool
 
-# Of the unstarted queue, in place of three minutes.
+# Of the retry queue, in place of three minutes.
 VISIBILITY_TIMEOUT_SECONDS = "2"
 # On demand alone, so that no run syncs whom a fault keeps from the table.
 RECONCILIATION = '{ schedule = "none", run_on_apply = "none", overdue_hours = 0, list_users_per_second = 30 }'
@@ -39,7 +39,7 @@ def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform
 def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
     deployment = Deployment(aws, terraform.outputs()["user_sync"])
     aws.client("sqs").set_queue_attributes(
-        QueueUrl=deployment.outputs["unstarted_queue_url"],
+        QueueUrl=deployment.outputs["retry_queue_url"],
         Attributes={"VisibilityTimeout": VISIBILITY_TIMEOUT_SECONDS},
     )
     return deployment

@@ -19,7 +19,7 @@ from tests.deployed import CANARY, Deployment, Operator, Pool, eventually
 CALLS: list[dict[str, str]] = [
     {"operation": "states:StartExecution"},
     {"operation": "sqs:SendMessage"},
-    {"operation": "lambda:InvokeFunction", "function": "replay-sign-ups"},
+    {"operation": "lambda:InvokeFunction", "function": "retry-sign-ups"},
     {"operation": "lambda:InvokeFunction", "function": "sync-user"},
     {"operation": "lambda:InvokeFunction", "function": "send-welcome"},
     {"operation": "cognito-idp:AdminGetUser"},
@@ -164,7 +164,7 @@ def _is_right(item: dict[str, Any] | None, name: str) -> bool:
 def is_quiet(aws: LocalAws, deployed: Deployment) -> bool:
     """No message waits, and no execution runs."""
     queue = aws.client("sqs").get_queue_attributes(
-        QueueUrl=deployed.outputs["unstarted_queue_url"],
+        QueueUrl=deployed.outputs["retry_queue_url"],
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
     )["Attributes"]
     running = aws.client("stepfunctions").list_executions(
@@ -203,5 +203,5 @@ def _parked(logged: dict[str, list[str]], subs: Iterable[str]) -> Iterator[str]:
     """The last error of StartExecution for each request that was parked."""
     for sub in subs:
         lines = [json.loads(line) for line in logged[sub]]
-        if any(line["message"] == "parked for replay" for line in lines):
+        if any(line["message"] == "queued for retry" for line in lines):
             yield [line["error"] for line in lines if line["message"] == "execution not started"][-1]

@@ -29,7 +29,7 @@ from tests.faults.storm import is_quiet, keep_score
 TRIGGER = "post_confirmation_function_arn"
 START: Fault = {"operation": "states:StartExecution", "fault": "500"}
 PARK: Fault = {"operation": "sqs:SendMessage", "fault": "500"}
-REPLAY: Fault = {"operation": "lambda:InvokeFunction", "function": "replay-sign-ups", "fault": "500"}
+REPLAY: Fault = {"operation": "lambda:InvokeFunction", "function": "retry-sign-ups", "fault": "500"}
 READ: Fault = {"operation": "cognito-idp:AdminGetUser", "fault": "500"}
 SYNC: Fault = {"operation": "lambda:InvokeFunction", "function": "sync-user", "fault": "500"}
 WRITE: Fault = {"operation": "dynamodb:UpdateItem", "fault": "500"}
@@ -194,7 +194,7 @@ def test_user_who_is_deleted_before_the_replay_is_not_written(aws: LocalAws, per
         "occurred_at": timestamp(datetime.now(UTC) - timedelta(hours=1)),
         "client_id": person.pool.client_id,
     }
-    queue = person.deployed.outputs["unstarted_queue_url"]
+    queue = person.deployed.outputs["retry_queue_url"]
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(request))
     (execution,) = person.deployed.settled(person.sub)
     output = json.loads(execution["output"])
@@ -206,7 +206,7 @@ def test_user_who_is_deleted_before_the_replay_is_not_written(aws: LocalAws, per
 def test_what_cannot_be_replayed_goes_to_the_dead_letter_queue_and_can_be_moved_back(
     aws: LocalAws, person: Person, operator: Operator
 ) -> None:
-    queues, queue = aws.client("sqs"), person.deployed.outputs["unstarted_queue_url"]
+    queues, queue = aws.client("sqs"), person.deployed.outputs["retry_queue_url"]
     found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
     policy = json.loads(found["RedrivePolicy"])
     dead_letters = queues.get_queue_url(QueueName=policy["deadLetterTargetArn"].rpartition(":")[2])["QueueUrl"]
@@ -302,7 +302,7 @@ def test_a_call_that_iam_denies_is_named_and_redriven(
         person.confirm()
         execution = person.failed()
         assert failed() == 1 + DENIED_RETRIES
-    assert execution["error"] == "AccessDenied"
+    assert execution["error"] == "AccessDeniedError"
     assert json.loads(execution["cause"])["errorMessage"].endswith(call["operation"].rpartition(":")[2])
     assert operator("failures", "redrive").startswith("1 redriven.")
     person.assert_synced_and_greeted_once()
@@ -453,7 +453,7 @@ def test_a_welcome_that_dies_after_the_send_is_parked_for_a_person(
 def test_a_replay_that_dies_after_the_start_starts_nothing_twice(
     aws: LocalAws, person: Person, deployed: Deployment
 ) -> None:
-    with failing(aws, START | {"times": 1}), dying(aws, deployed, "replay_sign_ups"):
+    with failing(aws, START | {"times": 1}), dying(aws, deployed, "retry_sign_ups"):
         person.confirm()
         (execution,) = deployed.settled(person.sub)
         assert execution["status"] == "SUCCEEDED"

@@ -60,7 +60,7 @@ def test_all_is_well_after_the_apply(deployed: Deployment, operator: Operator, a
     assert section(found, "user_pool")["users"] >= 1
     assert section(found, "user_table")["users"] >= 1
     assert section(found, "reconciliation")["last_run"]["status"] == "SUCCEEDED"
-    assert section(found, "unstarted") == section(found, "changes") == {"waiting": 0, "given_up": 0}
+    assert section(found, "retry") == section(found, "changes") == {"waiting": 0, "given_up": 0}
     assert section(found, "executions")["failed_in_14_days"] == 0
     assert section(found, "schedule")["expression"] == "rate(12 hours)"
     assert section(found, "functions")["missing"] == section(found, "alarms")["in_alarm"] == []
@@ -123,10 +123,10 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     aws.clear_faults()
     assert "1 execution failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
     narrow = Operator(operator.outputs, columns=80)("failures")
-    assert "1 execution: AccessDenied in SyncUser: " in narrow
+    assert "1 execution: AccessDeniedError in SyncUser: " in narrow
     assert f"  sign-up-{sub}  ended " in narrow, "what is to be looked up is not folded"
     user = facts(operator("user", username, expect=1))
-    assert "FAILED AccessDenied in SyncUser not sent: the execution failed" in user
+    assert "FAILED AccessDeniedError in SyncUser not sent: the execution failed" in user
     assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
     assert operator("failures", "redrive") == "1 redriven.\n1 succeeded, welcome email sent.\n"
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"

@@ -207,7 +207,9 @@ def test_event_without_pool_of_another_pools_user_is_not_ours(
         eventually(lambda: outcomes(deployed, sub) == ["not_ours"])
         assert is_empty(deployed, "changes_queue_url")
         other.cognito.delete_user(AccessToken=access_token)
-        eventually(lambda: "NotConsistentYet" in str(deployed.aws.logs()[f"{prefix_of(deployed)}sync-changes"][-1:]))
+        eventually(
+            lambda: "NotConsistentYetError" in str(deployed.aws.logs()[f"{prefix_of(deployed)}sync-changes"][-1:])
+        )
     finally:
         aws.set_cognito(MANY)
         aws.client("sqs").purge_queue(QueueUrl=deployed.outputs["changes_queue_url"])
@@ -399,7 +401,7 @@ def test_removed_key_encrypts_nothing_and_stays_with_the_roles(
     described += [aws.client("lambda").get_function_configuration(FunctionName=name) for name in deployed.functions()]
     assert len(described) > 16
     assert key not in str(described)
-    for role in ("sync-user", "replay-sign-ups", "post-confirmation", "user-sync", "reconciliation", "schedule"):
+    for role in ("sync-user", "retry-sign-ups", "post-confirmation", "user-sync", "reconciliation", "schedule"):
         (name,) = iam.list_role_policies(RoleName=f"{prefix}-us-east-1-{role}")["PolicyNames"]
         policy = iam.get_role_policy(RoleName=f"{prefix}-us-east-1-{role}", PolicyName=name)["PolicyDocument"]
         (statement,) = [each for each in policy["Statement"] if each["Sid"] == "UseKey"]
@@ -458,9 +460,9 @@ def test_a_foreign_trigger_is_left_alone_and_reported_and_the_users_are_synced(
     crowd.cognito.admin_update_user_attributes(
         UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Mary Canary"}]
     )
-    assert "Problem: the trigger could not be attached: ForeignTrigger: " in operator("reconcile", expect=1)
+    assert "Problem: the trigger could not be attached: ForeignTriggerError: " in operator("reconcile", expect=1)
     run = deployed.reconcile()
     assert (run["status"], run["error"]) == ("FAILED", "EndedWithProblems")
-    assert "ForeignTrigger" in run["summary"]["problems"][0]
+    assert "ForeignTriggerError" in run["summary"]["problems"][0]
     assert (deployed.item(changed) or {})["name"] == "Mary Canary"
     assert crowd.configuration()["pool"]["LambdaConfig"]["PostConfirmation"] == foreign

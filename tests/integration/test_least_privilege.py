@@ -121,7 +121,7 @@ def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.Tem
     # Whoever is refused something gives up at once, and a message comes back at once.
     aws.client("lambda").update_function_configuration(FunctionName=f"{PREFIX}-pool-trigger", Timeout=8)
     aws.client("sqs").set_queue_attributes(
-        QueueUrl=deployment.outputs["unstarted_queue_url"], Attributes={"VisibilityTimeout": "2"}
+        QueueUrl=deployment.outputs["retry_queue_url"], Attributes={"VisibilityTimeout": "2"}
     )
     return deployment
 
@@ -592,7 +592,7 @@ def test_the_key_encrypts_all_that_rests(aws: LocalAws, deployed: Deployment, ke
         keys[name] = aws.client("lambda").get_function_configuration(FunctionName=name)["KMSKeyArn"]
     assert set(keys.values()) == {key}
     functions = {f"{PREFIX}-{name}" for name in FUNCTIONS}
-    queues = {f"{PREFIX}-{name}{end}" for name in ("unstarted", "changes") for end in ("", "-dead-letter")}
+    queues = {f"{PREFIX}-{name}{end}" for name in ("retry", "changes") for end in ("", "-dead-letter")}
     logs = {f"/aws/lambda/{name}" for name in functions}
     logs |= {f"/aws/vendedlogs/states/{PREFIX}-{name}" for name in STATE_MACHINES}
     assert keys.keys() == {"table", *queues, *logs, *STATE_MACHINES, *functions}
@@ -638,7 +638,7 @@ def test_nobody_but_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployme
         return answer["Payload"].read().decode()  # type: ignore[no-any-return]
 
     assert "explicit deny" in send("changes_queue_url")
-    assert send("unstarted_queue_url") == "null", "where it may, the function can"
+    assert send("retry_queue_url") == "null", "where it may, the function can"
 
 
 def test_a_role_is_assumed_by_its_own_service_alone(aws: LocalAws, deployed: Deployment) -> None:

@@ -142,7 +142,7 @@ def test_requests_hold_no_attribute_of_the_user(aws: LocalAws, deployed: Deploym
     eventually(lambda: "SUCCEEDED" in events_of(aws.data(), sub))
     data = aws.data()
     prefix = "cognito-user-sync-test"
-    for where in (f"messages of {prefix}-unstarted", f"history of {prefix}-user-sync", "events of aws.states"):
+    for where in (f"messages of {prefix}-retry", f"history of {prefix}-user-sync", "events of aws.states"):
         assert any(username in text for text in data[where]), f"{where}: not kept, so the next line shows nothing"
     assert_data_has_no_attributes(aws)
 
@@ -268,7 +268,7 @@ def test_a_second_delivery_of_the_trigger_event_starts_no_second_execution(
     assert len(deployed.settled(sub)) == 1
     assert len(deployed.welcomes_to(email)) == 1
     queue = aws.client("sqs").get_queue_attributes(
-        QueueUrl=deployed.outputs["unstarted_queue_url"], AttributeNames=["ApproximateNumberOfMessages"]
+        QueueUrl=deployed.outputs["retry_queue_url"], AttributeNames=["ApproximateNumberOfMessages"]
     )
     assert queue["Attributes"]["ApproximateNumberOfMessages"] == "0"
 

@@ -210,7 +210,7 @@ def test_pool_trigger_gives_the_sign_ups_to_no_other_function(
         name: another if value == "another" else value for name, value in named.items()
     }
     answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(event))
-    assert json.load(answer["Payload"])["errorType"] == "InvalidRequest"
+    assert json.load(answer["Payload"])["errorType"] == "InvalidEventError"
     assert configuration_of(owned) == with_trigger(found, ours)
 
 
@@ -245,7 +245,7 @@ def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
 
     request = {"action": "attach", "user_pool_id": owned.id, "function_arn": ours, **given}
     answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
-    assert json.load(answer["Payload"])["errorType"] == "ForeignTrigger"
+    assert json.load(answer["Payload"])["errorType"] == "ForeignTriggerError"
     assert trigger_of(owned) == another
 
     set_trigger(owned, None)

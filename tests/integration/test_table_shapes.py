@@ -57,7 +57,7 @@ NO_ALARMS = {
     for name in (
         *("trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"),
         *("sync-user-failing", "send-welcome-failing"),
-        *("unstarted-age", "unstarted-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"),
+        *("retry-age", "retry-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"),
         *("reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"),
     )
 }
@@ -477,7 +477,7 @@ def test_two_pools_on_one_table_stay_apart_under_faults(
                 runs = list(threads.map(lambda scene: scene.deployed.reconcile(), a_and_b))
             for scene, run in zip(a_and_b, runs, strict=True):
                 assert run["status"] == "SUCCEEDED", run
-                assert run["summary"]["not_swept"] is None
+                assert run["summary"]["deletion_check_skipped"] is None
                 assert_exactly_its_own(scene, before)
             assert foreign(SINGLE_TABLE, scan(aws, SINGLE_TABLE)) == foreign(SINGLE_TABLE, before[SINGLE_TABLE])
     finally:

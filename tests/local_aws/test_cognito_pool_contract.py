@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.fakes.carriers import cognito_client
+from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 from tests.local_aws.conftest import name
 from tests.samples import OTHER, OURS
-from tests.stand_ins.carriers import cognito_client
-from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

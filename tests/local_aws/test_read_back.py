@@ -13,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local_aws.emulator_mends.patching import EmulatorChangedError, expect, expect_exactly, replace_once
+from local_aws.emulator_patches.patching import EmulatorChangedError, expect, expect_exactly, replace_once
 from tests.local_aws.conftest import make_machine, name
 
 if TYPE_CHECKING:

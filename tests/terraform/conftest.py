@@ -33,7 +33,7 @@ ALARM_NAMES = [
     *["trigger-errors", "trigger-throttles", "trigger-duration", "trigger-missing", "sign-ups-lost"],
     *["user-sync-failed", "user-sync-timed-out"],
     *["sync-user-failing", "send-welcome-failing"],
-    *["unstarted-age", "unstarted-dead-letter"],
+    *["retry-age", "retry-dead-letter"],
     *["changes-age", "changes-undelivered", "changes-lost", "changes-dead-letter"],
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
     *["ses-bounce-rate", "ses-complaint-rate"],
@@ -158,7 +158,7 @@ APPLIED = {
                 "trigger-duration": {"threshold": 2500, "topic_arns": [ON_CALL]},
                 "user-sync-failed": {"topic_arns": []},
                 "user-sync-timed-out": None,
-                "unstarted-age": {"threshold": 2, "period_seconds": 120, "evaluation_periods": 10},
+                "retry-age": {"threshold": 2, "period_seconds": 120, "evaluation_periods": 10},
                 # Without track_changes there is no such alarm.
                 "changes-lost": {"threshold": 5},
             },

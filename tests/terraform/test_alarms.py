@@ -36,8 +36,8 @@ ALARMS: dict[str, tuple[Any, ...]] = {
     "trigger-missing": ("AWS/Lambda", "Errors", {"FunctionName": f"{PREFIX}-pool-trigger"}, "Sum", 0, 1800, 1, 1),
     "user-sync-failed": ("AWS/States", "ExecutionsFailed", USER_SYNC, "Sum", 0, 60, 1, 1),
     "user-sync-timed-out": ("AWS/States", "ExecutionsTimedOut", USER_SYNC, "Sum", 0, 60, 1, 1),
-    "unstarted-dead-letter": (
-        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{PREFIX}-unstarted-dead-letter"}),
+    "retry-dead-letter": (
+        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{PREFIX}-retry-dead-letter"}),
         *("Maximum", 0, 60, 1, 1),
     ),
     "changes-undelivered": ("AWS/Events", "FailedInvocations", CHANGES, "Sum", 0, 60, 1, 1),
@@ -75,14 +75,14 @@ EXPRESSIONS: dict[str, tuple[Any, ...]] = {
     # No invocation has succeeded in 20 minutes.
     "sync-user-failing": failing("sync-user"),
     "send-welcome-failing": failing("send-welcome"),
-    "unstarted-age": age("unstarted", 15),
+    "retry-age": age("retry", 15),
     "changes-age": age("changes", 30),
     # Fewer than one success in overdue_hours, which are 24 here. An hour before the deployment has no polls.
     "reconciliation-overdue": (
         "IF(polls >= 0, FILL(runs, 0))",
         {
             "runs": ("ExecutionsSucceeded", "AWS/States", RECONCILIATION),
-            "polls": ("NumberOfEmptyReceives", "AWS/SQS", {"QueueName": f"{PREFIX}-unstarted"}),
+            "polls": ("NumberOfEmptyReceives", "AWS/SQS", {"QueueName": f"{PREFIX}-retry"}),
         },
         *("Sum", 1, 3600, 24, 24),
     ),
@@ -91,12 +91,12 @@ EXPRESSIONS: dict[str, tuple[Any, ...]] = {
 LOST = "sign-ups-lost"
 PAGES = {
     *("trigger-errors", "trigger-throttles", "trigger-missing", LOST),
-    *("sync-user-failing", "send-welcome-failing", "unstarted-age"),
+    *("sync-user-failing", "send-welcome-failing", "retry-age"),
 }
 # Their end means that all is well again; an alarm that counts failures ends in the next minute.
 ENDS = {
     *("trigger-missing", "sync-user-failing", "send-welcome-failing", "reconciliation-overdue"),
-    *("unstarted-age", "unstarted-dead-letter", "changes-age", "changes-dead-letter"),
+    *("retry-age", "retry-dead-letter", "changes-age", "changes-dead-letter"),
     *("ses-bounce-rate", "ses-complaint-rate"),
 }
 FIELDS = ("threshold", "period", "evaluation_periods", "datapoints_to_alarm")
@@ -155,7 +155,7 @@ def test_a_run_is_overdue_after_two_days_by_default(terraform: Terraform) -> Non
 
 def test_missing_data_is_reported_where_aws_always_has_some(everything: dict[str, Any]) -> None:
     """A new alarm has INSUFFICIENT_DATA. None breaches for lack of data, so none begins in ALARM."""
-    reported = {"trigger-missing", "unstarted-age", "changes-age"}
+    reported = {"trigger-missing", "retry-age", "changes-age"}
     for name, alarm in everything.items():
         overdue = name == "reconciliation-overdue"
         assert alarm["comparison_operator"] == ("LessThanThreshold" if overdue else "GreaterThanThreshold"), name
@@ -234,9 +234,9 @@ def test_alarm_takes_changes_and_keeps_the_rest(terraform: Terraform) -> None:
         "trigger-duration": (2500, 60, 3, 2),
         LOST: (0, 60, 3, 2),
         # On metric math: each metric has the period.
-        "unstarted-age": (2, None, 10, 10),
+        "retry-age": (2, None, 10, 10),
     }
-    periods = [query["metric"][0]["period"] for query in found["unstarted-age"]["metric_query"] if query["metric"]]
+    periods = [query["metric"][0]["period"] for query in found["retry-age"]["metric_query"] if query["metric"]]
     assert periods == [120, 120]
     for name, alarm in found.items():
         # Without alarm_warn_topic_arns.
@@ -248,7 +248,7 @@ def test_description_names_changed_threshold_and_time(terraform: Terraform, ever
     changed = alarms(terraform.made["not_overdue"])
     for name, default, now in (
         ("trigger-duration", "more than 4 of the 5 seconds", "more than 2.5 of the 5 seconds"),
-        ("unstarted-age", "waiting for 15 minutes", "waiting for 20 minutes"),
+        ("retry-age", "waiting for 15 minutes", "waiting for 20 minutes"),
     ):
         assert default in everything[name]["alarm_description"]
         assert now in changed[name]["alarm_description"]
@@ -294,7 +294,7 @@ def test_dashboard_answers_the_questions_of_an_incident_in_order(everything_made
         (metric, queue.removeprefix(f"{PREFIX}-")) for _, metric, _, queue, _ in charts(everything_made)["Queues"]
     }
     waiting, handled = "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"
-    queues = ("unstarted", "changes")
+    queues = ("retry", "changes")
     assert metrics == {
         *((metric, queue) for metric in (waiting, handled) for queue in queues),
         *((waiting, f"{queue}-dead-letter") for queue in queues),

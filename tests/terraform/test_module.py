@@ -101,9 +101,9 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
     assert environments(defaults, DEV) == {
         "post-confirmation": {
             "USER_SYNC_STATE_MACHINE_ARN": user_sync,
-            "UNSTARTED_QUEUE_URL": queue_url("unstarted"),
+            "RETRY_QUEUE_URL": queue_url("retry"),
         },
-        "replay-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
+        "retry-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
         "sync-user": user,
         "pool-trigger": {
             "USER_POOL_ID": USER_POOL_ID,
@@ -188,10 +188,10 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
     assert environments(everything, LONGEST) == {
         "post-confirmation": {
             "USER_SYNC_STATE_MACHINE_ARN": user_sync,
-            "UNSTARTED_QUEUE_URL": queue_url("unstarted"),
+            "RETRY_QUEUE_URL": queue_url("retry"),
             "CHAINED_FUNCTION_ARN": THEIRS,
         },
-        "replay-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
+        "retry-sign-ups": {"USER_SYNC_STATE_MACHINE_ARN": user_sync},
         "sync-user": user,
         "send-welcome": {"USER_POOL_ID": USER_POOL_ID, "ATTRIBUTES": attributes},
         "pool-trigger": {
@@ -321,7 +321,7 @@ def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
     """A function that writes to a queue or an execution may encrypt with it, too."""
-    writers = {"post-confirmation", "replay-sign-ups", "start-run", "sync-changes"}
+    writers = {"post-confirmation", "retry-sign-ups", "start-run", "sync-changes"}
     for name, address in FUNCTIONS.items():
         found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
         actions = ["kms:Decrypt", "kms:GenerateDataKey"] if name in writers else ["kms:Decrypt"]
@@ -458,7 +458,7 @@ def statements(made: Made, address: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "function", "timeout_seconds"), [("unstarted", "replay-sign-ups", 30), ("changes", "sync-changes", 60)]
+    ("name", "function", "timeout_seconds"), [("retry", "retry-sign-ups", 30), ("changes", "sync-changes", 60)]
 )
 def test_queue_is_read_in_batches_that_may_fail_in_part(
     everything: Made, name: str, function: str, timeout_seconds: int
@@ -483,7 +483,7 @@ def test_queue_is_read_in_batches_that_may_fail_in_part(
 
 
 def queue_policy(made: Made, name: str) -> list[tuple[Any, ...]]:
-    at = "module.sign_up.module.unstarted" if "unstarted" in name else "module.change_tracking[0].module.queue"
+    at = "module.sign_up.module.retry_queue" if "retry" in name else "module.change_tracking[0].module.queue"
     return [
         (
             statement["sid"],
@@ -521,8 +521,8 @@ def test_queues_deny_plain_http_and_other_senders_than_the_rule(everything: Made
         [("ArnNotEquals", "aws:SourceArn", [rule])],
     )
     assert {name: queue_policy(everything, name) for name in QUEUES} == {
-        "unstarted": [plain_http("unstarted")],
-        "unstarted-dead-letter": [plain_http("unstarted-dead-letter")],
+        "retry": [plain_http("retry")],
+        "retry-dead-letter": [plain_http("retry-dead-letter")],
         "changes": [plain_http("changes"), deny_others, rule_sends("changes")],
         # SQS itself moves messages there, so it is not denied.
         "changes-dead-letter": [plain_http("changes-dead-letter"), rule_sends("changes-dead-letter")],
@@ -558,7 +558,7 @@ def test_trigger_is_attached_after_all_that_a_sign_up_needs(everything: Made) ->
         *(f"module.{function}.aws_lambda_function.this" for function in functions),
         *(f"module.{function}.aws_iam_role_policy.this" for function in functions),
         "module.sign_up.aws_lambda_permission.cognito",
-        "module.sign_up.module.unstarted.aws_sqs_queue.this",
+        "module.sign_up.module.retry_queue.aws_sqs_queue.this",
         "module.user_sync.module.state_machine.aws_iam_role_policy.this",
         "module.user_sync.module.state_machine.aws_sfn_state_machine.this",
         "module.user_table.aws_dynamodb_table.this",

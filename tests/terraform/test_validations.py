@@ -668,7 +668,7 @@ RULES = [
             accepted=[{alarm: {"datapoints_to_alarm": periods}}],
             rejected=[{alarm: {"datapoints_to_alarm": periods + 1}}],
         )
-        for alarm, periods in (("trigger-throttles", 3), ("trigger-duration", 3), ("unstarted-age", 15))
+        for alarm, periods in (("trigger-throttles", 3), ("trigger-duration", 3), ("retry-age", 15))
     ],
     *[
         Rule(
@@ -689,7 +689,7 @@ RULES = [
                 *({"period_seconds": 3540, "evaluation_periods": 25}, 88500),
             ),
             # With its 15 periods.
-            ("unstarted-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
+            ("retry-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
             # With its two checks.
             ("trigger-missing", {"evaluation_periods": 48}, {"evaluation_periods": 49}, 88200),
             # With its 30 periods.

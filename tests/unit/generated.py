@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.stand_ins.subs import numbered_sub
+from tests.fakes.subs import numbered_sub
 
 Json: TypeAlias = dict[str, Any]
 Choice = TypeVar("Choice")

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.clock import FakeContext
 from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.clock import FakeContext
 
 HEX_DIGITS = "0123456789abcdef"
 ENVIRONMENT = environment(
     CHAINED_FUNCTION_ARN=THEIRS,
     POST_CONFIRMATION_FUNCTION_ARN=OURS,
     RECONCILIATION_STATE_MACHINE_ARN=RECONCILIATION,
-    UNSTARTED_QUEUE_URL=QUEUE_URL,
+    RETRY_QUEUE_URL=QUEUE_URL,
     USER_SYNC_STATE_MACHINE_ARN=USER_SYNC,
 )
 
@@ -121,7 +121,7 @@ TRIGGER_EVENT = {
 EXERCISES: Mapping[str, Exercise] = {
     # Step Functions fails, so that the queue is used too.
     "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [refusal("InternalFailure", 500)]}),
-    "replay_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
+    "retry_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
     "sync_changes": Exercise(
         queue_event(FIRST_SIGN_IN), 60, {f"{COGNITO}.ListUsers": [Response({"Users": [NEW_USER]})]}
     ),

@@ -17,22 +17,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulated_dynamodb import SimulatedDynamoDB
-from cognito_user_sync import clients, departure, reconciliation, sync_request, user_pool, user_table
+from cognito_user_sync import clients, deletion, reconciliation, sync_request, user_pool, user_table
 from cognito_user_sync.changes import DELETIONS, sync_change
 from cognito_user_sync.handlers import sync_user
 from cognito_user_sync.item_layout import ItemLayout, ItemValue, marshal
 from cognito_user_sync.reconciliation import Batch, Worker
-from cognito_user_sync.sync_request import Change, NotConsistentYet, SyncRequest, parse_change
+from cognito_user_sync.sync_request import Change, NotConsistentYetError, SyncRequest, parse_change
 from cognito_user_sync.user import UNCONFIRMED
-from cognito_user_sync.user_pool import PoolUnavailable, UserPool
+from cognito_user_sync.user_pool import CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
+from tests.fakes.answers import Answer
+from tests.fakes.carriers import cognito_client
+from tests.fakes.clock import Clock, FakeContext
+from tests.fakes.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.simulated_table import plain
+from tests.fakes.subs import numbered_sub
 from tests.samples import POOL_ID, TABLE
-from tests.stand_ins.answers import Answer
-from tests.stand_ins.carriers import cognito_client
-from tests.stand_ins.clock import Clock, FakeContext
-from tests.stand_ins.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import plain
-from tests.stand_ins.subs import numbered_sub
 
 Request: TypeAlias = SyncRequest | Change
 Step: TypeAlias = tuple[str, int, int]
@@ -96,7 +96,7 @@ class World:
     def installed(self) -> Iterator[None]:
         """Give the code under test this pool, table and clock."""
         with ExitStack() as stack:
-            for module in (departure, reconciliation, user_pool, user_table):
+            for module in (deletion, reconciliation, user_pool, user_table):
                 stack.enter_context(patch.object(module, "now", self.clock.now))
             stack.enter_context(patch.object(sync_request, "datetime", self.clock.datetime))
             stack.enter_context(patch.object(clients, "user_pool", lambda: self.pool))
@@ -120,7 +120,7 @@ class World:
         """Handle a request while the list lags by so many changes, and remember whether it was handled to its end."""
         # A lag that no date shows is left to the reconciliation.
         can_be_noticed = not isinstance(request, Change) or request.event_name in NOTICED_LAG
-        with self._lagging(lag if can_be_noticed else 0), suppress(PoolUnavailable, NotConsistentYet):
+        with self._lagging(lag if can_be_noticed else 0), suppress(CognitoUnavailableError, NotConsistentYetError):
             self.handle(request)
             self.handled.append(request)
 
@@ -285,7 +285,7 @@ def test_any_order_ends_with_the_table_equal_to_the_pool(
         else:
             world.deliver_the_rest(order)
         for request in world.forged:
-            with suppress(PoolUnavailable):
+            with suppress(CognitoUnavailableError):
                 world.handle(request)
         assert world.active() == world.expected()
 

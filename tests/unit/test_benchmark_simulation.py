@@ -14,8 +14,8 @@ from benchmarks.simulated_run import ATTRIBUTES, Assumptions, SimulatedAws, Simu
 from benchmarks.virtual_time import VirtualTime
 from cognito_user_sync.item_layout import ItemLayout, marshal
 from cognito_user_sync.user import from_cognito
+from tests.fakes.subs import key_of, sub_of
 from tests.samples import POOL_ID
-from tests.stand_ins.subs import key_of, sub_of
 
 RATE = 30
 MANY, FEW = 100_000, 10_000

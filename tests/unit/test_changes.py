@@ -13,20 +13,26 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cognito_user_sync import departure, sync_request, user_pool, user_table
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync import deletion, sync_request, user_pool, user_table
+from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.changes import sync_change
-from cognito_user_sync.sync_request import Change, NotConsistentYet, SyncRequest
-from cognito_user_sync.user import UnusableUser, timestamp
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable, UserPool
-from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused, TableUnavailable
+from cognito_user_sync.sync_request import Change, NotConsistentYetError, SyncRequest
+from cognito_user_sync.user import UnusableUserError, timestamp
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError, UserPool
+from cognito_user_sync.user_table import (
+    DeletedUsers,
+    DeletionPolicy,
+    Outcome,
+    TableRejectedError,
+    TableUnavailableError,
+)
+from tests.fakes.answers import refusal
+from tests.fakes.calls import Calls
+from tests.fakes.carriers import cognito_client
+from tests.fakes.clock import EPOCH, Clock
+from tests.fakes.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.simulated_table import READ, WRITE, SimulatedTable, plain_item
 from tests.samples import OTHER_SUB, POOL_ID, SUB
-from tests.stand_ins.answers import refusal
-from tests.stand_ins.calls import Calls
-from tests.stand_ins.carriers import cognito_client
-from tests.stand_ins.clock import EPOCH, Clock
-from tests.stand_ins.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import READ, WRITE, SimulatedTable, plain_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +75,7 @@ def table(calls: Calls) -> Iterator[SimulatedTable]:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (departure, user_pool, user_table):
+    for module in (deletion, user_pool, user_table):
         monkeypatch.setattr(module, "now", clock.now)
     return clock
 
@@ -148,7 +154,7 @@ def test_sync_change_writes_an_older_answer_and_comes_again(
 ) -> None:
     monkeypatch.setattr(sync_request, "datetime", Clock(1).datetime)
     users.add(a_user(EARLIER, enabled=True))
-    with pytest.raises(NotConsistentYet, match=SUB):
+    with pytest.raises(NotConsistentYetError, match=SUB):
         sync(event_name)
     assert table.items()[SUB]["enabled"] is True
     users.add(a_user())
@@ -184,7 +190,7 @@ def test_sync_change_comes_again_while_no_answer_shows_it(
     if is_settled:
         assert sync(event_name, occurred_at) == outcome
     else:
-        with pytest.raises(NotConsistentYet, match=SUB):
+        with pytest.raises(NotConsistentYetError, match=SUB):
             sync(event_name, occurred_at)
 
 
@@ -276,7 +282,7 @@ def test_first_sign_in_comes_again_while_the_list_does_not_show_it(
     if is_settled:
         assert sync("RespondToAuthChallenge") == "created"
     else:
-        with pytest.raises(NotConsistentYet, match=SUB):
+        with pytest.raises(NotConsistentYetError, match=SUB):
             sync("RespondToAuthChallenge")
     assert sync.welcomed == []
 
@@ -378,7 +384,7 @@ def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(
     table.hold(a_user())
     before = table.items()
     users.add(a_user())
-    with pytest.raises(PoolUnavailable):
+    with pytest.raises(CognitoUnavailableError):
         sync("AdminDeleteUser")
     assert table.items() == before
     users.remove(SUB)
@@ -392,7 +398,7 @@ def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
     before = table.items()
     users.add(a_user())
     users.unlisted = {SUB}
-    with pytest.raises(PoolUnavailable):
+    with pytest.raises(CognitoUnavailableError):
         sync("AdminDisableUser")
     assert table.items() == before
 
@@ -431,13 +437,13 @@ def test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb(
 @pytest.mark.parametrize(
     ("operation", "code", "status", "error"),
     [
-        (LIST, "InternalErrorException", 500, PoolUnavailable),
-        (LIST, "TooManyRequestsException", 400, PoolUnavailable),
-        (LIST, "AccessDeniedException", 400, AccessDenied),
-        (LIST, "ResourceNotFoundException", 400, PoolRefused),
-        (WRITE, "ThrottlingException", 400, TableUnavailable),
-        (WRITE, "AccessDeniedException", 400, AccessDenied),
-        (WRITE, "ResourceNotFoundException", 400, TableRefused),
+        (LIST, "InternalErrorException", 500, CognitoUnavailableError),
+        (LIST, "TooManyRequestsException", 400, CognitoUnavailableError),
+        (LIST, "AccessDeniedException", 400, AccessDeniedError),
+        (LIST, "ResourceNotFoundException", 400, CognitoRejectedError),
+        (WRITE, "ThrottlingException", 400, TableUnavailableError),
+        (WRITE, "AccessDeniedException", 400, AccessDeniedError),
+        (WRITE, "ResourceNotFoundException", 400, TableRejectedError),
     ],
 )
 def test_a_failed_call_is_made_once_and_raised(
@@ -454,14 +460,14 @@ def test_a_failed_read_of_the_item_deletes_nobody(sync: Sync, table: SimulatedTa
     table.hold(a_user())
     before = table.items()
     calls.fail(READ, refusal("ThrottlingException"), None)
-    with pytest.raises(TableUnavailable):
+    with pytest.raises(TableUnavailableError):
         sync("AdminDeleteUser")
     assert table.items() == before
 
 
 def test_a_user_who_is_unusable_is_named_by_sub(sync: Sync, users: UsersInMemory, calls: Calls) -> None:
     users.add(a_user(missing=frozenset({"UserStatus"})))
-    with pytest.raises(UnusableUser, match=SUB):
+    with pytest.raises(UnusableUserError, match=SUB):
         sync("AdminDisableUser")
     assert calls.operations == [LIST]
 
@@ -480,8 +486,8 @@ def test_no_change_makes_an_item_differ_from_cognito(sync: Sync, users: UsersInM
         # A deletion of a user whom Cognito knows is not believed.
         try:
             ended.add(str(sync(event_name, occurred_at, sub)))
-        except PoolUnavailable:
-            ended.add("PoolUnavailable")
+        except CognitoUnavailableError:
+            ended.add("CognitoUnavailableError")
     found = table.items()
     assert found.pop(deleted)["deleted_at"] < "2026-01-02"
     assert found.keys() == {SUB, OTHER_SUB}
@@ -489,4 +495,4 @@ def test_no_change_makes_an_item_differ_from_cognito(sync: Sync, users: UsersInM
         wanted = plain_item(users[sub])
         assert item == {**wanted, **{name: item[name] for name in ("id", "observed_at", "synced_at")}}
         assert item["observed_at"] < "2026-01-02"
-    assert ended == {"created", "unchanged", "unconfirmed", "not_ours", "deleted", "PoolUnavailable"}
+    assert ended == {"created", "unchanged", "unconfirmed", "not_ours", "deleted", "CognitoUnavailableError"}

@@ -14,19 +14,19 @@ from botocore.exceptions import EndpointConnectionError
 from typer.main import get_command
 
 from cognito_user_sync_cli.app import app, with_options_first
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import FakeAws
 from tests.samples import POOL_ID, environment
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import FakeAws
 
 ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:cognito-user-sync-dev-user-sync"
-QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/cognito-user-sync-dev-unstarted"
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/cognito-user-sync-dev-retry"
 OUTPUTS: dict[str, Any] = {
     "user_pool_id": "eu-west-1_AbCdEfGhI",
     "user_table_name": "cognito-user-sync-dev-users",
     "user_sync_state_machine_arn": ARN,
     "post_confirmation_function_arn": "arn:aws:lambda:eu-west-1:123456789012:function:cognito-user-sync-dev-x",
-    "unstarted_queue_url": QUEUE,
+    "retry_queue_url": QUEUE,
     "alarm_names": [],
     "function_arns": {},
     "log_group_arns": {},
@@ -67,7 +67,7 @@ def test_the_modules_outputs_are_found(tmp_path: Path, outputs: dict[str, Any]) 
 def test_none_or_several_deployments_are_refused(tmp_path: Path, outputs: dict[str, Any], message: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(as_terraform_prints(**outputs)))
-    with pytest.raises(NotDeployed, match=message):
+    with pytest.raises(NotDeployedError, match=message):
         Deployment.from_file(file)
 
 
@@ -75,7 +75,9 @@ def test_outputs_of_another_version_of_the_module_are_refused_by_name(tmp_path: 
     file = tmp_path / "outputs.json"
     older = {name: value for name, value in OUTPUTS.items() if name not in ("alarm_names", "dashboard_url")}
     file.write_text(json.dumps(as_terraform_prints(**older)))
-    with pytest.raises(NotDeployed, match="has no alarm_names, dashboard_url: it is of another version of the module"):
+    with pytest.raises(
+        NotDeployedError, match="has no alarm_names, dashboard_url: it is of another version of the module"
+    ):
         Deployment.from_file(file)
 
 
@@ -105,7 +107,9 @@ def test_user_table_says_why_the_environment_cannot_be_used(
 ) -> None:
     known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
     aws.on("lambda.GetFunctionConfiguration", Response(configuration))
-    with pytest.raises(NotDeployed, match=f"the environment of the function cognito-user-sync-dev-sync-user .*{why}"):
+    with pytest.raises(
+        NotDeployedError, match=f"the environment of the function cognito-user-sync-dev-sync-user .*{why}"
+    ):
         _ = Deployment(**known).user_table
 
 
@@ -137,14 +141,14 @@ def test_from_parameter_needs_no_state(aws: FakeAws) -> None:
 
 def test_from_parameter_names_the_region_of_the_environment(aws: FakeAws) -> None:
     aws.on("ssm.GetParameter", refusal("ParameterNotFound"))
-    with pytest.raises(NotDeployed, match="no SSM parameter /cognito-user-sync/dev in .* and region eu-central-1"):
+    with pytest.raises(NotDeployedError, match="no SSM parameter /cognito-user-sync/dev in .* and region eu-central-1"):
         Deployment.from_parameter("dev", None)
 
 
 def test_from_parameter_rejects_another_version(aws: FakeAws) -> None:
     record = {name: value for name, value in RECORD.items() if name != "alarm_names"}
     aws.on("ssm.GetParameter", Response({"Parameter": {"Value": json.dumps(record)}}))
-    with pytest.raises(NotDeployed, match="the SSM parameter .* has no alarm_names: it is of another version"):
+    with pytest.raises(NotDeployedError, match="the SSM parameter .* has no alarm_names: it is of another version"):
         Deployment.from_parameter(PREFIX, "eu-west-1")
 
 
@@ -196,7 +200,9 @@ def test_check_stops_nothing_in_an_outage(aws: FakeAws, deployment: Deployment, 
 
 def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> None:
     aws.on("sts.GetCallerIdentity", Response(identity("210987654321")))
-    with pytest.raises(NotDeployed, match="of account 210987654321, but this deployment is in account 123456789012"):
+    with pytest.raises(
+        NotDeployedError, match="of account 210987654321, but this deployment is in account 123456789012"
+    ):
         deployment.check()
 
 
@@ -204,7 +210,7 @@ def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> No
 def test_check_names_what_is_not_deployed(aws: FakeAws, deployment: Deployment, answer: Answer) -> None:
     aws.on("sfn.DescribeStateMachine", refusal("StateMachineDoesNotExist"))
     aws.on("ssm.GetParameter", answer)
-    with pytest.raises(NotDeployed, match="there is no cognito-user-sync-dev-user-sync in account 123456789012"):
+    with pytest.raises(NotDeployedError, match="there is no cognito-user-sync-dev-user-sync in account 123456789012"):
         deployment.check()
 
 
@@ -218,23 +224,23 @@ def test_check_accepts_a_deployment_that_lost_its_state_machine(aws: FakeAws, de
 def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, content: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(content)
-    with pytest.raises(NotDeployed, match=r"outputs\.json does not hold what `terraform output -json` prints"):
+    with pytest.raises(NotDeployedError, match=r"outputs\.json does not hold what `terraform output -json` prints"):
         Deployment.from_file(file)
 
 
 def test_a_folder_without_a_deployment_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotDeployed, match="has 0 outputs"):
+    with pytest.raises(NotDeployedError, match="has 0 outputs"):
         Deployment.from_terraform(tmp_path)
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotDeployed, match="missing is not a folder"):
+    with pytest.raises(NotDeployedError, match="missing is not a folder"):
         Deployment.from_terraform(tmp_path / "missing")
 
 
 def test_a_missing_terraform_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotDeployed, match="terraform is not installed"):
+    with pytest.raises(NotDeployedError, match="terraform is not installed"):
         Deployment.from_terraform(tmp_path)
 
 

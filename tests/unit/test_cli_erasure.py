@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cognito_user_sync.item_layout import ItemLayout
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.command_line import invoke
 from tests.samples import SUB, TABLE, USER_SYNC
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.command_line import invoke
 from tests.unit.test_cli_users import (
     GET,
     LISTED,

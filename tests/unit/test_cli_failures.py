@@ -16,10 +16,10 @@ from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import End
 from cognito_user_sync_cli.failures import Failure, failures
 from cognito_user_sync_cli.sent_emails import LogGroup
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.command_line import invoke
 from tests.samples import OTHER_SUB, QUEUE_URL, SUB, USER_SYNC, outputs
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.command_line import invoke
 
 NAME = f"sign-up-{SUB}"
 LIST, HISTORY, REDRIVE, DESCRIBE = (
@@ -98,20 +98,30 @@ def bodies(aws: FakeAws, operation: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("events", "state", "error", "may_have_sent"),
     [
-        ([failed("TableRefused"), entered("SyncUser")], "SyncUser", "TableRefused", False),
+        ([failed("TableRejectedError"), entered("SyncUser")], "SyncUser", "TableRejectedError", False),
         ([failed("States.Timeout"), entered("SyncUser")], "SyncUser", "States.Timeout", False),
-        ([failed("WelcomeNotSent"), entered("SendWelcome")], "SendWelcome", "WelcomeNotSent", False),
-        ([failed("WelcomeRefused"), entered("SendWelcome")], "SendWelcome", "WelcomeRefused", False),
+        ([failed("WelcomeNotSentError"), entered("SendWelcome")], "SendWelcome", "WelcomeNotSentError", False),
+        ([failed("WelcomeRejectedError"), entered("SendWelcome")], "SendWelcome", "WelcomeRejectedError", False),
         # SendWelcome reads the user before it sends.
-        ([failed("PoolUnavailable"), entered("SendWelcome")], "SendWelcome", "PoolUnavailable", False),
-        ([failed("PoolRefused"), entered("SendWelcome")], "SendWelcome", "PoolRefused", False),
-        ([failed("UnusableUser"), entered("SendWelcome")], "SendWelcome", "UnusableUser", False),
+        ([failed("CognitoUnavailableError"), entered("SendWelcome")], "SendWelcome", "CognitoUnavailableError", False),
+        ([failed("CognitoRejectedError"), entered("SendWelcome")], "SendWelcome", "CognitoRejectedError", False),
+        ([failed("UnusableUserError"), entered("SendWelcome")], "SendWelcome", "UnusableUserError", False),
         ([failed("Runtime.ExitError"), entered("SendWelcome")], "SendWelcome", "Runtime.ExitError", True),
-        ([failed("WelcomeOutcomeUnknown"), entered("SendWelcome")], "SendWelcome", "WelcomeOutcomeUnknown", True),
+        (
+            [failed("WelcomeOutcomeUnknownError"), entered("SendWelcome")],
+            "SendWelcome",
+            "WelcomeOutcomeUnknownError",
+            True,
+        ),
         ([failed("Lambda.Unknown"), entered("SendWelcome")], "SendWelcome", "Lambda.Unknown", True),
         # Stopped, or out of time, during a second try: what the first one ended with says nothing of it.
         (
-            [{"type": "ExecutionAborted"}, entered("SendWelcome"), failed("WelcomeNotSent"), entered("SendWelcome")],
+            [
+                {"type": "ExecutionAborted"},
+                entered("SendWelcome"),
+                failed("WelcomeNotSentError"),
+                entered("SendWelcome"),
+            ],
             "SendWelcome",
             "FAILED",
             True,
@@ -176,8 +186,8 @@ def test_broken_deployment_has_sent_nothing(error: str) -> None:
 
 # The commands.
 
-UNKNOWN = history(failed("WelcomeOutcomeUnknown", "ReadTimeoutError"), entered("SendWelcome"))
-REFUSED = history(failed("WelcomeRefused", "MessageRejected"), entered("SendWelcome"))
+UNKNOWN = history(failed("WelcomeOutcomeUnknownError", "ReadTimeoutError"), entered("SendWelcome"))
+REFUSED = history(failed("WelcomeRejectedError", "MessageRejected"), entered("SendWelcome"))
 OTHER = f"sign-up-{OTHER_SUB}"
 
 
@@ -219,7 +229,9 @@ def test_list_has_a_line_for_each_execution(deployed: FakeAws, tmp_path: Path, c
     deployed.on(LIST, listed(execution(), execution(name=OTHER)), NONE, NONE)
     deployed.on(HISTORY, UNKNOWN, REFUSED)
     said = run(tmp_path, *command).output
-    assert "1 execution: WelcomeRefused in SendWelcome: MessageRejected\nThe welcome email was not sent.\n" in said
+    assert (
+        "1 execution: WelcomeRejectedError in SendWelcome: MessageRejected\nThe welcome email was not sent.\n" in said
+    )
     assert "The welcome email may have been sent.\n" in said
     assert [line.split()[0] for line in said.splitlines() if line.startswith("  ")] == [NAME, OTHER]
     assert "failures redrive" in said
@@ -236,7 +248,7 @@ def test_list_as_json_has_subs_and_names(deployed: FakeAws, tmp_path: Path) -> N
         "execution": NAME,
         "sub": SUB,
         "failed_in": "SendWelcome",
-        "error": "WelcomeRefused",
+        "error": "WelcomeRejectedError",
         "message": "MessageRejected",
         "welcome_email": "not_sent",
         "acknowledged": True,
@@ -256,7 +268,7 @@ def test_redrive_waits_for_the_outcome(deployed: FakeAws, tmp_path: Path) -> Non
 def test_redrive_says_what_failed_again(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(DESCRIBE, described(status="FAILED"))
     result = run(tmp_path, "redrive")
-    assert result.stdout == "1 redriven.\n1 failed: WelcomeRefused in SendWelcome.\n"
+    assert result.stdout == "1 redriven.\n1 failed: WelcomeRejectedError in SendWelcome.\n"
     assert result.exit_code == 1
 
 
@@ -293,8 +305,8 @@ def test_redrive_says_why_an_execution_cannot_be_redriven(deployed: FakeAws, tmp
     [
         ((), [OTHER]),
         (("--all",), [NAME, OTHER]),
-        (("--error", "WelcomeRefused"), [OTHER]),
-        (("--error", "TableRefused"), []),
+        (("--error", "WelcomeRejectedError"), [OTHER]),
+        (("--error", "TableRejectedError"), []),
         (("--execution", OTHER), [OTHER]),
         (("--execution", NAME), []),
         (("--execution", NAME, "--all"), [NAME]),
@@ -463,7 +475,7 @@ def test_requeue_ends_when_a_message_comes_again(deployed: FakeAws, tmp_path: Pa
 def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(RECEIVE, *messages(REQUEST.to_json(), "\x1b[2J[red]"))
     said = run(tmp_path, "show").output
-    assert "unstarted-dead: 2 messages\n" in said
+    assert "retry-dead: 2 messages\n" in said
     assert f"    {REQUEST.to_json()}\n" in said
     assert "  m2  sent 1970-01-01 00:00:00 UTC  unreadable: it is not JSON\n    \\u001b[2J[red]\n" in said
     assert DELETE not in deployed.operations
@@ -471,7 +483,7 @@ def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None
 
 def test_drop_deletes_the_one_message(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(RECEIVE, *messages("poison", REQUEST.to_json()))
-    assert run(tmp_path, "drop", "m1").stdout == "Deleted from unstarted-dead.\n"
+    assert run(tmp_path, "drop", "m1").stdout == "Deleted from retry-dead.\n"
     assert bodies(deployed, DELETE) == [{"QueueUrl": DEAD, "ReceiptHandle": "r1"}]
     deployed.on(RECEIVE, Response({}))
     assert "No such message: no dead-letter queue has m1" in run(tmp_path, "drop", "m1").output

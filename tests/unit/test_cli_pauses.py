@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from typer.testing import Result
 
 from cognito_user_sync_cli.commands import pause
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.command_line import invoke
 from tests.samples import OURS, POOL_ID, SUB, outputs
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.command_line import invoke
 
 ARNS = {name: f"{OURS.rpartition(':')[0]}:people-{name}" for name in ("send-welcome", "sync-changes", "pool-trigger")}
 SINCE = "2026-01-01T00:00:00Z"
@@ -125,7 +125,7 @@ def answer_pool_trigger(aws: FakeAws, result: Response, **environment: str) -> N
 
 DONE = Response({"action": "detach", "result": "detached"})
 FAILED = Response(
-    json.dumps({"errorType": "ForeignTrigger", "errorMessage": "the pool has another one"}).encode(),
+    json.dumps({"errorType": "ForeignTriggerError", "errorMessage": "the pool has another one"}).encode(),
     headers={"X-Amz-Function-Error": "Unhandled"},
 )
 

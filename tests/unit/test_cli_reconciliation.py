@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cognito_user_sync_cli.reconciliation import Run, deletions, follow, look, start
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
 from tests.samples import RECONCILIATION
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
 
 RUN = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:by-hand-1"
 BEGAN = 1767225600  # 2026-01-01T00:00:00Z
@@ -23,7 +23,7 @@ def described(status: str, **more: Any) -> Response:
     return Response({"executionArn": RUN, "status": status, "startDate": BEGAN, "input": "{}", **more})
 
 
-SUMMARY: dict[str, Any] = {"listed": 3, "not_swept": None, "problems": []}
+SUMMARY: dict[str, Any] = {"listed": 3, "deletion_check_skipped": None, "problems": []}
 DONE = described("SUCCEEDED", output=json.dumps(SUMMARY))
 
 
@@ -135,7 +135,7 @@ def test_times_are_utc_wherever_the_operator_is(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "reason"),
     [
-        (described("FAILED", error="PoolRefused", cause='{"errorMessage": "of 9"}'), "FAILED", "PoolRefused: of 9"),
+        (described("FAILED", error="OutOfTimeError", cause='{"errorMessage": "9"}'), "FAILED", "OutOfTimeError: 9"),
         (described("FAILED", error="States.Timeout"), "FAILED", "States.Timeout"),
         (described("TIMED_OUT"), "TIMED_OUT", "TIMED_OUT"),
         (described("ABORTED", cause="by hand"), "ABORTED", "ABORTED: by hand"),

@@ -15,8 +15,8 @@ from typer.testing import Result
 
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.rollback import code
+from tests.fakes.command_line import invoke
 from tests.samples import OURS, outputs
-from tests.stand_ins.command_line import invoke
 
 FUNCTION_PREFIX = OURS.rpartition(":")[0]
 

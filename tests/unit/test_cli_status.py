@@ -14,11 +14,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import Result
 
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.command_line import invoke
+from tests.fakes.well import OUTPUTS, answer_well, configuration, lose_function, lose_queue, mapping
 from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.command_line import invoke
-from tests.stand_ins.well import OUTPUTS, answer_well, configuration, lose_function, lose_queue, mapping
 
 USER_SYNC = OUTPUTS["user_sync_state_machine_arn"]
 EXAMPLE = {
@@ -51,7 +51,7 @@ def run(name: str) -> dict[str, Any]:
         **counts,
         "batches": 1,
         "seconds": 9,
-        "not_swept": None,
+        "deletion_check_skipped": None,
         "allow_deletes_needed": 35 if name == OVER_LIMIT else 0,
         "problems": [PROBLEMS[name]] if name in PROBLEMS else [],
         "examples": [EXAMPLE] if dry_run else [],
@@ -65,7 +65,7 @@ def run(name: str) -> dict[str, Any]:
     if name == GOING_ON:
         return {**described, "status": "RUNNING"}
     if name == FAILED_DRY:
-        return {**described, "status": "FAILED", "error": "PoolRefused", "cause": "of 9"}
+        return {**described, "status": "FAILED", "error": "CognitoRejectedError", "cause": "of 9"}
     if name in PROBLEMS:
         return {**described, "status": "FAILED", "error": "EndedWithProblems", "cause": json.dumps(summary)}
     return {**described, "status": "SUCCEEDED", "output": json.dumps(summary)}
@@ -224,8 +224,8 @@ READ_FOR = {
     "cloudwatch-logs.DescribeLogGroups": ["lost_sign_ups", "welcome_emails"],
     "cloudwatch-logs.FilterLogEvents": ["lost_sign_ups", "welcome_emails"],
     "sfn.ListExecutions": ["executions", "reconciliation"],
-    "sqs.GetQueueAttributes": ["unstarted", "changes"],
-    "lambda.ListEventSourceMappings": ["paused", "unstarted", "changes"],
+    "sqs.GetQueueAttributes": ["retry", "changes"],
+    "lambda.ListEventSourceMappings": ["paused", "retry", "changes"],
     "eventbridge.DescribeRule": ["changes"],
     "scheduler.GetSchedule": ["paused", "schedule"],
     "dynamodb.DescribeTable": ["user_table"],
@@ -294,7 +294,7 @@ def test_status_exits_1_if_something_is_certainly_wrong(well: FakeAws, tmp_path:
 
 def test_status_keeps_what_was_read_before_a_failure(well: FakeAws, tmp_path: Path) -> None:
     well.on("lambda.ListEventSourceMappings", DENIED)
-    assert status(tmp_path, expect=2)["sections"]["unstarted"]["facts"] == {"waiting": 0}
+    assert status(tmp_path, expect=2)["sections"]["retry"]["facts"] == {"waiting": 0}
 
 
 GONE = {
@@ -329,7 +329,7 @@ def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> N
     ]
 
 
-@pytest.mark.parametrize("name", ["unstarted", "unstarted-dead-letter", "changes", "changes-dead-letter"])
+@pytest.mark.parametrize("name", ["retry", "retry-dead-letter", "changes", "changes-dead-letter"])
 def test_status_names_a_missing_queue(well: FakeAws, tmp_path: Path, name: str) -> None:
     lose_queue(well, name)
     (problem,) = status(tmp_path, expect=1)["problems"]
@@ -367,7 +367,7 @@ def test_status_names_a_missing_chained_function(well: FakeAws, tmp_path: Path) 
 def test_status_names_a_queue_that_is_not_read(
     well: FakeAws, tmp_path: Path, mappings: list[dict[str, str]], problem: str
 ) -> None:
-    found = [mapping("replay-sign-ups"), *mappings]
+    found = [mapping("retry-sign-ups"), *mappings]
     well.on("lambda.ListEventSourceMappings", Response({"EventSourceMappings": found}))
     assert status(tmp_path, expect=1)["problems"] == [problem]
 

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.terminal import PlainConsole, styled
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.command_line import invoke
+from tests.fakes.well import OUTPUTS, answer_well
 from tests.samples import RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.command_line import invoke
-from tests.stand_ins.well import OUTPUTS, answer_well
 
 # What steers a terminal, by its name, and what is shown of it.
 STEERING = {

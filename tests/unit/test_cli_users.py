@@ -17,10 +17,10 @@ from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import describe
 from cognito_user_sync_cli.users import Comparison
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.command_line import invoke
 from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment, outputs
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.command_line import invoke
 
 MOMENT = "2026-01-01T00:00:00.000Z"
 ADA = User(SUB, MOMENT, "ada", {"email": "Ada@example.com"}, "CONFIRMED", True, MOMENT, MOMENT)
@@ -179,11 +179,11 @@ def test_look_shows_outcome_of_execution(
 @pytest.mark.parametrize(
     ("reason", "state", "error", "said"),
     [
-        ("sign_up", "SendWelcome", "WelcomeOutcomeUnknown", "unknown: it may have been sent"),
+        ("sign_up", "SendWelcome", "WelcomeOutcomeUnknownError", "unknown: it may have been sent"),
         ("sign_up", "SendWelcome", "States.Timeout", "unknown: it may have been sent"),
-        ("sign_up", "SendWelcome", "WelcomeRefused", "not sent: the execution failed"),
-        ("sign_up", "SyncUser", "TableRefused", "not sent: the execution failed"),
-        ("password_reset", "SyncUser", "TableRefused", ""),
+        ("sign_up", "SendWelcome", "WelcomeRejectedError", "not sent: the execution failed"),
+        ("sign_up", "SyncUser", "TableRejectedError", "not sent: the execution failed"),
+        ("password_reset", "SyncUser", "TableRejectedError", ""),
     ],
 )
 def test_look_says_whether_a_failed_execution_sent_the_email(

@@ -16,11 +16,11 @@ from cognito_user_sync.user import User, timestamp
 from cognito_user_sync.welcome_email import WelcomeEmail
 from cognito_user_sync_cli import executions, welcome
 from cognito_user_sync_cli.late_welcomes import may_have_confirmed
-from cognito_user_sync_cli.welcome import NoWelcome
+from cognito_user_sync_cli.welcome import NoWelcomeEmailError
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.command_line import invoke
 from tests.samples import OTHER_SUB, SUB, USER_SYNC, outputs
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.command_line import invoke
 
 LIST, START, DESCRIBE = f"{COGNITO}.ListUsers", "sfn.StartExecution", "sfn.DescribeExecution"
 NONE = refusal("ExecutionDoesNotExist")
@@ -197,7 +197,7 @@ def test_deployment_without_a_welcome_email_says_so(
     pool: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> WelcomeEmail:
-        raise NoWelcome("this deployment sends no welcome email")
+        raise NoWelcomeEmailError("this deployment sends no welcome email")
 
     monkeypatch.setattr(welcome, "deployed", none)
     result = run(tmp_path, SUB)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
     EXERCISES,
     answer_well,
@@ -40,7 +40,7 @@ CLIENTS: dict[str, dict[str, Limits]] = {
         "sqs": Limits(1, 0.4, 0.8),
         "lambda": Limits(1, 0.4, 4),
     },
-    "replay_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
+    "retry_sign_ups": {"stepfunctions": Limits(3, 1, 3)},
     # One attempt of Cognito and Step Functions: the queue or the state machine is the retry.
     "sync_changes": {
         "cognito-idp": Limits(1, 1, 2),

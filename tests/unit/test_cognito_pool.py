@@ -14,11 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from benchmarks.generated_users import GeneratedUsers
-from tests.samples import OTHER_SUB, OURS, POOL_ID, SUB
-from tests.stand_ins.answers import Response
-from tests.stand_ins.carriers import COGNITO_MODEL, FakeAws, QuickAws, cognito_client, served
-from tests.stand_ins.clock import Clock
-from tests.stand_ins.cognito_pool import (
+from tests.fakes.answers import Response
+from tests.fakes.carriers import COGNITO_MODEL, FakeAws, QuickAws, cognito_client, served
+from tests.fakes.clock import Clock
+from tests.fakes.cognito_pool import (
     DESCRIBE,
     GET,
     GET_MFA,
@@ -31,7 +30,8 @@ from tests.stand_ins.cognito_pool import (
     UsersInMemory,
     UserStore,
 )
-from tests.stand_ins.subs import plain_sub
+from tests.fakes.subs import plain_sub
+from tests.samples import OTHER_SUB, OURS, POOL_ID, SUB
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient

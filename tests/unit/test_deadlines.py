@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cognito_user_sync import lambda_config, pace, shards, user_table
-from cognito_user_sync.handlers import post_confirmation, replay_sign_ups, sync_changes, sync_user
+from cognito_user_sync import pool_trigger, rate_limit, shards, user_table
+from cognito_user_sync.handlers import post_confirmation, retry_sign_ups, sync_changes, sync_user
 from tests.unit.terraform_source import (
     Json,
     function_timeouts,
@@ -73,8 +73,8 @@ def test_chained_function_has_most_of_the_time_that_cognito_waits() -> None:
 
 
 def test_a_queued_start_ends_within_the_time_reserved_for_it() -> None:
-    slowest = longest_call(CLIENTS["replay_sign_ups"]["stepfunctions"])
-    assert slowest <= replay_sign_ups._SLOWEST_START_SECONDS < function_timeouts()["replay_sign_ups"]
+    slowest = longest_call(CLIENTS["retry_sign_ups"]["stepfunctions"])
+    assert slowest <= retry_sign_ups._SLOWEST_START_SECONDS < function_timeouts()["retry_sign_ups"]
 
 
 def test_a_queued_change_ends_within_the_time_reserved_for_it() -> None:
@@ -100,7 +100,7 @@ def test_send_welcome_ends_within_its_function() -> None:
 def test_an_unconfirmed_user_is_read_again_until_sync_user_gives_up() -> None:
     """The last attempt ends with the outcome, since an execution that fails would raise an alarm for nothing."""
     retry = next(
-        retry for retry in states("user_sync")["SyncUser"]["Retry"] if "NotConsistentYet" in retry["ErrorEquals"]
+        retry for retry in states("user_sync")["SyncUser"]["Retry"] if "NotConsistentYetError" in retry["ErrorEquals"]
     )
     # Jitter would shorten the waits.
     assert "JitterStrategy" not in retry
@@ -112,14 +112,14 @@ def test_an_unconfirmed_user_is_read_again_until_sync_user_gives_up() -> None:
 
 def test_pool_trigger_reserves_time_for_an_update_and_a_read() -> None:
     call = longest_call(CLIENTS["pool_trigger"]["cognito-idp"])
-    assert 2 * call <= lambda_config._PROOF_SECONDS <= function_timeouts()["pool_trigger"] - 4 * call
+    assert 2 * call <= pool_trigger._PROOF_SECONDS <= function_timeouts()["pool_trigger"] - 4 * call
 
 
 @pytest.mark.parametrize("handler", ["plan_shards", "reconcile_shards"])
 def test_the_reconciliation_reserves_time_for_the_call_under_way(handler: str) -> None:
     slowest = max(map(longest_call, CLIENTS[handler].values()))
-    assert slowest <= pace._MARGIN_SECONDS <= 60
-    assert function_timeouts()[handler] >= shards.WORKER_SECONDS + pace._MARGIN_SECONDS
+    assert slowest <= rate_limit._MARGIN_SECONDS <= 60
+    assert function_timeouts()[handler] >= shards.WORKER_SECONDS + rate_limit._MARGIN_SECONDS
 
 
 @pytest.mark.parametrize(("machine", "name"), TASKS)
@@ -133,7 +133,7 @@ def test_each_task_outlasts_its_function(machine: str, name: str) -> None:
 def test_a_user_outlasts_an_outage_of_twelve_hours(name: str) -> None:
     """As long as a request in the retry queue: test_each_queue_outlasts_the_retries_of_its_function."""
     task = states("user_sync")[name]
-    [retry] = [retry for retry in task["Retry"] if "PoolUnavailable" in retry["ErrorEquals"]]
+    [retry] = [retry for retry in task["Retry"] if "CognitoUnavailableError" in retry["ErrorEquals"]]
     # Jitter would halve the waits on average.
     assert "JitterStrategy" not in retry
     assert sum(waits(retry)) >= 12 * 3600
@@ -160,7 +160,7 @@ def test_each_state_machine_outlasts_the_retries_of_its_tasks(machine: str, seco
 
 def test_each_queue_outlasts_the_retries_of_its_function() -> None:
     queue, dead_letter_queue = (resource("request_queue", "aws_sqs_queue", name) for name in ("this", "dead_letter"))
-    timeouts = {handler: function_timeouts()[handler] for handler in ("replay_sign_ups", "sync_changes")}
+    timeouts = {handler: function_timeouts()[handler] for handler in ("retry_sign_ups", "sync_changes")}
     retention, dead_letter_retention = (
         number("request_queue", each["message_retention_seconds"]) for each in (queue, dead_letter_queue)
     )

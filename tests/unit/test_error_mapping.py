@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from cognito_user_sync import clients
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.changes import sync_change
 from cognito_user_sync.sync_request import parse_change
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
-from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
+from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeUnknownError, WelcomeRejectedError
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
     CHANGE,
     SYNC_REQUEST,
@@ -46,18 +46,18 @@ def _environment(tmp_path: Path, aws: FakeAws) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("handler", "event", "operation", "status", "error"),
     [
-        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser", 499, PoolRefused),
-        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser", 500, PoolUnavailable),
-        ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem", 499, TableRefused),
-        ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem", 500, TableUnavailable),
-        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser", 499, PoolRefused),
-        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser", 500, PoolUnavailable),
-        ("send_welcome", SYNCED, "sesv2.SendEmail", 428, WelcomeRefused),
+        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser", 499, CognitoRejectedError),
+        ("sync_user", SYNC_REQUEST, f"{COGNITO}.AdminGetUser", 500, CognitoUnavailableError),
+        ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem", 499, TableRejectedError),
+        ("sync_user", SYNC_REQUEST, "dynamodb.UpdateItem", 500, TableUnavailableError),
+        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser", 499, CognitoRejectedError),
+        ("send_welcome", SYNCED, f"{COGNITO}.AdminGetUser", 500, CognitoUnavailableError),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 428, WelcomeRejectedError),
         # Throttled, whatever the code: SES did not take it.
-        ("send_welcome", SYNCED, "sesv2.SendEmail", 429, WelcomeNotSent),
-        ("send_welcome", SYNCED, "sesv2.SendEmail", 430, WelcomeRefused),
-        ("send_welcome", SYNCED, "sesv2.SendEmail", 499, WelcomeRefused),
-        ("send_welcome", SYNCED, "sesv2.SendEmail", 500, WelcomeOutcomeUnknown),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 429, WelcomeNotSentError),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 430, WelcomeRejectedError),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 499, WelcomeRejectedError),
+        ("send_welcome", SYNCED, "sesv2.SendEmail", 500, WelcomeOutcomeUnknownError),
     ],
 )
 def test_unlisted_code_is_mapped_by_its_status(
@@ -85,9 +85,9 @@ def test_unlisted_code_is_mapped_by_its_status(
 def test_denied_call_is_named_without_the_rest_of_the_message(
     aws: FakeAws, handler: str, event: Any, operation: str
 ) -> None:
-    """IAM is eventually consistent: the state machine retries AccessDenied for some minutes."""
+    """IAM is eventually consistent: the state machine retries AccessDeniedError for some minutes."""
     aws.on(operation, refusal("AccessDeniedException", message="ada@example.com"))
-    with pytest.raises(AccessDenied) as raised:
+    with pytest.raises(AccessDeniedError) as raised:
         invoke(handler, event)
     assert str(raised.value) == f"AccessDeniedException: {operation.partition('.')[2]}"
 
@@ -103,7 +103,7 @@ def test_denied_call_is_named_without_the_rest_of_the_message(
 )
 def test_denied_action_is_that_of_the_message(aws: FakeAws, message: str, action: str) -> None:
     aws.on("dynamodb.UpdateItem", refusal("AccessDeniedException", message=message))
-    with pytest.raises(AccessDenied, match=f"^AccessDeniedException: {action}$"):
+    with pytest.raises(AccessDeniedError, match=f"^AccessDeniedException: {action}$"):
         invoke("sync_user", SYNC_REQUEST)
 
 
@@ -111,7 +111,7 @@ def test_denied_action_is_that_of_the_message(aws: FakeAws, message: str, action
     ("operation", "error", "code"),
     [
         *(
-            (f"{COGNITO}.AdminGetUser", PoolUnavailable, code)
+            (f"{COGNITO}.AdminGetUser", CognitoUnavailableError, code)
             # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminGetUser.html
             for code in (
                 "InternalErrorException",
@@ -121,7 +121,7 @@ def test_denied_action_is_that_of_the_message(aws: FakeAws, message: str, action
             )
         ),
         *(
-            ("dynamodb.UpdateItem", TableUnavailable, code)
+            ("dynamodb.UpdateItem", TableUnavailableError, code)
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
             for code in (
                 "InternalServerError",
@@ -148,11 +148,11 @@ def test_transient_code_is_retryable_whatever_its_status(
 @pytest.mark.parametrize(
     ("status", "code", "error"),
     [
-        (499, UNLISTED, PoolRefused),
-        (500, UNLISTED, PoolUnavailable),
+        (499, UNLISTED, CognitoRejectedError),
+        (500, UNLISTED, CognitoUnavailableError),
         # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
         *(
-            (400, code, PoolUnavailable)
+            (400, code, CognitoUnavailableError)
             for code in (
                 "InternalErrorException",
                 "LimitExceededException",

@@ -12,9 +12,9 @@ from moto import mock_aws
 
 from cognito_user_sync import executions
 from cognito_user_sync.sync_request import SyncRequest
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
 from tests.samples import SUB, USER_SYNC
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

@@ -27,33 +27,39 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeo
 from hypothesis import HealthCheck, Phase, given, note, settings
 
 from cognito_user_sync import chained_function
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.email_values import clean_value
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import (
     plan_shards,
     pool_trigger,
     post_confirmation,
     reconcile_shards,
-    replay_sign_ups,
+    retry_sign_ups,
     send_welcome,
     start_run,
     sync_changes,
     sync_user,
 )
-from cognito_user_sync.lambda_config import ForeignTrigger, PoolChanged, PoolUnproved, UpdateRejectedError
-from cognito_user_sync.pace import OutOfTime, Pace, Patience
-from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, InvalidInput, Result, Worker
-from cognito_user_sync.sync_request import InvalidSyncRequest, NotConsistentYet
-from cognito_user_sync.user import UnusableUser, now
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import Outcome, TableRefused, TableUnavailable
-from cognito_user_sync.welcome_email import WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
+from cognito_user_sync.pool_trigger import (
+    ForeignTriggerError,
+    PoolChangedError,
+    PoolUnverifiedError,
+    UpdateRejectedError,
+)
+from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
+from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker
+from cognito_user_sync.sync_request import NotConsistentYetError
+from cognito_user_sync.user import UnusableUserError, now
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import Outcome, TableRejectedError, TableUnavailableError
+from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeUnknownError, WelcomeRejectedError
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO, CognitoClient, QuickAws
+from tests.fakes.clock import Clock, FakeContext, RunningContext
+from tests.fakes.cognito_pool import DESCRIBE as DESCRIBE_POOL
+from tests.fakes.cognito_pool import GET_MFA, UPDATE, CognitoPool
 from tests.samples import COUNTS, OTHER, OURS, POOL_ID, QUEUE_URL, TABLE, THEIRS, USER_SYNC, environment
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO, CognitoClient, QuickAws
-from tests.stand_ins.clock import Clock, FakeContext, RunningContext
-from tests.stand_ins.cognito_pool import DESCRIBE as DESCRIBE_POOL
-from tests.stand_ins.cognito_pool import GET_MFA, UPDATE, CognitoPool
 from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Deal, deals
 
 Json: TypeAlias = dict[str, Any]
@@ -130,7 +136,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for name, value in {
         "USER_SYNC_STATE_MACHINE_ARN": USER_SYNC,
         "RECONCILIATION_STATE_MACHINE_ARN": USER_SYNC,
-        "UNSTARTED_QUEUE_URL": QUEUE_URL,
+        "RETRY_QUEUE_URL": QUEUE_URL,
         **environment(INDEX_KEYS, ATTRIBUTES=json.dumps(ATTRIBUTES)),
     }.items():
         monkeypatch.setenv(name, value)
@@ -587,7 +593,7 @@ def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAw
         started: list[Json] = []
         aws.answers = {START: partial(start_execution, deal, started)}
         for _ in range(EVENTS_OF_A_DEAL // 10):
-            requests = handled(replay_sign_ups, queue_event(deal, sync_request), lines)
+            requests = handled(retry_sign_ups, queue_event(deal, sync_request), lines)
             begun = [json.loads(request["input"]) for request in started]
             assert {request["sub"] for request in begun} <= {request["sub"] for request in requests}
             for request in started:
@@ -596,13 +602,13 @@ def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAw
             started.clear()
         # What no queue delivers is refused as a whole, before anything is started.
         spoilt = deal.spoilt(queue_event(deal, sync_request))
-        answer = outcome((InvalidSyncRequest,), lambda: replay_sign_ups.handler(spoilt, FakeContext(60)))
+        answer = outcome((InvalidEventError,), lambda: retry_sign_ups.handler(spoilt, FakeContext(60)))
         lines.records.clear()
         seen[type(answer).__name__] += 1
 
     check()
     assert seen["messages"] >= WANTED
-    assert min(seen["again"], seen["started"], seen["InvalidSyncRequest"]) > 50
+    assert min(seen["again"], seen["started"], seen["InvalidEventError"]) > 50
 
 
 def bodies(event: Json) -> str:
@@ -634,8 +640,16 @@ def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws,
 def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
     named = (
-        *(AccessDenied, InvalidSyncRequest, PoolUnavailable, TableUnavailable, PoolRefused, TableRefused, UnusableUser),
-        NotConsistentYet,
+        *(
+            AccessDeniedError,
+            InvalidEventError,
+            CognitoUnavailableError,
+            TableUnavailableError,
+            CognitoRejectedError,
+            TableRejectedError,
+            UnusableUserError,
+        ),
+        NotConsistentYetError,
     )
 
     @GENERATED
@@ -699,8 +713,15 @@ def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
     monkeypatch.syspath_prepend(tmp_path)
     seen: Counter[str] = Counter()
     named = (
-        *(AccessDenied, InvalidSyncRequest, NotConsistentYet, PoolUnavailable, PoolRefused, UnusableUser),
-        *(WelcomeNotSent, WelcomeRefused, WelcomeOutcomeUnknown),
+        *(
+            AccessDeniedError,
+            InvalidEventError,
+            NotConsistentYetError,
+            CognitoUnavailableError,
+            CognitoRejectedError,
+            UnusableUserError,
+        ),
+        *(WelcomeNotSentError, WelcomeRejectedError, WelcomeOutcomeUnknownError),
     )
 
     @GENERATED
@@ -839,8 +860,8 @@ def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
     seen: Counter[str] = Counter()
     cognito: Any = CognitoClient.exceptions
     named = (
-        *(pool_trigger.InvalidRequest, pool_trigger.TriggerWasMissing),
-        *(ForeignTrigger, PoolChanged, PoolUnproved, UpdateRejectedError),
+        *(InvalidEventError, pool_trigger.TriggerMissingError),
+        *(ForeignTriggerError, PoolChangedError, PoolUnverifiedError, UpdateRejectedError),
         *(ClientError, ConnectionClosedError),
         *(cognito.ResourceNotFoundException, cognito.TooManyRequestsException, cognito.NotAuthorizedException),
     )
@@ -855,10 +876,10 @@ def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
             monkeypatch.setattr(pool_trigger, "boto3", SimpleNamespace(client=lambda *_, client=client, **__: client))
             answer = outcome(named, partial(pool_trigger.handler, event, RunningContext(clock, 60)))
             seen.update([type(answer).__name__, "events"])
-            if isinstance(answer, pool_trigger.InvalidRequest | ForeignTrigger):
+            if isinstance(answer, InvalidEventError | ForeignTriggerError):
                 assert pool.updates == []
             if not is_disturbed:
-                assert not isinstance(answer, PoolChanged)
+                assert not isinstance(answer, PoolChangedError)
                 for configuration in (before[0], pool.settings):
                     configuration.get("LambdaConfig", {}).pop("PostConfirmation", None)
                 assert (without_defaults(pool.settings), pool.mfa) == (without_defaults(before[0]), before[1])
@@ -883,7 +904,7 @@ def without_defaults(configuration: Json) -> Json:
 def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
     seen: Counter[str] = Counter()
     validation: Any = boto3.client("stepfunctions").exceptions.ValidationException
-    named = (start_run.InvalidRequest, validation)
+    named = (start_run.InvalidEventError, validation)
 
     def run_request(deal: Deal) -> Any:
         event = {"input": run_input(deal), "tf": {"action": "create", "prev_input": None}}
@@ -916,7 +937,7 @@ def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
 
     check()
     assert seen["events"] >= WANTED
-    assert {"InvalidRequest", "ValidationException", "dict"} <= seen.keys()
+    assert {"InvalidEventError", "ValidationException", "dict"} <= seen.keys()
 
 
 def of_no_user(event: Any) -> Any:
@@ -965,7 +986,7 @@ def plan_request(deal: Deal) -> Any:
     event: Json = {
         "input": deal.spoilt(run_input(deal), 0.1),
         "started_at": deal.among(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00+01:00", "2026-01-01"]),
-        "trigger": deal.among([{}, {"result": "attached"}, {"Error": "PoolChanged", "Cause": deal.any_text()}]),
+        "trigger": deal.among([{}, {"result": "attached"}, {"Error": "PoolChangedError", "Cause": deal.any_text()}]),
         "attach_trigger": "true",
     }
     if deal.chance(0.6):
@@ -997,10 +1018,10 @@ def plan_request(deal: Deal) -> Any:
 def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
     aws: QuickAws, clock: Clock, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
-    monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "RateLimiter", partial(RateLimiter, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "RetryUntilDeadline", partial(RetryUntilDeadline, sleep=clock.sleep))
     seen: Counter[str] = Counter()
-    named = (AccessDenied, InvalidInput, PoolRefused, TableRefused, OutOfTime)
+    named = (AccessDeniedError, InvalidEventError, CognitoRejectedError, TableRejectedError, OutOfTimeError)
 
     @GENERATED
     @given(deals)
@@ -1028,7 +1049,7 @@ def batch(deal: Deal) -> Any:
     given = {
         "prefixes": prefixes(deal)[:2],
         "pages_per_second": deal.among([4, 3.75, 1e-3]),
-        "sweeps": deal.chance(0.8),
+        "checks_deletions": deal.chance(0.8),
         "token": deal.among([None, None, OLD_TOKEN]),
         "restarts": deal.among([0, MAX_RESTARTS]),
         "sequential": deal.chance(0.1),
@@ -1047,7 +1068,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
     worker = partial(Worker, clock=clock, sleep=clock.sleep, in_parallel=lambda act, each: [act(one) for one in each])
     monkeypatch.setattr(reconcile_shards, "Worker", worker)
     seen: Counter[str] = Counter()
-    named = (AccessDenied, InvalidInput, PoolRefused, TableRefused)
+    named = (AccessDeniedError, InvalidEventError, CognitoRejectedError, TableRejectedError)
 
     @GENERATED
     @given(deals)

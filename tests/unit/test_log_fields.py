@@ -16,9 +16,9 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from cognito_user_sync.handlers import reconcile_shards
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID, SUB
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
 from tests.unit.handler_clients import (
     ANSWERS,
     CHANGE,
@@ -58,7 +58,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         "INFO execution started again",
         {"sub": SUB, "error": "ConnectionClosedError"},
     ),
-    ("post_confirmation", TRIGGER_EVENT, {START: FAILURE}, "INFO parked for replay", {"sub": SUB}),
+    ("post_confirmation", TRIGGER_EVENT, {START: FAILURE}, "INFO queued for retry", {"sub": SUB}),
     (
         "post_confirmation",
         TRIGGER_EVENT,
@@ -80,16 +80,16 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         "ERROR not a post-confirmation event, nothing synced",
         {"reason": "triggerSource is missing"},
     ),
-    ("replay_sign_ups", queue_event(SYNC_REQUEST), {}, "INFO started", {"sub": SUB}),
+    ("retry_sign_ups", queue_event(SYNC_REQUEST), {}, "INFO started", {"sub": SUB}),
     (
-        "replay_sign_ups",
+        "retry_sign_ups",
         queue_event(SYNC_REQUEST),
         {START: ALREADY_STARTED},
         "INFO had been started before",
         {"sub": SUB},
     ),
     (
-        "replay_sign_ups",
+        "retry_sign_ups",
         queue_event(SYNC_REQUEST),
         {START: FAILURE},
         "WARNING message not handled",
@@ -100,14 +100,14 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         queue_event({}),
         {},
         "WARNING message not handled",
-        {"message_id": "m0", "sub": None, "error": "InvalidSyncRequest", "code": "InvalidSyncRequest"},
+        {"message_id": "m0", "sub": None, "error": "InvalidEventError", "code": "InvalidEventError"},
     ),
     (
         "sync_changes",
         queue_event(CHANGE),
         {f"{COGNITO}.ListUsers": FAILURE},
         "WARNING message not handled",
-        {"message_id": "m0", "sub": SUB, "error": "PoolUnavailable", "code": "InternalFailure"},
+        {"message_id": "m0", "sub": SUB, "error": "CognitoUnavailableError", "code": "InternalFailure"},
     ),
     (
         "sync_changes",
@@ -151,14 +151,14 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         SYNC_REQUEST,
         {f"{COGNITO}.AdminGetUser": refusal("TooManyRequestsException")},
         "WARNING user not handled",
-        {"sub": SUB, "error": "PoolUnavailable", "code": "TooManyRequestsException"},
+        {"sub": SUB, "error": "CognitoUnavailableError", "code": "TooManyRequestsException"},
     ),
     (
         "sync_user",
         SYNC_REQUEST,
         {f"{COGNITO}.AdminGetUser": EndpointConnectionError(endpoint_url="https://aws")},
         "WARNING user not handled",
-        {"sub": SUB, "error": "PoolUnavailable", "code": "EndpointConnectionError"},
+        {"sub": SUB, "error": "CognitoUnavailableError", "code": "EndpointConnectionError"},
     ),
     ("send_welcome", SYNCED, {}, "INFO welcome sent", SENT),
     (
@@ -166,7 +166,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         SYNCED,
         {"sesv2.SendEmail": refusal("MessageRejected")},
         "WARNING user not handled",
-        {"sub": SUB, "error": "WelcomeRefused", "code": "MessageRejected"},
+        {"sub": SUB, "error": "WelcomeRejectedError", "code": "MessageRejected"},
     ),
     (
         "send_welcome",
@@ -199,14 +199,14 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
             ]
         },
         "ERROR trigger was missing",
-        {"error": "TriggerWasMissing", "user_pool_id": POOL_ID, "result": "attached"},
+        {"error": "TriggerMissingError", "user_pool_id": POOL_ID, "result": "attached"},
     ),
     (
         "reconcile_shards",
         {"prefixes": ["b4"], "pages_per_second": 15},
         {"dynamodb.UpdateItem": refusal("ValidationException")},
         "WARNING user not handled",
-        {"sub": SUB, "error": "TableRefused", "code": "ValidationException"},
+        {"sub": SUB, "error": "TableRejectedError", "code": "ValidationException"},
     ),
     (
         "reconcile_shards",

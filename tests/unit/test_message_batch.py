@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cognito_user_sync import message_batch
-from cognito_user_sync.sync_request import InvalidSyncRequest
+from cognito_user_sync.errors import InvalidEventError
 
 
 class BusyError(Exception):
@@ -43,7 +43,7 @@ def test_an_empty_batch_is_handled() -> None:
     assert handle({"Records": []}) == []
 
 
-@pytest.mark.parametrize("error", [BusyError, InvalidSyncRequest, ValueError], ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", [BusyError, InvalidEventError, ValueError], ids=lambda error: error.__name__)
 def test_only_the_messages_that_failed_are_delivered_again(error: type[Exception]) -> None:
     seen = []
 
@@ -96,7 +96,7 @@ def test_an_unexpected_error_is_raised() -> None:
 )
 def test_what_is_no_batch_of_messages_is_rejected_before_any_is_handled(event: Any) -> None:
     seen: list[Any] = []
-    with pytest.raises(InvalidSyncRequest, match="SQS message"):
+    with pytest.raises(InvalidEventError, match="SQS message"):
         handle(event, seen.append)
     assert seen == []
 

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from cognito_user_sync.handlers import plan_shards
-from cognito_user_sync.handlers.plan_shards import InvalidInput
-from cognito_user_sync.pace import OutOfTime, Pace, Patience
+from cognito_user_sync.handlers.plan_shards import InvalidEventError
+from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import Batch
 from cognito_user_sync.shards import HEX_DIGITS
-from cognito_user_sync.user_pool import PoolRefused
-from cognito_user_sync.user_table import TableRefused
+from cognito_user_sync.user_pool import CognitoRejectedError
+from cognito_user_sync.user_table import TableRejectedError
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.clock import Clock, FakeContext
+from tests.fakes.cognito_pool import CognitoUser
+from tests.fakes.subs import plain_sub
 from tests.samples import COUNTS, POOL_ID, SUB, environment
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import Clock, FakeContext
-from tests.stand_ins.cognito_pool import CognitoUser
-from tests.stand_ins.subs import plain_sub
 
 DESCRIBE = "cognito-identity-provider.DescribeUserPool"
 LIST = "cognito-identity-provider.ListUsers"
@@ -46,8 +46,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for name, value in environment(MAX_DELETE_PERCENT="12.5").items():
         monkeypatch.setenv(name, value)
     clock = Clock()
-    monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
-    monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "RateLimiter", partial(RateLimiter, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "RetryUntilDeadline", partial(RetryUntilDeadline, sleep=clock.sleep))
     # 95 seconds after STARTED.
     monkeypatch.setattr(plan_shards, "datetime", Clock(95.4).datetime)
     return clock
@@ -105,7 +105,7 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
             {
                 "prefixes": [""],
                 "pages_per_second": 16.0,
-                "sweeps": True,
+                "checks_deletions": True,
                 "token": None,
                 "restarts": 0,
                 "sequential": False,
@@ -122,7 +122,7 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
             "allow_deletes_needed": 0,
             "batches": 0,
             "seconds": 95,
-            "not_swept": None,
+            "deletion_check_skipped": None,
             "problems": [],
         },
         "sequential": False,
@@ -143,7 +143,7 @@ def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: Cl
     assert [batch["prefixes"] for batch in batches] == [[digit] for digit in HEX_DIGITS]
     # Four of them work at once.
     assert {batch["pages_per_second"] for batch in batches} == {4.0}
-    assert {batch["sweeps"] for batch in batches} == {True}
+    assert {batch["checks_deletions"] for batch in batches} == {True}
     probes = [call.body for call in aws.calls if call.operation == LIST]
     assert [(probe["Filter"], probe["Limit"]) for probe in probes] == [(f'sub ^= "{d}"', 1) for d in HEX_DIGITS]
     # The planner, alone, has the whole pace.
@@ -187,8 +187,8 @@ def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0"), NOBODY)
     planned = plan()
-    assert [(batch["prefixes"], batch["sweeps"]) for batch in planned["batches"]] == [(["0"], False)]
-    assert planned["summary"]["not_swept"] == why
+    assert [(batch["prefixes"], batch["checks_deletions"]) for batch in planned["batches"]] == [(["0"], False)]
+    assert planned["summary"]["deletion_check_skipped"] == why
     # It is as it was asked for: no problem.
     assert planned["summary"]["problems"] == []
     assert QUERY not in aws.operations
@@ -203,10 +203,15 @@ def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: F
     planned = plan()
     assert planned["sequential"]
     [batch] = planned["batches"]
-    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], None, True, False)
+    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["checks_deletions"]) == (
+        [""],
+        None,
+        True,
+        False,
+    )
     assert batch["pages_per_second"] == 16
     why = "Cognito did not list this pool by prefixes of sub"
-    assert planned["summary"]["not_swept"] == why
+    assert planned["summary"]["deletion_check_skipped"] == why
     assert planned["summary"]["problems"] == [f"{why}: nobody was looked for who is gone"]
 
 
@@ -221,7 +226,7 @@ def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: Clock) -> None:
 
 def test_it_ends_with_out_of_time_where_that_takes_too_long(aws: FakeAws) -> None:
     aws.on(DESCRIBE, refusal("ThrottlingException"))
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfTimeError):
         plan(seconds_left=20)
 
 
@@ -232,12 +237,12 @@ def test_without_time_what_is_left_stays_large_for_the_workers_to_cut(aws: FakeA
 
 def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
     aws.on(DESCRIBE, refusal("ResourceNotFoundException"))
-    with pytest.raises(PoolRefused):
+    with pytest.raises(CognitoRejectedError):
         plan()
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0"), NOBODY)
     aws.on(QUERY, refusal("ResourceNotFoundException"))
-    with pytest.raises(TableRefused):
+    with pytest.raises(TableRejectedError):
         plan()
 
 
@@ -280,7 +285,7 @@ def test_a_dry_run_is_one_in_every_batch_of_every_round_and_in_its_summary(aws: 
     ids=str,
 )
 def test_an_input_that_is_not_understood_is_named_before_anything_is_done(aws: FakeAws, given: Any, named: str) -> None:
-    with pytest.raises(InvalidInput, match=named) as caught:
+    with pytest.raises(InvalidEventError, match=named) as caught:
         plan(input=given)
     assert re.search("allow_deletes|dry_run", str(caught.value))
     assert aws.calls == []
@@ -314,7 +319,7 @@ def test_what_the_batches_counted_is_added_up_over_the_rounds() -> None:
         "other_pool": 0,
         "failed": 2,
         "deleted": 1,
-        "still_there": 0,
+        "still_in_pool": 0,
         "over_limit": 0,
         "unlisted_shards": 0,
     }
@@ -345,7 +350,12 @@ def test_a_sequential_listing_goes_on_where_it_stopped() -> None:
     planned = after(a_result("", token="page 12"), plan_before=a_plan("", sequential=True))
     assert planned["sequential"]
     [batch] = planned["batches"]
-    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], "page 12", True, False)
+    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["checks_deletions"]) == (
+        [""],
+        "page 12",
+        True,
+        False,
+    )
 
 
 def test_sequential_listing_goes_on_with_its_restarts() -> None:
@@ -373,7 +383,12 @@ def test_a_prefix_refused_to_a_worker_turns_the_run_into_one_listing_from_the_be
     )
     assert planned["sequential"]
     [batch] = planned["batches"]
-    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["sweeps"]) == ([""], None, True, False)
+    assert (batch["prefixes"], batch["token"], batch["sequential"], batch["checks_deletions"]) == (
+        [""],
+        None,
+        True,
+        False,
+    )
     assert planned["summary"]["created"] == 60
     # And it stays one.
     following = after(a_result("", token="page 2"), plan_before=planned)
@@ -391,8 +406,8 @@ def problems(*results: dict[str, Any], **changes: Any) -> list[str]:
 
 def test_a_trigger_that_could_not_be_attached_is_a_problem_from_the_first_plan_on(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
-    trigger = {"Error": "ForeignTrigger", "Cause": "another function is attached"}
-    said = ["the trigger could not be attached: ForeignTrigger: another function is attached"]
+    trigger = {"Error": "ForeignTriggerError", "Cause": "another function is attached"}
+    said = ["the trigger could not be attached: ForeignTriggerError: another function is attached"]
     assert plan(trigger=trigger)["summary"]["problems"] == said
     assert problems(a_result(), trigger=trigger) == said
 
@@ -401,8 +416,8 @@ def test_a_trigger_that_was_missing_is_a_problem_with_its_command(aws: FakeAws) 
     """As Lambda has an error: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html."""
     aws.on(DESCRIBE, pool_of(120))
     said = "the trigger was missing: cognito-user-sync welcome --since 2026-01-31T12:00"
-    cause = json.dumps({"errorMessage": said, "errorType": "TriggerWasMissing", "stackTrace": []})
-    assert plan(trigger={"Error": "TriggerWasMissing", "Cause": cause})["summary"]["problems"] == [said]
+    cause = json.dumps({"errorMessage": said, "errorType": "TriggerMissingError", "stackTrace": []})
+    assert plan(trigger={"Error": "TriggerMissingError", "Cause": cause})["summary"]["problems"] == [said]
 
 
 def test_the_reason_why_it_could_not_is_cut_where_it_is_long(aws: FakeAws) -> None:
@@ -433,7 +448,7 @@ def test_users_who_could_not_be_synced_are_counted_and_a_few_are_named() -> None
 
 
 def test_users_who_are_unlisted_but_known_are_a_problem() -> None:
-    [problem] = problems(a_result(counts={"still_there": 7}))
+    [problem] = problems(a_result(counts={"still_in_pool": 7}))
     assert problem == "7 users are missing in the pool's list, but Cognito knows them: not deleted"
 
 
@@ -460,7 +475,7 @@ def test_listing_that_was_given_up_is_a_problem(sequential: bool, what: str) -> 
 
 
 def test_problems_of_an_earlier_round_are_still_said_at_the_end() -> None:
-    first = after(a_result("1", counts={"still_there": 1}))
+    first = after(a_result("1", counts={"still_in_pool": 1}))
     assert len(first["batches"]) == 1
     assert len(after(a_result(), plan_before=first)["summary"]["problems"]) == 1
 
@@ -501,7 +516,7 @@ def test_the_largest_state_of_a_run_fits_between_two_states(cut: bool) -> None:
     left = [plain_sub(source)[:8] for _ in range(MAX_PREFIXES_LEFT)]
     counts = dict.fromkeys(COUNTS, 123_456_789)
     named = [plain_sub(source) for _ in range(NAMED_BY_A_WORKER)]
-    trigger = {"Error": "ForeignTrigger", "Cause": "x" * CAUSE}
+    trigger = {"Error": "ForeignTriggerError", "Cause": "x" * CAUSE}
     before = after(
         a_result(*left, counts=counts, failed_subs=named),
         *[a_result(failed_subs=named)] * NAMED_FAILURES,
@@ -546,7 +561,7 @@ def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, ca
     [
         {"started_at": "today"},
         {"started_at": 7},
-        {"trigger": "PoolChanged: Error"},
+        {"trigger": "PoolChangedError: Error"},
         {"trigger": {"Error": 7}},
         {"plan": None, "results": []},
         {"plan": {"summary": {}, "sequential": False}, "results": []},
@@ -560,12 +575,12 @@ def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, ca
     ids=range(12),
 )
 def test_what_the_state_machine_does_not_give_is_refused_by_name(aws: FakeAws, changes: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidEventError):
         plan(**changes)
     assert aws.calls == []
 
 
 def test_an_input_is_named_as_far_as_an_error_can_hold_it(aws: FakeAws) -> None:
-    with pytest.raises(InvalidInput, match="allow_deletes") as raised:
+    with pytest.raises(InvalidEventError, match="allow_deletes") as raised:
         plan(input={"allow_deletes": "x" * 300_000})
     assert len(str(raised.value)) < CAUSE

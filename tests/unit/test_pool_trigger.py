@@ -1,295 +1,834 @@
-"""What Terraform, the reconciliation or an operator asks of the pool_trigger function."""
+"""The pool is somebody else's: one field of it changes, and nothing else."""
 
 from __future__ import annotations
 
+import copy
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.model import Shape
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from cognito_user_sync.chained_function import DRY_RUN, ChainedFunctionUnavailableError
-from cognito_user_sync.handlers import pool_trigger
-from cognito_user_sync.handlers.pool_trigger import InvalidRequest, TriggerWasMissing
-from cognito_user_sync.lambda_config import ForeignTrigger
+from cognito_user_sync import pool_trigger
+from cognito_user_sync.pool_trigger import (
+    ForeignTriggerError,
+    PoolChangedError,
+    PoolTrigger,
+    PoolUnverifiedError,
+    UpdateRejectedError,
+)
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO_MODEL as MODEL
+from tests.fakes.carriers import FakeAws, QuickAws, served
+from tests.fakes.clock import Clock, RunningContext
+from tests.fakes.cognito_pool import DEFAULTS, FACTS, CognitoPool
 from tests.samples import OTHER, OURS, POOL_ID, THEIRS
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import FakeContext
-from tests.stand_ins.cognito_pool import UPDATE, CognitoPool
 
-INVOKE = "lambda.Invoke"
-MAY_INVOKE = Response({"error": None})
-NOT_ARRIVED = Response({"error": "AccessDeniedException"})
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECONDS = 60.0
+# What PoolTrigger reserves for an update that gets no answer, and the read after it.
+PROOF_SECONDS = 20.0
+LOST = ConnectionClosedError(endpoint_url="https://cognito")
+ONCE = Config(retries={"total_max_attempts": 1})
+
+# Facts about the pool, as DescribeUserPool shows them.
+POOL_FACTS: dict[str, Any] = {
+    "Id": POOL_ID,
+    "Name": "somebody else's pool",
+    "Arn": f"arn:aws:cognito-idp:eu-central-1:111122223333:userpool/{POOL_ID}",
+    "CreationDate": 1767225600.123,
+    "LastModifiedDate": 1767225600.456,
+    "Status": "Enabled",
+    "EstimatedNumberOfUsers": 1234,
+    "SchemaAttributes": [{"Name": "sub", "AttributeDataType": "String", "Required": True}],
+    "AliasAttributes": ["email"],
+    "UsernameAttributes": ["email"],
+    "UsernameConfiguration": {"CaseSensitive": False},
+    "Domain": "shop",
+    "CustomDomain": "login.example.com",
+    "SmsConfigurationFailure": "none",
+    "EmailConfigurationFailure": "none",
+}
+
+# Settings; the first two are of a time when boto3 did not know them.
+SETTINGS: dict[str, Any] = {
+    "QuantumLogin": {"Level": 3, "Exceptions": ["ada"]},
+    "Policies": {
+        "PasswordPolicy": {"MinimumLength": 12, "TemporaryPasswordValidityDays": 3, "MaximumBreaches": 0},
+        "SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "TELEPATHY"]},
+    },
+    "DeletionProtection": "ACTIVE",
+    "AutoVerifiedAttributes": ["email"],
+    "VerificationMessageTemplate": {"DefaultEmailOption": "CONFIRM_WITH_CODE", "EmailMessage": "Your code: {####} 😀"},
+    "SmsAuthenticationMessage": "Code {####}",
+    "UserAttributeUpdateSettings": {"AttributesRequireVerificationBeforeUpdate": ["email"]},
+    "MfaConfiguration": "OPTIONAL",
+    "DeviceConfiguration": {"ChallengeRequiredOnNewDevice": True, "DeviceOnlyRememberedOnUserPrompt": False},
+    "EmailConfiguration": {"EmailSendingAccount": "DEVELOPER", "From": "Shop <hello@example.com>"},
+    "SmsConfiguration": {"SnsCallerArn": "arn:aws:iam::111122223333:role/sms", "ExternalId": "x"},
+    "UserPoolTags": {"owner": "somebody else", "empty": ""},
+    "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": False, "InviteMessageTemplate": {"SMSMessage": "{####}"}},
+    "UserPoolAddOns": {"AdvancedSecurityMode": "AUDIT"},
+    "AccountRecoverySetting": {"RecoveryMechanisms": [{"Priority": 1, "Name": "verified_email"}]},
+    "UserPoolTier": "PLUS",
+    "LambdaConfig": {
+        "PreSignUp": OTHER,
+        "PreTokenGenerationConfig": {"LambdaVersion": "V2_0", "LambdaArn": OTHER},
+        "PreTelepathy": OTHER,
+    },
+}
 
 
-@pytest.fixture
-def cognito(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setenv("USER_POOL_ID", POOL_ID)
-    monkeypatch.setenv("POST_CONFIRMATION_FUNCTION_ARN", OURS)
-    monkeypatch.setenv("CHAINED_FUNCTION_ARN", "")
-    pool = CognitoPool(settings={"QuantumLogin": {"Level": 3}})
-    aws.serve(pool)
+# What SetUserPoolMfaConfig alone sets.
+MFA: dict[str, Any] = {
+    "SoftwareTokenMfaConfiguration": {"Enabled": True},
+    "WebAuthnConfiguration": {"RelyingPartyId": "example.com", "UserVerification": "required"},
+    "TelepathyConfiguration": {"Range": 7},
+}
+
+
+def with_trigger(trigger: str | None) -> dict[str, Any]:
+    pool = copy.deepcopy(SETTINGS)
+    if trigger:
+        pool["LambdaConfig"]["PostConfirmation"] = trigger
     return pool
 
 
 @pytest.fixture
-def chained(cognito: CognitoPool, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
-    """A deployment with a chained function, which is the pool's trigger and may be invoked."""
-    monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
-    aws.on(INVOKE, MAY_INVOKE)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    return clock
+
+
+@pytest.fixture
+def cognito() -> CognitoPool:
+    return CognitoPool(settings=SETTINGS, facts=POOL_FACTS, mfa=MFA)
+
+
+@pytest.fixture
+def pool(cognito: CognitoPool, aws: FakeAws, clock: Clock) -> PoolTrigger:
+    aws.serve(cognito)
+    return PoolTrigger(boto3.client("cognito-idp", config=ONCE), POOL_ID, RunningContext(clock, SECONDS))
+
+
+def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> None:
+    shown = frozenset(MODEL.shape_for("UserPoolType").members)
+    assert shown - frozenset(MODEL.shape_for("UpdateUserPoolRequest").members) == pool_trigger._NOT_SETTINGS == FACTS
+
+
+def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    assert pool.attach(OURS, None) == "attached"
+    assert cognito.updates == [
+        {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "somebody else's pool"},
+    ]
+    assert cognito.settings == with_trigger(OURS)
+
+
+def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.set_trigger(OURS)
+    assert pool.detach(OURS, None) == "detached"
+    assert cognito.settings == with_trigger(None)
+
+
+def generated(shape: Shape) -> st.SearchStrategy[Any]:
+    """Values of a shape of botocore's model, structures with members that it does not know among them."""
+    kind: Any = shape
+    match shape.type_name:
+        case "structure":
+            members = {name: generated(member) for name, member in kind.members.items() if name != "PostConfirmation"}
+            unknown = _UNKNOWN.map(lambda new: {name: value for name, value in new.items() if name not in kind.members})
+            known = st.fixed_dictionaries({}, optional=members)
+            return st.builds(lambda known, unknown: {**unknown, **known}, known, unknown)
+        case "list":
+            return st.lists(generated(kind.member), max_size=2)
+        case "map":
+            return st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=3)
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            return st.integers(0, 99)
+        case "string":
+            return st.sampled_from(kind.enum) if kind.enum else st.text(max_size=20)
+        case other:
+            raise AssertionError(f"a new kind of setting: {other}")
+
+
+_JSON: Any = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+_UNKNOWN: Any = st.dictionaries(st.text(max_size=15), _JSON, max_size=2)
+
+
+def settable(request: dict[str, Any]) -> dict[str, Any]:
+    # The old name of TemporaryPasswordValidityDays is shown with the new one's value: no setting of its own.
+    request.get("AdminCreateUserConfig", {}).pop("UnusedAccountValidityDays", None)
+    return {name: value for name, value in request.items() if name not in FACTS | {"UserPoolId", "PoolName"}}
+
+
+_CONFIGURATIONS = generated(MODEL.shape_for("UpdateUserPoolRequest")).map(settable)
+_MFA_SETTINGS = generated(MODEL.shape_for("GetUserPoolMfaConfigResponse")).map(
+    lambda mfa: {name: value for name, value in mfa.items() if name not in {"SmsMfaConfiguration", "MfaConfiguration"}}
+)
+
+
+@pytest.fixture
+def quick(session: boto3.Session) -> Iterator[QuickAws]:
+    fake = QuickAws(session)
+    with fake.answering():
+        yield fake
+
+
+def test_any_configuration_outlives_attach_and_detach(quick: QuickAws, clock: Clock) -> None:
+    client = boto3.client("cognito-idp", config=ONCE)
+
+    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(configuration=_CONFIGURATIONS, mfa=_MFA_SETTINGS, chained=st.sampled_from([None, THEIRS]))
+    def check(configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None) -> None:
+        cognito = CognitoPool(settings=configuration, facts=POOL_FACTS, mfa=mfa)
+        cognito.set_trigger(chained)
+        quick.serve(cognito)
+        pool = PoolTrigger(client, POOL_ID, RunningContext(clock, SECONDS))
+        before = cognito.shown()
+
+        assert pool.attach(OURS, chained).startswith("attached")
+        between = cognito.shown()
+        assert between["UserPool"]["LambdaConfig"].pop("PostConfirmation") == OURS
+        expected = copy.deepcopy(before)
+        expected["UserPool"]["LambdaConfig"].pop("PostConfirmation", None)
+        assert without_dates(between) == without_dates(expected)
+
+        assert pool.attach(OURS, chained) == "attached already"
+        assert len(cognito.updates) == 1
+        assert pool.detach(OURS, chained).startswith("detached")
+        assert without_dates(cognito.shown()) == without_dates(before)
+
+    check()
+
+
+def without_dates(shown: dict[str, Any]) -> dict[str, Any]:
+    shown = copy.deepcopy(shown)
+    del shown["UserPool"]["LastModifiedDate"]
+    return shown
+
+
+def test_every_member_that_can_be_set_is_generated() -> None:
+    seen: set[str] = set()
+
+    @settings(max_examples=100, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(configuration=_CONFIGURATIONS)
+    def look(configuration: dict[str, Any]) -> None:
+        seen.update(configuration)
+
+    look()
+    known = set(MODEL.shape_for("UserPoolType").members) & set(MODEL.shape_for("UpdateUserPoolRequest").members)
+    assert known <= seen
+    assert seen - known, "and some that nobody knows"
+
+
+def test_a_second_attach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    pool.attach(OURS, None)
+    assert pool.attach(OURS, None) == "attached already"
+    assert len(cognito.updates) == 1
+
+
+def test_a_second_detach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    pool.attach(OURS, None)
+    pool.detach(OURS, None)
+    assert pool.detach(OURS, None) == "nothing to detach: the trigger is not set"
+    assert len(cognito.updates) == 2
+
+
+@pytest.mark.parametrize("chained", [None, OTHER], ids=["none-chained", "another-chained"])
+def test_a_foreign_trigger_is_named_and_left_alone(
+    cognito: CognitoPool, pool: PoolTrigger, chained: str | None
+) -> None:
     cognito.set_trigger(THEIRS)
-    return cognito
-
-
-def call(action: str, **changes: Any) -> dict[str, str]:
-    event = {"action": action, "user_pool_id": POOL_ID, "function_arn": OURS, "chained_function_arn": None, **changes}
-    return pool_trigger.handler(event, FakeContext(60))
-
-
-def test_attach_and_detach_by_hand(cognito: CognitoPool) -> None:
-    assert call("attach") == {"action": "attach", "result": "attached"}
-    assert cognito.trigger == OURS
-    assert call("detach") == {"action": "detach", "result": "detached"}
-    assert cognito.trigger is None
-
-
-def test_settings_that_boto3_does_not_know_are_kept(cognito: CognitoPool) -> None:
-    call("attach")
-    assert cognito.settings["QuantumLogin"] == {"Level": 3}
-
-
-def test_ensure_attaches_a_missing_trigger_and_fails(cognito: CognitoPool) -> None:
-    with pytest.raises(TriggerWasMissing, match="cognito-user-sync welcome --since 20"):
-        call("ensure")
-    assert cognito.trigger == OURS
-    assert call("ensure") == {"action": "ensure", "result": "attached already"}
-
-
-def test_ensure_counts_a_trigger_that_became_the_chained_one(chained: CognitoPool) -> None:
-    with pytest.raises(TriggerWasMissing, match=f"now it is attached, in place of {THEIRS}"):
-        call("ensure", chained_function_arn=THEIRS)
-    assert chained.trigger == OURS
-
-
-def test_ensure_leaves_a_foreign_trigger_alone(cognito: CognitoPool) -> None:
-    cognito.set_trigger(OTHER)
-    with pytest.raises(ForeignTrigger):
-        call("ensure")
-    assert cognito.trigger == OTHER
-
-
-@pytest.mark.parametrize("terraform_action", ["create", "update"])
-def test_attach_acts_whenever_terraform_calls(cognito: CognitoPool, terraform_action: str) -> None:
-    call("attach", tf={"action": terraform_action, "prev_input": None})
-    assert cognito.trigger == OURS
-
-
-@pytest.mark.parametrize("terraform_action", ["create", "update"])
-def test_a_detach_that_terraform_creates_or_updates_asks_cognito_nothing(
-    cognito: CognitoPool, terraform_action: str
-) -> None:
-    call("attach")
-    asked = list(cognito.calls.operations)
-    answer = call("detach", tf={"action": terraform_action})
-    assert answer == {"action": "detach", "result": "will detach on destroy"}
-    assert cognito.trigger == OURS
-    assert cognito.calls.operations == asked
-
-
-def test_a_detach_that_terraform_deletes_detaches(cognito: CognitoPool) -> None:
-    call("attach")
-    assert call("detach", tf={"action": "delete"})["result"] == "detached"
-    assert cognito.trigger is None
-
-
-def test_the_chained_function_is_replaced_and_put_back(chained: CognitoPool) -> None:
-    call("attach", chained_function_arn=THEIRS)
-    assert chained.trigger == OURS
-    call("detach", chained_function_arn=THEIRS, tf={"action": "delete"})
-    assert chained.trigger == THEIRS
-
-
-def test_paused_trigger_is_detached_and_not_attached(cognito: CognitoPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    call("attach")
-    monkeypatch.setenv("TRIGGER_PAUSED_SINCE", "2026-01-01T00:00:00Z")
-    assert call("detach")["result"] == "detached"
-    for action in ("attach", "ensure"):
-        assert call(action)["result"] == "not attached: paused since 2026-01-01T00:00:00Z"
-    assert cognito.trigger is None
-    with pytest.raises(InvalidRequest):
-        call("attach", function_arn=OTHER)
-
-
-# --- the chained function
-
-
-def test_attach_asks_post_confirmation_about_the_chained_function(chained: CognitoPool, aws: FakeAws) -> None:
-    call("attach", chained_function_arn=THEIRS)
-    (asked,) = [each for each in aws.calls if each.operation == INVOKE]
-    assert (asked.path, asked.body) == (f"/2015-03-31/functions/{OURS}/invocations", DRY_RUN)
-
-
-@pytest.mark.parametrize("trigger", [THEIRS, OURS, None])
-def test_attach_fails_if_the_chained_function_does_not_exist(
-    chained: CognitoPool, aws: FakeAws, trigger: str | None
-) -> None:
-    chained.set_trigger(trigger)
-    aws.on(INVOKE, Response({"error": "ResourceNotFoundException"}), MAY_INVOKE)
-    named = f"^chained_function_arn is {THEIRS}, which {OURS} cannot invoke: ResourceNotFoundException"
-    with pytest.raises(ChainedFunctionUnavailableError, match=named):
-        call("attach", chained_function_arn=THEIRS)
-    assert (chained.trigger, chained.calls.operations) == (trigger, [])
-
-
-@pytest.mark.parametrize(
-    "answer", [NOT_ARRIVED, refusal("AccessDeniedException"), Response({"error": "ReadTimeoutError"})]
-)
-def test_attach_waits_for_permission_to_invoke_the_chained_function(
-    chained: CognitoPool, aws: FakeAws, answer: Answer
-) -> None:
-    aws.on(INVOKE, answer, answer, MAY_INVOKE)
-    call("attach", chained_function_arn=THEIRS)
-    assert chained.trigger == OURS
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        NOT_ARRIVED,
-        refusal("AccessDeniedException"),
-        Response({"errorType": "AccessDeniedException"}, headers={"X-Amz-Function-Error": "Unhandled"}),
-    ],
-)
-def test_attach_fails_without_permission_to_invoke_the_chained_function(
-    chained: CognitoPool, aws: FakeAws, answer: Answer
-) -> None:
-    aws.on(INVOKE, answer)
-    with pytest.raises(ChainedFunctionUnavailableError, match="cannot invoke: AccessDeniedException"):
-        pool_trigger.handler({"action": "attach", "user_pool_id": POOL_ID, "function_arn": OURS}, FakeContext(46))
-    assert chained.trigger == THEIRS
-
-
-def test_attach_fails_if_post_confirmation_is_not_there(chained: CognitoPool, aws: FakeAws) -> None:
-    aws.on(INVOKE, refusal("ResourceNotFoundException", 404))
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        call("attach", chained_function_arn=THEIRS)
-    assert chained.trigger == THEIRS
-
-
-def test_detach_does_not_need_the_chained_function(chained: CognitoPool, aws: FakeAws) -> None:
-    chained.set_trigger(OURS)
-    call("detach", chained_function_arn=THEIRS)
-    assert chained.trigger == THEIRS
-    assert INVOKE not in aws.operations
-
-
-# --- the environment names what may be attached and put back
-
-
-def test_request_without_a_chained_function_is_for_that_of_the_environment(chained: CognitoPool) -> None:
-    """So are Terraform's: the input that destroy sends may be older than the environment."""
-    request = {"user_pool_id": POOL_ID, "function_arn": OURS}
-    pool_trigger.handler({"action": "attach", **request}, FakeContext(60))
-    assert chained.trigger == OURS
-    pool_trigger.handler({"action": "detach", **request, "tf": {"action": "delete"}}, FakeContext(60))
-    assert chained.trigger == THEIRS
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("user_pool_id", "eu-central-1_another"),
-        ("function_arn", OTHER),
-        ("function_arn", THEIRS),
-        ("chained_function_arn", OTHER),
-        ("chained_function_arn", OURS),
-        ("chained_function_arn", f"{THEIRS}:live"),
-        ("chained_function_arn", ""),
-        ("chained_function_arn", None),
-    ],
-)
-def test_event_that_names_anything_else_is_rejected(chained: CognitoPool, name: str, value: str | None) -> None:
-    """The permission to invoke the function is not the permission to give the pool's sign-ups to any function."""
-    for action, trigger in (("attach", None), ("attach", THEIRS), ("attach", OTHER), ("detach", OURS)):
-        chained.set_trigger(trigger)
-        for terraform in ({}, {"tf": {"action": "create"}}, {"tf": {"action": "delete"}}):
-            event = {"chained_function_arn": THEIRS, **terraform, name: value}
-            with pytest.raises(InvalidRequest, match=f"^{name} is not this deployment's"):
-                call(action, **event)
-        assert chained.trigger == trigger
-    assert chained.calls.operations == []
-
-
-def test_event_that_names_a_chained_function_is_rejected_where_none_is(cognito: CognitoPool) -> None:
-    call("attach")
-    asked = list(cognito.calls.operations)
-    values: tuple[Any, ...] = (THEIRS, 0, False, [])
-    for value in values:
-        with pytest.raises(InvalidRequest, match="^chained_function_arn is not this deployment's: it is "):
-            call("detach", chained_function_arn=value)
-    assert (cognito.trigger, cognito.calls.operations) == (OURS, asked)
-
-
-def test_rejection_does_not_repeat_a_long_value(cognito: CognitoPool) -> None:
-    with pytest.raises(InvalidRequest) as raised:
-        call("attach", user_pool_id="x" * 100_000)
-    assert len(str(raised.value)) < 500
-
-
-def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: CognitoPool) -> None:
-    cognito.set_trigger(THEIRS)
-    with pytest.raises(ForeignTrigger, match=THEIRS):
-        call("attach")
+    with pytest.raises(ForeignTriggerError, match=THEIRS):
+        pool.attach(OURS, chained)
     assert cognito.updates == []
 
 
-def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: CognitoPool) -> None:
-    # Destroy must not hang on a pool that was destroyed first.
+def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
+    cognito: CognitoPool, pool: PoolTrigger
+) -> None:
+    cognito.set_trigger(THEIRS)
+    assert pool.attach(OURS, THEIRS) == f"attached, in place of {THEIRS}"
+    assert cognito.settings == with_trigger(OURS)
+    assert pool.detach(OURS, THEIRS) == f"detached, {THEIRS} put back"
+    assert cognito.settings == with_trigger(THEIRS)
+
+
+def test_a_trigger_that_is_not_ours_is_not_detached(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    # Somebody took the trigger over since.
+    cognito.set_trigger(THEIRS)
+    assert pool.detach(OURS, OTHER) == f"nothing to detach: the trigger is {THEIRS}"
+    assert cognito.updates == []
+
+
+def test_a_pool_that_is_gone_needs_no_detach(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.exists = False
-    assert call("detach", tf={"action": "delete"})["result"] == "nothing to detach: the user pool does not exist"
+    assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
+    assert cognito.updates == []
 
 
-def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: CognitoPool) -> None:
-    cognito.calls.answer_next(UPDATE, *[refusal("TooManyRequestsException")] * 7)
-    call("attach")
+def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.set_trigger(OURS)
+    cognito.calls.after("UpdateUserPool", None, lambda: setattr(cognito, "exists", False))
+    assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
+
+
+def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.exists = False
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        pool.attach(OURS, None)
+
+
+# AdminCreateUserConfig.UnusedAccountValidityDays is the old name of PasswordPolicy.TemporaryPasswordValidityDays.
+
+
+def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
+    cognito.settings["Policies"] = {"PasswordPolicy": {"MinimumLength": 8}}
+    pool.attach(OURS, None)
+    [update] = cognito.updates
+    assert update["Policies"] == {"PasswordPolicy": {"MinimumLength": 8, "TemporaryPasswordValidityDays": 9}}
+    assert update["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+
+
+def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sent(
+    cognito: CognitoPool, pool: PoolTrigger
+) -> None:
+    assert cognito.shown()["UserPool"]["AdminCreateUserConfig"]["UnusedAccountValidityDays"] == 3
+    pool.attach(OURS, None)
+    [update] = cognito.updates
+    assert update["Policies"] == SETTINGS["Policies"]
+    assert update["AdminCreateUserConfig"] == SETTINGS["AdminCreateUserConfig"]
+
+
+def test_where_neither_name_is_shown_none_is_made_up(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
+
+    def show_neither() -> None:
+        del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
+
+    cognito.calls.after("UpdateUserPool", None, show_neither)
+    pool.attach(OURS, None)
+    assert cognito.updates[0].keys().isdisjoint({"Policies", "AdminCreateUserConfig"})
+
+
+def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "somebody else", "my-aws:tag": "1"}
+    cognito.settings["UserPoolTags"] = dict(tags)
+    pool.attach(OURS, None)
+    assert cognito.updates[0]["UserPoolTags"] == {"owner": "somebody else", "my-aws:tag": "1"}
+    assert cognito.settings["UserPoolTags"] == tags
+
+
+# The pool differs after the update: it lost a setting, or somebody else changed one at the same moment.
+
+
+def test_a_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def lose_once() -> None:
+        del cognito.settings["QuantumLogin"]["Level"]
+        del cognito.settings["LambdaConfig"]["PreSignUp"]
+
+    cognito.calls.after("UpdateUserPool", 1, lose_once)
+    with pytest.raises(PoolChangedError) as raised:
+        pool.attach(OURS, None)
+    assert str(raised.value) == (
+        f"user pool {POOL_ID}, after the update of its trigger: LambdaConfig.PreSignUp, QuantumLogin.Level had vanished"
+        " and was put back. Compare the pool with what it should be."
+    )
+    assert cognito.settings == with_trigger(OURS)
+    assert pool.attach(OURS, None) == "attached already"
+
+
+def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def lose() -> None:
+        del cognito.mfa["SoftwareTokenMfaConfiguration"], cognito.mfa["TelepathyConfiguration"]
+
+    cognito.calls.after("UpdateUserPool", None, lose)
+    with pytest.raises(
+        PoolChangedError,
+        match=r"SoftwareTokenMfaConfiguration\.Enabled, TelepathyConfiguration\.Range had vanished and was put",
+    ):
+        pool.attach(OURS, None)
+    assert cognito.mfa == MFA
+    assert cognito.settings == with_trigger(OURS)
+    assert len(cognito.updates) == 1
+
+
+def test_a_setting_that_cannot_be_put_back_is_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def lose() -> None:
+        del cognito.settings["QuantumLogin"]
+
+    cognito.calls.after("UpdateUserPool", None, lose)
+    with pytest.raises(
+        PoolChangedError, match=r"QuantumLogin\.Exceptions, QuantumLogin\.Level had vanished and could not be put back"
+    ):
+        pool.attach(OURS, None)
+    assert len(cognito.updates) == 2, "tried once"
     assert cognito.trigger == OURS
 
 
-@pytest.mark.parametrize("action", [None, "", "Attach", "delete", 7, ["attach"], {}], ids=repr)
-def test_an_unknown_action_is_an_invalid_request(cognito: CognitoPool, action: Any) -> None:
-    with pytest.raises(InvalidRequest, match="not attach, detach or ensure"):
-        call(action)
-    assert cognito.calls.operations == []
+@pytest.mark.parametrize("operation", ["UpdateUserPool", "SetUserPoolMfaConfig"])
+def test_a_setting_whose_return_is_refused_is_named(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
+    def lose() -> None:
+        del cognito.settings["QuantumLogin"], cognito.mfa["TelepathyConfiguration"]
+        cognito.calls.answer_next(operation, refusal("InvalidParameterException"))
+
+    cognito.calls.after("UpdateUserPool", 1, lose)
+    with pytest.raises(PoolChangedError, match=rf"could not be put back \({operation}: InvalidParameterException\)"):
+        pool.attach(OURS, None)
+
+
+def test_a_setting_that_vanished_is_named_where_time_runs_out(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
+) -> None:
+    def lose() -> None:
+        del cognito.settings["QuantumLogin"]
+        clock.seconds = SECONDS - 1.9
+        cognito.calls.answer_next("UpdateUserPool", *[refusal("TooManyRequestsException")] * 5)
+
+    cognito.calls.after("UpdateUserPool", None, lose)
+    with pytest.raises(PoolUnverifiedError, match=r"TooManyRequests.*QuantumLogin\.Level had vanished"):
+        pool.attach(OURS, None)
+
+
+@pytest.mark.parametrize("nothing", [{}, [], None], ids=repr)
+def test_what_holds_no_setting_may_come_and_go(cognito: CognitoPool, pool: PoolTrigger, nothing: Any) -> None:
+    cognito.settings["AliasesOfTomorrow"] = nothing
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.pop("AliasesOfTomorrow"))
+    assert pool.attach(OURS, None) == "attached"
+
+
+def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    # Somebody else's change of another setting, in the same moment, is theirs.
+    def lose_and_change_once() -> None:
+        del cognito.settings["QuantumLogin"]
+        cognito.settings["MfaConfiguration"] = "ON"
+
+    cognito.calls.after("UpdateUserPool", 1, lose_and_change_once)
+    with pytest.raises(PoolChangedError, match=r"MfaConfiguration had another value .*; QuantumLogin.* was put back"):
+        pool.attach(OURS, None)
+    assert cognito.settings == {**with_trigger(OURS), "MfaConfiguration": "ON"}
+
+
+def test_what_was_replaced_by_another_form_is_not_put_back(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(QuantumLogin="off"))
+    with pytest.raises(PoolChangedError, match=r"QuantumLogin had another value"):
+        pool.attach(OURS, None)
+    assert cognito.settings["QuantumLogin"] == "off"
+
+
+def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def change() -> None:
+        cognito.settings["MfaConfiguration"] = "OFF"
+        cognito.settings["NewDefault"] = 1
+        cognito.settings["Policies"]["PasswordPolicy"]["MinimumLength"] = 6
+        cognito.mfa["SoftwareTokenMfaConfiguration"]["Enabled"] = False
+
+    cognito.calls.after("UpdateUserPool", None, change)
+    with pytest.raises(PoolChangedError) as raised:
+        pool.attach(OURS, None)
+    assert str(raised.value) == (
+        f"user pool {POOL_ID}, after the update of its trigger: MfaConfiguration, NewDefault,"
+        " Policies.PasswordPolicy.MinimumLength, SoftwareTokenMfaConfiguration.Enabled had another value (kept: it may"
+        " be somebody else's change). Compare the pool with what it should be."
+    )
+    assert len(cognito.updates) == 1
+    assert cognito.settings["MfaConfiguration"] == "OFF"
+
+
+@pytest.mark.parametrize("theirs", [None, THEIRS], ids=["gone", "replaced"])
+def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
+    cognito: CognitoPool, pool: PoolTrigger, theirs: str | None
+) -> None:
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.set_trigger(theirs))
+    with pytest.raises(PoolChangedError, match=r"LambdaConfig\.PostConfirmation had another value"):
+        pool.attach(OURS, None)
+    assert cognito.trigger == theirs
+    assert len(cognito.updates) == 1
 
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
-@pytest.mark.parametrize("name", ["user_pool_id", "function_arn"])
-@pytest.mark.parametrize("value", [None, "", 7, ["x"]], ids=repr)
-def test_a_missing_field_is_an_invalid_request_that_names_it(
-    cognito: CognitoPool, action: str, name: str, value: Any
+@pytest.mark.parametrize("code", ["ConcurrentModificationException", "InternalErrorException"])
+def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
+    cognito: CognitoPool, pool: PoolTrigger, action: str, code: str
 ) -> None:
-    with pytest.raises(InvalidRequest, match=f"^{name} is missing$"):
-        call(action, **{name: value})
-    assert cognito.calls.operations == []
+    cognito.set_trigger(OURS if action == "detach" else None)
+
+    def somebody_was_faster() -> Response:
+        cognito.settings["MfaConfiguration"] = "ON"
+        return refusal(code, 500 if code == "InternalErrorException" else 400)
+
+    cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
+    getattr(pool, action)(OURS, None)
+    assert cognito.settings["MfaConfiguration"] == "ON"
+    assert cognito.trigger == (OURS if action == "attach" else None)
 
 
-def test_an_empty_event_is_an_invalid_request() -> None:
-    with pytest.raises(InvalidRequest, match="action None"):
-        pool_trigger.handler({}, FakeContext(60))
+def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def somebody_was_faster() -> Response:
+        cognito.set_trigger(THEIRS)
+        return refusal("ConcurrentModificationException")
+
+    cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
+    with pytest.raises(ForeignTriggerError, match=THEIRS):
+        pool.attach(OURS, None)
+    assert cognito.trigger == THEIRS
 
 
-@pytest.mark.parametrize("event", [None, [], "attach", 7], ids=repr)
-def test_an_event_that_is_no_object_is_an_invalid_request(event: Any) -> None:
-    with pytest.raises(InvalidRequest, match="not an object"):
-        pool_trigger.handler(event, FakeContext(60))
+# DescribeUserPool lags behind UpdateUserPool.
+
+
+def lag(cognito: CognitoPool, reads: int) -> None:
+    """Show the pool as it is now to the first reads after each update."""
+    before = Response({"UserPool": cognito.shown()["UserPool"]})
+    cognito.calls.after(
+        "UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *[before] * reads)
+    )
+
+
+@pytest.mark.parametrize("action", ["attach", "detach"])
+def test_trigger_that_is_shown_late_is_waited_for(cognito: CognitoPool, pool: PoolTrigger, action: str) -> None:
+    cognito.set_trigger(OURS if action == "detach" else THEIRS)
+    lag(cognito, 6)
+    assert THEIRS in getattr(pool, action)(OURS, THEIRS)
+    assert len(cognito.updates) == 1
+
+
+def test_trigger_that_is_shown_late_is_waited_for_some_seconds(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
+) -> None:
+    lag(cognito, 1000)
+    with pytest.raises(PoolChangedError, match=r"LambdaConfig\.PostConfirmation had another value"):
+        pool.attach(OURS, None)
+    assert 5 < clock.seconds < 15
+    assert len(cognito.updates) == 1
+
+
+def test_update_without_an_answer_is_proved_when_it_is_shown_late(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    lag(cognito, 6)
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    assert pool.attach(OURS, None) == "attached"
+    assert len(cognito.updates) == 1
+
+
+def test_other_change_is_named_when_it_is_shown_late(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
+    before = Response({"UserPool": cognito.shown()["UserPool"]})
+
+    def change_and_lag() -> None:
+        cognito.settings["MfaConfiguration"] = "ON"
+        cognito.calls.answer_next("GetUserPoolMfaConfig", Response({"MfaConfiguration": "OPTIONAL", **cognito.mfa}))
+        cognito.calls.answer_next("DescribeUserPool", before)
+
+    cognito.calls.after("UpdateUserPool", 1, change_and_lag)
+    with pytest.raises(PoolChangedError, match="MfaConfiguration had another value"):
+        pool.attach(OURS, None)
+
+
+def test_what_was_put_back_is_waited_for(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    def lose_once() -> None:
+        del cognito.settings["QuantumLogin"]
+        lag(cognito, 6)
+
+    cognito.calls.after("UpdateUserPool", 1, lose_once)
+    with pytest.raises(PoolChangedError, match="QuantumLogin.Level had vanished and was put back"):
+        pool.attach(OURS, None)
+
+
+# Cognito rejects settings of the pool that it shows, and that the request does not change.
+
+
+def test_defaults_of_another_tier_are_left_out_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings |= {
+        "UserPoolTier": "LITE",
+        "AcrConfiguration": {"Level1": {"AcrValue": "urn:cognito:loa:1"}},
+        "UserPoolAddOns": {"AdvancedSecurityMode": "OFF"},
+    }
+    cognito.unavailable = {"AcrConfiguration": "Authentication Levels", "UserPoolAddOns": "Threat Protection"}
+    before = cognito.shown()
+    assert pool.attach(OURS, None) == "attached"
+    after = cognito.shown()
+    assert after["UserPool"]["LambdaConfig"].pop("PostConfirmation") == OURS
+    assert without_dates(after) == without_dates(before)
+    assert cognito.updates[-1].keys().isdisjoint(cognito.unavailable)
+    assert pool.detach(OURS, None) == "detached"
+    assert without_dates(cognito.shown()) == without_dates(before)
+
+
+@pytest.mark.parametrize("unavailable", ["AcrConfiguration", "UserPoolAddOns"])
+def test_setting_of_a_tier_that_cognito_does_not_reject_is_sent(
+    cognito: CognitoPool, pool: PoolTrigger, unavailable: str
+) -> None:
+    """Left out, threat protection in a pool that had it before the tiers would end."""
+    cognito.settings["AcrConfiguration"] = {"Level1": {"AcrValue": "their-own"}}
+    cognito.unavailable = {unavailable: "A Feature"}
+    before = copy.deepcopy(cognito.settings)
+    assert pool.attach(OURS, None) == "attached"
+    assert before.keys() - cognito.updates[-1].keys() == {unavailable}
+    cognito.set_trigger(None)
+    assert cognito.settings == before
+
+
+def test_left_out_setting_that_is_reset_is_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.unavailable = {"UserPoolAddOns": "Threat Protection"}
+    cognito.calls.after("UpdateUserPool", 2, lambda: cognito.settings.pop("UserPoolAddOns"))
+    with pytest.raises(
+        PoolChangedError, match=r"UserPoolAddOns\.AdvancedSecurityMode had vanished and could not be put back"
+    ):
+        pool.attach(OURS, None)
+    assert cognito.trigger == OURS
+
+
+def test_feature_that_is_none_of_the_settings_rejects_the_update(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.unavailable = {"LambdaConfig": "Token Customization"}
+    before = cognito.shown()
+    with pytest.raises(UpdateRejectedError, match="FeatureUnavailableInTierException.*: Token Customization"):
+        pool.attach(OURS, None)
+    assert cognito.shown() == before
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tf": "delete"}, {"tf": None}, {"chained_function_arn": ["x"]}, {"chained_function_arn": 7}], ids=repr
+    ("option", "unused"),
+    [("CONFIRM_WITH_CODE", "EmailMessageByLink"), ("CONFIRM_WITH_LINK", "EmailMessage"), (None, "EmailMessageByLink")],
 )
-def test_an_odd_field_is_an_invalid_request_that_names_it(cognito: CognitoPool, changes: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequest, match=f"^{next(iter(changes))} is not "):
-        call("detach", **changes)
-    assert cognito.calls.operations == []
+def test_message_of_the_option_not_in_use_is_left_out(
+    cognito: CognitoPool, pool: PoolTrigger, option: str | None, unused: str
+) -> None:
+    template = {"EmailMessage": "{####}", "EmailMessageByLink": "{##here##}", "EmailSubjectByLink": "Your link"}
+    cognito.settings["VerificationMessageTemplate"] = template | ({"DefaultEmailOption": option} if option else {})
+    cognito.rejects_two_messages = True
+    before = cognito.shown()
+    assert pool.attach(OURS, None) == "attached"
+    assert pool.detach(OURS, None) == "detached"
+    assert without_dates(cognito.shown()) == without_dates(before)
+    sent = cognito.updates[-1]["VerificationMessageTemplate"]
+    assert before["UserPool"]["VerificationMessageTemplate"].keys() - sent.keys() == {unused}
+
+
+def test_pool_with_both_problems_is_attached(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["VerificationMessageTemplate"] = {"EmailMessage": "{####}", "EmailMessageByLink": "{##here##}"}
+    cognito.rejects_two_messages = True
+    cognito.unavailable = {"UserPoolAddOns": "Threat Protection"}
+    before = cognito.shown()
+    assert pool.attach(OURS, None) == "attached"
+    assert pool.detach(OURS, None) == "detached"
+    assert without_dates(cognito.shown()) == without_dates(before)
+
+
+REJECTIONS = {
+    "InvalidSmsRoleTrustRelationshipException": (
+        "Create the pool's SMS role arn:aws:iam::111122223333:role/sms again, or fix its trust policy: it must let"
+        " cognito-idp.amazonaws.com assume the role with the external ID x."
+    ),
+    "InvalidSmsRoleAccessPolicyException": (
+        "Allow sns:Publish to the pool's SMS role arn:aws:iam::111122223333:role/sms."
+    ),
+    "UserImportInProgressException": "Wait until the pool's user import job has ended, or stop the job.",
+    "NotAuthorizedException": "Fix what Cognito names.",
+}
+
+
+@pytest.mark.parametrize("code", REJECTIONS)
+def test_rejected_detach_says_what_to_do_and_then_ends(cognito: CognitoPool, pool: PoolTrigger, code: str) -> None:
+    cognito.set_trigger(OURS)
+    cognito.calls.answer_next("UpdateUserPool", refusal(code, message="Cognito's own words."))
+    with pytest.raises(UpdateRejectedError) as raised:
+        pool.detach(OURS, None)
+    assert str(raised.value) == (
+        f"user pool {POOL_ID} still has the post-confirmation trigger {OURS}: Cognito rejects UpdateUserPool, although"
+        f" every other setting in it is the pool's own. An error occurred ({code}) when calling the UpdateUserPool"
+        f" operation: Cognito's own words. {REJECTIONS[code]} Then run the apply or destroy again. A destroy also ends"
+        f' once the pool has another trigger, or none: docs/operations.md, "The trigger cannot be detached".'
+    )
+    assert cognito.settings == with_trigger(OURS)
+    assert pool.detach(OURS, None) == "detached"
+
+
+# With MFA off, SetUserPoolMfaConfig takes no factor.
+
+
+def test_mfa_setting_is_put_back_without_factors_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["MfaConfiguration"] = "OFF"
+    del cognito.mfa["SoftwareTokenMfaConfiguration"]
+    assert "SmsMfaConfiguration" in cognito.shown()["Mfa"]
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("WebAuthnConfiguration", None))
+    with pytest.raises(
+        PoolChangedError, match=r"WebAuthnConfiguration\.UserVerification had vanished and was put back"
+    ):
+        pool.attach(OURS, None)
+    assert cognito.mfa == {name: value for name, value in MFA.items() if name != "SoftwareTokenMfaConfiguration"}
+
+
+def test_factor_is_not_put_back_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.settings["MfaConfiguration"] = "OFF"
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("SoftwareTokenMfaConfiguration", None))
+    with pytest.raises(
+        PoolChangedError, match=r"SoftwareTokenMfaConfiguration.Enabled had vanished and could not be put back"
+    ):
+        pool.attach(OURS, None)
+
+
+# Cognito is busy, or does not answer.
+
+BUSY = [
+    "AccessDeniedException",
+    "ConcurrentModificationException",
+    "InternalErrorException",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TooManyRequestsException",
+]
+
+
+@pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
+@pytest.mark.parametrize("code", BUSY)
+def test_a_busy_cognito_is_asked_again_after_a_pause(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str, code: str
+) -> None:
+    busy = refusal(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
+    cognito.calls.answer_next(operation, busy, busy, busy)
+    assert pool.attach(OURS, None) == "attached"
+    assert cognito.settings == with_trigger(OURS)
+    assert len(clock.slept) >= 3
+    assert all(0 < pause <= 8 for pause in clock.slept)
+
+
+@pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
+def test_a_call_without_an_answer_is_made_again(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
+    cognito.calls.lose_next(operation, LOST)
+    assert pool.attach(OURS, None) == "attached"
+    assert cognito.settings == with_trigger(OURS)
+    assert len(cognito.updates) == 1, "what was carried out is not repeated"
+
+
+def test_a_connection_that_closes_without_an_answer_is_made_again(cognito: CognitoPool, clock: Clock) -> None:
+    # Over real HTTP: the connection closes under botocore.
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    with served(cognito) as url:
+        client = boto3.client("cognito-idp", endpoint_url=url, config=ONCE)
+        assert PoolTrigger(client, POOL_ID, RunningContext(clock, SECONDS)).attach(OURS, None) == "attached"
+        cognito.calls.lose_next("DescribeUserPool", LOST, 100)
+        with pytest.raises(ConnectionClosedError):
+            PoolTrigger(client, POOL_ID, RunningContext(clock, SECONDS)).detach(OURS, None)
+    assert cognito.settings == with_trigger(OURS)
+    assert len(cognito.updates) == 1
+
+
+@pytest.mark.parametrize("action", ["attach", "detach"])
+def test_an_update_without_an_answer_is_proved_like_any_other(
+    cognito: CognitoPool, pool: PoolTrigger, action: str
+) -> None:
+    cognito.set_trigger(OURS if action == "detach" else None)
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
+    with pytest.raises(PoolChangedError, match="MfaConfiguration"):
+        getattr(pool, action)(OURS, None)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, carried_out: bool
+) -> None:
+    clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)  # no time for another update
+    if carried_out:
+        cognito.calls.lose_next("UpdateUserPool", LOST)
+        cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
+        with pytest.raises(PoolChangedError, match="MfaConfiguration"):
+            pool.attach(OURS, None)
+    else:
+        cognito.calls.answer_next("UpdateUserPool", refusal("InternalErrorException", 500))
+        with pytest.raises(ClientError, match="InternalErrorException"):
+            pool.attach(OURS, None)
+    assert cognito.calls.count("UpdateUserPool") == 1
+
+
+def test_a_last_update_that_cannot_be_looked_for_is_unproved(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
+) -> None:
+    clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)
+    cognito.calls.lose_next("UpdateUserPool", LOST)
+    throttled = [refusal("TooManyRequestsException")] * 50
+    cognito.calls.after("UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *throttled))
+    with pytest.raises(PoolUnverifiedError, match="TooManyRequestsException"):
+        pool.attach(OURS, None)
+
+
+def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    # The update went through, and the look at its result is refused at first.
+    def change() -> None:
+        cognito.settings["MfaConfiguration"] = "OFF"
+        cognito.calls.answer_next("DescribeUserPool", refusal("TooManyRequestsException"))
+
+    cognito.calls.after("UpdateUserPool", None, change)
+    with pytest.raises(PoolChangedError, match="MfaConfiguration"):
+        pool.attach(OURS, None)
+
+
+def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
+    # Time runs out on the look at the result, and by then the trigger is there.
+    def then_be_busy() -> None:
+        clock.seconds = SECONDS - 1.9
+        cognito.calls.answer_next("DescribeUserPool", *[refusal("TooManyRequestsException")] * 2)
+
+    cognito.calls.after("UpdateUserPool", None, then_be_busy)
+    with pytest.raises(PoolUnverifiedError, match="TooManyRequestsException"):
+        pool.attach(OURS, None)
+    assert len(cognito.updates) == 1
+
+
+@pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
+def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str
+) -> None:
+    cognito.calls.answer_next(operation, *[refusal("TooManyRequestsException")] * 100)
+    with pytest.raises(ClientError, match="TooManyRequestsException"):
+        pool.attach(OURS, None)
+    assert clock.slept
+    assert clock.seconds < SECONDS - 10, "time is left for an update that hangs, and its proof"
+    assert cognito.trigger is None
+
+
+def test_it_gives_up_where_no_answer_comes(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    cognito.calls.lose_next("DescribeUserPool", LOST, 100)
+    with pytest.raises(ConnectionClosedError):
+        pool.attach(OURS, None)
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidParameterException", "NotAuthorizedException", "UserImportInProgressException"]
+)
+def test_what_will_be_refused_again_is_not_repeated(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, code: str
+) -> None:
+    cognito.calls.answer_next("UpdateUserPool", refusal(code))
+    with pytest.raises(UpdateRejectedError, match=code):
+        pool.attach(OURS, None)
+    assert clock.slept == []
+    assert cognito.calls.count("UpdateUserPool") == 1
+
+
+def test_the_client_sends_its_next_update_by_the_model_again(cognito: CognitoPool, pool: PoolTrigger) -> None:
+    # The replaced body belongs to one call, also where that call failed.
+    cognito.calls.answer_next("UpdateUserPool", refusal("InvalidParameterException"))
+    with pytest.raises(UpdateRejectedError):
+        pool.attach(OURS, None)
+    pool.client.update_user_pool(UserPoolId=POOL_ID, PoolName="by hand")
+    assert cognito.updates == [{"UserPoolId": POOL_ID, "PoolName": "by hand"}]
+    assert cognito.settings == DEFAULTS, "a reset, as AWS documents it"

@@ -30,10 +30,10 @@ from botocore.session import get_session
 from cognito_user_sync import sync_request
 from cognito_user_sync.chained_function import DRY_RUN
 from cognito_user_sync.handlers import post_confirmation
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.clock import Clock, FakeContext
 from tests.samples import QUEUE_URL, SUB, THEIRS, USER_SYNC
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import Clock, FakeContext
 
 START = "sfn.StartExecution"
 PARK = "sqs.SendMessage"
@@ -89,7 +89,7 @@ def an_event(source: str = "PostConfirmation_ConfirmSignUp", **user_attributes: 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("USER_SYNC_STATE_MACHINE_ARN", USER_SYNC)
-    monkeypatch.setenv("UNSTARTED_QUEUE_URL", QUEUE_URL)
+    monkeypatch.setenv("RETRY_QUEUE_URL", QUEUE_URL)
     caplog.set_level(logging.INFO)
 
 
@@ -231,7 +231,7 @@ def test_execution_is_started_again_over_a_new_connection(
         for _ in range(3):
             post_confirmation.handler(an_event(), FakeContext())
     assert requests == ["answered", "closed", "answered", "closed", "answered"]
-    assert "parked for replay" not in caplog.text
+    assert "queued for retry" not in caplog.text
 
 
 def test_execution_is_not_started_again_after_the_first_seconds(aws: FakeAws, clock: Clock) -> None:
@@ -396,7 +396,7 @@ def test_the_failure_of_the_chained_function_is_raised_with_its_own_message(aws:
     aws.on(START, STARTED)
     answer = {"errorMessage": "Sorry, no more seats", "errorType": "Full"}
     aws.on(INVOKE, Response(answer, headers={"X-Amz-Function-Error": "Unhandled"}))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed) as raised:
+    with pytest.raises(post_confirmation.ChainedFunctionError) as raised:
         post_confirmation.handler(an_event(), FakeContext())
     assert str(raised.value) == "Sorry, no more seats"
 
@@ -408,7 +408,7 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
     aws.on(START, STARTED)
     aws.on(INVOKE, WAYS_TO_FAIL[failure])
     with pytest.raises(
-        post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} could not be invoked: "
+        post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} could not be invoked: "
     ) as raised:
         post_confirmation.handler(an_event(), FakeContext())
     # Cognito shows the message to the client.
@@ -437,7 +437,7 @@ def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
     )
     aws.on(START, STARTED)
     aws.on(INVOKE, refusal("AccessDeniedException"))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} .*AccessDeniedException"):
+    with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} .*AccessDeniedException"):
         post_confirmation.handler(an_event(), context)
     assert 0.5 < context.seconds_left < 1.5
 
@@ -445,7 +445,7 @@ def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
 def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response({"theirs": True}, headers={"Content-Length": "1000"}))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} .*IncompleteReadError"):
+    with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} .*IncompleteReadError"):
         post_confirmation.handler(an_event(), FakeContext())
 
 
@@ -502,14 +502,14 @@ def test_an_answer_of_the_chained_function_that_is_no_json_is_its_failure(
 ) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response(payload))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed, match=f"^{OF_THE_POOL} did not answer with JSON"):
+    with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} did not answer with JSON"):
         post_confirmation.handler(an_event(), FakeContext())
 
 
 def test_a_failure_of_the_chained_function_without_a_message_is_its_failure(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response(b"[]", headers={"X-Amz-Function-Error": "Unhandled"}))
-    with pytest.raises(post_confirmation.ChainedFunctionFailed):
+    with pytest.raises(post_confirmation.ChainedFunctionError):
         post_confirmation.handler(an_event(), FakeContext())
 
 

@@ -15,18 +15,19 @@ import pytest
 from moto import mock_aws
 
 from cognito_user_sync import clients
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
-from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import InvalidInput, Worker
-from cognito_user_sync.user_pool import PoolRefused, UserPool
+from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
+from cognito_user_sync.reconciliation import Worker
+from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
+from tests.fakes.answers import Response, refusal
+from tests.fakes.calls import Calls
+from tests.fakes.carriers import FakeAws, cognito_client
+from tests.fakes.clock import Clock, FakeContext, RunningContext
+from tests.fakes.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.simulated_table import WRITE, SimulatedTable
+from tests.fakes.subs import plain_sub, regional_sub
 from tests.samples import COUNTS, POOL_ID, SUB, TABLE, environment
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.calls import Calls
-from tests.stand_ins.carriers import FakeAws, cognito_client
-from tests.stand_ins.clock import Clock, FakeContext, RunningContext
-from tests.stand_ins.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import WRITE, SimulatedTable
-from tests.stand_ins.subs import plain_sub, regional_sub
 
 LIST_USERS = "cognito-identity-provider.ListUsers"
 GET_USER = "cognito-identity-provider.AdminGetUser"
@@ -41,7 +42,7 @@ def a_batch(**changes: Any) -> dict[str, Any]:
     return {
         "prefixes": ["b4"],
         "pages_per_second": 4.0,
-        "sweeps": True,
+        "checks_deletions": True,
         "token": None,
         "sequential": False,
         "allow_deletes": 0,
@@ -57,8 +58,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         monkeypatch.setenv(name, value)
     clock = Clock()
     monkeypatch.setattr(reconcile_shards, "Worker", partial(Worker, clock=clock, sleep=clock.sleep))
-    monkeypatch.setattr(plan_shards, "Pace", partial(Pace, clock=clock, sleep=clock.sleep))
-    monkeypatch.setattr(plan_shards, "Patience", partial(Patience, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "RateLimiter", partial(RateLimiter, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(plan_shards, "RetryUntilDeadline", partial(RetryUntilDeadline, sleep=clock.sleep))
     return clock
 
 
@@ -110,13 +111,15 @@ def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAw
 
 
 def test_a_sequential_batch_goes_on_at_its_token(answered: FakeAws) -> None:
-    reconcile_shards.handler(a_batch(prefixes=[""], sequential=True, token="page 12", sweeps=False), FakeContext(900))
+    reconcile_shards.handler(
+        a_batch(prefixes=[""], sequential=True, token="page 12", checks_deletions=False), FakeContext(900)
+    )
     assert answered.calls[0].body == {"UserPoolId": POOL_ID, "PaginationToken": "page 12", "Limit": 60}
     assert QUERY_ITEMS not in answered.operations
 
 
 def test_a_batch_that_does_not_sweep_asks_for_no_items(answered: FakeAws) -> None:
-    reconcile_shards.handler(a_batch(sweeps=False), FakeContext(900))
+    reconcile_shards.handler(a_batch(checks_deletions=False), FakeContext(900))
     assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM]
 
 
@@ -148,7 +151,7 @@ def test_too_many_deletions_are_part_of_the_result(answered: FakeAws) -> None:
 
 def test_what_cognito_refuses_for_good_is_raised(aws: FakeAws) -> None:
     aws.on(LIST_USERS, refusal("ResourceNotFoundException"))
-    with pytest.raises(PoolRefused):
+    with pytest.raises(CognitoRejectedError):
         reconcile(a_batch())
     assert aws.operations == [LIST_USERS]
 
@@ -242,7 +245,7 @@ def test_a_run_brings_the_table_to_what_the_pool_is(run: Run, table: SimulatedTa
     run.users.remove(*(user.sub for user in users[:5]))
     summary = run()
     assert counts_of(summary) == {"listed": 35, "created": 10, "unchanged": 25, "deleted": 5}
-    assert (summary["problems"], summary["not_swept"]) == ([], None)
+    assert (summary["problems"], summary["deletion_check_skipped"]) == ([], None)
     assert table.active() == run.users.keys()
     # And a second one finds nothing to do.
     table.calls.forget()
@@ -263,7 +266,7 @@ def test_a_pool_that_is_larger_than_estimated_is_done_in_several_rounds(
     summary = run(seconds=30.2)
     assert run.rounds >= 2
     assert run.pool.listings.keys() > {"", "0", "f"}
-    assert (summary["deleted"], summary["problems"], summary["not_swept"]) == (1, [], None)
+    assert (summary["deleted"], summary["problems"], summary["deletion_check_skipped"]) == (1, [], None)
     assert table.active() == run.users.keys()
 
 
@@ -295,7 +298,7 @@ def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_sa
     run.pool.refuses_prefixes = True
     run.pool.page_sizes = (4,)
     summary = run(seconds=30.2)
-    assert summary["not_swept"] == "Cognito did not list this pool by prefixes of sub"
+    assert summary["deletion_check_skipped"] == "Cognito did not list this pool by prefixes of sub"
     assert summary["listed"] >= 40
     assert summary["failed"] == 0
 
@@ -359,7 +362,7 @@ def test_run_ends_with_every_user_although_markers_are_rejected(
         ("pages_per_second", 0),
         ("pages_per_second", "4"),
         ("pages_per_second", 1e300),
-        ("sweeps", "no"),
+        ("checks_deletions", "no"),
         ("token", ""),
         ("token", 12),
         ("sequential", 1),
@@ -372,13 +375,13 @@ def test_run_ends_with_every_user_although_markers_are_rejected(
     ids=repr,
 )
 def test_a_batch_with_an_odd_field_is_refused_by_its_name(aws: FakeAws, field: str, value: Any) -> None:
-    with pytest.raises(InvalidInput, match=f"^{field} is not what it may be$"):
+    with pytest.raises(InvalidEventError, match=f"^{field} is not what it may be$"):
         reconcile_shards.handler(a_batch(**{field: value}), FakeContext(900))
     assert aws.calls == []
 
 
 @pytest.mark.parametrize("event", [None, [], {}, {"prefixes": ["b"]}, {**a_batch(), "more": 1}], ids=range(5))
 def test_what_is_no_batch_is_refused_by_name(aws: FakeAws, event: Any) -> None:
-    with pytest.raises(InvalidInput, match="object"):
+    with pytest.raises(InvalidEventError, match="object"):
         reconcile_shards.handler(event, FakeContext(900))
     assert aws.calls == []

@@ -18,20 +18,20 @@ import pytest
 from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from cognito_user_sync import departure, reconciliation, shards, user_pool, user_table
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync import deletion, reconciliation, shards, user_pool, user_table
+from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
-from cognito_user_sync.user_pool import PoolRefused, UserPool
-from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRefused
+from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
+from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRejectedError
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.calls import Calls, Killed, kill
+from tests.fakes.carriers import cognito_client
+from tests.fakes.clock import Clock, RunningContext
+from tests.fakes.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.simulated_table import QUERY, READ, WRITE, SimulatedTable, plain_item
+from tests.fakes.subs import plain_sub, regional_sub
 from tests.samples import COUNTS, POOL_ID, TABLE
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.calls import Calls, Killed, kill
-from tests.stand_ins.carriers import cognito_client
-from tests.stand_ins.clock import Clock, RunningContext
-from tests.stand_ins.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import QUERY, READ, WRITE, SimulatedTable, plain_item
-from tests.stand_ins.subs import plain_sub, regional_sub
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -123,7 +123,7 @@ def client(session: boto3.Session) -> DynamoDBClient:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (departure, reconciliation, user_pool, user_table):
+    for module in (deletion, reconciliation, user_pool, user_table):
         monkeypatch.setattr(module, "now", clock.now)
     return clock
 
@@ -255,20 +255,20 @@ def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simul
 def test_a_read_that_is_refused_ends_the_run(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
     simulation.calls.fail(READ, refusal("ResourceNotFoundException"), None)
-    with pytest.raises(TableRefused, match="ResourceNotFoundException"):
+    with pytest.raises(TableRejectedError, match="ResourceNotFoundException"):
         simulation.work()
 
 
 def test_a_denied_write_ends_the_run_and_is_no_users_problem(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
     simulation.calls.fail(WRITE, refusal("AccessDeniedException"), None)
-    with pytest.raises(AccessDenied, match="UpdateItem"):
+    with pytest.raises(AccessDeniedError, match="UpdateItem"):
         simulation.work()
 
 
 def test_a_pool_that_is_gone_ends_the_run(simulation: Simulation) -> None:
     simulation.calls.fail(LIST, refusal("ResourceNotFoundException"), None)
-    with pytest.raises(PoolRefused, match="ResourceNotFoundException"):
+    with pytest.raises(CognitoRejectedError, match="ResourceNotFoundException"):
         simulation.work()
 
 
@@ -306,7 +306,7 @@ def test_a_batch_lists_its_own_prefixes_alone(simulation: Simulation) -> None:
 def test_the_list_is_read_at_the_batch_s_pace(simulation: Simulation) -> None:
     simulation.knows(*some_users(12))
     simulation.pool.page_sizes = (2,)
-    simulation.work(pages_per_second=0.5, sweeps=False)
+    simulation.work(pages_per_second=0.5, checks_deletions=False)
     assert simulation.clock.seconds == 5 * 2.0
 
 
@@ -358,22 +358,22 @@ def test_what_is_throttled_slows_a_run_and_does_not_fail_it(
 def test_a_throttled_list_is_read_at_half_the_pace(simulation: Simulation) -> None:
     simulation.knows(*some_users(12))
     simulation.pool.page_sizes = (2,)
-    simulation.work(pages_per_second=0.05, sweeps=False, seconds=1e6)
+    simulation.work(pages_per_second=0.05, checks_deletions=False, seconds=1e6)
     undisturbed = simulation.clock.seconds
     simulation.calls.fail(LIST, refusal("TooManyRequestsException"), simulation.calls.count(LIST) + 2)
-    simulation.work(pages_per_second=0.05, sweeps=False, seconds=1e6)
+    simulation.work(pages_per_second=0.05, checks_deletions=False, seconds=1e6)
     assert simulation.clock.seconds - undisturbed > undisturbed + 20 + 20
 
 
 def test_users_are_written_by_several_threads_at_once(simulation: Simulation) -> None:
     assert sorted(in_threads(lambda number: number * number, range(100))) == [n * n for n in range(100)]
-    with pytest.raises(TableRefused):
+    with pytest.raises(TableRejectedError):
         in_threads(_refuse_one, range(100))
 
 
 def _refuse_one(number: int) -> int:
     if number == 57:
-        raise TableRefused
+        raise TableRejectedError
     return number
 
 
@@ -655,7 +655,7 @@ def test_a_dry_run_counts_what_a_run_would_do_and_writes_nothing(simulation: Sim
     foretold = simulation.work(dry_run=True).counts
     assert simulation.calls.count(WRITE) == 0
     assert simulation.table.items() == before
-    assert foretold == {"listed": 11, "created": 2, "updated": 1, "unchanged": 8, "deleted": 2, "still_there": 1}
+    assert foretold == {"listed": 11, "created": 2, "updated": 1, "unchanged": 8, "deleted": 2, "still_in_pool": 1}
     assert simulation.work().counts == foretold
 
 
@@ -781,7 +781,7 @@ def test_a_tombstone_is_left_where_the_deleted_are_to_be_deleted(simulation: Sim
 
 def test_nobody_is_looked_for_where_the_batch_does_not_sweep(simulation: Simulation) -> None:
     simulation.table.hold(*some_users(3))
-    assert simulation.work(sweeps=False).counts.total() == 0
+    assert simulation.work(checks_deletions=False).counts.total() == 0
     assert simulation.calls.operations == [LIST]
 
 
@@ -790,7 +790,7 @@ def test_who_is_missing_in_the_list_but_known_to_cognito_is_counted_and_kept(sim
     simulation.knows(*users)
     simulation.users.unlisted = {users[0].sub, users[4].sub}
     before = simulation.table.items()
-    assert simulation.work().counts == {"listed": 3, "unchanged": 3, "still_there": 2}
+    assert simulation.work().counts == {"listed": 3, "unchanged": 3, "still_in_pool": 2}
     assert simulation.table.items() == before
 
 
@@ -807,7 +807,7 @@ def test_an_item_of_which_nobody_can_be_asked_is_kept(simulation: Simulation) ->
     sub = plain_sub(random.Random(1))
     item = {"id": sub, "shard": f"{POOL_ID}#{sub[0]}", "user_pool_id": POOL_ID}
     simulation.table.client.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
-    assert simulation.work().counts == {"still_there": 1}
+    assert simulation.work().counts == {"still_in_pool": 1}
     assert simulation.table.active() == {sub}
 
 
@@ -872,7 +872,7 @@ def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> 
     simulation.table.hold(user)
     user.change(attributes={"name": "Ada"})
     simulation.calls.after(GET, 1, lambda: simulation.sign_up(user))
-    assert simulation.work().counts == {"still_there": 1}
+    assert simulation.work().counts == {"still_in_pool": 1}
     assert simulation.table.active() == {user.sub}
 
 
@@ -966,7 +966,7 @@ def test_a_listing_that_fails_half_way_deletes_nothing(simulation: Simulation, c
     simulation.pool.page_sizes = (3,)
     simulation.calls.fail(LIST, refusal(code), *range(2, 1_000))
     if code == "NotAuthorizedException":
-        with pytest.raises(PoolRefused):
+        with pytest.raises(CognitoRejectedError):
             simulation.work()
     else:
         assert simulation.work().prefixes == [""]
@@ -978,7 +978,7 @@ def test_a_small_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Simu
     users = some_users(20)
     simulation.knows(*users)
     simulation.users.unlisted = subs_of(users)
-    assert simulation.work().counts == {"still_there": 20}
+    assert simulation.work().counts == {"still_in_pool": 20}
     assert simulation.table.active() == subs_of(users)
 
 
@@ -1031,7 +1031,7 @@ def test_a_run_killed_at_any_call_and_begun_again_ends_in_the_same_table(
         undisturbed = life.begin()
         counts = undisturbed.work("b").counts
         assert counts == {
-            "listed": 4, "created": 1, "updated": 1, "unchanged": 1, "unconfirmed": 1, "deleted": 1, "still_there": 1
+            "listed": 4, "created": 1, "updated": 1, "unchanged": 1, "unconfirmed": 1, "deleted": 1, "still_in_pool": 1
         }  # fmt: skip
         expected = life.state(undisturbed)
         assert sum("deleted_at" in item for item in expected.values()) == 1

@@ -11,19 +11,25 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync.aws_errors import AccessDeniedError
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import send_welcome
-from cognito_user_sync.settings import MissingSetting
-from cognito_user_sync.sync_request import InvalidSyncRequest, NotConsistentYet
-from cognito_user_sync.user import UnusableUser
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
+from cognito_user_sync.settings import MissingSettingError
+from cognito_user_sync.sync_request import NotConsistentYetError
+from cognito_user_sync.user import UnusableUserError
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync.user_table import Outcome
-from cognito_user_sync.welcome_email import UnknownPlaceholder, WelcomeNotSent, WelcomeOutcomeUnknown, WelcomeRefused
+from cognito_user_sync.welcome_email import (
+    UnknownPlaceholderError,
+    WelcomeNotSentError,
+    WelcomeOutcomeUnknownError,
+    WelcomeRejectedError,
+)
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.clock import FakeContext
+from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 from tests.samples import OTHER_SUB, POOL_ID, SUB
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.clock import FakeContext
-from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +104,7 @@ def assert_not_sent(ses: FakeAws, why_not: str, **changes: Any) -> None:
 
 def test_missing_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
-    with pytest.raises(MissingSetting, match="layer .* welcome_email.json"):
+    with pytest.raises(MissingSettingError, match="layer .* welcome_email.json"):
         send()
 
 
@@ -211,7 +217,7 @@ def test_an_unconfirmed_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -
 
 def test_a_user_whom_sync_user_has_seen_confirmed_is_waited_for(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].status = "UNCONFIRMED"
-    with pytest.raises(NotConsistentYet, match=SUB):
+    with pytest.raises(NotConsistentYetError, match=SUB):
         send()
     assert SEND not in ses.operations
 
@@ -327,12 +333,12 @@ def test_address_that_may_be_another_mailbox_gets_no_email(ses: FakeAws, users: 
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (refusal("TooManyRequestsException"), PoolUnavailable),
-        (refusal("InternalErrorException", 500), PoolUnavailable),
-        (ReadTimeoutError(endpoint_url="https://cognito-idp"), PoolUnavailable),
-        (refusal("AccessDeniedException"), AccessDenied),
-        (refusal("ResourceNotFoundException"), PoolRefused),
-        (Response({"Username": "ada.l"}), UnusableUser),
+        (refusal("TooManyRequestsException"), CognitoUnavailableError),
+        (refusal("InternalErrorException", 500), CognitoUnavailableError),
+        (ReadTimeoutError(endpoint_url="https://cognito-idp"), CognitoUnavailableError),
+        (refusal("AccessDeniedException"), AccessDeniedError),
+        (refusal("ResourceNotFoundException"), CognitoRejectedError),
+        (Response({"Username": "ada.l"}), UnusableUserError),
     ],
     ids=["throttled", "500", "timeout", "denied", "no pool", "unusable"],
 )
@@ -348,9 +354,9 @@ def test_a_failed_read_reaches_the_state_machine_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (refusal("TooManyRequestsException", 429), WelcomeNotSent),
-        (refusal("MessageRejected", 400), WelcomeRefused),
-        (refusal("InternalFailure", 500), WelcomeOutcomeUnknown),
+        (refusal("TooManyRequestsException", 429), WelcomeNotSentError),
+        (refusal("MessageRejected", 400), WelcomeRejectedError),
+        (refusal("InternalFailure", 500), WelcomeOutcomeUnknownError),
     ],
     ids=["429", "400", "500"],
 )
@@ -373,14 +379,14 @@ def test_a_template_that_names_what_is_not_synced_fails_before_anything_is_sent(
     ses: FakeAws, template: Callable[..., None]
 ) -> None:
     template(text="{{custom:color}}")
-    with pytest.raises(UnknownPlaceholder, match="custom:color"):
+    with pytest.raises(UnknownPlaceholderError, match="custom:color"):
         send()
     assert SEND not in ses.operations
 
 
 @pytest.mark.parametrize("bad", [None, {}, {"sub": "ada@example.com"}, an_input(username=""), an_input(reason="")])
 def test_bad_input_is_an_invalid_sync_request(ses: FakeAws, bad: Any) -> None:
-    with pytest.raises(InvalidSyncRequest):
+    with pytest.raises(InvalidEventError):
         send_welcome.handler(bad, FakeContext())
     assert SEND not in ses.operations
 

@@ -11,7 +11,7 @@ import pytest
 
 from cognito_user_sync import settings
 from cognito_user_sync.item_layout import ItemLayout, Key
-from cognito_user_sync.settings import MissingSetting
+from cognito_user_sync.settings import MissingSettingError
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 from tests.samples import OURS, POOL_ID, THEIRS, environment
 
@@ -30,7 +30,7 @@ TABLE: dict[str, Any] = {
 }
 
 READERS: dict[str, tuple[Read, dict[str, str]]] = {
-    "unstarted_queue_url": (settings.unstarted_queue_url, {"UNSTARTED_QUEUE_URL": "https://queue"}),
+    "retry_queue_url": (settings.retry_queue_url, {"RETRY_QUEUE_URL": "https://queue"}),
     "user_sync_state_machine_arn": (
         settings.user_sync_state_machine_arn,
         {"USER_SYNC_STATE_MACHINE_ARN": "arn:state-machine"},
@@ -75,7 +75,7 @@ DELETING = [function for function, name in REQUIRED if name == "DELETED_USERS"]
 
 def test_the_environment_is_read_into_each_functions_settings() -> None:
     assert {function: read(environ) for function, (read, environ) in READERS.items()} == {
-        "unstarted_queue_url": "https://queue",
+        "retry_queue_url": "https://queue",
         "user_sync_state_machine_arn": "arn:state-machine",
         "reconciliation_state_machine_arn": "arn:reconciliation",
         "plan_shards": settings.PlanShardsSettings(
@@ -117,7 +117,7 @@ def test_pool_trigger_needs_the_chained_function_to_be_set_or_empty() -> None:
     """A missing one is no permission to put back nothing."""
     environ = {"USER_POOL_ID": POOL_ID, "POST_CONFIRMATION_FUNCTION_ARN": OURS}
     assert settings.pool_trigger({**environ, "CHAINED_FUNCTION_ARN": ""}).chained_function_arn is None
-    with pytest.raises(MissingSetting, match=r"\bCHAINED_FUNCTION_ARN is not set"):
+    with pytest.raises(MissingSettingError, match=r"\bCHAINED_FUNCTION_ARN is not set"):
         settings.pool_trigger(environ)
 
 
@@ -125,7 +125,7 @@ def test_pool_trigger_needs_the_chained_function_to_be_set_or_empty() -> None:
 def test_a_missing_variable_is_named(function: str, name: str) -> None:
     read, environ = READERS[function]
     for incomplete in ({**environ, name: ""}, {other: value for other, value in environ.items() if other != name}):
-        with pytest.raises(MissingSetting, match=rf"\b{name} is not set"):
+        with pytest.raises(MissingSettingError, match=rf"\b{name} is not set"):
             read(incomplete)
 
 
@@ -133,7 +133,7 @@ def test_a_missing_variable_is_named(function: str, name: str) -> None:
 @pytest.mark.parametrize(("function", "name"), LISTS)
 def test_a_list_that_is_none_is_named(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
-    with pytest.raises(MissingSetting, match=rf"\b{name} is not (a )?JSON"):
+    with pytest.raises(MissingSettingError, match=rf"\b{name} is not (a )?JSON"):
         read({**environ, name: value})
 
 
@@ -154,7 +154,7 @@ def test_user_table_by_default_is_as_a_layout_without_settings() -> None:
 @pytest.mark.parametrize("function", TABLES)
 def test_settings_name_a_table_that_is_none(function: str, value: str) -> None:
     read, environ = READERS[function]
-    with pytest.raises(MissingSetting, match=r"\bUSER_TABLE (is not JSON|does not describe a table)$"):
+    with pytest.raises(MissingSettingError, match=r"\bUSER_TABLE (is not JSON|does not describe a table)$"):
         read({**environ, "USER_TABLE": value})
 
 
@@ -171,7 +171,7 @@ def test_settings_name_a_table_that_is_none(function: str, value: str) -> None:
 )
 def test_user_table_names_an_incomplete_table(table: dict[str, Any]) -> None:
     read, environ = READERS["user_table"]
-    with pytest.raises(MissingSetting, match=r"\bUSER_TABLE does not describe a table$"):
+    with pytest.raises(MissingSettingError, match=r"\bUSER_TABLE does not describe a table$"):
         read({**environ, "USER_TABLE": json.dumps(table)})
 
 
@@ -179,7 +179,7 @@ def test_user_table_names_an_incomplete_table(table: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("function", "name"), NUMBERS)
 def test_a_number_that_is_none_is_named(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
-    with pytest.raises(MissingSetting, match=rf"\b{name} is not a number"):
+    with pytest.raises(MissingSettingError, match=rf"\b{name} is not a number"):
         read({**environ, name: value})
 
 
@@ -205,5 +205,5 @@ def test_what_becomes_of_deleted_users_is_read(
 @pytest.mark.parametrize("function", DELETING)
 def test_a_deletion_that_is_not_understood_is_named(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
-    with pytest.raises(MissingSetting, match=rf"\b{name} '{value}'"):
+    with pytest.raises(MissingSettingError, match=rf"\b{name} '{value}'"):
         read({**environ, name: value})

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognito_user_sync.shards import HEX_DIGITS, Shards, children, deal, plan
-from cognito_user_sync.user_pool import PoolUnavailable, PrefixRefused
-from tests.stand_ins.subs import plain_sub, regional_sub
+from cognito_user_sync.shards import HEX_DIGITS, Shards, children, plan, split
+from cognito_user_sync.user_pool import CognitoUnavailableError, PrefixRejectedError
+from tests.fakes.subs import plain_sub, regional_sub
 
 SMALL_POOL, MAX_USERS, MAX_PREFIXES = 2_000, 250_000, 4_096
 # What one worker of this many pages a second does in its ten minutes.
@@ -119,7 +119,7 @@ def test_a_pool_that_shows_nobody_under_any_first_digit_is_listed_from_end_to_en
 def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(refused: str) -> None:
     def is_inhabited(prefix: str) -> bool:
         if prefix == refused:
-            raise PrefixRefused
+            raise PrefixRejectedError
         return True
 
     assert plan(100 * CAPACITY, PAGES_PER_SECOND, is_inhabited, unasked) == Shards(("",), sequential=True)
@@ -127,9 +127,9 @@ def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(refused: str) ->
 
 def test_a_pool_that_does_not_answer_is_not_taken_for_one_that_refuses() -> None:
     def is_inhabited(prefix: str) -> bool:
-        raise PoolUnavailable
+        raise CognitoUnavailableError
 
-    with pytest.raises(PoolUnavailable):
+    with pytest.raises(CognitoUnavailableError):
         plan(SMALL_POOL + 1, PAGES_PER_SECOND, is_inhabited, nowhere)
 
 
@@ -197,18 +197,18 @@ def test_every_user_and_every_item_is_in_exactly_one_shard_whatever_the_estimate
 
 
 def test_neighbouring_batches_begin_with_different_digits() -> None:
-    batches = deal([f"{first}{second}" for first in HEX_DIGITS for second in HEX_DIGITS], 128)
+    batches = split([f"{first}{second}" for first in HEX_DIGITS for second in HEX_DIGITS], 128)
     assert all(batches[number][0][0] != batches[number + 1][0][0] for number in range(127))
 
 
 def test_shards_are_dealt_in_turn() -> None:
-    assert deal(["0", "1", "2", "3", "4", "5", "6"], 3) == [["0", "3", "6"], ["1", "4"], ["2", "5"]]
+    assert split(["0", "1", "2", "3", "4", "5", "6"], 3) == [["0", "3", "6"], ["1", "4"], ["2", "5"]]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 128, 129, 4_096])
 def test_every_shard_is_dealt_once_and_no_batch_is_empty(count: int) -> None:
     prefixes = [f"{number:04x}" for number in range(count)]
-    batches = deal(prefixes, 128)
+    batches = split(prefixes, 128)
     assert len(batches) == min(count, 128)
     assert sorted(prefix for batch in batches for prefix in batch) == prefixes
     sizes = {len(batch) for batch in batches}

@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cognito_user_sync.handlers import start_run
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.clock import FakeContext
 from tests.samples import RECONCILIATION
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import FakeContext
 
 EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:1"
 START = "sfn.StartExecution"
@@ -79,6 +79,6 @@ def test_the_run_is_named_in_the_log(aws: FakeAws, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("event", [None, [], "{}", 7], ids=repr)
 def test_an_event_that_is_no_object_is_an_invalid_request(aws: FakeAws, event: Any) -> None:
-    with pytest.raises(start_run.InvalidRequest):
+    with pytest.raises(start_run.InvalidEventError):
         start(event)
     assert aws.calls == []

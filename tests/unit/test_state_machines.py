@@ -101,29 +101,29 @@ class Task(NamedTuple):
 TASKS = {
     "SyncUser": Task(
         (
-            Retrier(frozenset({"NotConsistentYet"}), SEVEN_MINUTES),
-            Retrier(DENIED | {"AccessDenied"}, SIX_MINUTES),
-            Retrier(IDEMPOTENT | {"PoolUnavailable", "TableUnavailable"}, TWELVE_HOURS),
+            Retrier(frozenset({"NotConsistentYetError"}), SEVEN_MINUTES),
+            Retrier(DENIED | {"AccessDeniedError"}, SIX_MINUTES),
+            Retrier(IDEMPOTENT | {"CognitoUnavailableError", "TableUnavailableError"}, TWELVE_HOURS),
         ),
         fails=frozenset(
             {
-                *("InvalidSyncRequest", "MissingSetting", "TableRefused", "UnusableUser"),
-                *("MarkerRefused", "PoolRefused", "PrefixRefused"),
+                *("InvalidEventError", "MissingSettingError", "TableRejectedError", "UnusableUserError"),
+                *("PagingTokenRejectedError", "CognitoRejectedError", "PrefixRejectedError"),
             }
         ),
     ),
     # Retried only if the email was certainly not sent: Cognito is read before.
     "SendWelcome": Task(
         (
-            Retrier(frozenset({"NotConsistentYet"}), SEVEN_MINUTES),
-            Retrier(DENIED - {"Lambda.AWSLambdaException"} | {"AccessDenied"}, SIX_MINUTES),
-            Retrier(NOT_INVOKED | {"PoolUnavailable", "WelcomeNotSent"}, TWELVE_HOURS),
+            Retrier(frozenset({"NotConsistentYetError"}), SEVEN_MINUTES),
+            Retrier(DENIED - {"Lambda.AWSLambdaException"} | {"AccessDeniedError"}, SIX_MINUTES),
+            Retrier(NOT_INVOKED | {"CognitoUnavailableError", "WelcomeNotSentError"}, TWELVE_HOURS),
         ),
         fails=frozenset(
             {
-                *("InvalidSyncRequest", "MissingSetting", "UnknownPlaceholder", "WelcomeOutcomeUnknown"),
-                *("WelcomeRefused", "UnusableUser", "TableRefused", "TableUnavailable"),
-                *("MarkerRefused", "PoolRefused", "PrefixRefused"),
+                *("InvalidEventError", "MissingSettingError", "UnknownPlaceholderError", "WelcomeOutcomeUnknownError"),
+                *("WelcomeRejectedError", "UnusableUserError", "TableRejectedError", "TableUnavailableError"),
+                *("PagingTokenRejectedError", "CognitoRejectedError", "PrefixRejectedError"),
             }
         ),
     ),
@@ -133,31 +133,55 @@ TASKS = {
         (Retrier(DENIED, SIX_MINUTES), Retrier(NOT_INVOKED | SERVICE, ONE_MINUTE)),
         fails=frozenset(
             {
-                *("AccessDenied", "ForeignTrigger", "InvalidRequest", "MissingSetting", "PoolChanged", "PoolUnproved"),
-                *("ChainedFunctionUnavailableError", "TableRefused", "TableUnavailable", "TriggerWasMissing"),
-                *("UnusableUser", "UpdateRejectedError"),
+                *(
+                    "AccessDeniedError",
+                    "ForeignTriggerError",
+                    "InvalidEventError",
+                    "MissingSettingError",
+                    "PoolChangedError",
+                    "PoolUnverifiedError",
+                ),
+                *(
+                    "ChainedFunctionUnavailableError",
+                    "TableRejectedError",
+                    "TableUnavailableError",
+                    "TriggerMissingError",
+                ),
+                *("UnusableUserError", "UpdateRejectedError"),
             }
         ),
         caught="PlanShards",
     ),
     "PlanShards": Task(
-        (Retrier(DENIED | {"AccessDenied"}, SIX_MINUTES), Retrier(IDEMPOTENT | {"OutOfTime"}, THREE_MINUTES)),
+        (Retrier(DENIED | {"AccessDeniedError"}, SIX_MINUTES), Retrier(IDEMPOTENT | {"OutOfTimeError"}, THREE_MINUTES)),
         fails=frozenset(
             {
-                *("InvalidInput", "MissingSetting", "TableRefused", "UnusableUser"),
-                *("MarkerRefused", "PoolRefused", "PrefixRefused"),
-                # The planner waits for these as long as it has time: OutOfTime.
-                *("PoolUnavailable", "TableUnavailable"),
+                *("InvalidEventError", "MissingSettingError", "TableRejectedError", "UnusableUserError"),
+                *("PagingTokenRejectedError", "CognitoRejectedError", "PrefixRejectedError"),
+                # The planner waits for these as long as it has time: OutOfTimeError.
+                *("CognitoUnavailableError", "TableUnavailableError"),
             }
         ),
     ),
-    # OutOfTime, PrefixRefused and MarkerRefused are the worker's own: what is left is in its result.
+    # OutOfTimeError, PrefixRejectedError and PagingTokenRejectedError are handled by the worker.
     "ReconcileShards": Task(
-        (Retrier(DENIED | {"AccessDenied"}, SIX_MINUTES), Retrier(IDEMPOTENT, THREE_MINUTES)),
+        (Retrier(DENIED | {"AccessDeniedError"}, SIX_MINUTES), Retrier(IDEMPOTENT, THREE_MINUTES)),
         fails=frozenset(
             {
-                *("InvalidInput", "MissingSetting", "OutOfTime", "PoolUnavailable", "TableUnavailable"),
-                *("MarkerRefused", "PoolRefused", "PrefixRefused", "TableRefused", "UnusableUser"),
+                *(
+                    "InvalidEventError",
+                    "MissingSettingError",
+                    "OutOfTimeError",
+                    "CognitoUnavailableError",
+                    "TableUnavailableError",
+                ),
+                *(
+                    "PagingTokenRejectedError",
+                    "CognitoRejectedError",
+                    "PrefixRejectedError",
+                    "TableRejectedError",
+                    "UnusableUserError",
+                ),
             }
         ),
     ),
@@ -282,7 +306,7 @@ def test_redrive_leaves_alone_what_send_welcome_must_not_retry() -> None:
     """An error that is retried there says that no email was sent; so redrive is safe after it, too."""
     retried = {error for retrier in TASKS["SendWelcome"].retries for error in retrier.errors}
     assert retried <= NOT_SENT
-    assert not NOT_SENT & (SERVICE | UNKNOWN_END | {"Lambda.AWSLambdaException", "WelcomeOutcomeUnknown"})
+    assert not NOT_SENT & (SERVICE | UNKNOWN_END | {"Lambda.AWSLambdaException", "WelcomeOutcomeUnknownError"})
 
 
 # --- Choice states

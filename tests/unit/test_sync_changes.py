@@ -13,13 +13,13 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import sync_changes
-from cognito_user_sync.sync_request import InvalidSyncRequest
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.clock import FakeContext
+from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 from tests.samples import OTHER_SUB, SUB, TABLE, USER_SYNC, environment, table_definition
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.clock import FakeContext
-from tests.stand_ins.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +174,7 @@ def test_what_there_is_no_time_for_comes_back_unsynced(cognito: FakeAws, slept: 
 
 
 def test_what_is_no_batch_is_an_invalid_sync_request(aws: FakeAws) -> None:
-    with pytest.raises(InvalidSyncRequest, match="SQS message"):
+    with pytest.raises(InvalidEventError, match="SQS message"):
         sync_changes.handler({"sub": SUB}, FakeContext(60))
     assert aws.calls == []
 

@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cognito_user_sync.sync_request import (
-    REASONS,
-    Change,
-    InvalidSyncRequest,
-    SyncRequest,
-    from_trigger_event,
-    parse,
-    parse_change,
-)
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.sync_request import REASONS, Change, SyncRequest, from_trigger_event, parse, parse_change
 from cognito_user_sync.user import timestamp
 from tests.samples import SUB
 
@@ -136,7 +129,7 @@ def test_a_caller_without_an_app_client_is_no_obstacle(caller: Any) -> None:
     ids=range(22),
 )
 def test_what_is_no_post_confirmation_event_is_refused_by_field_without_personal_data(event: Any, field: str) -> None:
-    with pytest.raises(InvalidSyncRequest, match=rf"\b{field}\b") as raised:
+    with pytest.raises(InvalidEventError, match=rf"\b{field}\b") as raised:
         from_trigger_event(event, OCCURRED_AT)
     assert "ada" not in str(raised.value).lower()
 
@@ -173,7 +166,7 @@ def test_what_is_no_post_confirmation_event_is_refused_by_field_without_personal
     ids=range(23),
 )
 def test_what_is_no_request_is_refused_by_field_without_personal_data(execution_input: Any, field: str) -> None:
-    with pytest.raises(InvalidSyncRequest, match=rf"\b{field}\b") as raised:
+    with pytest.raises(InvalidEventError, match=rf"\b{field}\b") as raised:
         parse(execution_input)
     assert "ada" not in str(raised.value).lower()
 
@@ -195,15 +188,15 @@ def test_what_is_no_request_is_refused_by_field_without_personal_data(execution_
     ids=range(10),
 )
 def test_what_is_no_change_is_refused_by_field_without_personal_data(message: Any, field: str) -> None:
-    with pytest.raises(InvalidSyncRequest, match=rf"\b{field}\b") as raised:
+    with pytest.raises(InvalidEventError, match=rf"\b{field}\b") as raised:
         parse_change(message)
     assert "ada" not in str(raised.value).lower()
 
 
 def test_a_refused_value_is_not_repeated() -> None:
-    with pytest.raises(InvalidSyncRequest, match="^triggerSource is none of ") as of_event:
+    with pytest.raises(InvalidEventError, match="^triggerSource is none of ") as of_event:
         from_trigger_event(an_event(triggerSource="ada@example.com"), OCCURRED_AT)
-    with pytest.raises(InvalidSyncRequest, match="^reason is none of ") as of_request:
+    with pytest.raises(InvalidEventError, match="^reason is none of ") as of_request:
         parse(an_input(reason="ada@example.com"))
     assert "ada" not in f"{of_event.value} {of_request.value}"
 
@@ -283,5 +276,5 @@ _ODD: Any = st.recursive(
 @given(_ODD)
 def test_anything_else_is_refused_and_breaks_nothing(odd: Any) -> None:
     for read in (parse, parse_change, lambda event: from_trigger_event(event, OCCURRED_AT)):
-        with pytest.raises(InvalidSyncRequest):
+        with pytest.raises(InvalidEventError):
             read(odd)

@@ -12,19 +12,19 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cognito_user_sync import departure, sync_request, user_pool, user_table
+from cognito_user_sync import deletion, sync_request, user_pool, user_table
+from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import sync_user
 from cognito_user_sync.item_layout import ItemLayout, marshal
-from cognito_user_sync.sync_request import InvalidSyncRequest
-from cognito_user_sync.user import UnusableUser, timestamp
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from cognito_user_sync.user import UnusableUserError, timestamp
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.clock import EPOCH, Clock, FakeContext
+from tests.fakes.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.simulated_table import plain
 from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, environment, table_definition
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.clock import EPOCH, Clock, FakeContext
-from tests.stand_ins.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the code under test: the request was made a second ago."""
     clock = Clock(1)
     monkeypatch.setattr(sync_request, "datetime", clock.datetime)
-    for module in (departure, user_pool, user_table):
+    for module in (deletion, user_pool, user_table):
         monkeypatch.setattr(module, "now", clock.now)
     return clock
 
@@ -199,7 +199,7 @@ def test_a_user_who_is_unconfirmed_right_after_is_read_again(
 ) -> None:
     clock.seconds = seconds
     users.add(a_user(status="UNCONFIRMED"))
-    with pytest.raises(sync_user.NotConsistentYet) as raised:
+    with pytest.raises(sync_user.NotConsistentYetError) as raised:
         sync()
     assert str(raised.value) == SUB
     assert item() == {}
@@ -286,7 +286,7 @@ def test_a_user_whom_cognito_does_not_know_yet_is_read_again(
     """As a federated user, who is created in the moment of the trigger."""
     clock.seconds = seconds
     users.remove(SUB)
-    with pytest.raises(sync_user.NotConsistentYet, match=SUB):
+    with pytest.raises(sync_user.NotConsistentYetError, match=SUB):
         sync()
     users.add(a_user(status="EXTERNAL_PROVIDER"))
     assert outcome() == "created"
@@ -322,7 +322,7 @@ def test_a_wrong_username_deletes_no_user(cognito: FakeAws, users: UsersInMemory
     users.add(a_user(sub=OTHER_SUB, username="eve"))
     sync()
     before = item()
-    with pytest.raises(PoolUnavailable, match="does not say that the user is deleted"):
+    with pytest.raises(CognitoUnavailableError, match="does not say that the user is deleted"):
         sync(username=username)
     assert item() == before
 
@@ -341,7 +341,7 @@ def test_no_request_makes_an_item_differ_from_cognito(cognito: FakeAws, users: U
     ):
         try:
             ended.add(outcome(sub=sub, username=username, occurred_at=occurred_at))
-        except (PoolUnavailable, sync_user.NotConsistentYet) as error:
+        except (CognitoUnavailableError, sync_user.NotConsistentYetError) as error:
             ended.add(type(error).__name__)
         moment = clock.now()
         found = items()
@@ -358,8 +358,8 @@ def test_no_request_makes_an_item_differ_from_cognito(cognito: FakeAws, users: U
         "unconfirmed",
         "not_ours",
         "deleted",
-        "PoolUnavailable",
-        "NotConsistentYet",
+        "CognitoUnavailableError",
+        "NotConsistentYetError",
     }
 
 
@@ -372,21 +372,21 @@ def test_no_request_makes_an_item_differ_from_cognito(cognito: FakeAws, users: U
     ids=range(6),
 )
 def test_bad_input_is_an_invalid_sync_request_and_nothing_is_called(aws: FakeAws, bad: Any) -> None:
-    with pytest.raises(InvalidSyncRequest):
+    with pytest.raises(InvalidEventError):
         sync_user.handler(bad, FakeContext())
     assert aws.calls == []
 
 
 def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeAws) -> None:
     aws.on(GET, refusal("InternalErrorException", 500))
-    with pytest.raises(PoolUnavailable, match="InternalErrorException"):
+    with pytest.raises(CognitoUnavailableError, match="InternalErrorException"):
         sync()
     assert aws.operations == [GET]
 
 
 def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
     aws.on(GET, refusal("ResourceNotFoundException"))
-    with pytest.raises(PoolRefused, match="ResourceNotFoundException"):
+    with pytest.raises(CognitoRejectedError, match="ResourceNotFoundException"):
         sync()
     assert aws.operations == [GET]
 
@@ -394,7 +394,7 @@ def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
 def test_a_user_who_is_unusable_is_named_by_sub(aws: FakeAws, pool: CognitoPool, users: UsersInMemory) -> None:
     users.add(a_user(missing=frozenset({"UserStatus"})))
     aws.serve(pool)
-    with pytest.raises(UnusableUser, match=SUB):
+    with pytest.raises(UnusableUserError, match=SUB):
         sync()
     assert aws.operations == [GET]
 
@@ -404,7 +404,7 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
 ) -> None:
     aws.serve(pool)
     aws.on(WRITE, refusal("ThrottlingException"))
-    with pytest.raises(TableUnavailable, match="ThrottlingException"):
+    with pytest.raises(TableUnavailableError, match="ThrottlingException"):
         sync()
     assert aws.operations == [GET, *[WRITE] * 3]
 
@@ -412,7 +412,7 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
 def test_a_refused_write_is_not_repeated(aws: FakeAws, pool: CognitoPool) -> None:
     aws.serve(pool)
     aws.on(WRITE, refusal("ResourceNotFoundException"))
-    with pytest.raises(TableRefused, match="ResourceNotFoundException"):
+    with pytest.raises(TableRejectedError, match="ResourceNotFoundException"):
         sync()
     assert aws.operations == [GET, WRITE]
 
@@ -448,11 +448,11 @@ def test_no_error_holds_an_attribute(cognito: FakeAws, users: UsersInMemory) -> 
     """Errors are in the execution's history."""
     values = {"name": "canary", "email": "canary@example.com"}
     users.add(a_user(attributes=values, status="UNCONFIRMED"))
-    with pytest.raises(sync_user.NotConsistentYet) as raised:
+    with pytest.raises(sync_user.NotConsistentYetError) as raised:
         sync()
     assert "canary" not in repr(raised.value)
     users.add(a_user(attributes=values, missing=frozenset({"Enabled"})))
-    with pytest.raises(UnusableUser) as unusable:
+    with pytest.raises(UnusableUserError) as unusable:
         sync()
     assert "canary" not in repr(unusable.value)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cognito_user_sync import user
-from cognito_user_sync.user import UnusableUser, User, from_cognito, timestamp
+from cognito_user_sync.user import UnusableUserError, User, from_cognito, timestamp
 from tests.samples import SUB
 
 OBSERVED_AT = "2026-01-02T00:00:00.000Z"
@@ -71,7 +71,7 @@ def test_from_cognito_reads_a_missing_value_as_empty() -> None:
 
 @pytest.mark.parametrize("member", ["Username", "UserStatus", "Enabled", "UserCreateDate", "UserLastModifiedDate"])
 def test_from_cognito_rejects_a_user_without_a_member(member: str) -> None:
-    with pytest.raises(UnusableUser) as raised:
+    with pytest.raises(UnusableUserError) as raised:
         from_cognito(found(**{member: GONE}), OBSERVED_AT)
     assert raised.value.sub == SUB
     assert str(raised.value) == f"user {SUB}: {member} is missing"
@@ -80,7 +80,7 @@ def test_from_cognito_rejects_a_user_without_a_member(member: str) -> None:
 @pytest.mark.parametrize("member", ["Username", "UserStatus", "Enabled", "UserCreateDate", "UserLastModifiedDate"])
 @pytest.mark.parametrize("value", [None, 7, ["ada"]], ids=repr)
 def test_from_cognito_rejects_a_member_of_another_type(member: str, value: Any) -> None:
-    with pytest.raises(UnusableUser, match=f"^user {SUB}: {member} is not a ") as raised:
+    with pytest.raises(UnusableUserError, match=f"^user {SUB}: {member} is not a ") as raised:
         from_cognito(found(**{member: value}), OBSERVED_AT)
     assert "ada" not in str(raised.value)
 
@@ -91,7 +91,7 @@ def test_from_cognito_rejects_a_member_of_another_type(member: str, value: Any) 
     ids=repr,
 )
 def test_from_cognito_rejects_an_attribute_that_is_not_text(attribute: dict[str, Any]) -> None:
-    with pytest.raises(UnusableUser) as raised:
+    with pytest.raises(UnusableUserError) as raised:
         from_cognito(found(Attributes=[{"Name": "sub", "Value": SUB}, attribute]), OBSERVED_AT)
     assert str(raised.value) == f"user {SUB}: an attribute is not text"
 
@@ -102,14 +102,14 @@ def test_from_cognito_rejects_an_attribute_that_is_not_text(attribute: dict[str,
     ids=["no-attributes", "not-among-them", "without-a-value", "empty"],
 )
 def test_from_cognito_rejects_a_user_without_a_sub(without: dict[str, Any]) -> None:
-    with pytest.raises(UnusableUser) as raised:
+    with pytest.raises(UnusableUserError) as raised:
         from_cognito(without, OBSERVED_AT)
     assert raised.value.sub == ""
 
 
 @pytest.mark.parametrize("sub", ["ada@example.com", SUB.upper(), f"{SUB}\n", f"{SUB}0", f"x{SUB}"], ids=range(5))
 def test_from_cognito_rejects_an_ill_formed_sub(sub: str) -> None:
-    with pytest.raises(UnusableUser) as raised:
+    with pytest.raises(UnusableUserError) as raised:
         from_cognito(with_sub(sub), OBSERVED_AT)
     assert raised.value.sub == ""
     assert str(raised.value) == "user without a sub: its sub is not a UUID in lower case"

@@ -17,13 +17,19 @@ from botocore.exceptions import (
 )
 
 from cognito_user_sync import user_pool
-from cognito_user_sync.user import UnusableUser, User, timestamp
-from cognito_user_sync.user_pool import MarkerRefused, PoolRefused, PoolUnavailable, PrefixRefused, UserPool
+from cognito_user_sync.user import UnusableUserError, User, timestamp
+from cognito_user_sync.user_pool import (
+    CognitoRejectedError,
+    CognitoUnavailableError,
+    PagingTokenRejectedError,
+    PrefixRejectedError,
+    UserPool,
+)
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.cognito_pool import LIST as LIST_USERS
+from tests.fakes.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 from tests.samples import OTHER_SUB, POOL_ID, SUB
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
-from tests.stand_ins.cognito_pool import LIST as LIST_USERS
-from tests.stand_ins.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 
 LIST = f"{COGNITO}.ListUsers"
 GET = f"{COGNITO}.AdminGetUser"
@@ -118,21 +124,25 @@ def test_users_who_are_unusable_stand_beside_the_others(pool: UserPool, users: U
 
 def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool, pool: UserPool) -> None:
     cognito.refuses_prefixes = True
-    with pytest.raises(PrefixRefused):
+    with pytest.raises(PrefixRejectedError):
         pool.page("b")
 
 
 @pytest.mark.parametrize(
     ("prefix", "token", "error"),
     # The first page of the shard had the same filter.
-    [("", None, PoolRefused), ("b", "expired", MarkerRefused), ("", "expired", MarkerRefused)],
+    [
+        ("", None, CognitoRejectedError),
+        ("b", "expired", PagingTokenRejectedError),
+        ("", "expired", PagingTokenRejectedError),
+    ],
     ids=["no-filter", "token", "token-without-filter"],
 )
 def test_a_parameter_that_is_refused_but_not_the_filter_is_named(
-    aws: FakeAws, pool: UserPool, prefix: str, token: str | None, error: type[PoolRefused]
+    aws: FakeAws, pool: UserPool, prefix: str, token: str | None, error: type[CognitoRejectedError]
 ) -> None:
     aws.on(LIST, refusal("InvalidParameterException"))
-    with pytest.raises(PoolRefused) as raised:
+    with pytest.raises(CognitoRejectedError) as raised:
         pool.page(prefix, token)
     assert type(raised.value) is error
 
@@ -143,7 +153,7 @@ def test_a_list_that_ignores_the_filter_is_a_prefix_refused(
     users.add(a_user(), a_user(OTHER_SUB))
     cognito.ignores_filters = True
     assert len(pool.page("b").users) == 2
-    with pytest.raises(PrefixRefused):
+    with pytest.raises(PrefixRejectedError):
         pool.page("b4")
 
 
@@ -177,13 +187,13 @@ def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, cognito: Cogn
 
 def test_find_can_be_tried_again_when_a_marker_is_rejected(aws: FakeAws, pool: UserPool) -> None:
     aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), refusal("InvalidParameterException"))
-    with pytest.raises(PoolUnavailable):
+    with pytest.raises(CognitoUnavailableError):
         pool.find(SUB)
 
 
 def test_a_found_user_who_is_unusable_is_not_taken_for_gone(pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user(missing=UNUSABLE))
-    with pytest.raises(UnusableUser) as raised:
+    with pytest.raises(UnusableUserError) as raised:
         pool.find(SUB)
     assert raised.value.sub == SUB
 
@@ -193,19 +203,19 @@ def test_another_user_is_not_taken_for_the_one_asked_for(
 ) -> None:
     users.add(a_user(OTHER_SUB))
     cognito.ignores_filters = True
-    with pytest.raises(PoolRefused) as refused:
+    with pytest.raises(CognitoRejectedError) as refused:
         pool.find(SUB)
-    assert type(refused.value) is PoolRefused, "a listing by prefix is not at fault"
+    assert type(refused.value) is CognitoRejectedError, "a listing by prefix is not at fault"
 
 
 def test_a_user_whom_cognito_does_not_know_is_gone(aws: FakeAws, pool: UserPool) -> None:
-    assert pool.is_gone(SUB, "ada") is True
+    assert pool.is_deleted(SUB, "ada") is True
     assert [(call.operation, call.body) for call in aws.calls] == [(GET, {"UserPoolId": POOL_ID, "Username": "ada"})]
 
 
 def test_a_user_whom_cognito_knows_is_not_gone(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user())
-    assert pool.is_gone(SUB, "ada") is False
+    assert pool.is_deleted(SUB, "ada") is False
     assert aws.operations == [GET]
 
 
@@ -214,13 +224,13 @@ def test_a_username_taken_over_is_gone_only_if_the_list_agrees(
     aws: FakeAws, pool: UserPool, users: UsersInMemory, is_listed: bool
 ) -> None:
     users.add(a_user(OTHER_SUB), *[a_user(username="ada.l")] * is_listed)
-    assert pool.is_gone(SUB, "ada") is not is_listed
+    assert pool.is_deleted(SUB, "ada") is not is_listed
     assert aws.calls[1].body["Filter"] == f'sub = "{SUB}"'
 
 
 def test_an_answer_without_a_sub_proves_nothing(pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user(attributes={}, missing=WITHOUT_SUB))
-    assert pool.is_gone(SUB, "ada") is False
+    assert pool.is_deleted(SUB, "ada") is False
 
 
 def test_the_estimate_of_the_number_of_users_is_cognitos(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
@@ -239,7 +249,7 @@ def test_a_pool_without_an_estimate_counts_as_empty(aws: FakeAws, pool: UserPool
 READS: dict[str, tuple[str, Callable[[UserPool], object]]] = {
     "page": (LIST, lambda pool: pool.page("b")),
     "find": (LIST, lambda pool: pool.find(SUB)),
-    "is_gone": (GET, lambda pool: pool.is_gone(SUB, "ada")),
+    "is_deleted": (GET, lambda pool: pool.is_deleted(SUB, "ada")),
     "estimated_users": (DESCRIBE, lambda pool: pool.estimated_users()),
 }
 
@@ -261,7 +271,7 @@ READS: dict[str, tuple[str, Callable[[UserPool], object]]] = {
 def test_a_busy_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str, answer: Response) -> None:
     operation, call = READS[read]
     aws.on(operation, answer)
-    with pytest.raises(PoolUnavailable):
+    with pytest.raises(CognitoUnavailableError):
         call(pool)
 
 
@@ -279,7 +289,7 @@ def test_a_busy_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str
 def test_an_unreachable_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str, error: BotoCoreError) -> None:
     operation, call = READS[read]
     aws.on(operation, error)
-    with pytest.raises(PoolUnavailable, match=type(error).__name__):
+    with pytest.raises(CognitoUnavailableError, match=type(error).__name__):
         call(pool)
 
 
@@ -290,17 +300,17 @@ def test_what_will_be_refused_again_is_pool_refused_with_its_code(
 ) -> None:
     operation, call = READS[read]
     aws.on(operation, refusal(code))
-    with pytest.raises(PoolRefused, match=code) as raised:
+    with pytest.raises(CognitoRejectedError, match=code) as raised:
         call(pool)
     # A pool that is refused is not gone through without its prefixes.
-    assert type(raised.value) is PoolRefused
+    assert type(raised.value) is CognitoRejectedError
 
 
 @pytest.mark.parametrize("answer", [{}, {"Users": None}], ids=["missing", "null"])
 def test_an_answer_without_a_list_is_not_an_empty_list(aws: FakeAws, pool: UserPool, answer: dict[str, None]) -> None:
     # A user who is not on a list that ends is taken for deleted.
     aws.on(LIST, Response(answer))
-    with pytest.raises(PoolUnavailable):
+    with pytest.raises(CognitoUnavailableError):
         pool.page()
 
 
@@ -316,4 +326,4 @@ def test_an_answer_that_does_not_say_whose_it_is_proves_no_deletion(
     aws: FakeAws, pool: UserPool, answer: dict[str, Any]
 ) -> None:
     aws.on(GET, Response(answer))
-    assert pool.is_gone(SUB, "ada") is False
+    assert pool.is_deleted(SUB, "ada") is False

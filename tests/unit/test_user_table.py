@@ -32,16 +32,16 @@ from cognito_user_sync.user_table import (
     DeletedUsers,
     DeletionPolicy,
     Outcome,
-    TableRefused,
-    TableUnavailable,
+    TableRejectedError,
+    TableUnavailableError,
     UserTable,
 )
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.clock import Clock
+from tests.fakes.simulated_table import plain
 from tests.samples import POOL_ID, SUB, table_definition
 from tests.samples import TABLE as NAME
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import Clock
-from tests.stand_ins.simulated_table import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1118,7 +1118,7 @@ def test_an_item_that_keeps_changing_is_table_unavailable(aws: FakeAws, call: st
     operation, made = CALLS[call]
     numbers = count()
     aws.answers[operation] = lambda _: _condition_failed(**OURS, theme={"N": str(next(numbers))})
-    with pytest.raises(TableUnavailable, match="keep changing"):
+    with pytest.raises(TableUnavailableError, match="keep changing"):
         made(_users(aws))
     assert aws.operations == [operation] * user_table._ATTEMPTS
 
@@ -1126,7 +1126,7 @@ def test_an_item_that_keeps_changing_is_table_unavailable(aws: FakeAws, call: st
 def test_write_fails_for_an_item_whose_types_are_not_ours(aws: FakeAws) -> None:
     """No retry would end, and the reconciliation goes on with the next user."""
     aws.answers["dynamodb.UpdateItem"] = lambda _: _condition_failed(**OURS, cognito_modified_at={"N": "1"})
-    with pytest.raises(TableRefused, match="type"):
+    with pytest.raises(TableRejectedError, match="type"):
         _users(aws).write(read(1, name="Ada"))
 
 
@@ -1178,7 +1178,7 @@ CALLS: dict[str, tuple[str, Callable[[UserTable], object]]] = {
 def test_a_busy_table_is_table_unavailable(aws: FakeAws, call: str, answer: Response) -> None:
     operation, made = CALLS[call]
     aws.on(operation, answer)
-    with pytest.raises(TableUnavailable):
+    with pytest.raises(TableUnavailableError):
         made(_users(aws))
 
 
@@ -1197,7 +1197,7 @@ def test_a_busy_table_is_table_unavailable(aws: FakeAws, call: str, answer: Resp
 def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, error: BotoCoreError) -> None:
     operation, made = CALLS[call]
     aws.on(operation, error)
-    with pytest.raises(TableUnavailable, match=type(error).__name__):
+    with pytest.raises(TableUnavailableError, match=type(error).__name__):
         made(_users(aws))
 
 
@@ -1206,7 +1206,7 @@ def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, erro
 def test_a_refusal_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
     operation, made = CALLS[call]
     aws.on(operation, refusal(code, message="holds ada@example.com"))
-    with pytest.raises(TableRefused) as raised:
+    with pytest.raises(TableRejectedError) as raised:
         made(_users(aws))
     assert str(raised.value) == code
 
@@ -1224,7 +1224,7 @@ def test_read_of_which_nothing_is_answered_is_table_unavailable(aws: FakeAws) ->
     one, two, three = SUBS
     nothing, the_rest = _read_part([], two, three), _read_part([two, three])
     aws.on("dynamodb.BatchGetItem", _read_part([one], two, three), nothing, the_rest)
-    with pytest.raises(TableUnavailable):
+    with pytest.raises(TableUnavailableError):
         _users(aws).read(SUBS)
     assert aws.operations == ["dynamodb.BatchGetItem"] * 2
 

@@ -32,18 +32,18 @@ from hypothesis import strategies as st
 
 from cognito_user_sync.welcome_email import (
     Email,
-    UnknownPlaceholder,
+    UnknownPlaceholderError,
     WelcomeEmail,
-    WelcomeNotSent,
-    WelcomeOutcomeUnknown,
-    WelcomeRefused,
+    WelcomeNotSentError,
+    WelcomeOutcomeUnknownError,
+    WelcomeRejectedError,
     deliverable_address,
     header_mailbox,
     placeholder_values,
 )
+from tests.fakes.answers import Response, refusal
+from tests.fakes.carriers import FakeAws
 from tests.samples import SENDERS, SUB
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.carriers import FakeAws
 
 SEND = "sesv2.SendEmail"
 
@@ -131,7 +131,7 @@ def test_no_value_adds_a_line_or_a_tag(name: str) -> None:
 @pytest.mark.parametrize("part", ["subject", "text", "html"])
 def test_an_unknown_placeholder_is_named(part: str) -> None:
     template = dataclasses.replace(WELCOME, **cast("Any", {part: "{{custom:plan}}"}))
-    with pytest.raises(UnknownPlaceholder) as raised:
+    with pytest.raises(UnknownPlaceholderError) as raised:
         template.render({"name": "Ada", "email": ""})
     assert str(raised.value) == "custom:plan"
 
@@ -308,7 +308,7 @@ def test_fallback_takes_the_place_of_an_empty_value(template: str, name: str, ex
 
 
 def test_unknown_placeholder_is_named_despite_its_fallback() -> None:
-    with pytest.raises(UnknownPlaceholder, match="^nickname$"):
+    with pytest.raises(UnknownPlaceholderError, match="^nickname$"):
         dataclasses.replace(WELCOME, text="{{nickname|there}}").render({"name": "Ada", "email": ""})
 
 
@@ -469,7 +469,7 @@ def test_quoted_name_is_parsed_back_whatever_it_holds(name: str) -> None:
 
 @pytest.mark.parametrize("given", ["", "hello", "Name <hello>", "hello@faß.de", "Name <a@b.co> x", "höllo@example.com"])
 def test_what_is_no_sender_is_refused_with_its_value(given: str) -> None:
-    with pytest.raises(WelcomeRefused, match=re.escape(repr(given))):
+    with pytest.raises(WelcomeRejectedError, match=re.escape(repr(given))):
         header_mailbox(given)
 
 
@@ -559,7 +559,7 @@ async def through_smtp(requests: list[Any]) -> list[tuple[str | None, tuple[str,
 
 def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
     aws.on(SEND, refusal("TooManyRequestsException", 429))
-    with pytest.raises(WelcomeNotSent, match="^TooManyRequestsException$"):
+    with pytest.raises(WelcomeNotSentError, match="^TooManyRequestsException$"):
         send(aws)
 
 
@@ -575,7 +575,7 @@ def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
 def test_a_refusal_is_refused_with_its_code_and_not_its_message(aws: FakeAws, code: str, status: int) -> None:
     # "Email address is not verified. The following identities failed the check ...: ada@example.com"
     aws.on(SEND, refusal(code, status, "ada@example.com"))
-    with pytest.raises(WelcomeRefused) as raised:
+    with pytest.raises(WelcomeRejectedError) as raised:
         send(aws)
     assert str(raised.value) == code
 
@@ -592,7 +592,7 @@ UNKNOWN: list[Any] = [
 @pytest.mark.parametrize("answer", UNKNOWN, ids=["500", "502", "503", "read-timeout", "closed"])
 def test_an_answer_that_does_not_say_whether_the_mail_went_out_is_outcome_unknown(aws: FakeAws, answer: Any) -> None:
     aws.on(SEND, answer)
-    with pytest.raises(WelcomeOutcomeUnknown):
+    with pytest.raises(WelcomeOutcomeUnknownError):
         send(aws)
     assert aws.operations == [SEND]
 
@@ -608,7 +608,7 @@ def test_an_answer_that_does_not_say_whether_the_mail_went_out_is_outcome_unknow
 )
 def test_a_connection_that_never_was_is_not_sent(aws: FakeAws, error: BotoCoreError) -> None:
     aws.on(SEND, error)
-    with pytest.raises(WelcomeNotSent, match=type(error).__name__):
+    with pytest.raises(WelcomeNotSentError, match=type(error).__name__):
         send(aws)
 
 

@@ -20,12 +20,12 @@ import boto3
 
 from cognito_user_sync.item_layout import FROM_COGNITO
 from cognito_user_sync.user import timestamp
+from tests.fakes.answers import Answer, Response
+from tests.fakes.carriers import FakeAws
+from tests.fakes.clock import FakeContext
+from tests.fakes.cognito_pool import LONG_AGO, MAX_LIMIT, CognitoPool, CognitoUser
+from tests.fakes.subs import numbered_sub
 from tests.samples import POOL_ID, TABLE, environment
-from tests.stand_ins.answers import Answer, Response
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import FakeContext
-from tests.stand_ins.cognito_pool import LONG_AGO, MAX_LIMIT, CognitoPool, CognitoUser
-from tests.stand_ins.subs import numbered_sub
 
 USERS = 200_000
 PREFIX = "b"

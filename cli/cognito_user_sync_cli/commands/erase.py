@@ -35,7 +35,7 @@ def erase(
     deployment: Deployment = context.obj()
     try:
         outcome = erasure.erase(deployment, sub, whole_item)
-    except erasure.StillInPool:
+    except erasure.StillInPoolError:
         problems.print(
             styled("Not erased:"),
             f"the user is in the pool {deployment.user_pool_id}, and the next sync would write the item again."

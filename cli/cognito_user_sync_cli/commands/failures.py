@@ -58,7 +58,7 @@ def list_failures(
     found = _failed(deployment, names, errors, since)
     if not as_json:
         _print_failures(found, is_limited=bool(names or errors or since))
-    lost = messages(deployment.queues, dead_letter_queue(deployment.queues, deployment.unstarted_queue_url))
+    lost = messages(deployment.queues, dead_letter_queue(deployment.queues, deployment.retry_queue_url))
     if as_json:
         listing = {"failures": [each.to_json() for each in found], "sign_ups_in_dead_letter_queue": lost}
         typer.echo(json.dumps(listing, indent=2))
@@ -221,12 +221,12 @@ def resolve_failures(
 
 @failures_app.command("requeue")
 def requeue_failures(context: typer.Context) -> None:
-    """Move sign-ups from the dead-letter queue back into the unstarted queue. Unreadable messages stay.
+    """Move sign-ups from the dead-letter queue back into the retry queue. Unreadable messages stay.
 
     Example: cognito-user-sync failures requeue
     """
     deployment: Deployment = context.obj()
-    moved, left = requeue(deployment.queues, deployment.unstarted_queue_url)
+    moved, left = requeue(deployment.queues, deployment.retry_queue_url)
     out.print(f"{counted(moved, 'sign-up')} moved back.")
     if left:
         out.print(

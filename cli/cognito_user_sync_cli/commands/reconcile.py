@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cognito_user_sync_cli import reconciliation
-from cognito_user_sync_cli.deployment import Deployment, NotDeployed
+from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 from cognito_user_sync_cli.terminal import INTERRUPTED, NOT_WELL, out, problems, styled
 
 # Where there is no terminal for a progress bar, a line says now and then how far a run is.
@@ -47,13 +47,13 @@ def reconcile(
     deployment: Deployment = context.obj()
     machine = deployment.reconciliation_state_machine_arn
     if machine is None:
-        raise NotDeployed(
+        raise NotDeployedError(
             "this deployment has no reconciliation, since reconciliation.enabled is false: set it to true, and apply"
         )
     if follow:
         newest = next(reconciliation.runs(deployment.states, machine), None)
         if newest is None:
-            raise NotDeployed("no reconciliation has run yet. Start one: cognito-user-sync reconcile")
+            raise NotDeployedError("no reconciliation has run yet. Start one: cognito-user-sync reconcile")
         arn = newest.arn
     else:
         arn = reconciliation.start(deployment.states, machine, allow_deletes, dry_run)
@@ -131,8 +131,8 @@ def _print_run(run: reconciliation.Run) -> None:
         table.add_row(name.replace("_", " "), f"{value:,}")
     out.print(table)
     print_examples(run)
-    if run.summary["not_swept"]:
-        out.print(f"Deletion check skipped: {run.summary['not_swept']}.")
+    if run.summary["deletion_check_skipped"]:
+        out.print(f"Deletion check skipped: {run.summary['deletion_check_skipped']}.")
     for problem in run.problems:
         problems.print(styled("Problem:"), problem)
 

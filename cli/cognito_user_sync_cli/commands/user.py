@@ -11,10 +11,10 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from cognito_user_sync.aws_errors import AccessDenied
-from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUser
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from cognito_user_sync.aws_errors import AccessDeniedError
+from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUserError
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.terminal import NOT_WELL, out, problems, styled
@@ -111,7 +111,14 @@ def _to_json(value: object) -> object:
 def _sync(deployment: Deployment, sub: str) -> None:
     try:
         outcome = users.sync(deployment, sub)
-    except (AccessDenied, PoolRefused, PoolUnavailable, TableRefused, TableUnavailable, UnusableUser) as error:
+    except (
+        AccessDeniedError,
+        CognitoRejectedError,
+        CognitoUnavailableError,
+        TableRejectedError,
+        TableUnavailableError,
+        UnusableUserError,
+    ) as error:
         problems.print(styled("Not synced:"), str(error.__cause__ or error))
         raise typer.Exit(NOT_WELL) from error
     out.print(f"Synced: {outcome}.")

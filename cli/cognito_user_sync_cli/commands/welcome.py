@@ -89,7 +89,7 @@ def send_welcome(
 def _deployed(deployment: Deployment, client_id: str) -> WelcomeEmail:
     try:
         mail = welcome.deployed(deployment.functions, f"{deployment.prefix}-send-welcome")
-    except welcome.NoWelcome as error:
+    except welcome.NoWelcomeEmailError as error:
         end("No welcome email", str(error))
     if mail.app_client_ids and client_id not in mail.app_client_ids:
         raise typer.BadParameter(

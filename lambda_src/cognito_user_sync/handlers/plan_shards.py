@@ -9,15 +9,9 @@ from typing import Any, TypeAlias
 
 from cognito_user_sync import clients, settings, shards
 from cognito_user_sync.aws_errors import message_of
-from cognito_user_sync.pace import Pace, Patience
-from cognito_user_sync.reconciliation import (
-    COUNTS,
-    MAX_RESTARTS,
-    InvalidInput,
-    check_fields,
-    check_no_others,
-    is_count,
-)
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
+from cognito_user_sync.reconciliation import COUNTS, MAX_RESTARTS, check_fields, check_no_others, is_count
 from cognito_user_sync.user_table import DeletedUsers
 
 Json: TypeAlias = dict[str, Any]
@@ -40,7 +34,7 @@ def handler(event: Json, context: Any) -> Json:
     which is what this function returned before, and "results", one Result for each of its batches.
 
     Out: {"batches": one Batch each, none when all is done; "summary": what the run has come to; "sequential"}.
-    Raises InvalidInput, PoolRefused, TableRefused, or OutOfTime.
+    Raises InvalidEventError, CognitoRejectedError, TableRejectedError, or OutOfTimeError.
     """
     began = _checked(event)
     options = _options(event["input"])
@@ -58,25 +52,25 @@ def handler(event: Json, context: Any) -> Json:
             "batches": 0,
         }
 
-    dealt = shards.deal(prefixes, MAX_BATCHES_OF_ROUND)
-    unfinished = len(prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(dealt) > MAX_BATCHES_OF_RUN
+    parts = shards.split(prefixes, MAX_BATCHES_OF_ROUND)
+    unfinished = len(prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(parts) > MAX_BATCHES_OF_RUN
     if unfinished:
-        dealt = []
+        parts = []
     of_function = settings.plan_shards()
-    not_swept = _why_not_swept(sequential)
-    workers = min(of_function.max_concurrency, max(len(dealt), 1))
+    deletion_check_skipped = _why_no_deletion_check(sequential)
+    workers = min(of_function.max_concurrency, max(len(parts), 1))
     common = {
         "pages_per_second": of_function.list_users_per_second / workers,
-        "sweeps": not_swept is None,
+        "checks_deletions": deletion_check_skipped is None,
         **listing,
         "sequential": sequential,
         **options,
     }
     summary["seconds"] = round((datetime.now(UTC) - began).total_seconds())
-    summary["not_swept"] = not_swept
+    summary["deletion_check_skipped"] = deletion_check_skipped
     summary["problems"] = _problems(summary, event.get("trigger", {}), unfinished, sequential)
-    logger.info("planned", extra={"batches": len(dealt), "prefixes": len(prefixes), "summary": summary})
-    batches: list[Json] = [{"prefixes": hand, **common} for hand in dealt]
+    logger.info("planned", extra={"batches": len(parts), "prefixes": len(prefixes), "summary": summary})
+    batches: list[Json] = [{"prefixes": hand, **common} for hand in parts]
     if batches and options["dry_run"]:
         # One worker's, so that the results of all stay small.
         batches[0]["max_examples"] = EXAMPLES - len(summary["examples"])
@@ -91,32 +85,32 @@ def _checked(event: Any) -> datetime:
         check_fields(event["plan"], {"summary", "sequential"})
         check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "examples", "allow_deletes_needed", "batches"})
         if not isinstance(event["results"], list):
-            raise InvalidInput("results is not a list")
+            raise InvalidEventError("results is not a list")
         for result in event["results"]:
             check_fields(result, {"counts", "failed_subs", "examples", "allow_deletes_needed", "prefixes"})
             check_fields(result, {*_FROM_FIRST_PAGE, "sequential"})
             check_no_others(result["counts"], set(COUNTS))
     trigger = event.get("trigger", {})
     if not isinstance(trigger, dict) or not all(isinstance(value, str) for value in trigger.values()):
-        raise InvalidInput("trigger is not an object of texts")
+        raise InvalidEventError("trigger is not an object of texts")
     try:
         return datetime.fromisoformat(event["started_at"]).astimezone(UTC)
     except (OverflowError, TypeError, ValueError) as error:
-        raise InvalidInput("started_at is not a moment like 2026-01-31T12:00:00.000Z") from error
+        raise InvalidEventError("started_at is not a moment like 2026-01-31T12:00:00.000Z") from error
 
 
 def _options(given: Any) -> Json:
     """What the run's input decides of each batch."""
     if not isinstance(given, dict) or not given.keys() <= {"allow_deletes", "dry_run"}:
-        raise InvalidInput(
+        raise InvalidEventError(
             f'the input is {_short(given)}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}'
         )
     allowed = given.get("allow_deletes", 0)
     if not is_count(allowed):
-        raise InvalidInput(f"allow_deletes is {_short(allowed)}: it must be a whole number of users, 0 or more")
+        raise InvalidEventError(f"allow_deletes is {_short(allowed)}: it must be a whole number of users, 0 or more")
     dry_run = given.get("dry_run", False)
     if not isinstance(dry_run, bool):
-        raise InvalidInput(f"dry_run is {_short(dry_run)}: it must be true or false")
+        raise InvalidEventError(f"dry_run is {_short(dry_run)}: it must be true or false")
     return {
         "allow_deletes": allowed,
         "dry_run": dry_run,
@@ -131,22 +125,22 @@ def _short(value: Any) -> str:
 
 def _planned(seconds_left: Any) -> shards.Shards:
     of_function = settings.plan_shards()
-    patience = Patience(seconds_left)
-    pace = Pace(of_function.list_users_per_second)
+    retry = RetryUntilDeadline(seconds_left)
+    limiter = RateLimiter(of_function.list_users_per_second)
 
     def is_inhabited(prefix: str) -> bool:
-        page = patience.call(pace.call, clients.user_pool(many=True).page, prefix, None, 1)
+        page = retry.call(limiter.call, clients.user_pool(many=True).page, prefix, None, 1)
         # An empty page that goes on says nothing.
         return bool(page.users or page.unusable) or page.next_token is not None
 
-    sweeps = _why_not_swept(sequential=False) is None
+    checks_deletions = _why_no_deletion_check(sequential=False) is None
 
     def has_items(prefix: str) -> bool:
-        return sweeps and bool(patience.call(clients.user_table(many=True).active_subs, prefix)[0])
+        return checks_deletions and bool(retry.call(clients.user_table(many=True).active_subs, prefix)[0])
 
-    users = patience.call(clients.user_pool(many=True).estimated_users)
+    users = retry.call(clients.user_pool(many=True).estimated_users)
     pages_per_second = of_function.list_users_per_second / of_function.max_concurrency
-    return shards.plan(users, pages_per_second, is_inhabited, has_items, patience.has_time)
+    return shards.plan(users, pages_per_second, is_inhabited, has_items, retry.has_time)
 
 
 def _left(plan: Json, results: list[Json]) -> tuple[list[str], Json, bool, Json]:
@@ -167,7 +161,7 @@ def _left(plan: Json, results: list[Json]) -> tuple[list[str], Json, bool, Json]
     return [prefix for result in results for prefix in result["prefixes"]], listing, plan["sequential"], summary
 
 
-def _why_not_swept(sequential: bool) -> str | None:
+def _why_no_deletion_check(sequential: bool) -> str | None:
     of_function = settings.plan_shards()
     if sequential:
         return "Cognito did not list this pool by prefixes of sub"
@@ -183,12 +177,12 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
     found = []
     if "Error" in trigger:
         said = message_of(trigger.get("Cause", ""))[:1000]
-        was_missing = trigger["Error"] == "TriggerWasMissing"
+        was_missing = trigger["Error"] == "TriggerMissingError"
         found.append(said if was_missing else f"the trigger could not be attached: {trigger['Error']}: {said}")
     if unfinished:
         found.append("there is more to do than one run holds: the next one begins anew")
     if sequential:
-        found.append(f"{_why_not_swept(sequential)}: nobody was looked for who is gone")
+        found.append(f"{_why_no_deletion_check(sequential)}: nobody was looked for who is gone")
     if summary["other_pool"]:
         found.append(f"{summary['other_pool']} users have an item of another pool in the table: not written")
     if summary["failed"]:
@@ -206,8 +200,8 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
             f"Cognito did not list {what} to the end in {MAX_RESTARTS + 1} attempts: it rejected the paging marker."
             " The next run lists again"
         )
-    if summary["still_there"]:
+    if summary["still_in_pool"]:
         found.append(
-            f"{summary['still_there']} users are missing in the pool's list, but Cognito knows them: not deleted"
+            f"{summary['still_in_pool']} users are missing in the pool's list, but Cognito knows them: not deleted"
         )
     return found

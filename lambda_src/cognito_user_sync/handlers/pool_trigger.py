@@ -15,7 +15,8 @@ import boto3
 from botocore.config import Config
 
 from cognito_user_sync import chained_function, settings
-from cognito_user_sync.lambda_config import ATTACHED_ALREADY, PoolTrigger
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.pool_trigger import ATTACHED_ALREADY, PoolTrigger
 
 # PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
@@ -30,11 +31,7 @@ _MISSING_AT_MOST = timedelta(days=1)
 logger = logging.getLogger(__name__)
 
 
-class InvalidRequest(Exception):
-    """The event is not what this function takes; the message says why."""
-
-
-class TriggerWasMissing(Exception):
+class TriggerMissingError(Exception):
     """`ensure` had to attach the trigger; the message says what to do about the users who signed up meanwhile."""
 
 
@@ -48,12 +45,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
     resource which exists only to detach on destroy does nothing until then.
     `ensure` attaches a trigger that should be attached already. If it was missing, users were not welcomed, so this is
-    an error of the function after it was attached: TriggerWasMissing. An alarm counts it, and the reconciliation
+    an error of the function after it was attached: TriggerMissingError. An alarm counts it, and the reconciliation
     reports it.
     While an operator has paused the trigger, attach and ensure change nothing, and the result says since when. Attach
     first has post_confirmation try to invoke the chained function (chained_function.py), if there is one.
-    Raises InvalidRequest, ChainedFunctionUnavailableError, ForeignTrigger, UpdateRejectedError, PoolChanged,
-    PoolUnproved, or what botocore raises: Terraform then fails, with the message.
+    Raises InvalidEventError, ChainedFunctionUnavailableError, ForeignTriggerError, UpdateRejectedError,
+    PoolChangedError, PoolUnverifiedError, or what botocore raises: Terraform then fails with the message.
     """
     action, of_terraform, deployed = _request(event)
     if action == "detach" and of_terraform != "delete":
@@ -78,32 +75,32 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
 
 
 def _request(event: Any) -> tuple[str, str, settings.PoolTriggerSettings]:
-    """Return the event's action, Terraform's, and what both are for. Raises InvalidRequest."""
+    """Return the event's action, Terraform's, and what both are for. Raises InvalidEventError."""
     if not isinstance(event, dict):
-        raise InvalidRequest("the event is not an object")
+        raise InvalidEventError("the event is not an object")
     action = event.get("action")
     if action not in ("attach", "detach", "ensure"):
-        raise InvalidRequest(f"action {action!r} is not attach, detach or ensure")
+        raise InvalidEventError(f"action {action!r} is not attach, detach or ensure")
     for name in ("user_pool_id", "function_arn"):
         if not isinstance(event.get(name), str) or not event[name]:
-            raise InvalidRequest(f"{name} is missing")
+            raise InvalidEventError(f"{name} is missing")
     terraform = event.get("tf", {})
     if not isinstance(terraform, dict):
-        raise InvalidRequest("tf is not an object")
+        raise InvalidEventError("tf is not an object")
     deployed = settings.pool_trigger()
     for name, expected in asdict(deployed).items():
         named = event.get(name, expected)
         if named not in (expected, expected or ""):
-            raise InvalidRequest(f"{name} is not this deployment's: it is {named!r:.200}, and must be {expected!r}")
+            raise InvalidEventError(f"{name} is not this deployment's: it is {named!r:.200}, and must be {expected!r}")
     return action, terraform.get("action", "delete"), deployed
 
 
-def _missing(user_pool_id: str, result: str) -> TriggerWasMissing:
+def _missing(user_pool_id: str, result: str) -> TriggerMissingError:
     since = datetime.now(UTC) - _MISSING_AT_MOST
     logger.error(
-        "trigger was missing", extra={"error": "TriggerWasMissing", "user_pool_id": user_pool_id, "result": result}
+        "trigger was missing", extra={"error": "TriggerMissingError", "user_pool_id": user_pool_id, "result": result}
     )
-    return TriggerWasMissing(
+    return TriggerMissingError(
         f"the post-confirmation trigger of user pool {user_pool_id} was missing; now it is {result}. Users who signed"
         f" up meanwhile were not welcomed. For those of the last day: cognito-user-sync welcome --since"
         f" {since:%Y-%m-%dT%H:%M}"

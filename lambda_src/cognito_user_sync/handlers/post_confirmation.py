@@ -34,7 +34,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 
 from cognito_user_sync import executions, settings, user
 from cognito_user_sync.chained_function import DRY_RUN
-from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest, from_trigger_event
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.sync_request import SyncRequest, from_trigger_event
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -63,7 +64,7 @@ _NO_ANSWER = (HTTPClientError, SSLError)
 logger = logging.getLogger(__name__)
 
 
-class ChainedFunctionFailed(Exception):
+class ChainedFunctionError(Exception):
     """The pool's own post-confirmation function, which we call in turn, failed.
 
     Cognito shows the message to the client, which may be anyone: it is the function's own, or names no ARN.
@@ -92,7 +93,7 @@ def handler(event: Any, context: Any) -> Any:
         return {"error": _error_of_dry_run(chained) if chained else None}
     try:
         request = from_trigger_event(event, user.now())
-    except InvalidSyncRequest as invalid:
+    except InvalidEventError as invalid:
         logger.error("not a post-confirmation event, nothing synced", extra={"reason": str(invalid)})
     else:
         _start_or_park(request)
@@ -145,16 +146,16 @@ def _start(request: SyncRequest, again_until: float) -> None:
 def _park_error(request: SyncRequest) -> str | None:
     """Return why the request was not put into the queue, None if it was."""
     try:
-        _queues().send_message(QueueUrl=settings.unstarted_queue_url(), MessageBody=request.to_json())
+        _queues().send_message(QueueUrl=settings.retry_queue_url(), MessageBody=request.to_json())
     except (BotoCoreError, ClientError) as error:
         logger.warning("execution not parked", extra={"sub": request.sub, "error": _name(error)})
         return _name(error)
-    logger.info("parked for replay", extra={"sub": request.sub})
+    logger.info("queued for retry", extra={"sub": request.sub})
     return None
 
 
 def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
-    """The answer of the pool's own function to the same event. Raises ChainedFunctionFailed with its message,
+    """The answer of the pool's own function to the same event. Raises ChainedFunctionError with its message,
     which Cognito then shows as it would have without us."""
     while True:
         try:
@@ -171,13 +172,13 @@ def _call_chained(function_arn: str, event: Any, context: Any) -> Any:
     except (ValueError, RecursionError) as error:
         raise _failed(function_arn, "did not answer with JSON") from error
     if response.get("FunctionError"):
-        raise ChainedFunctionFailed(str(answer.get("errorMessage", "")) if isinstance(answer, dict) else "")
+        raise ChainedFunctionError(str(answer.get("errorMessage", "")) if isinstance(answer, dict) else "")
     return answer
 
 
-def _failed(function_arn: str, how: str) -> ChainedFunctionFailed:
+def _failed(function_arn: str, how: str) -> ChainedFunctionError:
     logger.error("chained function failed", extra={"function_arn": function_arn, "error": how})
-    return ChainedFunctionFailed(f"the user pool's own post-confirmation function {how}")
+    return ChainedFunctionError(f"the user pool's own post-confirmation function {how}")
 
 
 def _error_of_dry_run(function_arn: str) -> str | None:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A Batch in, a Result out. Raises InvalidInput, or what Worker.work raises."""
+    """A Batch in, a Result out. Raises InvalidEventError, or what Worker.work raises."""
     batch = Batch.from_json(event)
     worker = Worker(
         clients.user_pool(many=True),

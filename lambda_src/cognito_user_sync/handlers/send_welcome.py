@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 
 from cognito_user_sync import clients, log_fields, settings
-from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, parse
+from cognito_user_sync.sync_request import NotConsistentYetError, SyncRequest, parse
 from cognito_user_sync.user import UNCONFIRMED
 from cognito_user_sync.user_table import Outcome
 from cognito_user_sync.welcome_email import WelcomeEmail, placeholder_values
@@ -38,15 +38,15 @@ def _welcome() -> WelcomeEmail:
     files = (Path(folder, "welcome_email.json") for folder in sys.path)
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        raise settings.MissingSetting("no layer of this function has the file welcome_email.json")
+        raise settings.MissingSettingError("no layer of this function has the file welcome_email.json")
     return WelcomeEmail.from_json(file.read_text(encoding="utf-8"))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
     """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not` (a WhyNot), out.
 
-    Raises NotConsistentYet, PoolUnavailable or AccessDenied, which the state machine retries, PoolRefused,
-    UnusableUser, or as WelcomeEmail.send.
+    Raises NotConsistentYetError, CognitoUnavailableError or AccessDeniedError, which the state machine retries,
+    CognitoRejectedError, UnusableUserError, or what WelcomeEmail.send raises.
     """
     request = parse(event)
     with log_fields.failure_logged(request.sub):
@@ -67,7 +67,7 @@ def _welcome_user(event: dict[str, Any], request: SyncRequest) -> dict[str, Any]
         return _not_sent(event, WhyNot.USER_DISABLED)
     if user.status == UNCONFIRMED:
         if event.get("outcome") != Outcome.UNCONFIRMED:
-            raise NotConsistentYet(user.sub)  # SyncUser has seen the confirmation
+            raise NotConsistentYetError(user.sub)  # SyncUser has seen the confirmation
         return _not_sent(event, WhyNot.USER_UNCONFIRMED)
     address = welcome.recipient(user.attributes)
     if isinstance(address, WhyNot):

@@ -11,15 +11,12 @@ import boto3
 from botocore.config import Config
 
 from cognito_user_sync import settings
+from cognito_user_sync.errors import InvalidEventError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 logger = logging.getLogger(__name__)
-
-
-class InvalidRequest(Exception):
-    """The event is not what this function takes."""
 
 
 @cache
@@ -33,10 +30,10 @@ def _states() -> SFNClient:
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
     """{"input": the run's input, {} if missing} in, {"execution_arn"} out.
 
-    Raises InvalidRequest, or what botocore raises. Whether the input is one, the run itself says.
+    Raises InvalidEventError, or what botocore raises. Whether the input is one, the run itself says.
     """
     if not isinstance(event, dict):
-        raise InvalidRequest("the event is not an object")
+        raise InvalidEventError("the event is not an object")
     started = _states().start_execution(
         stateMachineArn=settings.reconciliation_state_machine_arn(), input=json.dumps(event.get("input", {}))
     )

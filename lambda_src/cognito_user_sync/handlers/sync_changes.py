@@ -16,12 +16,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cognito_user_sync import clients, executions, message_batch, settings
-from cognito_user_sync.aws_errors import AccessDenied
+from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.changes import sync_change
-from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, parse_change
-from cognito_user_sync.user import UnusableUser
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
+from cognito_user_sync.sync_request import NotConsistentYetError, SyncRequest, parse_change
+from cognito_user_sync.user import UnusableUserError
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -38,14 +38,21 @@ logger = logging.getLogger(__name__)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of SQS messages in, each a Change; the messages to be delivered again out.
 
-    Raises InvalidSyncRequest if the event is not such a batch.
+    Raises InvalidEventError if the event is not such a batch.
     """
     return message_batch.handle(
         event,
         _sync,
         (
-            *(NotConsistentYet, PoolUnavailable, PoolRefused, TableUnavailable, TableRefused, UnusableUser),
-            *(AccessDenied, BotoCoreError, ClientError),
+            *(
+                NotConsistentYetError,
+                CognitoUnavailableError,
+                CognitoRejectedError,
+                TableUnavailableError,
+                TableRejectedError,
+                UnusableUserError,
+            ),
+            *(AccessDeniedError, BotoCoreError, ClientError),
         ),
         lambda: context.get_remaining_time_in_millis() / 1000 >= _SLOWEST_CHANGE_SECONDS,
     )

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from cognito_user_sync import clients, log_fields
-from cognito_user_sync.departure import sync_absent
-from cognito_user_sync.sync_request import NotConsistentYet, SyncRequest, happened_within, parse
+from cognito_user_sync.deletion import sync_missing_user
+from cognito_user_sync.sync_request import NotConsistentYetError, SyncRequest, happened_within, parse
 from cognito_user_sync.user_table import Outcome
 
 # An answer right after the trigger may still say UNCONFIRMED, or not know a user whom it has just created: the state
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
     """A SyncRequest in; sub, username, reason, client_id and the outcome (user_table.Outcome) out.
 
-    Raises NotConsistentYet, PoolUnavailable, TableUnavailable or AccessDenied, which the state machine retries, or
-    InvalidSyncRequest, PoolRefused, TableRefused or UnusableUser.
+    Raises NotConsistentYetError, CognitoUnavailableError, TableUnavailableError or AccessDeniedError, which the state
+    machine retries, or InvalidEventError, CognitoRejectedError, TableRejectedError or UnusableUserError.
     """
     request = parse(event)
     with log_fields.failure_logged(request.sub):
@@ -42,7 +42,7 @@ def _sync(request: SyncRequest) -> Outcome:
     user = pool.get(request.username)
     # Another sub: the user was deleted, and another user has the username now.
     is_this_user = user is not None and user.sub == request.sub
-    outcome = table.write(user) if user and is_this_user else sync_absent(pool, table, request.sub)
+    outcome = table.write(user) if user and is_this_user else sync_missing_user(pool, table, request.sub)
     if outcome in (Outcome.UNCONFIRMED, Outcome.NOT_OURS) and happened_within(_SHOWN_WITHIN, request.occurred_at):
-        raise NotConsistentYet(request.sub)
+        raise NotConsistentYetError(request.sub)
     return outcome

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cognito_user_sync.user_pool import PoolUnavailable
-from cognito_user_sync.user_table import TableUnavailable
+from cognito_user_sync.user_pool import CognitoUnavailableError
+from cognito_user_sync.user_table import TableUnavailableError
 
 # How far behind its schedule a pace may catch up, and how much slower than asked for it may become.
 _CATCH_UP_SECONDS = 1.0
@@ -21,12 +21,12 @@ _MARGIN_SECONDS = 30.0
 Answer = TypeVar("Answer")
 
 
-class OutOfTime(Exception):
+class OutOfTimeError(Exception):
     """The function's time is over, and the work is not done."""
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryUntilDeadline:
     """Makes a call again while AWS is busy, as long as `seconds_left` says that there is time."""
 
     seconds_left: Callable[[], float]
@@ -36,20 +36,20 @@ class Patience:
         return self.seconds_left() > _MARGIN_SECONDS
 
     def call(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Raises OutOfTime, or what `call` raises other than PoolUnavailable and TableUnavailable."""
+        """Raises OutOfTimeError, or what `call` raises other than CognitoUnavailableError and TableUnavailableError."""
         longest_seconds = 0.2
         while True:
             try:
                 return call(*arguments)
-            except (PoolUnavailable, TableUnavailable) as error:
+            except (CognitoUnavailableError, TableUnavailableError) as error:
                 if not self.has_time():
-                    raise OutOfTime(str(error)) from error
+                    raise OutOfTimeError(str(error)) from error
             self.sleep(random.uniform(0, longest_seconds))  # noqa: S311
             longest_seconds = min(2 * longest_seconds, 8)
 
 
 @dataclass
-class Pace:
+class RateLimiter:
     """At most `per_second` calls, of all threads together. Fewer after one that was refused, since somebody else
     needs the quota; a little more after one that was not."""
 
@@ -68,7 +68,7 @@ class Pace:
         self._wait()
         try:
             answer = call(*arguments)
-        except PoolUnavailable:
+        except CognitoUnavailableError:
             with self._lock:
                 self._slower = min(self._slower * 1.5, _SLOWEST)
             raise

@@ -1,4 +1,4 @@
-"""What waits in the unstarted queue is started, or stays there."""
+"""What waits in the retry queue is started, or stays there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from cognito_user_sync.handlers import replay_sign_ups
-from cognito_user_sync.sync_request import InvalidSyncRequest, SyncRequest
+from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.handlers import retry_sign_ups
+from cognito_user_sync.sync_request import SyncRequest
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import FakeAws
+from tests.fakes.clock import FakeContext
 from tests.samples import USER_SYNC
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.clock import FakeContext
 
 SUBS = [f"b4c8d9e0-1234-4abc-8def-00112233445{number}" for number in range(3)]
 START = "sfn.StartExecution"
@@ -32,7 +33,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def replay(*bodies: str) -> list[str]:
     """The ids of the messages to be delivered again."""
     records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
-    answer = replay_sign_ups.handler({"Records": records}, FakeContext(30))
+    answer = retry_sign_ups.handler({"Records": records}, FakeContext(30))
     assert answer.keys() == {"batchItemFailures"}
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -117,14 +118,14 @@ def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixtu
 
 def test_what_there_is_no_time_for_is_delivered_again_unstarted(aws: FakeAws) -> None:
     records = [{"messageId": "m0", "body": REQUESTS[0].to_json()}]
-    answer = replay_sign_ups.handler({"Records": records}, FakeContext(14))
+    answer = retry_sign_ups.handler({"Records": records}, FakeContext(14))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert aws.calls == []
 
 
 def test_what_is_no_batch_of_messages_is_an_invalid_sync_request(aws: FakeAws) -> None:
-    with pytest.raises(InvalidSyncRequest, match="SQS message"):
-        replay_sign_ups.handler({}, FakeContext(30))
+    with pytest.raises(InvalidEventError, match="SQS message"):
+        retry_sign_ups.handler({}, FakeContext(30))
     assert aws.calls == []
 
 

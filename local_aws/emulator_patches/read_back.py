@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch, cloudwatch_logs, dynamodb, stepfunctions
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
 _NO_TRACING: Final = {"enabled": False}

@@ -16,7 +16,7 @@ from typing import Any, Final
 from ministack.services import cognito, iam
 
 from local_aws import cognito_settings
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
 # The defaults of a new pool; None: a setting that a new pool does not have.

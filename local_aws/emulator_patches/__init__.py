@@ -17,7 +17,7 @@ current_request: contextvars.ContextVar[Request | None] = contextvars.ContextVar
 
 def apply() -> None:
     """Apply every mend, once."""
-    from local_aws.emulator_mends import (
+    from local_aws.emulator_patches import (
         confirmations,
         download_addresses,
         executions,

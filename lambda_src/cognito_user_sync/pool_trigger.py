@@ -82,15 +82,15 @@ _FEATURE_PLAN_SETTINGS: tuple[Path, ...] = (
 )
 
 
-class ForeignTrigger(Exception):
+class ForeignTriggerError(Exception):
     """The pool has a post-confirmation trigger that is not ours; the message names it."""
 
 
-class PoolChanged(Exception):
+class PoolChangedError(Exception):
     """After the update the pool differs in more than the trigger; the message names the settings."""
 
 
-class PoolUnproved(Exception):
+class PoolUnverifiedError(Exception):
     """An update was sent, but then Cognito did not show the pool: whether anything else changed is unknown."""
 
 
@@ -113,15 +113,15 @@ class PoolTrigger:
     def attach(self, function_arn: str, chained_function_arn: str | None) -> str:
         """Make `function_arn` the post-confirmation trigger. Returns what was done, in words.
 
-        Repeating it changes nothing. Raises ForeignTrigger for a trigger that is neither this function nor
-        `chained_function_arn`, and UpdateRejectedError, before anything changes; PoolChanged and PoolUnproved after it.
+        Idempotent. Raises ForeignTriggerError for a trigger that is neither this function nor `chained_function_arn`,
+        and UpdateRejectedError, before anything changes; PoolChangedError and PoolUnverifiedError after it.
         """
 
         def decide(current: str | None) -> tuple[str | None, str]:
             if current == function_arn:
                 return current, ATTACHED_ALREADY
             if current not in {None, chained_function_arn}:
-                raise ForeignTrigger(
+                raise ForeignTriggerError(
                     f"user pool {self.id} has the post-confirmation trigger {current}. To keep it, and have it called"
                     f" after this module's own function, set chained_function_arn to exactly this ARN; or remove it"
                     f" from the pool. Nothing was changed."
@@ -134,7 +134,7 @@ class PoolTrigger:
         """Give the trigger back: to `chained_function_arn`, or to nobody. Returns what was done, in words.
 
         Does nothing where the trigger is not `function_arn`, or the pool is gone. Raises UpdateRejectedError before
-        anything changes, and PoolChanged and PoolUnproved after it.
+        anything changes, and PoolChangedError and PoolUnverifiedError after it.
         """
 
         def decide(current: str | None) -> tuple[str | None, str]:
@@ -201,7 +201,7 @@ class PoolTrigger:
             # Not to be repeated as a whole: the next round would find the trigger there and prove nothing.
             raise self._unproved(error, vanished) from error
         if differences := _differences(given, _flat(found), vanished, rejections):
-            raise PoolChanged(
+            raise PoolChangedError(
                 f"user pool {self.id}, after the update of its trigger: {differences}."
                 f" Compare the pool with what it should be."
             )
@@ -269,9 +269,9 @@ class PoolTrigger:
             f' the pool has another trigger, or none: docs/operations.md, "The trigger cannot be detached".'
         )
 
-    def _unproved(self, error: Exception, vanished: Set[Path] = frozenset()) -> PoolUnproved:
+    def _unproved(self, error: Exception, vanished: Set[Path] = frozenset()) -> PoolUnverifiedError:
         lost = f"; {_names(vanished)} had vanished" if vanished else ""
-        return PoolUnproved(
+        return PoolUnverifiedError(
             f"user pool {self.id}: the trigger may have been changed, and then the pool was not to be seen: {error}"
             f"{lost}. Compare the pool with what it should be."
         )

@@ -31,8 +31,8 @@ from botocore.parsers import create_parser
 from botocore.useragent import UserAgentString
 from botocore.validate import validate_parameters
 
-from tests.stand_ins.answers import Answer, Response, result
-from tests.stand_ins.cognito_pool import CognitoPool
+from tests.fakes.answers import Answer, Response, result
+from tests.fakes.cognito_pool import CognitoPool
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ministack.services import lambda_svc
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ministack.core.concurrency import run_reentrant
 from ministack.services import cognito
 
-from local_aws.emulator_mends.patching import EmulatorChangedError, expect
+from local_aws.emulator_patches.patching import EmulatorChangedError, expect
 
 Json = dict[str, Any]
 CODE: Final = "123456"

@@ -9,10 +9,10 @@ from botocore.exceptions import BotoCoreError
 from cognito_user_sync.item_layout import ItemLayout, marshal
 from cognito_user_sync.user import timestamp
 from cognito_user_sync.user_table import DeletionPolicy, UserTable
+from tests.fakes.answers import Response, result
+from tests.fakes.calls import Calls
+from tests.fakes.cognito_pool import LONG_AGO, CognitoUser
 from tests.samples import POOL_ID, TABLE, table_definition
-from tests.stand_ins.answers import Response, result
-from tests.stand_ins.calls import Calls
-from tests.stand_ins.cognito_pool import LONG_AGO, CognitoUser
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cognito_user_sync import pace
-from cognito_user_sync.pace import OutOfTime, Pace, Patience
-from cognito_user_sync.user_pool import PoolRefused, PoolUnavailable
-from cognito_user_sync.user_table import TableRefused, TableUnavailable
-from tests.stand_ins.clock import Clock
+from cognito_user_sync import rate_limit
+from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
+from tests.fakes.clock import Clock
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Paced:
     at: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pace = Pace(self.per_second, self.clock, self.clock.sleep)
+        self.pace = RateLimiter(self.per_second, self.clock, self.clock.sleep)
 
     def call(self, times: int = 1, error: Exception | None = None) -> None:
         def noted() -> None:
@@ -59,7 +59,7 @@ def test_the_time_that_a_call_takes_is_part_of_its_gap() -> None:
 
 
 def test_the_answer_is_passed_on_and_the_arguments_are_too() -> None:
-    assert Pace(1.0, Clock()).call("{}-{}".format, "a", "b") == "a-b"
+    assert RateLimiter(1.0, Clock()).call("{}-{}".format, "a", "b") == "a-b"
 
 
 def test_at_most_a_second_is_caught_up() -> None:
@@ -74,7 +74,7 @@ def test_at_most_a_second_is_caught_up() -> None:
 def test_fewer_calls_are_made_after_a_refused_one() -> None:
     paced = Paced(per_second=4)
     paced.call(2)
-    paced.call(error=PoolUnavailable())
+    paced.call(error=CognitoUnavailableError())
     paced.call()
     # The turn of the next was given before; from then on it is two thirds of the pace.
     assert paced.gaps == [0.25, 0.25, 0.25]
@@ -84,14 +84,14 @@ def test_fewer_calls_are_made_after_a_refused_one() -> None:
 
 def test_each_refusal_slows_the_pace_again_down_to_a_floor() -> None:
     paced = Paced(per_second=4)
-    paced.call(12, error=PoolUnavailable())
+    paced.call(12, error=CognitoUnavailableError())
     assert paced.gaps[1:7] == [0.375, 0.5625, 0.84375, 1.265625, 1.8984375, 2.0]
     assert max(paced.gaps) == 0.25 * 8
 
 
 def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
     paced = Paced(per_second=4)
-    paced.call(2, error=PoolUnavailable())
+    paced.call(2, error=CognitoUnavailableError())
     paced.call(60)
     slowed = paced.gaps[2:]
     assert [round(gap, 9) for gap in slowed] == sorted((round(gap, 9) for gap in slowed), reverse=True)
@@ -99,7 +99,9 @@ def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
     assert round(slowed[-1], 9) == 0.25
 
 
-@pytest.mark.parametrize("error", [PoolRefused(), TableUnavailable(), TableRefused()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [CognitoRejectedError(), TableUnavailableError(), TableRejectedError()], ids=lambda e: type(e).__name__
+)
 def test_an_error_that_says_nothing_of_the_quota_changes_no_pace(error: Exception) -> None:
     paced = Paced(per_second=4)
     paced.call(3, error=error)
@@ -119,7 +121,7 @@ class _Interrupted(float):
 def test_all_threads_together_keep_the_pace() -> None:
     # The clock stands: how long each call is told to wait shows the turn that it got.
     turns = [0.0]
-    paced = Pace(_Interrupted(8), lambda: 0.0, turns.append)
+    paced = RateLimiter(_Interrupted(8), lambda: 0.0, turns.append)
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda _: paced.call(int), range(400)))
     assert sorted(turns) == [turn / 8 for turn in range(400)]
@@ -141,20 +143,20 @@ class Flaky:
 
 def test_what_is_unavailable_now_is_asked_again() -> None:
     clock = Clock()
-    flaky = Flaky(PoolUnavailable(), TableUnavailable(), PoolUnavailable())
-    assert Patience(lambda: 900, clock.sleep).call(flaky, "answer") == "answer"
+    flaky = Flaky(CognitoUnavailableError(), TableUnavailableError(), CognitoUnavailableError())
+    assert RetryUntilDeadline(lambda: 900, clock.sleep).call(flaky, "answer") == "answer"
     assert flaky.calls == 4
     assert len(clock.slept) == 3
 
 
 @pytest.mark.parametrize(
-    "error", [PoolRefused("no"), TableRefused("no"), KeyError("no")], ids=lambda e: type(e).__name__
+    "error", [CognitoRejectedError("no"), TableRejectedError("no"), KeyError("no")], ids=lambda e: type(e).__name__
 )
 def test_what_will_be_refused_again_is_not(error: Exception) -> None:
     clock = Clock()
     flaky = Flaky(error)
     with pytest.raises(type(error)):
-        Patience(lambda: 900, clock.sleep).call(flaky, "answer")
+        RetryUntilDeadline(lambda: 900, clock.sleep).call(flaky, "answer")
     assert (flaky.calls, clock.slept) == (1, [])
 
 
@@ -165,28 +167,28 @@ def test_waits_are_random_and_grow_to_eight_seconds(monkeypatch: pytest.MonkeyPa
         bounds.append((low, high))
         return high
 
-    monkeypatch.setattr(pace.random, "uniform", uniform)
+    monkeypatch.setattr(rate_limit.random, "uniform", uniform)
     clock = Clock()
-    Patience(lambda: 900, clock.sleep).call(Flaky(*[PoolUnavailable()] * 9), "answer")
+    RetryUntilDeadline(lambda: 900, clock.sleep).call(Flaky(*[CognitoUnavailableError()] * 9), "answer")
     assert bounds == [(0, longest) for longest in (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8, 8, 8)]
     assert clock.slept == [high for _, high in bounds]
 
 
 def test_it_is_given_up_with_out_of_time_before_the_function_is_killed() -> None:
     clock = Clock()
-    patience = Patience(lambda: 900 - clock.seconds, clock.sleep)
-    flaky = Flaky(*[TableUnavailable("ThrottlingException")] * 10_000)
-    with pytest.raises(OutOfTime, match="ThrottlingException"):
-        patience.call(flaky, "answer")
+    retry = RetryUntilDeadline(lambda: 900 - clock.seconds, clock.sleep)
+    flaky = Flaky(*[TableUnavailableError("ThrottlingException")] * 10_000)
+    with pytest.raises(OutOfTimeError, match="ThrottlingException"):
+        retry.call(flaky, "answer")
     assert 870 <= clock.seconds < 880
-    assert not patience.has_time()
+    assert not retry.has_time()
 
 
 def test_the_last_seconds_are_left_for_what_is_under_way() -> None:
-    assert Patience(lambda: 30.1).has_time()
-    assert not Patience(lambda: 30.0).has_time()
+    assert RetryUntilDeadline(lambda: 30.1).has_time()
+    assert not RetryUntilDeadline(lambda: 30.0).has_time()
 
 
 def test_a_call_is_made_even_where_no_time_is_left() -> None:
     # Who has started something finishes it: the margin is there for that.
-    assert Patience(lambda: 5).call(Flaky(), "answer") == "answer"
+    assert RetryUntilDeadline(lambda: 5).call(Flaky(), "answer") == "answer"

@@ -19,7 +19,7 @@ import h11
 from hypercorn.events import RawData
 from hypercorn.protocol.h11 import H11Protocol
 
-from local_aws.emulator_mends.patching import expect_exactly
+from local_aws.emulator_patches.patching import expect_exactly
 
 
 def apply() -> None:

@@ -21,8 +21,8 @@ from typing import Any, Final
 from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, lambda_svc
 
-from local_aws.emulator_mends import lambda_worker_prelude
-from local_aws.emulator_mends.patching import expect, expect_exactly, replace_once
+from local_aws.emulator_patches import lambda_worker_prelude
+from local_aws.emulator_patches.patching import expect, expect_exactly, replace_once
 
 END_OF_INVOCATION: Final = lambda_worker_prelude._LA_END
 # A worker that died writes no end mark; its last lines are in the pipe by then.

@@ -9,14 +9,14 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, QUEUE_URL, USER_SYNC, environment, outputs
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.carriers import COGNITO, FakeAws
 
 PREFIX = "dev"
 _PLACE = "eu-central-1:111122223333"
 _QUEUES = QUEUE_URL.rpartition("/")[0]
-_CONSUMERS = {"unstarted": "replay-sign-ups", "changes": "sync-changes"}
+_CONSUMERS = {"retry": "retry-sign-ups", "changes": "sync-changes"}
 _LAYER = f"arn:aws:lambda:{_PLACE}:layer:{PREFIX}-welcome-email"
 _FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "pool-trigger", *_CONSUMERS.values())
 
@@ -24,7 +24,7 @@ OUTPUTS = outputs(
     user_table_name=f"{PREFIX}-users",
     user_sync_state_machine_arn=USER_SYNC.replace("user-sync", f"{PREFIX}-user-sync"),
     reconciliation_schedule_arn=f"arn:aws:scheduler:{_PLACE}:schedule/default/{PREFIX}-reconciliation",
-    unstarted_queue_url=f"{_QUEUES}/{PREFIX}-unstarted",
+    retry_queue_url=f"{_QUEUES}/{PREFIX}-retry",
     changes_queue_url=f"{_QUEUES}/{PREFIX}-changes",
     function_arns={name: f"arn:aws:lambda:{_PLACE}:function:{PREFIX}-{name}" for name in _FUNCTIONS},
 )

@@ -33,7 +33,7 @@ def _states() -> SFNClient:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of SQS messages in, each a SyncRequest; the messages to be delivered again out.
 
-    Raises InvalidSyncRequest if the event is not such a batch.
+    Raises InvalidEventError if the event is not such a batch.
     """
     return message_batch.handle(
         event,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ministack.services import stepfunctions as sfn
 
-from local_aws.emulator_mends.patching import expect, expect_exactly
+from local_aws.emulator_patches.patching import expect, expect_exactly
 
 Json = dict[str, Any]
 _MAX_INPUT_BYTES: Final = 262_144

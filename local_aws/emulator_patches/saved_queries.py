@@ -9,7 +9,7 @@ from typing import Any, Final
 from ministack.core.responses import AccountRegionScopedDict, error_response_json, json_response
 from ministack.services import cloudwatch_logs
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
 _queries: Final = AccountRegionScopedDict()  # by ID

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from botocore.exceptions import BotoCoreError
 
-from tests.stand_ins.answers import Answer, Response
+from tests.fakes.answers import Answer, Response
 
 Act: TypeAlias = Callable[[], object]
 """What happens at a call. An answer that it returns takes the place of the call's own."""

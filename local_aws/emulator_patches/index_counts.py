@@ -10,7 +10,7 @@ from typing import Any
 
 from ministack.services import dynamodb
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
 

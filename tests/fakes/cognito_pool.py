@@ -19,10 +19,10 @@ from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias
 
 from cognito_user_sync.user import User, timestamp
+from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.calls import Calls
+from tests.fakes.clock import EPOCH, Clock
 from tests.samples import POOL_ID, SUB
-from tests.stand_ins.answers import Answer, Response, refusal
-from tests.stand_ins.calls import Calls
-from tests.stand_ins.clock import EPOCH, Clock
 
 Json: TypeAlias = dict[str, Any]
 

@@ -17,9 +17,9 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import ses, ses_v2
 
-from local_aws.emulator_mends import current_request
-from local_aws.emulator_mends.patching import expect
-from local_aws.emulator_mends.read_back import structured
+from local_aws.emulator_patches import current_request
+from local_aws.emulator_patches.patching import expect
+from local_aws.emulator_patches.read_back import structured
 
 Json = dict[str, Any]
 _SENDS: Final = (

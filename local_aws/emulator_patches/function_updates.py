@@ -13,7 +13,7 @@ from typing import Any, Final
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 # The longest that Lambda lets a function run.
 _LONGEST_SECONDS: Final = 900.0

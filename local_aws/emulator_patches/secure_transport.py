@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 
 def apply() -> None:

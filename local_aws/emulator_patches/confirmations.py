@@ -14,7 +14,7 @@ from typing import Any
 from ministack.services import cognito
 
 from local_aws import cognito_settings
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 
 def apply() -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from ministack.core import iam_actions
 
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 
 _VERBS_OF_CONCURRENCY: Final = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
 _VERBS_OF_A_MAPPING: Final = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}

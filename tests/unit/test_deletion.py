@@ -9,19 +9,19 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cognito_user_sync import departure, user_pool, user_table
-from cognito_user_sync.aws_errors import AccessDenied
-from cognito_user_sync.departure import delete_if_gone, sync_absent
+from cognito_user_sync import deletion, user_pool, user_table
+from cognito_user_sync.aws_errors import AccessDeniedError
+from cognito_user_sync.deletion import delete_if_not_in_pool, sync_missing_user
 from cognito_user_sync.item_layout import ItemLayout
-from cognito_user_sync.user_pool import PoolUnavailable, UserPool
+from cognito_user_sync.user_pool import CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
+from tests.fakes.answers import Response, refusal
+from tests.fakes.calls import Calls
+from tests.fakes.carriers import cognito_client
+from tests.fakes.clock import Clock
+from tests.fakes.cognito_pool import GET, LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.simulated_table import READ, WRITE, SimulatedTable
 from tests.samples import OTHER_SUB, POOL_ID, SUB
-from tests.stand_ins.answers import Response, refusal
-from tests.stand_ins.calls import Calls
-from tests.stand_ins.carriers import cognito_client
-from tests.stand_ins.clock import Clock
-from tests.stand_ins.cognito_pool import GET, LIST, CognitoPool, CognitoUser, UsersInMemory
-from tests.stand_ins.simulated_table import READ, WRITE, SimulatedTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def table(calls: Calls) -> Iterator[Table]:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (departure, user_pool, user_table):
+    for module in (deletion, user_pool, user_table):
         monkeypatch.setattr(module, "now", clock.now)
     return clock
 
@@ -68,7 +68,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def delete(pool: UserPool, table: SimulatedTable, *, dry_run: bool = False) -> Outcome:
     item = table.users().read([SUB], consistent=True)[SUB]
     table.calls.forget()
-    return delete_if_gone(pool, table.users(), SUB, item, dry_run)
+    return delete_if_not_in_pool(pool, table.users(), SUB, item, dry_run)
 
 
 def test_delete_if_gone_asks_cognito_first(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
@@ -112,7 +112,7 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
 
     item = table.users().read([SUB])[SUB]
     calls.after(GET, 1, written_meanwhile)
-    assert delete_if_gone(pool, table.users(), SUB, item) == "stale"
+    assert delete_if_not_in_pool(pool, table.users(), SUB, item) == "stale"
     assert "deleted_at" not in table.items()[SUB]
 
 
@@ -120,7 +120,7 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
 def test_delete_if_gone_asks_for_no_item_without_a_username(
     pool: UserPool, table: SimulatedTable, calls: Calls, item: Any
 ) -> None:
-    assert delete_if_gone(pool, table.users(), SUB, {"id": {"S": SUB}, **item}) == "stale"
+    assert delete_if_not_in_pool(pool, table.users(), SUB, {"id": {"S": SUB}, **item}) == "stale"
     assert calls.operations == []
 
 
@@ -130,9 +130,9 @@ def test_delete_if_gone_asks_for_the_username_by_its_name(pool: UserPool, users:
     layout = ItemLayout(POOL_ID, (), attribute_prefix="cognito_", attribute_names={"username": "login"})
     renamed = UserTable(sentinel.client, "users", layout)
     item = {"login": {"S": "ada.l"}, "username": {"S": "theirs"}, "cognito_username": {"S": "theirs"}}
-    assert delete_if_gone(pool, renamed, SUB, item) == "stale"
+    assert delete_if_not_in_pool(pool, renamed, SUB, item) == "stale"
     assert calls.operations == [GET]
-    assert delete_if_gone(pool, renamed, OTHER_SUB, {"username": {"S": "theirs"}}) == "stale"
+    assert delete_if_not_in_pool(pool, renamed, OTHER_SUB, {"username": {"S": "theirs"}}) == "stale"
     assert calls.operations == [GET]
 
 
@@ -146,7 +146,7 @@ def test_sync_absent_applies_the_deletion_policy(
 ) -> None:
     table.hold(ADA)
     before = table.items()[SUB]
-    assert sync_absent(pool, table.users(DeletionPolicy(action)), SUB) == outcome
+    assert sync_missing_user(pool, table.users(DeletionPolicy(action)), SUB) == outcome
     assert table.items()[SUB].keys() == {
         DeletedUsers.MARK: {*before, "deleted_at"} - {"shard"},
         DeletedUsers.DELETE: {"id", "user_pool_id", "deleted_at"},
@@ -172,7 +172,7 @@ def test_sync_absent_leaves_nothing_of_a_foreign_user(
     if item:
         table.client.put_item(TableName=table.name, Item={"id": {"S": SUB}, **item})
     before = table.items()
-    assert sync_absent(pool, table.users(DeletionPolicy(action)), SUB) == "not_ours"
+    assert sync_missing_user(pool, table.users(DeletionPolicy(action)), SUB) == "not_ours"
     assert (table.items(), calls.operations) == (before, [READ])
 
 
@@ -182,10 +182,10 @@ def test_sync_absent_knows_a_deletion(
 ) -> None:
     table.hold(ADA)
     deleting = table.users(DeletionPolicy(action))
-    sync_absent(pool, deleting, SUB)
+    sync_missing_user(pool, deleting, SUB)
     before = table.items()
     calls.forget()
-    assert sync_absent(pool, deleting, SUB) == "unchanged"
+    assert sync_missing_user(pool, deleting, SUB) == "unchanged"
     assert (table.items(), calls.operations) == (before, [READ])
 
 
@@ -195,8 +195,8 @@ def test_sync_absent_believes_no_absence_that_cognito_denies(
     table.hold(ADA)
     before = table.items()
     users.add(ADA)
-    with pytest.raises(PoolUnavailable, match="does not say that the user is deleted") as raised:
-        sync_absent(pool, table.users(), SUB)
+    with pytest.raises(CognitoUnavailableError, match="does not say that the user is deleted") as raised:
+        sync_missing_user(pool, table.users(), SUB)
     assert "ada" not in str(raised.value).lower()
     assert table.items() == before
 
@@ -206,18 +206,18 @@ def test_sync_absent_asks_the_list_when_a_username_changed_hands(
 ) -> None:
     table.hold(ADA)
     users.add(CognitoUser(OTHER_SUB, "ada.l"))
-    assert sync_absent(pool, table.users(), SUB) == "deleted"
+    assert sync_missing_user(pool, table.users(), SUB) == "deleted"
     assert calls.operations == [READ, GET, LIST, WRITE]
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refusal("TooManyRequestsException"), PoolUnavailable),
-        (refusal("AccessDeniedException"), AccessDenied),
+        (refusal("TooManyRequestsException"), CognitoUnavailableError),
+        (refusal("AccessDeniedException"), AccessDeniedError),
         # Not clear enough to delete a user.
-        (refusal("InvalidParameterException"), PoolUnavailable),
-        (Response({"Username": "ada.l"}), PoolUnavailable),
+        (refusal("InvalidParameterException"), CognitoUnavailableError),
+        (Response({"Username": "ada.l"}), CognitoUnavailableError),
     ],
     ids=["throttled", "denied", "invalid", "no sub"],
 )
@@ -228,5 +228,5 @@ def test_sync_absent_deletes_on_a_clear_answer_only(
     before = table.items()
     calls.fail(GET, answer, None)
     with pytest.raises(error):
-        sync_absent(pool, table.users(), SUB)
+        sync_missing_user(pool, table.users(), SUB)
     assert table.items() == before

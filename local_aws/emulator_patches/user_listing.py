@@ -16,7 +16,7 @@ from typing import Any, Final
 from ministack.services import cognito
 
 from local_aws import cognito_settings
-from local_aws.emulator_mends.patching import expect
+from local_aws.emulator_patches.patching import expect
 from local_aws.gate import gate
 
 Json = dict[str, Any]
