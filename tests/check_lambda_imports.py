@@ -16,6 +16,7 @@ SOURCES = Path(__file__).parents[1] / "lambda_src"
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "user": set(),
+    "errors": set(),
     "aws_errors": set(),
     "log_fields": set(),
     "user_pool": {"aws_errors", "user"},
@@ -27,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reconciliation": {
         "clients",
         "deletion",
+        "errors",
         "item_layout",
         "log_fields",
         "rate_limit",
@@ -37,9 +39,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "settings": {"item_layout", "user_table"},
     "pool_trigger": set(),
-    "sync_request": {"user"},
+    "sync_request": {"errors", "user"},
     "executions": {"sync_request"},
-    "message_batch": {"log_fields", "sync_request"},
+    "message_batch": {"errors", "log_fields", "sync_request"},
     "changes": {"deletion", "sync_request", "user", "user_pool", "user_table"},
     "clients": {"settings", "user_pool", "user_table"},
     "domain_names": set(),
