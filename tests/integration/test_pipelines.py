@@ -23,8 +23,8 @@ from cognito_user_sync_cli import welcome
 from local_aws.client import LocalAws
 from local_aws.provider_processes import REATTACH_VARIABLE, running_providers, with_addresses
 from tests.deployed import ROOT, Pool, archive_provider_in
-from tests.samples import outputs
 from tests.fakes.command_line import invoke
+from tests.samples import outputs
 
 CONFIGURATION = """
 terraform {
