@@ -75,7 +75,7 @@ def crowd(people: Pool, deployed: Deployment, username: str) -> Crowd:
 @pytest.fixture
 def impatient_queue(aws: LocalAws, deployed: Deployment) -> Iterator[None]:
     """The queue of sign-ups tries each once, in place of 12 hours."""
-    queues, queue = aws.client("sqs"), deployed.outputs["unstarted_queue_url"]
+    queues, queue = aws.client("sqs"), deployed.outputs["retry_queue_url"]
     names = ["RedrivePolicy", "VisibilityTimeout"]
     found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     policy = json.dumps(json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": 1})
@@ -173,12 +173,12 @@ def test_step_functions_is_wholly_unavailable(
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws.set_faults([{"operation": "states:*", "fault": "500"}])
     crowd.confirm()
-    assert alarms.state("unstarted-age") == "ALARM"
+    assert alarms.state("retry-age") == "ALARM"
     found = status(operator, healthy=False)
     assert {"executions", "reconciliation"} <= {why.partition(":")[0] for why in found["cannot_tell"]}
     assert section(found, "user_pool")["is_attached"] is True
-    eventually(lambda: section(status(operator, healthy=False), "unstarted")["given_up"] == 3, seconds=30)
-    assert alarms.state("unstarted-dead-letter") == "ALARM"
+    eventually(lambda: section(status(operator, healthy=False), "retry")["given_up"] == 3, seconds=30)
+    assert alarms.state("retry-dead-letter") == "ALARM"
     with book.section("Sign-ups wait, or were given up") as incident:
         assert "Sign-ups that could not be started: 3. When" in incident.type("First command", "status", expect=1)
         assert "message not handled" in incident.type("First command", "logs")
@@ -193,9 +193,9 @@ def test_step_functions_is_wholly_unavailable(
 
 
 def test_poison_message(aws: LocalAws, book: Runbook, alarms: Alarms, deployed: Deployment) -> None:
-    queue = f"{deployed.outputs['unstarted_queue_url']}-dead-letter"
+    queue = f"{deployed.outputs['retry_queue_url']}-dead-letter"
     sent = aws.client("sqs").send_message(QueueUrl=queue, MessageBody="poison")
-    assert alarms.state("unstarted-dead-letter") == "ALARM"
+    assert alarms.state("retry-dead-letter") == "ALARM"
     assert book.operator("status", expect=1)
     with book.section("A message cannot be read", MESSAGE_ID=sent["MessageId"]) as incident:
         assert "poison" in incident.type("First command")
@@ -221,7 +221,7 @@ def test_executions_that_iam_denied(
     assert alarms.state("user-sync-failed") == alarms.state("sync-user-failing") == "ALARM"
     assert "3 executions failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
     with book.section("Executions failed") as incident:
-        assert "3 executions: AccessDenied in SyncUser: " in incident.type("First command", "failures$")
+        assert "3 executions: AccessDeniedError in SyncUser: " in incident.type("First command", "failures$")
         listed = json.loads(incident.type("First command", "list"))["failures"]
         assert {each["sub"] for each in listed} == set(crowd.subs)
         assert "3 redriven.\n3 succeeded, welcome email sent." in incident.type("Repair")
@@ -312,12 +312,12 @@ def test_executions_that_are_retried(aws: LocalAws, book: Runbook, alarms: Alarm
     crowd.confirm()
     eventually(lambda: alarms.state("sync-user-failing") == "ALARM")
     with book.section("Executions are retried") as incident:
-        assert "TableUnavailable" in incident.type("First command", "sync-user")
+        assert "TableUnavailableError" in incident.type("First command", "sync-user")
         aws.set_faults([{"operation": "ses:SendEmail", "fault": "throttle"}])
         eventually(lambda: alarms.state("send-welcome-failing") == "ALARM")
         # For more than 10 minutes, in which this does not wait, they would be a problem.
         incident.type("First command", "status")
-        assert "WelcomeNotSent" in incident.type("First command", "send-welcome")
+        assert "WelcomeNotSentError" in incident.type("First command", "send-welcome")
         assert crowd.welcomes() == [0, 0, 0]
         aws.clear_faults()
         for sub in crowd.subs:
@@ -445,21 +445,21 @@ def test_index_and_queue_and_others_were_deleted(
     aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator
 ) -> None:
     queues, functions = aws.client("sqs"), aws.client("lambda")
-    (mapping,) = functions.list_event_source_mappings(FunctionName=f"{PREFIX}-replay-sign-ups")["EventSourceMappings"]
+    (mapping,) = functions.list_event_source_mappings(FunctionName=f"{PREFIX}-retry-sign-ups")["EventSourceMappings"]
     functions.delete_event_source_mapping(UUID=mapping["UUID"])
-    for name in ("unstarted", "changes-dead-letter"):
+    for name in ("retry", "changes-dead-letter"):
         queues.delete_queue(QueueUrl=queues.get_queue_url(QueueName=f"{PREFIX}-{name}")["QueueUrl"])
     functions.delete_function(FunctionName=f"{PREFIX}-start-run")
     aws.client("scheduler").delete_schedule(Name=f"{PREFIX}-reconciliation")
     aws.client("cloudwatch").delete_alarms(AlarmNames=[f"{PREFIX}-changes-lost"])
     index = {"Delete": {"IndexName": "by_shard"}}
     aws.client("dynamodb").update_table(TableName=f"{PREFIX}-users", GlobalSecondaryIndexUpdates=[index])
-    assert alarms.state("unstarted-age") == "INSUFFICIENT_DATA"
+    assert alarms.state("retry-age") == "INSUFFICIENT_DATA"
     operator("reconcile", expect=1)
     assert alarms.state("reconciliation-failed") == "ALARM"
     crowd.confirm()
     for expected in (
-        f"the queue {PREFIX}-unstarted does not exist",
+        f"the queue {PREFIX}-retry does not exist",
         f"the queue {PREFIX}-changes-dead-letter does not exist",
         f"the function {PREFIX}-start-run does not exist",
         f"the schedule {PREFIX}-reconciliation does not exist",
