@@ -24,6 +24,7 @@ from cognito_user_sync_cli.commands.preview_email import preview_email
 from cognito_user_sync_cli.commands.reconcile import reconcile
 from cognito_user_sync_cli.commands.rollback import rollback
 from cognito_user_sync_cli.commands.status import show_status
+from cognito_user_sync_cli.commands.types import print_types
 from cognito_user_sync_cli.commands.user import user
 from cognito_user_sync_cli.commands.welcome import send_welcome
 from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
@@ -104,6 +105,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("rollback")(rollback)
 app.command("preview-email")(preview_email)
+app.command("types")(print_types)
 
 
 @app.callback()
