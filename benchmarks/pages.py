@@ -38,6 +38,7 @@ def documents(root: Path, results: Results, prices: Prices) -> dict[str, tuple[s
         ("docs/benchmarks.md", benchmark_parts(results, prices)),
         ("docs/cost.md", cost_report.tables(results.cost, reconciled, results.measured_on, prices)),
         ("README.md", {"figures": headlines(results, prices)}),
+        ("docs/using-the-table.md", {"delay": _delay(results)}),
     ):
         old = new = (root / path).read_text(encoding="utf-8")
         for name, text in parts.items():
@@ -82,6 +83,17 @@ def headlines(results: Results, prices: Prices) -> str:
         f"- **Cost**: ${costs[NO_WELCOME]:.0f} per million sign-ups, ${costs[WELCOME]:.0f} with the welcome email,"
         f" and ${fixed:.0f} a month fixed, at list prices."
     )
+
+
+def _delay(results: Results) -> str:
+    """How long after the confirmation the item can be read."""
+    readable, burst = results.sign_up_path.readable[MODULE_SHAPE], results.sign_up_path.burst
+    said = f"""On the local AWS, the item can be read {readable.p50:.0f} ms (p95: {readable.p95:.0f} ms) after the
+        answer to ConfirmSignUp; 150 ms of this are a pause of the local AWS. When {burst.people:,} users confirm, eight
+        at a time, the last item follows the last answer after
+        {burst.readable_seconds - burst.confirmed_seconds:.1f} s. Measured on {results.measured_on}:
+        [benchmarks.md](benchmarks.md#end-to-end)."""
+    return textwrap.fill(" ".join(said.split()), 120)
 
 
 def _added(path: SignUpPath, shape: str) -> float:

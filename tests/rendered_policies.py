@@ -38,8 +38,9 @@ SOURCES = ("*.tf", "modules/*/*.tf", "examples/*/*.tf")
 NAME, STAGE = "user-sync", "policies"
 PREFIX = f"{NAME}-{STAGE}"
 ACCOUNT, TABLE = "000000000000", "people"
-# An example's policy: planned beside the module.
+# An example's policies: planned beside the module.
 KEY = ROOT / "examples" / "complete" / "key.tf"
+APPLICATION = KEY.with_name("application.tf")
 KMS_KEY = "key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
 
@@ -99,14 +100,18 @@ def make_pool_and_table(aws: LocalAws) -> str:
 
 
 def plan_everything(folder: Path) -> Json:
-    """Plan the module and the example's key in an empty folder. Returns what `terraform show -json` says."""
+    """Plan the module and the example's policies in an empty folder. Returns what `terraform show -json` says."""
     with LocalAws.started() as aws:
         module = {"source": str(ROOT), **everything(make_pool_and_table(aws))}
-        configuration = {"locals": {"name": NAME, "stage": STAGE}, "module": {"everything": module}}
+        configuration = {"locals": {"name": NAME, "stage": STAGE}, "module": {"user_sync": module}}
         (folder / "main.tf.json").write_text(as_json_configuration(configuration), encoding="utf-8")
         (folder / "versions.tf").write_text(pinned_versions(), encoding="utf-8")
         (folder / "terraform.tfstate").write_text(json.dumps(state()), encoding="utf-8")
         shutil.copy(KEY, folder)
+        # The plan does not know the ARN of the key, which does not exist yet.
+        application = APPLICATION.read_text(encoding="utf-8")
+        known = application.replace("aws_kms_key.user_sync.arn", json.dumps(arn("kms", KMS_KEY)))
+        (folder / APPLICATION.name).write_text(known, encoding="utf-8")
         variables = environment(folder, **terraform_environment(), **aws.environment(), **RARELY_COLLECTED)
         with running_providers(variables, folder) as running:
             variables |= running
@@ -179,7 +184,7 @@ def state() -> Json:
         instance = {"schema_version": 0, "attributes": {"id": attributes.get("name", attributes["arn"]), **attributes}}
         resources.append(
             {
-                "module": f"module.everything.{module}",
+                "module": f"module.user_sync.{module}",
                 "mode": "managed",
                 "type": kind,
                 "name": name,

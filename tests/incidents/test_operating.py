@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from cognito_user_sync_cli import reconciliation
 from local_aws.client import LocalAws
+from tests import javascript
 from tests.deployed import (
     PASSWORD,
     ROOT,
@@ -35,6 +37,7 @@ from tests.incidents.operating import (
     take_trigger_away,
     without_state,
 )
+from tests.incidents.page_code import TYPED_SAMPLE, Code, blocks, in_javascript, in_python
 
 # --- before all is well
 
@@ -675,3 +678,83 @@ def test_alarms_dashboard_metrics_and_outputs_hold_nothing_personal(
     assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=f"{PREFIX}-us-east-1")))
     assert_impersonal("outputs", json.dumps(terraform.outputs()))
     assert_impersonal("state", terraform.state.read_text())
+
+
+# --- an application that uses the table
+
+
+@pytest.fixture
+def application(aws: LocalAws, deployed: Deployment) -> Iterator[dict[str, str]]:
+    """The environment of an IAM user who may do what the policies of the example allow."""
+    iam, name = aws.client("iam"), "application"
+    iam.create_user(UserName=name)
+    policies = [each["Arn"] for each in iam.list_policies(Scope="Local")["Policies"] if "user-table-" in each["Arn"]]
+    for arn in policies:
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    yield {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        "USER_TABLE_NAME": deployed.outputs["user_table_name"],
+    }
+    for arn in policies:
+        iam.detach_user_policy(UserName=name, PolicyArn=arn)
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=name)
+
+
+@pytest.mark.parametrize("run", [in_python, in_javascript])
+def test_code_of_page_reads_and_extends_users(
+    aws: LocalAws,
+    deployed: Deployment,
+    people: Pool,
+    username: str,
+    application: dict[str, str],
+    tmp_path: Path,
+    run: Code,
+) -> None:
+    email = f"{username}@Example.com"
+    sub = people.sign_up(username, email=email, custom__plan="canary")
+    aws.reset_calls()
+    start_trial = ["start_trial", sub, "2026-01-31"]
+    assert run(tmp_path, application, [["user_by_sub", sub], start_trial, ["user_by_sub", sub]]) == [None, None, None]
+
+    people.confirm(username)
+    deployed.settled(sub)
+    claims = id_token_claims(people, username)
+    by_email = ["users_by_email", email.upper()]
+    of_token = ["user_of_token", claims]
+    new = str(uuid.uuid4())
+    calls = [["user_by_sub", sub], by_email, of_token, start_trial, ["user_of_token", {**claims, "sub": new}]]
+    user, users, same, failed, not_synced = run(tmp_path, application, calls)
+    assert users == [user]
+    assert same == user == {**(deployed.item(sub) or {}), "synced_attributes": sorted(user["synced_attributes"])}
+    assert user["trial_started_at"] == "2026-01-31"
+    assert failed == "ConditionalCheckFailedException"
+    known = {name: user[name] for name in ("username", "email", "phone_number", "custom:plan", "name") if name in user}
+    assert not_synced == {"id": new, **known}
+
+    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
+    eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
+    deleted = run(tmp_path, application, [["user_by_sub", sub], by_email, of_token])
+    assert deleted == [None, [], None]
+    allowed = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"}
+    assert set(aws.calls_by_caller()["application"]) == allowed
+
+
+def id_token_claims(people: Pool, username: str) -> Any:
+    signed_in = people.cognito.admin_initiate_auth(
+        UserPoolId=people.id,
+        ClientId=people.client_id,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": username, "PASSWORD": PASSWORD},
+    )
+    payload = signed_in["AuthenticationResult"]["IdToken"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))
+
+
+def test_types_for_typescript_pass_tsc(operator: Operator, tmp_path: Path) -> None:
+    (tmp_path / "user-item.ts").write_text(operator("types", "--language", "typescript"))
+    (tmp_path / "page.ts").write_text(blocks("ts")[-1])
+    (tmp_path / "sample.ts").write_text(TYPED_SAMPLE)
+    assert javascript.installed().check_types(tmp_path / "sample.ts", tmp_path / "page.ts") == ""
