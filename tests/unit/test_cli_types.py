@@ -17,6 +17,7 @@ from cognito_user_sync.item_layout import ItemLayout
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.item_types import Language, source
+from tests.page_code import blocks
 from tests.samples import POOL_ID, SUB, TABLE, outputs, table_definition
 from tests.stand_ins.carriers import FakeAws
 from tests.stand_ins.command_line import invoke
@@ -89,21 +90,12 @@ def test_types_of_deleted_user_hold_for_every_action(table: UserTable) -> None:
 # Strict mypy reports an "ignore" that it does not need.
 SAMPLE = """
 from decimal import Decimal
-from typing import NotRequired
 
 from user_item import DeletedUser, User
 
 
-class Profile(User):
-    theme: NotRequired[str]
-
-
-def plan(user: User) -> str:
-    return user.get("custom:plan", "free")
-
-
-def names(profile: Profile) -> set[str]:
-    return profile["synced_attributes"] | {profile.get("theme", "")}
+def names(user: User) -> set[str]:
+    return user["synced_attributes"] | {user["username"]}
 
 
 def expiry(user: DeletedUser) -> Decimal | None:
@@ -122,20 +114,17 @@ active: User = {"id": "", "user_pool_id": ""}  # type: ignore[typeddict-item]
 def test_types_for_python_pass_mypy(tmp_path: Path) -> None:
     layout = ItemLayout(POOL_ID, ATTRIBUTES)
     (tmp_path / "user_item.py").write_text(source(layout, Language.PYTHON))
+    (tmp_path / "page.py").write_text(blocks("python")[-1])
     (tmp_path / "sample.py").write_text(SAMPLE)
     # The sources are not the project's, and neither is the configuration.
     options = ["--strict", "--config-file=", "--cache-dir=/dev/null", "--no-site-packages"]
-    assert api.run([*options, str(tmp_path / "user_item.py"), str(tmp_path / "sample.py")])[:2] == (
-        "Success: no issues found in 2 source files\n",
-        "",
-    )
+    assert api.run([*options, str(tmp_path)])[:2] == ("Success: no issues found in 3 source files\n", "")
 
 
 def test_types_reads_layout_of_deployment(aws: FakeAws, tmp_path: Path) -> None:
     answer_with(aws, layout=SINGLE_TABLE)
     result = invoke(tmp_path, outputs(), "types", "--language", "typescript")
     assert result.stdout == source(SINGLE_TABLE, Language.TYPESCRIPT) + "\n"
-    assert '  "cognito_custom:plan"?: string;\n' not in result.stdout
     assert "  plan?: string;\n" in result.stdout
 
 
@@ -144,3 +133,9 @@ def test_types_of_given_attributes_needs_no_deployment() -> None:
         app, ["types", "--language", "python", "--attribute", "name", "--attribute", "custom:é"]
     )
     assert result.output == source(ItemLayout("", ("name", "custom:é")), Language.PYTHON) + "\n"
+
+
+def test_page_shows_what_its_command_prints() -> None:
+    printed = source(ItemLayout("", ("name", "custom:plan")), Language.TYPESCRIPT)
+    (shown,) = (block for block in blocks("ts") if block.startswith("/**"))
+    assert shown in printed

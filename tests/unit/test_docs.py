@@ -20,6 +20,7 @@ from typer.main import get_command
 
 from cognito_user_sync_cli.app import app
 from docs import generate
+from tests.page_code import blocks
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -420,6 +421,13 @@ def test_command_that_is_in_no_table_is_found() -> None:
         "erase",
         "failures drop",
     ]
+
+
+def test_using_the_table_shows_policies_of_the_complete_example() -> None:
+    example = (ROOT / "examples/complete/application.tf").read_text(encoding="utf-8")
+    shown = blocks("hcl")
+    assert len(shown) == 2
+    assert [block for block in shown if block not in example] == []
 
 
 META_ARGUMENTS = {"source", "version", "providers", "depends_on", "for_each", "count"}
