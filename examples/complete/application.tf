@@ -32,7 +32,7 @@ resource "aws_iam_policy" "user_table_reader" {
   policy = data.aws_iam_policy_document.user_table_reader.json
 }
 
-# An application that adds attributes of its own may name these, the key, and what its conditions name.
+# The attributes that an update may name: the key, those of the application, and those in its condition expressions.
 data "aws_iam_policy_document" "user_table_writer" {
   statement {
     sid       = "UpdateOwnAttributes"

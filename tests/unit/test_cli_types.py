@@ -85,6 +85,7 @@ def test_types_of_deleted_user_hold_for_every_action(table: UserTable) -> None:
         assert wrong_types(found[-1], typed) == []
     assert set.intersection(*map(set, found)) == typed.__required_keys__
     assert set.union(*map(set, found)) <= typed.__required_keys__ | typed.__optional_keys__
+    assert table.layout.name("shard") not in get_type_hints(typed)
 
 
 # Strict mypy reports an "ignore" that it does not need.
