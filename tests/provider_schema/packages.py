@@ -30,6 +30,7 @@ IN_PULUMI = {
     "aws_cloudwatch_query_definition": "cloudwatch/queryDefinition:QueryDefinition",
     "aws_cognito_user_pool": "cognito/userPool:UserPool",
     "aws_dynamodb_table": "dynamodb/table:Table",
+    "aws_iam_policy": "iam/policy:Policy",
     "aws_iam_role": "iam/role:Role",
     "aws_iam_role_policy": "iam/rolePolicy:RolePolicy",
     "aws_kms_key": "kms/key:Key",
