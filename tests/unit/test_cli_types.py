@@ -17,10 +17,10 @@ from cognito_user_sync.item_layout import ItemLayout
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.item_types import Language, source
+from tests.fakes.carriers import FakeAws
+from tests.fakes.command_line import invoke
 from tests.page_code import blocks
 from tests.samples import POOL_ID, SUB, TABLE, outputs, table_definition
-from tests.stand_ins.carriers import FakeAws
-from tests.stand_ins.command_line import invoke
 from tests.unit.test_cli_users import answer_with
 from tests.unit.test_user_table import SINGLE_TABLE, at, read
 
