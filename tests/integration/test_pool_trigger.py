@@ -231,6 +231,30 @@ def test_a_plan_reports_a_lost_trigger_and_how_to_attach_it_again(
     assert terraform.warnings(given) == ""
 
 
+def test_schedule_attaches_a_lost_trigger_again(aws: LocalAws, owned: Pool, found: dict[str, Any], ours: str) -> None:
+    """By its own target and input. The alarm trigger-missing counts the error of the function."""
+    scheduler = aws.client("scheduler")
+    schedule = scheduler.get_schedule(Name=f"cognito-user-sync-{STAGE}-trigger-check")
+    expression = schedule.pop("ScheduleExpression")
+    for fact in ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"):
+        del schedule[fact]
+    set_trigger(owned, None)
+    scheduler.update_schedule(**schedule, ScheduleExpression="rate(1 minute)")
+    try:
+        eventually(lambda: trigger_of(owned) == ours, seconds=90)
+    finally:
+        scheduler.update_schedule(**schedule, ScheduleExpression=expression)
+    assert configuration_of(owned) == with_trigger(found, ours)
+    eventually(lambda: "TriggerWasMissing" in errors_of_pool_trigger(aws))
+
+
+def errors_of_pool_trigger(aws: LocalAws) -> list[str]:
+    """The types of errors with which invocations ended."""
+    events = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{POOL_TRIGGER}")["events"]
+    lines = [json.loads(event["message"]) for event in events]
+    return [line["errorType"] for line in lines if "errorType" in line]
+
+
 def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
     aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
