@@ -62,6 +62,16 @@ class Run:
         return self.summary.get("allow_deletes_needed", 0) if self.summary else 0
 
     @property
+    def missing(self) -> int:
+        """How many users a dry run would delete if the limit allowed it."""
+        return self.summary["deleted"] + self.over_limit if self.summary else 0
+
+    @property
+    def over_limit(self) -> int:
+        """How many missing users are in shards over the limit."""
+        return self.summary.get("over_limit", 0) if self.summary else 0
+
+    @property
     def problems(self) -> list[str]:
         """What an operator has to look at, of a run that came to its end."""
         return self.summary["problems"] if self.summary else []
@@ -134,15 +144,15 @@ def follow(states: SFNClient, logs: CloudWatchLogsClient, log_group: str, execut
 
 
 def deletions(logs: CloudWatchLogsClient, log_group: str, run: Run) -> list[str]:
-    """The subs of the users that a dry run would delete, as its workers have logged them: fewer than it counted if
-    CloudWatch does not show all lines within a minute. Raises what botocore raises."""
-    expected = run.summary["deleted"] if run.summary else 0
+    """The subs of the users that a dry run would delete, also of those over the limit, as its workers have logged them:
+    fewer than it counted if CloudWatch does not show all lines within a minute. Raises what botocore raises."""
     found: set[str] = set()
     for _ in range(_LATE_ATTEMPTS):
-        if len(found) >= expected:
+        if len(found) >= run.missing:
             break
-        found |= {line["sub"] for line in json_lines(logs, log_group, '"user would be deleted"', run.started_at)}
-        if len(found) < expected:
+        for line in json_lines(logs, log_group, '"users would be deleted"', run.started_at):
+            found.update(line["subs"])
+        if len(found) < run.missing:
             time.sleep(_POLL_SECONDS)
     return sorted(found)
 

@@ -352,6 +352,10 @@ class Worker:
                 "shard over the deletion limit",
                 extra={"prefix": prefix, "items": living, "missing": missing, "allowed": allowed},
             )
+            if self.batch.dry_run:
+                # Without asking Cognito: with a wrong pool, these are all users.
+                for subs in self._active_subs(prefix):
+                    _log_deletions([sub for sub in subs if sub not in seen])
             return
         for subs in self._active_subs(prefix):
             self._delete([sub for sub in subs if sub not in seen], began_at)
@@ -375,10 +379,9 @@ class Worker:
             counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
             counts["still_in_pool"] += outcomes.count(Outcome.STALE)
             if self.batch.dry_run:
-                # Only here: too many for an output of Step Functions.
-                for (sub, _), outcome in zip(older, outcomes, strict=True):
-                    if outcome is Outcome.DELETED:
-                        logger.info("user would be deleted", extra={"sub": sub})
+                _log_deletions(
+                    [sub for (sub, _), outcome in zip(older, outcomes, strict=True) if outcome is Outcome.DELETED]
+                )
             if None in outcomes:
                 raise OutOfTimeError
 
@@ -403,3 +406,9 @@ class Worker:
         layout = self.table.layout
         times = [layout.text(item, name) for name in ("observed_at", "synced_at")]
         return layout.is_ours(item) and layout.name("deleted_at") not in item and max(times) < began_at
+
+
+def _log_deletions(subs: Sequence[str]) -> None:
+    """Name users whom a run would delete: in the log, since they are too many for an output of Step Functions."""
+    for start in range(0, len(subs), READ_SIZE):
+        logger.info("users would be deleted", extra={"subs": subs[start : start + READ_SIZE]})

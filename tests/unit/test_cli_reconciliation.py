@@ -85,14 +85,14 @@ def test_lines_that_are_none_of_a_worker_s_are_passed_over(aws: FakeAws) -> None
 
 
 def test_deletions_of_a_dry_run_are_read_until_all_are_shown(aws: FakeAws) -> None:
-    """Each once: a worker whose answer was lost logs its users again."""
-    aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 3})))
+    """Each once: a worker whose answer was lost logs its users again. Those over the limit are among them."""
+    aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 1, "over_limit": 2})))
     run = look(aws.session.client("stepfunctions"), RUN)
 
-    def shown(*subs: str) -> Response:
-        return Response({"events": [{"timestamp": 1, "message": json.dumps({"sub": sub})} for sub in subs]})
+    def shown(*lines: list[str]) -> Response:
+        return Response({"events": [{"timestamp": 1, "message": json.dumps({"subs": subs})} for subs in lines]})
 
-    aws.on(READ, shown("b"), shown("b", "a", "a", "c"))
+    aws.on(READ, shown(["b"]), shown(["b"], ["a"], ["a", "c"]))
     assert deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == ["a", "b", "c"]
     assert aws.operations.count(READ) == 2
 

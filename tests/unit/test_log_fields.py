@@ -234,7 +234,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
 ]
 # Tested by themselves: below, in test_reconciliation.py, and in tests/unit/test_post_confirmation.py, since the
 # invocation fails, too.
-OTHER_MESSAGES = {"planned", "reconciling", "user would be deleted", "chained function failed"}
+OTHER_MESSAGES = {"planned", "reconciling", "users would be deleted", "chained function failed"}
 
 
 @pytest.fixture(autouse=True)

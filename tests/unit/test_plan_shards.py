@@ -462,7 +462,8 @@ def test_largest_number_over_the_limit_is_named_with_its_command(aws: FakeAws) -
     [problem] = summary["problems"]
     assert problem == (
         "95 users are missing in the pool's list and are not deleted: they are more than 12.5 percent of their shards."
-        " The most in one shard are 35. If they are really deleted: cognito-user-sync reconcile --allow-deletes 35"
+        " The most in one shard are 35. To see who they are: cognito-user-sync reconcile --dry-run --deletions-file"
+        " deletions.txt. If they are really deleted: cognito-user-sync reconcile --allow-deletes 35"
     )
 
 

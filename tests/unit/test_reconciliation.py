@@ -696,14 +696,16 @@ def test_dry_run_counts_deletions_over_the_limit(simulation: Simulation) -> None
 
 
 def test_dry_run_logs_whom_a_run_deletes(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
-    """The command line reads these lines: reconcile --dry-run --deletions-file."""
+    """Also those of a shard over the limit, a hundred in a line: reconcile --dry-run --deletions-file reads them."""
     caplog.set_level(logging.INFO)
-    users = some_users(3)
-    simulation.knows(users[0])
-    simulation.table.hold(*users[1:])
-    simulation.work(dry_run=True)
-    logged = [vars(record)["sub"] for record in caplog.records if record.message == "user would be deleted"]
-    assert sorted(logged) == sorted(subs_of(users[1:]))
+    simulation.knows(*some_users(1, "b", seed=2))
+    gone = subs_of([*some_users(3, "b"), *some_users(120, "c")])
+    simulation.table.hold(*some_users(3, "b"), *some_users(120, "c"))
+    assert simulation.work("b", "c", dry_run=True).counts["over_limit"] == 120
+    assert simulation.calls.count(GET) == 3
+    lines = [vars(record)["subs"] for record in caplog.records if record.message == "users would be deleted"]
+    assert [len(line) for line in lines] == [3, 100, 20]
+    assert {sub for line in lines for sub in line} == gone
 
 
 def test_a_dry_run_of_more_than_one_function_s_time_comes_to_its_end_and_to_the_same_counts(

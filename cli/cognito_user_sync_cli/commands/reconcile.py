@@ -31,7 +31,8 @@ def reconcile(
     deletions_file: Annotated[
         Path | None,
         typer.Option(
-            dir_okay=False, help="With --dry-run: write the subs of the users that would be deleted to this file."
+            dir_okay=False,
+            help="With --dry-run: write the subs of the users that would be deleted to this file, whatever the limit.",
         ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Start none: follow the run that goes on.")] = False,
@@ -110,10 +111,12 @@ def _log_group(deployment: Deployment) -> str:
 def _write_deletions(deployment: Deployment, run: reconciliation.Run, file: Path) -> None:
     subs = reconciliation.deletions(deployment.logs, _log_group(deployment), run)
     file.write_text("".join(f"{sub}\n" for sub in subs), encoding="utf-8")
-    counted = run.summary["deleted"] if run.summary else 0
     out.print(f"{len(subs):,} subs of users that would be deleted: {file}")
-    if len(subs) < counted:
-        problems.print(styled("Problem:"), f"{file} lacks {counted - len(subs):,}: CloudWatch does not show them yet.")
+    if run.over_limit:
+        out.print(f"Over the deletion limit: {run.over_limit:,} of them. Cognito was not asked about these.")
+    if len(subs) < run.missing:
+        lacking = run.missing - len(subs)
+        problems.print(styled("Problem:"), f"{file} lacks {lacking:,}: CloudWatch does not show them yet.")
         raise typer.Exit(NOT_WELL)
 
 

@@ -191,7 +191,8 @@ def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished
         percent = settings.plan_shards().max_delete_percent
         found.append(
             f"{summary['over_limit']} users are missing in the pool's list and are not deleted: they are more than"
-            f" {percent:g} percent of their shards. The most in one shard are {needed}. If they are really deleted:"
+            f" {percent:g} percent of their shards. The most in one shard are {needed}. To see who they are:"
+            " cognito-user-sync reconcile --dry-run --deletions-file deletions.txt. If they are really deleted:"
             f" cognito-user-sync reconcile --allow-deletes {needed}"
         )
     if summary["unlisted_shards"]:
