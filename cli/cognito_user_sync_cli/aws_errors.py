@@ -11,6 +11,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 _GONE = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",
+        "NoSuchEntity",
         "NotFoundException",
         "ParameterNotFound",
         "QueueDoesNotExist",

@@ -257,6 +257,10 @@ class Deployment:
         return boto3.client("scheduler", region_name=self.region, config=_CONFIG)
 
     @cached_property
+    def iam(self) -> Any:
+        return boto3.client("iam", region_name=self.region, config=_CONFIG)
+
+    @cached_property
     def events(self) -> Any:
         return boto3.client("events", region_name=self.region, config=_CONFIG)
 

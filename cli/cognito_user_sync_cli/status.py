@@ -50,6 +50,8 @@ _ALARMS_AT_ONCE = 100
 _SYNCED_WITHIN = timedelta(minutes=15)
 # As many subs as a problem names, and as many as are looked up: JSON has all of them.
 _SUBS_NAMED, _SUBS_LOOKED_UP = 10, 100
+# table.email_index
+_BY_EMAIL = "by_email"
 # A table that is made anew is empty, and its name is taken: a restore into that name is then impossible.
 _RESTORE = "Do not apply: that makes an empty table. Restore it first: docs/operations.md#the-table-is-gone-or-wrong"
 
@@ -144,7 +146,7 @@ def status(deployment: Deployment) -> Status:
     """Read all sections at once, so that an unavailable service costs its own time only."""
     # boto3 makes clients in one thread at a time. That of SES, whose region is read first, is the only one made later.
     _ = (deployment.cognito, deployment.dynamodb, deployment.functions, deployment.logs, deployment.states)
-    _ = (deployment.queues, deployment.events, deployment.scheduler, deployment.alarms)
+    _ = (deployment.queues, deployment.events, deployment.scheduler, deployment.alarms, deployment.iam)
     with ThreadPoolExecutor(len(SECTIONS)) as threads:
         read = partial(_section, deployment)
         return Status(deployment, list(threads.map(read, SECTIONS, SECTIONS.values())))
@@ -238,6 +240,11 @@ def _user_table(deployment: Deployment) -> Findings:
             f"the table {name} has no index {BY_SHARD}: the reconciliation does not find deleted users. To create"
             f" it: {how}"
         )
+    if _BY_EMAIL not in indexes and _has_email_index(deployment):
+        yield Problem(
+            f"the table {name} has no index {_BY_EMAIL}: applications do not find users by email address. To create"
+            " it: apply again"
+        )
 
 
 def _is_own_table(deployment: Deployment) -> bool:
@@ -250,6 +257,12 @@ def _is_index_used(deployment: Deployment) -> bool:
         return _is_own_table(deployment)
     with deployment.environment("plan-shards") as variables:
         return settings.plan_shards(variables).has_shard_index
+
+
+def _has_email_index(deployment: Deployment) -> bool:
+    """Return whether Terraform made the index: its key is an extra attribute of the module's own table."""
+    table = unless_gone(lambda: deployment.user_table) if _is_own_table(deployment) else None
+    return table is not None and bool(table.layout.index_keys & table.layout.extra_attributes.keys())
 
 
 def _users(deployment: Deployment) -> Findings:
@@ -316,6 +329,23 @@ def _functions(deployment: Deployment) -> Findings:
         )
 
 
+def _trigger_policy(deployment: Deployment) -> Findings:
+    """Look whether the trigger's role has its policy: without it, each sign-up is lost, and the log cannot say so."""
+    function = f"{deployment.prefix}-post-confirmation"
+    found = unless_gone(lambda: deployment.functions.get_function_configuration(FunctionName=function))
+    if found is None:
+        # _functions says so.
+        return
+    role = found["Role"].rpartition("/")[2]
+    policy = unless_gone(lambda: deployment.iam.get_role_policy(RoleName=role, PolicyName=function))
+    yield Fact("exists", policy is not None, "exists" if policy else "")
+    if policy is None:
+        yield Problem(
+            f"the role {role} has no policy {function}, so each sign-up is lost, and no alarm fires: apply again. Then:"
+            f" {_sync_of_last_day(deployment)}"
+        )
+
+
 def _exists(deployment: Deployment, function: str) -> bool:
     return unless_gone(lambda: deployment.functions.get_function_configuration(FunctionName=function)) is not None
 
@@ -339,13 +369,11 @@ def _lost_sign_ups(deployment: Deployment) -> Findings:
     subs = [sub for sub in logged if sub not in started]
     yield Fact("subs", subs, f"{len(subs):,} in 24 hours")
     if subs:
-        # Only a deployment with a welcome email has that command.
-        how = "welcome --since 24h" if "send-welcome" in deployment.function_arns else "reconcile"
         more = f" and {len(subs) - _SUBS_NAMED:,} more" if len(subs) > _SUBS_NAMED else ""
         yield Problem(
             f"Lost in the last 24 hours, neither synced nor welcomed: {counted(len(subs), 'user')} who signed up:"
             f" {', '.join(subs[:_SUBS_NAMED])}{more}. See why: aws logs tail {group} --since 1d --region"
-            f" {deployment.region}. When the cause is fixed: cognito-user-sync {how}"
+            f" {deployment.region}. When the cause is fixed: {_sync_of_last_day(deployment)}"
         )
     others = sum(not line.get("sub") for line in lines)
     yield Fact("other_errors", others)
@@ -384,6 +412,12 @@ def _welcome_emails(deployment: Deployment) -> Findings:
     skipped = Counter(line["welcome_email"] for line in lines if line.get("welcome_email", SENT) != SENT)
     reasons = "".join(f", {number:,} {reason}" for reason, number in skipped.most_common())
     yield Fact("skipped", skipped, f"{skipped.total():,} skipped in 24 hours{reasons.replace(',', ':', 1)}")
+
+
+def _sync_of_last_day(deployment: Deployment) -> str:
+    """Return the command for users whose sign-up was lost."""
+    # Only a deployment with a welcome email has that command.
+    return f"cognito-user-sync {'welcome --since 24h' if 'send-welcome' in deployment.function_arns else 'reconcile'}"
 
 
 def _executions(deployment: Deployment) -> Findings:
@@ -564,16 +598,27 @@ def _of_run(run: Run | None) -> str:
 
 
 def _schedule(deployment: Deployment) -> Findings:
+    name = f"{deployment.prefix}-reconciliation"
     if deployment.reconciliation_schedule_arn is None:
         yield Fact("expression", None, "none")
-        return
-    group, name = deployment.reconciliation_schedule_arn.split("/")[1:]
-    answer = unless_gone(lambda: deployment.scheduler.get_schedule(GroupName=group, Name=name))
-    if answer is None:
+    elif (schedule := _schedule_of_name(deployment, name)) is None:
         yield Problem(f"the schedule {name} does not exist, so no reconciliation starts by itself: apply again")
+    else:
+        # A disabled one is paused.
+        yield Fact("expression", schedule["ScheduleExpression"], schedule["ScheduleExpression"])
+    if "pool-trigger" not in deployment.function_arns:
         return
-    # A disabled one is paused.
-    yield Fact("expression", answer["ScheduleExpression"], answer["ScheduleExpression"])
+    name = f"{deployment.prefix}-trigger-check"
+    check = _schedule_of_name(deployment, name)
+    if check and check["State"] == "ENABLED":
+        yield Fact("trigger_check", check["ScheduleExpression"], f"trigger check {check['ScheduleExpression']}")
+    else:
+        what = "is disabled" if check else "does not exist"
+        yield Problem(f"the schedule {name} {what}, so a trigger that is removed is not attached again: apply again")
+
+
+def _schedule_of_name(deployment: Deployment, name: str) -> dict[str, Any] | None:
+    return unless_gone(lambda: deployment.scheduler.get_schedule(Name=name))
 
 
 def _alarms(deployment: Deployment) -> Findings:
@@ -615,6 +660,7 @@ SECTIONS: dict[str, Callable[[Deployment], Findings]] = {
     "code": _code,
     "user_pool": _user_pool,
     "lost_sign_ups": _lost_sign_ups,
+    "trigger_policy": _trigger_policy,
     "executions": _executions,
     "retry": _retry_queue,
     "changes": _changes,

@@ -139,9 +139,10 @@ class FakeAws:
 
     def _handle(self, request: Any, event_name: str, **_: Any) -> Any:
         content = request.body.read() if hasattr(request.body, "read") else request.body
-        # STS does not speak JSON.
-        body = dict(parse_qsl(content)) if "sts." in event_name else json.loads(content or b"{}")
         operation = event_name.removeprefix(f"{self.event}.")
+        # These do not speak JSON.
+        is_query = operation.startswith(("iam.", "sts."))
+        body = dict(parse_qsl(content)) if is_query else json.loads(content or b"{}")
         self.asked.path = unquote(urlsplit(request.url).path)
         sent = {
             name: str(value, "latin-1") if isinstance(value, bytes) else value

@@ -30,12 +30,15 @@ OUTPUTS = outputs(
 )
 """Of a deployment with every feature, but without alarms: the stand-ins do not speak CloudWatch's protocol."""
 
+ROLE = f"{PREFIX}-eu-central-1-post-confirmation"
 _LOG_GROUPS = [f"/aws/lambda/{PREFIX}-{name}" for name in ("post-confirmation", "send-welcome")]
 
 
 def configuration(**variables: str) -> Response:
     """Return what Lambda says of each function."""
-    return Response({"Environment": {"Variables": environment(**variables)}, "Layers": [{"Arn": f"{_LAYER}:1"}]})
+    role = f"arn:aws:iam::111122223333:role/{ROLE}"
+    described = {"Environment": {"Variables": environment(**variables)}, "Layers": [{"Arn": f"{_LAYER}:1"}]}
+    return Response({**described, "Role": role})
 
 
 def answer_well(aws: FakeAws) -> None:
@@ -57,6 +60,10 @@ def answer_well(aws: FakeAws) -> None:
     aws.on("sesv2.GetEmailIdentity", Response({"VerifiedForSendingStatus": True}))
     aws.on(f"{COGNITO}.ListUsers", Response({"Users": []}))
     aws.on("dynamodb.BatchGetItem", Response({"Responses": {}}))
+    aws.on(
+        "iam.GetRolePolicy",
+        Response(b"<R><GetRolePolicyResult><PolicyDocument>{}</PolicyDocument></GetRolePolicyResult></R>"),
+    )
     aws.on("lambda.GetFunctionConcurrency", Response({}))
     aws.on("lambda.ListVersionsByFunction", Response({"Versions": [{"Version": "$LATEST", "CodeSha256": "a"}]}))
 

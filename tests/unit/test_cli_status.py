@@ -17,8 +17,8 @@ from typer.testing import Result
 from tests.fakes.answers import Answer, Response, refusal
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
-from tests.fakes.well import OUTPUTS, answer_well, configuration, lose_function, lose_queue, mapping
-from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS
+from tests.fakes.well import OUTPUTS, ROLE, answer_well, configuration, lose_function, lose_queue, mapping
+from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS, environment
 
 USER_SYNC = OUTPUTS["user_sync_state_machine_arn"]
 EXAMPLE = {
@@ -229,7 +229,9 @@ READ_FOR = {
     "eventbridge.DescribeRule": ["changes"],
     "scheduler.GetSchedule": ["paused", "schedule"],
     "dynamodb.DescribeTable": ["user_table"],
-    "lambda.GetFunctionConfiguration": ["paused", "user_pool", "users", "welcome_sender", "functions"],
+    "lambda.GetFunctionConfiguration": [
+        *("paused", "user_pool", "trigger_policy", "user_table", "users", "welcome_sender", "functions"),
+    ],
     "lambda.GetFunctionConcurrency": ["paused"],
     "lambda.ListVersionsByFunction": ["code"],
     f"{COGNITO}.ListUsers": ["users"],
@@ -306,9 +308,6 @@ GONE = {
         "the table dev-users does not exist. Do not apply: that makes an empty table. Restore it first:"
         " docs/operations.md#the-table-is-gone-or-wrong"
     ),
-    "scheduler.GetSchedule": (
-        "the schedule dev-reconciliation does not exist, so no reconciliation starts by itself: apply again"
-    ),
     "eventbridge.DescribeRule": (
         "the EventBridge rule dev-changes does not exist: apply again, then cognito-user-sync reconcile"
     ),
@@ -319,6 +318,42 @@ GONE = {
 def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operation: str, problem: str) -> None:
     well.on(operation, refusal("ResourceNotFoundException"))
     assert status(tmp_path, expect=1)["problems"] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "problem"),
+    [
+        (
+            "dev-reconciliation",
+            refusal("ResourceNotFoundException"),
+            "does not exist, so no reconciliation starts by itself",
+        ),
+        (
+            "dev-trigger-check",
+            refusal("ResourceNotFoundException"),
+            "does not exist, so a trigger that is removed is not attached again",
+        ),
+        (
+            "dev-trigger-check",
+            Response({"ScheduleExpression": "rate(15 minutes)", "State": "DISABLED"}),
+            "is disabled, so a trigger that is removed is not attached again",
+        ),
+    ],
+    ids=["reconciliation missing", "trigger check missing", "trigger check disabled"],
+)
+def test_status_names_a_schedule_that_does_not_run(
+    well: FakeAws, tmp_path: Path, name: str, answer: Answer, problem: str
+) -> None:
+    others = Response({"ScheduleExpression": "x", "State": "ENABLED"})
+    well.answers["scheduler.GetSchedule"] = lambda _: answer if well.asked.path.endswith(f"/{name}") else others
+    assert status(tmp_path, expect=1)["problems"] == [f"the schedule {name} {problem}: apply again"]
+
+
+def test_status_asks_for_no_schedule_that_was_not_made(well: FakeAws, tmp_path: Path) -> None:
+    functions = {name: arn for name, arn in OUTPUTS["function_arns"].items() if name != "pool-trigger"}
+    status(tmp_path, expect=0, function_arns=functions, reconciliation_schedule_arn=None)
+    asked = {call.path for call in well.calls if call.operation == "scheduler.GetSchedule"}
+    assert asked == {"/schedules/dev-reconciliation"}, "the pause of the reconciliation"
 
 
 def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> None:
@@ -341,6 +376,29 @@ def test_status_names_a_missing_function(well: FakeAws, tmp_path: Path) -> None:
     found = status(tmp_path, expect=1)
     assert found["problems"] == ["the function dev-sync-user does not exist: apply again"]
     assert found["sections"]["functions"]["facts"] == {"missing": ["dev-sync-user"]}
+
+
+def iam_refusal(code: str) -> Response:
+    return Response(f"<E><Error><Code>{code}</Code><Message>refused</Message></Error></E>".encode(), 403)
+
+
+def test_status_names_a_lost_policy_of_the_trigger(well: FakeAws, tmp_path: Path) -> None:
+    """The function may then not write its log either, which the alarm sign-ups-lost counts."""
+    well.on("iam.GetRolePolicy", iam_refusal("NoSuchEntity"))
+    (problem,) = status(tmp_path, expect=1)["problems"]
+    assert problem == (
+        f"the role {ROLE} has no policy dev-post-confirmation, so each sign-up is lost, and no alarm fires: apply"
+        " again. Then: cognito-user-sync welcome --since 24h"
+    )
+    (asked,) = [call.body for call in well.calls if call.operation == "iam.GetRolePolicy"]
+    assert (asked["RoleName"], asked["PolicyName"]) == (ROLE, "dev-post-confirmation")
+
+
+def test_status_cannot_tell_of_a_policy_that_it_may_not_read(well: FakeAws, tmp_path: Path) -> None:
+    well.on("iam.GetRolePolicy", iam_refusal("AccessDenied"))
+    (why,) = status(tmp_path, expect=2)["cannot_tell"]
+    assert why.startswith("trigger_policy: An error occurred (AccessDenied) when calling the GetRolePolicy operation")
+    assert why.endswith("These credentials need more permissions: docs/operations.md#read-only-permissions")
 
 
 def test_status_names_a_missing_chained_function(well: FakeAws, tmp_path: Path) -> None:
@@ -389,6 +447,26 @@ def test_status_names_a_missing_index(
     found = status(tmp_path, expect=1 if how else 0, user_table_name=table)
     problem = f"the table {table} has no index by_shard: the reconciliation does not find deleted users. To create it:"
     assert found["problems"] == ([f"{problem} {how}"] if how else [])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "index_keys", "is_missing"),
+    [
+        ({"email_lower": "{email|lower}"}, ["email_lower", "id", "shard"], True),
+        ({"email_lower": "{email|lower}"}, ["id", "shard"], False),
+    ],
+    ids=["with table.email_index", "without it"],
+)
+def test_status_names_a_missing_email_index(
+    well: FakeAws, tmp_path: Path, attributes: dict[str, str], index_keys: list[str], is_missing: bool
+) -> None:
+    table = {**json.loads(environment(index_keys)["USER_TABLE"]), "extra_attributes": attributes}
+    well.on("lambda.GetFunctionConfiguration", configuration(USER_TABLE=json.dumps(table)))
+    problem = (
+        "the table dev-users has no index by_email: applications do not find users by email address. To create it:"
+        " apply again"
+    )
+    assert status(tmp_path, expect=int(is_missing))["problems"] == [problem] * is_missing
 
 
 @pytest.mark.parametrize(
