@@ -9,11 +9,13 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local_aws.archive_provider import exclude_pattern, parse_mode
+from local_aws.provider_processes import running_archive_provider, with_addresses
 from local_aws.terraform_providers import CONFIG_VARIABLE, find_terraform, write_configuration
 
 REQUIRED = """\
@@ -89,11 +91,19 @@ def initialized(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def project(initialized: Project, tmp_path: Path) -> Project:
-    """A copy: the providers and the lock file are what `terraform init` makes."""
+def own_provider(initialized: Project, tmp_path: Path) -> Project:
+    """A copy, in which Terraform starts the provider: that and the lock file are what `terraform init` makes."""
     copy = Project(tmp_path / "copy", Path(initialized.environment[CONFIG_VARIABLE]))
     shutil.copytree(initialized.folder, copy.folder, symlinks=True)
     return copy
+
+
+@pytest.fixture
+def project(own_provider: Project) -> Iterator[Project]:
+    """The same with a provider that runs, which takes less time."""
+    with running_archive_provider(own_provider.environment, own_provider.folder) as address:
+        own_provider.environment |= with_addresses("{}", address)
+        yield own_provider
 
 
 def names(archive: Path) -> list[str]:
@@ -143,9 +153,12 @@ def test_a_folder_goes_in_without_what_is_excluded(project: Project) -> None:
     assert names(archive) == ["pkg/a.py"]
 
 
-def test_one_file_or_one_content_goes_in(project: Project) -> None:
-    project.put("src/handler.py", "file")
-    assert names(project.archive('source_file = "${path.root}/src/handler.py"')) == ["handler.py"]
+def test_one_file_goes_in(own_provider: Project) -> None:
+    own_provider.put("src/handler.py", "file")
+    assert names(own_provider.archive('source_file = "${path.root}/src/handler.py"')) == ["handler.py"]
+
+
+def test_one_content_goes_in(project: Project) -> None:
     settings = ('source_content = "content"', 'source_content_filename = "made.py"')
     assert names(project.archive(*settings)) == ["made.py"]
 
