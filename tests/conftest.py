@@ -25,8 +25,8 @@ from tests.deployed import (
 # until the other workers have ended.
 _FIRST = (
     *("test_incidents", "test_every_user", "test_benchmarks", "test_least_privilege", "test_operating"),
-    *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_examples", "test_try_it", "test_pipelines"),
-    "test_trigger_recovery",
+    *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_faults", "test_storm", "test_trigger_recovery"),
+    *("test_examples", "test_try_it", "test_pipelines"),
 )
 # Folders in tests/ whose files share a deployment.
 _ONE_DEPLOYMENT = ("faults",)
