@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local_aws.client import LocalAws
 from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
-from tests.incidents.operating import EXAMPLE, without_state
+from tests.incidents.operating import EXAMPLE
 
 
 @pytest.fixture(scope="session")
@@ -20,22 +18,17 @@ def people(aws: LocalAws) -> Pool:
 
 
 @pytest.fixture(scope="session")
-def failed_apply(aws: LocalAws, people: Pool, tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Any]:
-    """A first apply that may not create functions, and what status says then."""
+def initialized(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     work = tmp_path_factory.mktemp("complete")
     run = Terraform(EXAMPLE, work / "data", work / "terraform.tfstate")
     run("init")
-    aws.set_faults([{"operation": "lambda:CreateFunction", "fault": "access_denied"}])
-    run("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
-    aws.clear_faults()
-    return run, json.loads(without_state("status", "--json", expect=1))
+    return run
 
 
 @pytest.fixture(scope="session")
-def terraform(people: Pool, failed_apply: tuple[Terraform, Any]) -> Terraform:
-    run, _ = failed_apply
-    run("apply", "-auto-approve", variables={"user_pool_id": people.id})
-    return run
+def terraform(initialized: Terraform, people: Pool) -> Terraform:
+    initialized("apply", "-auto-approve", variables={"user_pool_id": people.id})
+    return initialized
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,11 @@ from tests.page_code import TYPED_SAMPLE, Code, blocks, in_javascript, in_python
 # --- before all is well
 
 
-def test_status_works_after_a_first_apply_that_failed(failed_apply: tuple[Terraform, Any]) -> None:
-    _, found = failed_apply
+def test_status_works_after_a_first_apply_that_failed(aws: LocalAws, initialized: Terraform, people: Pool) -> None:
+    aws.set_faults([{"operation": "lambda:CreateFunction", "fault": "access_denied"}])
+    initialized("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
+    aws.clear_faults()
+    found = json.loads(without_state("status", "--json", expect=1))
     assert found["cannot_tell"] == []
     assert f"the function {PREFIX}-sync-user does not exist: apply again" in found["problems"]
     assert f"the state machine {_machine('user-sync')} does not exist: apply again" in found["problems"]
