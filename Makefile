@@ -155,7 +155,8 @@ bench: $(READY) ## sign-ups, cold starts, reconciliation and costs; writes docs/
 	PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks
 
 .PHONY: check
-check: check-python check-terraform check-docs check-scan check-policies ## format, lint, types, validate, provider schema, imports, generated docs, checkov, parliament, pip-audit, zizmor
+check: $(READY) $(SCAN_READY) ## format, lint, types, validate, provider schema, imports, generated docs, checkov, parliament, pip-audit, zizmor
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) check-python check-terraform check-docs check-scan check-policies
 
 .PHONY: check-python
 check-python: $(READY)
@@ -169,7 +170,7 @@ check-python: $(READY)
 check-terraform: $(READY)
 	terraform fmt -check -recursive
 	@mkdir -p .local/validate && find .local/validate -name "*.tf" -delete && cp -R $(wildcard *.tf) pyproject.toml modules examples emails .local/validate
-	@$(USE_PROVIDERS) && export TF_DATA_DIR="$$PWD/.local/terraform-data" && cd .local/validate && for folder in . $(wildcard examples/*/); do \
+	@$(USE_PROVIDERS) && export GOGC=off GOMEMLIMIT=1GiB TF_DATA_DIR="$$PWD/.local/terraform-data" && cd .local/validate && for folder in . $(wildcard examples/*/); do \
 		echo "terraform validate: $$folder"; \
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \
 		terraform -chdir="$$folder" validate; \
