@@ -137,7 +137,9 @@ class Policy(NamedTuple):
     statements: list[dict[str, Any]]
 
 
-def policies(aws: LocalAws) -> list[Policy]:
+@pytest.fixture(scope="module")
+def policies(aws: LocalAws, deployed: Deployment) -> list[Policy]:
+    """As deployed: a test that takes a permission out puts it back."""
     iam = aws.client("iam")
     roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
     found = []
@@ -167,6 +169,7 @@ class Names:
 
     people: Pool
     key: str
+    sender_key: str
 
     def permission(self, role: str, statement: dict[str, Any]) -> Permission:
         resource = self.resource(statement["Resource"])
@@ -189,27 +192,19 @@ class Names:
             name = name.replace(ours, named)
         return name
 
-    @property
-    def sender_key(self) -> str:
-        return str(self.people.configuration()["pool"]["LambdaConfig"]["KMSKeyID"])
 
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def names(people: Pool, key: str) -> Names:
-    return Names(people, key)
+    return Names(people, key, str(people.configuration()["pool"]["LambdaConfig"]["KMSKeyID"]))
 
 
-def test_the_roles_may_do_what_the_documentation_says_and_nothing_else(
-    aws: LocalAws, deployed: Deployment, names: Names
-) -> None:
-    found = [names.permission(policy.role, each) for policy in policies(aws) for each in policy.statements]
+def test_the_roles_may_do_what_the_documentation_says_and_nothing_else(policies: list[Policy], names: Names) -> None:
+    found = [names.permission(policy.role, each) for policy in policies for each in policy.statements]
     assert sorted(found) == sorted(table())
 
 
-def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(
-    aws: LocalAws, deployed: Deployment, names: Names
-) -> None:
-    statements = [each for policy in policies(aws) for each in policy.statements]
+def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(policies: list[Policy], names: Names) -> None:
+    statements = [each for policy in policies for each in policy.statements]
     conditions = {
         (each["Action"], names.resource(each["Resource"])): each["Condition"]["StringEquals"]
         for each in statements
@@ -535,7 +530,7 @@ def fits(permission: Permission, call: Permission) -> bool:
 
 
 @contextmanager
-def taken_out(aws: LocalAws, names: Names, permission: Permission) -> Iterator[str]:
+def taken_out(aws: LocalAws, policies: list[Policy], names: Names, permission: Permission) -> Iterator[str]:
     """The role has all but this one permission. Gives the ARN."""
     iam = aws.client("iam")
 
@@ -545,7 +540,7 @@ def taken_out(aws: LocalAws, names: Names, permission: Permission) -> Iterator[s
 
     (policy, without) = next(
         (policy, each)
-        for policy in policies(aws)
+        for policy in policies
         for each in policy.statements
         if names.permission(policy.role, each) == permission
     )
@@ -559,9 +554,9 @@ def taken_out(aws: LocalAws, names: Names, permission: Permission) -> Iterator[s
 
 
 @pytest.mark.parametrize("permission", ENFORCED, ids=" ".join)
-def test_without_one_permission(scene: Scene, names: Names, permission: Permission) -> None:
+def test_without_one_permission(scene: Scene, policies: list[Policy], names: Names, permission: Permission) -> None:
     fails = pytest.raises((AssertionError, scene.people.cognito.exceptions.ClientError))
-    with taken_out(scene.aws, names, permission) as arn, fails:
+    with taken_out(scene.aws, policies, names, permission) as arn, fails:
         SCENARIOS[table()[permission]](scene)
     refused = scene.refused()
     assert {(each.role, each.action) for each in refused} == {(permission.role, permission.action)}
