@@ -53,7 +53,7 @@ _SUBS_NAMED, _SUBS_LOOKED_UP = 10, 100
 # table.email_index
 _BY_EMAIL = "by_email"
 # A table that is made anew is empty, and its name is taken: a restore into that name is then impossible.
-_RESTORE = "Do not apply: that makes an empty table. Restore it first: docs/operations.md#the-table-is-gone-or-wrong"
+_RESTORE = "Do not apply: that makes an empty table. Restore it first: docs/operations.md#the-table-was-deleted-or-is-wrong"
 
 
 @dataclass(frozen=True)

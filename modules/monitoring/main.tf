@@ -31,7 +31,7 @@ locals {
   trigger_alarms = {
     trigger-errors = {
       description = "The post-confirmation trigger failed: a user who signed up saw an error, although the sign-up is confirmed, and gets no welcome email. See why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. When the cause is fixed: cognito-user-sync reconcile, then cognito-user-sync welcome --since 1h. An error of a chained function counts, too."
-      runbook     = "people-see-an-error-when-they-confirm"
+      runbook     = "users-see-an-error-when-they-confirm"
       pages       = true
       namespace   = "AWS/Lambda"
       metric_name = "Errors"
@@ -41,7 +41,7 @@ locals {
     # A single one does no harm as a rule: Cognito invokes the trigger up to three times.
     trigger-throttles = {
       description         = "Lambda throttled the post-confirmation trigger: users who signed up waited, or saw an error. Set lambda.trigger_reserved_concurrency, or raise the account's concurrency; then cognito-user-sync reconcile, and cognito-user-sync welcome --since 1h, for users who were missed."
-      runbook             = "people-see-an-error-when-they-confirm"
+      runbook             = "users-see-an-error-when-they-confirm"
       pages               = true
       namespace           = "AWS/Lambda"
       metric_name         = "Throttles"
@@ -52,7 +52,7 @@ locals {
     }
     trigger-duration = {
       description         = "The post-confirmation trigger took more than ${local.trigger_duration_ms / 1000} of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. A chained function has what the trigger leaves of the time."
-      runbook             = "people-see-an-error-when-they-confirm"
+      runbook             = "users-see-an-error-when-they-confirm"
       namespace           = "AWS/Lambda"
       metric_name         = "Duration"
       dimensions          = local.trigger
@@ -67,7 +67,7 @@ locals {
   trigger_missing_alarms = merge([for name in var.pool_trigger_function_name[*] : {
     trigger-missing = {
       description = "The user pool did not invoke this module: its post-confirmation trigger was missing, or cannot be attached. Users who signed up meanwhile got no welcome email. To see which of both: cognito-user-sync status, and aws logs tail /aws/lambda/${name} --since 1h --region ${var.region}, which has the command for these users. Find who removed the trigger. If this alarm has insufficient data, the trigger is not checked any more."
-      runbook     = "nobody-who-signs-up-arrives-in-the-table"
+      runbook     = "sign-ups-do-not-arrive-in-the-table"
       pages       = true
       ends        = true
       namespace   = "AWS/Lambda"
@@ -157,7 +157,7 @@ locals {
   retry_alarms = {
     retry-age = {
       description        = "Sign-ups have been waiting for ${local.age_minutes.retry-age} minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1h --region ${var.region}. What waits: cognito-user-sync status. If this alarm has insufficient data, the queue is gone, or Lambda does not read it."
-      runbook            = "sign-ups-wait-or-were-given-up"
+      runbook            = "sign-ups-wait-in-the-retry-queue"
       pages              = true
       ends               = true
       expression         = local.age_expression
@@ -168,7 +168,7 @@ locals {
     }
     retry-dead-letter = {
       description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1d --region ${var.region}. When it is fixed: cognito-user-sync failures requeue."
-      runbook     = "sign-ups-wait-or-were-given-up"
+      runbook     = "sign-ups-wait-in-the-retry-queue"
       ends        = true
       namespace   = "AWS/SQS"
       metric_name = "ApproximateNumberOfMessagesVisible"

@@ -129,7 +129,7 @@ def test_trigger_that_another_stack_removed(
     failed = check_trigger(aws)
     assert Alarms(aws, datetime.now(UTC), {f"{PREFIX}-pool-trigger": failed}).state("trigger-missing") == "ALARM"
     assert check_trigger(aws) == 0
-    with book.section("Nobody who signs up arrives in the table", **{"2026-01-31T12:00": "1h"}) as incident:
+    with book.section("Sign-ups do not arrive in the table", **{"2026-01-31T12:00": "1h"}) as incident:
         incident.type("First command", "status")
         assert "cognito-user-sync welcome --since" in incident.type("First command", "logs")
         incident.type("Repair", "reconcile")
@@ -156,7 +156,7 @@ def test_trigger_is_throttled(aws: LocalAws, book: Runbook, crowd: Crowd, people
     throttles = sum(fault["fired"] for fault in aws.faults())
     aws.clear_faults()
     assert Alarms(aws, datetime.now(UTC), {name: throttles}).state("trigger-throttles") == "ALARM"
-    with book.section("People see an error when they confirm", **{"2026-01-31T12:00": "1h"}) as incident:
+    with book.section("Users see an error when they confirm", **{"2026-01-31T12:00": "1h"}) as incident:
         incident.type("First command", "status")
         incident.type("First command", "logs")
         incident.type("Repair", "reconcile")
@@ -179,7 +179,7 @@ def test_step_functions_is_wholly_unavailable(
     assert section(found, "user_pool")["is_attached"] is True
     eventually(lambda: section(status(operator, healthy=False), "retry")["given_up"] == 3, seconds=30)
     assert alarms.state("retry-dead-letter") == "ALARM"
-    with book.section("Sign-ups wait, or were given up") as incident:
+    with book.section("Sign-ups wait in the retry queue") as incident:
         assert "Sign-ups that could not be started: 3. When" in incident.type("First command", "status", expect=1)
         assert "message not handled" in incident.type("First command", "logs")
         aws.clear_faults()
@@ -364,7 +364,7 @@ def test_kms_key_is_revoked(
 
 def test_region_is_unreachable(book: Runbook, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     """No endpoint of AWS can be reached."""
-    with book.section("The region is gone") as incident, monkeypatch.context() as outage:
+    with book.section("The region is unavailable") as incident, monkeypatch.context() as outage:
         outage.setattr("botocore.endpoint.time.sleep", lambda _: None)
         outage.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         found = json.loads(operator("status", "--json", expect=2))
@@ -424,7 +424,7 @@ def test_table_was_deleted(
     for sub in crowd.subs:
         assert crowd.deployed.settled(sub, seconds=60)[0]["status"] == "FAILED"
     assert alarms.state("user-sync-failed") == "ALARM"
-    with book.section("The table is gone, or wrong", BACKUP_ARN=made) as incident:
+    with book.section("The table was deleted or is wrong", BACKUP_ARN=made) as incident:
         said = incident.type("First command", expect=1)
         assert f"the table {name} does not exist" in said
         assert made in incident.type("Repair", "list-backups")
@@ -468,7 +468,7 @@ def test_index_and_queue_and_others_were_deleted(
     ):
         (problem,) = [each for each in status(operator, healthy=False)["problems"] if each.startswith(expected)]
         assert "apply again" in problem
-    with book.section("Something that Terraform made is gone") as incident:
+    with book.section("A resource was deleted by hand") as incident:
         incident.type("First command", expect=1)
         incident.type("Repair", "terraform apply")
         incident.type("Repair", "reconcile")
@@ -515,7 +515,7 @@ def test_reconciliation_fails(aws: LocalAws, book: Runbook, alarms: Alarms, ada:
     operator("reconcile", expect=1)
     aws.clear_faults()
     assert alarms.state("reconciliation-failed") == "ALARM"
-    with book.section("The reconciliation failed, or is overdue") as incident:
+    with book.section("The reconciliation failed or is overdue") as incident:
         assert "AccessDenied" in incident.type("First command", expect=1)
         incident.type("Repair", "--dry-run")
         incident.type("Repair", "reconcile$")
@@ -576,7 +576,7 @@ def test_item_of_user_is_wrong(aws: LocalAws, book: Runbook, deployed: Deploymen
         ExpressionAttributeNames={"#name": "name"},
         ExpressionAttributeValues={":name": {"S": "Bob"}},
     )
-    with book.section("A user is missing, or wrong", **{"ada@example.com": f"{username}@example.com"}) as incident:
+    with book.section("A user is missing or wrong", **{"ada@example.com": f"{username}@example.com"}) as incident:
         said = facts(incident.type("First command", "com$", expect=1))
         assert "name Ada-Canary Bob ≠" in said
         assert said.endswith(f"The table differs. Sync now: cognito-user-sync user {ada} --sync")
@@ -594,7 +594,7 @@ def test_deleted_user_is_erased(
     people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
     eventually(lambda: "deleted_at" in (deployed.item(ada) or {}))
     with book.section(
-        "Erase a user, or hand out a user's data", **{"ada@example.com": f"{username}@example.com", "SUB": ada}
+        "Erase or export a user's data", **{"ada@example.com": f"{username}@example.com", "SUB": ada}
     ) as incident:
         said = incident.type("First command", "@", expect=1)
         assert "Not in the user pool: " in said

@@ -306,7 +306,7 @@ GONE = {
     ),
     "dynamodb.DescribeTable": (
         "the table dev-users does not exist. Do not apply: that makes an empty table. Restore it first:"
-        " docs/operations.md#the-table-is-gone-or-wrong"
+        " docs/operations.md#the-table-was-deleted-or-is-wrong"
     ),
     "eventbridge.DescribeRule": (
         "the EventBridge rule dev-changes does not exist: apply again, then cognito-user-sync reconcile"
