@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 
 from benchmarks import expressions
-from tests.fakes.answers import refusal, result
+from tests.fakes.answers import error_response, result
 from tests.fakes.subs import bounds, key_of, sub_of
 
 Item: TypeAlias = dict[str, Any]
@@ -233,7 +233,7 @@ class SimulatedDynamoDB:
         if not expressions.condition(condition)(whole, names, values):
             self.write_units += _units(self.items.size(key), _WRITE_UNIT_BYTES)
             shown: dict[str, Any] = {"Item": whole} if found else {}
-            failed = refusal("ConditionalCheckFailedException", **shown)
+            failed = error_response("ConditionalCheckFailedException", **shown)
             result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
 
     def _put(self, key: bytes, before: Item, after: Item) -> None:

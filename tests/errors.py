@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from benchmarks.markdown import table
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO
 from tests.mocked_terraform import ROOT
 from tests.samples import POOL_ID, SUB, TABLE, USER_SYNC, environment, outputs
@@ -162,7 +162,7 @@ A_TIME = "it must be like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 1
 NO_WELCOME = (
     "this deployment sends no welcome email, since welcome_email is null:",
     "set it, and apply",
-    {"lambda.GetFunctionConfiguration": refusal("ResourceNotFoundException", 404)},
+    {"lambda.GetFunctionConfiguration": error_response("ResourceNotFoundException", 404)},
 )
 
 COMMAND_LINE = [
@@ -196,7 +196,7 @@ COMMAND_LINE = [
         "Nothing to work on: there is no SSM parameter /cognito-user-sync/dev in the account of your AWS credentials "
         "and region eu-west-1: nothing is deployed there under that name.",
         "Give <name>-<stage> as the prefix",
-        {"ssm.GetParameter": refusal("ParameterNotFound")},
+        {"ssm.GetParameter": error_response("ParameterNotFound")},
     ),
     Situation(
         "cognito-user-sync status --region eu-west-1",
@@ -222,8 +222,8 @@ COMMAND_LINE = [
         "destroyed, or these outputs are of something else.",
         "Use those of a deployment in this account",
         {
-            "sfn.DescribeStateMachine": refusal("StateMachineDoesNotExist"),
-            "ssm.GetParameter": refusal("ParameterNotFound"),
+            "sfn.DescribeStateMachine": error_response("StateMachineDoesNotExist"),
+            "ssm.GetParameter": error_response("ParameterNotFound"),
         },
     ),
     Situation(
@@ -231,14 +231,14 @@ COMMAND_LINE = [
         "AWS refused: An error occurred (AccessDeniedException) when calling the ListExecutions operation: no "
         "states:ListExecutions",
         "These credentials need more permissions: docs/operations.md#what-each-command-reads-and-changes",
-        {"sfn.ListExecutions": refusal("AccessDeniedException", message="no states:ListExecutions")},
+        {"sfn.ListExecutions": error_response("AccessDeniedException", message="no states:ListExecutions")},
     ),
     Situation(
         "cognito-user-sync failures",
         "AWS refused: An error occurred (ExpiredTokenException) when calling the ListExecutions operation: the "
         "security token has expired",
         "Log in again, or set other AWS credentials",
-        {"sfn.ListExecutions": refusal("ExpiredTokenException", message="the security token has expired")},
+        {"sfn.ListExecutions": error_response("ExpiredTokenException", message="the security token has expired")},
     ),
     Situation(
         "cognito-user-sync failures",
@@ -346,7 +346,7 @@ COMMAND_LINE = [
         f"Nothing to work on: there is no schedule {PREFIX}-reconciliation, since reconciliation.enabled is false, or "
         'reconciliation.schedule is "none":',
         "there is nothing to pause or resume",
-        {"scheduler.GetSchedule": refusal("ResourceNotFoundException", 404)},
+        {"scheduler.GetSchedule": error_response("ResourceNotFoundException", 404)},
     ),
     Situation(
         "cognito-user-sync rollback",

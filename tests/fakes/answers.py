@@ -31,7 +31,7 @@ Answer: TypeAlias = Response | BotoCoreError
 """What comes of a call: a response, or what botocore raises where none comes."""
 
 
-def refusal(code: str, status: int = 400, message: str = "refused by the test", **members: Any) -> Response:
+def error_response(code: str, status: int = 400, message: str = "rejected by the test", **members: Any) -> Response:
     """Return the response for an error, with the members that the error's shape adds."""
     return Response({"__type": code, "message": message, **members}, status)
 

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias
 
 from cognito_user_sync.user import User, timestamp
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.calls import Calls
 from tests.fakes.clock import EPOCH, Clock
 from tests.samples import POOL_ID, SUB
@@ -298,9 +298,9 @@ class CognitoPool:
         self.delay()
         if not is_allowed:
             self.throttled += 1
-            return refusal("TooManyRequestsException")
+            return error_response("TooManyRequestsException")
         if not self.exists or request["UserPoolId"] != self.facts["Id"]:
-            return refusal("ResourceNotFoundException", message="User pool does not exist.")
+            return error_response("ResourceNotFoundException", message="User pool does not exist.")
         return self.operations[operation](request)
 
     def _list(self, request: Json) -> Answer:
@@ -314,7 +314,7 @@ class CognitoPool:
             or not token.startswith(f"{query}|")
             or not 1 <= limit <= MAX_LIMIT
         ):
-            return refusal("InvalidParameterException")
+            return error_response("InvalidParameterException")
         after = token.removeprefix(f"{query}|")
         size = min(limit, self.page_sizes[self._pages % len(self.page_sizes)])
         self._pages += 1
@@ -331,7 +331,7 @@ class CognitoPool:
     def _get(self, request: Json) -> Answer:
         position = self.users.position_of(request["Username"])
         if position is None:
-            return refusal("UserNotFoundException", message="User does not exist.")
+            return error_response("UserNotFoundException", message="User does not exist.")
         user = self.users.listed(position)
         return Response({"UserAttributes" if name == "Attributes" else name: value for name, value in user.items()})
 
@@ -339,19 +339,19 @@ class CognitoPool:
         self.updates.append(request)
         settings = {name: value for name, value in request.items() if name not in {"UserPoolId", "PoolName"}}
         if refused := settings.keys() & FACTS:
-            return refusal("InvalidParameterException", message=f"not settings: {sorted(refused)}")
+            return error_response("InvalidParameterException", message=f"not settings: {sorted(refused)}")
         password_policy = settings.get("Policies", {}).get("PasswordPolicy", {})
         if (
             "UnusedAccountValidityDays" in settings.get("AdminCreateUserConfig", {})
             and "TemporaryPasswordValidityDays" in password_policy
         ):
-            return refusal(
+            return error_response(
                 "InvalidParameterException",
                 message="Please use TemporaryPasswordValidityDays in PasswordPolicy instead of"
                 " UnusedAccountValidityDays",
             )
         if features := [feature for name, feature in self.unavailable.items() if name in settings]:
-            return refusal(
+            return error_response(
                 "FeatureUnavailableInTierException",
                 message="The following features need to be disabled for the"
                 f" {self.settings['UserPoolTier']} pricing tier configured: {', '.join(features)}",
@@ -359,12 +359,12 @@ class CognitoPool:
         template = settings.get("VerificationMessageTemplate", {})
         if self.rejects_two_messages:
             if {"EmailMessage", "EmailMessageByLink"} <= template.keys():
-                return refusal("InvalidParameterException", message="The message is invalid.")
+                return error_response("InvalidParameterException", message="The message is invalid.")
             settings["VerificationMessageTemplate"] = self.settings["VerificationMessageTemplate"] | template
         settings |= {name: self.settings[name] for name in self.unavailable if name in self.settings}
         tags = settings.get("UserPoolTags", {})
         if any(name.lower().startswith("aws:") for name in tags):
-            return refusal("InvalidParameterException", message="aws: prefixed tag key names are not allowed")
+            return error_response("InvalidParameterException", message="aws: prefixed tag key names are not allowed")
         if aws_tags := {n: v for n, v in self.settings.get("UserPoolTags", {}).items() if n.lower().startswith("aws:")}:
             settings["UserPoolTags"] = aws_tags | tags
         self.settings = {**copy.deepcopy(DEFAULTS), **settings}
@@ -377,7 +377,7 @@ class CognitoPool:
         sms = mfa.pop("SmsMfaConfiguration", {})
         configuration = mfa.pop("MfaConfiguration", DEFAULTS["MfaConfiguration"])
         if configuration == "OFF" and (sms or any(name.endswith("MfaConfiguration") for name in mfa)):
-            return refusal(
+            return error_response(
                 "InvalidParameterException",
                 message="Invalid MFA configuration given, can't turn off MFA and configure an MFA together.",
             )

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, QUEUE_URL, USER_SYNC, environment, outputs
 
@@ -90,13 +90,13 @@ def _queue(request: Mapping[str, Any]) -> Answer:
 def lose_queue(aws: FakeAws, lost: str) -> None:
     """Answer as if the queue of this name did not exist."""
     aws.answers["sqs.GetQueueAttributes"] = lambda request: (
-        refusal("QueueDoesNotExist") if request["QueueUrl"].endswith(f"/{PREFIX}-{lost}") else _queue(request)
+        error_response("QueueDoesNotExist") if request["QueueUrl"].endswith(f"/{PREFIX}-{lost}") else _queue(request)
     )
 
 
 def lose_function(aws: FakeAws, lost: str) -> None:
     """Answer as if every function but that with this name, or ARN, existed."""
-    gone = refusal("ResourceNotFoundException", 404)
+    gone = error_response("ResourceNotFoundException", 404)
     aws.answers["lambda.GetFunctionConfiguration"] = lambda _: (
         gone if aws.asked.path.endswith(f"/{lost}/configuration") else configuration()
     )

@@ -30,7 +30,7 @@ def call(aws: LocalAws, operation: str) -> Any:
     return getattr(aws.client(service, config=ONCE), method)(**arguments)
 
 
-def refusal(aws: LocalAws, operation: str) -> tuple[str, int]:
+def error_response(aws: LocalAws, operation: str) -> tuple[str, int]:
     with pytest.raises(ClientError) as refused:
         call(aws, operation)
     answer = refused.value.response
@@ -95,7 +95,7 @@ def test_each_service_refuses_with_its_own_error(
 ) -> None:
     for fault, expected in (("throttle", throttled), ("500", broken), ("access_denied", denied)):
         aws.set_faults([{"operation": operation, "fault": fault, "times": 1}])  # type: ignore[typeddict-item]
-        assert refusal(aws, operation) == expected
+        assert error_response(aws, operation) == expected
         call(aws, operation)
     assert aws.calls()[operation] == 6
 
@@ -142,7 +142,7 @@ def test_a_seeded_rate_fires_in_the_same_sequence_each_time(aws: LocalAws) -> No
 def test_times_bounds_how_often_a_rule_fires_and_the_rules_can_be_read(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "dynamodb:*", "fault": "throttle", "times": 2}])
     for _ in range(2):
-        assert refusal(aws, "dynamodb:ListTables")[0] == "ThrottlingException"
+        assert error_response(aws, "dynamodb:ListTables")[0] == "ThrottlingException"
     call(aws, "dynamodb:ListTables")
     assert aws.faults() == [
         {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import FakeContext
 from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
@@ -120,7 +120,7 @@ TRIGGER_EVENT = {
 
 EXERCISES: Mapping[str, Exercise] = {
     # Step Functions fails, so that the queue is used too.
-    "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [refusal("InternalFailure", 500)]}),
+    "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [error_response("InternalFailure", 500)]}),
     "retry_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
     "sync_changes": Exercise(
         queue_event(FIRST_SIGN_IN), 60, {f"{COGNITO}.ListUsers": [Response({"Users": [NEW_USER]})]}

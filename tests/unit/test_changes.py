@@ -26,7 +26,7 @@ from cognito_user_sync.user_table import (
     TableRejectedError,
     TableUnavailableError,
 )
-from tests.fakes.answers import refusal
+from tests.fakes.answers import error_response
 from tests.fakes.calls import Calls
 from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import EPOCH, Clock
@@ -450,7 +450,7 @@ def test_a_failed_call_is_made_once_and_raised(
     sync: Sync, users: UsersInMemory, calls: Calls, clock: Clock, operation: str, code: str, status: int, error: type
 ) -> None:
     users.add(a_user())
-    calls.fail(operation, refusal(code, status), None)
+    calls.fail(operation, error_response(code, status), None)
     with pytest.raises(error, match=code):
         sync("AdminDisableUser")
     assert calls.count(operation) == 1
@@ -459,7 +459,7 @@ def test_a_failed_call_is_made_once_and_raised(
 def test_a_failed_read_of_the_item_deletes_nobody(sync: Sync, table: SimulatedTable, calls: Calls) -> None:
     table.hold(a_user())
     before = table.items()
-    calls.fail(READ, refusal("ThrottlingException"), None)
+    calls.fail(READ, error_response("ThrottlingException"), None)
     with pytest.raises(TableUnavailableError):
         sync("AdminDeleteUser")
     assert table.items() == before

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from cognito_user_sync_cli.app import app, with_options_first
 from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.samples import POOL_ID, environment
 
@@ -140,7 +140,7 @@ def test_from_parameter_needs_no_state(aws: FakeAws) -> None:
 
 
 def test_from_parameter_names_the_region_of_the_environment(aws: FakeAws) -> None:
-    aws.on("ssm.GetParameter", refusal("ParameterNotFound"))
+    aws.on("ssm.GetParameter", error_response("ParameterNotFound"))
     with pytest.raises(NotDeployedError, match="no SSM parameter /cognito-user-sync/dev in .* and region eu-central-1"):
         Deployment.from_parameter("dev", None)
 
@@ -189,8 +189,8 @@ def identity(account: str) -> bytes:
     [
         ("sts.GetCallerIdentity", EndpointConnectionError(endpoint_url="https://sts")),
         ("sfn.DescribeStateMachine", EndpointConnectionError(endpoint_url="https://states")),
-        ("sfn.DescribeStateMachine", refusal("InternalFailure", 500)),
-        ("sfn.DescribeStateMachine", refusal("AccessDeniedException")),
+        ("sfn.DescribeStateMachine", error_response("InternalFailure", 500)),
+        ("sfn.DescribeStateMachine", error_response("AccessDeniedException")),
     ],
 )
 def test_check_stops_nothing_in_an_outage(aws: FakeAws, deployment: Deployment, operation: str, answer: Answer) -> None:
@@ -206,16 +206,16 @@ def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> No
         deployment.check()
 
 
-@pytest.mark.parametrize("answer", [refusal("ParameterNotFound"), refusal("AccessDeniedException")])
+@pytest.mark.parametrize("answer", [error_response("ParameterNotFound"), error_response("AccessDeniedException")])
 def test_check_names_what_is_not_deployed(aws: FakeAws, deployment: Deployment, answer: Answer) -> None:
-    aws.on("sfn.DescribeStateMachine", refusal("StateMachineDoesNotExist"))
+    aws.on("sfn.DescribeStateMachine", error_response("StateMachineDoesNotExist"))
     aws.on("ssm.GetParameter", answer)
     with pytest.raises(NotDeployedError, match="there is no cognito-user-sync-dev-user-sync in account 123456789012"):
         deployment.check()
 
 
 def test_check_accepts_a_deployment_that_lost_its_state_machine(aws: FakeAws, deployment: Deployment) -> None:
-    aws.on("sfn.DescribeStateMachine", refusal("StateMachineDoesNotExist"))
+    aws.on("sfn.DescribeStateMachine", error_response("StateMachineDoesNotExist"))
     aws.on("ssm.GetParameter", Response({"Parameter": {"Value": "{}"}}))
     deployment.check()
 

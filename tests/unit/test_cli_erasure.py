@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cognito_user_sync.item_layout import ItemLayout
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
 from tests.samples import SUB, TABLE, USER_SYNC
@@ -56,7 +56,7 @@ def test_erase_removes_what_the_module_wrote(
 ) -> None:
     """Whatever `deleted_users` is: here the item was only marked, and the policy keeps it."""
     answer_with(aws, items=(item_of(layout, deleted_at="2026"),), layout=layout, is_own=own, DELETED_USERS=policy)
-    aws.on(GET, refusal("UserNotFoundException"))
+    aws.on(GET, error_response("UserNotFoundException"))
     aws.on(write, Response({}))
     answer_with_copies(aws)
     result = invoke(tmp_path, OUTPUTS, "erase", SUB.upper(), *options)
@@ -107,7 +107,7 @@ def test_erase_leaves_the_items_of_another_pool_than_that_of_the_outputs(aws: Fa
 @pytest.mark.parametrize("pool", [OTHER_POOL, None], ids=["other pool", "application"])
 def test_erase_leaves_an_item_that_is_not_of_the_pool(aws: FakeAws, tmp_path: Path, pool: str | None) -> None:
     answer_with(aws, items=(item_of(SINGLE, user_pool_id=pool),), layout=SINGLE)
-    aws.on(GET, refusal("UserNotFoundException"))
+    aws.on(GET, error_response("UserNotFoundException"))
     answer_with_copies(aws)
     result = invoke(tmp_path, OUTPUTS, "erase", SUB, "--whole-item")
     assert "The table has no item that this module has written" in result.output

@@ -16,7 +16,7 @@ from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import End
 from cognito_user_sync_cli.failures import Failure, failures
 from cognito_user_sync_cli.sent_emails import LogGroup
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
 from tests.samples import OTHER_SUB, QUEUE_URL, SUB, USER_SYNC, outputs
@@ -293,7 +293,7 @@ def test_redrive_goes_on_when_the_wait_is_interrupted(
 
 
 def test_redrive_says_why_an_execution_cannot_be_redriven(deployed: FakeAws, tmp_path: Path) -> None:
-    deployed.on(REDRIVE, refusal("ExecutionNotRedrivable"))
+    deployed.on(REDRIVE, error_response("ExecutionNotRedrivable"))
     result = run(tmp_path, "redrive")
     assert f"{NAME}: not redriven: it ended more than 14 days ago" in result.output
     assert "0 redriven." in result.output
@@ -338,7 +338,7 @@ def test_redrive_leaves_acknowledged_failures_alone(
 
 
 def test_nothing_is_acknowledged_without_the_log_group(deployed: FakeAws, tmp_path: Path) -> None:
-    deployed.on(STREAMS, refusal("ResourceNotFoundException"))
+    deployed.on(STREAMS, error_response("ResourceNotFoundException"))
     assert "1 redriven." in run(tmp_path, "redrive").output
 
 
@@ -359,7 +359,7 @@ def test_acknowledge_keeps_which_end_is_meant(deployed: FakeAws, tmp_path: Path)
 def test_acknowledge_forgets_what_is_no_longer_listed(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(STREAMS, streams(), streams("acknowledged/a/0", days_ago=14.1), streams("acknowledged/b/0"))
     deployed.on(DELETE_STREAM, Response({}))
-    deployed.on(CREATE_STREAM, refusal("ResourceAlreadyExistsException"))
+    deployed.on(CREATE_STREAM, error_response("ResourceAlreadyExistsException"))
     run(tmp_path, "acknowledge")
     assert [body["logStreamName"] for body in bodies(deployed, DELETE_STREAM)] == ["acknowledged/a/0"]
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from typer.testing import Result
 
 from cognito_user_sync_cli.commands import pause
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
 from tests.samples import OURS, POOL_ID, SUB, outputs
@@ -56,7 +56,7 @@ def sent(aws: FakeAws, operation: str) -> list[Any]:
 def test_pause_names_the_setting_that_leaves_the_part_out(
     aws: FakeAws, tmp_path: Path, part: str, changes: dict[str, Any], why: str
 ) -> None:
-    aws.on("scheduler.GetSchedule", refusal("ResourceNotFoundException", 404))
+    aws.on("scheduler.GetSchedule", error_response("ResourceNotFoundException", 404))
     for action in ("pause", "resume"):
         result = command(tmp_path, action, part, **changes)
         assert (result.exit_code, why in result.output) == (2, True), result.output

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cognito_user_sync_cli.reconciliation import Run, deletions, follow, look, start
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.samples import RECONCILIATION
 
@@ -107,20 +107,20 @@ def test_deletions_that_the_log_does_not_show_are_left_out(aws: FakeAws) -> None
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ThrottlingException"])
 def test_without_the_log_a_run_is_followed_all_the_same(aws: FakeAws, code: str) -> None:
     aws.on(DESCRIBE, described("RUNNING"), DONE)
-    aws.on(READ, refusal(code))
+    aws.on(READ, error_response(code))
     number, run = followed(aws)
     assert number == 0
     assert isinstance(run, Run)
 
 
 def test_a_run_that_is_not_known_yet_is_asked_for_again(aws: FakeAws) -> None:
-    aws.on(DESCRIBE, refusal("ExecutionDoesNotExist"), DONE)
+    aws.on(DESCRIBE, error_response("ExecutionDoesNotExist"), DONE)
     assert look(aws.session.client("stepfunctions"), RUN).status == "SUCCEEDED"
 
 
 def test_a_run_that_does_not_exist_is_said_to_be_none(aws: FakeAws) -> None:
     states = aws.session.client("stepfunctions")
-    aws.on(DESCRIBE, refusal("ExecutionDoesNotExist"))
+    aws.on(DESCRIBE, error_response("ExecutionDoesNotExist"))
     with pytest.raises(states.exceptions.ExecutionDoesNotExist):
         look(states, RUN)
     assert len(aws.calls) == 5

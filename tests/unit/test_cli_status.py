@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import Result
 
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
 from tests.fakes.well import OUTPUTS, ROLE, answer_well, configuration, lose_function, lose_queue, mapping
@@ -217,7 +217,9 @@ def test_reconcile_ends_with_the_command_that_allows_the_deletions(aws: FakeAws,
 
 # --- what is missing, and what cannot be read
 
-DENIED = refusal("AccessDeniedException", message="User: arn:aws:iam::1:user/cron is not authorized to perform: x")
+DENIED = error_response(
+    "AccessDeniedException", message="User: arn:aws:iam::1:user/cron is not authorized to perform: x"
+)
 # The sections that each operation is read for.
 READ_FOR = {
     f"{COGNITO}.DescribeUserPool": ["user_pool"],
@@ -316,7 +318,7 @@ GONE = {
 
 @pytest.mark.parametrize(("operation", "problem"), GONE.items(), ids=list(GONE))
 def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operation: str, problem: str) -> None:
-    well.on(operation, refusal("ResourceNotFoundException"))
+    well.on(operation, error_response("ResourceNotFoundException"))
     assert status(tmp_path, expect=1)["problems"] == [problem]
 
 
@@ -325,12 +327,12 @@ def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operati
     [
         (
             "dev-reconciliation",
-            refusal("ResourceNotFoundException"),
+            error_response("ResourceNotFoundException"),
             "does not exist, so no reconciliation starts by itself",
         ),
         (
             "dev-trigger-check",
-            refusal("ResourceNotFoundException"),
+            error_response("ResourceNotFoundException"),
             "does not exist, so a trigger that is removed is not attached again",
         ),
         (
@@ -357,7 +359,7 @@ def test_status_asks_for_no_schedule_that_was_not_made(well: FakeAws, tmp_path: 
 
 
 def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> None:
-    well.on("sfn.ListExecutions", refusal("StateMachineDoesNotExist"))
+    well.on("sfn.ListExecutions", error_response("StateMachineDoesNotExist"))
     assert status(tmp_path, expect=1)["problems"] == [
         f"the state machine {arn} does not exist: apply again"
         for arn in (OUTPUTS["user_sync_state_machine_arn"], RECONCILIATION)
@@ -497,7 +499,7 @@ def lost(sub: str) -> dict[str, str]:
 
 def test_status_names_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
     log_lines(well, lost(SUB), lost(SUB), {**lost(OTHER_SUB), "level": "WARNING"})
-    well.on("sfn.DescribeExecution", refusal("ExecutionDoesNotExist"))
+    well.on("sfn.DescribeExecution", error_response("ExecutionDoesNotExist"))
     found = status(tmp_path, expect=1)
     (problem,) = found["problems"]
     assert problem == (
@@ -508,7 +510,7 @@ def test_status_names_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
     assert found["sections"]["lost_sign_ups"]["facts"] == {"subs": [SUB], "other_errors": 0}
 
 
-@pytest.mark.parametrize(("answer", "exit_status"), [(refusal("ExecutionDoesNotExist"), 1), (DENIED, 2)])
+@pytest.mark.parametrize(("answer", "exit_status"), [(error_response("ExecutionDoesNotExist"), 1), (DENIED, 2)])
 def test_status_counts_a_sign_up_until_it_is_started(
     well: FakeAws, tmp_path: Path, answer: Answer, exit_status: int
 ) -> None:
@@ -525,7 +527,7 @@ def test_status_counts_a_sign_up_until_it_is_started(
 def test_status_names_the_first_subs_and_has_all_in_json(well: FakeAws, tmp_path: Path) -> None:
     subs = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(120)]
     log_lines(well, *map(lost, subs))
-    well.on("sfn.DescribeExecution", refusal("ExecutionDoesNotExist"))
+    well.on("sfn.DescribeExecution", error_response("ExecutionDoesNotExist"))
     found = status(tmp_path, expect=1)
     assert found["sections"]["lost_sign_ups"]["facts"]["subs"] == subs
     assert f"{subs[9]} and 110 more. See why" in found["problems"][0]
@@ -601,7 +603,7 @@ def test_status_reports_a_sender_that_is_not_verified(
     aws.answers["sesv2.GetEmailIdentity"] = lambda _: (
         Response({"VerifiedForSendingStatus": identities[name]})
         if (name := unquote(aws.asked.path.rpartition("/")[2])) in identities
-        else refusal("NotFoundException", 404)
+        else error_response("NotFoundException", 404)
     )
     found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
     assert found["sections"]["welcome_sender"]["facts"] == {"verified": verified}

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.terminal import PlainConsole, styled
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
 from tests.fakes.well import OUTPUTS, answer_well
@@ -79,7 +79,7 @@ def test_console_takes_no_string_as_markup() -> None:
 def test_banner_shows_outputs_as_text(aws: FakeAws, tmp_path: Path) -> None:
     """An outputs file, or a state, is somebody else's."""
     aws.on("sfn.ListExecutions", Response({"executions": []}))
-    aws.on("sqs.GetQueueAttributes", refusal("AccessDenied"))
+    aws.on("sqs.GetQueueAttributes", error_response("AccessDenied"))
     name = HOSTILE.replace(":", "")
     result = invoke(
         tmp_path, outputs(user_sync_state_machine_arn=USER_SYNC.replace("user-sync", f"{name}-user-sync")), "failures"
@@ -88,7 +88,7 @@ def test_banner_shows_outputs_as_text(aws: FakeAws, tmp_path: Path) -> None:
 
 
 def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    aws.on("sfn.ListExecutions", refusal("AccessDenied", message=HOSTILE))
+    aws.on("sfn.ListExecutions", error_response("AccessDenied", message=HOSTILE))
     result = invoke(tmp_path, outputs(), "failures")
     assert result.exit_code == 2
     assert "AWS refused: " in result.output
@@ -104,7 +104,7 @@ def test_no_answer_is_not_shown_as_a_refusal(aws: FakeAws, tmp_path: Path) -> No
 
 def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) -> None:
     """So that none looks like a line of the command."""
-    aws.on("sfn.ListExecutions", refusal("AccessDenied", message="no\nAll is well."))
+    aws.on("sfn.ListExecutions", error_response("AccessDenied", message="no\nAll is well."))
     lines = invoke(tmp_path, outputs(), "failures").output.splitlines()
     assert "  All is well." in lines
     assert "All is well." not in lines
@@ -112,7 +112,7 @@ def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) ->
 
 def test_status_shows_why_it_cannot_tell_as_text(aws: FakeAws, tmp_path: Path) -> None:
     answer_well(aws)
-    aws.on("scheduler.GetSchedule", refusal("AccessDenied", message=HOSTILE))
+    aws.on("scheduler.GetSchedule", error_response("AccessDenied", message=HOSTILE))
     result = invoke(tmp_path, OUTPUTS, "status")
     assert result.exit_code == 2
     assert_steers_nothing(result.output)
@@ -165,7 +165,7 @@ def test_failures_show_names_and_errors_as_text(aws: FakeAws, tmp_path: Path) ->
     entered = {"timestamp": 1, "id": 8, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": HOSTILE}}
     aws.on("sfn.GetExecutionHistory", Response({"events": [event, entered]}))
     aws.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": []}))
-    aws.on("sqs.GetQueueAttributes", refusal("AccessDenied"))
+    aws.on("sqs.GetQueueAttributes", error_response("AccessDenied"))
     output = invoke(tmp_path, outputs(), "failures").output
     assert [line for line in output.split("\n") if not line.isprintable()] == []
     assert "\\u" in output

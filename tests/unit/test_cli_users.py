@@ -17,7 +17,7 @@ from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import describe
 from cognito_user_sync_cli.users import Comparison
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
 from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment, outputs
@@ -276,7 +276,7 @@ def test_sync_writes_item_without_state_machine(
 @pytest.mark.parametrize(("action", "write"), [("mark", WRITE), ("delete", WRITE), ("delete_item", REPLACE)])
 def test_sync_applies_deletion_policy_to_deleted_user(aws: FakeAws, action: str, write: str) -> None:
     answer_with(aws, items=(item_of(OWN),), DELETED_USERS=action)
-    aws.on(GET, refusal("UserNotFoundException"))
+    aws.on(GET, error_response("UserNotFoundException"))
     aws.on(write, Response({}))
     assert users.sync(Deployment(**OUTPUTS), SUB) == "deleted"
     assert aws.operations == [CONFIGURATION, LIST, READ, GET, write]
@@ -284,7 +284,7 @@ def test_sync_applies_deletion_policy_to_deleted_user(aws: FakeAws, action: str,
 
 def test_user_sync_says_which_permission_is_missing(aws: FakeAws, tmp_path: Path) -> None:
     answer_with(aws, LISTED)
-    aws.on(WRITE, refusal("AccessDeniedException", message="not authorized to perform: dynamodb:UpdateItem"))
+    aws.on(WRITE, error_response("AccessDeniedException", message="not authorized to perform: dynamodb:UpdateItem"))
     result = user(tmp_path, SUB, "--sync")
     assert result.exit_code == 1
     assert "Not synced: " in result.output

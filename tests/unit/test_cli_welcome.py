@@ -17,14 +17,14 @@ from cognito_user_sync.welcome_email import WelcomeEmail
 from cognito_user_sync_cli import executions, welcome
 from cognito_user_sync_cli.late_welcomes import may_have_confirmed
 from cognito_user_sync_cli.welcome import NoWelcomeEmailError
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
 from tests.samples import OTHER_SUB, SUB, USER_SYNC, outputs
 
 LIST, START, DESCRIBE = f"{COGNITO}.ListUsers", "sfn.StartExecution", "sfn.DescribeExecution"
-NONE = refusal("ExecutionDoesNotExist")
-EXISTS = refusal("ExecutionAlreadyExists")
+NONE = error_response("ExecutionDoesNotExist")
+EXISTS = error_response("ExecutionAlreadyExists")
 SENT = {"outcome": "unchanged", "sent": True, "message_id": "m1"}
 EMAIL = WelcomeEmail("Shop <hello@example.com>", "Welcome", "Hello", "<p>Hello</p>", None, None, frozenset())
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID
 from tests.unit.handler_clients import (
@@ -84,7 +84,7 @@ def test_handler_makes_its_clients_with_these_limits(aws: FakeAws, handler: str)
     limits = {}
     for service, client in clients_of(handler, aws).items():
         operation, method, arguments = CALLS[service]
-        aws.on(operation, refusal("ThrottlingException"))
+        aws.on(operation, error_response("ThrottlingException"))
         aws.calls.clear()
         with pytest.raises(ClientError, match="ThrottlingException"):
             getattr(client, method)(**arguments)
@@ -109,6 +109,6 @@ def test_pool_trigger_reads_again_before_it_repeats_an_update(aws: FakeAws, stat
     aws.on(
         f"{COGNITO}.DescribeUserPool", *(Response({"UserPool": shown}) for shown in (pool, changed, changed, attached))
     )
-    aws.on(update, refusal("InternalErrorException", status), Response({}))
+    aws.on(update, error_response("InternalErrorException", status), Response({}))
     assert invoke("pool_trigger")["result"] == "attached"
     assert [call.body["MfaConfiguration"] for call in aws.calls if call.operation == update] == ["OFF", "ON"]

@@ -15,7 +15,7 @@ from cognito_user_sync.deletion import delete_if_not_in_pool, sync_missing_user
 from cognito_user_sync.item_layout import ItemLayout
 from cognito_user_sync.user_pool import CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.calls import Calls
 from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import Clock
@@ -213,10 +213,10 @@ def test_sync_absent_asks_the_list_when_a_username_changed_hands(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refusal("TooManyRequestsException"), CognitoUnavailableError),
-        (refusal("AccessDeniedException"), AccessDeniedError),
+        (error_response("TooManyRequestsException"), CognitoUnavailableError),
+        (error_response("AccessDeniedException"), AccessDeniedError),
         # Not clear enough to delete a user.
-        (refusal("InvalidParameterException"), CognitoUnavailableError),
+        (error_response("InvalidParameterException"), CognitoUnavailableError),
         (Response({"Username": "ada.l"}), CognitoUnavailableError),
     ],
     ids=["throttled", "denied", "invalid", "no sub"],

@@ -20,7 +20,7 @@ from cognito_user_sync.sync_request import parse_change
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeUnknownError, WelcomeRejectedError
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID
 from tests.unit.handler_clients import (
@@ -63,7 +63,7 @@ def _environment(tmp_path: Path, aws: FakeAws) -> Iterator[None]:
 def test_unlisted_code_is_mapped_by_its_status(
     aws: FakeAws, handler: str, event: Any, operation: str, status: int, error: type[Exception]
 ) -> None:
-    aws.on(operation, refusal(UNLISTED, status))
+    aws.on(operation, error_response(UNLISTED, status))
     with pytest.raises(error) as raised:
         invoke(handler, event)
     assert (type(raised.value), str(raised.value)) == (error, UNLISTED)
@@ -86,7 +86,7 @@ def test_denied_call_is_named_without_the_rest_of_the_message(
     aws: FakeAws, handler: str, event: Any, operation: str
 ) -> None:
     """IAM is eventually consistent: the state machine retries AccessDeniedError for some minutes."""
-    aws.on(operation, refusal("AccessDeniedException", message="ada@example.com"))
+    aws.on(operation, error_response("AccessDeniedException", message="ada@example.com"))
     with pytest.raises(AccessDeniedError) as raised:
         invoke(handler, event)
     assert str(raised.value) == f"AccessDeniedException: {operation.partition('.')[2]}"
@@ -102,7 +102,7 @@ def test_denied_call_is_named_without_the_rest_of_the_message(
     ],
 )
 def test_denied_action_is_that_of_the_message(aws: FakeAws, message: str, action: str) -> None:
-    aws.on("dynamodb.UpdateItem", refusal("AccessDeniedException", message=message))
+    aws.on("dynamodb.UpdateItem", error_response("AccessDeniedException", message=message))
     with pytest.raises(AccessDeniedError, match=f"^AccessDeniedException: {action}$"):
         invoke("sync_user", SYNC_REQUEST)
 
@@ -140,7 +140,7 @@ def test_denied_action_is_that_of_the_message(aws: FakeAws, message: str, action
 def test_transient_code_is_retryable_whatever_its_status(
     aws: FakeAws, operation: str, error: type[Exception], code: str
 ) -> None:
-    aws.on(operation, refusal(code, 400))
+    aws.on(operation, error_response(code, 400))
     with pytest.raises(error, match=code):
         invoke("sync_user")
 
@@ -163,7 +163,7 @@ def test_transient_code_is_retryable_whatever_its_status(
     ],
 )
 def test_list_users_is_mapped_as_any_read(aws: FakeAws, status: int, code: str, error: type[Exception]) -> None:
-    aws.on(f"{COGNITO}.ListUsers", refusal(code, status))
+    aws.on(f"{COGNITO}.ListUsers", error_response(code, status))
     with pytest.raises(error) as raised:
         sync_change(clients.user_pool(), clients.user_table(), parse_change(CHANGE))
     assert (type(raised.value), str(raised.value)) == (error, code)
@@ -175,7 +175,7 @@ def test_list_users_is_mapped_as_any_read(aws: FakeAws, status: int, code: str, 
 def test_pool_trigger_retries_an_unlisted_code_from_500_on(aws: FakeAws, status: int, attempts: int) -> None:
     describe = f"{COGNITO}.DescribeUserPool"
     pool = {"Id": POOL_ID, "Name": "pool", "LambdaConfig": {"PostConfirmation": OURS}}
-    aws.on(describe, refusal(UNLISTED, status), Response({"UserPool": pool}))
+    aws.on(describe, error_response(UNLISTED, status), Response({"UserPool": pool}))
     if attempts == 1:
         with pytest.raises(Exception, match=UNLISTED):
             invoke("pool_trigger")

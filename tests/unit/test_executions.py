@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from cognito_user_sync import executions
 from cognito_user_sync.sync_request import SyncRequest
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.samples import SUB, USER_SYNC
 
@@ -48,7 +48,7 @@ def test_any_other_request_is_started_each_time_under_another_name(aws: FakeAws)
 
 
 def test_an_execution_that_exists_already_is_no_failure(aws: FakeAws) -> None:
-    aws.on(START, refusal("ExecutionAlreadyExists"))
+    aws.on(START, error_response("ExecutionAlreadyExists"))
     assert executions.start(states(aws), USER_SYNC, SIGN_UP) is False
 
 
@@ -70,7 +70,7 @@ def test_a_second_sign_up_with_another_content_is_not_started() -> None:
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "StateMachineDoesNotExist"])
 def test_any_other_refusal_is_raised(aws: FakeAws, code: str) -> None:
-    aws.on(START, refusal(code))
+    aws.on(START, error_response(code))
     with pytest.raises(ClientError, match=code):
         executions.start(states(aws), USER_SYNC, SIGN_UP)
 

@@ -54,7 +54,7 @@ from cognito_user_sync.user import UnusableUserError, now
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync.user_table import Outcome, TableRejectedError, TableUnavailableError
 from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeUnknownError, WelcomeRejectedError
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO, CognitoClient, QuickAws
 from tests.fakes.clock import Clock, FakeContext, RunningContext
 from tests.fakes.cognito_pool import DESCRIBE as DESCRIBE_POOL
@@ -165,7 +165,7 @@ def outcome(named: tuple[type[Exception], ...], act: Callable[[], Any], lines: L
 
 def refused(code: str, request: Json, status: int = 400) -> Response:
     """As AWS refuses: its message may repeat what was sent."""
-    return refusal(code, status, json.dumps(request)[:100_000])
+    return error_response(code, status, json.dumps(request)[:100_000])
 
 
 def start_execution(deal: Deal, started: list[Json], request: Json) -> Answer:
@@ -820,7 +820,7 @@ def a_pool(deal: Deal) -> tuple[CognitoPool, bool]:
     if deal.chance(0.1):
         busy = deal.among([("TooManyRequestsException", 400), ("Whatever", 500), ("NotAuthorizedException", 400)])
         operation = deal.among([DESCRIBE_POOL, UPDATE, GET_MFA])
-        pool.calls.answer_next(operation, *[refusal(*busy)] * deal.among([1, 3, 40]))
+        pool.calls.answer_next(operation, *[error_response(*busy)] * deal.among([1, 3, 40]))
     if deal.chance(0.05):
         lost = ConnectionClosedError(endpoint_url="https://cognito")
         pool.calls.lose_next(deal.among([DESCRIBE_POOL, UPDATE]), lost, deal.among([1, 40]))
@@ -829,7 +829,7 @@ def a_pool(deal: Deal) -> tuple[CognitoPool, bool]:
         setting = deal.among([*pool.settings])
         pool.calls.after(UPDATE, None, lambda: pool.settings.pop(setting, None))
     elif deal.chance(0.02):
-        denied = refusal("NotAuthorizedException")
+        denied = error_response("NotAuthorizedException")
         pool.calls.after(UPDATE, None, lambda: pool.calls.answer_next(DESCRIBE_POOL, denied))
     else:
         is_disturbed = False

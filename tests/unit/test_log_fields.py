@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from cognito_user_sync.handlers import reconcile_shards
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID, SUB
 from tests.unit.handler_clients import (
@@ -35,9 +35,9 @@ from tests.unit.handler_clients import (
 )
 
 START, PARK = "sfn.StartExecution", "sqs.SendMessage"
-FAILURE = refusal("InternalFailure", 500)
+FAILURE = error_response("InternalFailure", 500)
 INTERNAL_FAILURE = {"error": "InternalFailure", "code": "InternalFailure"}
-ALREADY_STARTED = refusal("ExecutionAlreadyExists")
+ALREADY_STARTED = error_response("ExecutionAlreadyExists")
 # CloudWatch counts the values of welcome_email.
 SENT = {"sub": SUB, "message_id": "message-1", "welcome_email": "sent"}
 
@@ -62,7 +62,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
     (
         "post_confirmation",
         TRIGGER_EVENT,
-        {START: FAILURE, PARK: refusal("AccessDenied")},
+        {START: FAILURE, PARK: error_response("AccessDenied")},
         "WARNING execution not parked",
         {"sub": SUB, "error": "AccessDenied"},
     ),
@@ -149,7 +149,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
     (
         "sync_user",
         SYNC_REQUEST,
-        {f"{COGNITO}.AdminGetUser": refusal("TooManyRequestsException")},
+        {f"{COGNITO}.AdminGetUser": error_response("TooManyRequestsException")},
         "WARNING user not handled",
         {"sub": SUB, "error": "CognitoUnavailableError", "code": "TooManyRequestsException"},
     ),
@@ -164,14 +164,14 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
     (
         "send_welcome",
         SYNCED,
-        {"sesv2.SendEmail": refusal("MessageRejected")},
+        {"sesv2.SendEmail": error_response("MessageRejected")},
         "WARNING user not handled",
         {"sub": SUB, "error": "WelcomeRejectedError", "code": "MessageRejected"},
     ),
     (
         "send_welcome",
         SYNCED,
-        {f"{COGNITO}.AdminGetUser": refusal("UserNotFoundException")},
+        {f"{COGNITO}.AdminGetUser": error_response("UserNotFoundException")},
         "INFO welcome not sent",
         {"sub": SUB, "welcome_email": "user_deleted"},
     ),
@@ -204,7 +204,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
     (
         "reconcile_shards",
         {"prefixes": ["b4"], "pages_per_second": 15},
-        {"dynamodb.UpdateItem": refusal("ValidationException")},
+        {"dynamodb.UpdateItem": error_response("ValidationException")},
         "WARNING user not handled",
         {"sub": SUB, "error": "TableRejectedError", "code": "ValidationException"},
     ),
@@ -227,7 +227,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         "reconcile_shards",
         # The last try of a sequential listing.
         {"prefixes": [""], "pages_per_second": 15, "sequential": True, "token": "expired", "restarts": 5},
-        {f"{COGNITO}.ListUsers": refusal("InvalidParameterException")},
+        {f"{COGNITO}.ListUsers": error_response("InvalidParameterException")},
         "WARNING paging marker rejected",
         {"prefix": "", "listed": 0, "restarts": 6},
     ),

@@ -17,7 +17,7 @@ from cognito_user_sync.reconciliation import Batch
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoRejectedError
 from cognito_user_sync.user_table import TableRejectedError
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import Clock, FakeContext
 from tests.fakes.cognito_pool import CognitoUser
@@ -195,7 +195,7 @@ def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_
 
 
 @pytest.mark.parametrize(
-    "answer", [refusal("InvalidParameterException"), user_of("f"), NOBODY], ids=["refused", "ignored", "nobody"]
+    "answer", [error_response("InvalidParameterException"), user_of("f"), NOBODY], ids=["refused", "ignored", "nobody"]
 )
 def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: FakeAws, answer: Response) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
@@ -216,16 +216,22 @@ def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: F
 
 
 def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: Clock) -> None:
-    aws.on(DESCRIBE, refusal("TooManyRequestsException"), pool_of(100_000))
-    aws.on(LIST, refusal("TooManyRequestsException"), refusal("InternalErrorException", 500), user_of("0"), NOBODY)
-    aws.on(QUERY, refusal("ThrottlingException"), NO_ITEMS)
+    aws.on(DESCRIBE, error_response("TooManyRequestsException"), pool_of(100_000))
+    aws.on(
+        LIST,
+        error_response("TooManyRequestsException"),
+        error_response("InternalErrorException", 500),
+        user_of("0"),
+        NOBODY,
+    )
+    aws.on(QUERY, error_response("ThrottlingException"), NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
     # Refused twice, the pace was slower for a while.
     assert clock.seconds > 17 / 15
 
 
 def test_it_ends_with_out_of_time_where_that_takes_too_long(aws: FakeAws) -> None:
-    aws.on(DESCRIBE, refusal("ThrottlingException"))
+    aws.on(DESCRIBE, error_response("ThrottlingException"))
     with pytest.raises(OutOfTimeError):
         plan(seconds_left=20)
 
@@ -236,12 +242,12 @@ def test_without_time_what_is_left_stays_large_for_the_workers_to_cut(aws: FakeA
 
 
 def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
-    aws.on(DESCRIBE, refusal("ResourceNotFoundException"))
+    aws.on(DESCRIBE, error_response("ResourceNotFoundException"))
     with pytest.raises(CognitoRejectedError):
         plan()
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0"), NOBODY)
-    aws.on(QUERY, refusal("ResourceNotFoundException"))
+    aws.on(QUERY, error_response("ResourceNotFoundException"))
     with pytest.raises(TableRejectedError):
         plan()
 

@@ -22,7 +22,7 @@ from cognito_user_sync.pool_trigger import (
     PoolUnverifiedError,
     UpdateRejectedError,
 )
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO_MODEL as MODEL
 from tests.fakes.carriers import FakeAws, QuickAws, served
 from tests.fakes.clock import Clock, RunningContext
@@ -389,7 +389,7 @@ def test_a_setting_that_cannot_be_put_back_is_named(cognito: CognitoPool, pool: 
 def test_a_setting_whose_return_is_refused_is_named(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"], cognito.mfa["TelepathyConfiguration"]
-        cognito.calls.answer_next(operation, refusal("InvalidParameterException"))
+        cognito.calls.answer_next(operation, error_response("InvalidParameterException"))
 
     cognito.calls.after("UpdateUserPool", 1, lose)
     with pytest.raises(PoolChangedError, match=rf"could not be put back \({operation}: InvalidParameterException\)"):
@@ -402,7 +402,7 @@ def test_a_setting_that_vanished_is_named_where_time_runs_out(
     def lose() -> None:
         del cognito.settings["QuantumLogin"]
         clock.seconds = SECONDS - 1.9
-        cognito.calls.answer_next("UpdateUserPool", *[refusal("TooManyRequestsException")] * 5)
+        cognito.calls.answer_next("UpdateUserPool", *[error_response("TooManyRequestsException")] * 5)
 
     cognito.calls.after("UpdateUserPool", None, lose)
     with pytest.raises(PoolUnverifiedError, match=r"TooManyRequests.*QuantumLogin\.Level had vanished"):
@@ -474,7 +474,7 @@ def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
 
     def somebody_was_faster() -> Response:
         cognito.settings["MfaConfiguration"] = "ON"
-        return refusal(code, 500 if code == "InternalErrorException" else 400)
+        return error_response(code, 500 if code == "InternalErrorException" else 400)
 
     cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
     getattr(pool, action)(OURS, None)
@@ -485,7 +485,7 @@ def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
 def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def somebody_was_faster() -> Response:
         cognito.set_trigger(THEIRS)
-        return refusal("ConcurrentModificationException")
+        return error_response("ConcurrentModificationException")
 
     cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
     with pytest.raises(ForeignTriggerError, match=THEIRS):
@@ -648,7 +648,7 @@ REJECTIONS = {
 @pytest.mark.parametrize("code", REJECTIONS)
 def test_rejected_detach_says_what_to_do_and_then_ends(cognito: CognitoPool, pool: PoolTrigger, code: str) -> None:
     cognito.set_trigger(OURS)
-    cognito.calls.answer_next("UpdateUserPool", refusal(code, message="Cognito's own words."))
+    cognito.calls.answer_next("UpdateUserPool", error_response(code, message="Cognito's own words."))
     with pytest.raises(UpdateRejectedError) as raised:
         pool.detach(OURS, None)
     assert str(raised.value) == (
@@ -702,7 +702,7 @@ BUSY = [
 def test_a_busy_cognito_is_asked_again_after_a_pause(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str, code: str
 ) -> None:
-    busy = refusal(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
+    busy = error_response(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
     cognito.calls.answer_next(operation, busy, busy, busy)
     assert pool.attach(OURS, None) == "attached"
     assert cognito.settings == with_trigger(OURS)
@@ -753,7 +753,7 @@ def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
         with pytest.raises(PoolChangedError, match="MfaConfiguration"):
             pool.attach(OURS, None)
     else:
-        cognito.calls.answer_next("UpdateUserPool", refusal("InternalErrorException", 500))
+        cognito.calls.answer_next("UpdateUserPool", error_response("InternalErrorException", 500))
         with pytest.raises(ClientError, match="InternalErrorException"):
             pool.attach(OURS, None)
     assert cognito.calls.count("UpdateUserPool") == 1
@@ -764,7 +764,7 @@ def test_a_last_update_that_cannot_be_looked_for_is_unproved(
 ) -> None:
     clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)
     cognito.calls.lose_next("UpdateUserPool", LOST)
-    throttled = [refusal("TooManyRequestsException")] * 50
+    throttled = [error_response("TooManyRequestsException")] * 50
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *throttled))
     with pytest.raises(PoolUnverifiedError, match="TooManyRequestsException"):
         pool.attach(OURS, None)
@@ -774,7 +774,7 @@ def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoP
     # The update went through, and the look at its result is refused at first.
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
-        cognito.calls.answer_next("DescribeUserPool", refusal("TooManyRequestsException"))
+        cognito.calls.answer_next("DescribeUserPool", error_response("TooManyRequestsException"))
 
     cognito.calls.after("UpdateUserPool", None, change)
     with pytest.raises(PoolChangedError, match="MfaConfiguration"):
@@ -785,7 +785,7 @@ def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, p
     # Time runs out on the look at the result, and by then the trigger is there.
     def then_be_busy() -> None:
         clock.seconds = SECONDS - 1.9
-        cognito.calls.answer_next("DescribeUserPool", *[refusal("TooManyRequestsException")] * 2)
+        cognito.calls.answer_next("DescribeUserPool", *[error_response("TooManyRequestsException")] * 2)
 
     cognito.calls.after("UpdateUserPool", None, then_be_busy)
     with pytest.raises(PoolUnverifiedError, match="TooManyRequestsException"):
@@ -797,7 +797,7 @@ def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, p
 def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str
 ) -> None:
-    cognito.calls.answer_next(operation, *[refusal("TooManyRequestsException")] * 100)
+    cognito.calls.answer_next(operation, *[error_response("TooManyRequestsException")] * 100)
     with pytest.raises(ClientError, match="TooManyRequestsException"):
         pool.attach(OURS, None)
     assert clock.slept
@@ -817,7 +817,7 @@ def test_it_gives_up_where_no_answer_comes(cognito: CognitoPool, pool: PoolTrigg
 def test_what_will_be_refused_again_is_not_repeated(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, code: str
 ) -> None:
-    cognito.calls.answer_next("UpdateUserPool", refusal(code))
+    cognito.calls.answer_next("UpdateUserPool", error_response(code))
     with pytest.raises(UpdateRejectedError, match=code):
         pool.attach(OURS, None)
     assert clock.slept == []
@@ -826,7 +826,7 @@ def test_what_will_be_refused_again_is_not_repeated(
 
 def test_the_client_sends_its_next_update_by_the_model_again(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # The replaced body belongs to one call, also where that call failed.
-    cognito.calls.answer_next("UpdateUserPool", refusal("InvalidParameterException"))
+    cognito.calls.answer_next("UpdateUserPool", error_response("InvalidParameterException"))
     with pytest.raises(UpdateRejectedError):
         pool.attach(OURS, None)
     pool.client.update_user_pool(UserPoolId=POOL_ID, PoolName="by hand")

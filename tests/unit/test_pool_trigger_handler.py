@@ -13,7 +13,7 @@ from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import TriggerMissingError
 from cognito_user_sync.pool_trigger import ForeignTriggerError
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import UPDATE, CognitoPool
@@ -145,7 +145,7 @@ def test_attach_fails_if_the_chained_function_does_not_exist(
 
 
 @pytest.mark.parametrize(
-    "answer", [NOT_ARRIVED, refusal("AccessDeniedException"), Response({"error": "ReadTimeoutError"})]
+    "answer", [NOT_ARRIVED, error_response("AccessDeniedException"), Response({"error": "ReadTimeoutError"})]
 )
 def test_attach_waits_for_permission_to_invoke_the_chained_function(
     chained: CognitoPool, aws: FakeAws, answer: Answer
@@ -159,7 +159,7 @@ def test_attach_waits_for_permission_to_invoke_the_chained_function(
     "answer",
     [
         NOT_ARRIVED,
-        refusal("AccessDeniedException"),
+        error_response("AccessDeniedException"),
         Response({"errorType": "AccessDeniedException"}, headers={"X-Amz-Function-Error": "Unhandled"}),
     ],
 )
@@ -173,7 +173,7 @@ def test_attach_fails_without_permission_to_invoke_the_chained_function(
 
 
 def test_attach_fails_if_post_confirmation_is_not_there(chained: CognitoPool, aws: FakeAws) -> None:
-    aws.on(INVOKE, refusal("ResourceNotFoundException", 404))
+    aws.on(INVOKE, error_response("ResourceNotFoundException", 404))
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         call("attach", chained_function_arn=THEIRS)
     assert chained.trigger == THEIRS
@@ -253,7 +253,7 @@ def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: CognitoPool) -> Non
 
 
 def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: CognitoPool) -> None:
-    cognito.calls.answer_next(UPDATE, *[refusal("TooManyRequestsException")] * 7)
+    cognito.calls.answer_next(UPDATE, *[error_response("TooManyRequestsException")] * 7)
     call("attach")
     assert cognito.trigger == OURS
 

@@ -30,7 +30,7 @@ from botocore.session import get_session
 from cognito_user_sync import sync_request
 from cognito_user_sync.chained_function import DRY_RUN
 from cognito_user_sync.handlers import post_confirmation
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import Clock, FakeContext
 from tests.samples import QUEUE_URL, SUB, THEIRS, USER_SYNC
@@ -47,10 +47,10 @@ OF_THE_POOL = "the user pool's own post-confirmation function"
 PERSONAL = ("Ada Lovelace", "ada@example.com", "ada.l", "+441234567", "gold")
 
 WAYS_TO_FAIL: dict[str, Answer] = {
-    "throttled": refusal("ThrottlingException"),
-    "access-denied": refusal("AccessDeniedException"),
-    "gone": refusal("StateMachineDoesNotExist"),
-    "internal-error": refusal("InternalFailure", 500),
+    "throttled": error_response("ThrottlingException"),
+    "access-denied": error_response("AccessDeniedException"),
+    "gone": error_response("StateMachineDoesNotExist"),
+    "internal-error": error_response("InternalFailure", 500),
     "unavailable": Response(b"<html>Service Unavailable</html>", 503),
     "connect-timeout": ConnectTimeoutError(endpoint_url="https://aws"),
     "read-timeout": ReadTimeoutError(endpoint_url="https://aws"),
@@ -174,7 +174,7 @@ def test_a_sign_ups_execution_has_the_fixed_name_and_the_request_as_input(aws: F
 @pytest.mark.parametrize("source", sync_request.REASON_OF_TRIGGER_SOURCE)
 def test_no_attribute_of_the_user_leaves_the_function(aws: FakeAws, source: str) -> None:
     """Neither in an execution nor in the queue."""
-    aws.on(START, refusal("ThrottlingException"))
+    aws.on(START, error_response("ThrottlingException"))
     aws.on(PARK, PARKED)
     post_confirmation.handler(an_event(source), FakeContext())
     assert aws.operations == [START, PARK]
@@ -202,7 +202,7 @@ def test_an_execution_that_was_started_before_is_neither_parked_nor_logged_as_a_
     aws: FakeAws, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Cognito calls again when an answer of ours was lost.
-    aws.on(START, refusal("ExecutionAlreadyExists"))
+    aws.on(START, error_response("ExecutionAlreadyExists"))
     event = an_event()
     assert post_confirmation.handler(event, FakeContext()) is event
     assert aws.operations == [START]
@@ -280,7 +280,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_user_who_could_not_even_be_parked_is_one_error_with_the_sub(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock, failure: str
 ) -> None:
-    aws.on(START, refusal("InternalFailure", 500, "ada@example.com"))
+    aws.on(START, error_response("InternalFailure", 500, "ada@example.com"))
     aws.on(PARK, WAYS_TO_FAIL[failure])
     event = an_event()
     assert post_confirmation.handler(event, FakeContext()) is event
@@ -292,8 +292,8 @@ def test_a_user_who_could_not_even_be_parked_is_one_error_with_the_sub(
 
 
 def test_where_both_failed_both_are_tried_again(aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
-    aws.on(START, refusal("ThrottlingException"), refusal("ThrottlingException"), STARTED)
-    aws.on(PARK, refusal("ThrottlingException"))
+    aws.on(START, error_response("ThrottlingException"), error_response("ThrottlingException"), STARTED)
+    aws.on(PARK, error_response("ThrottlingException"))
     post_confirmation.handler(an_event(), FakeContext())
     assert aws.operations == [START, PARK, START, PARK, START]
     assert "ERROR" not in levels(caplog)
@@ -309,8 +309,8 @@ def test_where_both_failed_slowly_nothing_is_tried_again(
         return park_error(request)
 
     monkeypatch.setattr(post_confirmation, "_park_error", slowly)
-    aws.on(START, refusal("ThrottlingException"))
-    aws.on(PARK, refusal("ThrottlingException"))
+    aws.on(START, error_response("ThrottlingException"))
+    aws.on(PARK, error_response("ThrottlingException"))
     post_confirmation.handler(an_event(), FakeContext())
     assert aws.operations == [START, PARK]
     assert levels(caplog)[-1] == "ERROR"
@@ -422,7 +422,12 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
 def test_a_permission_that_has_not_arrived_yet_is_waited_for(aws: FakeAws, clock: Clock, chained: None) -> None:
     # The apply that names the chained function made it a moment ago.
     aws.on(START, STARTED)
-    aws.on(INVOKE, refusal("AccessDeniedException"), refusal("AccessDeniedException"), Response({"theirs": True}))
+    aws.on(
+        INVOKE,
+        error_response("AccessDeniedException"),
+        error_response("AccessDeniedException"),
+        Response({"theirs": True}),
+    )
     assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
     assert aws.operations == [START, INVOKE, INVOKE, INVOKE]
     assert clock.seconds > 0
@@ -436,7 +441,7 @@ def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
         post_confirmation.time, "sleep", lambda s: object.__setattr__(context, "seconds_left", context.seconds_left - s)
     )
     aws.on(START, STARTED)
-    aws.on(INVOKE, refusal("AccessDeniedException"))
+    aws.on(INVOKE, error_response("AccessDeniedException"))
     with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} .*AccessDeniedException"):
         post_confirmation.handler(an_event(), context)
     assert 0.5 < context.seconds_left < 1.5
@@ -450,8 +455,8 @@ def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: F
 
 
 def test_the_chained_function_is_called_even_when_ours_failed(aws: FakeAws, chained: None) -> None:
-    aws.on(START, refusal("ThrottlingException"))
-    aws.on(PARK, refusal("AccessDenied"))
+    aws.on(START, error_response("ThrottlingException"))
+    aws.on(PARK, error_response("AccessDenied"))
     aws.on(INVOKE, Response({"theirs": True}))
     assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
 
@@ -514,7 +519,12 @@ def test_a_failure_of_the_chained_function_without_a_message_is_its_failure(aws:
 
 
 def test_dry_run_tells_whether_the_chained_function_may_be_invoked(aws: FakeAws, chained: None) -> None:
-    aws.on(INVOKE, refusal("ResourceNotFoundException", 404), refusal("AccessDeniedException"), Response(b"", 204))
+    aws.on(
+        INVOKE,
+        error_response("ResourceNotFoundException", 404),
+        error_response("AccessDeniedException"),
+        Response(b"", 204),
+    )
     answers = [post_confirmation.handler(DRY_RUN, FakeContext()) for _ in range(3)]
     assert answers == [{"error": "ResourceNotFoundException"}, {"error": "AccessDeniedException"}, {"error": None}]
     assert aws.operations == [INVOKE] * 3

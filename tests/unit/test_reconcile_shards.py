@@ -20,7 +20,7 @@ from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import Worker
 from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.calls import Calls
 from tests.fakes.carriers import FakeAws, cognito_client
 from tests.fakes.clock import Clock, FakeContext, RunningContext
@@ -129,10 +129,10 @@ def test_the_worker_stops_with_the_function_s_time(aws: FakeAws) -> None:
 
 
 def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answered: FakeAws, clock: Clock) -> None:
-    answered.on(LIST_USERS, refusal("TooManyRequestsException"), Response({"Users": [listed()]}))
-    answered.on(READ_ITEMS, refusal("ThrottlingException"), Response({"Responses": {TABLE: []}}))
-    answered.on(WRITE_ITEM, refusal("InternalServerError", 500), Response())
-    answered.on(QUERY_ITEMS, refusal("ThrottlingException"), NO_ITEMS)
+    answered.on(LIST_USERS, error_response("TooManyRequestsException"), Response({"Users": [listed()]}))
+    answered.on(READ_ITEMS, error_response("ThrottlingException"), Response({"Responses": {TABLE: []}}))
+    answered.on(WRITE_ITEM, error_response("InternalServerError", 500), Response())
+    answered.on(QUERY_ITEMS, error_response("ThrottlingException"), NO_ITEMS)
     reconcile_shards.handler(a_batch(), FakeContext(900))
     assert answered.operations == [
         operation for operation in (LIST_USERS, READ_ITEMS, WRITE_ITEM, QUERY_ITEMS) for _ in range(2)
@@ -150,7 +150,7 @@ def test_too_many_deletions_are_part_of_the_result(answered: FakeAws) -> None:
 
 
 def test_what_cognito_refuses_for_good_is_raised(aws: FakeAws) -> None:
-    aws.on(LIST_USERS, refusal("ResourceNotFoundException"))
+    aws.on(LIST_USERS, error_response("ResourceNotFoundException"))
     with pytest.raises(CognitoRejectedError):
         reconcile(a_batch())
     assert aws.operations == [LIST_USERS]
@@ -306,7 +306,7 @@ def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_sa
 def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) -> None:
     users = crowd(3)
     run.users.add(*users)
-    table.calls.fail(WRITE, refusal("ValidationException"), 2)
+    table.calls.fail(WRITE, error_response("ValidationException"), 2)
     [problem] = run()["problems"]
     [missing] = run.users.keys() - table.active()
     assert problem == f"1 users could not be synced, for example {missing}"
@@ -347,7 +347,7 @@ def test_run_ends_with_every_user_although_markers_are_rejected(
     run.pool.refuses_prefixes = sequential
     run.pool.page_sizes = (3,)
     # The planner makes 16 calls, or one that is refused. In both cases, pages with a marker come after the 18th.
-    table.calls.fail(LIST, refusal("InvalidParameterException"), 5 if sequential else 19)
+    table.calls.fail(LIST, error_response("InvalidParameterException"), 5 if sequential else 19)
     summary = run()
     assert summary["unlisted_shards"] == 0
     assert table.active() == run.users.keys()

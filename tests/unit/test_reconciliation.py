@@ -24,7 +24,7 @@ from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker
 from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRejectedError
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.calls import Calls, Killed, kill
 from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import Clock, RunningContext
@@ -243,7 +243,7 @@ def test_a_user_without_a_sub_is_counted(simulation: Simulation) -> None:
 def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simulation) -> None:
     users = some_users(8)
     simulation.users.add(*users)
-    simulation.calls.fail(WRITE, refusal("ValidationException"), 2, 3, 5, 7)
+    simulation.calls.fail(WRITE, error_response("ValidationException"), 2, 3, 5, 7)
     result = simulation.work()
     assert result.counts == {"listed": 8, "created": 4, "failed": 4}
     missing = subs_of(users) - simulation.table.active()
@@ -254,20 +254,20 @@ def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simul
 
 def test_a_read_that_is_refused_ends_the_run(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
-    simulation.calls.fail(READ, refusal("ResourceNotFoundException"), None)
+    simulation.calls.fail(READ, error_response("ResourceNotFoundException"), None)
     with pytest.raises(TableRejectedError, match="ResourceNotFoundException"):
         simulation.work()
 
 
 def test_a_denied_write_ends_the_run_and_is_no_users_problem(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
-    simulation.calls.fail(WRITE, refusal("AccessDeniedException"), None)
+    simulation.calls.fail(WRITE, error_response("AccessDeniedException"), None)
     with pytest.raises(AccessDeniedError, match="UpdateItem"):
         simulation.work()
 
 
 def test_a_pool_that_is_gone_ends_the_run(simulation: Simulation) -> None:
-    simulation.calls.fail(LIST, refusal("ResourceNotFoundException"), None)
+    simulation.calls.fail(LIST, error_response("ResourceNotFoundException"), None)
     with pytest.raises(CognitoRejectedError, match="ResourceNotFoundException"):
         simulation.work()
 
@@ -311,15 +311,15 @@ def test_the_list_is_read_at_the_batch_s_pace(simulation: Simulation) -> None:
 
 
 BUSY: list[tuple[str, Answer]] = [
-    (LIST, refusal("TooManyRequestsException")),
-    (LIST, refusal("InternalErrorException", 500)),
+    (LIST, error_response("TooManyRequestsException")),
+    (LIST, error_response("InternalErrorException", 500)),
     (LIST, ConnectTimeoutError(endpoint_url="https://cognito-idp")),
-    (READ, refusal("ProvisionedThroughputExceededException")),
+    (READ, error_response("ProvisionedThroughputExceededException")),
     (READ, ReadTimeoutError(endpoint_url="https://dynamodb")),
-    (WRITE, refusal("ThrottlingException")),
-    (WRITE, refusal("InternalServerError", 500)),
-    (QUERY, refusal("ThrottlingException")),
-    (GET, refusal("TooManyRequestsException")),
+    (WRITE, error_response("ThrottlingException")),
+    (WRITE, error_response("InternalServerError", 500)),
+    (QUERY, error_response("ThrottlingException")),
+    (GET, error_response("TooManyRequestsException")),
 ]
 
 
@@ -360,7 +360,7 @@ def test_a_throttled_list_is_read_at_half_the_pace(simulation: Simulation) -> No
     simulation.pool.page_sizes = (2,)
     simulation.work(pages_per_second=0.05, checks_deletions=False, seconds=1e6)
     undisturbed = simulation.clock.seconds
-    simulation.calls.fail(LIST, refusal("TooManyRequestsException"), simulation.calls.count(LIST) + 2)
+    simulation.calls.fail(LIST, error_response("TooManyRequestsException"), simulation.calls.count(LIST) + 2)
     simulation.work(pages_per_second=0.05, checks_deletions=False, seconds=1e6)
     assert simulation.clock.seconds - undisturbed > undisturbed + 20 + 20
 
@@ -383,7 +383,7 @@ def _refuse_one(number: int) -> int:
 @pytest.mark.parametrize("operation", [LIST, READ, WRITE, QUERY, GET])
 def test_work_that_is_refused_for_too_long_is_left_for_another_worker(simulation: Simulation, operation: str) -> None:
     _some_of_each(simulation)
-    simulation.calls.fail(operation, refusal("ThrottlingException"), None)
+    simulation.calls.fail(operation, error_response("ThrottlingException"), None)
     result = simulation.work()
     assert result.prefixes == [""]
     assert result.token is None
@@ -443,7 +443,7 @@ def test_a_shard_that_had_only_a_part_of_the_time_comes_back_as_it_is(simulation
 def test_a_shard_of_few_users_that_was_not_done_is_not_too_large_but_cognito_too_busy(simulation: Simulation) -> None:
     simulation.knows(*some_users(30, "b"))
     simulation.pool.page_sizes = (20, 10)
-    simulation.calls.fail(LIST, refusal("TooManyRequestsException"), *range(2, 1_000))
+    simulation.calls.fail(LIST, error_response("TooManyRequestsException"), *range(2, 1_000))
     result = simulation.work("b", "c")
     assert result.counts["listed"] == 20
     assert result.prefixes == ["b", "c"]
@@ -505,7 +505,7 @@ def test_a_prefix_that_is_refused_to_a_worker_deletes_nobody(simulation: Simulat
 
 # A paging marker that Cognito rejects
 
-REJECTED = refusal("InvalidParameterException")
+REJECTED = error_response("InvalidParameterException")
 
 
 @pytest.mark.parametrize("start", ["", "b"], ids=["the-whole-pool", "a-prefix"])
@@ -630,7 +630,7 @@ def test_a_sequential_listing_is_never_cut(simulation: Simulation, monkeypatch: 
 def test_a_page_that_was_not_written_is_listed_again(simulation: Simulation) -> None:
     simulation.users.add(*some_users(9))
     simulation.pool.page_sizes = (3,)
-    simulation.calls.fail(WRITE, refusal("ThrottlingException"), *range(5, 1_000))
+    simulation.calls.fail(WRITE, error_response("ThrottlingException"), *range(5, 1_000))
     result = simulation.work(sequential=True)
     assert result.counts == {"listed": 3, "created": 3}
     simulation.calls.forget()
@@ -890,7 +890,7 @@ def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) 
 def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, refusals: int) -> None:
     # Four AdminGetUser a second, or less where they are throttled, for 30 seconds: what is left goes to another worker.
     simulation.table.hold(*some_users(300, "b"))
-    simulation.calls.fail(GET, refusal("TooManyRequestsException"), *range(1, 1 + refusals))
+    simulation.calls.fail(GET, error_response("TooManyRequestsException"), *range(1, 1 + refusals))
     result = simulation.work("b", "c", pages_per_second=1.0, seconds=60, allow_deletes=500)
     assert result.prefixes == ["b", "c"]
     assert 60 <= len(simulation.table.active()) < 300
@@ -966,7 +966,7 @@ def test_a_listing_that_fails_half_way_deletes_nothing(simulation: Simulation, c
     simulation.knows(*users)
     simulation.users.remove(users[0].sub)
     simulation.pool.page_sizes = (3,)
-    simulation.calls.fail(LIST, refusal(code), *range(2, 1_000))
+    simulation.calls.fail(LIST, error_response(code), *range(2, 1_000))
     if code == "NotAuthorizedException":
         with pytest.raises(CognitoRejectedError):
             simulation.work()

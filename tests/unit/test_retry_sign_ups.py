@@ -13,7 +13,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import retry_sign_ups
 from cognito_user_sync.sync_request import SyncRequest
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
 from tests.samples import USER_SYNC
@@ -49,12 +49,12 @@ def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -
 
 def test_one_that_was_started_before_all_is_done(aws: FakeAws) -> None:
     # StartExecution took effect and its answer was lost: the trigger parked the request all the same.
-    aws.on(START, refusal("ExecutionAlreadyExists"))
+    aws.on(START, error_response("ExecutionAlreadyExists"))
     assert replay(REQUESTS[0].to_json()) == []
 
 
 def test_only_the_messages_that_failed_are_delivered_again(aws: FakeAws) -> None:
-    aws.on(START, STARTED, refusal("AccessDeniedException"), STARTED)
+    aws.on(START, STARTED, error_response("AccessDeniedException"), STARTED)
     assert replay(*[request.to_json() for request in REQUESTS]) == ["m1"]
     assert len(aws.calls) == 3
 
@@ -62,8 +62,8 @@ def test_only_the_messages_that_failed_are_delivered_again(aws: FakeAws) -> None
 @pytest.mark.parametrize(
     "failure",
     [
-        refusal("ThrottlingException"),
-        refusal("InternalFailure", 500),
+        error_response("ThrottlingException"),
+        error_response("InternalFailure", 500),
         ConnectTimeoutError(endpoint_url="https://states"),
         ReadTimeoutError(endpoint_url="https://states"),
     ],
@@ -108,8 +108,8 @@ def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
 
 def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    personal: Any = refusal("AccessDeniedException", message="ada@example.com")
-    aws.on(START, STARTED, refusal("ExecutionAlreadyExists", message="ada@example.com"), personal)
+    personal: Any = error_response("AccessDeniedException", message="ada@example.com")
+    aws.on(START, STARTED, error_response("ExecutionAlreadyExists", message="ada@example.com"), personal)
     replay(*[request.to_json() for request in REQUESTS])
     ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert [record["msg"] for record in ours] == ["started", "had been started before", "message not handled"]

@@ -25,7 +25,7 @@ from cognito_user_sync.welcome_email import (
     WelcomeOutcomeUnknownError,
     WelcomeRejectedError,
 )
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
@@ -333,11 +333,11 @@ def test_address_that_may_be_another_mailbox_gets_no_email(ses: FakeAws, users: 
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (refusal("TooManyRequestsException"), CognitoUnavailableError),
-        (refusal("InternalErrorException", 500), CognitoUnavailableError),
+        (error_response("TooManyRequestsException"), CognitoUnavailableError),
+        (error_response("InternalErrorException", 500), CognitoUnavailableError),
         (ReadTimeoutError(endpoint_url="https://cognito-idp"), CognitoUnavailableError),
-        (refusal("AccessDeniedException"), AccessDeniedError),
-        (refusal("ResourceNotFoundException"), CognitoRejectedError),
+        (error_response("AccessDeniedException"), AccessDeniedError),
+        (error_response("ResourceNotFoundException"), CognitoRejectedError),
         (Response({"Username": "ada.l"}), UnusableUserError),
     ],
     ids=["throttled", "500", "timeout", "denied", "no pool", "unusable"],
@@ -354,9 +354,9 @@ def test_a_failed_read_reaches_the_state_machine_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (refusal("TooManyRequestsException", 429), WelcomeNotSentError),
-        (refusal("MessageRejected", 400), WelcomeRejectedError),
-        (refusal("InternalFailure", 500), WelcomeOutcomeUnknownError),
+        (error_response("TooManyRequestsException", 429), WelcomeNotSentError),
+        (error_response("MessageRejected", 400), WelcomeRejectedError),
+        (error_response("InternalFailure", 500), WelcomeOutcomeUnknownError),
     ],
     ids=["429", "400", "500"],
 )

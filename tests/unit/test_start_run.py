@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cognito_user_sync.handlers import start_run
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
 from tests.samples import RECONCILIATION
@@ -52,7 +52,7 @@ def test_a_run_is_started_with_its_input(aws: FakeAws, event: dict[str, Any], ex
 
 
 def test_a_busy_step_functions_is_asked_again(aws: FakeAws) -> None:
-    aws.on(START, refusal("ThrottlingException"), refusal("InternalFailure", 500), STARTED)
+    aws.on(START, error_response("ThrottlingException"), error_response("InternalFailure", 500), STARTED)
     assert start({}) == {"execution_arn": EXECUTION}
     assert aws.operations == [START] * 3
 
@@ -63,7 +63,7 @@ def test_a_busy_step_functions_is_asked_again(aws: FakeAws) -> None:
 def test_a_run_that_does_not_start_fails_the_call_so_that_terraform_says_so(
     aws: FakeAws, error: str, attempts: int
 ) -> None:
-    aws.on(START, refusal(error))
+    aws.on(START, error_response(error))
     with pytest.raises(ClientError, match=error):
         start({})
     assert aws.operations == [START] * attempts

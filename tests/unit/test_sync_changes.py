@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import sync_changes
-from tests.fakes.answers import Answer, Response, refusal
+from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
@@ -104,9 +104,9 @@ def test_only_the_changes_that_failed_come_back(cognito: FakeAws, users: UsersIn
 @pytest.mark.parametrize(
     "failure",
     [
-        refusal("TooManyRequestsException"),
-        refusal("InternalErrorException", 500),
-        refusal("AccessDeniedException"),
+        error_response("TooManyRequestsException"),
+        error_response("InternalErrorException", 500),
+        error_response("AccessDeniedException"),
         ReadTimeoutError(endpoint_url="https://cognito-idp"),
     ],
     ids=["throttled", "500", "denied", "timeout"],
@@ -126,7 +126,7 @@ def test_a_change_that_cognito_does_not_answer_comes_back(
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
 def test_a_change_that_the_table_does_not_take_comes_back(aws: FakeAws, users: UsersInMemory, code: str) -> None:
     aws.serve(CognitoPool(users))
-    aws.on(WRITE, refusal(code))
+    aws.on(WRITE, error_response(code))
     assert sync(a_change(event_name="AdminCreateUser")) == ["m0"]
 
 
@@ -163,7 +163,7 @@ def test_two_functions_at_once_make_at_most_ten_requests_a_second(cognito: FakeA
 
 def test_requests_that_fail_are_limited_too(cognito: FakeAws, slept: list[float]) -> None:
     """While Cognito throttles, the function must not add to it."""
-    cognito.on(LIST, refusal("TooManyRequestsException"))
+    cognito.on(LIST, error_response("TooManyRequestsException"))
     assert len(sync(*[a_change()] * 10)) == 10
     assert FUNCTIONS * len(cognito.calls) / sum(slept) <= PER_SECOND + 0.001
 
@@ -221,11 +221,11 @@ def test_first_sign_in_starts_the_execution_of_a_sign_up(invited: FakeAws) -> No
 
 def test_first_sign_in_comes_back_until_its_execution_is_started(invited: FakeAws) -> None:
     """The item is written by then, so that the retry finds nothing to write."""
-    invited.on(START, refusal("ServiceUnavailable", 503))
+    invited.on(START, error_response("ServiceUnavailable", 503))
     change = a_change(event_name="AdminRespondToAuthChallenge")
     assert sync(change) == ["m0"]
     assert invited.operations == [LIST, WRITE, START]
-    invited.on(START, refusal("ExecutionAlreadyExists"))
+    invited.on(START, error_response("ExecutionAlreadyExists"))
     assert sync(change) == []
 
 

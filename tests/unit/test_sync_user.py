@@ -19,7 +19,7 @@ from cognito_user_sync.item_layout import ItemLayout, marshal
 from cognito_user_sync.user import UnusableUserError, timestamp
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import EPOCH, Clock, FakeContext
 from tests.fakes.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
@@ -378,14 +378,14 @@ def test_bad_input_is_an_invalid_sync_request_and_nothing_is_called(aws: FakeAws
 
 
 def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeAws) -> None:
-    aws.on(GET, refusal("InternalErrorException", 500))
+    aws.on(GET, error_response("InternalErrorException", 500))
     with pytest.raises(CognitoUnavailableError, match="InternalErrorException"):
         sync()
     assert aws.operations == [GET]
 
 
 def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
-    aws.on(GET, refusal("ResourceNotFoundException"))
+    aws.on(GET, error_response("ResourceNotFoundException"))
     with pytest.raises(CognitoRejectedError, match="ResourceNotFoundException"):
         sync()
     assert aws.operations == [GET]
@@ -403,7 +403,7 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
     aws: FakeAws, pool: CognitoPool
 ) -> None:
     aws.serve(pool)
-    aws.on(WRITE, refusal("ThrottlingException"))
+    aws.on(WRITE, error_response("ThrottlingException"))
     with pytest.raises(TableUnavailableError, match="ThrottlingException"):
         sync()
     assert aws.operations == [GET, *[WRITE] * 3]
@@ -411,7 +411,7 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
 
 def test_a_refused_write_is_not_repeated(aws: FakeAws, pool: CognitoPool) -> None:
     aws.serve(pool)
-    aws.on(WRITE, refusal("ResourceNotFoundException"))
+    aws.on(WRITE, error_response("ResourceNotFoundException"))
     with pytest.raises(TableRejectedError, match="ResourceNotFoundException"):
         sync()
     assert aws.operations == [GET, WRITE]

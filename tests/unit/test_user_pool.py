@@ -25,7 +25,7 @@ from cognito_user_sync.user_pool import (
     PrefixRejectedError,
     UserPool,
 )
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.cognito_pool import LIST as LIST_USERS
 from tests.fakes.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
@@ -141,7 +141,7 @@ def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool,
 def test_a_parameter_that_is_refused_but_not_the_filter_is_named(
     aws: FakeAws, pool: UserPool, prefix: str, token: str | None, error: type[CognitoRejectedError]
 ) -> None:
-    aws.on(LIST, refusal("InvalidParameterException"))
+    aws.on(LIST, error_response("InvalidParameterException"))
     with pytest.raises(CognitoRejectedError) as raised:
         pool.page(prefix, token)
     assert type(raised.value) is error
@@ -186,7 +186,7 @@ def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, cognito: Cogn
 
 
 def test_find_can_be_tried_again_when_a_marker_is_rejected(aws: FakeAws, pool: UserPool) -> None:
-    aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), refusal("InvalidParameterException"))
+    aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), error_response("InvalidParameterException"))
     with pytest.raises(CognitoUnavailableError):
         pool.find(SUB)
 
@@ -257,12 +257,12 @@ READS: dict[str, tuple[str, Callable[[UserPool], object]]] = {
 @pytest.mark.parametrize(
     "answer",
     [
-        refusal("TooManyRequestsException"),
-        refusal("TooManyRequestsException", 429),
-        refusal("ThrottlingException"),
-        refusal("LimitExceededException"),
-        refusal("InternalErrorException"),
-        refusal("ServiceUnavailable", 503),
+        error_response("TooManyRequestsException"),
+        error_response("TooManyRequestsException", 429),
+        error_response("ThrottlingException"),
+        error_response("LimitExceededException"),
+        error_response("InternalErrorException"),
+        error_response("ServiceUnavailable", 503),
         Response(b"<html>Bad gateway</html>", 502),
     ],
     ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
@@ -299,7 +299,7 @@ def test_what_will_be_refused_again_is_pool_refused_with_its_code(
     aws: FakeAws, pool: UserPool, read: str, code: str
 ) -> None:
     operation, call = READS[read]
-    aws.on(operation, refusal(code))
+    aws.on(operation, error_response(code))
     with pytest.raises(CognitoRejectedError, match=code) as raised:
         call(pool)
     # A pool that is refused is not gone through without its prefixes.

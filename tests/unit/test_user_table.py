@@ -36,7 +36,7 @@ from cognito_user_sync.user_table import (
     TableUnavailableError,
     UserTable,
 )
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import Clock
 from tests.fakes.simulated_table import plain
@@ -1092,7 +1092,7 @@ def _users(aws: FakeAws, action: DeletedUsers = MARK) -> UserTable:
 
 def _condition_failed(**item: dict[str, Any]) -> Response:
     shown: dict[str, Any] = {"Item": item} if item else {}
-    return refusal("ConditionalCheckFailedException", **shown)
+    return error_response("ConditionalCheckFailedException", **shown)
 
 
 @pytest.mark.parametrize("action", DELETING)
@@ -1164,12 +1164,12 @@ CALLS: dict[str, tuple[str, Callable[[UserTable], object]]] = {
 @pytest.mark.parametrize(
     "answer",
     [
-        refusal("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
-        refusal("com.amazon.coral.availability#ThrottlingException"),
-        refusal("RequestLimitExceeded"),
-        refusal("TransactionConflictException"),
-        refusal("InternalServerError", 500),
-        refusal("ServiceUnavailable", 503),
+        error_response("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
+        error_response("com.amazon.coral.availability#ThrottlingException"),
+        error_response("RequestLimitExceeded"),
+        error_response("TransactionConflictException"),
+        error_response("InternalServerError", 500),
+        error_response("ServiceUnavailable", 503),
         Response(b"<html>Bad gateway</html>", 502),
     ],
     ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
@@ -1205,7 +1205,7 @@ def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, erro
 @pytest.mark.parametrize("call", CALLS)
 def test_a_refusal_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
     operation, made = CALLS[call]
-    aws.on(operation, refusal(code, message="holds ada@example.com"))
+    aws.on(operation, error_response(code, message="holds ada@example.com"))
     with pytest.raises(TableRejectedError) as raised:
         made(_users(aws))
     assert str(raised.value) == code

@@ -41,7 +41,7 @@ from cognito_user_sync.welcome_email import (
     header_mailbox,
     placeholder_values,
 )
-from tests.fakes.answers import Response, refusal
+from tests.fakes.answers import Response, error_response
 from tests.fakes.carriers import FakeAws
 from tests.samples import SENDERS, SUB
 
@@ -558,7 +558,7 @@ async def through_smtp(requests: list[Any]) -> list[tuple[str | None, tuple[str,
 
 
 def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
-    aws.on(SEND, refusal("TooManyRequestsException", 429))
+    aws.on(SEND, error_response("TooManyRequestsException", 429))
     with pytest.raises(WelcomeNotSentError, match="^TooManyRequestsException$"):
         send(aws)
 
@@ -574,16 +574,16 @@ def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
 )
 def test_a_refusal_is_refused_with_its_code_and_not_its_message(aws: FakeAws, code: str, status: int) -> None:
     # "Email address is not verified. The following identities failed the check ...: ada@example.com"
-    aws.on(SEND, refusal(code, status, "ada@example.com"))
+    aws.on(SEND, error_response(code, status, "ada@example.com"))
     with pytest.raises(WelcomeRejectedError) as raised:
         send(aws)
     assert str(raised.value) == code
 
 
 UNKNOWN: list[Any] = [
-    refusal("InternalFailure", 500),
+    error_response("InternalFailure", 500),
     Response(b"<html>Bad gateway</html>", 502),
-    refusal("ServiceUnavailable", 503),
+    error_response("ServiceUnavailable", 503),
     ReadTimeoutError(endpoint_url="https://email"),
     ConnectionClosedError(endpoint_url="https://email"),
 ]
