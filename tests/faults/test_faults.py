@@ -125,9 +125,7 @@ def failing(aws: LocalAws, *rules: Any) -> Iterator[Callable[[], int]]:
 
 
 @ways(*BEFORE, *AFTER)
-def test_an_execution_that_cannot_be_started_is_parked_and_replayed(
-    aws: LocalAws, person: Person, way: dict[str, Any]
-) -> None:
+def test_sign_up_is_queued_and_retried_when_start_fails(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
     with failing(aws, START | way):
         person.confirm()
         assert person.parked() == 1
@@ -135,16 +133,14 @@ def test_an_execution_that_cannot_be_started_is_parked_and_replayed(
 
 
 @ways(*AFTER)
-def test_a_request_that_was_parked_without_an_answer_is_replayed(
-    aws: LocalAws, person: Person, way: dict[str, Any]
-) -> None:
+def test_sign_up_is_retried_when_answer_of_queue_is_lost(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
     with failing(aws, START, PARK | way):
         person.confirm()
         assert person.parked() >= 1
     person.assert_synced_and_greeted_once()
 
 
-def test_step_functions_that_is_away_for_several_replays_is_waited_for(aws: LocalAws, person: Person) -> None:
+def test_sign_up_is_retried_until_step_functions_is_available(aws: LocalAws, person: Person) -> None:
     with failing(aws, START) as failed:
         person.confirm()
         eventually(lambda: failed() >= 10, seconds=60)
@@ -152,9 +148,7 @@ def test_step_functions_that_is_away_for_several_replays_is_waited_for(aws: Loca
 
 
 @ways(*BEFORE)
-def test_a_moment_in_which_it_can_neither_be_started_nor_parked_is_survived(
-    aws: LocalAws, person: Person, way: dict[str, Any]
-) -> None:
+def test_trigger_tries_again_when_start_and_queue_fail_once(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
     # One that takes its time to fail leaves no time to try again: see the next test.
     times = 1 if way["fault"] == "timeout" else 2
     with failing(aws, START | way | {"times": times}, PARK | {"times": times - 1}):
@@ -163,9 +157,7 @@ def test_a_moment_in_which_it_can_neither_be_started_nor_parked_is_survived(
 
 
 @ways(*BEFORE)
-def test_a_user_who_can_neither_be_started_nor_parked_is_let_through_and_one_error_line(
-    aws: LocalAws, person: Person, way: dict[str, Any]
-) -> None:
+def test_trigger_logs_one_error_when_start_and_queue_fail(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
     with failing(aws, START | way, PARK | way):
         person.confirm()  # within Cognito's five seconds, with hanging endpoints, too
     group = f"/aws/lambda/{person.deployed.outputs[TRIGGER].rpartition(':')[2]}"
@@ -177,14 +169,14 @@ def test_a_user_who_can_neither_be_started_nor_parked_is_let_through_and_one_err
 
 
 @ways(*BEFORE, *AFTER)
-def test_a_replay_that_fails_is_done_again(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
+def test_retry_sign_ups_is_invoked_again_when_it_fails(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
     with failing(aws, START | {"times": 1}, REPLAY | way) as failed:
         person.confirm()
         eventually(lambda: failed() >= 2)
     person.assert_synced_and_greeted_once()
 
 
-def test_user_who_is_deleted_before_the_replay_is_not_written(aws: LocalAws, person: Person) -> None:
+def test_retried_sign_up_of_deleted_user_is_not_written(aws: LocalAws, person: Person) -> None:
     """The request is older than the five minutes in which Cognito may not show a user yet."""
     person.pool.cognito.admin_delete_user(UserPoolId=person.pool.id, Username=person.name)
     request = {
@@ -203,9 +195,7 @@ def test_user_who_is_deleted_before_the_replay_is_not_written(aws: LocalAws, per
     assert person.welcomes() == 0
 
 
-def test_what_cannot_be_replayed_goes_to_the_dead_letter_queue_and_can_be_moved_back(
-    aws: LocalAws, person: Person, operator: Operator
-) -> None:
+def test_requeue_syncs_sign_up_of_dead_letter_queue(aws: LocalAws, person: Person, operator: Operator) -> None:
     queues, queue = aws.client("sqs"), person.deployed.outputs["retry_queue_url"]
     found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
     policy = json.loads(found["RedrivePolicy"])
@@ -243,7 +233,7 @@ DENIED_RETRIES = 10
 
 
 @pytest.mark.parametrize(("call", "way"), PASSING, ids=map(names_of, PASSING))
-def test_a_write_that_fails_for_a_moment_is_repeated(
+def test_user_sync_retries_when_a_call_fails_three_times(
     aws: LocalAws, person: Person, call: Fault, way: dict[str, Any]
 ) -> None:
     with failing(aws, call | way | {"times": 3}):
@@ -251,7 +241,7 @@ def test_a_write_that_fails_for_a_moment_is_repeated(
         person.assert_synced_and_greeted_once()
 
 
-def test_an_outage_that_is_longer_than_any_single_retry_is_survived(aws: LocalAws, person: Person) -> None:
+def test_user_sync_retries_through_a_long_outage(aws: LocalAws, person: Person) -> None:
     """DynamoDB is away until SyncUser waits as long as it ever does, which is after ten attempts."""
     calls_of_an_attempt = 3  # clients.py
     with failing(aws, WRITE) as failed:
@@ -263,7 +253,7 @@ def test_an_outage_that_is_longer_than_any_single_retry_is_survived(aws: LocalAw
     person.assert_synced_and_greeted_once()
 
 
-def test_a_write_that_fails_for_twelve_hours_is_redriven(aws: LocalAws, person: Person, operator: Operator) -> None:
+def test_redrive_syncs_user_when_all_retries_failed(aws: LocalAws, person: Person, operator: Operator) -> None:
     with failing(aws, SYNC) as failed:
         person.confirm()
         person.failed()
@@ -274,7 +264,7 @@ def test_a_write_that_fails_for_twelve_hours_is_redriven(aws: LocalAws, person: 
 
 
 @pytest.mark.parametrize("call", [READ, WRITE, SEND], ids=["read", "write", "send"])
-def test_iam_that_denies_for_the_first_minute_is_survived(aws: LocalAws, person: Person, call: Fault) -> None:
+def test_user_sync_retries_when_iam_denies_at_first(aws: LocalAws, person: Person, call: Fault) -> None:
     """IAM is eventually consistent: 2 + 4 + 8 + 16 + 32 s are the first five waits."""
     with failing(aws, call | {"fault": "access_denied", "times": 5}):
         person.confirm()
@@ -284,7 +274,7 @@ def test_iam_that_denies_for_the_first_minute_is_survived(aws: LocalAws, person:
 @pytest.mark.parametrize(
     "operation", ["cognito-idp:DescribeUserPool", "cognito-idp:ListUsers", "dynamodb:BatchGetItem"]
 )
-def test_iam_that_denies_for_the_first_minute_of_a_run_is_survived(
+def test_reconciliation_retries_when_iam_denies_at_first(
     aws: LocalAws, deployed: Deployment, person: Person, operation: str
 ) -> None:
     """PlanShards and ReconcileShards. (EnsureTrigger, which a dry run leaves out, repeats its calls itself.)"""
@@ -295,7 +285,7 @@ def test_iam_that_denies_for_the_first_minute_of_a_run_is_survived(
 
 
 @pytest.mark.parametrize("call", [READ, WRITE], ids=["read", "write"])
-def test_a_call_that_iam_denies_is_named_and_redriven(
+def test_user_sync_names_the_denied_call_and_is_redriven(
     aws: LocalAws, person: Person, operator: Operator, call: Fault
 ) -> None:
     with failing(aws, call | {"fault": "access_denied"}) as failed:
@@ -312,7 +302,7 @@ def test_a_call_that_iam_denies_is_named_and_redriven(
 
 
 @pytest.mark.parametrize("call", [WELCOME, SEND], ids=["invoke", "send"])
-def test_a_throttled_welcome_is_repeated(aws: LocalAws, person: Person, call: Fault) -> None:
+def test_welcome_email_is_retried_when_throttled(aws: LocalAws, person: Person, call: Fault) -> None:
     with failing(aws, call | {"fault": "throttle", "times": 3}):
         person.confirm()
         person.assert_synced_and_greeted_once()
@@ -323,7 +313,7 @@ def test_a_throttled_welcome_is_repeated(aws: LocalAws, person: Person, call: Fa
     [(WELCOME, "throttle"), (SEND, "access_denied")],
     ids=["invoke-throttle", "send-access_denied"],
 )
-def test_a_welcome_that_certainly_was_not_sent_is_redriven(
+def test_redrive_sends_welcome_email_that_was_not_sent(
     aws: LocalAws, person: Person, operator: Operator, call: Fault, way: str
 ) -> None:
     with failing(aws, call | {"fault": way}):
@@ -335,7 +325,7 @@ def test_a_welcome_that_certainly_was_not_sent_is_redriven(
 
 
 @pytest.mark.parametrize("way", ["500", "access_denied"])
-def test_welcome_whose_user_cannot_be_read_is_repeated(aws: LocalAws, person: Person, way: str) -> None:
+def test_welcome_email_is_retried_when_user_cannot_be_read(aws: LocalAws, person: Person, way: str) -> None:
     slow: Fault = {
         "operation": WELCOME["operation"],
         "function": "send-welcome",
@@ -358,7 +348,7 @@ UNKNOWN: list[tuple[Fault, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("call", "way"), UNKNOWN, ids=map(names_of, UNKNOWN))
-def test_a_welcome_of_unknown_outcome_is_parked_for_a_person(
+def test_redrive_skips_welcome_email_of_unknown_outcome(
     aws: LocalAws, person: Person, operator: Operator, call: Fault, way: dict[str, Any]
 ) -> None:
     with failing(aws, call | way):
@@ -381,7 +371,7 @@ def test_a_welcome_of_unknown_outcome_is_parked_for_a_person(
 # The pool's trigger is set.
 
 
-def test_trigger_is_set_while_the_pool_is_shown_late(aws: LocalAws, deployed: Deployment, pool: Pool) -> None:
+def test_trigger_is_set_when_pool_description_is_stale(aws: LocalAws, deployed: Deployment, pool: Pool) -> None:
     found = pool.configuration()
     aws.set_cognito({"description_delay_seconds": 1})
     event = {"user_pool_id": pool.id, "function_arn": deployed.outputs[TRIGGER]}
@@ -427,7 +417,7 @@ def dying(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
         functions.update_function_configuration(FunctionName=name, Handler=found)
 
 
-def test_a_sync_that_dies_after_the_write_is_repeated(aws: LocalAws, person: Person, deployed: Deployment) -> None:
+def test_sync_user_is_retried_when_it_dies_after_the_write(aws: LocalAws, person: Person, deployed: Deployment) -> None:
     with dying(aws, deployed, "sync_user"):
         person.confirm()
         eventually(lambda: aws.calls_by_caller().get("states.amazonaws.com", {}).get("lambda:InvokeFunction", 0) >= 3)
@@ -435,7 +425,7 @@ def test_a_sync_that_dies_after_the_write_is_repeated(aws: LocalAws, person: Per
     person.assert_synced_and_greeted_once()
 
 
-def test_a_welcome_that_dies_after_the_send_is_parked_for_a_person(
+def test_send_welcome_sends_once_when_it_dies_after_the_send(
     aws: LocalAws, person: Person, deployed: Deployment, operator: Operator
 ) -> None:
     with dying(aws, deployed, "send_welcome"):
@@ -450,7 +440,7 @@ def test_a_welcome_that_dies_after_the_send_is_parked_for_a_person(
     assert person.welcomes() == 1
 
 
-def test_a_replay_that_dies_after_the_start_starts_nothing_twice(
+def test_retry_sign_ups_starts_once_when_it_dies_after_the_start(
     aws: LocalAws, person: Person, deployed: Deployment
 ) -> None:
     with failing(aws, START | {"times": 1}), dying(aws, deployed, "retry_sign_ups"):
@@ -461,7 +451,7 @@ def test_a_replay_that_dies_after_the_start_starts_nothing_twice(
     person.assert_synced_and_greeted_once()
 
 
-def test_events_that_come_three_times_at_once_and_late_greet_once(
+def test_trigger_sends_one_email_when_event_is_delivered_again(
     aws: LocalAws, person: Person, deployed: Deployment
 ) -> None:
     # Confirmed, but Cognito could not invoke the trigger.

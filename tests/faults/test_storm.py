@@ -13,7 +13,7 @@ from tests.faults.storm import Figures, storm, warm_up
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_storm_loses_nobody_and_greets_nobody_twice(
+def test_random_faults_lose_no_user_and_repeat_no_email(
     aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, pytestconfig: pytest.Config
 ) -> None:
     users = pytestconfig.getoption("--storm-users") or 100

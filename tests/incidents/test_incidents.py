@@ -92,7 +92,7 @@ def test_section_of_incident_has_its_five_parts(heading: str) -> None:
     assert list(labelled(incidents()[heading])) == list(LABELS)
 
 
-def test_each_incident_of_the_runbook_is_played() -> None:
+def test_runbook_has_a_test_of_each_incident() -> None:
     played = set(re.findall(r'book\.section\(\s*"(.+?)"', Path(__file__).read_text(encoding="utf-8")))
     assert played == incidents().keys()
 
@@ -100,7 +100,7 @@ def test_each_incident_of_the_runbook_is_played() -> None:
 # --- sign-ups that do not arrive
 
 
-def test_sign_ups_that_the_trigger_could_not_start_or_park(
+def test_sign_ups_that_the_trigger_could_not_start_or_queue(
     aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator
 ) -> None:
     calls = ("states:StartExecution", "sqs:SendMessage")
@@ -522,7 +522,7 @@ def test_reconciliation_fails(aws: LocalAws, book: Runbook, alarms: Alarms, ada:
         incident.type("Proof")
 
 
-def test_changes_were_given_up(
+def test_changes_are_in_the_dead_letter_queue(
     aws: LocalAws, book: Runbook, alarms: Alarms, deployed: Deployment, ada: str, operator: Operator
 ) -> None:
     """A change that did not arrive: its message is in the dead-letter queue, and the item is as before."""

@@ -60,7 +60,7 @@ def _machine(name: str) -> str:
 # --- is all well
 
 
-def test_all_is_well_after_the_apply(deployed: Deployment, operator: Operator, ada: str, people: Pool) -> None:
+def test_status_is_healthy_after_apply(deployed: Deployment, operator: Operator, ada: str, people: Pool) -> None:
     found = status(operator, healthy=True)
     assert section(found, "user_pool")["trigger"] == deployed.outputs["post_confirmation_function_arn"]
     assert section(found, "user_pool")["users"] >= 1
@@ -78,13 +78,13 @@ def test_all_is_well_after_the_apply(deployed: Deployment, operator: Operator, a
     assert "@example.com" not in said
 
 
-def test_each_command_says_on_which_deployment_it_works(operator: Operator) -> None:
+def test_command_names_its_deployment(operator: Operator) -> None:
     result = operator.run("failures")
     assert result.stderr.startswith(f"{PREFIX} in account 000000000000, us-east-1\n")
     assert PREFIX not in result.stdout
 
 
-def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator: Operator, people: Pool) -> None:
+def test_status_reports_removed_trigger_until_reconciliation(operator: Operator, people: Pool) -> None:
     take_trigger_away(people)
     found = status(operator, healthy=False)
     assert section(found, "user_pool")["is_attached"] is False
@@ -100,7 +100,7 @@ def test_a_trigger_removed_by_hand_is_a_problem_until_a_reconciliation(operator:
     assert section(status(operator, healthy=True), "user_pool")["is_attached"] is True
 
 
-def test_an_alarm_is_a_problem_by_name(aws: LocalAws, operator: Operator) -> None:
+def test_status_names_alarms(aws: LocalAws, operator: Operator) -> None:
     alarm = f"{PREFIX}-trigger-errors"
     alarms = aws.client("cloudwatch")
     # Another deployment's is none of ours.
@@ -119,7 +119,7 @@ def test_an_alarm_is_a_problem_by_name(aws: LocalAws, operator: Operator) -> Non
         alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the test is over")
 
 
-def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
+def test_failed_execution_is_reported_with_state_and_error(
     aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
 ) -> None:
     sub = people.sign_up(username, email=f"{username}@example.com")
@@ -140,7 +140,7 @@ def test_a_failed_execution_is_a_problem_and_told_by_state_and_error(
     status(operator, healthy=True)
 
 
-def test_status_shows_the_rest_while_step_functions_is_unavailable(
+def test_status_shows_the_rest_when_step_functions_fails(
     aws: LocalAws, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
@@ -170,7 +170,7 @@ def shown_as_paused(aws: LocalAws, deployed: Deployment) -> str:
     return "".join(re.findall(r"PAUSED: ([^*]*)", first_line))
 
 
-def test_pause_holds_until_the_apply_that_its_plan_shows(
+def test_pause_lasts_until_apply(
     aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, people: Pool, username: str
 ) -> None:
     parts = ["welcomes", "changes", "reconciliation", "trigger"]
@@ -211,7 +211,7 @@ def test_pause_holds_until_the_apply_that_its_plan_shows(
     assert len(deployed.welcomes_to(f"{username}@example.com")) == 1
 
 
-def test_resume_leaves_nothing_for_terraform_to_change(
+def test_resume_leaves_no_change_for_terraform(
     aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, people: Pool, username: str
 ) -> None:
     parts = ["welcomes", "changes", "reconciliation", "trigger"]
@@ -228,7 +228,7 @@ def test_resume_leaves_nothing_for_terraform_to_change(
 
 
 @pytest.mark.parametrize("part", ["welcomes", "changes", "reconciliation", "trigger"])
-def test_pause_and_resume_call_what_is_documented(aws: LocalAws, operator: Operator, part: str) -> None:
+def test_pause_and_resume_make_the_documented_calls(aws: LocalAws, operator: Operator, part: str) -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     documented = {
         action
@@ -335,7 +335,7 @@ def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
 # --- reconcile
 
 
-def test_a_dry_run_reports_and_writes_nothing(
+def test_reconcile_writes_nothing_when_dry_run(
     aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str
 ) -> None:
     operator("reconcile")
@@ -360,7 +360,7 @@ def test_a_dry_run_reports_and_writes_nothing(
     assert (after["given_name"], after["custom_mark"]) == ("canary given_name", "mine")
 
 
-def test_ctrl_c_leaves_the_run_going_and_says_how_to_follow_it_again(
+def test_run_continues_when_reconcile_is_interrupted(
     aws: LocalAws, operator: Operator, people: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: float) -> None:
@@ -380,7 +380,7 @@ def test_ctrl_c_leaves_the_run_going_and_says_how_to_follow_it_again(
     assert section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"] == arn
 
 
-def test_a_run_that_cannot_be_followed_goes_on(aws: LocalAws, operator: Operator) -> None:
+def test_run_continues_when_it_cannot_be_followed(aws: LocalAws, operator: Operator) -> None:
     aws.set_faults([{"operation": "states:DescribeExecution", "fault": "access_denied"}])
     said = operator("reconcile", expect=2)
     assert "The run goes on. To follow it again: cognito-user-sync reconcile --follow" in said
@@ -389,12 +389,12 @@ def test_a_run_that_cannot_be_followed_goes_on(aws: LocalAws, operator: Operator
     assert "listed" in operator("reconcile", "--follow")
 
 
-def test_what_starts_no_run_takes_nothing_that_is_said_of_one(operator: Operator) -> None:
+def test_reconcile_rejects_options_without_a_run(operator: Operator) -> None:
     assert "leave out --dry-run" in facts(operator("reconcile", "--follow", "--dry-run", expect=2))
     assert "add --dry-run" in facts(operator("reconcile", "--deletions-file", "deletions.txt", expect=2))
 
 
-def test_the_workers_say_how_far_they_are(
+def test_reconcile_shows_progress_of_workers(
     aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -422,7 +422,7 @@ def test_the_workers_say_how_far_they_are(
 # --- one user
 
 
-def test_a_user_is_shown_by_sub_username_and_email(operator: Operator, ada: str, username: str) -> None:
+def test_user_is_found_by_sub_username_and_email(operator: Operator, ada: str, username: str) -> None:
     for who in (ada, username, f"{username}@example.com", f"{username.upper()}@EXAMPLE.com"):
         said = facts(operator("user", who))
         assert f"email {username}@example.com {username}@example.com" in said
@@ -432,7 +432,7 @@ def test_a_user_is_shown_by_sub_username_and_email(operator: Operator, ada: str,
         assert said.endswith("The table says what Cognito says.")
 
 
-def test_who_is_confirmed_without_a_code_is_not_greeted_where_only_the_verified_are(
+def test_no_welcome_email_when_address_is_not_verified(
     deployed: Deployment, operator: Operator, people: Pool, username: str
 ) -> None:
     sub = people.sign_up(username, email=f"{username}@example.com")
@@ -443,7 +443,7 @@ def test_who_is_confirmed_without_a_code_is_not_greeted_where_only_the_verified_
     eventually(lambda: section(status(operator, healthy=True), "welcome_emails")["skipped"]["address_not_verified"])
 
 
-def test_a_name_that_would_steer_the_terminal_is_shown_as_it_is(
+def test_user_escapes_control_characters_of_a_name(
     deployed: Deployment, operator: Operator, people: Pool, username: str
 ) -> None:
     sub = people.sign_up(username, email=f"{username}@example.com", name="\x1b[2J[red]:heart: canary")
@@ -454,7 +454,9 @@ def test_a_name_that_would_steer_the_terminal_is_shown_as_it_is(
     assert "\\u001b[2J[red]:heart:" in said
 
 
-def test_a_username_that_looks_like_a_sub_is_one(deployed: Deployment, operator: Operator, people: Pool) -> None:
+def test_user_is_found_by_username_that_looks_like_a_sub(
+    deployed: Deployment, operator: Operator, people: Pool
+) -> None:
     username = str(uuid.uuid4())
     sub = people.sign_up(username, name="Ada Canary")
     people.confirm(username)
@@ -463,9 +465,7 @@ def test_a_username_that_looks_like_a_sub_is_one(deployed: Deployment, operator:
     assert f"username {username} {username}" in facts(operator("user", username))
 
 
-def test_a_user_who_cannot_be_synced_now_is_told_why(
-    aws: LocalAws, operator: Operator, ada: str, username: str
-) -> None:
+def test_user_sync_option_shows_why_it_failed(aws: LocalAws, operator: Operator, ada: str, username: str) -> None:
     aws.set_faults([{"operation": "dynamodb:UpdateItem", "fault": "access_denied"}])
     aws.client("dynamodb").delete_item(TableName=f"{PREFIX}-users", Key={"id": {"S": ada}})
     said = operator("user", username, "--sync", expect=1)
@@ -475,12 +475,12 @@ def test_a_user_who_cannot_be_synced_now_is_told_why(
     eventually(lambda: json.loads(operator("status", "--json"))["healthy"])
 
 
-def test_who_never_confirmed_is_not_missing(operator: Operator, people: Pool, username: str) -> None:
+def test_user_who_never_confirmed_is_not_missing(operator: Operator, people: Pool, username: str) -> None:
     people.sign_up(username, email=f"{username}@example.com")
     assert "never confirmed: not in the table until then" in operator("user", username)
 
 
-def test_an_address_of_two_users_asks_for_one(operator: Operator, people: Pool, ada: str, username: str) -> None:
+def test_user_lists_all_users_of_an_address(operator: Operator, people: Pool, ada: str, username: str) -> None:
     other = people.sign_up(f"{username}-2", email=f"{username}@example.com")
     said = operator("user", f"{username}@example.com", expect=1)
     assert "2 users are meant by" in said
@@ -488,7 +488,7 @@ def test_an_address_of_two_users_asks_for_one(operator: Operator, people: Pool, 
     assert other in said
 
 
-def test_user_who_is_nowhere_is_not_found(operator: Operator) -> None:
+def test_user_reports_unknown_user(operator: Operator) -> None:
     assert "No such user: neither the pool" in operator("user", "00000000-0000-4000-8000-000000000000", expect=1)
     for who in ("nobody", "nobody@example.com", 'x" or sub ^= "'):
         assert "Not in the user pool: " in operator("user", who, expect=1)
@@ -497,7 +497,7 @@ def test_user_who_is_nowhere_is_not_found(operator: Operator) -> None:
 # --- what came of the welcome email
 
 
-def test_user_says_what_came_of_the_welcome_email(deployed: Deployment, operator: Operator, people: Pool) -> None:
+def test_user_shows_outcome_of_welcome_email(deployed: Deployment, operator: Operator, people: Pool) -> None:
     alias, phone_only, imported = (f"{uuid.uuid4()}" for _ in range(3))
     with_alias = people.sign_up(alias, email=f"{alias}@example.com", name="Ada-Canary")
     without_address = people.sign_up(phone_only)
@@ -518,7 +518,7 @@ def test_user_says_what_came_of_the_welcome_email(deployed: Deployment, operator
 # --- the welcome, before it is sent
 
 
-def test_the_deployed_welcome_is_what_a_new_user_gets(
+def test_preview_email_is_the_email_that_a_user_gets(
     deployed: Deployment, operator: Operator, ada: str, username: str, tmp_path: Path
 ) -> None:
     said = operator(
@@ -533,7 +533,7 @@ def test_the_deployed_welcome_is_what_a_new_user_gets(
     assert (tmp_path / "mail" / "welcome-preview.html").read_text() == mail.html
 
 
-def test_a_preview_leaves_the_templates_beside_it_alone(
+def test_preview_email_leaves_templates_unchanged(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     templates = {file.name: file.read_text() for file in EXAMPLE.glob("welcome.*")}
@@ -545,7 +545,7 @@ def test_a_preview_leaves_the_templates_beside_it_alone(
     assert "Welcome, Ada!" in (tmp_path / "welcome-preview.html").read_text()
 
 
-def test_a_template_can_be_looked_at_before_it_is_deployed(operator: Operator, tmp_path: Path) -> None:
+def test_preview_email_renders_template_that_is_not_deployed(operator: Operator, tmp_path: Path) -> None:
     html = tmp_path / "new.html"
     html.write_text("<p>{{name}} of {{custom:plan}}</p>")
     operator("preview-email", "--username", "ada", "--name", "<Ada>", "--html", str(html), "--folder", str(tmp_path))
@@ -556,7 +556,7 @@ def test_a_template_can_be_looked_at_before_it_is_deployed(operator: Operator, t
 # --- elsewhere
 
 
-def test_another_region_and_another_account_are_named(deployed: Deployment, tmp_path: Path) -> None:
+def test_commands_name_another_region_and_account(deployed: Deployment, tmp_path: Path) -> None:
     def elsewhere(old: str, new: str) -> Operator:
         outputs = json.loads(json.dumps(deployed.outputs).replace(old, new))
         return Operator.of(Deployment(deployed.aws, outputs), tmp_path)
@@ -573,7 +573,7 @@ def test_another_region_and_another_account_are_named(deployed: Deployment, tmp_
 # --- what Terraform made
 
 
-def test_each_alarm_and_each_chart_is_of_something_that_exists(aws: LocalAws, deployed: Deployment) -> None:
+def test_alarms_and_charts_are_of_existing_resources(aws: LocalAws, deployed: Deployment) -> None:
     """CloudWatch takes any name: an alarm on a wrong one would never tell."""
     functions = {each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"]}
     machines = {each["stateMachineArn"] for each in aws.client("stepfunctions").list_state_machines()["stateMachines"]}
@@ -672,7 +672,7 @@ def test_arn_outputs_name_every_resource_of_the_state(deployed: Deployment, terr
             assert re.search(rf"{PREFIX}(-us-east-1)?-{name}$", arn)
 
 
-def test_alarms_dashboard_metrics_and_outputs_hold_nothing_personal(
+def test_monitoring_and_outputs_have_no_personal_data(
     aws: LocalAws, deployed: Deployment, terraform: Terraform, ada: str
 ) -> None:
     metrics = aws.client("cloudwatch")

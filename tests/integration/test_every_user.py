@@ -91,9 +91,7 @@ def items(deployed: Deployment) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_who_was_there_before_is_in_the_table_after_the_first_apply(
-    deployed: Deployment, crowd: Pool, usernames: dict[str, str]
-) -> None:
+def test_existing_users_are_synced_by_first_apply(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
     (first,) = deployed.runs()
     first = deployed.ended(first["executionArn"])
     assert first["status"] == "SUCCEEDED", first.get("cause")
@@ -119,7 +117,7 @@ def test_a_second_run_writes_nothing(aws: LocalAws, deployed: Deployment) -> Non
     assert calls["cognito-idp:ListUsers"] <= USERS / 60 + 2 * 16
 
 
-def test_changes_follow_at_once(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+def test_changes_are_synced_immediately(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
     changed, disabled, deleted, *_ = usernames
     cognito = crowd.cognito
     cognito.admin_update_user_attributes(
@@ -140,9 +138,7 @@ def test_changes_follow_at_once(deployed: Deployment, crowd: Pool, usernames: di
     assert [deployed.executions(sub) for sub in (changed, disabled, deleted)] == [[], [], []]
 
 
-def test_who_changes_a_password_or_leaves_alone_is_followed_too(
-    deployed: Deployment, crowd: Pool, username: str
-) -> None:
+def test_password_change_and_own_deletion_are_synced(deployed: Deployment, crowd: Pool, username: str) -> None:
     sub = crowd.sign_up(username, email=f"{username}@example.com")
     crowd.confirm(username)
     deployed.settled(sub)
@@ -188,9 +184,7 @@ def test_change_by_the_user_is_synced(
         aws.set_cognito(MANY)
 
 
-def test_event_without_pool_of_another_pools_user_is_not_ours(
-    aws: LocalAws, deployed: Deployment, username: str
-) -> None:
+def test_change_of_another_pools_user_is_ignored(aws: LocalAws, deployed: Deployment, username: str) -> None:
     """No write, no tombstone, no failure.
 
     The deletion is tried again for a while: it may be of a user of this pool whom another function is still writing.
@@ -260,7 +254,7 @@ def sign_in_with_a_temporary_password(pool: Pool, username: str) -> None:
     )
 
 
-def test_invited_user_is_welcomed_once_at_the_first_sign_in(
+def test_invited_user_gets_one_email_at_first_sign_in(
     aws: LocalAws, deployed: Deployment, operator: Operator, crowd: Pool, username: str
 ) -> None:
     """It confirms the user, and fires no trigger. A later temporary password changes nothing."""
@@ -314,7 +308,7 @@ def test_invited_user_without_a_verified_address_gets_no_email(
     assert deployed.welcomes_to(f"{usernames[sub]}@example.com") == []
 
 
-def test_a_call_that_failed_changes_nothing(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+def test_failed_call_syncs_nothing(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
     untouched = list(usernames)[3]
     with pytest.raises(crowd.cognito.exceptions.InvalidPasswordException):
         crowd.cognito.admin_set_user_password(UserPoolId=crowd.id, Username=usernames[untouched], Password="short")
@@ -324,7 +318,7 @@ def test_a_call_that_failed_changes_nothing(deployed: Deployment, crowd: Pool, u
     assert outcomes(deployed, untouched) == []
 
 
-def test_a_second_run_beside_an_older_one_ends_at_once(aws: LocalAws, deployed: Deployment) -> None:
+def test_second_run_ends_immediately_when_another_runs(aws: LocalAws, deployed: Deployment) -> None:
     states = aws.client("stepfunctions")
     arn = deployed.outputs["reconciliation_state_machine_arn"]
     aws.set_quotas({"cognito-idp:ListUsers": {"per_second": 30, "latency_ms": 150}})
@@ -346,12 +340,12 @@ def test_a_second_plan_is_empty(terraform: Terraform, key: str) -> None:
     assert terraform.warnings(tracked(key)) == ""
 
 
-def test_plan_that_removes_the_key_must_name_it(terraform: Terraform, key: str) -> None:
+def test_plan_fails_when_removed_key_is_not_named(terraform: Terraform, key: str) -> None:
     planned = terraform("plan", expect=1)
     assert f"kms_key_arn was {key} and is now null." in planned.stderr
 
 
-def test_without_tracking_reconciliation_alone_has_the_changes(
+def test_reconciliation_syncs_changes_without_tracking(
     aws: LocalAws, terraform: Terraform, deployed: Deployment, crowd: Pool, usernames: dict[str, str], key: str
 ) -> None:
     terraform("apply", "-auto-approve", variables=removed(key))
@@ -408,7 +402,7 @@ def test_removed_key_encrypts_nothing_and_stays_with_the_roles(
         assert statement["Resource"] == key
 
 
-def test_purge_of_several_shards_takes_one_number(
+def test_allow_deletes_takes_one_number_for_several_shards(
     operator: Operator, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
 ) -> None:
     # Not those of other tests, whose usernames are not known here.
@@ -435,7 +429,9 @@ def test_purge_of_several_shards_takes_one_number(
     assert all("deleted_at" in found[sub] for sub in leaving)
 
 
-def test_a_lost_trigger_is_attached_again_and_reported(operator: Operator, deployed: Deployment, crowd: Pool) -> None:
+def test_reconciliation_attaches_and_reports_lost_trigger(
+    operator: Operator, deployed: Deployment, crowd: Pool
+) -> None:
     described = crowd.cognito.describe_user_pool(UserPoolId=crowd.id)["UserPool"]
     crowd.cognito.update_user_pool(UserPoolId=crowd.id, Policies=described["Policies"], LambdaConfig={})
     said = " ".join(operator("reconcile", expect=1).split())
@@ -446,7 +442,7 @@ def test_a_lost_trigger_is_attached_again_and_reported(operator: Operator, deplo
     assert triggers["PostConfirmation"] == deployed.outputs["post_confirmation_function_arn"]
 
 
-def test_a_foreign_trigger_is_left_alone_and_reported_and_the_users_are_synced(
+def test_reconciliation_reports_foreign_trigger_and_syncs_users(
     operator: Operator, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
 ) -> None:
     foreign = "arn:aws:lambda:us-east-1:000000000000:function:foreign"

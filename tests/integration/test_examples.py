@@ -10,13 +10,11 @@ from tests.deployed import Deployment, Operator, Terraform, make_pool
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_no_example_is_without_a_test() -> None:
+def test_every_example_has_a_test() -> None:
     assert {each.name for each in EXAMPLES.iterdir() if each.is_dir()} == {"minimal", "complete", "owned_pool"}
 
 
-def test_the_minimal_one_syncs_who_was_there_and_who_signs_up_and_greets_nobody(
-    aws: LocalAws, tmp_path: Path, username: str
-) -> None:
+def test_minimal_example_syncs_users_and_sends_no_email(aws: LocalAws, tmp_path: Path, username: str) -> None:
     pool = make_pool(aws)
     found = pool.configuration()
     before = pool.sign_up(f"{username}-before", email=f"{username}-before@example.com")

@@ -137,7 +137,7 @@ def test_table_changes_its_billing_mode_and_back(aws: LocalAws, tmp_path: Path) 
     terraform("destroy", "-auto-approve", variables=on_demand)
 
 
-def test_table_with_other_keys_is_another_one_and_fails_the_plan(aws: LocalAws, tmp_path: Path) -> None:
+def test_plan_fails_when_keys_of_the_table_change(aws: LocalAws, tmp_path: Path) -> None:
     """Until the operator accepts it by name: -replace stores the new settings."""
     dynamodb = aws.client("dynamodb")
     terraform = table_alone(tmp_path)

@@ -198,12 +198,12 @@ def names(people: Pool, key: str) -> Names:
     return Names(people, key, str(people.configuration()["pool"]["LambdaConfig"]["KMSKeyID"]))
 
 
-def test_the_roles_may_do_what_the_documentation_says_and_nothing_else(policies: list[Policy], names: Names) -> None:
+def test_roles_have_exactly_the_documented_permissions(policies: list[Policy], names: Names) -> None:
     found = [names.permission(policy.role, each) for policy in policies for each in policy.statements]
     assert sorted(found) == sorted(table())
 
 
-def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(policies: list[Policy], names: Names) -> None:
+def test_wide_permissions_have_conditions(policies: list[Policy], names: Names) -> None:
     statements = [each for policy in policies for each in policy.statements]
     conditions = {
         (each["Action"], names.resource(each["Resource"])): each["Condition"]["StringEquals"]
@@ -221,9 +221,7 @@ def test_what_has_to_be_wider_than_one_resource_is_held_by_a_condition(policies:
     assert {action.partition(":")[0] for action in wide} == {"ec2", "logs", "xray"}
 
 
-def test_a_state_machine_may_do_what_its_definition_does_and_a_schedule_what_its_target_is(
-    aws: LocalAws, deployed: Deployment, names: Names
-) -> None:
+def test_state_machines_and_schedules_need_their_permissions(aws: LocalAws, deployed: Deployment, names: Names) -> None:
     states = aws.client("stepfunctions")
     calls = set()
     for machine in STATE_MACHINES:
@@ -502,7 +500,7 @@ def scene(aws: LocalAws, deployed: Deployment, people: Pool, username: str) -> S
     return Scene(aws, deployed, people, username)
 
 
-def test_every_permission_is_shown_by_a_scenario_the_definition_or_a_page_of_aws() -> None:
+def test_every_permission_has_evidence() -> None:
     shown_by = set(table().values())
     assert SCENARIOS.keys() <= shown_by
     others = {each for each in shown_by - SCENARIOS.keys() if not each.startswith("[")}
@@ -516,7 +514,7 @@ def test_every_permission_is_shown_by_a_scenario_the_definition_or_a_page_of_aws
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_with_all_permissions(scene: Scene, names: Names, scenario: str) -> None:
+def test_scenario_succeeds_with_all_permissions(scene: Scene, names: Names, scenario: str) -> None:
     """Nothing is refused, and everything that the scenario is to show is called."""
     SCENARIOS[scenario](scene)
     assert scene.refused() == set()
@@ -554,7 +552,9 @@ def taken_out(aws: LocalAws, policies: list[Policy], names: Names, permission: P
 
 
 @pytest.mark.parametrize("permission", ENFORCED, ids=" ".join)
-def test_without_one_permission(scene: Scene, policies: list[Policy], names: Names, permission: Permission) -> None:
+def test_scenario_fails_without_one_permission(
+    scene: Scene, policies: list[Policy], names: Names, permission: Permission
+) -> None:
     fails = pytest.raises((AssertionError, scene.people.cognito.exceptions.ClientError))
     with taken_out(scene.aws, policies, names, permission) as arn, fails:
         SCENARIOS[table()[permission]](scene)
@@ -566,7 +566,7 @@ def test_without_one_permission(scene: Scene, policies: list[Policy], names: Nam
 # --- what rests, and what is logged
 
 
-def test_the_key_encrypts_all_that_rests(aws: LocalAws, deployed: Deployment, key: str) -> None:
+def test_key_encrypts_all_data_at_rest(aws: LocalAws, deployed: Deployment, key: str) -> None:
     table = aws.client("dynamodb").describe_table(TableName=deployed.outputs["user_table_name"])["Table"]
     keys = {"table": table["SSEDescription"]["KMSMasterKeyArn"]}
     for url in aws.client("sqs").list_queues(QueueNamePrefix=PREFIX)["QueueUrls"]:
@@ -596,9 +596,7 @@ def test_the_key_encrypts_all_that_rests(aws: LocalAws, deployed: Deployment, ke
 # --- who may call
 
 
-def test_nobody_but_cognito_for_this_pool_may_call_a_function(
-    aws: LocalAws, deployed: Deployment, people: Pool
-) -> None:
+def test_only_cognito_for_this_pool_may_invoke_a_function(aws: LocalAws, deployed: Deployment, people: Pool) -> None:
     functions = aws.client("lambda")
     allowed = []
     for name in deployed.functions():
@@ -617,7 +615,7 @@ def test_nobody_but_cognito_for_this_pool_may_call_a_function(
     }
 
 
-def test_nobody_but_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployment) -> None:
+def test_only_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployment) -> None:
     """Not even a function that may send to every queue."""
     anything = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
     code = """
@@ -636,7 +634,7 @@ def test_nobody_but_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployme
     assert send("retry_queue_url") == "null", "where it may, the function can"
 
 
-def test_a_role_is_assumed_by_its_own_service_alone(aws: LocalAws, deployed: Deployment) -> None:
+def test_role_is_assumed_by_its_service_only(aws: LocalAws, deployed: Deployment) -> None:
     region = f"us-east-1:{ACCOUNT}"
     expected = {
         **{name: ("lambda.amazonaws.com", {}) for name in FUNCTIONS},

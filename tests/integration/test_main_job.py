@@ -53,7 +53,7 @@ def deployed(aws: LocalAws, deployment: Any) -> Deployment:
 
 
 @terraform("deployment", scope="module", teardown=terraform.TEARDOWN_OFF)  # the last test destroys it
-def test_attaching_changes_the_trigger_and_nothing_else_of_the_pool(deployed: Deployment, pool: Pool) -> None:
+def test_attach_changes_only_the_trigger_of_the_pool(deployed: Deployment, pool: Pool) -> None:
     after = pool.configuration()
     triggers = after["pool"].get("LambdaConfig", {})
     assert triggers.pop("PostConfirmation") == deployed.outputs["post_confirmation_function_arn"]
@@ -85,7 +85,7 @@ def test_sign_ups_during_first_apply_are_synced_once_attached(
     assert {address: mails[address] for address in addresses} == dict.fromkeys(addresses, 1)
 
 
-def test_a_confirmed_user_is_in_the_table_and_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
+def test_confirmed_user_is_synced_and_gets_welcome_email(deployed: Deployment, pool: Pool, username: str) -> None:
     email = f"{username}@example.com"
     sub = pool.sign_up(username, email=email, name="Zoë <b> Canary", custom__plan="canary gold")
     pool.confirm(username)
@@ -168,7 +168,7 @@ def test_federated_sign_up_has_its_status_from_the_first_write(
     assert (item["status"], item["name"]) == ("EXTERNAL_PROVIDER", "Ada Canary")
 
 
-def test_confirmation_that_cognito_does_not_show_yet_is_waited_for(
+def test_sync_user_waits_until_cognito_shows_confirmation(
     aws: LocalAws, deployed: Deployment, pool: Pool, username: str
 ) -> None:
     sub = pool.sign_up(username, email=f"{username}@example.com")
@@ -207,7 +207,7 @@ def test_each_function_of_a_sign_up_makes_these_aws_calls(
     assert aws.calls()["states:StartExecution"] == 1
 
 
-def test_a_password_reset_syncs_and_does_not_greet_again(
+def test_password_reset_syncs_without_welcome_email(
     aws: LocalAws, deployed: Deployment, pool: Pool, username: str
 ) -> None:
     email = f"{username}@example.com"
@@ -243,7 +243,7 @@ def test_a_password_reset_syncs_and_does_not_greet_again(
     }
 
 
-def test_a_second_delivery_of_the_trigger_event_starts_no_second_execution(
+def test_trigger_starts_one_execution_when_event_is_repeated(
     aws: LocalAws, deployed: Deployment, pool: Pool, username: str
 ) -> None:
     email = f"{username}@example.com"
@@ -273,7 +273,7 @@ def test_a_second_delivery_of_the_trigger_event_starts_no_second_execution(
     assert queue["Attributes"]["ApproximateNumberOfMessages"] == "0"
 
 
-def test_a_user_without_email_is_synced_and_not_greeted(deployed: Deployment, pool: Pool, username: str) -> None:
+def test_user_without_email_is_synced_without_welcome_email(deployed: Deployment, pool: Pool, username: str) -> None:
     sub = pool.sign_up(username, name="Canary's mail")
     pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=username)
     (execution,) = deployed.settled(sub)
@@ -286,7 +286,7 @@ def test_a_user_without_email_is_synced_and_not_greeted(deployed: Deployment, po
     assert not {"email", "email_lower"} & item.keys(), "DynamoDB takes no empty key of an index"
 
 
-def test_a_sign_up_while_step_functions_is_away_is_parked_and_replayed(
+def test_sign_up_is_retried_when_step_functions_fails(
     aws: LocalAws, deployed: Deployment, pool: Pool, username: str
 ) -> None:
     email = f"{username}@example.com"
@@ -308,7 +308,7 @@ def terraform_again(deployment: Any) -> Terraform:
     return Terraform(Path(runner.module_dir), Path(runner.work_dir), Path(runner.state_path))
 
 
-def test_a_second_plan_is_empty_and_warns_of_nothing(deployed: Deployment, terraform_again: Terraform) -> None:
+def test_second_plan_has_no_changes_and_no_warnings(deployed: Deployment, terraform_again: Terraform) -> None:
     assert terraform_again.warnings() == ""
 
 
@@ -333,7 +333,7 @@ def test_a_second_plan_is_empty_and_warns_of_nothing(deployed: Deployment, terra
         ),
     ),
 )
-def test_a_wrong_pool_or_stage_is_refused_at_plan(
+def test_plan_fails_when_pool_or_stage_is_wrong(
     deployed: Deployment, terraform_again: Terraform, pool: Pool, variables: dict[str, str], message: str
 ) -> None:
     before = terraform_again.state.read_bytes()
@@ -342,7 +342,7 @@ def test_a_wrong_pool_or_stage_is_refused_at_plan(
     assert terraform_again.state.read_bytes() == before
 
 
-def test_a_second_deployment_of_the_same_name_fails_and_touches_nothing(
+def test_second_deployment_of_same_name_fails_without_changes(
     aws: LocalAws, deployed: Deployment, tmp_path: Path
 ) -> None:
     second = Terraform.of_copy(DEPLOYMENT, tmp_path)

@@ -133,7 +133,7 @@ def hash_of(file: Path) -> str:
     return base64.b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
 
 
-def test_documented_pipelines_run_the_same_commands_and_hand_over_the_zips() -> None:
+def test_documented_pipelines_run_the_same_commands() -> None:
     assert CARRIED == ["tfplan", ".terraform/cognito-user-sync/"]
     assert re.findall(r"^      - (\S+)$", GITLAB, re.MULTILINE) == CARRIED
     assert "include-hidden-files: true" in JOBS["plan"]

@@ -101,7 +101,7 @@ def error_at_confirmation(pool: Pool, username: str) -> str:
 # Refuse or chain.
 
 
-def test_a_foreign_trigger_fails_the_plan_before_anything_is_made(
+def test_plan_fails_when_pool_has_a_foreign_trigger(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
 ) -> None:
     sentence = (
@@ -121,7 +121,7 @@ def test_a_foreign_trigger_fails_the_plan_before_anything_is_made(
     assert [event["userName"] for event in theirs.events()] == [username]
 
 
-def test_named_as_chained_it_is_replaced_and_nothing_else_is(
+def test_apply_replaces_only_the_trigger_when_it_is_chained(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
 ) -> None:
     with SignUps(owned) as people:
@@ -136,14 +136,14 @@ def test_named_as_chained_it_is_replaced_and_nothing_else_is(
     assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
 
 
-def test_policy_of_the_chained_function_goes_after_its_calls(terraform: Terraform) -> None:
+def test_policy_of_chained_function_is_deleted_after_its_calls(terraform: Terraform) -> None:
     """Terraform then updates the function first. The retries of a call hide the other order, if it takes short."""
     resources = json.loads(terraform.state.read_text())["resources"]
     (policy,) = [each for each in resources if (each["type"], each["name"]) == ("aws_iam_role_policy", "chained")]
     assert [instance.get("create_before_destroy") for instance in policy["instances"]] == [True]
 
 
-def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
+def test_chained_function_gets_event_and_its_answer_is_returned(
     aws: LocalAws, deployed: Deployment, ours: str, owned: Pool, theirs: TheirTrigger, username: str
 ) -> None:
     sub = owned.sign_up(username, email=f"{username}@example.com", custom__plan="canary")
@@ -160,7 +160,7 @@ def test_the_chained_function_gets_the_same_event_and_its_answer_is_cognitos(
     assert answer == {**event, "response": {"greeting": "theirs"}}
 
 
-def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
+def test_error_of_chained_function_reaches_the_user_unchanged(
     terraform: Terraform, deployed: Deployment, owned: Pool, theirs: TheirTrigger, ours: str
 ) -> None:
     with_us = error_at_confirmation(owned, f"{REFUSED}-1")
@@ -176,7 +176,7 @@ def test_the_chained_functions_error_reaches_the_user_as_it_did_without_us(
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed all the same, and synced"
 
 
-def test_a_chained_function_that_does_not_exist_fails_the_apply(
+def test_apply_fails_when_chained_function_does_not_exist(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     """The pool's trigger invokes it by then: the client hears of that, but of no ARN."""
@@ -202,7 +202,7 @@ def test_a_chained_function_that_does_not_exist_fails_the_apply(
     ],
     ids=str,
 )
-def test_pool_trigger_gives_the_sign_ups_to_no_other_function(
+def test_pool_trigger_rejects_other_functions(
     aws: LocalAws, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str, named: dict[str, str | None]
 ) -> None:
     another = ours.replace(FUNCTION, "another")
@@ -217,7 +217,7 @@ def test_pool_trigger_gives_the_sign_ups_to_no_other_function(
 # Noticing loss.
 
 
-def test_a_plan_reports_a_lost_trigger_and_how_to_attach_it_again(
+def test_plan_reports_lost_trigger_and_how_to_attach_it(
     aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     given = {"chained_function_arn": theirs.arn}
@@ -255,7 +255,7 @@ def errors_of_pool_trigger(aws: LocalAws) -> list[str]:
     return [line["errorType"] for line in lines if "errorType" in line]
 
 
-def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
+def test_apply_reports_foreign_trigger_and_leaves_it(
     aws: LocalAws, terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     another = make_function(aws, "their-other-trigger", ANY_TRIGGER)
@@ -280,7 +280,7 @@ def test_a_foreign_trigger_in_our_place_is_reported_and_stops_nothing_else(
 # Changes, each in one apply, while people sign up.
 
 
-def test_attach_trigger_off_gives_the_pool_back_and_on_takes_it_again(
+def test_attach_trigger_detaches_when_false_and_attaches_when_true(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     given = {"chained_function_arn": theirs.arn}
@@ -294,7 +294,7 @@ def test_attach_trigger_off_gives_the_pool_back_and_on_takes_it_again(
     assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
 
 
-def test_a_function_that_is_replaced_is_detached_meanwhile(
+def test_replaced_function_is_detached_until_it_exists_again(
     terraform: Terraform, owned: Pool, deployed: Deployment, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     given = {"chained_function_arn": theirs.arn}
@@ -311,7 +311,7 @@ def test_a_function_that_is_replaced_is_detached_meanwhile(
     theirs.events()
 
 
-def test_chaining_ends_when_it_is_no_longer_named(
+def test_chained_function_is_not_invoked_when_no_longer_named(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     with SignUps(owned) as people:
@@ -325,7 +325,7 @@ def test_chaining_ends_when_it_is_no_longer_named(
     assert theirs.events() == []
 
 
-def test_destroy_after_half_an_apply_puts_back_the_chained_function(
+def test_destroy_restores_chained_function_after_partial_apply(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
 ) -> None:
     """The input of the guard is that of the apply before."""

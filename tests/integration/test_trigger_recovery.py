@@ -70,7 +70,7 @@ def times_said_by_pool_trigger(aws: LocalAws, words: str) -> int:
     return sum(words in event["message"] for event in events)
 
 
-def test_the_trigger_can_be_handed_over_without_a_gap_and_taken_back(
+def test_trigger_moves_to_other_configuration_without_a_gap(
     terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
     terraform.forget(GUARD)
@@ -102,7 +102,7 @@ def attach_half_way(aws: LocalAws, terraform: Terraform, pool: Pool, ours: str) 
     assert trigger_of(pool) == ours
 
 
-def test_an_attach_that_failed_half_way_is_retried_by_the_next_apply(
+def test_apply_retries_partial_attach(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
     attach_half_way(aws, terraform, owned, ours)
@@ -111,7 +111,7 @@ def test_an_attach_that_failed_half_way_is_retried_by_the_next_apply(
     assert_trigger_is_not_reported(terraform)
 
 
-def test_an_attach_that_failed_half_way_is_detached_all_the_same(
+def test_apply_detaches_after_partial_attach(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
     attach_half_way(aws, terraform, owned, ours)
@@ -119,7 +119,7 @@ def test_an_attach_that_failed_half_way_is_detached_all_the_same(
     assert configuration_of(owned) == with_trigger(found, None)
 
 
-def test_a_trigger_that_somebody_replaced_is_not_detached(
+def test_detach_leaves_replaced_trigger(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any]
 ) -> None:
     theirs = make_function(aws, "their-replacement", ANY_TRIGGER)
@@ -135,7 +135,7 @@ def test_a_trigger_that_somebody_replaced_is_not_detached(
     assert configuration_of(owned) == with_trigger(found, theirs)
 
 
-def test_destroy_ends_when_the_deleted_pool_trigger_function_is_there_again(
+def test_destroy_succeeds_when_deleted_function_is_created_again(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
     """Nothing else can detach the trigger: docs/operations.md."""

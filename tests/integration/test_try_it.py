@@ -114,7 +114,7 @@ def holds(commands: list[str], results: list[tuple[str, int]], expected: list[st
     return statuses_hold and in_order(expected, "".join(said for said, _ in results))
 
 
-def test_each_line_of_the_page_does_what_the_page_says(shell: Shell) -> None:
+def test_commands_of_the_page_print_what_it_shows(shell: Shell) -> None:
     for commands, expected in steps(PAGE):
         results = [shell.type(command) for command in commands]
         if USES_LOCAL_AWS in commands:

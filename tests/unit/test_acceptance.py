@@ -30,7 +30,7 @@ def confirmed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_missing_settings_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACCEPTANCE_ACCOUNT", "ACCEPTANCE_EMAIL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(AccountError) as refused:
@@ -129,7 +129,7 @@ def test_page_has_the_questions_of_the_code() -> None:
     assert facts.page_of(facts.answers_of(page)) == page, "run: make docs"
 
 
-def test_page_without_answers_says_that_it_was_not_run() -> None:
+def test_page_without_answers_shows_that_it_was_not_run() -> None:
     page = facts.page_of({})
     assert "This has not been run on AWS yet" in page
     assert page.count(f"| {facts.OPEN} |") == len(facts.QUESTIONS)

@@ -52,7 +52,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, pypi: Answer, osv: Answer, unsound: t
     return check_dependencies.main()
 
 
-def test_every_lock_is_audited_by_the_first_service_that_knows_something(
+def test_check_audits_every_lock_with_the_first_working_service(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(monkeypatch, pypi=KNOWS, osv=KNOWS) == 0
@@ -64,7 +64,7 @@ def test_every_lock_is_audited_by_the_first_service_that_knows_something(
 
 
 @pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_SOMEBODY_ELSE, IS_BROKEN])
-def test_another_service_is_asked_where_the_first_one_is_not_what_it_should_be(
+def test_check_asks_another_service_when_the_first_fails(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pypi: Answer
 ) -> None:
     assert audit(monkeypatch, pypi=pypi, osv=KNOWS) == 0
@@ -72,26 +72,26 @@ def test_another_service_is_asked_where_the_first_one_is_not_what_it_should_be(
 
 
 @pytest.mark.parametrize("lock", check_dependencies.LOCKS)
-def test_a_vulnerability_in_any_lock_fails_the_check(monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
+def test_check_fails_when_any_lock_has_a_vulnerability(monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
     assert audit(monkeypatch, pypi=KNOWS, osv=KNOWS, unsound=(lock,)) == 1
 
 
 @pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_SOMEBODY_ELSE])
-def test_without_a_service_in_reach_the_check_says_that_nothing_was_audited(
+def test_check_reports_that_nothing_was_audited_without_a_service(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pypi: Answer
 ) -> None:
     assert audit(monkeypatch, pypi=pypi, osv=IS_UNKNOWN) == 0
     assert capfd.readouterr() == ("", NOT_AUDITED)
 
 
-def test_any_other_trouble_with_the_only_service_fails_the_check(
+def test_check_fails_when_the_only_service_fails(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(monkeypatch, pypi=IS_UNKNOWN, osv=IS_BROKEN) == 1
     assert capfd.readouterr() == ("", f"pip-audit: osv: {IS_BROKEN[2]}")
 
 
-def test_a_dependency_of_the_command_line_that_no_lock_has_fails_the_check(
+def test_check_fails_when_a_dependency_is_in_no_lock(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(check_dependencies, "ROOT", tmp_path)

@@ -87,7 +87,7 @@ def test_cognito_pool_answers_in_botocores_shapes(operation: str, users: UserSto
 
 
 @pytest.mark.parametrize("second", ["", 'sub ^= "b4"', f'sub = "{SUB}"'], ids=["none", "prefix", "sub"])
-def test_cognito_pool_refuses_token_of_another_filter(second: str) -> None:
+def test_cognito_pool_rejects_token_of_another_filter(second: str) -> None:
     pool = a_pool()
     client = cognito_client(pool)
     token = client.list_users(UserPoolId=POOL_ID, Limit=1, Filter='sub ^= "b"')["PaginationToken"]
@@ -98,7 +98,7 @@ def test_cognito_pool_refuses_token_of_another_filter(second: str) -> None:
 
 
 @pytest.mark.parametrize("query", ['nickname = "Ada"', "sub", 'sub ^= "b" or sub ^= "c"', f'sub = "{SUB.upper()}"'])
-def test_cognito_pool_refuses_unknown_filter(query: str) -> None:
+def test_cognito_pool_rejects_unknown_filter(query: str) -> None:
     client = cognito_client(a_pool())
     with pytest.raises(client.exceptions.InvalidParameterException):
         client.list_users(UserPoolId=POOL_ID, Filter=query)
@@ -153,7 +153,7 @@ def carried(by: str, pool: CognitoPool, session: boto3.Session) -> Iterator[Cogn
 
 
 @pytest.mark.parametrize("by", ["client", "before-call", "before-send", "http"])
-def test_carrier_brings_answer_and_error(by: str, session: boto3.Session) -> None:
+def test_fake_client_returns_answer_and_raises_error(by: str, session: boto3.Session) -> None:
     pool = a_pool()
     with carried(by, pool, session) as client:
         found: Any = client.list_users(UserPoolId=POOL_ID, Filter=f'sub = "{SUB}"', Limit=1)

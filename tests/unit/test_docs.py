@@ -246,7 +246,7 @@ def broken_links(document: Path) -> list[str]:
 
 
 @every_document
-def test_every_link_points_to_what_is_there(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     assert broken_links(document) == []
 
 
@@ -291,12 +291,12 @@ def missing_tests(text: str) -> list[str]:
 
 
 @every_document
-def test_every_test_that_is_named_is_there(document: Path) -> None:
+def test_every_named_test_exists(document: Path) -> None:
     assert missing_tests(document.read_text(encoding="utf-8")) == []
 
 
-def test_a_test_that_is_not_there_is_found() -> None:
-    text = "`test_no_such_test`, `test_every_link_points_to_what_is_there`"
+def test_missing_test_is_found() -> None:
+    text = "`test_no_such_test`, `test_every_link_has_a_target`"
     assert missing_tests(text) == ["test_no_such_test"]
 
 

@@ -46,7 +46,7 @@ def run(command: str, folder: Path, **variables: str) -> str:
 
 
 @pytest.mark.parametrize("situation", MAKE, ids=name)
-def test_make_says_what_is_wrong_and_what_to_do(tmp_path: Path, situation: Situation) -> None:
+def test_make_reports_what_is_wrong_and_what_to_do(tmp_path: Path, situation: Situation) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "dev.txt").touch()
     for name in ("Makefile", "variables.tf"):
@@ -61,7 +61,7 @@ def test_make_says_what_is_wrong_and_what_to_do(tmp_path: Path, situation: Situa
 
 
 @pytest.mark.parametrize("situation", LOCAL_AWS, ids=name)
-def test_local_aws_says_what_is_wrong_and_what_to_do(situation: Situation) -> None:
+def test_local_aws_reports_what_is_wrong_and_what_to_do(situation: Situation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         said = run(situation.command.replace("4566", port), ROOT)
@@ -69,7 +69,7 @@ def test_local_aws_says_what_is_wrong_and_what_to_do(situation: Situation) -> No
 
 
 @pytest.mark.parametrize("situation", COMMAND_LINE, ids=name)
-def test_command_line_says_what_is_wrong_and_what_to_do(
+def test_command_line_reports_what_is_wrong_and_what_to_do(
     aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, situation: Situation
 ) -> None:
     monkeypatch.chdir(tmp_path)

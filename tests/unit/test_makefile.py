@@ -49,7 +49,7 @@ def test_make_alone_lists_the_targets() -> None:
 
 @pytest.mark.parametrize("target", DEPLOYING)
 @pytest.mark.parametrize("stage", ["", "prod", "dev staging", "../dev"])
-def test_an_unknown_stage_is_refused_with_the_known_ones(target: str, stage: str) -> None:
+def test_make_rejects_unknown_environment_and_names_the_known(target: str, stage: str) -> None:
     refused = make(target, f"ENV={stage}")
     assert refused.returncode == 2
     known = " ".join(sorted(path.stem for path in (ROOT / "environments").glob("*.tfvars")))
@@ -60,7 +60,7 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(target: str, stage: str
 @pytest.mark.parametrize(
     "text", ["x';id>{file};echo'", 'x";id>{file};"', "dev;id>{file}", "$(id>{file})", "$(shell id>{file})"]
 )
-def test_known_stage_does_not_run_its_text(tmp_path: Path, text: str) -> None:
+def test_make_does_not_run_the_text_of_a_stage(tmp_path: Path, text: str) -> None:
     value = text.format(file=tmp_path / "file")
     for rejected in (make("known-stage", f"ENV={value}"), make("known-stage", ENV=value)):
         assert f'ENV is "{value}": it must be one of' in rejected.stderr
@@ -109,7 +109,7 @@ def test_deploying_needs_terraform_alone(terraform: dict[str, str], target: str)
 
 
 @pytest.mark.parametrize("target", DEPLOYING)
-def test_deploying_looks_for_no_provider_when_init_fails(terraform: dict[str, str], target: str) -> None:
+def test_deploying_searches_no_provider_when_init_fails(terraform: dict[str, str], target: str) -> None:
     failed = make(target, "ENV=dev", FAILS="init", **terraform)
     assert failed.returncode == 2
     assert [line for line in failed.stderr.splitlines() if line.startswith("terraform")] == [
@@ -126,7 +126,7 @@ POOL_TRIGGER = "module.pool_trigger[0].module.function.aws_lambda_function.this"
     [([GUARD], True), ([GUARD, POOL_TRIGGER], False), ([POOL_TRIGGER], False), ([], False)],
     ids=str,
 )
-def test_failed_destroy_says_how_to_create_a_deleted_pool_trigger_function(
+def test_failed_destroy_shows_how_to_create_the_deleted_function(
     terraform: dict[str, str], state: list[str], is_said: bool
 ) -> None:
     failed = make("destroy", "ENV=dev", FAILS="destroy", STATE="\n".join(state), **terraform)
@@ -178,13 +178,13 @@ def test_another_workspace_in_the_environment_is_not_used(terraform: dict[str, s
     assert all("(no workspace, eu-west-1, " in line for line in lines)
 
 
-def test_local_aws_has_a_state_of_its_own(terraform: dict[str, str]) -> None:
+def test_local_aws_has_its_own_state(terraform: dict[str, str]) -> None:
     _, select, _ = deploy("plan", AWS_ENDPOINT_URL="http://127.0.0.1:4599", **terraform)
     assert select.startswith("terraform workspace select -or-create=true dev-local-4599 (")
 
 
 @pytest.mark.parametrize("target", [*DEPLOYING, "reconcile"])
-def test_stage_that_is_not_the_files_name_is_rejected(
+def test_make_rejects_stage_that_differs_from_the_file_name(
     terraform: dict[str, str], target: str, copied_environment: Path
 ) -> None:
     name = copied_environment.stem
@@ -258,7 +258,7 @@ def test_setup_makes_venv_again_when_python_has_another_version(
     assert ("-m venv --clear .venv" in set_up(bare_clone, **variables).stdout) == is_made
 
 
-def test_setup_says_that_an_interpreter_is_missing(bare_clone: Path) -> None:
+def test_setup_reports_missing_interpreter(bare_clone: Path) -> None:
     rejected = set_up(bare_clone, PYTHON="python3.99")
     assert "Python >= 3.11 is required (python3.99 is not installed): name another one" in rejected.stderr
 
@@ -305,7 +305,7 @@ def test_clean_stops_the_local_aws_first(tmp_path: Path) -> None:
     assert remove.startswith("rm -rf")
 
 
-def test_acceptance_without_its_variables_says_what_is_missing() -> None:
+def test_acceptance_reports_missing_variables() -> None:
     missing = make("acceptance", ACCEPTANCE_ACCOUNT="", ACCEPTANCE_EMAIL="you@example.com")
     assert missing.returncode == 2
     assert "- ACCEPTANCE_ACCOUNT: ID of the AWS account" in missing.stderr

@@ -15,7 +15,7 @@ def test_install_leaves_nothing_in_the_clone() -> None:
     assert SETTINGS["build-system"]["build-backend"] == "hatchling.build"
 
 
-def test_wheel_has_the_command_line_and_what_it_shares_with_the_functions() -> None:
+def test_wheel_has_cli_and_shared_sources() -> None:
     packages = SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert packages == ["cli/cognito_user_sync_cli", "lambda_src/cognito_user_sync"]
     assert all((ROOT / package / "__init__.py").exists() for package in packages)

@@ -26,7 +26,7 @@ def test_problems_reports_finding_that_is_not_accepted() -> None:
     ]
 
 
-def test_problems_reports_accepted_finding_that_is_gone() -> None:
+def test_problems_reports_accepted_finding_that_is_unused() -> None:
     (problem,) = problems([], {FOUND: "reason"})
     assert str(FOUND) in problem
 

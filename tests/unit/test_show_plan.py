@@ -59,7 +59,7 @@ def test_summary_follows_the_plan_as_terraform_prints_it() -> None:
     assert len(rest.splitlines()) == 9
 
 
-def test_summary_says_what_a_first_apply_creates() -> None:
+def test_summary_shows_what_a_first_apply_creates() -> None:
     assert summary(READING + CREATED) == {
         "account": "123456789012",
         "region": "eu-west-1",

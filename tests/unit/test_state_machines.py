@@ -291,7 +291,7 @@ def retried_for(step: str, error: str) -> str:
     return "no" if "." in error else ""
 
 
-def test_page_says_of_each_documented_error_whether_it_is_retried() -> None:
+def test_page_shows_whether_each_documented_error_is_retried() -> None:
     """Lambda's own errors are those of the SDK's model: a new version may bring one without a decision."""
     invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
     of_lambda = {f"Lambda.{shape.name}" for shape in invoke.error_shapes}
@@ -302,7 +302,7 @@ def test_page_says_of_each_documented_error_whether_it_is_retried() -> None:
     assert page == {error: tuple(retried_for(step, error) for step in STEPS) for error in page}
 
 
-def test_redrive_leaves_alone_what_send_welcome_must_not_retry() -> None:
+def test_redrive_skips_what_send_welcome_must_not_retry() -> None:
     """An error that is retried there says that no email was sent; so redrive is safe after it, too."""
     retried = {error for retrier in TASKS["SendWelcome"].retries for error in retrier.errors}
     assert retried <= NOT_SENT
