@@ -330,7 +330,7 @@ def _functions(deployment: Deployment) -> Findings:
 
 
 def _trigger_policy(deployment: Deployment) -> Findings:
-    """Look whether the trigger's role has its policy: without it, each sign-up is lost, and the log cannot say so."""
+    """Check that the trigger's role has its policy. Without it, each sign-up is lost."""
     function = f"{deployment.prefix}-post-confirmation"
     found = unless_gone(lambda: deployment.functions.get_function_configuration(FunctionName=function))
     if found is None:
@@ -341,7 +341,7 @@ def _trigger_policy(deployment: Deployment) -> Findings:
     yield Fact("exists", policy is not None, "exists" if policy else "")
     if policy is None:
         yield Problem(
-            f"the role {role} has no policy {function}, so each sign-up is lost, and no alarm fires: apply again. Then:"
+            f"the role {role} has no policy {function}, so each sign-up is lost: apply again. Then:"
             f" {_sync_of_last_day(deployment)}"
         )
 

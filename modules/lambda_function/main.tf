@@ -54,14 +54,6 @@ resource "aws_iam_role" "this" {
 data "aws_iam_policy_document" "this" {
   source_policy_documents = [var.policy_json]
 
-  statement {
-    sid     = "WriteOwnLog"
-    actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    # The streams in the group, which Lambda names:
-    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
-    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
-  }
-
   # Its environment, and the items and messages that it reads:
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html (the table's key is
   # decrypted for each caller),
@@ -127,6 +119,23 @@ resource "aws_iam_role_policy" "this" {
   policy = data.aws_iam_policy_document.this.json
 }
 
+data "aws_iam_policy_document" "log" {
+  statement {
+    sid     = "WriteOwnLog"
+    actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    # The streams in the group, which Lambda names:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }
+}
+
+# Separate, so that a function that has lost its other policy can still log its errors, which alarms count.
+resource "aws_iam_role_policy" "log" {
+  name   = "${local.name}-log"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.log.json
+}
+
 resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_116: it is for asynchronous calls; these callers wait, call again, or are a queue that has one
   # checkov:skip=CKV_AWS_117: the user's decision (lambda.vpc_config); the functions call AWS APIs only
@@ -175,7 +184,7 @@ resource "aws_lambda_function" "this" {
   }
 
   # A function that exists has its permissions, also while Terraform destroys the rest.
-  depends_on = [aws_iam_role_policy.this]
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.log]
 
   lifecycle {
     # The provider 5 stores the new hash also when AWS rejected the code, and then plans no change:

@@ -385,12 +385,11 @@ def iam_refusal(code: str) -> Response:
 
 
 def test_status_names_a_lost_policy_of_the_trigger(well: FakeAws, tmp_path: Path) -> None:
-    """The function may then not write its log either, which the alarm sign-ups-lost counts."""
     well.on("iam.GetRolePolicy", iam_refusal("NoSuchEntity"))
     (problem,) = status(tmp_path, expect=1)["problems"]
     assert problem == (
-        f"the role {ROLE} has no policy dev-post-confirmation, so each sign-up is lost, and no alarm fires: apply"
-        " again. Then: cognito-user-sync welcome --since 24h"
+        f"the role {ROLE} has no policy dev-post-confirmation, so each sign-up is lost: apply again. Then:"
+        " cognito-user-sync welcome --since 24h"
     )
     (asked,) = [call.body for call in well.calls if call.operation == "iam.GetRolePolicy"]
     assert (asked["RoleName"], asked["PolicyName"]) == (ROLE, "dev-post-confirmation")
