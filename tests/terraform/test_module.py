@@ -322,12 +322,11 @@ def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
 def test_log_policy_of_each_function_is_separate(everything: Made) -> None:
     """A function without its other policy can log its errors, such as a lost sign-up."""
     for name, address in FUNCTIONS.items():
-        log = f"{LONGEST}-{name}"
         (statement,) = everything[f"{address}.data.aws_iam_policy_document.log"]["statement"]
         assert statement["actions"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
-        assert [arn.endswith(f":log-group:/aws/lambda/{log}:*") for arn in statement["resources"]] == [True], name
+        assert statement["resources"] == [f"{everything[f'{address}.aws_cloudwatch_log_group.this']['arn']}:*"], name
         assert "WriteOwnLog" not in statements(everything, f"{address}.data.aws_iam_policy_document.this"), name
-        assert everything[f"{address}.aws_iam_role_policy.log"]["name"] == f"{log}-log"
+        assert everything[f"{address}.aws_iam_role_policy.log"]["name"] == f"{LONGEST}-{name}-log"
 
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
