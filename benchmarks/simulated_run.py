@@ -26,9 +26,9 @@ from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import PARALLEL, Worker
 from cognito_user_sync.user_pool import UserPool
 from tests.fakes.calls import Calls
-from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import RunningContext
 from tests.fakes.cognito_pool import CognitoPool, Quota
+from tests.fakes.fake_aws import cognito_client
 from tests.samples import POOL_ID, environment
 
 if TYPE_CHECKING:

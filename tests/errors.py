@@ -16,7 +16,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from benchmarks.markdown import table
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO
+from tests.fakes.fake_aws import COGNITO
 from tests.mocked_terraform import ROOT
 from tests.samples import POOL_ID, SUB, TABLE, USER_SYNC, environment, outputs
 from tests.terraform.test_validations import RULES, TWO_VARIABLES

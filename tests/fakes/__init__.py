@@ -1,1 +1,1 @@
-"""Stand-ins for AWS that the unit tests and the benchmarks share."""
+"""Fakes of AWS that the unit tests and the benchmarks share."""

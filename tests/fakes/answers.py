@@ -1,4 +1,4 @@
-"""What AWS answers to a call, and what boto3 makes of it."""
+"""Responses of AWS, and how boto3 returns or raises them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Response:
 
 
 Answer: TypeAlias = Response | BotoCoreError
-"""What comes of a call: a response, or what botocore raises where none comes."""
+"""The result of a call: a response, or the error that botocore raises if there is no response."""
 
 
 def error_response(code: str, status: int = 400, message: str = "rejected by the test", **members: Any) -> Response:
@@ -37,10 +37,10 @@ def error_response(code: str, status: int = 400, message: str = "rejected by the
 
 
 def result(answer: Answer, operation: str, error_class: Callable[[str], Any] = lambda code: ClientError) -> Any:
-    """Return what boto3 returns for an answer, or raise what it raises.
+    """Return what boto3 returns for an answer, or raise its error.
 
     Args:
-        answer: What came of the call.
+        answer: The result of the call.
         operation: The operation, as AWS names it.
         error_class: The exception for an error code: `client.exceptions.from_code` of a boto3 client.
     """

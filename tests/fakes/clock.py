@@ -1,4 +1,4 @@
-"""Time that passes only where the code under test waits, and Lambda's context on it."""
+"""A clock that advances only when the code under test sleeps, and Lambda contexts that use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Stands in for `time.monotonic` (call it), `time.sleep`, `user.now` and `datetime`."""
+    """Replaces `time.monotonic` (call it), `time.sleep`, `user.now` and `datetime`."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -28,7 +28,7 @@ class Clock:
         self.seconds += seconds
 
     def now(self) -> str:
-        """Return the time as a `timestamp`, which is later at each call."""
+        """Return the time as a `timestamp`, which is later in each call."""
         self._moments += 1
         return timestamp(EPOCH + timedelta(seconds=self.seconds, milliseconds=self._moments))
 
@@ -46,7 +46,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class FakeContext:
-    """Lambda's context of an invocation that has this much of its time left."""
+    """Lambda's context of an invocation with this remaining time."""
 
     seconds_left: float = 5.0
 
@@ -55,7 +55,7 @@ class FakeContext:
 
 
 class RunningContext:
-    """Lambda's context of an invocation that has `seconds` from now on. Call it for the seconds that are left."""
+    """Lambda's context of an invocation that has `seconds` from now. Call it for the remaining seconds."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock

@@ -1,8 +1,8 @@
 """A Cognito user pool in memory, as strict as AWS documents it where emulators are lenient.
 
-Pages may be short, or empty although more follow. A page token is valid for its own filter only. An update resets the
-settings that it leaves out, and is rejected with members that it does not take. Settings that the installed boto3 does
-not know are kept. carriers.py connects a pool to the code under test.
+Pages may be short, or empty although more follow. A page token is valid for its filter only. An update resets the
+settings that it does not name, and is rejected if it has a member that is not a setting. The pool keeps settings that
+the installed boto3 does not know. fake_aws.py connects a pool to the code under test.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/
 """
 
@@ -30,10 +30,10 @@ LIST, GET, DESCRIBE, UPDATE = "ListUsers", "AdminGetUser", "DescribeUserPool", "
 GET_MFA, SET_MFA = "GetUserPoolMfaConfig", "SetUserPoolMfaConfig"
 MAX_LIMIT = 60
 
-# Before any moment of a clock.
+# Earlier than every time of a clock.
 LONG_AGO = EPOCH - timedelta(days=1_000)
 
-# What DescribeUserPool returns and UpdateUserPool does not take.
+# Members of DescribeUserPool's response that UpdateUserPool does not accept.
 FACTS: Final = frozenset(
     {
         "AliasAttributes",
@@ -53,7 +53,7 @@ FACTS: Final = frozenset(
         "UsernameConfiguration",
     }
 )
-# What an update resets a setting to. It removes one that is not here.
+# The values to which an update resets settings. It removes a setting that is not here.
 DEFAULTS: Final[Json] = {
     "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": False},
     "DeletionProtection": "INACTIVE",
@@ -77,13 +77,13 @@ DEFAULTS: Final[Json] = {
 class UserStore(Protocol):
     """The users of a pool, in an order in which no deletion moves another user.
 
-    A position is a text that says where in this order a user stands, for page tokens.
+    A position is a text by which page tokens name a place in this order.
     """
 
     def __len__(self) -> int: ...
 
     def positions(self, prefix: str, after: str) -> Iterator[str]:
-        """Iterate over the users whose sub begins with `prefix`, behind the position `after`; "" is the start."""
+        """Iterate over the users whose sub begins with `prefix`, after the position `after`; "" is the start."""
         ...
 
     def listed(self, position: str) -> Json:
@@ -103,7 +103,7 @@ class CognitoUser:
     modified_at: datetime = LONG_AGO
     created_at: datetime = LONG_AGO
     missing: frozenset[str] = frozenset()
-    """Members that Cognito's answer leaves out, which makes the user unusable."""
+    """Members that are missing in Cognito's response, which makes the user unusable."""
 
     def __post_init__(self) -> None:
         self.username = self.username or f"name-of-{self.sub}"
@@ -128,7 +128,7 @@ class CognitoUser:
         return {name: value for name, value in members.items() if name not in self.missing}
 
     def seen(self, observed_at: datetime = LONG_AGO) -> User:
-        """Return the user as a reconciliation of that moment sees it."""
+        """Return the user as a reconciliation at that time reads it."""
         return User(
             sub=self.sub,
             observed_at=timestamp(observed_at),
@@ -142,13 +142,13 @@ class CognitoUser:
 
 
 class UsersInMemory(dict[str, CognitoUser]):
-    """Users by sub. Their order has nothing to do with prefixes: it is that of the subs read backwards."""
+    """Users by sub, in the order of the reversed subs, so that users of a prefix are not next to each other."""
 
     def __init__(self, *users: CognitoUser) -> None:
         super().__init__()
         self.add(*users)
         self.unlisted: set[str] = set()
-        """Subs that the eventually consistent list does not show, though Cognito knows the users."""
+        """Subs of users that the eventually consistent list does not show yet."""
 
     def add(self, *users: CognitoUser) -> None:
         self.update({user.sub: user for user in users})
@@ -169,7 +169,7 @@ class UsersInMemory(dict[str, CognitoUser]):
 
 
 class Quota:
-    """A token bucket that holds the calls of one second."""
+    """A token bucket with the calls of one second."""
 
     def __init__(self, per_second: float, clock: Clock) -> None:
         self._per_second = per_second
@@ -189,17 +189,17 @@ class Quota:
 
 
 class CognitoPool:
-    """A pool, to be asked by `answer`.
+    """A pool. `answer` takes its calls.
 
-    `settings` are what UpdateUserPool sets, `mfa` what only SetUserPoolMfaConfig sets, and `facts` everything else
-    that DescribeUserPool returns. Tests may change them, and every behavior, between two calls.
+    UpdateUserPool sets `settings`, only SetUserPoolMfaConfig sets `mfa`, and `facts` is the rest of DescribeUserPool's
+    response. Tests may change them, and each behavior, between two calls.
 
     Args:
         users: Its users. None means that it has none.
         settings: Settings that differ from DEFAULTS.
-        facts: Facts beside its ID and name.
+        facts: Facts other than its ID and name.
         mfa: MFA settings.
-        calls: Counts the calls, fails them and loses their answers. One for several stand-ins keeps their order.
+        calls: Counts the calls, and can fail them or lose their answers. Share it between fakes to record one order.
     """
 
     def __init__(
@@ -218,25 +218,26 @@ class CognitoPool:
         self.calls = calls or Calls()
         self.exists = True
         self.page_sizes: Sequence[int] = (MAX_LIMIT,)
-        """How many users the pages hold at most, in turn and then again."""
+        """The maximum sizes of the pages, used in turn and repeated."""
         self.ends_with_an_empty_page = False
-        self.refuses_prefixes = False
+        self.rejects_prefixes = False
         self.ignores_filters = False
         self.quota: Quota | None = None
         """Of ListUsers."""
         self.delay: Callable[[], object] = lambda: None
-        """Takes the time of a call."""
+        """Called once for each call, to simulate its duration."""
         self.throttled = 0
-        """The calls over the quota."""
+        """The number of calls over the quota."""
         self.listings: Counter[str] = Counter()
-        """The calls of ListUsers that took effect, by the prefix or sub of their filter."""
+        """The number of ListUsers calls that took effect, by the prefix or sub of their filter."""
         self.updates: list[Json] = []
-        """The requests of UpdateUserPool that were not refused by the test."""
+        """The requests of UpdateUserPool, without those that the test failed."""
         self.unavailable: dict[str, str] = {}
-        """Settings that the pool shows and its tier does not have: the feature that Cognito names, by setting. An
-        update with one of them is rejected, and one without it leaves it as it is."""
+        """Settings that the pool shows although its tier does not have them, with the name that Cognito gives to the
+        feature. An update with one of them is rejected. An update without it leaves it unchanged."""
         self.rejects_two_messages = False
-        """Whether an update with both email messages in its template is rejected. One of them leaves the other."""
+        """Whether an update with both email messages in its template is rejected. An update with one of them leaves
+        the other unchanged."""
         self._pages = 0
         self.operations: dict[str, Callable[[Json], Answer]] = {
             LIST: self._list,
@@ -266,7 +267,7 @@ class CognitoPool:
 
     def _pool(self) -> Json:
         pool = {"EstimatedNumberOfUsers": len(self.users), **self.facts, **self.settings}
-        # Two names of one setting: Cognito shows the old one beside the new one.
+        # Two names of one setting: Cognito shows both.
         days = pool.get("Policies", {}).get("PasswordPolicy", {}).get("TemporaryPasswordValidityDays")
         if days is not None:
             config = pool.get("AdminCreateUserConfig", {})
@@ -305,12 +306,12 @@ class CognitoPool:
 
     def _list(self, request: Json) -> Answer:
         query, limit = request.get("Filter", ""), request.get("Limit", MAX_LIMIT)
-        asked = re.fullmatch(r'sub (\^?=) "([0-9a-f-]{1,36})"', query)
-        prefix = asked[2] if asked else ""
+        parsed = re.fullmatch(r'sub (\^?=) "([0-9a-f-]{1,36})"', query)
+        prefix = parsed[2] if parsed else ""
         token = request.get("PaginationToken", f"{query}|")
         if (
-            (query and not asked)
-            or (asked and asked[1] == "^=" and self.refuses_prefixes)
+            (query and not parsed)
+            or (parsed and parsed[1] == "^=" and self.rejects_prefixes)
             or not token.startswith(f"{query}|")
             or not 1 <= limit <= MAX_LIMIT
         ):
@@ -321,7 +322,7 @@ class CognitoPool:
         self.listings[prefix] += 1
         positions = self.users.positions("" if self.ignores_filters else prefix, after)
         if query.startswith("sub =") and len(prefix) < len(SUB) and not self.ignores_filters:
-            positions = iter(())  # a part of a sub is no sub
+            positions = iter(())  # no user has a part of a sub as its sub
         page = list(islice(positions, size))
         answer: Json = {"Users": [self.users.listed(position) for position in page]}
         if next(positions, None) is not None or (page and self.ends_with_an_empty_page):
@@ -338,8 +339,8 @@ class CognitoPool:
     def _update(self, request: Json) -> Answer:
         self.updates.append(request)
         settings = {name: value for name, value in request.items() if name not in {"UserPoolId", "PoolName"}}
-        if refused := settings.keys() & FACTS:
-            return error_response("InvalidParameterException", message=f"not settings: {sorted(refused)}")
+        if not_settings := settings.keys() & FACTS:
+            return error_response("InvalidParameterException", message=f"not settings: {sorted(not_settings)}")
         password_policy = settings.get("Policies", {}).get("PasswordPolicy", {})
         if (
             "UnusedAccountValidityDays" in settings.get("AdminCreateUserConfig", {})

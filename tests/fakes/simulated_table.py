@@ -1,4 +1,4 @@
-"""DynamoDB's client over moto, whose conditions are real, with the table of modules/user_table."""
+"""A DynamoDB client over moto, which evaluates conditions, with the table of modules/user_table."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ LAYOUT = ItemLayout(POOL_ID, ATTRIBUTES)
 
 
 def plain(value: Any) -> Any:
-    """Return the value of an attribute as boto3's client gives it; a set in order."""
+    """Return the value of an attribute without its type; a set is sorted."""
     content = next(iter(value.values()))
     return sorted(content) if "SS" in value else content
 
 
 def plain_item(user: CognitoUser) -> Json:
-    """Return what an up-to-date item has of a user, without the key."""
+    """Return the attributes of a user's up-to-date item, without the key."""
     return {name: plain(marshal(value)) for name, value in LAYOUT.to_item(user.seen()).items()}
 
 
 class SimulatedTable:
-    """What UserTable calls of a client; every call can fail."""
+    """The methods of a client that UserTable calls. Every call can fail."""
 
     def __init__(self, calls: Calls, client: DynamoDBClient, name: str = TABLE) -> None:
         self.calls = calls
@@ -46,9 +46,9 @@ class SimulatedTable:
         self.name = name
         self.exceptions = client.exceptions
         self.query_size: int | None = None
-        """How many items a Query returns at once, as if more were over a megabyte."""
-        self.reads_at_once: int | None = None
-        """How many keys a BatchGetItem processes of those that it is asked for."""
+        """Maximum items per response of Query, as if more were over a megabyte."""
+        self.keys_per_read: int | None = None
+        """How many keys of its request a BatchGetItem processes."""
         client.create_table(**table_definition(name))
 
     def update_item(self, **arguments: Any) -> Any:
@@ -57,10 +57,10 @@ class SimulatedTable:
     def batch_get_item(self, *, RequestItems: Json) -> Any:  # noqa: N803
         [(name, asked)] = RequestItems.items()
         keys = asked["Keys"]
-        at_once = self.reads_at_once or len(keys)
-        request: Any = {name: {**asked, "Keys": keys[:at_once]}}
+        limit = self.keys_per_read or len(keys)
+        request: Any = {name: {**asked, "Keys": keys[:limit]}}
         answer: Json = dict(self._make(READ, lambda: self.client.batch_get_item(RequestItems=request)))
-        rest = keys[at_once:]
+        rest = keys[limit:]
         return {**answer, "UnprocessedKeys": {name: {**asked, "Keys": rest}} if rest else {}}
 
     def query(self, **arguments: Any) -> Any:
@@ -71,8 +71,8 @@ class SimulatedTable:
         made = self.calls.make(operation, call)
         return result(made, operation) if isinstance(made, Response | BotoCoreError) else made
 
-    def hold(self, *users: CognitoUser) -> None:
-        """Put the items of these users as a reconciliation of LONG_AGO left them."""
+    def put(self, *users: CognitoUser) -> None:
+        """Put the items of these users as a reconciliation of LONG_AGO wrote them."""
         requests: list[Any] = []
         for user in users:
             item: Json = {"id": user.sub, "synced_at": timestamp(LONG_AGO), **LAYOUT.to_item(user.seen())}
@@ -90,7 +90,7 @@ class SimulatedTable:
         return {item["id"]: item for item in items}
 
     def active(self) -> set[str]:
-        """Return the subs of the users who are not marked as deleted."""
+        """Return the subs of the users that are not marked as deleted."""
         return {sub for sub, item in self.items().items() if "deleted_at" not in item}
 
     def users(self, deletion: DeletionPolicy | None = None) -> UserTable:

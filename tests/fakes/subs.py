@@ -1,7 +1,7 @@
-"""Subs of both kinds that Cognito makes.
+"""Subs of the two kinds that Cognito makes.
 
-A newer pool gives all of its users the same hexadecimal digit at every second place of the beginning, as in
-f4b8a408-40f1-70.... An older pool gives plain random UUIDs.
+In a newer pool, every second digit at the beginning of a sub is the same for all users, as in f4b8a408-40f1-70....
+Subs of an older pool are random UUIDs.
 """
 
 from __future__ import annotations

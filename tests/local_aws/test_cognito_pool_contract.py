@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.fakes.carriers import cognito_client
 from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import cognito_client
 from tests.local_aws.conftest import name
 from tests.samples import OTHER, OURS
 

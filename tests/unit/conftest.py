@@ -13,7 +13,7 @@ from botocore.httpsession import URLLib3Session
 
 from cognito_user_sync import clients
 from cognito_user_sync.handlers import retry_sign_ups, send_welcome, start_run, sync_changes
-from tests.fakes.carriers import FakeAws
+from tests.fakes.fake_aws import FakeAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Odd input for the handlers: texts and values that hypothesis draws, dealt into as many events as a test wants.
+"""Unusual input for the handlers: texts and values that hypothesis draws, combined to as many events as a test needs.
 
-To draw each event by itself would take hypothesis many times as long as the handlers take. So it draws a `Deal`: some
-texts, some values and a seed; and the deal makes any number of different events of them, the same ones each time.
+If hypothesis drew each event, it would take many times as long as the handlers. So it draws a `Drawn`: some texts, some
+values and a seed. `Drawn` makes any number of different events of them, and the same events for the same seed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.fakes.subs import numbered_sub
 Json: TypeAlias = dict[str, Any]
 Choice = TypeVar("Choice")
 
-# In nearly every value of a user, so that a value can be told wherever it turns up.
+# In nearly every value of a user, so that a test recognizes a value everywhere.
 CANARY = "canary-5f2c"
 
-# Attributes that are synced, and that users have. No name may be read as a part of an expression.
+# Synced attributes, which users have. DynamoDB must not interpret a name as a part of an expression.
 ATTRIBUTES = ("name", "email", "custom:plan", "size", "#a", ":v", "#n0", ":v0", "a.b[0]", "SET x = y", "{{name}}")
 INDEX_KEYS = ("email", "a.b[0]")
 
@@ -54,7 +54,7 @@ _NASTY_TEXTS = (
     "status",
     "deleted_at",
 )
-# As long as Cognito lets an attribute be.
+# The longest value that Cognito accepts.
 _LONG_TEXTS = tuple(char * 2048 for char in ("x", "<", "&", "\U0001f600", "\ud800", "\u2028", "{"))
 _NASTY_EMAILS = (
     "{}@example.com",
@@ -84,7 +84,7 @@ _NASTY_EMAILS = (
     "{}@\u00ad.c",
     "{}@\u202eb.c",
 )
-# Over the 256 KB that Step Functions and SQS take, near and over DynamoDB's 400 KB.
+# Over the limit of Step Functions and SQS (256 KB), and near and over that of DynamoDB (400 KB).
 _HUGE_SIZES = (262_000, 300_000, 409_000, 420_000)
 
 _SURROGATES = st.characters(categories=["Cs"])
@@ -105,8 +105,8 @@ _ALWAYS_ODD: tuple[Any, ...] = (
 
 
 @dataclass
-class Deal:
-    """Makes events of what was drawn."""
+class Drawn:
+    """Makes events of what hypothesis has drawn."""
 
     seed: int
     texts: Sequence[str]
@@ -131,14 +131,14 @@ class Deal:
         return self.among(self.texts if self.chance(0.5) else _NASTY_TEXTS)
 
     def text(self) -> str:
-        """A value of a user."""
+        """Return a value of a user."""
         if self.chance(1 / 800):
             return CANARY + self.among("x<\u05d0") * self.among(_HUGE_SIZES)
         text = self.any_text()
         return self.among((f"{CANARY}{text}", f"{CANARY}{text}", f"{text}{CANARY}", text))
 
     def email(self) -> str:
-        """The email address of a user, or what a user gave as one."""
+        """Return an email address, or a text that a user gave instead."""
         kind = self.number(0, 5)
         if kind > 2:
             return f"{CANARY}@example.com"
@@ -148,26 +148,26 @@ class Deal:
             return f"{CANARY}@{self.any_text()}.com"
         return self.among(_NASTY_EMAILS).format(CANARY)
 
-    def odd(self) -> Any:
-        """A value of any type of JSON."""
+    def any_json(self) -> Any:
+        """Return a value of any JSON type."""
         return copied(self.among((*self.values, *_ALWAYS_ODD)))
 
     def sub(self, beginning: str = "") -> str:
-        """A UUID in lower case. There are not many, so that they come again."""
+        """Return a UUID in lower case, of few different ones, so that some are repeated."""
         sub = numbered_sub(self.number(0, 4_000) << 12 | self.among((0, 0xBB000000)))
         return beginning + sub[len(beginning) :]
 
     def attributes(self) -> dict[str, str]:
-        """Attributes of a user beside the sub, among them some that are not synced."""
+        """Return attributes of a user without the sub, some of them not synced."""
         names = [*(name for name in ATTRIBUTES if self.chance(0.6)), *(["phone", self.any_text()] * self.chance(0.2))]
         return {name: self.email() if name == "email" else self.text() for name in names if name != "sub"}
 
-    def spoilt(self, whole: Any, probability: float = 1.0) -> Any:
-        """`whole` with one of its members, at any depth, gone or of any type; or something else altogether."""
+    def corrupted(self, whole: Any, probability: float = 1.0) -> Any:
+        """Return `whole` with one member, at any depth, removed or replaced by any JSON; or any JSON instead."""
         if not self.chance(probability):
             return whole
         if not whole or self.chance(0.03):
-            return self.odd()
+            return self.any_json()
         inner = whole
         while True:
             key = self.among(list(inner) if isinstance(inner, dict) else range(len(inner)))
@@ -177,12 +177,12 @@ class Deal:
         if self.chance(0.3):
             del inner[key]
         else:
-            inner[key] = self.text() if self.chance(0.3) else self.odd()
+            inner[key] = self.text() if self.chance(0.3) else self.any_json()
         return whole
 
 
-deals = st.builds(
-    Deal,
+draws = st.builds(
+    Drawn,
     st.integers(0, 2**32),
     st.lists(_TEXTS, min_size=4, max_size=8),
     st.lists(_VALUES, min_size=4, max_size=8),
@@ -190,5 +190,5 @@ deals = st.builds(
 
 
 def copied(value: Any) -> Any:
-    """Another one like this: JSON, as it comes to a function."""
+    """Return a copy, as a function receives it: JSON."""
     return json.loads(json.dumps(value))

@@ -14,8 +14,8 @@ from typing import Any
 from unittest.mock import patch
 
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import FakeContext
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
 
 HEX_DIGITS = "0123456789abcdef"
@@ -148,7 +148,7 @@ def invoke(handler: str, event: Any = None, seconds: float | None = None) -> Any
     )
 
 
-def answer_well(aws: FakeAws) -> None:
+def answer_every_call(aws: FakeAws) -> None:
     """Answer every operation with its good answer."""
     for operation, answer in ANSWERS.items():
         aws.on(operation, answer)
@@ -169,7 +169,7 @@ def handler_environment(folder: Path) -> Iterator[None]:
 
 def clients_of(handler: str, aws: FakeAws) -> dict[str, Any]:
     """Run the exercise of a handler; return the clients that it made, by service."""
-    answer_well(aws)
+    answer_every_call(aws)
     for operation, answers in EXERCISES[handler].answers.items():
         aws.on(operation, *answers)
     made: dict[str, Any] = {}

@@ -27,9 +27,9 @@ from cognito_user_sync.user import UNCONFIRMED
 from cognito_user_sync.user_pool import CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 from tests.fakes.answers import Answer
-from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import Clock, FakeContext
 from tests.fakes.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import cognito_client
 from tests.fakes.simulated_table import plain
 from tests.fakes.subs import numbered_sub
 from tests.samples import POOL_ID, TABLE

@@ -28,9 +28,9 @@ from cognito_user_sync.user_table import (
 )
 from tests.fakes.answers import error_response
 from tests.fakes.calls import Calls
-from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import EPOCH, Clock
 from tests.fakes.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import cognito_client
 from tests.fakes.simulated_table import READ, WRITE, SimulatedTable, plain_item
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 
@@ -185,7 +185,7 @@ def test_sync_change_comes_again_while_no_answer_shows_it(
     """ListUsers lags, or another function still writes the item of a user who is deleted already."""
     monkeypatch.setattr(sync_request, "datetime", Clock(seconds).datetime)
     if event_name == "AdminUpdateUserAttributes":
-        table.hold(a_user(EARLIER))
+        table.put(a_user(EARLIER))
         users.add(a_user(EARLIER))
     if is_settled:
         assert sync(event_name, occurred_at) == outcome
@@ -243,7 +243,7 @@ def test_first_sign_in_of_an_invited_user_is_welcomed_as_a_sign_up(
     """Whatever the item says: the reconciliation or another change may have been faster, or slower."""
     now(1)
     if known:
-        table.hold(a_user(EARLIER, created_at=EPOCH, status=known))
+        table.put(a_user(EARLIER, created_at=EPOCH, status=known))
     users.add(a_user(created_at=EPOCH))
     sync(event_name)
     assert sync.welcomed == [WELCOME]
@@ -345,7 +345,7 @@ def test_an_item_of_the_application_stays(sync: Sync, table: SimulatedTable, eve
 def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(
     sync: Sync, table: SimulatedTable, calls: Calls, event_name: str
 ) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     before = table.items()[SUB]
     del before["shard"], before["synced_at"]
     assert sync(event_name) == "deleted"
@@ -361,7 +361,7 @@ def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(
 def test_a_user_who_is_deleted_already_stays_as_found(
     sync: Sync, table: SimulatedTable, calls: Calls, event_name: str
 ) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     sync("AdminDeleteUser")
     before = table.items()
     assert sync(event_name) == "unchanged"
@@ -372,7 +372,7 @@ def test_a_user_who_is_deleted_already_stays_as_found(
 def test_a_changed_user_who_was_deleted_since_is_marked(
     sync: Sync, table: SimulatedTable, calls: Calls, clock: Clock
 ) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     assert sync("AdminDisableUser") == "deleted"
     assert "deleted_at" in table.items()[SUB]
     assert calls.operations == [LIST, READ, GET, WRITE], "a deleted user costs one ListUsers"
@@ -381,7 +381,7 @@ def test_a_changed_user_who_was_deleted_since_is_marked(
 def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(
     sync: Sync, users: UsersInMemory, table: SimulatedTable
 ) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     before = table.items()
     users.add(a_user())
     with pytest.raises(CognitoUnavailableError):
@@ -394,7 +394,7 @@ def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(
 def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
     sync: Sync, users: UsersInMemory, table: SimulatedTable
 ) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     before = table.items()
     users.add(a_user())
     users.unlisted = {SUB}
@@ -406,7 +406,7 @@ def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
 def test_a_deleted_user_whose_name_was_taken_over_is_marked(
     sync: Sync, users: UsersInMemory, table: SimulatedTable
 ) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     users.add(CognitoUser(OTHER_SUB, "ada.l"))
     assert sync("AdminDeleteUser") == "deleted"
     assert "deleted_at" in table.items()[SUB]
@@ -414,7 +414,7 @@ def test_a_deleted_user_whose_name_was_taken_over_is_marked(
 
 
 def test_a_deleted_user_is_kept_under_the_policy_keep(sync: Sync, table: SimulatedTable) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     before = table.items()
     sync.deletion = DeletionPolicy(DeletedUsers.KEEP)
     assert sync("AdminDeleteUser") == "kept"
@@ -425,7 +425,7 @@ def test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb(
     sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls
 ) -> None:
     """sync_changes reserves time for these."""
-    table.hold(a_user())
+    table.put(a_user())
     users.add(CognitoUser(OTHER_SUB, "ada.l"))
     assert sync("UpdateUserAttributes") == "deleted"
     assert calls.operations == [LIST, READ, GET, LIST, WRITE]
@@ -457,7 +457,7 @@ def test_a_failed_call_is_made_once_and_raised(
 
 
 def test_a_failed_read_of_the_item_deletes_nobody(sync: Sync, table: SimulatedTable, calls: Calls) -> None:
-    table.hold(a_user())
+    table.put(a_user())
     before = table.items()
     calls.fail(READ, error_response("ThrottlingException"), None)
     with pytest.raises(TableUnavailableError):
@@ -476,7 +476,7 @@ def test_no_change_makes_an_item_differ_from_cognito(sync: Sync, users: UsersInM
     """Whatever a message claims: the event, the time, or the sub."""
     unconfirmed, deleted, foreign = (f"b{digit}c8d9e0-1234-4abc-8def-001122334455" for digit in (6, 7, 8))
     users.add(a_user(EARLIER), CognitoUser(OTHER_SUB), CognitoUser(unconfirmed, status="UNCONFIRMED"))
-    table.hold(CognitoUser(deleted))
+    table.put(CognitoUser(deleted))
     ended = set()
     for sub, event_name, occurred_at in product(
         (SUB, OTHER_SUB, unconfirmed, deleted, foreign),

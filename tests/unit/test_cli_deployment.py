@@ -16,7 +16,7 @@ from typer.main import get_command
 from cognito_user_sync_cli.app import app, with_options_first
 from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import FakeAws
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import POOL_ID, environment
 
 ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:cognito-user-sync-dev-user-sync"

@@ -10,8 +10,8 @@ import pytest
 
 from cognito_user_sync.item_layout import ItemLayout
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import SUB, TABLE, USER_SYNC
 from tests.unit.test_cli_users import (
     GET,

@@ -17,8 +17,8 @@ from cognito_user_sync_cli.executions import End
 from cognito_user_sync_cli.failures import Failure, failures
 from cognito_user_sync_cli.sent_emails import LogGroup
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import OTHER_SUB, QUEUE_URL, SUB, USER_SYNC, outputs
 
 NAME = f"sign-up-{SUB}"

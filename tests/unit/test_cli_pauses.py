@@ -13,8 +13,8 @@ from typer.testing import Result
 
 from cognito_user_sync_cli.commands import pause
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import OURS, POOL_ID, SUB, outputs
 
 ARNS = {name: f"{OURS.rpartition(':')[0]}:people-{name}" for name in ("send-welcome", "sync-changes", "pool-trigger")}

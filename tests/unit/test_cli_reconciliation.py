@@ -11,7 +11,7 @@ import pytest
 
 from cognito_user_sync_cli.reconciliation import Run, deletions, follow, look, start
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import RECONCILIATION
 
 RUN = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:by-hand-1"

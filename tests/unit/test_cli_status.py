@@ -15,9 +15,17 @@ from botocore.exceptions import EndpointConnectionError
 from typer.testing import Result
 
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
-from tests.fakes.well import OUTPUTS, ROLE, answer_well, configuration, lose_function, lose_queue, mapping
+from tests.fakes.fake_aws import COGNITO, FakeAws
+from tests.fakes.healthy_deployment import (
+    OUTPUTS,
+    ROLE,
+    answer_healthy,
+    configuration,
+    lose_function,
+    lose_queue,
+    mapping,
+)
 from tests.samples import COUNTS, OTHER_SUB, POOL_ID, RECONCILIATION, SUB, THEIRS, environment
 
 USER_SYNC = OUTPUTS["user_sync_state_machine_arn"]
@@ -81,7 +89,7 @@ def command(
 ) -> Result:
     """Run a command for a deployment that is well but for `failed` and `running` executions of user_sync, and that has
     had these runs, the newest first."""
-    answer_well(aws)
+    answer_healthy(aws)
     described = {each["executionArn"]: each for each in map(run, runs)}
 
     def executions(request: dict[str, Any]) -> Response:
@@ -244,7 +252,7 @@ READ_FOR = {
 
 @pytest.fixture
 def well(aws: FakeAws) -> FakeAws:
-    answer_well(aws)
+    answer_healthy(aws)
     return aws
 
 
@@ -563,7 +571,7 @@ def listed(sub: str, status: str = "CONFIRMED", at: float = 1767225600) -> dict[
 
 
 def test_status_reports_users_who_are_missing_in_the_table(aws: FakeAws, tmp_path: Path) -> None:
-    answer_well(aws)
+    answer_healthy(aws)
     # Who is not there, who confirmed a moment ago, and who has not confirmed.
     users = [listed(SUB), listed(OTHER_SUB, at=time.time()), listed(OTHER_SUB, "UNCONFIRMED")]
     aws.on(f"{COGNITO}.ListUsers", Response({"Users": users}))
@@ -574,7 +582,7 @@ def test_status_reports_users_who_are_missing_in_the_table(aws: FakeAws, tmp_pat
 
 
 def test_status_looks_at_users_of_any_shard(aws: FakeAws, tmp_path: Path) -> None:
-    answer_well(aws)
+    answer_healthy(aws)
     aws.answers[f"{COGNITO}.ListUsers"] = lambda request: Response(
         {"Users": []} if "Filter" in request else {"Users": [listed(SUB)], "PaginationToken": "next"}
     )
@@ -598,7 +606,7 @@ def test_status_looks_at_users_of_any_shard(aws: FakeAws, tmp_path: Path) -> Non
 def test_status_reports_a_sender_that_is_not_verified(
     aws: FakeAws, tmp_path: Path, identities: dict[str, bool], verified: bool
 ) -> None:
-    answer_well(aws)
+    answer_healthy(aws)
     aws.answers["sesv2.GetEmailIdentity"] = lambda _: (
         Response({"VerifiedForSendingStatus": identities[name]})
         if (name := unquote(aws.asked.path.rpartition("/")[2])) in identities

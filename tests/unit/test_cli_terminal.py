@@ -14,9 +14,9 @@ from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.terminal import PlainConsole, styled
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
-from tests.fakes.well import OUTPUTS, answer_well
+from tests.fakes.fake_aws import COGNITO, FakeAws
+from tests.fakes.healthy_deployment import OUTPUTS, answer_healthy
 from tests.samples import RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 
 # What steers a terminal, by its name, and what is shown of it.
@@ -111,7 +111,7 @@ def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) ->
 
 
 def test_status_shows_why_it_cannot_tell_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    answer_well(aws)
+    answer_healthy(aws)
     aws.on("scheduler.GetSchedule", error_response("AccessDenied", message=HOSTILE))
     result = invoke(tmp_path, OUTPUTS, "status")
     assert result.exit_code == 2
@@ -135,7 +135,7 @@ def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest
 
 def test_status_shows_what_is_in_the_account_as_text(aws: FakeAws, tmp_path: Path) -> None:
     """The trigger, twice, the alarm, twice, and the dashboard."""
-    answer_well(aws)
+    answer_healthy(aws)
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": HOSTILE}}}))
     found = {**OUTPUTS, "dashboard_url": HOSTILE}
     assert_is_text(invoke(tmp_path, found, "status").output, times=3)

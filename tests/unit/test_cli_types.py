@@ -17,8 +17,8 @@ from cognito_user_sync.item_layout import ItemLayout
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.item_types import Language, source
-from tests.fakes.carriers import FakeAws
 from tests.fakes.command_line import invoke
+from tests.fakes.fake_aws import FakeAws
 from tests.page_code import blocks
 from tests.samples import POOL_ID, SUB, TABLE, outputs, table_definition
 from tests.unit.test_cli_users import answer_with

@@ -18,8 +18,8 @@ from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import describe
 from cognito_user_sync_cli.users import Comparison
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import POOL_ID, QUEUE_URL, SUB, TABLE, USER_SYNC, environment, outputs
 
 MOMENT = "2026-01-01T00:00:00.000Z"

@@ -18,8 +18,8 @@ from cognito_user_sync_cli import executions, welcome
 from cognito_user_sync_cli.late_welcomes import may_have_confirmed
 from cognito_user_sync_cli.welcome import NoWelcomeEmailError
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.command_line import invoke
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OTHER_SUB, SUB, USER_SYNC, outputs
 
 LIST, START, DESCRIBE = f"{COGNITO}.ListUsers", "sfn.StartExecution", "sfn.DescribeExecution"

@@ -14,11 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID
 from tests.unit.handler_clients import (
     EXERCISES,
-    answer_well,
+    answer_every_call,
     clients_of,
     handler_environment,
     invoke,
@@ -101,7 +101,7 @@ def test_every_handler_is_exercised() -> None:
 @pytest.mark.parametrize("status", [500, 503])
 def test_pool_trigger_reads_again_before_it_repeats_an_update(aws: FakeAws, status: int) -> None:
     # A blind repeat would undo what another caller has changed meanwhile, such as MFA.
-    answer_well(aws)
+    answer_every_call(aws)
     pool = {"Id": POOL_ID, "Name": "pool", "MfaConfiguration": "OFF"}
     changed = {**pool, "MfaConfiguration": "ON"}
     attached = {**changed, "LambdaConfig": {"PostConfirmation": OURS}}

@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from benchmarks.generated_users import GeneratedUsers
 from tests.fakes.answers import Response
-from tests.fakes.carriers import COGNITO_MODEL, FakeAws, QuickAws, cognito_client, served
 from tests.fakes.clock import Clock
 from tests.fakes.cognito_pool import (
     DESCRIBE,
@@ -30,6 +29,7 @@ from tests.fakes.cognito_pool import (
     UsersInMemory,
     UserStore,
 )
+from tests.fakes.fake_aws import COGNITO_MODEL, FakeAws, QuickAws, cognito_client, served
 from tests.fakes.subs import plain_sub
 from tests.samples import OTHER_SUB, OURS, POOL_ID, SUB
 

@@ -17,9 +17,9 @@ from cognito_user_sync.user_pool import CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
 from tests.fakes.answers import Response, error_response
 from tests.fakes.calls import Calls
-from tests.fakes.carriers import cognito_client
 from tests.fakes.clock import Clock
 from tests.fakes.cognito_pool import GET, LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import cognito_client
 from tests.fakes.simulated_table import READ, WRITE, SimulatedTable
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 
@@ -72,14 +72,14 @@ def delete(pool: UserPool, table: SimulatedTable, *, dry_run: bool = False) -> O
 
 
 def test_delete_if_gone_asks_cognito_first(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     assert delete(pool, table) == "deleted"
     assert table.items()[SUB]["deleted_at"] == "2026-01-01T00:00:00.001Z"
     assert calls.operations == [GET, WRITE]
 
 
 def test_delete_if_gone_only_asks_in_a_dry_run(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     before = table.items()
     assert delete(pool, table, dry_run=True) == "deleted"
     assert (table.items(), calls.operations) == (before, [GET])
@@ -88,7 +88,7 @@ def test_delete_if_gone_only_asks_in_a_dry_run(pool: UserPool, table: SimulatedT
 def test_delete_if_gone_leaves_a_user_whom_cognito_knows(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable
 ) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     before = table.items()
     users.add(ADA)
     assert delete(pool, table) == "stale"
@@ -99,7 +99,7 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock
 ) -> None:
     """As one whose item another function wrote between Cognito's answer and the deletion."""
-    table.hold(ADA)
+    table.put(ADA)
 
     def written_meanwhile() -> None:
         clock.seconds = 5
@@ -144,7 +144,7 @@ def test_delete_if_gone_asks_for_the_username_by_its_name(pool: UserPool, users:
 def test_sync_absent_applies_the_deletion_policy(
     pool: UserPool, table: SimulatedTable, action: DeletedUsers, outcome: str
 ) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     before = table.items()[SUB]
     assert sync_missing_user(pool, table.users(DeletionPolicy(action)), SUB) == outcome
     assert table.items()[SUB].keys() == {
@@ -180,7 +180,7 @@ def test_sync_absent_leaves_nothing_of_a_foreign_user(
 def test_sync_absent_knows_a_deletion(
     pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers
 ) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     deleting = table.users(DeletionPolicy(action))
     sync_missing_user(pool, deleting, SUB)
     before = table.items()
@@ -192,7 +192,7 @@ def test_sync_absent_knows_a_deletion(
 def test_sync_absent_believes_no_absence_that_cognito_denies(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable
 ) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     before = table.items()
     users.add(ADA)
     with pytest.raises(CognitoUnavailableError, match="does not say that the user is deleted") as raised:
@@ -204,7 +204,7 @@ def test_sync_absent_believes_no_absence_that_cognito_denies(
 def test_sync_absent_asks_the_list_when_a_username_changed_hands(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls
 ) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     users.add(CognitoUser(OTHER_SUB, "ada.l"))
     assert sync_missing_user(pool, table.users(), SUB) == "deleted"
     assert calls.operations == [READ, GET, LIST, WRITE]
@@ -224,7 +224,7 @@ def test_sync_absent_asks_the_list_when_a_username_changed_hands(
 def test_sync_absent_deletes_on_a_clear_answer_only(
     pool: UserPool, table: SimulatedTable, calls: Calls, answer: Response, error: type[Exception]
 ) -> None:
-    table.hold(ADA)
+    table.put(ADA)
     before = table.items()
     calls.fail(GET, answer, None)
     with pytest.raises(error):

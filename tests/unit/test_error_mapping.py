@@ -21,13 +21,13 @@ from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailable
 from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeUnknownError, WelcomeRejectedError
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID
 from tests.unit.handler_clients import (
     CHANGE,
     SYNC_REQUEST,
     SYNCED,
-    answer_well,
+    answer_every_call,
     handler_environment,
     invoke,
 )
@@ -38,7 +38,7 @@ ROLE = "arn:aws:sts::123456789012:assumed-role/role/function"
 
 @pytest.fixture(autouse=True)
 def _environment(tmp_path: Path, aws: FakeAws) -> Iterator[None]:
-    answer_well(aws)
+    answer_every_call(aws)
     with handler_environment(tmp_path):
         yield
 

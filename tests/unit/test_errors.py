@@ -18,7 +18,7 @@ from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
 from local_aws.terraform_providers import CONFIG_VARIABLE
 from tests.errors import COMMAND_LINE, FILES, LOCAL_AWS, MAKE, PAGE, PLANS, WELL, Situation, page, variables
-from tests.fakes.carriers import FakeAws
+from tests.fakes.fake_aws import FakeAws
 from tests.mocked_terraform import ROOT
 
 OF_DEPLOYMENT = ("--chdir", "--outputs", "--prefix", "--region")

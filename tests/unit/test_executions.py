@@ -13,7 +13,7 @@ from moto import mock_aws
 from cognito_user_sync import executions
 from cognito_user_sync.sync_request import SyncRequest
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import SUB, USER_SYNC
 
 if TYPE_CHECKING:

@@ -55,12 +55,12 @@ from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailable
 from cognito_user_sync.user_table import Outcome, TableRejectedError, TableUnavailableError
 from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeUnknownError, WelcomeRejectedError
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO, CognitoClient, QuickAws
 from tests.fakes.clock import Clock, FakeContext, RunningContext
 from tests.fakes.cognito_pool import DESCRIBE as DESCRIBE_POOL
 from tests.fakes.cognito_pool import GET_MFA, UPDATE, CognitoPool
+from tests.fakes.fake_aws import COGNITO, CognitoClient, QuickAws
 from tests.samples import COUNTS, OTHER, OURS, POOL_ID, QUEUE_URL, TABLE, THEIRS, USER_SYNC, environment
-from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Deal, deals
+from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Drawn, draws
 
 Json: TypeAlias = dict[str, Any]
 
@@ -90,7 +90,7 @@ GENERATED = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    # The events of a failed deal are noted: to look for a smaller deal would run a thousand times as many.
+    # The events of a failed drawn are noted: to look for a smaller drawn would run a thousand times as many.
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -168,12 +168,12 @@ def refused(code: str, request: Json, status: int = 400) -> Response:
     return error_response(code, status, json.dumps(request)[:100_000])
 
 
-def start_execution(deal: Deal, started: list[Json], request: Json) -> Answer:
+def start_execution(drawn: Drawn, started: list[Json], request: Json) -> Answer:
     assert re.fullmatch(r"[0-9A-Za-z_-]{1,80}", request["name"])
     assert request["stateMachineArn"] == USER_SYNC
     if len(request["input"].encode()) > MAX_INPUT:
         return refused("ValidationException", request)
-    if deal.chance(0.15):
+    if drawn.chance(0.15):
         lost: Any = ReadTimeoutError(endpoint_url="https://states")
         failures: list[Answer] = [
             refused("ExecutionAlreadyExists", request),
@@ -182,18 +182,18 @@ def start_execution(deal: Deal, started: list[Json], request: Json) -> Answer:
             refused("InternalFailure", request, 500),
             lost,
         ]
-        return deal.among(failures)
+        return drawn.among(failures)
     started.append(request)
     return Response({"executionArn": "arn", "startDate": 1767225600})
 
 
-def send_message(deal: Deal, parked: list[Json], request: Json) -> Answer:
+def send_message(drawn: Drawn, parked: list[Json], request: Json) -> Answer:
     assert request["QueueUrl"] == QUEUE_URL
     assert request["MessageBody"].isascii()
     if len(request["MessageBody"].encode()) > MAX_MESSAGE:
         return refused("InvalidParameterValue", request)
-    if deal.chance(0.1):
-        return deal.among([refused("AccessDenied", request), refused("InternalError", request, 500)])
+    if drawn.chance(0.1):
+        return drawn.among([refused("AccessDenied", request), refused("InternalError", request, 500)])
     parked.append(request)
     return Response({"MessageId": "m1", "MD5OfMessageBody": "0" * 32})
 
@@ -232,8 +232,8 @@ def assigned(request: Json) -> dict[str, Json]:
 class OddUsers:
     """The users of a pool, each made when it is listed: any member may be missing, or of any type."""
 
-    def __init__(self, deal: Deal) -> None:
-        self.deal = deal
+    def __init__(self, drawn: Drawn) -> None:
+        self.drawn = drawn
         self.made: list[Json] = []
         self.sub = ""
         """The sub of each user whom AdminGetUser shows, as a rule; "" is any."""
@@ -243,44 +243,46 @@ class OddUsers:
 
     def positions(self, prefix: str, after: str) -> Iterator[str]:
         number = int(after.rpartition(":")[2] or 0)
-        return (f"{prefix}:{number}" for number in range(number + 1, self.deal.among([0, 2, 60, 150, 240]) + 1))
+        return (f"{prefix}:{number}" for number in range(number + 1, self.drawn.among([0, 2, 60, 150, 240]) + 1))
 
     def position_of(self, username: str) -> str | None:
         assert username
-        return f"{self.sub if self.deal.chance(0.9) else ''}:1" if self.deal.chance(0.8 if self.sub else 0.5) else None
+        return (
+            f"{self.sub if self.drawn.chance(0.9) else ''}:1" if self.drawn.chance(0.8 if self.sub else 0.5) else None
+        )
 
     def listed(self, position: str) -> Json:
         """As ListUsers gives it; some users come twice, and some were not asked for."""
-        if self.made and self.deal.chance(0.03):
-            user = self.deal.among(self.made)
+        if self.made and self.drawn.chance(0.03):
+            user = self.drawn.among(self.made)
         else:
-            user = self.user("" if self.deal.chance(0.0005) else position.partition(":")[0])
+            user = self.user("" if self.drawn.chance(0.0005) else position.partition(":")[0])
             self.made.append(user)
         return {**user}
 
     def user(self, beginning: str) -> Json:
-        deal = self.deal
-        attributes: list[Any] = [{"Name": "sub", "Value": deal.sub(beginning[:36])}]
-        attributes += [{"Name": name, "Value": value} for name, value in deal.attributes().items()]
+        drawn = self.drawn
+        attributes: list[Any] = [{"Name": "sub", "Value": drawn.sub(beginning[:36])}]
+        attributes += [{"Name": name, "Value": value} for name, value in drawn.attributes().items()]
         user: Json = {
-            "Username": deal.text(),
+            "Username": drawn.text(),
             "Attributes": attributes,
-            "UserCreateDate": deal.number(0, 4_000_000_000),
-            "UserLastModifiedDate": deal.number(0, 4_000_000_000) / 1000,
-            "Enabled": deal.chance(0.8),
-            "UserStatus": deal.among(["CONFIRMED", "CONFIRMED", "UNCONFIRMED", "EXTERNAL_PROVIDER"]),
+            "UserCreateDate": drawn.number(0, 4_000_000_000),
+            "UserLastModifiedDate": drawn.number(0, 4_000_000_000) / 1000,
+            "Enabled": drawn.chance(0.8),
+            "UserStatus": drawn.among(["CONFIRMED", "CONFIRMED", "UNCONFIRMED", "EXTERNAL_PROVIDER"]),
         }
-        if deal.chance(0.1):
-            attribute = deal.among(attributes)
-            attribute[deal.among(["Name", "Value"])] = deal.odd()
-        if deal.chance(0.05):
-            del deal.among(attributes)[deal.among(["Name", "Value"])]
-        if deal.chance(0.1):
-            user[deal.among(["Username", "Enabled", "UserStatus"])] = deal.odd()
-        if deal.chance(0.05):
-            user[deal.among(list(user))] = None
-        if deal.chance(0.05):
-            del user[deal.among(list(user))]
+        if drawn.chance(0.1):
+            attribute = drawn.among(attributes)
+            attribute[drawn.among(["Name", "Value"])] = drawn.any_json()
+        if drawn.chance(0.05):
+            del drawn.among(attributes)[drawn.among(["Name", "Value"])]
+        if drawn.chance(0.1):
+            user[drawn.among(["Username", "Enabled", "UserStatus"])] = drawn.any_json()
+        if drawn.chance(0.05):
+            user[drawn.among(list(user))] = None
+        if drawn.chance(0.05):
+            del user[drawn.among(list(user))]
         return user
 
 
@@ -290,12 +292,12 @@ class Users:
     trouble = 0.06
     """How often a call fails."""
 
-    def __init__(self, deal: Deal, sub: Any = "") -> None:
-        self.deal = deal
-        odd = OddUsers(deal)
+    def __init__(self, drawn: Drawn, sub: Any = "") -> None:
+        self.drawn = drawn
+        odd = OddUsers(drawn)
         odd.sub = sub if isinstance(sub, str) and UUID.fullmatch(sub) else ""
         self.pool = CognitoPool(odd)
-        self.pool.page_sizes = [*(deal.among([0, 2, 60, 60]) for _ in range(4)), 60]
+        self.pool.page_sizes = [*(drawn.among([0, 2, 60, 60]) for _ in range(4)), 60]
         self.shown: defaultdict[str, list[Json]] = defaultdict(list)
         """The users that ListUsers or AdminGetUser gave, by sub."""
         self.listed: set[str] = set()
@@ -316,7 +318,7 @@ class Users:
             # The test's own mark, to see that a function hands on any token.
             request["PaginationToken"] = token.removesuffix("\ud800")
         assert re.fullmatch(FILTER, request.get("Filter", "")) or "Filter" not in request
-        answer = Response({}) if self.deal.chance(0.01) else self._cognito("ListUsers", request)
+        answer = Response({}) if self.drawn.chance(0.01) else self._cognito("ListUsers", request)
         if not isinstance(answer, Response) or isinstance(answer.body, bytes) or "Users" not in answer.body:
             return answer
         is_whole = request.get("Filter", "").startswith("sub =")
@@ -327,7 +329,7 @@ class Users:
                 self.listed.add(sub)
         if "PaginationToken" not in answer.body:
             return answer
-        odd = self.deal.among(["", answer.body["PaginationToken"] + "\ud800", *[answer.body["PaginationToken"]] * 8])
+        odd = self.drawn.among(["", answer.body["PaginationToken"] + "\ud800", *[answer.body["PaginationToken"]] * 8])
         return Response({**answer.body, "PaginationToken": odd})
 
     def get(self, request: Json) -> Answer:
@@ -360,37 +362,37 @@ class Users:
         assert all(re.fullmatch(r"#n\d+", alias) for alias in asked["ExpressionAttributeNames"])
         if busy := self._busy(request, *TABLE_ERRORS):
             return busy
-        left = asked["Keys"][len(subs) // 2 :] if self.deal.chance(0.1) else []
-        shown = [self.item(sub) for sub in subs[: len(subs) - len(left)] if self.deal.chance(0.7)]
-        if self.deal.chance(0.2):
-            shown.append(self.item(self.deal.sub()))
+        left = asked["Keys"][len(subs) // 2 :] if self.drawn.chance(0.1) else []
+        shown = [self.item(sub) for sub in subs[: len(subs) - len(left)] if self.drawn.chance(0.7)]
+        if self.drawn.chance(0.2):
+            shown.append(self.item(self.drawn.sub()))
         return Response(
             {"Responses": {TABLE: shown}, "UnprocessedKeys": {TABLE: {**asked, "Keys": left}} if left else {}}
         )
 
     def item(self, sub: str) -> Json:
         """Of any application: only the key is certain."""
-        deal = self.deal
+        drawn = self.drawn
 
         def value() -> Json:
-            number, text = str(deal.number(-9, 9)), deal.text()
-            kinds: list[Json] = [{"S": text}, {"N": number}, {"NULL": True}, {"BOOL": deal.chance(0.5)}]
-            return deal.among([*kinds, {"L": [{"S": text}]}, {"M": {text: {"N": number}}}, {"SS": [text]}])
+            number, text = str(drawn.number(-9, 9)), drawn.text()
+            kinds: list[Json] = [{"S": text}, {"N": number}, {"NULL": True}, {"BOOL": drawn.chance(0.5)}]
+            return drawn.among([*kinds, {"L": [{"S": text}]}, {"M": {text: {"N": number}}}, {"SS": [text]}])
 
         item: Json = {"id": {"S": sub}}
         for name in (*ATTRIBUTES, *_OWN_NAMES):
-            if deal.chance(0.5):
+            if drawn.chance(0.5):
                 item[name] = value()
         for name in ("observed_at", "synced_at", "deleted_at", "cognito_modified_at"):
-            if deal.chance(0.4):
-                item[name] = {"S": deal.among(["2000-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"])}
-        if deal.chance(0.7):
-            if deal.chance(0.9):
+            if drawn.chance(0.4):
+                item[name] = {"S": drawn.among(["2000-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"])}
+        if drawn.chance(0.7):
+            if drawn.chance(0.9):
                 item.pop("deleted_at", None)
-            item["username"] = {"S": deal.text()}
-            item["user_pool_id"] = {"S": POOL_ID if deal.chance(0.9) else "eu-west-1_Another1"}
-        if deal.chance(0.7):
-            item["synced_attributes"] = {"SS": [*{"name", "status", deal.text()}]}
+            item["username"] = {"S": drawn.text()}
+            item["user_pool_id"] = {"S": POOL_ID if drawn.chance(0.9) else "eu-west-1_Another1"}
+        if drawn.chance(0.7):
+            item["synced_attributes"] = {"SS": [*{"name", "status", drawn.text()}]}
         return item
 
     def write(self, request: Json) -> Answer:
@@ -407,17 +409,17 @@ class Users:
         if LONE_SURROGATE.search(content):
             return refused("SerializationException", request)
         # What an application has in the item counts, too.
-        if len(content.encode()) > MAX_ITEM or self.deal.chance(0.01):
+        if len(content.encode()) > MAX_ITEM or self.drawn.chance(0.01):
             self.too_large += 1
             return refused("ValidationException", request)
         if busy := self._busy(request, *TABLE_ERRORS):
             return busy
-        if self.deal.chance(0.1):
-            item = self.item(request["Key"]["id"]["S"]) if self.deal.chance(0.7) else {}
+        if self.drawn.chance(0.1):
+            item = self.item(request["Key"]["id"]["S"]) if self.drawn.chance(0.7) else {}
             body = {"__type": "ConditionalCheckFailedException", "message": "no"}
             return Response({**body, **({"Item": item} if item else {})}, 400)
         self.written.append(request)
-        return Response({"Attributes": {"name": {"S": self.deal.text()}}} if self.deal.chance(0.5) else {})
+        return Response({"Attributes": {"name": {"S": self.drawn.text()}}} if self.drawn.chance(0.5) else {})
 
     def query(self, request: Json) -> Answer:
         values = request["ExpressionAttributeValues"]
@@ -427,28 +429,28 @@ class Users:
         assert values == {":shard": {"S": f"{POOL_ID}#{prefix[0]}"}, ":prefix": {"S": prefix}}
         if busy := self._busy(request, *TABLE_ERRORS):
             return busy
-        size = self.deal.among([0, 0, 1, 3, 30])
-        subs = [self.deal.sub(prefix[:36]) for _ in range(size)]
+        size = self.drawn.among([0, 0, 1, 3, 30])
+        subs = [self.drawn.sub(prefix[:36]) for _ in range(size)]
         subs += [sub for sub in self.shown if sub.startswith(prefix)][:8]
-        if self.deal.chance(0.1):
-            subs.append(f'{prefix}{self.deal.text()}" or sub ^= "')
+        if self.drawn.chance(0.1):
+            subs.append(f'{prefix}{self.drawn.text()}" or sub ^= "')
         self.in_index.update(subs)
         self._pages += 1
         last = {"LastEvaluatedKey": {"id": {"S": "b"}, "shard": {"S": "b"}}}
         return Response(
             {
                 "Items": [{"id": {"S": sub}} for sub in subs],
-                **(last if self._pages % 3 and self.deal.chance(0.3) else {}),
+                **(last if self._pages % 3 and self.drawn.chance(0.3) else {}),
             }
         )
 
     def _busy(self, request: Json, *codes: str) -> Answer | None:
-        if not self.deal.chance(self.trouble):
+        if not self.drawn.chance(self.trouble):
             return None
         lost: Any = ConnectionClosedError(endpoint_url="https://aws")
         refusals = [*(refused(code, request) for code in codes), refused("Whatever", request, 500)]
         failures: list[Answer] = [*refusals, lost]
-        return self.deal.among(failures)
+        return self.drawn.among(failures)
 
 
 def sub_of(user: Json) -> str:
@@ -460,52 +462,52 @@ def sub_of(user: Json) -> str:
 # --- events
 
 
-def trigger_event(deal: Deal) -> Any:
+def trigger_event(drawn: Drawn) -> Any:
     """As Cognito calls the trigger, more or less."""
     event = {
         "version": "1",
         "region": "eu-central-1",
         "userPoolId": POOL_ID,
-        "userName": deal.text(),
-        "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": deal.any_text()},
-        "triggerSource": deal.among(
+        "userName": drawn.text(),
+        "callerContext": {"awsSdkVersion": "aws-sdk-unknown-unknown", "clientId": drawn.any_text()},
+        "triggerSource": drawn.among(
             ["PostConfirmation_ConfirmSignUp", "PostConfirmation_ConfirmForgotPassword", "PreSignUp_SignUp"]
         ),
-        "request": {"userAttributes": {"sub": deal.sub(), "cognito:user_status": "CONFIRMED", **deal.attributes()}},
+        "request": {"userAttributes": {"sub": drawn.sub(), "cognito:user_status": "CONFIRMED", **drawn.attributes()}},
         "response": {},
     }
-    return deal.spoilt(event, 0.4)
+    return drawn.corrupted(event, 0.4)
 
 
-def occurred_at(deal: Deal) -> str:
+def occurred_at(drawn: Drawn) -> str:
     moments = ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00Z", "2026-99-99T99:99:99Z", "9999-12-31T23:59:59.999Z"]
-    return deal.among([*moments, now()])
+    return drawn.among([*moments, now()])
 
 
-def sync_request(deal: Deal, *reasons: str) -> Any:
+def sync_request(drawn: Drawn, *reasons: str) -> Any:
     """An execution's input, more or less."""
     request: Json = {
-        "sub": deal.sub(),
-        "username": deal.text(),
-        "reason": deal.among(reasons or ("sign_up", "password_reset")),
-        "occurred_at": occurred_at(deal),
-        "client_id": deal.any_text(),
+        "sub": drawn.sub(),
+        "username": drawn.text(),
+        "reason": drawn.among(reasons or ("sign_up", "password_reset")),
+        "occurred_at": occurred_at(drawn),
+        "client_id": drawn.any_text(),
     }
-    if deal.chance(0.1):
+    if drawn.chance(0.1):
         request["username"] = request["sub"]
-    return deal.spoilt(request, 0.3)
+    return drawn.corrupted(request, 0.3)
 
 
-def change(deal: Deal) -> Any:
+def change(drawn: Drawn) -> Any:
     """A message of the change queue, more or less."""
     events = ["AdminDisableUser", "DeleteUser", "AdminResetUserPassword", ""]
-    message = {"sub": deal.sub(), "event_name": deal.among(events), "occurred_at": occurred_at(deal)}
-    return of_no_user(deal.spoilt(message, 0.3))
+    message = {"sub": drawn.sub(), "event_name": drawn.among(events), "occurred_at": occurred_at(drawn)}
+    return of_no_user(drawn.corrupted(message, 0.3))
 
 
-def as_events(deal: Deal, make: Callable[[Deal], Any]) -> Iterator[Any]:
+def as_events(drawn: Drawn, make: Callable[[Drawn], Any]) -> Iterator[Any]:
     for _ in range(EVENTS_OF_A_DEAL):
-        event = make(deal)
+        event = make(drawn)
         note(f"event: {event!r}"[:2_000])
         yield event
 
@@ -520,12 +522,12 @@ def test_post_confirmation_returns_every_event_as_it_came(
     seen: Counter[str] = Counter()
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
+    @given(draws)
+    def check(drawn: Drawn) -> None:
         started: list[Json] = []
         parked: list[Json] = []
-        aws.answers = {START: partial(start_execution, deal, started), PARK: partial(send_message, deal, parked)}
-        for event in as_events(deal, trigger_event):
+        aws.answers = {START: partial(start_execution, drawn, started), PARK: partial(send_message, drawn, parked)}
+        for event in as_events(drawn, trigger_event):
             before = copy.deepcopy(event)
             assert post_confirmation.handler(event, FakeContext()) is event
             assert event == before
@@ -561,10 +563,10 @@ def assert_names(name: str, request: Json) -> None:
     assert re.fullmatch(f"{kind}-{request['sub']}" + ("" if kind == "sign-up" else "-[0-9a-f]{16}"), name)
 
 
-def queue_event(deal: Deal, make: Callable[[Deal], Any]) -> Json:
+def queue_event(drawn: Drawn, make: Callable[[Drawn], Any]) -> Json:
     def message() -> str:
-        body = json.dumps(make(deal))
-        return deal.among(["[" * 100_000, "1" * 5_000, deal.text()]) if deal.chance(0.05) else body
+        body = json.dumps(make(drawn))
+        return drawn.among(["[" * 100_000, "1" * 5_000, drawn.text()]) if drawn.chance(0.05) else body
 
     return {
         "Records": [
@@ -588,12 +590,12 @@ def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAw
     seen: Counter[str] = Counter()
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
+    @given(draws)
+    def check(drawn: Drawn) -> None:
         started: list[Json] = []
-        aws.answers = {START: partial(start_execution, deal, started)}
+        aws.answers = {START: partial(start_execution, drawn, started)}
         for _ in range(EVENTS_OF_A_DEAL // 10):
-            requests = handled(retry_sign_ups, queue_event(deal, sync_request), lines)
+            requests = handled(retry_sign_ups, queue_event(drawn, sync_request), lines)
             begun = [json.loads(request["input"]) for request in started]
             assert {request["sub"] for request in begun} <= {request["sub"] for request in requests}
             for request in started:
@@ -601,8 +603,8 @@ def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAw
             seen.update(messages=10, again=10 - len(requests), started=len(started))
             started.clear()
         # What no queue delivers is refused as a whole, before anything is started.
-        spoilt = deal.spoilt(queue_event(deal, sync_request))
-        answer = outcome((InvalidEventError,), lambda: retry_sign_ups.handler(spoilt, FakeContext(60)))
+        corrupted = drawn.corrupted(queue_event(drawn, sync_request))
+        answer = outcome((InvalidEventError,), lambda: retry_sign_ups.handler(corrupted, FakeContext(60)))
         lines.records.clear()
         seen[type(answer).__name__] += 1
 
@@ -619,12 +621,12 @@ def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws,
     seen: Counter[str] = Counter()
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
+    @given(draws)
+    def check(drawn: Drawn) -> None:
         for _ in range(EVENTS_OF_A_DEAL // 10):
-            users = Users(deal)
+            users = Users(drawn)
             aws.answers = dict(users.answers())
-            event = queue_event(deal, change)
+            event = queue_event(drawn, change)
             changes = handled(sync_changes, event, lines)
             # A user may be written as the list shows, before the message comes again.
             assert all(f'"{request["Key"]["id"]["S"]}"' in bodies(event) for request in users.written)
@@ -653,10 +655,10 @@ def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, line
     )
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
-        for event in as_events(deal, sync_request):
-            users = Users(deal, sub_in(event))
+    @given(draws)
+    def check(drawn: Drawn) -> None:
+        for event in as_events(drawn, sync_request):
+            users = Users(drawn, sub_in(event))
             aws.answers = dict(users.answers())
             answer = outcome(named, partial(sync_user.handler, event, FakeContext()), lines)
             if not isinstance(answer, Exception):
@@ -725,12 +727,12 @@ def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
     )
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
+    @given(draws)
+    def check(drawn: Drawn) -> None:
         sent: list[Json] = []
-        for event in as_events(deal, lambda deal: sync_request(deal, "sign_up")):
-            users = Users(deal, sub_in(event))
-            aws.answers = {GET: users.get, SEND: partial(send_email, deal, sent)}
+        for event in as_events(drawn, lambda drawn: sync_request(drawn, "sign_up")):
+            users = Users(drawn, sub_in(event))
+            aws.answers = {GET: users.get, SEND: partial(send_email, drawn, sent)}
             answer = outcome(named, partial(added_by_send_welcome, event), lines)
             if not isinstance(answer, Exception):
                 assert answer.keys() == {"sent", "message_id" if answer["sent"] else "why_not"}
@@ -754,9 +756,9 @@ def added_by_send_welcome(event: Json) -> Json:
     return {name: value for name, value in answer.items() if name not in event}
 
 
-def send_email(deal: Deal, sent: list[Json], request: Json) -> Answer:
+def send_email(drawn: Drawn, sent: list[Json], request: Json) -> Answer:
     sent.append(request)
-    if deal.chance(0.1):
+    if drawn.chance(0.1):
         unconnected: Any = ConnectTimeoutError(endpoint_url="https://ses")
         lost: Any = ReadTimeoutError(endpoint_url="https://ses")
         codes = {
@@ -767,7 +769,7 @@ def send_email(deal: Deal, sent: list[Json], request: Json) -> Answer:
         }
         refusals = [refused(code, request, status) for code, status in codes.items()]
         failures: list[Answer] = [*refusals, unconnected, lost]
-        return deal.among(failures)
+        return drawn.among(failures)
     return Response({"MessageId": "m1"})
 
 
@@ -796,59 +798,59 @@ def assert_is_one_plain_mail(request: Json, user: Json) -> None:
 # --- the pool's trigger
 
 
-def settings_of_a_pool(deal: Deal) -> Json:
+def settings_of_a_pool(drawn: Drawn) -> Json:
     """Known ones, and settings of any kind that Cognito may get one day, on the pool and inside of the known ones."""
 
     def unknown() -> Json:
-        return {f"{deal.any_text()[:20]}?": deal.odd() for _ in range(deal.number(0, 3))}
+        return {f"{drawn.any_text()[:20]}?": drawn.any_json() for _ in range(drawn.number(0, 3))}
 
-    triggers = {"PostConfirmation": deal.among([OURS, THEIRS, OTHER])} if deal.chance(0.5) else {}
+    triggers = {"PostConfirmation": drawn.among([OURS, THEIRS, OTHER])} if drawn.chance(0.5) else {}
     return {
         **unknown(),
         "LambdaConfig": {**unknown(), **triggers},
         "Policies": {"PasswordPolicy": {"TemporaryPasswordValidityDays": 3, **unknown()}, **unknown()},
-        **({"AdminCreateUserConfig": unknown()} if deal.chance(0.5) else {}),
-        **({"UserPoolTags": {"aws:stack": "s", deal.any_text()[:20]: "x"}} if deal.chance(0.5) else {}),
+        **({"AdminCreateUserConfig": unknown()} if drawn.chance(0.5) else {}),
+        **({"UserPoolTags": {"aws:stack": "s", drawn.any_text()[:20]: "x"}} if drawn.chance(0.5) else {}),
     }
 
 
-def a_pool(deal: Deal) -> tuple[CognitoPool, bool]:
+def a_pool(drawn: Drawn) -> tuple[CognitoPool, bool]:
     """A pool, and whether another program changes its settings meanwhile."""
-    facts = {"Name": deal.any_text(), **{name: deal.odd() for name in deal.among([["Arn"], []])}}
-    unknown_mfa = {f"{deal.any_text()[:20]}?": deal.odd() for _ in range(deal.number(0, 2))}
-    pool = CognitoPool(settings=settings_of_a_pool(deal), facts=facts, mfa=unknown_mfa)
-    if deal.chance(0.1):
-        busy = deal.among([("TooManyRequestsException", 400), ("Whatever", 500), ("NotAuthorizedException", 400)])
-        operation = deal.among([DESCRIBE_POOL, UPDATE, GET_MFA])
-        pool.calls.answer_next(operation, *[error_response(*busy)] * deal.among([1, 3, 40]))
-    if deal.chance(0.05):
+    facts = {"Name": drawn.any_text(), **{name: drawn.any_json() for name in drawn.among([["Arn"], []])}}
+    unknown_mfa = {f"{drawn.any_text()[:20]}?": drawn.any_json() for _ in range(drawn.number(0, 2))}
+    pool = CognitoPool(settings=settings_of_a_pool(drawn), facts=facts, mfa=unknown_mfa)
+    if drawn.chance(0.1):
+        busy = drawn.among([("TooManyRequestsException", 400), ("Whatever", 500), ("NotAuthorizedException", 400)])
+        operation = drawn.among([DESCRIBE_POOL, UPDATE, GET_MFA])
+        pool.calls.answer_next(operation, *[error_response(*busy)] * drawn.among([1, 3, 40]))
+    if drawn.chance(0.05):
         lost = ConnectionClosedError(endpoint_url="https://cognito")
-        pool.calls.lose_next(deal.among([DESCRIBE_POOL, UPDATE]), lost, deal.among([1, 40]))
+        pool.calls.lose_next(drawn.among([DESCRIBE_POOL, UPDATE]), lost, drawn.among([1, 40]))
     is_disturbed = True
-    if deal.chance(0.05):
-        setting = deal.among([*pool.settings])
+    if drawn.chance(0.05):
+        setting = drawn.among([*pool.settings])
         pool.calls.after(UPDATE, None, lambda: pool.settings.pop(setting, None))
-    elif deal.chance(0.02):
+    elif drawn.chance(0.02):
         denied = error_response("NotAuthorizedException")
         pool.calls.after(UPDATE, None, lambda: pool.calls.answer_next(DESCRIBE_POOL, denied))
     else:
         is_disturbed = False
-    pool.exists = not deal.chance(0.03)
+    pool.exists = not drawn.chance(0.03)
     return pool, is_disturbed
 
 
-def trigger_request(deal: Deal) -> Any:
+def trigger_request(drawn: Drawn) -> Any:
     event: Json = {
-        "action": deal.among(["attach", "detach", "ensure"]),
-        "user_pool_id": POOL_ID if deal.chance(0.95) else deal.any_text(),
+        "action": drawn.among(["attach", "detach", "ensure"]),
+        "user_pool_id": POOL_ID if drawn.chance(0.95) else drawn.any_text(),
         "function_arn": OURS,
-        "chained_function_arn": THEIRS if deal.chance(0.9) else deal.among([None, "", OURS]),
+        "chained_function_arn": THEIRS if drawn.chance(0.9) else drawn.among([None, "", OURS]),
     }
-    if deal.chance(0.3):
+    if drawn.chance(0.3):
         del event["chained_function_arn"]
-    if deal.chance(0.3):
-        event["tf"] = {"action": deal.among(["create", "update", "delete"]), "prev_input": None}
-    return deal.spoilt(event, 0.5)
+    if drawn.chance(0.3):
+        event["tf"] = {"action": drawn.among(["create", "update", "delete"]), "prev_input": None}
+    return drawn.corrupted(event, 0.5)
 
 
 def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
@@ -867,10 +869,10 @@ def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
     )
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
-        for event in as_events(deal, trigger_request):
-            pool, is_disturbed = a_pool(deal)
+    @given(draws)
+    def check(drawn: Drawn) -> None:
+        for event in as_events(drawn, trigger_request):
+            pool, is_disturbed = a_pool(drawn)
             before = copy.deepcopy((pool.settings, pool.mfa))
             client = CognitoClient(pool)
             monkeypatch.setattr(pool_trigger, "boto3", SimpleNamespace(client=lambda *_, client=client, **__: client))
@@ -906,15 +908,15 @@ def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
     validation: Any = boto3.client("stepfunctions").exceptions.ValidationException
     named = (start_run.InvalidEventError, validation)
 
-    def run_request(deal: Deal) -> Any:
-        event = {"input": run_input(deal), "tf": {"action": "create", "prev_input": None}}
-        if deal.chance(0.02):
+    def run_request(drawn: Drawn) -> Any:
+        event = {"input": run_input(drawn), "tf": {"action": "create", "prev_input": None}}
+        if drawn.chance(0.02):
             event["input"] = {"allow_deletes": "x" * MAX_INPUT}
-        return deal.spoilt(event, 0.5)
+        return drawn.corrupted(event, 0.5)
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
+    @given(draws)
+    def check(drawn: Drawn) -> None:
         started: list[Json] = []
 
         def start(request: Json) -> Answer:
@@ -925,7 +927,7 @@ def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
             return Response({"executionArn": "arn", "startDate": 1767225600})
 
         aws.answers = {START: start}
-        for event in as_events(deal, run_request):
+        for event in as_events(drawn, run_request):
             answer = outcome(named, partial(start_run.handler, event, FakeContext()))
             if isinstance(answer, Exception):
                 assert started == []
@@ -945,12 +947,12 @@ def of_no_user(event: Any) -> Any:
     return json.loads(json.dumps(event).replace(CANARY, "told"))
 
 
-def run_input(deal: Deal) -> Json:
+def run_input(drawn: Drawn) -> Json:
     given: Json = {}
-    if deal.chance(0.5):
-        given["allow_deletes"] = deal.among([0, 1, 500, 500, 2**40, -1])
-    if deal.chance(0.5):
-        given["dry_run"] = deal.chance(0.5)
+    if drawn.chance(0.5):
+        given["allow_deletes"] = drawn.among([0, 1, 500, 500, 2**40, -1])
+    if drawn.chance(0.5):
+        given["dry_run"] = drawn.chance(0.5)
     return given
 
 
@@ -959,60 +961,60 @@ class PlannedPool(Users):
 
     trouble = 0.08
 
-    def __init__(self, deal: Deal) -> None:
-        super().__init__(deal)
+    def __init__(self, drawn: Drawn) -> None:
+        super().__init__(drawn)
         sizes = [0, 5, 2_000, 2_001, 50_000, 3_000_000]
-        self.pool.facts["EstimatedNumberOfUsers"] = deal.among(sizes) if deal.chance(0.3) else deal.number(-1, 1)
+        self.pool.facts["EstimatedNumberOfUsers"] = drawn.among(sizes) if drawn.chance(0.3) else drawn.number(-1, 1)
 
     def describe(self, request: Json) -> Answer:
         assert request == {"UserPoolId": POOL_ID}
-        return super().describe(request) if self.deal.chance(0.95) else Response({"UserPool": {}})
+        return super().describe(request) if self.drawn.chance(0.95) else Response({"UserPool": {}})
 
     def query(self, request: Json) -> Answer:
-        code = self.deal.among(["AccessDeniedException", "ResourceNotFoundException"])
-        return refused(code, request) if self.deal.chance(0.2) else super().query(request)
+        code = self.drawn.among(["AccessDeniedException", "ResourceNotFoundException"])
+        return refused(code, request) if self.drawn.chance(0.2) else super().query(request)
 
 
-def prefixes(deal: Deal) -> list[str]:
-    return [deal.sub()[: deal.number(0, 10)] for _ in range(deal.number(0, 3))]
+def prefixes(drawn: Drawn) -> list[str]:
+    return [drawn.sub()[: drawn.number(0, 10)] for _ in range(drawn.number(0, 3))]
 
 
-def counts(deal: Deal) -> Json:
-    return {name: deal.number(0, 2**40) for name in COUNTS}
+def counts(drawn: Drawn) -> Json:
+    return {name: drawn.number(0, 2**40) for name in COUNTS}
 
 
-def plan_request(deal: Deal) -> Any:
+def plan_request(drawn: Drawn) -> Any:
     """As the state machine gives it: at first, and after a round."""
     event: Json = {
-        "input": deal.spoilt(run_input(deal), 0.1),
-        "started_at": deal.among(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00+01:00", "2026-01-01"]),
-        "trigger": deal.among([{}, {"result": "attached"}, {"Error": "PoolChangedError", "Cause": deal.any_text()}]),
+        "input": drawn.corrupted(run_input(drawn), 0.1),
+        "started_at": drawn.among(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00+01:00", "2026-01-01"]),
+        "trigger": drawn.among([{}, {"result": "attached"}, {"Error": "PoolChangedError", "Cause": drawn.any_text()}]),
         "attach_trigger": "true",
     }
-    if deal.chance(0.6):
+    if drawn.chance(0.6):
         summary = {
-            **counts(deal),
+            **counts(drawn),
             "dry_run": False,
-            "failed_subs": [deal.sub()],
+            "failed_subs": [drawn.sub()],
             "examples": [],
-            "allow_deletes_needed": deal.among([0, 35]),
-            "batches": deal.among([0, 7, 2_500]),
+            "allow_deletes_needed": drawn.among([0, 35]),
+            "batches": drawn.among([0, 7, 2_500]),
         }
-        event["plan"] = {"summary": summary, "sequential": deal.chance(0.2), "batches": []}
+        event["plan"] = {"summary": summary, "sequential": drawn.chance(0.2), "batches": []}
         event["results"] = [
             {
-                "counts": counts(deal),
-                "failed_subs": [deal.sub() for _ in range(deal.number(0, 3))],
+                "counts": counts(drawn),
+                "failed_subs": [drawn.sub() for _ in range(drawn.number(0, 3))],
                 "examples": [],
-                "prefixes": prefixes(deal),
-                "token": deal.among([None, OLD_TOKEN]),
-                "restarts": deal.among([0, MAX_RESTARTS]),
-                "allow_deletes_needed": deal.among([0, 21]),
-                "sequential": deal.chance(0.1),
+                "prefixes": prefixes(drawn),
+                "token": drawn.among([None, OLD_TOKEN]),
+                "restarts": drawn.among([0, MAX_RESTARTS]),
+                "allow_deletes_needed": drawn.among([0, 21]),
+                "sequential": drawn.chance(0.1),
             }
-            for _ in range(deal.number(0, 3))
+            for _ in range(drawn.number(0, 3))
         ]
-    return of_no_user(deal.spoilt(event, 0.5))
+    return of_no_user(drawn.corrupted(event, 0.5))
 
 
 def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
@@ -1024,12 +1026,12 @@ def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
     named = (AccessDeniedError, InvalidEventError, CognitoRejectedError, TableRejectedError, OutOfTimeError)
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
-        for event in as_events(deal, plan_request):
-            pool = PlannedPool(deal)
+    @given(draws)
+    def check(drawn: Drawn) -> None:
+        for event in as_events(drawn, plan_request):
+            pool = PlannedPool(drawn)
             aws.answers = dict(pool.answers())
-            context = RunningContext(clock, deal.among([20, 40, 900]))
+            context = RunningContext(clock, drawn.among([20, 40, 900]))
             answer = outcome(named, partial(plan_shards.handler, event, context), lines)
             seen.update([type(answer).__name__, "events"], users=sum(map(len, pool.shown.values())))
             if not isinstance(answer, Exception):
@@ -1045,21 +1047,21 @@ def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
     assert min(seen["users"], seen["batches"]) > 1_000
 
 
-def batch(deal: Deal) -> Any:
+def batch(drawn: Drawn) -> Any:
     given = {
-        "prefixes": prefixes(deal)[:2],
-        "pages_per_second": deal.among([4, 3.75, 1e-3]),
-        "checks_deletions": deal.chance(0.8),
-        "token": deal.among([None, None, OLD_TOKEN]),
-        "restarts": deal.among([0, MAX_RESTARTS]),
-        "sequential": deal.chance(0.1),
-        "max_delete_percent": deal.among([0, 10, 100.0]),
-        "allow_deletes": deal.among([0, 0, 500]),
-        "dry_run": deal.chance(0.2),
+        "prefixes": prefixes(drawn)[:2],
+        "pages_per_second": drawn.among([4, 3.75, 1e-3]),
+        "checks_deletions": drawn.chance(0.8),
+        "token": drawn.among([None, None, OLD_TOKEN]),
+        "restarts": drawn.among([0, MAX_RESTARTS]),
+        "sequential": drawn.chance(0.1),
+        "max_delete_percent": drawn.among([0, 10, 100.0]),
+        "allow_deletes": drawn.among([0, 0, 500]),
+        "dry_run": drawn.chance(0.2),
     }
-    if deal.chance(0.05):
-        given["prefixes"] = [deal.any_text()]
-    return of_no_user(deal.spoilt(given, 0.4))
+    if drawn.chance(0.05):
+        given["prefixes"] = [drawn.any_text()]
+    return of_no_user(drawn.corrupted(given, 0.4))
 
 
 def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
@@ -1071,14 +1073,14 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
     named = (AccessDeniedError, InvalidEventError, CognitoRejectedError, TableRejectedError)
 
     @GENERATED
-    @given(deals)
-    def check(deal: Deal) -> None:
+    @given(draws)
+    def check(drawn: Drawn) -> None:
         for _ in range(EVENTS_OF_A_DEAL // 11):
-            event = batch(deal)
+            event = batch(drawn)
             note(f"event: {event!r}"[:2_000])
-            users = Users(deal)
+            users = Users(drawn)
             aws.answers = dict(users.answers())
-            context = RunningContext(clock, deal.among([40, 900, 900]))
+            context = RunningContext(clock, drawn.among([40, 900, 900]))
             answer = outcome(named, partial(reconcile_shards.handler, event, context), lines)
             seen.update([type(answer).__name__, "events", *["too large"] * users.too_large])
             seen["users"] += sum(map(len, users.shown.values()))

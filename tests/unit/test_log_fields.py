@@ -17,7 +17,7 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from cognito_user_sync.handlers import reconcile_shards
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID, SUB
 from tests.unit.handler_clients import (
     ANSWERS,
@@ -28,7 +28,7 @@ from tests.unit.handler_clients import (
     SYNCED,
     TRIGGER_EVENT,
     USER,
-    answer_well,
+    answer_every_call,
     handler_environment,
     invoke,
     queue_event,
@@ -260,7 +260,7 @@ def lines(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> Callable[..., dict[
         answers: Mapping[str, Answer | list[Answer]] | None = None,
         seconds: float | None = None,
     ) -> dict[str, dict[str, Any]]:
-        answer_well(aws)
+        answer_every_call(aws)
         for operation, given in EXERCISES[handler].answers.items():
             aws.on(operation, *given)
         for operation, answer in (answers or {}).items():

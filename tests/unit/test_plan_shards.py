@@ -18,9 +18,9 @@ from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoRejectedError
 from cognito_user_sync.user_table import TableRejectedError
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import Clock, FakeContext
 from tests.fakes.cognito_pool import CognitoUser
+from tests.fakes.fake_aws import FakeAws
 from tests.fakes.subs import plain_sub
 from tests.samples import COUNTS, POOL_ID, SUB, environment
 

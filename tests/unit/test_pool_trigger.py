@@ -23,10 +23,10 @@ from cognito_user_sync.pool_trigger import (
     UpdateRejectedError,
 )
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO_MODEL as MODEL
-from tests.fakes.carriers import FakeAws, QuickAws, served
 from tests.fakes.clock import Clock, RunningContext
 from tests.fakes.cognito_pool import DEFAULTS, FACTS, CognitoPool
+from tests.fakes.fake_aws import COGNITO_MODEL as MODEL
+from tests.fakes.fake_aws import FakeAws, QuickAws, served
 from tests.samples import OTHER, OURS, POOL_ID, THEIRS
 
 if TYPE_CHECKING:

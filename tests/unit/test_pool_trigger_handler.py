@@ -14,9 +14,9 @@ from cognito_user_sync.handlers import pool_trigger
 from cognito_user_sync.handlers.pool_trigger import TriggerMissingError
 from cognito_user_sync.pool_trigger import ForeignTriggerError
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import UPDATE, CognitoPool
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import OTHER, OURS, POOL_ID, THEIRS
 
 INVOKE = "lambda.Invoke"

@@ -31,8 +31,8 @@ from cognito_user_sync import sync_request
 from cognito_user_sync.chained_function import DRY_RUN
 from cognito_user_sync.handlers import post_confirmation
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import Clock, FakeContext
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import QUEUE_URL, SUB, THEIRS, USER_SYNC
 
 START = "sfn.StartExecution"

@@ -22,9 +22,9 @@ from cognito_user_sync.reconciliation import Worker
 from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
 from tests.fakes.answers import Response, error_response
 from tests.fakes.calls import Calls
-from tests.fakes.carriers import FakeAws, cognito_client
 from tests.fakes.clock import Clock, FakeContext, RunningContext
 from tests.fakes.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import FakeAws, cognito_client
 from tests.fakes.simulated_table import WRITE, SimulatedTable
 from tests.fakes.subs import plain_sub, regional_sub
 from tests.samples import COUNTS, POOL_ID, SUB, TABLE, environment
@@ -241,7 +241,7 @@ def test_a_run_brings_the_table_to_what_the_pool_is(run: Run, table: SimulatedTa
     run.users.add(*users)
     run.pool.facts["EstimatedNumberOfUsers"] = estimated_users
     run.pool.page_sizes = (7, 0, 60)
-    table.hold(*users[:30])
+    table.put(*users[:30])
     run.users.remove(*(user.sub for user in users[:5]))
     summary = run()
     assert counts_of(summary) == {"listed": 35, "created": 10, "unchanged": 25, "deleted": 5}
@@ -259,7 +259,7 @@ def test_a_pool_that_is_larger_than_estimated_is_done_in_several_rounds(
     monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
     users = crowd(40)
     run.users.add(*users)
-    table.hold(*users)
+    table.put(*users)
     run.users.remove(users[0].sub)
     run.pool.page_sizes = (4,)
     # Time for a few pages of it, after which it is cut.
@@ -274,10 +274,10 @@ def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run:
     users = crowd(40)
     run.users.add(*users)
     run.pool.facts["EstimatedNumberOfUsers"] = 100_000
-    run.pool.refuses_prefixes = True
+    run.pool.rejects_prefixes = True
     run.pool.page_sizes = (4,)
     gone = CognitoUser(plain_sub(random.Random(9)))
-    table.hold(*users, gone)
+    table.put(*users, gone)
     # 16 pages a second: three of them in the time that a worker has.
     summary = run(seconds=30.1)
     assert run.rounds == 4
@@ -294,8 +294,8 @@ def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_sa
     monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
     users = crowd(40)
     run.users.add(*users)
-    table.hold(*users)
-    run.pool.refuses_prefixes = True
+    table.put(*users)
+    run.pool.rejects_prefixes = True
     run.pool.page_sizes = (4,)
     summary = run(seconds=30.2)
     assert summary["deletion_check_skipped"] == "Cognito did not list this pool by prefixes of sub"
@@ -313,7 +313,7 @@ def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) ->
 
 
 def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable) -> None:
-    table.hold(*crowd(30))
+    table.put(*crowd(30))
     [problem] = run()["problems"]
     assert problem.endswith("If they are really deleted: cognito-user-sync reconcile --allow-deletes 30")
     assert len(table.active()) == 30
@@ -327,7 +327,7 @@ def test_run_names_once_what_a_purge_of_several_shards_needs(run: Run, table: Si
     users = {digit: [CognitoUser(plain_sub(source, digit)) for _ in range(60)] for digit in "0123456789"}
     for crowd_of_shard in users.values():
         run.users.add(*crowd_of_shard)
-        table.hold(*crowd_of_shard[1:])
+        table.put(*crowd_of_shard[1:])
     for digit, purged in (("1", 30), ("4", 35), ("7", 25), ("9", 5)):
         run.users.remove(*(user.sub for user in users[digit][-purged:]))
     summary = run()
@@ -344,7 +344,7 @@ def test_run_ends_with_every_user_although_markers_are_rejected(
     users = crowd(40)
     run.users.add(*users)
     run.pool.facts["EstimatedNumberOfUsers"] = 100_000
-    run.pool.refuses_prefixes = sequential
+    run.pool.rejects_prefixes = sequential
     run.pool.page_sizes = (3,)
     # The planner makes 16 calls, or one that is refused. In both cases, pages with a marker come after the 18th.
     table.calls.fail(LIST, error_response("InvalidParameterException"), 5 if sequential else 19)

@@ -25,10 +25,10 @@ from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRejectedError
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.calls import Calls, Killed, kill
-from tests.fakes.carriers import cognito_client
+from tests.fakes.calls import Calls, ProcessKilled, kill_process
 from tests.fakes.clock import Clock, RunningContext
 from tests.fakes.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import cognito_client
 from tests.fakes.simulated_table import QUERY, READ, WRITE, SimulatedTable, plain_item
 from tests.fakes.subs import plain_sub, regional_sub
 from tests.samples import COUNTS, POOL_ID, TABLE
@@ -96,7 +96,7 @@ class Simulation:
     def knows(self, *users: CognitoUser) -> None:
         """The pool has these users, and the table their items."""
         self.users.add(*users)
-        self.table.hold(*users)
+        self.table.put(*users)
 
     def sign_up(self, user: CognitoUser) -> None:
         """What the trigger's own execution does, beside a reconciliation."""
@@ -150,7 +150,7 @@ def test_a_lagging_list_does_not_undo_a_password_reset(simulation: Simulation) -
     user.status = "RESET_REQUIRED"
     simulation.knows(user)
     user.change(status="CONFIRMED")
-    simulation.table.hold(user)
+    simulation.table.put(user)
     before = simulation.table.items()
     # The list still shows the user as before the reset.
     user.status, user.modified_at = "RESET_REQUIRED", LONG_AGO
@@ -197,7 +197,7 @@ def test_an_item_of_a_newer_state_than_the_list_shows_is_left(simulation: Simula
     [user] = some_users(1)
     simulation.knows(user)
     newer = CognitoUser(user.sub, user.username, {"name": "Newer"}, modified_at=datetime(2027, 1, 1, tzinfo=UTC))
-    simulation.table.hold(newer)
+    simulation.table.put(newer)
     assert simulation.work().counts == {"listed": 1, "unchanged": 1}
     assert simulation.table.items()[user.sub]["name"] == "Newer"
 
@@ -292,7 +292,7 @@ def test_a_list_ends_only_where_there_is_no_token(
 
 def test_keys_that_dynamodb_leaves_unprocessed_are_read_all_the_same(simulation: Simulation) -> None:
     simulation.knows(*some_users(10))
-    simulation.table.reads_at_once = 3
+    simulation.table.keys_per_read = 3
     assert simulation.work().counts == {"listed": 10, "unchanged": 10}
     assert simulation.calls.count(READ) == 4
 
@@ -454,7 +454,7 @@ def test_a_shard_of_few_users_that_was_not_done_is_not_too_large_but_cognito_too
 def test_a_pool_that_was_taken_for_small_is_done_in_the_end(simulation: Simulation, start: str) -> None:
     simulation.knows(*some_users(50, start))
     simulation.users.add(*some_users(5, start, seed=2))
-    simulation.table.hold(*some_users(5, start, seed=3))
+    simulation.table.put(*some_users(5, start, seed=3))
     simulation.pool.page_sizes = (7,)
     left = [start]
     for _ in range(20):
@@ -471,7 +471,7 @@ def test_a_shard_with_more_users_than_a_worker_holds_is_cut_and_done(
     monkeypatch.setattr(reconciliation, "MAX_USERS", 20)
     gone, *users = some_users(41)
     simulation.knows(*users)
-    simulation.table.hold(gone)
+    simulation.table.put(gone)
     simulation.pool.page_sizes = (10,)
     result = simulation.work()
     assert result.prefixes == []
@@ -485,7 +485,7 @@ def test_a_shard_with_more_users_than_a_worker_holds_is_cut_and_done(
 # A pool that cannot be listed by prefixes
 
 
-@pytest.mark.parametrize("fault", ["refuses_prefixes", "ignores_filters"])
+@pytest.mark.parametrize("fault", ["rejects_prefixes", "ignores_filters"])
 def test_a_refused_prefix_asks_for_one_listing_from_end_to_end(simulation: Simulation, fault: str) -> None:
     simulation.users.add(*some_users(20, "a"), *some_users(3, "b"))
     setattr(simulation.pool, fault, True)
@@ -497,8 +497,8 @@ def test_a_refused_prefix_asks_for_one_listing_from_end_to_end(simulation: Simul
 
 
 def test_a_prefix_that_is_refused_to_a_worker_deletes_nobody(simulation: Simulation) -> None:
-    simulation.table.hold(*some_users(3, "b"))
-    simulation.pool.refuses_prefixes = True
+    simulation.table.put(*some_users(3, "b"))
+    simulation.pool.rejects_prefixes = True
     assert simulation.work("b").sequential
     assert len(simulation.table.active()) == 3
 
@@ -526,7 +526,7 @@ def test_shard_is_listed_again_when_its_marker_is_rejected(simulation: Simulatio
 
 def test_shard_whose_markers_are_rejected_is_left_and_no_other(simulation: Simulation) -> None:
     gone = some_users(1, "b")
-    simulation.table.hold(*gone)
+    simulation.table.put(*gone)
     simulation.users.add(*some_users(5, "b", seed=2), *some_users(2, "c"))
     simulation.pool.page_sizes = (2,)
     # Every second call asks for a second page.
@@ -568,7 +568,7 @@ def test_dry_run_counts_once_what_is_listed_again(simulation: Simulation) -> Non
 
 def test_sequential_listing_begins_again_when_its_token_is_rejected(simulation: Simulation) -> None:
     simulation.users.add(*some_users(7))
-    simulation.pool.refuses_prefixes = True
+    simulation.pool.rejects_prefixes = True
     simulation.pool.page_sizes = (3,)
     # Of another worker, more than an hour ago.
     result = simulation.work(sequential=True, token="expired", restarts=MAX_RESTARTS - 1)
@@ -596,8 +596,8 @@ def test_sequential_listing_ends_after_its_last_restart(simulation: Simulation) 
 def test_a_sequential_listing_hands_its_token_on_and_looks_for_nobody(simulation: Simulation) -> None:
     simulation.users.add(*some_users(20))
     gone = some_users(3, seed=2)
-    simulation.table.hold(*gone)
-    simulation.pool.refuses_prefixes = True
+    simulation.table.put(*gone)
+    simulation.pool.rejects_prefixes = True
     simulation.pool.page_sizes = (3,)
     counts: Counter[str] = Counter()
     result = simulation.work(sequential=True, pages_per_second=1.0, seconds=31.5)
@@ -648,7 +648,7 @@ def test_a_dry_run_counts_what_a_run_would_do_and_writes_nothing(simulation: Sim
     simulation.users.remove(*subs_of(users[1:3]))
     simulation.users.unlisted = {users[3].sub}
     newer = CognitoUser(users[4].sub, users[4].username, {}, modified_at=datetime(2027, 1, 1, tzinfo=UTC))
-    simulation.table.hold(newer)
+    simulation.table.put(newer)
     simulation.users.add(*some_users(2, seed=2))
     before = simulation.table.items()
     simulation.calls.forget()
@@ -688,7 +688,7 @@ def test_dry_run_repeats_no_example_of_a_shard_that_is_cut(simulation: Simulatio
 
 
 def test_dry_run_counts_deletions_over_the_limit(simulation: Simulation) -> None:
-    simulation.table.hold(*some_users(25, "b"), *some_users(3, "c"))
+    simulation.table.put(*some_users(25, "b"), *some_users(3, "c"))
     result = simulation.work("b", "c", dry_run=True)
     assert result.counts == {"over_limit": 25, "deleted": 3}
     assert result.allow_deletes_needed == 25
@@ -700,7 +700,7 @@ def test_dry_run_logs_whom_a_run_deletes(simulation: Simulation, caplog: pytest.
     caplog.set_level(logging.INFO)
     simulation.knows(*some_users(1, "b", seed=2))
     gone = subs_of([*some_users(3, "b"), *some_users(120, "c")])
-    simulation.table.hold(*some_users(3, "b"), *some_users(120, "c"))
+    simulation.table.put(*some_users(3, "b"), *some_users(120, "c"))
     assert simulation.work("b", "c", dry_run=True).counts["over_limit"] == 120
     assert simulation.calls.count(GET) == 3
     lines = [vars(record)["subs"] for record in caplog.records if record.message == "users would be deleted"]
@@ -776,13 +776,13 @@ def test_who_is_gone_is_marked_once_cognito_itself_has_said_so(simulation: Simul
 def test_a_tombstone_is_left_where_the_deleted_are_to_be_deleted(simulation: Simulation) -> None:
     simulation.deletion = DeletionPolicy(DeletedUsers.DELETE)
     [gone] = some_users(1)
-    simulation.table.hold(gone)
+    simulation.table.put(gone)
     assert simulation.work().counts == {"deleted": 1}
     assert simulation.table.items()[gone.sub].keys() == {"id", "user_pool_id", "deleted_at"}
 
 
 def test_nobody_is_looked_for_where_the_batch_does_not_sweep(simulation: Simulation) -> None:
-    simulation.table.hold(*some_users(3))
+    simulation.table.put(*some_users(3))
     assert simulation.work(checks_deletions=False).counts.total() == 0
     assert simulation.calls.operations == [LIST]
 
@@ -800,7 +800,7 @@ def test_a_username_that_somebody_else_has_taken_over_keeps_nobody_alive(simulat
     gone, heir = some_users(2)
     heir.username = gone.username
     simulation.knows(heir)
-    simulation.table.hold(gone)
+    simulation.table.put(gone)
     assert simulation.work().counts == {"listed": 1, "unchanged": 1, "deleted": 1}
     assert simulation.table.active() == {heir.sub}
 
@@ -834,7 +834,7 @@ def test_the_table_is_swept_page_by_page_to_its_end(simulation: Simulation) -> N
 
 def test_a_shard_sweeps_its_own_items_alone(simulation: Simulation) -> None:
     gone, elsewhere = some_users(4, "b4"), some_users(4, "b5")
-    simulation.table.hold(*gone, *elsewhere)
+    simulation.table.put(*gone, *elsewhere)
     assert simulation.work("b4").counts == {"deleted": 4}
     assert simulation.table.active() == subs_of(elsewhere)
 
@@ -871,7 +871,7 @@ def test_a_sign_up_at_any_moment_of_a_sweep_survives_it(simulation: Simulation, 
 def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> None:
     # Gone when AdminGetUser was asked, written anew before the item is marked: the condition of the write decides.
     [user] = some_users(1)
-    simulation.table.hold(user)
+    simulation.table.put(user)
     user.change(attributes={"name": "Ada"})
     simulation.calls.after(GET, 1, lambda: simulation.sign_up(user))
     assert simulation.work().counts == {"still_in_pool": 1}
@@ -880,7 +880,7 @@ def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> 
 
 def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) -> None:
     [gone] = some_users(1)
-    simulation.table.hold(gone)
+    simulation.table.put(gone)
 
     simulation.calls.lose_next(WRITE, ReadTimeoutError(endpoint_url="https://dynamodb"))
     assert simulation.work().counts == {"deleted": 1}
@@ -889,7 +889,7 @@ def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) 
 @pytest.mark.parametrize("refusals", [0, 5], ids=["undisturbed", "throttled"])
 def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, refusals: int) -> None:
     # Four AdminGetUser a second, or less where they are throttled, for 30 seconds: what is left goes to another worker.
-    simulation.table.hold(*some_users(300, "b"))
+    simulation.table.put(*some_users(300, "b"))
     simulation.calls.fail(GET, error_response("TooManyRequestsException"), *range(1, 1 + refusals))
     result = simulation.work("b", "c", pages_per_second=1.0, seconds=60, allow_deletes=500)
     assert result.prefixes == ["b", "c"]
@@ -992,7 +992,7 @@ def test_a_larger_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Sim
     assert simulation.table.active() == subs_of(users)
 
 
-# Killed at any point
+# The process is killed at any call
 
 
 class _Life:
@@ -1040,8 +1040,8 @@ def test_a_run_killed_at_any_call_and_begun_again_ends_in_the_same_table(
 
         for number in range(1, len(undisturbed.calls.operations) + 1):
             killed = life.begin()
-            getattr(killed.calls, moment)(None, number, kill)
-            with pytest.raises(Killed):
+            getattr(killed.calls, moment)(None, number, kill_process)
+            with pytest.raises(ProcessKilled):
                 killed.work("b")
             assert len(killed.calls.operations) == number
             killed.calls.forget()

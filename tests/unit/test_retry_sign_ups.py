@@ -14,8 +14,8 @@ from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import retry_sign_ups
 from cognito_user_sync.sync_request import SyncRequest
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import USER_SYNC
 
 SUBS = [f"b4c8d9e0-1234-4abc-8def-00112233445{number}" for number in range(3)]

@@ -26,9 +26,9 @@ from cognito_user_sync.welcome_email import (
     WelcomeRejectedError,
 )
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 
 if TYPE_CHECKING:

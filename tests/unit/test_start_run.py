@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from cognito_user_sync.handlers import start_run
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import RECONCILIATION
 
 EXECUTION = "arn:aws:states:eu-central-1:111122223333:execution:reconciliation:1"

@@ -16,9 +16,9 @@ from moto import mock_aws
 from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import sync_changes
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OTHER_SUB, SUB, TABLE, USER_SYNC, environment, table_definition
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from cognito_user_sync.user import UnusableUserError, timestamp
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.clock import EPOCH, Clock, FakeContext
 from tests.fakes.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.fakes.simulated_table import plain
 from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, environment, table_definition
 

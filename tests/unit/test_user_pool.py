@@ -26,9 +26,9 @@ from cognito_user_sync.user_pool import (
     UserPool,
 )
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
 from tests.fakes.cognito_pool import LIST as LIST_USERS
 from tests.fakes.cognito_pool import LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OTHER_SUB, POOL_ID, SUB
 
 LIST = f"{COGNITO}.ListUsers"
@@ -123,7 +123,7 @@ def test_users_who_are_unusable_stand_beside_the_others(pool: UserPool, users: U
 
 
 def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool, pool: UserPool) -> None:
-    cognito.refuses_prefixes = True
+    cognito.rejects_prefixes = True
     with pytest.raises(PrefixRejectedError):
         pool.page("b")
 

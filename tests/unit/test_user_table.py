@@ -37,8 +37,8 @@ from cognito_user_sync.user_table import (
     UserTable,
 )
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import Clock
+from tests.fakes.fake_aws import FakeAws
 from tests.fakes.simulated_table import plain
 from tests.samples import POOL_ID, SUB, table_definition
 from tests.samples import TABLE as NAME

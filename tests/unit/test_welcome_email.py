@@ -42,7 +42,7 @@ from cognito_user_sync.welcome_email import (
     placeholder_values,
 )
 from tests.fakes.answers import Response, error_response
-from tests.fakes.carriers import FakeAws
+from tests.fakes.fake_aws import FakeAws
 from tests.samples import SENDERS, SUB
 
 SEND = "sesv2.SendEmail"

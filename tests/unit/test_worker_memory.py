@@ -21,9 +21,9 @@ import boto3
 from cognito_user_sync.item_layout import FROM_COGNITO
 from cognito_user_sync.user import timestamp
 from tests.fakes.answers import Answer, Response
-from tests.fakes.carriers import FakeAws
 from tests.fakes.clock import FakeContext
 from tests.fakes.cognito_pool import LONG_AGO, MAX_LIMIT, CognitoPool, CognitoUser
+from tests.fakes.fake_aws import FakeAws
 from tests.fakes.subs import numbered_sub
 from tests.samples import POOL_ID, TABLE, environment
 

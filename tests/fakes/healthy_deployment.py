@@ -1,4 +1,4 @@
-"""A deployment in which all is well, as AWS shows it to `cognito-user-sync status`."""
+"""A healthy deployment, as AWS shows it to `cognito-user-sync status`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.fakes.answers import Answer, Response, error_response
-from tests.fakes.carriers import COGNITO, FakeAws
+from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, QUEUE_URL, USER_SYNC, environment, outputs
 
 PREFIX = "dev"
@@ -28,21 +28,21 @@ OUTPUTS = outputs(
     changes_queue_url=f"{_QUEUES}/{PREFIX}-changes",
     function_arns={name: f"arn:aws:lambda:{_PLACE}:function:{PREFIX}-{name}" for name in _FUNCTIONS},
 )
-"""Of a deployment with every feature, but without alarms: the stand-ins do not speak CloudWatch's protocol."""
+"""Of a deployment with every feature but alarms: the fakes do not implement CloudWatch's protocol."""
 
 ROLE = f"{PREFIX}-eu-central-1-post-confirmation"
 _LOG_GROUPS = [f"/aws/lambda/{PREFIX}-{name}" for name in ("post-confirmation", "send-welcome")]
 
 
 def configuration(**variables: str) -> Response:
-    """Return what Lambda says of each function."""
+    """Return Lambda's description of each function."""
     role = f"arn:aws:iam::111122223333:role/{ROLE}"
     described = {"Environment": {"Variables": environment(**variables)}, "Layers": [{"Arn": f"{_LAYER}:1"}]}
     return Response({**described, "Role": role})
 
 
-def answer_well(aws: FakeAws) -> None:
-    """Answer everything that status asks; a test changes the answer that it is about."""
+def answer_healthy(aws: FakeAws) -> None:
+    """Answer every call of `status`. A test replaces the answers that it needs."""
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": OURS}}}))
     aws.on(
         "cloudwatch-logs.DescribeLogGroups", Response({"logGroups": [{"logGroupName": name} for name in _LOG_GROUPS]})

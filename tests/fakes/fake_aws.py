@@ -1,7 +1,7 @@
-"""What carries a call of the code under test to a stand-in, and its answer back.
+"""Ways to answer the calls of the code under test, from the fastest to the most complete.
 
-From the quickest to the most complete: CognitoClient takes the place of the boto3 client, QuickAws of everything that
-botocore does between writing the request and reading the answer, FakeAws of the network, and `served` is a server.
+CognitoClient replaces the boto3 client. QuickAws replaces what botocore does between writing the request and reading
+the response. FakeAws replaces the network. `served` is a server.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ COGNITO_MODEL: Any = ServiceModel(Loader().load_service_model("cognito-idp", "se
 
 
 class CognitoClient:
-    """boto3's client of a CognitoPool without botocore, for runs that make very many calls.
+    """A client for a CognitoPool without botocore, for runs with a large number of calls.
 
-    Its events are those with which the code under test replaces the request's body and looks at the answer's.
+    It emits the events by which the code under test replaces the body of a request and reads that of a response.
     """
 
     exceptions = ClientExceptionsFactory().create_client_exceptions(COGNITO_MODEL)
@@ -71,9 +71,9 @@ class CognitoClient:
             replace_body(params=params)
             request = json.loads(params["body"])
         answer = pool.answer(operation, request)
-        look = self._handlers.get(f"before-parse.{COGNITO}.{operation}")
-        if look and isinstance(answer, Response):
-            look(response_dict={"body": answer.content})
+        read_body = self._handlers.get(f"before-parse.{COGNITO}.{operation}")
+        if read_body and isinstance(answer, Response):
+            read_body(response_dict={"body": answer.content})
         return result(answer, operation, self.exceptions.from_code)
 
 
@@ -90,9 +90,10 @@ class Call:
 
 
 class FakeAws:
-    """Takes the place of the network under real boto3 clients: all of botocore runs, retries included.
+    """Replaces the network below real boto3 clients: all of botocore runs, including its retries.
 
-    Operations are named as botocore's events name them: `sfn.StartExecution`. One without an answer fails its test.
+    Operations have the names of botocore's events, such as `sfn.StartExecution`. A call without an answer fails the
+    test.
     """
 
     event = "before-send"
@@ -101,13 +102,13 @@ class FakeAws:
         self.session = session
         self.calls: list[Call] = []
         self.answers: dict[str, Callable[[Json], Answer]] = {}
-        """What answers each operation."""
+        """Returns the answer to a request, by operation."""
         self.asked = threading.local()
-        """`path` is that of the request which this thread makes: all that a GET says."""
+        """`path` is that of this thread's request. It is all that a GET has."""
 
     @contextmanager
     def answering(self, service: str = "") -> Iterator[None]:
-        """Answer every client that the session makes meanwhile, or only the clients of one service."""
+        """Answer the clients that the session makes in the context, or only those of one service."""
         event = ".".join(filter(None, [self.event, service]))
         self.session.events.register(event, self._handle)
         try:
@@ -116,12 +117,12 @@ class FakeAws:
             self.session.events.unregister(event, self._handle)
 
     def on(self, operation: str, *answers: Answer) -> None:
-        """Answer calls of an operation with these in turn, and with the last for all later calls."""
+        """Answer calls of an operation with these in turn, and all later calls with the last."""
         left = deque(answers)
         self.answers[operation] = lambda _: left.popleft() if len(left) > 1 else left[0]
 
     def serve(self, pool: CognitoPool) -> None:
-        """Answer every call of Cognito from a pool."""
+        """Answer every call to Cognito from a pool."""
         for operation in pool.operations:
             self.answers[f"{COGNITO}.{operation}"] = partial(pool.answer, operation)
 
@@ -162,21 +163,21 @@ class _Raw(io.BytesIO):
 
 
 class QuickAws(FakeAws):
-    """For a test that makes ten thousand calls: botocore validates and writes the request, and reads the answer.
-    Nothing is signed, sent, tried again, or recorded."""
+    """For a test that makes ten thousand calls: botocore validates and writes the request, and reads the response.
+    Nothing is signed, sent, retried, or recorded."""
 
     event = "before-call"
 
     @contextmanager
     def answering(self, service: str = "") -> Iterator[None]:
-        # A tenth of the time of such a test.
+        # Building the user agent takes a tenth of the time of such a test.
         with patch.object(UserAgentString, "to_string", lambda _: "QuickAws"), super().answering(service):
             yield
 
     def _handle(self, model: OperationModel, params: Json, event_name: str, **given: Any) -> Any:  # type: ignore[override]
         answer = self._answer(event_name, json.loads(params["body"]))
         raw = {"status_code": answer.status, "headers": dict(answer.headers), "body": answer.content}
-        # Code under test may look at the answer before botocore reads it.
+        # Code under test may read the response before botocore does.
         given["request_signer"]._event_emitter.emit(
             event_name.replace(self.event, "before-parse", 1), operation_model=model, response_dict=raw
         )
@@ -187,7 +188,7 @@ _PARSERS: dict[str, Any] = {protocol: create_parser(protocol) for protocol in ("
 
 
 def _parsed(raw: Json, model: OperationModel) -> Any:
-    """Return the answer as botocore reads it, with what an error's own shape has."""
+    """Return the response as botocore reads it, with the members of an error's shape."""
     parser = _PARSERS[model.metadata["protocol"]]
     parsed = parser.parse(raw, model.output_shape)
     shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"]) if raw["status_code"] >= 300 else None
