@@ -1,1 +1,1 @@
-"""Keeps a DynamoDB table of users in step with an Amazon Cognito user pool."""
+"""Syncs the users of an Amazon Cognito user pool to a DynamoDB table."""

@@ -1,4 +1,4 @@
-"""Syncs a user after a change, of which CloudTrail says who and when, but not into what."""
+"""Syncs a user after a change that CloudTrail recorded. CloudTrail does not record the new values."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 # After these events the user does not exist.
 DELETIONS = frozenset({"AdminDeleteUser", "DeleteUser"})
-# With these calls a user replaces a temporary password: the rule has the challenge NEW_PASSWORD_REQUIRED alone
-# (modules/change_tracking).
+# With these calls a user replaces a temporary password: the EventBridge rule matches only the challenge
+# NEW_PASSWORD_REQUIRED (modules/change_tracking).
 FIRST_SIGN_INS = frozenset({"AdminRespondToAuthChallenge", "RespondToAuthChallenge"})
-# After these events Cognito shows a later UserLastModifiedDate, so that an answer from before is recognized.
+# After these events Cognito shows a later UserLastModifiedDate, so an answer from before is recognized.
 _MOVES_MODIFIED_DATE = frozenset(
     {
         "AdminDeleteUserAttributes",
@@ -32,55 +32,59 @@ _MOVES_MODIFIED_DATE = frozenset(
     }
 )
 
-# As long as the longest invocation of a Lambda function: another one that has read the user before this change may
-# still write what it read.
+# The longest time that a Lambda function runs: another function that has read the user before this change may still
+# write the old values.
 _SETTLED_AFTER = timedelta(minutes=15)
 
-# An administrator can give a temporary password to a user who was welcomed long ago. Step Functions rejects names for
-# 90 days, so a user who was created within that time, less a day for delays, is not welcomed twice.
+# An administrator can give a temporary password to a user who got the welcome email long ago. Step Functions rejects a
+# name for 90 days, so a user who was created within that time, less a day for delays, does not get the email twice.
 _WELCOMED_WITHIN = timedelta(days=89)
 
 
 def sync_change(
     pool: UserPool, table: UserTable, change: Change, welcome: Callable[[SyncRequest], object] | None = None
 ) -> Outcome:
-    """Write what Cognito says of the user now.
+    """Write the user's current state in Cognito to the table.
 
-    After a deletion ListUsers is not called: many changes of a user who is then deleted would use up its quota.
+    After a deletion ListUsers is not called: the changes of deleted users would use up its quota.
 
     Args:
-        pool: Where the user is read.
-        table: Where the user is written.
+        pool: Pool of the user.
+        table: Table of the user.
         change: What happened to the user.
-        welcome: Starts the execution of a request as a sign-up does: called after the first sign-in of an invited user,
-            again if the change comes again. What it raises is raised.
+        welcome: Starts an execution as a sign-up does. It is called after the first sign-in of an invited user, and
+            again if the change is delivered again. Its errors are raised.
 
-    Returns NOT_OURS if neither the pool nor the table has this user: the event may be of another pool.
-    Raises NotConsistentYetError if the change is recent, and what was read or written may be from before it;
-    CognitoUnavailableError, CognitoRejectedError, TableUnavailableError, TableRejectedError or UnusableUserError.
+    Returns:
+        The result of the write or deletion. NOT_OURS if neither the pool nor the table has this user: the event may be
+        of another pool.
+
+    Raises:
+        NotConsistentYetError: The change is recent, and Cognito's answer or the item may be from before it.
+        CognitoUnavailableError, CognitoRejectedError, TableUnavailableError, TableRejectedError, UnusableUserError
     """
     user = None if change.event_name in DELETIONS else pool.find(change.sub)
     outcome = table.write(user) if user else sync_missing_user(pool, table, change.sub)
     if _may_be_from_before(change, user, outcome) and happened_within(_SETTLED_AFTER, change.occurred_at):
         raise NotConsistentYetError(change.sub)
-    # By the event, and not by the status in the item: the reconciliation may have written the new one.
+    # Decided by the event, not by the status in the item: the reconciliation may have written the new status.
     if welcome and user and change.event_name in FIRST_SIGN_INS and user.status != INVITED:
         if happened_within(_WELCOMED_WITHIN, user.created_at):
             welcome(SyncRequest(user.sub, user.username, "sign_up", change.occurred_at, NO_APP_CLIENT))
         else:
-            logger.info("no welcome: the user was created too long ago", extra={"sub": user.sub})
+            logger.info("no welcome email: the user was created more than 89 days ago", extra={"sub": user.sub})
     return outcome
 
 
 def _may_be_from_before(change: Change, user: User | None, outcome: Outcome) -> bool:
     if user is None:
-        # The list does not show a new user yet, or another function still writes a deleted one. Other calls of a user
-        # may be of another pool, and each costs a ListUsers request.
+        # ListUsers does not show a new user yet, or another function still writes a deleted one. Other events may be of
+        # another pool, and each retry costs a ListUsers request.
         may_be_ours = change.event_name.startswith("Admin") or change.event_name in DELETIONS
         return outcome is Outcome.NOT_OURS and may_be_ours
     if change.event_name in FIRST_SIGN_INS and user.status == INVITED:
         return True
-    # CloudTrail dates the end of a call, in whole seconds; Cognito dates the change, which comes a moment before.
+    # CloudTrail records the end of a call, in whole seconds. Cognito records the change, a moment before.
     # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
     modified_at = timestamp(datetime.fromisoformat(user.modified_at) + timedelta(seconds=1))
     return change.event_name in _MOVES_MODIFIED_DATE and modified_at < change.occurred_at

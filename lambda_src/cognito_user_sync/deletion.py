@@ -1,4 +1,4 @@
-"""The one way in which an item becomes that of a deleted user: Cognito itself says that the user does not exist."""
+"""Verifies deletions: a user is deleted only if Cognito confirms that the user does not exist."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from cognito_user_sync.user_table import Outcome, UserTable
 
 
 def delete_if_not_in_pool(pool: UserPool, table: UserTable, sub: str, item: Item, dry_run: bool = False) -> Outcome:
-    """Delete a user whom the list of users does not show, if Cognito does not know the user; in a dry run, only ask.
+    """Apply the deletion policy to a user whom ListUsers does not show, if Cognito confirms the deletion.
 
-    Returns what UserTable.delete returns, or STALE if the user exists. Raises what the two raise.
+    A dry run changes nothing.
+
+    Returns the result of UserTable.delete, or STILL_IN_POOL. Raises the errors of UserPool.is_deleted and
+    UserTable.delete.
     """
-    asked_at = now()
-    # Without a username there is no user to ask for.
+    checked_at = now()
     username = table.layout.text(item, "username")
+    # Cognito cannot verify the deletion of an item without a username.
     if not username or not pool.is_deleted(sub, username):
-        return Outcome.STALE
-    return Outcome.DELETED if dry_run else table.delete(sub, asked_at, item)
+        return Outcome.STILL_IN_POOL
+    return Outcome.DELETED if dry_run else table.delete(sub, checked_at, item)
 
 
 def sync_missing_user(pool: UserPool, table: UserTable, sub: str) -> Outcome:
-    """Apply the deletion policy to a user whom Cognito did not show.
+    """Apply the deletion policy to a user whom a read of Cognito did not return, if Cognito confirms the deletion.
 
-    Returns NOT_OURS if the table has no user of this sub and this pool either; UNCHANGED if the deletion is known.
-    Raises CognitoUnavailableError also where Cognito knows the user after all: its answers are not consistent yet.
+    Returns NOT_OURS if the table has no item of this user and this pool, and UNCHANGED if the deletion is known.
+    Raises CognitoUnavailableError also if Cognito does not confirm the deletion: its answers are not consistent yet.
     """
     item = table.read([sub], consistent=True).get(sub, {})
     if not table.layout.is_ours(item):
@@ -33,6 +36,6 @@ def sync_missing_user(pool: UserPool, table: UserTable, sub: str) -> Outcome:
     if table.layout.name("deleted_at") in item:
         return Outcome.UNCHANGED
     outcome = delete_if_not_in_pool(pool, table, sub, item)
-    if outcome is Outcome.STALE:
-        raise CognitoUnavailableError("Cognito did not show the user, and does not say that the user is deleted either")
+    if outcome in (Outcome.STALE, Outcome.STILL_IN_POOL):
+        raise CognitoUnavailableError("Cognito did not return the user, but does not confirm the deletion either")
     return outcome

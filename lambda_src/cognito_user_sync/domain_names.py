@@ -1,7 +1,7 @@
-"""Domain names of email addresses in ASCII, only where every mail program would send to the same domain.
+"""Converts domain names of email addresses to ASCII, if all mail programs agree on the domain.
 
-Python's codec "idna" is IDNA 2003. Registries and mail programs use IDNA 2008, in which some names are another domain
-or no domain: `faß.de` is `fass.de` in one and `xn--fa-hia.de` in the other.
+Python's codec "idna" implements IDNA 2003. Registries and mail programs use IDNA 2008, in which some names are another
+domain or not a domain: `faß.de` is `fass.de` in one and `xn--fa-hia.de` in the other.
 https://www.rfc-editor.org/rfc/rfc5892, https://github.com/python/cpython/issues/92025
 """
 
@@ -15,7 +15,7 @@ _MAX_LENGTH = 253  # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 # Categories of the characters that IDNA 2008 allows, and the exceptions to them (RFC 5892, 2.6). Old Hangul, musical
-# notation, and characters that nothing shows are not allowed either (2.3, 2.4 and 2.9).
+# notation, and invisible characters are not allowed either (2.3, 2.4 and 2.9).
 _LETTERS_AND_DIGITS = {"Ll", "Lo", "Lm", "Mn", "Mc", "Nd"}
 _ALSO_ALLOWED = "\u06fd\u06fe\u0f0b\u3007"
 _NOT_ALLOWED = re.compile(
@@ -24,14 +24,14 @@ _NOT_ALLOWED = re.compile(
     "\u20d0-\u20ff\U0001d100-\U0001d24f"
     "\u17b4\u17b5\u180f\U000e0100-\U000e01ef]"
 )
-# The one punctuation mark of IDNA 2008 that is in use: Catalan writes l·l.
+# The only punctuation mark of IDNA 2008 in use: Catalan writes l·l.
 _MIDDLE_DOT = re.compile("(?<=l)\u00b7(?=l)")
 
 
 def to_ascii(domain: str) -> str | None:
-    """Return the domain as DNS has it, or None if it is not a domain of the internet in IDNA 2003 and 2008 alike.
+    """Return the domain in ASCII, or None if it is not a valid domain name, or if IDNA 2003 and 2008 differ.
 
-    Names in ASCII are kept as they are, also Punycode. There must be two labels or more, and no IP address.
+    ASCII names, also Punycode, are returned unchanged. A name needs at least two labels. IP addresses are not valid.
     """
     labels = [label if label.isascii() else _punycode(label) for label in domain.split(".")]
     if len(labels) < 2 or labels[-1].isdigit() or not all(map(_HOST_LABEL.fullmatch, labels)):
@@ -43,7 +43,7 @@ def to_ascii(domain: str) -> str | None:
 def _punycode(label: str) -> str:
     """Return a label in Punycode, or "" if IDNA 2003 and 2008 differ, or if it decodes to another label.
 
-    Upper case is the same label in both.
+    Both ignore case.
     """
     lower = label.lower()
     if not unicodedata.is_normalized("NFKC", label) or not _is_allowed_in_2008(lower):
@@ -65,11 +65,11 @@ def _is_character_allowed(char: str) -> bool:
     if unicodedata.category(char) not in _LETTERS_AND_DIGITS or _NOT_ALLOWED.match(char):
         return char == "-" or char in _ALSO_ALLOWED
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold())
-    return folded == char  # not so for ß and ς
+    return folded == char  # False for ß and ς
 
 
 def _has_one_direction(label: str) -> bool:
-    """Whether a label that has right-to-left characters follows https://www.rfc-editor.org/rfc/rfc5893#section-2."""
+    """Return whether a label with right-to-left characters follows https://www.rfc-editor.org/rfc/rfc5893#section-2."""
     classes = [unicodedata.bidirectional(char) for char in label]
     found = set(classes)
     if not found & {"R", "AL", "AN"}:

@@ -1,6 +1,6 @@
-"""What an email shows of a value that a user has chosen: a short text on one line, that is what it looks like.
+"""Sanitizes values that users choose, before an email shows them: one short line of visible text without links.
 
-The sender is verified and the words are a stranger's: without this, a username is an advertisement with a link.
+Otherwise an attacker could use a username to send advertisements with links from a verified sender.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import re
 import unicodedata
 
 MAX_LENGTH = 100
-# Of an attribute in Cognito: what is longer is no value of Cognito, and not looked at.
+# Cognito's limit for the value of an attribute. The rest of a longer value is ignored.
 _LONGEST_VALUE = 2048
 
-# What mail programs make a link of, or what looks like an address to type: a URL, www., a host or an IP address with a
-# path or a port. A host name alone may be a name: ada.lovelace. U+3002 is a dot in a host name.
+# Text that mail programs turn into a link, or that looks like an address: a URL, www., a host or an IP address with a
+# path or a port. A host name alone can be a name: ada.lovelace. U+3002 is a dot in a host name.
 _LINK = re.compile(
     r"""
     ://
@@ -26,15 +26,15 @@ _LINK = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-# Characters that take no place, besides Unicode's category Cf: tags, fillers and what is not assigned among them.
+# Invisible characters outside Unicode's category Cf: tags, fillers, and unassigned ones between them.
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
-# One of them changes how the character before it looks: an emoji, or a Japanese or Mongolian one.
+# They change how the character before them looks: an emoji, or a Japanese or Mongolian character.
 _VARIATION_SELECTOR = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 # Zero-width non-joiner and joiner. Scripts in which they change how a word is written or read, by the first word of
-# the Unicode names of their characters; and what may stand between an emoji and a joiner: skin tones and U+FE0F.
+# the Unicode names of their characters. Between an emoji and a joiner there can be skin tones and U+FE0F.
 _JOINERS = "\u200c\u200d"
 _SCRIPTS_WITH_JOINERS = {
     *("ADLAM", "ARABIC", "BENGALI", "DEVANAGARI", "GUJARATI", "GURMUKHI", "HANIFI", "KANNADA", "KHMER", "MALAYALAM"),
@@ -45,22 +45,21 @@ _VIRAMA = 9  # canonical combining class
 
 
 def clean_value(value: str) -> str:
-    """Return a user's value as an email shows it.
+    """Return a user's value as an email shows it, or "" if it looks like it has a link.
 
-    Control characters and line breaks become spaces. Characters that show nothing or change the direction of text are
-    removed, joiners only where no emoji and no script needs them. What is longer is cut at MAX_LENGTH characters. A
-    value with something like a link is left out: "" is returned.
+    Control characters and line breaks become spaces. Invisible characters and those that change the direction of text
+    are removed, except joiners that an emoji or a script needs. The value is cut after MAX_LENGTH characters.
     """
     visible = _without_invisible(one_line(value[:_LONGEST_VALUE]))
     compared = "".join(char for char in visible if char not in _JOINERS and not _VARIATION_SELECTOR.match(char))
     if _LINK.search(unicodedata.normalize("NFKC", compared)):
         return ""
-    # Again, because the cut may leave a joiner with nothing to join.
+    # Again, because the cut may leave a joiner without a second character.
     return _without_invisible(visible[:MAX_LENGTH])
 
 
 def one_line(text: str) -> str:
-    """Return the text with spaces for control characters and line separators (Unicode Cc, Zl, Zp)."""
+    """Replace control characters and line separators (Unicode Cc, Zl, Zp) with spaces."""
     return "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)
 
 
@@ -78,15 +77,15 @@ def _without_invisible(text: str) -> str:
 
 
 def is_invisible(char: str) -> bool:
-    """Return whether a character shows nothing, or changes how others show."""
+    """Return whether a character is invisible, or changes how others look."""
     return unicodedata.category(char) == "Cf" or bool(_BLANK.match(char) or _VARIATION_SELECTOR.match(char))
 
 
 def _joins(before: str, after: str) -> bool:
-    """Whether a joiner between `before` and the character `after` belongs to a script or to an emoji."""
+    """Return whether a joiner between `before` and the character `after` belongs to a script or an emoji."""
     if not before or before[-1] in _JOINERS:
         return False
-    if unicodedata.combining(before[-1]) == _VIRAMA:  # also at the end of a word: an older form of Malayalam chillus
+    if unicodedata.combining(before[-1]) == _VIRAMA:  # also at the end of a word: the older form of Malayalam chillus
         return True
     script = _script(before[-1])
     return (script in _SCRIPTS_WITH_JOINERS and script == _script(after)) or (

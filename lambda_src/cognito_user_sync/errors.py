@@ -1,8 +1,8 @@
-"""The error of every function whose event is invalid."""
+"""The error of every function for an invalid event."""
 
 
 class InvalidEventError(Exception):
-    """The event, execution input or message is not what Cognito or this module sends.
+    """The event, the execution input or the message is invalid.
 
-    The message names the field. It repeats no attribute of a user.
+    The message names the field, and holds no attribute of a user.
     """

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def start(client: SFNClient, state_machine_arn: str, request: SyncRequest) -> bool:
-    """Start the execution of a request. Returns False if it was started before, which is no failure.
+    """Start the execution of a request. Idempotent: return False if it was started before.
 
-    Raises what botocore raises.
+    Raises botocore's errors.
     """
     try:
         client.start_execution(

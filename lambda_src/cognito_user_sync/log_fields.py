@@ -1,4 +1,4 @@
-"""The fields that a log line about an error has. None holds personal data: what AWS says may repeat what was sent."""
+"""The fields of log lines about errors. They hold no personal data: messages of AWS may repeat the request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 logger = logging.getLogger(__name__)
 
 
-def of_error(error: Exception) -> dict[str, str]:
-    """Return `error`, the name that this module gives it, and `code`, the name that AWS gives its cause.
+def error_fields(error: Exception) -> dict[str, str]:
+    """Return `error`, this module's name of the error, and `code`, AWS's name of its cause.
 
     They are the same if there is only one.
     """
@@ -24,13 +24,13 @@ def of_error(error: Exception) -> dict[str, str]:
 
 
 def log_failure(sub: str, error: Exception) -> None:
-    """Log that a user was not synced or not welcomed."""
-    logger.warning("user not handled", extra={"sub": sub, **of_error(error)})
+    """Log that a user was not synced, or that the welcome email was not sent."""
+    logger.warning("user not handled", extra={"sub": sub, **error_fields(error)})
 
 
 @contextmanager
 def failure_logged(sub: str) -> Iterator[None]:
-    """Log what is raised, and raise it. Lambda's own line about an error lacks the sub."""
+    """Log an exception with the user's sub, which Lambda's own line about it lacks, and raise it."""
     try:
         yield
     except Exception as error:

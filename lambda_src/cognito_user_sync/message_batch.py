@@ -1,4 +1,4 @@
-"""Handles a batch of SQS messages, and reports those that SQS has to deliver again.
+"""Handles a batch of SQS messages, and reports those that SQS must deliver again.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
 """
@@ -20,20 +20,20 @@ logger = logging.getLogger(__name__)
 def handle(
     event: Any, act: Callable[[Any], None], errors: tuple[type[Exception], ...], has_time: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Call `act` with the parsed JSON of each message.
+    """Call `act` with the parsed JSON of each message, and return the response for Lambda.
 
     Args:
-        event: What Lambda passes for an SQS event source.
-        act: What to do with a message.
-        errors: What `act` raises for a message that has to be delivered again. After too many deliveries SQS moves the
-            message to the dead-letter queue.
-        has_time: Whether there is time for one more message. A function that Lambda ends would have all of its messages
-            delivered again, also the handled ones.
+        event: The event of an SQS event source.
+        act: Handles a message.
+        errors: Errors of `act` after which SQS must deliver the message again. After too many deliveries SQS moves it
+            to the dead-letter queue.
+        has_time: Returns whether there is time for one more message. After a timeout of the function, SQS would deliver
+            all messages of the batch again, including the handled ones.
 
     Raises:
         InvalidEventError: The event is not a batch of SQS messages.
     """
-    # RecursionError: of JSON that is nested a thousand deep.
+    # RecursionError: JSON with a thousand levels.
     expected: tuple[type[Exception], ...] = (*errors, ValueError, RecursionError, InvalidEventError)
     failed = []
     for message_id, body in _messages(event):
@@ -45,18 +45,20 @@ def handle(
             message = json.loads(body)
             act(message)
         except expected as error:
-            fields = {"message_id": message_id, "sub": sub_in(message), **log_fields.of_error(error)}
+            fields = {"message_id": message_id, "sub": sub_in(message), **log_fields.error_fields(error)}
             logger.warning("message not handled", extra=fields)
             failed.append(message_id)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _messages(event: Any) -> list[tuple[str, str]]:
-    """The ID and the body of each."""
+    """Return the ID and the body of each message."""
     try:
         messages = [(record["messageId"], record["body"]) for record in event["Records"]]
     except (KeyError, TypeError) as error:
-        raise InvalidEventError("the event is not a batch of SQS messages") from error
+        raise InvalidEventError(
+            "the event is not a batch of SQS messages: expected Records with messageId and body"
+        ) from error
     if not all(isinstance(part, str) for message in messages for part in message):
-        raise InvalidEventError("the id or the body of an SQS message is not text")
+        raise InvalidEventError("messageId or body of an SQS message is not a string")
     return messages

@@ -377,7 +377,7 @@ class Worker:
             counts = self._result.counts
             # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
             counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
-            counts["still_in_pool"] += outcomes.count(Outcome.STALE)
+            counts["still_in_pool"] += outcomes.count(Outcome.STALE) + outcomes.count(Outcome.STILL_IN_POOL)
             if self.batch.dry_run:
                 _log_deletions(
                     [sub for (sub, _), outcome in zip(older, outcomes, strict=True) if outcome is Outcome.DELETED]

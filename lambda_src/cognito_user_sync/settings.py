@@ -1,9 +1,12 @@
-"""What Terraform tells a function: its environment, read into a frozen dataclass, or into what it describes.
+"""Reads the settings of the functions from their environment variables.
 
-Every variable is set by the Terraform module of the function; none has a default here, so that a missing one is
-found at the first call and not in the data. RETENTION_DAYS is set only where there is one; CHAINED_FUNCTION_ARN, too,
-but for pool_trigger, where it is then empty; USER_SYNC_STATE_MACHINE_ARN of sync_changes, to welcome invited users.
-TRIGGER_PAUSED_SINCE of pool_trigger is set by an operator (`cognito-user-sync pause trigger`); an apply removes it.
+The Terraform module of a function sets its variables. Variables have no default here: a missing one fails the first
+invocation. These variables are optional:
+
+* RETENTION_DAYS
+* CHAINED_FUNCTION_ARN, which pool_trigger gets always, empty if there is no chained function
+* USER_SYNC_STATE_MACHINE_ARN of sync_changes, if invited users get the welcome email
+* TRIGGER_PAUSED_SINCE of pool_trigger, which `cognito-user-sync pause trigger` sets and an apply removes
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ TRIGGER_PAUSED_SINCE = "TRIGGER_PAUSED_SINCE"
 
 
 class MissingSettingError(Exception):
-    """An environment variable that the function needs is not set, or does not parse."""
+    """A required environment variable is not set, or its value is not valid."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class PlanShardsSettings:
 
 @dataclass(frozen=True)
 class PoolTriggerSettings:
-    """The one attachment that pool_trigger makes and undoes."""
+    """The functions that pool_trigger attaches to the user pool and restores."""
 
     user_pool_id: str
     function_arn: str
@@ -96,27 +99,27 @@ def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) -> UserTable:
-    """The table, for each function that reads or writes it."""
-    # Not for the trigger, which a user waits for.
+    """Return the user table."""
+    # Imported here to keep the cold start of post_confirmation short.
     from cognito_user_sync.item_layout import ItemLayout, Key
     from cognito_user_sync.user_table import UserTable
 
-    given = _table(environ)
+    table = _table(environ)
     try:
         layout = ItemLayout(
             user_pool_id=user_pool_id(environ),
             attributes=synced_attributes(environ),
-            partition_key=Key(**given["partition_key"]),
-            sort_key=Key(**given["sort_key"]) if given["sort_key"] else None,
-            attribute_prefix=given["attribute_prefix"],
-            attribute_names=given["attribute_names"],
-            extra_attributes=given["extra_attributes"],
-            ttl_attribute=given["ttl_attribute"],
-            index_keys=frozenset(given["index_keys"]),
+            partition_key=Key(**table["partition_key"]),
+            sort_key=Key(**table["sort_key"]) if table["sort_key"] else None,
+            attribute_prefix=table["attribute_prefix"],
+            attribute_names=table["attribute_names"],
+            extra_attributes=table["extra_attributes"],
+            ttl_attribute=table["ttl_attribute"],
+            index_keys=frozenset(table["index_keys"]),
         )
     except (KeyError, TypeError) as error:
-        raise MissingSettingError("environment variable USER_TABLE does not describe a table") from error
-    return UserTable(client, given["name"], layout, _deletion(environ), given.get("is_own") is True)
+        raise MissingSettingError(f"environment variable USER_TABLE is not a valid table: {error!r}") from error
+    return UserTable(client, table["name"], layout, _deletion(environ), table.get("is_own") is True)
 
 
 def synced_attributes(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
@@ -145,25 +148,29 @@ def _deletion(environ: Mapping[str, str]) -> DeletionPolicy:
     try:
         return DeletionPolicy(DeletedUsers(action), int(days) if days else None)
     except ValueError as error:
-        raise MissingSettingError(f"DELETED_USERS {action!r} or RETENTION_DAYS {days!r} is not understood") from error
+        allowed = ", ".join(DeletedUsers)
+        raise MissingSettingError(
+            f"environment variable DELETED_USERS is {action!r}, and RETENTION_DAYS {days!r}: expected one of {allowed},"
+            " and a number of days"
+        ) from error
 
 
 def _table(environ: Mapping[str, str]) -> dict[str, Any]:
-    given = _json(environ, "USER_TABLE")
-    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        raise MissingSettingError("environment variable USER_TABLE does not describe a table")
-    return given
+    table = _json(environ, "USER_TABLE")
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        raise MissingSettingError("environment variable USER_TABLE is not a valid table: expected an object with name")
+    return table
 
 
 def _json(environ: Mapping[str, str], name: str) -> Any:
     try:
         return json.loads(_text(environ, name))
     except ValueError as error:
-        raise MissingSettingError(f"environment variable {name} is not JSON") from error
+        raise MissingSettingError(f"environment variable {name} is not valid JSON") from error
 
 
 def _names(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """A JSON list of strings; `[]` is a valid one."""
+    """Return a JSON list of strings, which may be empty."""
     names = _json(environ, name)
     if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
         raise MissingSettingError(f"environment variable {name} is not a JSON list of strings")

@@ -143,7 +143,7 @@ def sub_in(message: Any) -> str | None:
 def _sub(mapping: Any) -> str:
     sub: str = _field(mapping, "sub", str)
     if not SUB.fullmatch(sub):
-        raise InvalidEventError("sub is not a UUID in lower case")
+        raise InvalidEventError("sub is not a lowercase UUID")
     return sub
 
 

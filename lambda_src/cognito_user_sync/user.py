@@ -1,4 +1,4 @@
-"""The user record: what Cognito says of a user."""
+"""The user record: one answer of Cognito about a user."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 SUB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-# The status of a user who has signed up and not confirmed yet, and has no item.
+# The status of a user who has signed up but not confirmed. Such a user has no item.
 UNCONFIRMED = "UNCONFIRMED"
-# The status of a user whom an administrator created, or gave a temporary password, and who has not signed in with it.
+# The status of a user with a temporary password from an administrator, before the first sign-in with it.
 INVITED = "FORCE_CHANGE_PASSWORD"
 # The status of a federated user.
 EXTERNAL_PROVIDER = "EXTERNAL_PROVIDER"
 
-# What every user has in an answer of ListUsers or AdminGetUser.
+# The members of every user in a response of ListUsers or AdminGetUser.
 _MEMBERS = {
     "Username": str,
     "UserStatus": str,
@@ -28,7 +28,7 @@ _MEMBERS = {
 
 
 class UnusableUserError(Exception):
-    """Cognito's answer does not make a user. `sub` is "" where it says none; the message holds no personal data."""
+    """Cognito's answer is not a valid user. `sub` is "" if the answer has none. The message holds no personal data."""
 
     def __init__(self, sub: str, why: str) -> None:
         super().__init__(f"user {sub or 'without a sub'}: {why}")
@@ -36,24 +36,24 @@ class UnusableUserError(Exception):
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as the table writes it: UTC, ISO 8601, milliseconds, fixed width, so that strings compare."""
+    """Return a moment in the format of the table: UTC, ISO 8601, milliseconds. The fixed width lets strings compare."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now() -> str:
-    """This moment as a `timestamp`."""
+    """Return the current time as a `timestamp`."""
     return timestamp(datetime.now(UTC))
 
 
 @dataclass(frozen=True)
 class User:
-    """A Cognito user, as one answer of Cognito describes it.
+    """A Cognito user, as in one answer of Cognito.
 
     Attributes:
-        sub: The user's ID, which no other user ever gets. Usernames and email addresses can change hands.
-        observed_at: When Cognito was asked, as a `timestamp`.
+        sub: The user's ID, which is never reused. Usernames and email addresses can be reassigned.
+        observed_at: When the request to Cognito was sent, as a `timestamp`.
         attributes: Values by Cognito name (`email`, `custom:plan`).
-        modified_at: Cognito's date of the last change, as a `timestamp`: it orders two answers.
+        modified_at: Cognito's UserLastModifiedDate, as a `timestamp`: it orders two answers.
     """
 
     sub: str
@@ -66,35 +66,35 @@ class User:
     modified_at: str
 
 
-def from_cognito(found: Mapping[str, Any], observed_at: str) -> User:
-    """Return the user in an answer of ListUsers or AdminGetUser, as boto3 gives it.
+def from_cognito(response: Mapping[str, Any], observed_at: str) -> User:
+    """Return the user in a response of ListUsers or AdminGetUser.
 
     Args:
-        found: The answer; its attributes are under Attributes (ListUsers) or UserAttributes (AdminGetUser).
+        response: The user, as boto3 returns it, with Attributes (ListUsers) or UserAttributes (AdminGetUser).
         observed_at: A `timestamp` from before the call.
 
     Raises:
-        UnusableUserError: There is no sub, or a member that every user has is missing or of another type. boto3 does
-            not check responses.
+        UnusableUserError: The sub is missing, or a member of every user is missing or has another type. boto3 does not
+            validate responses.
     """
-    given = found.get("UserAttributes", found.get("Attributes", []))
-    pairs = [(attribute.get("Name"), attribute.get("Value", "")) for attribute in given]
+    listed = response.get("UserAttributes", response.get("Attributes", []))
+    pairs = [(attribute.get("Name"), attribute.get("Value", "")) for attribute in listed]
     attributes = {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
     sub = attributes.pop("sub", "")
     if not SUB.fullmatch(sub):
-        raise UnusableUserError("", "its sub is not a UUID in lower case")
+        raise UnusableUserError("", "sub is not a lowercase UUID")
     if not all(isinstance(part, str) for pair in pairs for part in pair):
-        raise UnusableUserError(sub, "an attribute is not text")
+        raise UnusableUserError(sub, "the name or value of an attribute is not a string")
     for name, kind in _MEMBERS.items():
-        if not isinstance(found.get(name), kind):
-            raise UnusableUserError(sub, f"{name} is {'not a ' + kind.__name__ if name in found else 'missing'}")
+        if not isinstance(response.get(name), kind):
+            raise UnusableUserError(sub, f"{name} is {'not a ' + kind.__name__ if name in response else 'missing'}")
     return User(
         sub=sub,
         observed_at=observed_at,
-        username=found["Username"],
+        username=response["Username"],
         attributes=attributes,
-        status=found["UserStatus"],
-        enabled=found["Enabled"],
-        created_at=timestamp(found["UserCreateDate"]),
-        modified_at=timestamp(found["UserLastModifiedDate"]),
+        status=response["UserStatus"],
+        enabled=response["Enabled"],
+        created_at=timestamp(response["UserCreateDate"]),
+        modified_at=timestamp(response["UserLastModifiedDate"]),
     )

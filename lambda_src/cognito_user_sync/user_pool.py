@@ -1,7 +1,8 @@
-"""All reads of Cognito's users.
+"""Reads users from Cognito.
 
-AdminGetUser can make a user count as monthly active, which costs money. It reads users who have just signed up or reset
-the password, and count already, and verifies deletions. All other reads use ListUsers, which is eventually consistent.
+AdminGetUser can make a user count as monthly active, which costs money. So this module uses it only for users who have
+just signed up or reset the password, and count anyway, and to verify deletions. All other reads use ListUsers, which is
+eventually consistent.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
 """
 
@@ -12,13 +13,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.aws_errors import translated_errors
+from cognito_user_sync.aws_errors import translate_errors
 from cognito_user_sync.user import UnusableUserError, User, from_cognito, now
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
-# The most users that ListUsers gives at once.
+# The maximum of ListUsers.
 PAGE_SIZE = 60
 
 _TRANSIENT = frozenset(
@@ -27,27 +28,27 @@ _TRANSIENT = frozenset(
 
 
 class CognitoUnavailableError(Exception):
-    """Cognito did not answer now, but may later."""
+    """Cognito is throttling, failing or not responding. A retry may succeed."""
 
 
 class CognitoRejectedError(Exception):
-    """Cognito refuses this call, and will again: a pool that is gone."""
+    """Cognito rejects the request, and would reject a retry: for example, the pool does not exist."""
 
 
 class PrefixRejectedError(CognitoRejectedError):
-    """The pool cannot be listed by the beginning of `sub`, or the answer holds users that were not asked for."""
+    """The pool cannot be listed by a prefix of `sub`, or the response has users without the prefix."""
 
 
 class PagingTokenRejectedError(CognitoRejectedError):
-    """Cognito rejects the token of a list: it is older than an hour, or "Paging marker ... is invalid for request".
+    """Cognito rejects a pagination token: it is older than an hour, or "Paging marker ... is invalid for request".
 
-    The same list may be read from its beginning. https://github.com/aws/aws-sdk-js/issues/3705
+    The list can be read again from its beginning. https://github.com/aws/aws-sdk-js/issues/3705
     """
 
 
 @dataclass(frozen=True)
 class Page:
-    """A part of the list of users. Only a missing `next_token` ends a list: a page may be short, or empty."""
+    """A page of the list of users. It may be short or empty: only a missing `next_token` ends the list."""
 
     users: tuple[User, ...]
     unusable: tuple[UnusableUserError, ...]
@@ -66,20 +67,20 @@ class UserPool:
 
         Raises CognitoUnavailableError or CognitoRejectedError.
         """
-        with _answering():
+        with _translate_errors():
             return self.client.describe_user_pool(UserPoolId=self.id)["UserPool"].get("EstimatedNumberOfUsers", 0)
 
     def page(self, prefix: str = "", token: str | None = None, size: int = PAGE_SIZE) -> Page:
-        """At most `size` users whose sub begins with `prefix`, from where `token` says.
+        """Return at most `size` users whose sub begins with `prefix`, starting at `token`.
 
         Raises CognitoUnavailableError, CognitoRejectedError, PrefixRejectedError or PagingTokenRejectedError.
         """
         return self._list(f'sub ^= "{prefix}"' if prefix else "", prefix, token, size)
 
     def find(self, sub: str) -> User | None:
-        """The user of a sub, or None where the list does not show it (yet, or any more).
+        """Return the user with this sub, or None if ListUsers, which is eventually consistent, does not show the user.
 
-        Raises CognitoUnavailableError, CognitoRejectedError, or UnusableUserError.
+        Raises CognitoUnavailableError, CognitoRejectedError or UnusableUserError.
         """
         token = None
         while True:
@@ -97,24 +98,25 @@ class UserPool:
             token = page.next_token
 
     def get(self, username: str) -> User | None:
-        """Return the user of a username, or None if Cognito knows none.
+        """Return the user with this username, or None if there is none.
 
-        Raises CognitoUnavailableError, CognitoRejectedError, or UnusableUserError, also for what Cognito does not
-        accept as a username.
+        Raises CognitoUnavailableError, CognitoRejectedError, or UnusableUserError, also if Cognito does not accept the
+        username.
         """
         observed_at = now()
         try:
-            with _answering(but={"UserNotFoundException", "InvalidParameterException"}):
-                found: Any = self.client.admin_get_user(UserPoolId=self.id, Username=username)
+            with _translate_errors({"UserNotFoundException", "InvalidParameterException"}):
+                response: Any = self.client.admin_get_user(UserPoolId=self.id, Username=username)
         except self.client.exceptions.UserNotFoundException:
             return None
         except self.client.exceptions.InvalidParameterException as error:
-            raise UnusableUserError("", "its username is not valid") from error
-        return from_cognito(found, observed_at)
+            raise UnusableUserError("", "Cognito does not accept its username") from error
+        return from_cognito(response, observed_at)
 
     def is_deleted(self, sub: str, username: str) -> bool:
-        """Whether Cognito knows this user no more: False where it does not say so clearly. A username that another
-        user has taken over proves nothing alone, so the list has to agree then.
+        """Return whether the user does not exist any more. False if Cognito's answer is not clear.
+
+        If another user has the username now, the list must also not show the user.
 
         Raises CognitoUnavailableError or CognitoRejectedError.
         """
@@ -130,29 +132,28 @@ class UserPool:
             arguments["PaginationToken"] = token
         observed_at = now()
         try:
-            with _answering(but={"InvalidParameterException"}):
-                answer = self.client.list_users(UserPoolId=self.id, Limit=size, **arguments)
+            with _translate_errors({"InvalidParameterException"}):
+                response = self.client.list_users(UserPoolId=self.id, Limit=size, **arguments)
         except self.client.exceptions.InvalidParameterException as error:
             if token is not None:
                 raise PagingTokenRejectedError(str(error)) from error
             raise (PrefixRejectedError if query else CognitoRejectedError)(str(error)) from error
-        if answer.get("Users") is None:
-            # No empty page: who is not on it would be looked at as gone.
-            raise CognitoUnavailableError("ListUsers gave no list")
+        if response.get("Users") is None:
+            # Not an empty page: users who are not on it would be checked for deletion.
+            raise CognitoUnavailableError("the response of ListUsers has no Users")
         users: list[User] = []
         unusable: list[UnusableUserError] = []
-        for found in answer["Users"]:
+        for listed in response["Users"]:
             try:
-                users.append(from_cognito(found, observed_at))
+                users.append(from_cognito(listed, observed_at))
             except UnusableUserError as error:
                 unusable.append(error)
         if any(not user.sub.startswith(prefix) for user in users):
-            raise PrefixRejectedError(f"ListUsers gave users whose sub does not begin with {prefix!r}")
-        # boto3 sends no empty token back.
-        return Page(tuple(users), tuple(unusable), answer.get("PaginationToken") or None)
+            raise PrefixRejectedError(f"ListUsers returned users whose sub does not begin with {prefix!r}")
+        # boto3 rejects an empty token.
+        return Page(tuple(users), tuple(unusable), response.get("PaginationToken") or None)
 
 
-def _answering(but: Set[str] = frozenset()) -> AbstractContextManager[None]:
-    """Translate errors into CognitoUnavailableError, AccessDeniedError and CognitoRejectedError, except the codes in
-    `but`."""
-    return translated_errors(_TRANSIENT, CognitoUnavailableError, CognitoRejectedError, but)
+def _translate_errors(passed_through: Set[str] = frozenset()) -> AbstractContextManager[None]:
+    """Translate errors into CognitoUnavailableError, AccessDeniedError and CognitoRejectedError."""
+    return translate_errors(_TRANSIENT, CognitoUnavailableError, CognitoRejectedError, passed_through)

@@ -1,16 +1,16 @@
-"""All writes and reads of the user table.
+"""Reads and writes the user table.
 
-Every write is one conditional UpdateItem that names only the attributes that this module owns: attributes of an
-application stay. The condition makes repeated and reordered writes end in the same item:
+Every write is one conditional UpdateItem of the attributes that this module manages. It does not change attributes of
+an application. The condition makes writes idempotent, and independent of their order:
 
-* an item of another pool stays;
-* newer wins: by Cognito's date of the last change, and for equal dates by the time of the read;
-* deleted stays deleted: an answer of Cognito from before the deletion, or from less than an hour after it, is not
-  written;
-* an item that says the same already is not written.
+* An item of another pool is not changed.
+* Newer wins: by Cognito's UserLastModifiedDate, and for equal dates by the time of the read.
+* Stale answers never resurrect deleted users: an answer of Cognito from before the deletion, or from less than an hour
+  after it, is not written.
+* An item that has the same values is not written.
 
-What has to be removed depends on the item. So the first attempt is for an item as it was read, or for one with nothing
-to remove. If the condition fails, DynamoDB returns the item, and the next attempt is for an item like that.
+Which attributes an update removes depends on the item. So the first attempt is for the item as it was read, or for one
+with nothing to remove. If the condition fails, DynamoDB returns the item, and the next attempt is for that item.
 
 docs/architecture.md, "Newer wins, deleted stays deleted", has the reasoning.
 """
@@ -26,14 +26,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cognito_user_sync.aws_errors import translated_errors
+from cognito_user_sync.aws_errors import translate_errors
 from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, has, marshal
 from cognito_user_sync.user import UNCONFIRMED, User, now, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Error codes after which the same write may succeed.
+# Error codes after which the same request may succeed.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _TRANSIENT = frozenset(
     {
@@ -49,71 +49,73 @@ _TRANSIENT = frozenset(
     }
 )
 
-# The most keys that one BatchGetItem takes.
+# The maximum of BatchGetItem.
 READ_SIZE = 100
 
-# The index that holds the keys of active users, by pool and first hex digit.
+# The index of active users, by pool and first hex digit of the sub.
 BY_SHARD = "by_shard"
 
-# ListUsers is eventually consistent, and may show a deleted user for a while. No later sign-up has the same sub.
+# ListUsers is eventually consistent, and may show a deleted user for a while. A sub is never reused.
 LISTED_AFTER_DELETION = timedelta(hours=1)
-# What may not be written to a deleted user's item is read within LISTED_AFTER_DELETION, and written within 15 minutes,
-# the longest that a Lambda function runs. DynamoDB deletes expired items within a few days.
+# A stale answer is read within LISTED_AFTER_DELETION, and written within 15 minutes, the longest time that a Lambda
+# function runs. DynamoDB deletes expired items within a few days.
 TOMBSTONE_DAYS = 1
 
-# What an active user's item has besides the values of Cognito, and a tombstone has not.
+# Fields of an active user's item that are not from Cognito, and that a tombstone does not have.
 _BOOKKEEPING_OF_ACTIVE_USERS = ("observed_at", "synced_at", "shard")
-# Not one of Cognito's.
+# Not a status of Cognito.
 DELETED_STATUS = "DELETED"
-# How often a write is tried for an item that other writers change meanwhile.
+# Attempts to write an item that other writers change at the same time.
 _ATTEMPTS = 3
 
 
 class TableUnavailableError(Exception):
-    """DynamoDB did not answer now, but may later: worth a retry, and safe, since writes are idempotent."""
+    """DynamoDB is throttling, failing or not responding. A retry may succeed, and is safe: writes are idempotent."""
 
 
 class TableRejectedError(Exception):
-    """DynamoDB refuses this call, and will again: a missing table, an item that is too large."""
+    """DynamoDB rejects the request, and would reject a retry: the table is missing, or the item is too large."""
 
 
 class Outcome(StrEnum):
-    """What a write came to."""
+    """Result of a write or a deletion."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
-    """The item already says the same."""
+    """The item already has these values, or the user is already marked as deleted."""
     STALE = "stale"
-    """The item has a newer state than this answer of Cognito."""
+    """Not written: the item has a newer answer of Cognito than this one."""
+    STILL_IN_POOL = "still_in_pool"
+    """Not deleted: Cognito does not say that the user was deleted."""
     DELETED = "deleted"
-    """The user was found deleted, after this answer or shortly before it; or, of a deletion, is deleted by it."""
+    """Of a write: not written, because the user was deleted later, or shortly before. Of a deletion: done."""
     KEPT = "kept"
-    """The user is deleted, and the deletion policy keeps the item."""
+    """The user was deleted. The item is left unchanged (deleted_users.action = keep)."""
     UNCONFIRMED = "unconfirmed"
-    """The user has not confirmed the sign-up, and is not written."""
+    """Not written: the user has not confirmed the sign-up."""
     NOT_OURS = "not_ours"
     """Neither the pool nor the table has this user."""
     OTHER_POOL = "other_pool"
-    """The item is of another pool's user, and stays as it is."""
+    """Not written: the item belongs to a user of another pool."""
 
 
 class DeletedUsers(StrEnum):
-    """What happens to the item of a deleted user."""
+    """How to handle the item of a user deleted from the pool."""
 
     MARK = "mark"
-    """It gets `deleted_at`, the status DELETED and `enabled` false, leaves the module's indexes, and keeps all else."""
+    """Set `deleted_at`, the status DELETED and `enabled` false, and remove the keys of the module's indexes."""
     DELETE = "delete"
-    """It loses what this module wrote, except for a tombstone: `deleted_at` and `user_pool_id`. The application's
-    attributes stay."""
+    """Remove all that this module wrote, except a tombstone: `deleted_at` and `user_pool_id`. Attributes of an
+    application stay."""
     DELETE_ITEM = "delete_item"
-    """It is replaced as a whole by a tombstone, which expires."""
+    """Replace the whole item with a tombstone that expires."""
     KEEP = "keep"
 
 
 @dataclass(frozen=True)
 class DeletionPolicy:
-    """`retention_days` after the deletion a marked item expires as a whole; None is never."""
+    """How to handle deleted users. A marked item expires `retention_days` after the deletion; None is never."""
 
     action: DeletedUsers = DeletedUsers.MARK
     retention_days: int | None = None
@@ -121,10 +123,7 @@ class DeletionPolicy:
 
 @dataclass(frozen=True)
 class UserTable:
-    """The table `name`, whose items have this layout.
-
-    `is_own`: whether the module made it, so that nothing else is in it.
-    """
+    """The table `name`, whose items have this layout. `is_own` is whether this module creates the table."""
 
     client: DynamoDBClient
     name: str
@@ -133,12 +132,12 @@ class UserTable:
     is_own: bool = False
 
     def write(self, user: User, item: Item = MappingProxyType({})) -> Outcome:
-        """Write this answer of Cognito to the user's item, unless the item says the same or is newer.
+        """Write this answer of Cognito to the user's item, unless the item has the same values or is newer.
 
         Args:
-            user: The answer.
-            item: The item as `read` found it. Without it, and also if it has changed since, the write may take a call
-                more.
+            user: The answer of Cognito.
+            item: The item as `read` returned it. Without it, and if it has changed since, the write may need one more
+                request.
 
         Raises TableUnavailableError or TableRejectedError.
         """
@@ -147,46 +146,52 @@ class UserTable:
             response = self.client.update_item(**self._update(user, found))
             return Outcome.UPDATED if response.get("Attributes") else Outcome.CREATED
 
-        def refusal(found: Item) -> Outcome | None:
+        def skip(found: Item) -> Outcome | None:
             outcome = self.outcome(user, found)
             return None if outcome in (Outcome.CREATED, Outcome.UPDATED) else outcome
 
-        return refusal(item) or self._attempt(item, update, refusal)
+        return skip(item) or self._attempt(item, update, skip)
 
     def read(self, subs: Sequence[str], consistent: bool = False) -> dict[str, Item]:
-        """The items of at most READ_SIZE users, by sub, with what this module owns of them. Unless `consistent`, which
-        costs twice as much, one that was written a moment ago may show as it was before.
-        Raises TableUnavailableError or TableRejectedError."""
+        """Return the items of at most READ_SIZE users by sub, with the attributes that this module manages.
+
+        Reads are eventually consistent unless `consistent`, which costs twice as much.
+
+        Raises TableUnavailableError or TableRejectedError.
+        """
         names = {f"#n{index}": name for index, name in enumerate(self.layout.names())}
-        wanted = dict.fromkeys(subs)
-        asked: Any = {
-            "Keys": [self.layout.key(sub) for sub in wanted],
+        unique_subs = dict.fromkeys(subs)
+        request: Any = {
+            "Keys": [self.layout.key(sub) for sub in unique_subs],
             "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeNames": names,
             "ConsistentRead": consistent,
         }
         found: dict[str, Item] = {}
-        while asked:
-            with _answering():
-                response = self.client.batch_get_item(RequestItems={self.name: asked})
+        while request:
+            with _translate_errors():
+                response = self.client.batch_get_item(RequestItems={self.name: request})
             for item in response["Responses"].get(self.name, []):
                 sub = self.layout.sub_of(item)
-                if sub in wanted:
+                if sub in unique_subs:
                     found[sub] = item
-            left = response.get("UnprocessedKeys", {}).get(self.name)
-            if left and len(left["Keys"]) == len(asked["Keys"]):
-                raise TableUnavailableError("no key of a BatchGetItem was processed")
-            asked = left
+            unprocessed = response.get("UnprocessedKeys", {}).get(self.name)
+            if unprocessed and len(unprocessed["Keys"]) == len(request["Keys"]):
+                raise TableUnavailableError("BatchGetItem processed none of the keys")
+            request = unprocessed
         return found
 
     def active_subs(self, prefix: str, start: Item | None = None) -> tuple[list[str], Item | None]:
-        """A page of the subs of this pool's users who are not deleted and whose sub begins with `prefix`, at least one
-        digit, in order; and where the next page starts, None after the last.
+        """Return a page of the subs of this pool's active users, and the start of the next page, None after the last.
+
+        Args:
+            prefix: At least one digit. The subs begin with it, and are sorted.
+            start: Start of the page.
 
         Raises TableUnavailableError or TableRejectedError.
         """
         arguments: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
-        with _answering():
+        with _translate_errors():
             response = self.client.query(
                 TableName=self.name,
                 IndexName=BY_SHARD,
@@ -201,37 +206,43 @@ class UserTable:
         subs = [
             sub
             for item in response["Items"]
-            # A copy under another sort key, which the application made, is not the user's item.
+            # An application's copy under another sort key is not the user's item.
             if (sub := self.layout.sub_of(item)) and item.items() >= self.layout.key(sub).items()
         ]
         return subs, response.get("LastEvaluatedKey")
 
     def outcome(self, user: User, item: Item) -> Outcome:
-        """What `write` of this user would return, if the item is as `read` found it, or {}. Nothing is written."""
+        """Return what `write` would return for an item as `read` returned it, or {}. Nothing is written."""
         if user.status == UNCONFIRMED:
             return Outcome.UNCONFIRMED
         layout = self.layout
-        wanted = layout.to_item(user)
+        values = layout.to_item(user)
         if not layout.is_ours(item):
-            # What the application gave a name of this module says nothing of Cognito.
             if layout.name("user_pool_id") in item:
                 return Outcome.OTHER_POOL
-            replaced = {*wanted, layout.name("synced_at"), layout.name("deleted_at")}
+            # An application's attribute with a name of this module does not make the item newer.
+            replaced = {*values, layout.name("synced_at"), layout.name("deleted_at")}
             return Outcome.CREATED if replaced.isdisjoint(item) else Outcome.UPDATED
         if layout.text(item, "deleted_at") > _existed_since(user):
             return Outcome.DELETED
-        moments = layout.text(item, "cognito_modified_at"), layout.text(item, "observed_at")
-        if moments > (user.modified_at, user.observed_at):
+        versions = layout.text(item, "cognito_modified_at"), layout.text(item, "observed_at")
+        if versions > (user.modified_at, user.observed_at):
             return Outcome.STALE
-        if layout.name("deleted_at") not in item and all(has(item, *each) for each in self._compared(wanted)):
+        if layout.name("deleted_at") not in item and all(has(item, *each) for each in self._compared(values)):
             return Outcome.UNCHANGED
         return Outcome.UPDATED
 
     def delete(self, sub: str, checked_at: str, item: Item) -> Outcome:
-        """Make an item, as `read` found it, that of a user who did not exist at `checked_at`, a `timestamp`.
+        """Apply the deletion policy to the item of a user who did not exist at `checked_at`.
 
-        Returns DELETED; UNCHANGED if the deletion was known, and nothing is left that this one removes; STALE if the
-        item shows the user later than that; NOT_OURS if there is no item of this pool; KEPT.
+        Args:
+            sub: The deleted user.
+            checked_at: A `timestamp` from before the request to Cognito.
+            item: The item as `read` returned it.
+
+        Returns:
+            DELETED, KEPT, UNCHANGED if the policy has been applied before, STALE if the item was observed after
+            `checked_at`, or NOT_OURS if there is no item of this pool.
 
         Raises TableUnavailableError or TableRejectedError.
         """
@@ -239,10 +250,10 @@ class UserTable:
         if action is DeletedUsers.KEEP:
             return Outcome.KEPT
 
-        def refusal(found: Item) -> Outcome | None:
+        def skip(found: Item) -> Outcome | None:
             if not layout.is_ours(found):
                 return Outcome.NOT_OURS
-            if layout.name("deleted_at") in found and self._has_nothing_left(found):
+            if layout.name("deleted_at") in found and self._is_policy_applied(found):
                 return Outcome.UNCHANGED
             return Outcome.STALE if layout.text(found, "observed_at") > checked_at else None
 
@@ -253,85 +264,78 @@ class UserTable:
                 self.client.update_item(**self._deletion(sub, checked_at, found))
             return Outcome.DELETED
 
-        return refusal(item) or self._attempt(item, delete, refusal)
+        return skip(item) or self._attempt(item, delete, skip)
 
-    def _attempt(
-        self, item: Item, act: Callable[[Item], Outcome], refusal: Callable[[Item], Outcome | None]
-    ) -> Outcome:
-        """Write to an item that is like `item`, or to the item that DynamoDB found instead, unless it is refused."""
+    def _attempt(self, item: Item, act: Callable[[Item], Outcome], skip: Callable[[Item], Outcome | None]) -> Outcome:
+        """Call `act` for `item`, and again for each newer state of it, unless `skip` returns an outcome for that."""
         for _ in range(_ATTEMPTS):
             try:
-                with _answering():
+                with _translate_errors():
                     return act(item)
             except self.client.exceptions.ConditionalCheckFailedException as failed:
                 found: Any = failed.response.get("Item", {})
-            if outcome := refusal(found):
+            if outcome := skip(found):
                 return outcome
             if found == item:
-                raise TableRejectedError("an attribute of the item has a type that this module does not write")
+                raise TableRejectedError("an attribute of the item has another type than this module writes")
             item = found
         raise TableUnavailableError("other writers keep changing the item")
 
     def _update(self, user: User, found: Item) -> Any:
-        """The arguments of UpdateItem for a user whose item is like `found`."""
-        layout, name = self.layout, self.layout.name
-        item = layout.to_item(user)
-        is_ours = layout.is_ours(found)
-        before = layout.synced(found) if is_ours else frozenset()
-        expression = _Expression(layout)
-        is_newer = expression.compare("cognito_modified_at", "<", user.modified_at)
-        is_same = expression.compare("cognito_modified_at", "=", user.modified_at)
-        is_read_later = expression.compare("observed_at", "<=", user.observed_at)
-        conditions = [
-            expression.compare("user_pool_id", "=", layout.user_pool_id),
-            f"({expression.is_missing('cognito_modified_at')} OR {is_newer} OR ({is_same} AND {is_read_later}))",
-        ]
-        if before:
-            conditions.append(expression.compare("synced_attributes", "=", before))
+        """Return the arguments of UpdateItem for a user whose item is like `found`."""
+        layout, expression = self.layout, _Expression(self.layout)
+        values = layout.to_item(user)
+        update = expression.update({**values, layout.name("synced_at"): now()}, layout.removable(found))
+        if layout.is_ours(found):
+            condition = self._can_be_updated(expression, user, values, found)
         else:
-            same = expression.compare("synced_attributes", "=", item[name("synced_attributes")])
-            conditions.append(f"({expression.is_missing('synced_attributes')} OR {same})")
-        if is_ours and name("deleted_at") in found:
-            conditions.append(expression.is_as_in(found, "deleted_at"))
-        else:
-            conditions.append(expression.is_missing("deleted_at"))
-            if before <= item.keys():
-                differs = (
-                    f"{expression.name(each)} <> {expression.value(value)}" for each, value in self._compared(item)
-                )
-                conditions.append(f"({' OR '.join(differs)})")
-        condition = " AND ".join(conditions)
-        if not is_ours:
-            condition = f"({expression.is_missing('user_pool_id')} OR ({condition}))"
+            # Another writer may have added the first answer of Cognito.
+            added = self._can_be_updated(expression, user, values, {})
+            condition = f"({expression.is_missing('user_pool_id')} OR ({added}))"
         return {
             "Key": layout.key(user.sub),
-            "UpdateExpression": expression.update({**item, name("synced_at"): now()}, layout.removable(found)),
+            "UpdateExpression": update,
             "ReturnValues": "UPDATED_OLD",
             **self._conditional(expression, condition),
         }
 
+    def _can_be_updated(self, expression: _Expression, user: User, values: Mapping[str, ItemValue], found: Item) -> str:
+        """Return the condition of an update: an item of this pool, not newer, still like `found`, and different."""
+        synced = self.layout.synced(found)
+        conditions = [expression.is_of_this_pool(), expression.is_not_newer_than(user)]
+        if synced:
+            conditions.append(expression.has_synced(synced))
+        else:
+            same = expression.compare("synced_attributes", "=", values[self.layout.name("synced_attributes")])
+            conditions.append(f"({expression.is_missing('synced_attributes')} OR {same})")
+        conditions.append(expression.is_as_in(found, "deleted_at"))
+        removes_nothing = self.layout.name("deleted_at") not in found and synced <= values.keys()
+        if removes_nothing:
+            conditions.append(expression.differs(self._compared(values)))
+        return " AND ".join(conditions)
+
     def _deletion(self, sub: str, checked_at: str, found: Item) -> Any:
-        """The arguments of UpdateItem for a deleted user whose item is like `found`."""
+        """Return the arguments of UpdateItem for a deleted user whose item is like `found`."""
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
         written: dict[str, ItemValue] = {name("deleted_at"): checked_at}
         synced = layout.synced(found)
         if self.deletion.action is DeletedUsers.MARK:
-            # An index of the application stays as it is.
+            # Keys of an application's index stay.
             indexed = layout.index_keys & layout.extra_attributes.keys() if self.is_own else set()
             removed = sorted({name("shard"), *indexed})
             written[name("synced_at")] = now()
-            # If they are the application's, since names were changed, they stay as they are.
-            says: dict[str, ItemValue] = {name("status"): DELETED_STATUS, name("enabled"): False}
-            written |= {each: value for each, value in says.items() if each in synced}
+            # Attributes of these names that are not synced are the application's.
+            marks: dict[str, ItemValue] = {name("status"): DELETED_STATUS, name("enabled"): False}
+            written |= {each: value for each, value in marks.items() if each in synced}
             if self.deletion.retention_days is not None:
                 written[layout.ttl_attribute] = _expiry(self.deletion.retention_days)
-                # So that the next write removes it again, and none of the application.
+                # The next update removes the TTL attribute if this module set it, and not the application.
                 written[name("synced_attributes")] = synced | {layout.ttl_attribute}
         else:
             bookkeeping = {name(each) for each in (*_BOOKKEEPING_OF_ACTIVE_USERS, "synced_attributes")}
             removed = sorted(synced | bookkeeping)
-        # What is written and removed depends on what the item got from Cognito.
+        # What is written and removed depends on the synced attributes.
         condition = f"{expression.can_be_deleted(checked_at, found)} AND {expression.has_synced(synced)}"
         return {
             "Key": layout.key(sub),
@@ -340,7 +344,7 @@ class UserTable:
         }
 
     def _tombstone(self, sub: str, checked_at: str, found: Item) -> Any:
-        """The arguments of PutItem that replaces the item of a deleted user, which is like `found`."""
+        """Return the arguments of PutItem that replaces the item of a deleted user, which is like `found`."""
         layout, name = self.layout, self.layout.name
         expression = _Expression(layout)
         tombstone: dict[str, ItemValue] = {
@@ -354,19 +358,19 @@ class UserTable:
             **self._conditional(expression, expression.can_be_deleted(checked_at, found)),
         }
 
-    def _has_nothing_left(self, found: Item) -> bool:
-        """Whether a deleted user's item has nothing left that the configured deletion removes."""
+    def _is_policy_applied(self, found: Item) -> bool:
+        """Return whether a deleted user's item has nothing that the deletion policy removes."""
         layout, action = self.layout, self.deletion.action
         if action is DeletedUsers.MARK:
             return True
         synced = layout.synced(found)
         bookkeeping = {layout.name(each) for each in _BOOKKEEPING_OF_ACTIVE_USERS}
         is_tombstone = synced <= {layout.ttl_attribute} and bookkeeping.isdisjoint(found)
-        # One of DELETE_ITEM expires, and must go on to.
+        # A tombstone of DELETE_ITEM must expire.
         return is_tombstone and (action is DeletedUsers.DELETE or layout.ttl_attribute in synced)
 
     def _conditional(self, expression: _Expression, condition: str) -> dict[str, Any]:
-        """The arguments that every write has."""
+        """Return the arguments that all writes have."""
         return {
             "TableName": self.name,
             "ConditionExpression": condition,
@@ -376,12 +380,12 @@ class UserTable:
         }
 
     def _compared(self, item: Mapping[str, ItemValue]) -> Iterable[tuple[str, ItemValue]]:
-        """What has to differ for a write: not the time of the read alone."""
+        """Return the values of which one must differ for a write: all but the time of the read."""
         return [each for each in item.items() if each[0] != self.layout.name("observed_at")]
 
 
 class _Expression:
-    """The expressions of one write: every name has an alias, since many are reserved words or hold a colon."""
+    """The expressions of one write. Each name has an alias: many are reserved words or contain a colon."""
 
     def __init__(self, layout: ItemLayout) -> None:
         self._layout = layout
@@ -414,39 +418,53 @@ class _Expression:
         return f"{self.name(self._layout.name(field))} {operator} {self.value(value)}"
 
     def is_as_in(self, found: Item, field: str) -> str:
-        """A condition: the field is as in `found`, whatever type another writer gave it."""
+        """Return the condition that the field is as in `found`, also with a type that this module does not write."""
         name = self._layout.name(field)
         return f"{self.name(name)} = {self._marshalled(found[name])}" if name in found else self.is_missing(field)
 
     def has_synced(self, synced: frozenset[str]) -> str:
-        """A condition: the item got these attributes from Cognito."""
+        """Return the condition that these are the item's synced attributes."""
         return self.compare("synced_attributes", "=", synced) if synced else self.is_missing("synced_attributes")
 
+    def is_of_this_pool(self) -> str:
+        return self.compare("user_pool_id", "=", self._layout.user_pool_id)
+
+    def is_not_newer_than(self, user: User) -> str:
+        """Return the condition that the item has no newer answer of Cognito than this one."""
+        is_newer = self.compare("cognito_modified_at", "<", user.modified_at)
+        is_same = self.compare("cognito_modified_at", "=", user.modified_at)
+        is_read_later = self.compare("observed_at", "<=", user.observed_at)
+        return f"({self.is_missing('cognito_modified_at')} OR {is_newer} OR ({is_same} AND {is_read_later}))"
+
+    def differs(self, values: Iterable[tuple[str, ItemValue]]) -> str:
+        """Return the condition that the item has another value for one of these attributes."""
+        return f"({' OR '.join(f'{self.name(name)} <> {self.value(value)}' for name, value in values)})"
+
     def can_be_deleted(self, checked_at: str, found: Item) -> str:
-        """A condition: the item is of this pool, was not seen later than `checked_at`, and is as deleted as `found`."""
-        pool = self.compare("user_pool_id", "=", self._layout.user_pool_id)
-        not_seen = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', checked_at)}"
-        return f"{pool} AND {self.is_as_in(found, 'deleted_at')} AND ({not_seen})"
+        """Return the condition that the item is of this pool, not observed after `checked_at`, and not yet deleted by
+        another writer."""
+        not_observed = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', checked_at)}"
+        return f"{self.is_of_this_pool()} AND {self.is_as_in(found, 'deleted_at')} AND ({not_observed})"
 
     def update(self, written: Mapping[str, ItemValue], removed: Iterable[str]) -> str:
-        """SET and REMOVE; what is written is not removed."""
+        """Return an expression that sets and removes attributes. Those that it sets are not removed."""
         assigned = [f"{self.name(each)} = {self.value(value)}" for each, value in written.items()]
-        left = [self.name(each) for each in removed if each not in written]
-        return f"SET {', '.join(assigned)}{' REMOVE ' if left else ''}{', '.join(left)}"
+        removals = [self.name(each) for each in removed if each not in written]
+        return f"SET {', '.join(assigned)}{' REMOVE ' if removals else ''}{', '.join(removals)}"
 
 
 def _existed_since(user: User) -> str:
-    """Return the earliest moment at which this answer proves that the user existed."""
+    """Return the latest moment at which this answer of Cognito proves that the user existed."""
     return timestamp(datetime.fromisoformat(user.observed_at) - LISTED_AFTER_DELETION)
 
 
 def _expiry(days: int) -> int:
-    # As DynamoDB's time to live takes it: seconds since 1970.
+    # The format of DynamoDB's time to live: seconds since 1970.
     return int(time.time()) + days * 24 * 3600
 
 
-def _answering() -> AbstractContextManager[None]:
-    """Raises TableUnavailableError or TableRejectedError, but for a condition that does not hold."""
-    return translated_errors(
-        _TRANSIENT, TableUnavailableError, TableRejectedError, but={"ConditionalCheckFailedException"}
+def _translate_errors() -> AbstractContextManager[None]:
+    """Translate errors into TableUnavailableError, AccessDeniedError and TableRejectedError."""
+    return translate_errors(
+        _TRANSIENT, TableUnavailableError, TableRejectedError, passed_through={"ConditionalCheckFailedException"}
     )

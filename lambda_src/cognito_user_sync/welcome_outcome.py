@@ -1,4 +1,4 @@
-"""Outcomes of a welcome email, as codes: in outputs of executions, in log lines, and as dimension of the metric."""
+"""Outcomes of welcome emails: codes in outputs of executions, in log lines, and in the dimension of the metric."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SENT = "sent"
 
 
 class WhyNot(StrEnum):
-    """Why no welcome email was sent, and none will be. The command line says it in words."""
+    """Why no welcome email is sent to a user. The command line shows it in words."""
 
     NOT_A_SIGN_UP = "not_a_sign_up"
     OTHER_APP_CLIENT = "other_app_client"

@@ -91,7 +91,7 @@ def test_delete_if_gone_leaves_a_user_whom_cognito_knows(
     table.put(ADA)
     before = table.items()
     users.add(ADA)
-    assert delete(pool, table) == "stale"
+    assert delete(pool, table) == "still_in_pool"
     assert table.items() == before
 
 
@@ -101,7 +101,7 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
     """As one whose item another function wrote between Cognito's answer and the deletion."""
     table.put(ADA)
 
-    def written_meanwhile() -> None:
+    def observed_later() -> None:
         clock.seconds = 5
         table.client.update_item(
             TableName=table.name,
@@ -111,7 +111,7 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
         )
 
     item = table.users().read([SUB])[SUB]
-    calls.after(GET, 1, written_meanwhile)
+    calls.after(GET, 1, observed_later)
     assert delete_if_not_in_pool(pool, table.users(), SUB, item) == "stale"
     assert "deleted_at" not in table.items()[SUB]
 
@@ -120,7 +120,7 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
 def test_delete_if_gone_asks_for_no_item_without_a_username(
     pool: UserPool, table: SimulatedTable, calls: Calls, item: Any
 ) -> None:
-    assert delete_if_not_in_pool(pool, table.users(), SUB, {"id": {"S": SUB}, **item}) == "stale"
+    assert delete_if_not_in_pool(pool, table.users(), SUB, {"id": {"S": SUB}, **item}) == "still_in_pool"
     assert calls.operations == []
 
 
@@ -130,9 +130,9 @@ def test_delete_if_gone_asks_for_the_username_by_its_name(pool: UserPool, users:
     layout = ItemLayout(POOL_ID, (), attribute_prefix="cognito_", attribute_names={"username": "login"})
     renamed = UserTable(sentinel.client, "users", layout)
     item = {"login": {"S": "ada.l"}, "username": {"S": "theirs"}, "cognito_username": {"S": "theirs"}}
-    assert delete_if_not_in_pool(pool, renamed, SUB, item) == "stale"
+    assert delete_if_not_in_pool(pool, renamed, SUB, item) == "still_in_pool"
     assert calls.operations == [GET]
-    assert delete_if_not_in_pool(pool, renamed, OTHER_SUB, {"username": {"S": "theirs"}}) == "stale"
+    assert delete_if_not_in_pool(pool, renamed, OTHER_SUB, {"username": {"S": "theirs"}}) == "still_in_pool"
     assert calls.operations == [GET]
 
 
@@ -195,7 +195,7 @@ def test_sync_absent_believes_no_absence_that_cognito_denies(
     table.put(ADA)
     before = table.items()
     users.add(ADA)
-    with pytest.raises(CognitoUnavailableError, match="does not say that the user is deleted") as raised:
+    with pytest.raises(CognitoUnavailableError, match="does not confirm the deletion") as raised:
         sync_missing_user(pool, table.users(), SUB)
     assert "ada" not in str(raised.value).lower()
     assert table.items() == before

@@ -142,7 +142,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         "sync_changes",
         queue_event(FIRST_SIGN_IN),
         {f"{COGNITO}.ListUsers": Response({"Users": [USER]})},
-        "INFO no welcome: the user was created too long ago",
+        "INFO no welcome email: the user was created more than 89 days ago",
         {"sub": SUB},
     ),
     ("sync_user", SYNC_REQUEST, {}, "INFO synced", {"sub": SUB, "reason": "sign_up", "outcome": "created"}),

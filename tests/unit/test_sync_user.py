@@ -322,7 +322,7 @@ def test_a_wrong_username_deletes_no_user(cognito: FakeAws, users: UsersInMemory
     users.add(a_user(sub=OTHER_SUB, username="eve"))
     sync()
     before = item()
-    with pytest.raises(CognitoUnavailableError, match="does not say that the user is deleted"):
+    with pytest.raises(CognitoUnavailableError, match="does not confirm the deletion"):
         sync(username=username)
     assert item() == before
 

@@ -93,7 +93,7 @@ def test_from_cognito_rejects_a_member_of_another_type(member: str, value: Any) 
 def test_from_cognito_rejects_an_attribute_that_is_not_text(attribute: dict[str, Any]) -> None:
     with pytest.raises(UnusableUserError) as raised:
         from_cognito(found(Attributes=[{"Name": "sub", "Value": SUB}, attribute]), OBSERVED_AT)
-    assert str(raised.value) == f"user {SUB}: an attribute is not text"
+    assert str(raised.value) == f"user {SUB}: the name or value of an attribute is not a string"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_from_cognito_rejects_an_ill_formed_sub(sub: str) -> None:
     with pytest.raises(UnusableUserError) as raised:
         from_cognito(with_sub(sub), OBSERVED_AT)
     assert raised.value.sub == ""
-    assert str(raised.value) == "user without a sub: its sub is not a UUID in lower case"
+    assert str(raised.value) == "user without a sub: sub is not a lowercase UUID"
 
 
 def test_user_has_no_optional_field() -> None:
