@@ -1,1 +1,1 @@
-"""How fast the module works, and for how much: on the laptop AWS and in simulated time, beside what people use."""
+"""Measures the time and the cost of the module, on the local AWS and in simulated time, and of common alternatives."""

@@ -1,7 +1,7 @@
-"""What a new process of each function does before its first event: imports, and the clients of its usual way.
+"""Cold starts: the work of a new process before its first event, which is imports and clients.
 
-Each measurement is a process of its own, and the ones that are compared take turns. Beside each function: boto3 alone,
-imported and making the same clients, which is the least that anybody does who follows its documentation.
+Each measurement has its own process, and the compared processes take turns. The comparison is boto3 alone: its import,
+and the creation of the same clients.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _POOL: Final = ("handler.clients.user_pool()", "cognito-idp")
 _TABLE: Final = ("handler.clients.user_table()", "dynamodb")
 _POOL_OF_MANY: Final = ("handler.clients.user_pool(many=True)", "cognito-idp")
 _TABLE_OF_MANY: Final = ("handler.clients.user_table(many=True)", "dynamodb")
-# The clients that each handler makes in the usual way, as it makes them and as boto3 names them.
+# The clients that an invocation of each handler usually needs: the code that creates them, and the names of boto3.
 CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "post_confirmation": [("handler._states()", "stepfunctions")],
     "retry_sign_ups": [("handler._states()", "stepfunctions")],
@@ -45,17 +45,17 @@ import json, time
 wall, cpu = time.perf_counter(), time.process_time()
 {code}
 measured = [time.perf_counter() - wall, time.process_time() - cpu]
-# Not getrusage: its peak may be that of the process that started this one.
+# Not getrusage: its peak may be that of the parent process.
 with open("/proc/self/status") as status:
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 print(json.dumps([*measured, peak / 1024]))
 """
-# As Lambda imports it. How deep the stack is then changes the time: by up to 25 ms with CPython 3.11.
+# As Lambda imports it. The depth of the stack changes the time, by up to 25 ms with CPython 3.11.
 _OURS = "import importlib\nhandler = importlib.import_module('cognito_user_sync.handlers.{handler}')\n{calls}"
 _PYTHONS_GC = "import cognito_user_sync.handlers, gc\ngc.set_threshold(700)\n"
 _BOTO3 = "import boto3\n{calls}"
 
-# What the functions read of their environment when they make a client.
+# The variables that the functions read when they create a client.
 ENVIRONMENT: Final = {
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -70,7 +70,7 @@ ENVIRONMENT: Final = {
 
 @dataclass(frozen=True)
 class Start:
-    """Medians of one process. Milliseconds; the peak of the resident set, in MB, includes Python itself (of Linux)."""
+    """Medians: milliseconds, and MB of the peak resident set, which includes Python (Linux only)."""
 
     wall_ms: float
     cpu_ms: float
@@ -79,7 +79,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Compared:
-    """`pythons_gc`: ours, with the garbage collector as Python sets it."""
+    """`pythons_gc`: ours, with Python's default settings of the garbage collector."""
 
     clients: Sequence[str]
     ours: Start
@@ -88,12 +88,12 @@ class Compared:
 
     @property
     def ratio(self) -> float:
-        """Of the CPU time, which other processes disturb least."""
+        """Ratio of the CPU times, which other processes disturb least."""
         return self.ours.cpu_ms / self.boto3.cpu_ms
 
 
 def measure(rounds: int) -> dict[str, Compared]:
-    """By handler."""
+    """Return the measurement of each handler."""
     found = {}
     for handler, clients in CLIENTS.items():
         ours = _OURS.format(handler=handler, calls="\n".join(call for call, _ in clients))
@@ -109,7 +109,7 @@ def import_boto3(rounds: int) -> Start:
 
 
 def _in_turns(rounds: int, *codes: str) -> list[Start]:
-    """The medians of each code's processes, which take turns."""
+    """Return the medians for each code. The processes take turns."""
     starts: list[list[tuple[float, float, float]]] = [[] for _ in codes]
     for _ in range(rounds + warm_ups(rounds)):
         for code, found in zip(codes, starts, strict=True):
@@ -118,12 +118,12 @@ def _in_turns(rounds: int, *codes: str) -> list[Start]:
 
 
 def warm_ups(rounds: int) -> int:
-    """How many rounds are not measured: the first reads files that the others find in memory. One alone is a test."""
+    """Return the number of rounds that are not measured: the first reads files from disk. A test has one round."""
     return 1 if rounds > 1 else 0
 
 
 def zip_bytes() -> int:
-    """Of a zip of what Terraform puts into each function's, by Python's own compressor: a few bytes more or less."""
+    """Return the size of a function's zip. Python's compressor differs from Terraform's by a few bytes."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(SOURCES.glob("cognito_user_sync/**/*.py")):

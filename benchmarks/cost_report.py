@@ -22,8 +22,8 @@ from benchmarks.sign_up_usage import (
     Measurement,
 )
 
-# Of the users reconciled, what is priced here. docs/benchmarks.md has all of it.
-RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.CHANGED, scenarios.SCRIPT_AGAIN)
+# The priced scenarios. docs/benchmarks.md has all of them.
+RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.CHANGED, scenarios.SCRIPT)
 NIGHTS_A_MONTH = 30
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 STORED_OVERHEAD_BYTES = 100
@@ -34,7 +34,7 @@ OUTAGES = {"a minute": 60, "10 minutes": 600, "an hour": 3600, "12 hours": 12 * 
 def tables(
     measurement: Measurement, reconciled: Mapping[str, Figures], measured_on: str, prices: Prices
 ) -> dict[str, str]:
-    """The tables of docs/cost.md, by the name of the place that each has there. `reconciled`: by scenario."""
+    """Return the tables of docs/cost.md, by the names of their markers. `reconciled`: by scenario."""
     return {
         "per million": _per_million(measurement, reconciled, prices),
         "retries": _retries(measurement, prices),
@@ -69,7 +69,7 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
     )
     tutorial = sum(by_service[WELCOME].values()) / sum(by_service[TUTORIAL].values())
     export = reconciled[scenarios.UNCHANGED_DEFAULT].dollars_per_million_users(prices) / reconciled[
-        scenarios.SCRIPT_AGAIN
+        scenarios.SCRIPT
     ].dollars_per_million_users(prices)
     return (
         f"{shown}\n\nA sign-up with the welcome email costs {tutorial:.2f} times as much as the pattern of tutorials,"
@@ -79,7 +79,7 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
 
 
 def retry_waits() -> list[float]:
-    """The seconds between the attempts of SyncUser while DynamoDB is unavailable."""
+    """Return the seconds between the attempts of SyncUser while DynamoDB is unavailable."""
     task = json.loads(USER_SYNC.read_text(encoding="utf-8"))["States"]["SyncUser"]
     [retry] = [retry for retry in task["Retry"] if "TableUnavailableError" in retry["ErrorEquals"]]
     return [
@@ -89,8 +89,7 @@ def retry_waits() -> list[float]:
 
 
 def retries(waits: Sequence[float], seconds: float) -> int:
-    """How often an attempt is repeated that begins `seconds` before the end of an outage, the one that succeeds
-    included."""
+    """Return the number of retries if the first attempt is `seconds` before the end of an outage."""
     return min(1 + sum(moment < seconds for moment in accumulate(waits)), len(waits)) if seconds > 0 else 0
 
 
@@ -103,7 +102,7 @@ def _retries(measurement: Measurement, prices: Prices) -> str:
     rows = []
     for outage, seconds in OUTAGES.items():
         longest = retries(waits, seconds)
-        # One sign-up in each second of it.
+        # One sign-up in each second of the outage.
         all_of_it = sum(retries(waits, left) for left in range(1, seconds + 1))
         rows.append(
             [outage, f"{longest}", f"{longest * 1000 * dollars:.2f}", f"{all_of_it:,}", f"{all_of_it * dollars:.2f}"]
@@ -126,7 +125,7 @@ def _retries(measurement: Measurement, prices: Prices) -> str:
 
 def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], prices: Prices) -> str:
     default, tracked = measurement.standing[DEFAULT], measurement.standing[TRACKED]
-    nightly, export = reconciled[scenarios.UNCHANGED_DEFAULT], reconciled[scenarios.SCRIPT_AGAIN]
+    nightly, export = reconciled[scenarios.UNCHANGED_DEFAULT], reconciled[scenarios.SCRIPT]
     nights, exports = (
         NIGHTS_A_MONTH * each.dollars_per_million_users(prices) * each.users / MILLION for each in (nightly, export)
     )
@@ -150,7 +149,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
     rows.append(["**total**", "", f"**{sums[0]}**", "", f"**{sums[1]}**"])
     for what, price in (
         (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", nights),
-        (f"instead of it, the plain script's export of {export.users:,} users each night", exports),
+        (f"instead: the plain script's export of {export.users:,} users each night", exports),
         (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", table),
     ):
         rows.append([what, "", f"{price:.2f}", "", f"{price:.2f}"])
@@ -165,7 +164,7 @@ def _measured(measurement: Measurement, measured_on: str) -> str:
         ("DynamoDB write units, table", [each.table_write_units for each in used]),
         ("DynamoDB write units, index `by_shard`", [each.index_write_units for each in used]),
         ("SQS requests", [each.sqs_requests for each in used]),
-        ("mails", [each.mails for each in used]),
+        ("emails", [each.emails for each in used]),
         ("bytes of log lines", [each.log_bytes for each in used]),
         ("bytes of the execution's input", [each.input_bytes for each in used]),
         ("bytes of the item", [each.item_bytes for each in used]),
@@ -177,7 +176,7 @@ def _measured(measurement: Measurement, measured_on: str) -> str:
             for name, values in rows
         ],
     )
-    return f"The mean of {measurement.people} users of each kind, on {measured_on}:\n\n{shown}"
+    return f"The mean of {measurement.users} users of each kind, on {measured_on}:\n\n{shown}"
 
 
 def _calls(measurement: Measurement) -> str:
@@ -205,7 +204,7 @@ def _durations_table(measurement: Measurement, prices: Prices) -> str:
     rows = []
     for name in dict.fromkeys(name for used in measurement.usage.values() for name in used.invocations):
         users = [used for used in measurement.usage.values() if name in used.invocations]
-        seen = [used.laptop_milliseconds[name] for used in users if name in used.laptop_milliseconds]
+        seen = [used.local_milliseconds[name] for used in users if name in used.local_milliseconds]
         # Its calls are the same in each.
         assumed = users[0].billed_milliseconds(name) / users[0].invocations[name]
         gb_seconds = assumed / 1000 * measurement.memory_mb / 1024
@@ -232,7 +231,7 @@ def _durations_table(measurement: Measurement, prices: Prices) -> str:
 def _prices(prices: Prices) -> str:
     rows = {
         ("step_functions_transitions", "Step Functions, a million state transitions"): prices.per_million,
-        ("ses_mails", "SES, a million mails"): prices.per_million,
+        ("ses_emails", "SES, a million emails"): prices.per_million,
         ("lambda_requests", "Lambda, a million requests"): prices.per_million,
         ("dynamodb_write_units", "DynamoDB on demand, a million write units"): prices.per_million,
         ("dynamodb_read_units", "DynamoDB on demand, a million read units"): prices.per_million,

@@ -1,4 +1,4 @@
-"""A cgroup that gives its processes a share of one processor, as Lambda gives a function what its memory buys."""
+"""A cgroup that limits its processes to a share of one processor, as Lambda does by a function's memory."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _PERIOD_MICROSECONDS: Final = 20_000
 
 
 class NoCpuQuotaError(Exception):
-    """This user cannot make such a cgroup on this machine."""
+    """This user cannot create such a cgroup on this machine."""
 
 
 @dataclass(frozen=True)
 class CpuQuota:
-    """`version` is that of the cgroup."""
+    """`version` is the version of cgroups."""
 
     version: str
     group: Path
 
     def limit(self, pid: int) -> None:
-        """Put a process under the quota."""
+        """Limit a process."""
         (self.group / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
 
 @contextmanager
 def cpu_quota(processors: float, cgroups: Path = CGROUPS) -> Iterator[CpuQuota]:
-    """Make the cgroup, and remove it; its processes must have ended by then. Raises NoCpuQuotaError."""
+    """Create a cgroup, and remove it. Its processes must end before. Raises NoCpuQuotaError."""
     quota = str(round(processors * _PERIOD_MICROSECONDS))
     v1 = cgroups / "cpu"
     if (v1 / "cpu.cfs_quota_us").exists():
@@ -46,7 +46,7 @@ def cpu_quota(processors: float, cgroups: Path = CGROUPS) -> Iterator[CpuQuota]:
     try:
         group.mkdir()
     except OSError as error:
-        raise NoCpuQuotaError(f"{group} cannot be made: {error.strerror}") from error
+        raise NoCpuQuotaError(f"{group} cannot be created: {error.strerror}") from error
     try:
         for name, value in files.items():
             (group / name).write_text(value, encoding="ascii")
@@ -56,5 +56,5 @@ def cpu_quota(processors: float, cgroups: Path = CGROUPS) -> Iterator[CpuQuota]:
 
 
 def _gives_cpu(subtree_control: Path) -> bool:
-    """Whether a cgroup's children can limit their CPU."""
+    """Return whether the children of a cgroup can limit their CPU."""
     return subtree_control.exists() and "cpu" in subtree_control.read_text(encoding="ascii").split()

@@ -1,117 +1,70 @@
-"""DynamoDB's expressions, as far as this project writes them: parsed once, then evaluated for each item.
+"""DynamoDB's expressions in the forms that this project uses: parsed once, then evaluated for each item.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 """
 
 from __future__ import annotations
 
+import itertools
+import operator
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
-Item: TypeAlias = Mapping[str, Any]
-Names: TypeAlias = Mapping[str, str]
-Values: TypeAlias = Mapping[str, Any]
-Condition: TypeAlias = Callable[[Item, Names, Values], bool]
+Condition: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, str], Mapping[str, Any]], bool]
+"""Takes an item, ExpressionAttributeNames and ExpressionAttributeValues."""
 Assignment: TypeAlias = tuple[str, str]
 """A name, and the placeholder of its value."""
 
-_TOKEN = re.compile(r"\s*(<>|<=|>=|[()=<>,]|[#:]?\w+)")
+_TERM = re.compile(r"(attribute_exists|attribute_not_exists)\((#?\w+)\)|(#?\w+) (=|<>|<=|<) (:\w+)")
 _ASSIGNMENT = re.compile(r"(#?\w+) = (:\w+)")
+
+
+def _is_less(found: Any, given: Any) -> bool:
+    return found is not None and "S" in found and "S" in given and bool(found["S"] < given["S"])
+
+
+# A missing attribute is None here: it is unequal to every value.
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": _is_less,
+    "<=": lambda found, given: found == given or _is_less(found, given),
+}
 
 
 @cache
 def condition(expression: str) -> Condition:
-    tokens = _tokens(expression)
-    parsed = _any_of(tokens)
-    if tokens:
-        raise ValueError(f"not understood from {tokens[-1]!r} on: {expression}")
-    return parsed
+    """Compile a condition. Python's `and` and `or` have the precedence of DynamoDB's AND and OR.
+
+    Raises:
+        ValueError: The expression has an unknown function or operator.
+        SyntaxError: Parentheses or operands are missing.
+    """
+    if re.sub(rf"{_TERM.pattern}|\b(AND|OR)\b|[()\s]", "", expression):
+        raise ValueError(f"unknown condition: {expression}")
+    terms = [_term(*found.groups()) for found in _TERM.finditer(expression)]
+    numbers = itertools.count()
+    source = _TERM.sub(lambda _: f"terms[{next(numbers)}](item, names, values)", expression)
+    source = source.replace(" AND ", " and ").replace(" OR ", " or ")
+    compiled: Condition = eval(f"lambda item, names, values: {source}", {"terms": terms})  # noqa: S307 - checked above
+    return compiled
+
+
+def _term(function: str | None, attribute: str, name: str, comparison: str, placeholder: str) -> Condition:
+    if function:
+        is_wanted = function == "attribute_exists"
+        return lambda item, names, _: (names.get(attribute, attribute) in item) is is_wanted
+    holds = _COMPARISONS[comparison]
+    return lambda item, names, values: holds(item.get(names.get(name, name)), values[placeholder])
 
 
 @cache
 def update(expression: str) -> tuple[list[Assignment], list[str]]:
-    """What is set, and which names are removed."""
+    """Return the assignments of a SET, and the names of a REMOVE."""
     whole = re.fullmatch(r"SET (.+?)(?: REMOVE (.+))?", expression)
-    if whole is None:
-        raise ValueError(f"not understood: {expression}")
-    assignments = []
-    for part in whole[1].split(", "):
-        found = _ASSIGNMENT.fullmatch(part)
-        if found is None:
-            raise ValueError(f"not understood: {part}")
-        assignments.append((found[1], found[2]))
-    return assignments, whole[2].split(", ") if whole[2] else []
-
-
-def _tokens(expression: str) -> list[str]:
-    """In reverse, so that the next one is popped."""
-    found = _TOKEN.findall(expression)
-    if "".join(found) != re.sub(r"\s", "", expression):
-        raise ValueError(f"not understood: {expression}")
-    return [*reversed(found)]
-
-
-def _any_of(tokens: list[str]) -> Condition:
-    conditions = [_all_of(tokens)]
-    while tokens and tokens[-1] == "OR":
-        tokens.pop()
-        conditions.append(_all_of(tokens))
-    if len(conditions) == 1:
-        return conditions[0]
-    return lambda item, names, values: any(holds(item, names, values) for holds in conditions)
-
-
-def _all_of(tokens: list[str]) -> Condition:
-    conditions = [_single(tokens)]
-    while tokens and tokens[-1] == "AND":
-        tokens.pop()
-        conditions.append(_single(tokens))
-    if len(conditions) == 1:
-        return conditions[0]
-    return lambda item, names, values: all(holds(item, names, values) for holds in conditions)
-
-
-def _single(tokens: list[str]) -> Condition:
-    first = tokens.pop()
-    if first == "(":
-        inner = _any_of(tokens)
-        _expect(tokens, ")")
-        return inner
-    if first in ("attribute_exists", "attribute_not_exists"):
-        _expect(tokens, "(")
-        name = tokens.pop()
-        _expect(tokens, ")")
-        is_wanted = first == "attribute_exists"
-        return lambda item, names, _: (names.get(name, name) in item) is is_wanted
-    return _comparison(first, tokens.pop(), tokens.pop())
-
-
-def _comparison(name: str, operator: str, placeholder: str) -> Condition:
-    """Of an attribute with a value of the call: what is not there is unequal to everything, and nothing else."""
-
-    def is_unequal(item: Item, names: Names, values: Values) -> bool:
-        return bool(item.get(names.get(name, name)) != values[placeholder])
-
-    def is_less(item: Item, names: Names, values: Values) -> bool:
-        found, given = item.get(names.get(name, name), {}), values[placeholder]
-        return "S" in found and "S" in given and bool(found["S"] < given["S"])
-
-    match operator:
-        case "<>":
-            return is_unequal
-        case "=":
-            return lambda *given: not is_unequal(*given)
-        case "<":
-            return is_less
-        case "<=":
-            return lambda *given: is_less(*given) or not is_unequal(*given)
-        case _:
-            raise ValueError(f"operator {operator} is not understood")
-
-
-def _expect(tokens: list[str], token: str) -> None:
-    found = tokens.pop()
-    if found != token:
-        raise ValueError(f"{found!r} where {token!r} was expected")
+    assignments = [_ASSIGNMENT.fullmatch(part) for part in whole[1].split(", ")] if whole else [None]
+    if whole is None or None in assignments:
+        raise ValueError(f"unknown update: {expression}")
+    return [(found[1], found[2]) for found in assignments if found], whole[2].split(", ") if whole[2] else []

@@ -1,4 +1,4 @@
-"""What a run came to: its time, its calls, and what AWS's list prices make of them."""
+"""The time, the calls and the price of a run."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars: of a million each, of one GB-second on arm64, of a GB of logs, of each for a month.
+    """List prices in US dollars: for a million, for a GB-second on arm64, for a GB of logs, and for a month.
 
-    `not_confirmed` are the names of prices that were found in secondary sources alone, not on AWS's own pages.
+    `not_confirmed` are the names of prices from secondary sources, not from AWS's own pages.
     """
 
     recorded_on: str
@@ -57,7 +57,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one run over `users`, which might list `list_users_per_second`."""
+    """The figures of one run over `users`, with a limit of `list_users_per_second`."""
 
     users: int
     list_users_per_second: float
@@ -73,7 +73,7 @@ class Figures:
 
     @property
     def share_of_rate(self) -> float:
-        """How much of the ListUsers calls that it might make it made."""
+        """The share of the allowed ListUsers calls that the run made."""
         return self.calls["ListUsers"] / (self.seconds * self.list_users_per_second)
 
     @property
@@ -84,7 +84,7 @@ class Figures:
         return 1000 * self.calls.get(api, 0) / self.users
 
     def dollars(self, prices: Prices) -> dict[str, float]:
-        """By what they are paid for."""
+        """Return dollars by kind."""
         price = prices.per_million
         return {
             "DynamoDB writes": self.write_units * price["dynamodb_write_units"] / _MILLION,
@@ -100,7 +100,7 @@ class Figures:
 
 
 def measured(aws: SimulatedAws, list_users_per_second: float, run: Callable[[], object]) -> Figures:
-    """What `run` takes, of a pool, a table and a time that others may have used before."""
+    """Return the figures of `run`. Pool, table and time may have been used before."""
     users, began_at, calls_before = len(aws.users), aws.time.seconds, Counter(aws.calls)
     written, read, gb_seconds = aws.dynamodb.write_units, aws.dynamodb.read_units, aws.gb_seconds
     run()

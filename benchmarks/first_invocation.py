@@ -1,10 +1,10 @@
-"""The first invocation of a new container with the CPU that Lambda gives: the trigger, beside what tutorials do.
+"""The first invocation in a new container, with the CPU share of a Lambda function: the module and the tutorials.
 
-Each measurement is a process of its own, and the shapes take turns. A process imports its handler, as Lambda does to
-initialize a function, and then handles one event. Its AWS is a server with TLS in this process, without the quota.
+Each measurement has its own process, and the shapes take turns. A process imports its handler, as Lambda does to
+initialize a function, and then handles one event. It calls a TLS server in this process, which has no quota.
 
-AWS does not document how much CPU an initialization has. People have measured more than the memory buys. So one process
-is initialized without the quota, and another one with it: Lambda is between them.
+AWS does not document the CPU of an initialization. Others have measured more than the share of the memory. So it is
+measured twice: without the quota, and with it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tests.samples import QUEUE_URL, SUB, USER_SYNC
 MEGABYTES_OF_A_PROCESSOR: Final = 1769
 MEMORY_MB: Final = (512, 256)
 
-# Where each shape's handler is, and what it calls.
+# The handler of each shape, and its calls.
 _SHAPES: Final = {
     MODULE_SHAPE: ("cognito_user_sync.handlers.post_confirmation.handler", ["StartExecution"]),
     MAIL_AND_START: ("benchmarks.tutorial_shape.mail_and_start", ["SendEmail", "StartExecution"]),
@@ -74,9 +74,9 @@ print(json.dumps([initialized - began, ended - called]))
 
 @dataclass(frozen=True)
 class Times:
-    """Medians of the processes of one shape, in milliseconds; `slowest_call` is their maximum.
+    """Medians of the processes of one shape, in milliseconds. `slowest_call` is the maximum.
 
-    `together` is initialization and first call; the quota is for the call alone, or for both (`limited_together`).
+    `together` is initialization and first call. The quota limits only the call, or both (`limited_together`).
     """
 
     initialization: float
@@ -88,7 +88,7 @@ class Times:
 
 @dataclass(frozen=True)
 class FirstInvocations:
-    """`by_memory`: of each shape, by the function's memory in MB."""
+    """`by_memory`: the times of each shape, by the function's memory in MB."""
 
     rounds: int
     quota: str
@@ -96,7 +96,7 @@ class FirstInvocations:
 
 
 def measure(rounds: int) -> FirstInvocations | None:
-    """Returns None on a machine that has no CPU quota for this user."""
+    """Measure all shapes. Returns None on a machine without a CPU quota for this user."""
     by_memory, version = {}, ""
     with _aws() as (environment, made):
         for memory_mb in MEMORY_MB:
@@ -114,7 +114,7 @@ def measure(rounds: int) -> FirstInvocations | None:
 
 
 def processors(memory_mb: int) -> float:
-    """The share of one processor that a function of this memory has."""
+    """Return the share of one processor that a function with this memory has."""
     return memory_mb / MEGABYTES_OF_A_PROCESSOR
 
 
@@ -140,7 +140,7 @@ def _measured(rounds: int, environment: Mapping[str, str], quota: CpuQuota) -> d
 
 
 def _run(shape: str, environment: Mapping[str, str], quota: CpuQuota, is_limited: bool) -> tuple[float, float]:
-    """Milliseconds of the initialization and of the first call, in a new process."""
+    """Return the milliseconds of the initialization and of the first call, in a new process."""
     module, _, function = _SHAPES[shape][0].rpartition(".")
     code = _PROCESS.format(module=module, function=function)
     with subprocess.Popen(
@@ -156,16 +156,16 @@ def _run(shape: str, environment: Mapping[str, str], quota: CpuQuota, is_limited
             quota.limit(process.pid)
         process.stdout.readline()
         quota.limit(process.pid)
-        said, _ = process.communicate("\n")
+        output, _ = process.communicate("\n")
     if process.returncode:
         raise Unexpected(f"the first invocation of {shape} failed")
-    initialization, call = json.loads(said)
+    initialization, call = json.loads(output)
     return 1000 * initialization, 1000 * call
 
 
 @contextmanager
 def _aws() -> Iterator[tuple[dict[str, str], Counter[str]]]:
-    """Serve what the shapes call. Yields the environment of their processes, and the calls that they have made."""
+    """Serve the AWS calls of the shapes. Yields the environment of their processes, and the counted calls."""
     made: Counter[str] = Counter()
 
     class Handler(BaseHTTPRequestHandler):
@@ -224,7 +224,7 @@ def _environment(endpoint: str, bundle: Path) -> dict[str, str]:
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a server's certificate with its key, and botocore's certificate authorities with the one that signed it."""
+    """Write a self-signed certificate with its key, and botocore's certificate authorities with this one."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "benchmark")])
     today = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Users by the million: 16 bytes each, and everything else about a user follows from the position in the list."""
+"""Generated users: 16 bytes each in memory. All attributes follow from the position in the list."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any
 from tests.fakes.clock import EPOCH
 from tests.fakes.subs import KEY_BYTES, bounds, plain_key, regional_key, sub_of
 
-# One of so many has never confirmed, and one of so many has no phone.
 _UNCONFIRMED_ONE_IN = 50
 _NO_PHONE_ONE_IN = 3
 
 
 class GeneratedUsers:
-    """A UserStore of `count` users, the same for each seed, in the order of their subs. Half have each kind of sub."""
+    """A UserStore of `count` users in the order of their subs, the same for each seed. Half have each kind of sub."""
 
     def __init__(self, count: int, seed: int) -> None:
         source = random.Random(seed)
@@ -26,10 +25,10 @@ class GeneratedUsers:
         self._keys = b"".join(keys)
         self._count = count
         self._changed: set[int] = set()
-        self._gone: set[int] = set()
+        self._deleted: set[int] = set()
 
     def __len__(self) -> int:
-        return self._count - len(self._gone)
+        return self._count - len(self._deleted)
 
     def positions(self, prefix: str, after: str) -> Iterator[str]:
         found = self._range(prefix)
@@ -39,29 +38,25 @@ class GeneratedUsers:
         """Return the position of a user, whose username is the sub."""
         return next(self.positions(username, ""), None)
 
-    def count(self, prefix: str) -> int:
-        """Return how many users had a sub that begins with `prefix` before any was removed."""
-        return len(self._range(prefix))
-
     def _range(self, prefix: str) -> range:
         lowest, highest = bounds(prefix)
         everyone = range(self._count)
         return range(bisect_left(everyone, lowest, key=self._key), bisect_right(everyone, highest, key=self._key))
 
     def _active(self, positions: range) -> Iterator[int]:
-        return (position for position in positions if position not in self._gone)
+        return (position for position in positions if position not in self._deleted)
 
     def change(self, one_in: int) -> int:
-        """One of so many users changes; returns how many."""
+        """Change every `one_in`-th user. Returns the number of changed users."""
         changed = [*self._active(range(0, self._count, one_in))]
         self._changed.update(changed)
         return len(changed)
 
     def remove(self, one_in: int) -> int:
-        """One of so many users is deleted from the pool; returns how many."""
-        gone = [*self._active(range(1, self._count, one_in))]
-        self._gone.update(gone)
-        return len(gone)
+        """Delete every `one_in`-th user from the pool. Returns the number of deleted users."""
+        deleted = [*self._active(range(1, self._count, one_in))]
+        self._deleted.update(deleted)
+        return len(deleted)
 
     def listed(self, position: str) -> dict[str, Any]:
         sub = sub_of(self._key(int(position)))

@@ -1,56 +1,53 @@
-"""python -m benchmarks.pages [--check]: benchmarks.md, cost.md, and figures in other pages, from results.json.
+"""Write docs/benchmarks.md, docs/cost.md, and figures in other pages, from results.json.
+
+    python -m benchmarks.pages            writes them
+    python -m benchmarks.pages --check    writes nothing; names each stale file, and exits 1 if there is one
 
 Needs lambda_src and the root of the repository on PYTHONPATH.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from benchmarks import cost_report, first_invocation, reconciliation_report, scenarios
-from benchmarks.chart import reconciliation_chart
 from benchmarks.figures import Prices
 from benchmarks.markdown import table
 from benchmarks.results import Results
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, NO_TRIGGER, PUT_ITEM, SignUpPath, Spread
 from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, WELCOME
-from docs.parts import MissingMarkerError, with_part
+from docs.parts import main, with_part
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-CHART: Final = "docs/img/reconciliation.svg"
 
-# The targets that the project set itself.
+# The project's own targets.
 HANDLER_TARGET: Final = 0.5
 COLD_START_TARGET: Final = 0.8
 FIRST_CALL_TARGET: Final = 0.35
 FIRST_INVOCATION_TARGET: Final = 0.75
 
 
-def documents(root: Path, results: Results, prices: Prices) -> dict[str, tuple[str, str]]:
-    """Each page's path from the root, with its text as it is and as it is to be. Raises MissingMarkerError."""
-    found = {}
+def documents(root: Path) -> dict[str, str]:
+    """Return the text of each page by its path from the root. Raises MissingMarkerError."""
+    results, prices = Results.load(), Prices.load()
     reconciled = results.reconciliation.priced().figures
+    found = {}
     for path, parts in (
         ("docs/benchmarks.md", benchmark_parts(results, prices)),
         ("docs/cost.md", cost_report.tables(results.cost, reconciled, results.measured_on, prices)),
         ("README.md", {"figures": headlines(results, prices)}),
         ("docs/using-the-table.md", {"delay": _delay(results)}),
     ):
-        old = new = (root / path).read_text(encoding="utf-8")
+        found[path] = (root / path).read_text(encoding="utf-8")
         for name, text in parts.items():
-            new = with_part(new, name, "bench", text)
-        found[path] = (old, new)
-    chart = root / CHART
-    found[CHART] = (chart.read_text(encoding="utf-8") if chart.exists() else "", reconciliation_chart(results))
+            found[path] = with_part(found[path], name, "bench", text)
     return found
 
 
 def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
-    """The parts of docs/benchmarks.md, by name."""
+    """Return the parts of docs/benchmarks.md, by the names of their markers."""
     return {
         "measured": f"Measured on {results.measured_on} by `make bench`, in {results.seconds / 60:.1f} minutes, on"
         f" {results.machine}.",
@@ -78,7 +75,7 @@ def headlines(results: Results, prices: Prices) -> str:
     return (
         f"- **Sign-up**: {calls:g} API call, which adds {ours:.1f} ms. A trigger that sends the email itself adds"
         f" {theirs:.1f} ms.\n"
-        f"- **Load**: of {burst.people:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
+        f"- **Load**: of {burst.users:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
         f"- **First reconciliation**: {first.seconds:.0f} s for {first.users:,} users (simulated).\n"
         f"- **Cost**: ${costs[NO_WELCOME]:.0f} per million sign-ups, ${costs[WELCOME]:.0f} with the welcome email,"
         f" and ${fixed:.0f} a month fixed, at list prices."
@@ -86,19 +83,19 @@ def headlines(results: Results, prices: Prices) -> str:
 
 
 def _delay(results: Results) -> str:
-    """How long after the confirmation the item can be read."""
+    """Return how long after the confirmation the item can be read."""
     readable, burst = results.sign_up_path.readable[MODULE_SHAPE], results.sign_up_path.burst
     return (
         f"Measured on the local AWS on {results.measured_on} ([benchmarks.md](benchmarks.md#end-to-end)):\n\n"
         f"- The item can be read {readable.p50:.0f} ms after ConfirmSignUp returns (p95: {readable.p95:.0f} ms)."
         " 150 ms of this are a pause of the local AWS.\n"
-        f"- When {burst.people:,} users confirm, eight at a time, the last item can be read"
+        f"- When {burst.users:,} users confirm, eight at a time, the last item can be read"
         f" {burst.readable_seconds - burst.confirmed_seconds:.1f} s after the last confirmation."
     )
 
 
 def _added(path: SignUpPath, shape: str) -> float:
-    """Milliseconds that the trigger adds to ConfirmSignUp, at the median."""
+    """Return the median milliseconds that the trigger adds to ConfirmSignUp."""
     return path.confirm[shape].p50 - path.confirm[NO_TRIGGER].p50
 
 
@@ -115,9 +112,10 @@ def _sign_up_path(results: Results) -> str:
     header = ("ConfirmSignUp with", "ms p50", "p95", "added by the trigger, p50", "p95", "of mail, start")
     ratio = path.handler[MODULE_SHAPE].p50 / mail.p50
     return (
-        f"{path.people} sign-ups in each shape:\n\n"
+        f"{path.users} sign-ups in each shape:\n\n"
         f"{table(('handler alone', 'ms p50', 'p95', 'of mail, start'), alone)}\n\n{table(header, waited)}\n\n"
-        f"Target: at most {HANDLER_TARGET} of the handler that mails and starts. {_verdict(ratio, HANDLER_TARGET)}"
+        f"Target: at most {HANDLER_TARGET} of the handler that sends the email and starts."
+        f" {_verdict(ratio, HANDLER_TARGET)}"
     )
 
 
@@ -139,11 +137,11 @@ def _end_to_end(results: Results) -> str:
         ["until the last can be read", f"{burst.readable_seconds:.1f} s"],
         ["saw an error", f"{burst.failed_for_the_user}"],
         ["are not in the table afterwards", f"{burst.lost}"],
-        ["got one welcome email", f"{burst.greeted_once:,}"],
+        ["got one welcome email", f"{burst.one_welcome_email:,}"],
     ]
     return (
         f"From the answer to ConfirmSignUp to the readable item:\n\n{table(('trigger', 'ms p50', 'p95'), waits)}\n\n"
-        f"{burst.people:,} users confirm, eight at a time:\n\n{table(('', ''), rows)}"
+        f"{burst.users:,} users confirm, eight at a time:\n\n{table(('', ''), rows)}"
     )
 
 
@@ -208,7 +206,7 @@ def _first_invocation(results: Results) -> str:
     return (
         f"The medians of {first.rounds} processes each, under a quota of {first.quota}:\n\n"
         f"{table(header, rows, texts=(0, 1))}\n\n"
-        f"Target for the first call: at most {FIRST_CALL_TARGET} of the trigger that mails and starts."
+        f"Target for the first call: at most {FIRST_CALL_TARGET} of the trigger that sends the email and starts."
         f" {_verdict(call, FIRST_CALL_TARGET)}\n"
         f"Target for import and first call together, both limited: at most {FIRST_INVOCATION_TARGET}."
         f" {_verdict(together, FIRST_INVOCATION_TARGET)}"
@@ -216,53 +214,23 @@ def _first_invocation(results: Results) -> str:
 
 
 def _terraform(results: Results) -> str:
-    stage = results.sign_up_path.stage
+    times = results.sign_up_path.terraform
     rows = [
-        ["resources", f"{stage.resources}"],
-        ["plan, and showing it", f"{stage.first_plan_seconds:.0f} s"],
-        ["init and apply, which plans again", f"{stage.apply_seconds:.0f} s"],
-        ["second plan, with nothing to do, and showing it", f"{stage.second_plan_seconds:.0f} s"],
+        ["resources", f"{times.resources}"],
+        ["plan, and showing it", f"{times.first_plan_seconds:.0f} s"],
+        ["init and apply, which plans again", f"{times.apply_seconds:.0f} s"],
+        ["second plan, with nothing to do, and showing it", f"{times.second_plan_seconds:.0f} s"],
     ]
     return table(("", ""), rows)
 
 
 def _verdict(ratio: float, target: float) -> str:
-    return f"Measured: {ratio:.2f}, " + ("which holds." if ratio <= target else "**which misses it**.")
+    return f"Measured: {ratio:.2f}, " + ("reached." if ratio <= target else "**missed**.")
 
 
 def _milliseconds(spread: Spread) -> list[str]:
     return [f"{spread.p50:.1f}", f"{spread.p95:.1f}"]
 
 
-def write(root: Path = ROOT) -> None:
-    """Raises MissingMarkerError."""
-    _write(root, documents(root, Results.load(), Prices.load()))
-
-
-def _write(root: Path, found: Mapping[str, tuple[str, str]]) -> None:
-    for path, (old, new) in found.items():
-        if old != new:
-            (root / path).parent.mkdir(exist_ok=True)
-            (root / path).write_text(new, encoding="utf-8")
-
-
-def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one of them is stale")
-    check = parser.parse_args(arguments).check
-    try:
-        found = documents(root, Results.load(), Prices.load())
-    except MissingMarkerError as error:
-        print(error, file=sys.stderr)
-        return 1
-    stale = [path for path, (old, new) in found.items() if old != new]
-    if not check:
-        _write(root, found)
-        return 0
-    for path in stale:
-        print(f"{path} is not what benchmarks/results.json says; run: make docs", file=sys.stderr)
-    return 1 if stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:], ROOT, documents))

@@ -1,7 +1,7 @@
-"""The script that people write today: one cursor over the pool, one write after another. What the module is held to.
+"""The usual scripts, which the module is compared with: one ListUsers loop, one write after another.
 
-Neither throttles, nor skips what has not changed, nor sees who is gone; and a put replaces the whole item, with what
-an application keeps in it.
+They have no rate limit, write unchanged users again, and do not detect deleted users. A put replaces the whole item,
+with the application's own attributes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def put_each(cognito: Any, dynamodb: Any, pool_id: str, table: str) -> None:
 
 
 def put_batches(cognito: Any, dynamodb: Any, pool_id: str, table: str) -> None:
-    """The better one: 25 items a call."""
+    """Write 25 items with each call."""
     requests: list[dict[str, Any]] = []
     for found in _users(cognito, pool_id):
         requests.append({"PutRequest": {"Item": _item(found)}})

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks import estimate, markdown, scenarios
+from benchmarks import markdown, scenarios
 from benchmarks.figures import APIS, Figures, Prices
 from benchmarks.results import Reconciliation
 from benchmarks.scenarios import Measurement
@@ -27,7 +27,7 @@ class Table:
 
 
 def reconciliation(results: Reconciliation, prices: Prices) -> str:
-    """As Markdown: what is assumed, and the figures."""
+    """Return the assumptions and the figures as Markdown."""
     shown = tables(results.measurements, results.sensitivity, prices)
     return "\n\n".join([_assumptions(results.assumptions), *(table.markdown() for table in shown)])
 
@@ -37,9 +37,7 @@ def tables(measurements: Sequence[Measurement], variants: Mapping[str, Figures],
         _times(measurements),
         _calls(measurements),
         _prices(measurements, prices),
-        _memory(measurements),
         _sensitivity(variants),
-        _estimates(measurements, prices),
     ]
 
 
@@ -49,7 +47,7 @@ def _assumptions(assumptions: Assumptions) -> str:
 |---|--:|
 | quota of ListUsers, a token bucket of one second's worth for the whole account | {assumptions.quota_per_second:g}/s |
 | one call of Cognito (a page of 60 users, one AdminGetUser) | {1000 * assumptions.cognito_seconds:g} ms |
-| one call of DynamoDB, of whichever kind | {1000 * assumptions.dynamodb_seconds:g} ms |
+| one call of DynamoDB | {1000 * assumptions.dynamodb_seconds:g} ms |
 | CPU of one boto3 call; a function has one processor, its 16 threads wait for it | \
 {1000 * assumptions.processor_seconds:g} ms |
 | from Step Functions' call of a function to its first line, cold or warm | {1000 * assumptions.start_seconds:g} ms |
@@ -76,8 +74,8 @@ def _times(measurements: Sequence[Measurement]) -> Table:
         "Time",
         ("users", "run", "allowed", "seconds", "users/s", "of the rate used", "write calls", "of the script's time"),
         rows,
-        "From the start of the execution to its end. The rate is what `list_users_per_second` allows; the script knows"
-        " none, and is held against the quota. The last column is held against the script with PutItem.",
+        "From the start of the execution to its end. The rate is `list_users_per_second`; for the script, which has no"
+        " limit, it is the quota. The last column compares with the script that uses PutItem.",
     )
 
 
@@ -86,13 +84,13 @@ def _calls(measurements: Sequence[Measurement]) -> Table:
         [f"{measurement.users:,}", name, *(_number(figures.calls_per_thousand(api)) for api in APIS)]
         for measurement in measurements
         for name, figures in measurement.figures.items()
-        if name not in (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.SCRIPT_AGAIN)
+        if name not in (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT)
     ]
     return Table(
         "Calls per 1,000 users",
         ("users", "run", *APIS),
         rows,
-        "Lambda: invocations; StepFunctions: state transitions. The floor of ListUsers is 16.7, at 60 users a page.",
+        "Lambda: invocations. StepFunctions: state transitions. ListUsers needs at least 16.7 calls (60 users a page).",
     )
 
 
@@ -121,66 +119,14 @@ def _prices(measurements: Sequence[Measurement], prices: Prices) -> Table:
     )
 
 
-def _memory(measurements: Sequence[Measurement]) -> Table:
-    rows = [
-        [
-            f"{measurement.users:,}",
-            f"{measurement.worker_users:,}",
-            f"{measurement.worker_megabytes:.2f} MB",
-            f"{measurement.script_megabytes:.2f} MB",
-        ]
-        for measurement in measurements
-    ]
-    return Table(
-        "Peak memory",
-        ("users", "users of the largest worker", "that worker", "script"),
-        rows,
-        "What Python allocates (tracemalloc) while one worker, the one with the most users, goes over a table that is"
-        " complete: the code's own structures and the answers it works on, not what the simulation keeps; nor Python,"
-        " boto3 and the stacks of 16 threads. A worker holds the subs of one prefix, of at most 250,000 users. The"
-        " script holds one page, whatever the size.",
-    )
-
-
 def _sensitivity(variants: Mapping[str, Figures]) -> Table:
     rows = [[what, f"{figures.seconds:,.1f}", f"{figures.share_of_rate:.0%}"] for what, figures in variants.items()]
     users = max(figures.users for figures in variants.values())
     return Table(
-        f"The first run of {users:,} users at {scenarios.FAST:g}/s, if AWS is otherwise than assumed",
+        f"The first run of {users:,} users at {scenarios.FAST:g}/s, under other assumptions",
         ("if", "seconds", "of the rate used"),
         rows,
-        "A worker of four may take 133 ms a page at 30/s, and 267 ms at 15/s: what it does beyond that, the run takes"
-        " longer.",
-    )
-
-
-def _estimates(measurements: Sequence[Measurement], prices: Prices) -> Table:
-    def of(names: tuple[str, ...], users: int, rate: float) -> estimate.Estimate:
-        measured = [measurement.figures[name] for measurement in measurements for name in names]
-        return estimate.estimate(measured, users, rate, prices)
-
-    rows = []
-    for users in estimate.SIZES:
-        for rate in estimate.RATES:
-            first = of((scenarios.FIRST, scenarios.FIRST_DEFAULT), users, rate)
-            later = of((scenarios.UNCHANGED, scenarios.UNCHANGED_DEFAULT), users, rate)
-            rows.append(
-                [
-                    f"{users:,}",
-                    f"{rate:g}/s",
-                    _duration(first.seconds),
-                    _dollars(first.dollars),
-                    _duration(later.seconds),
-                    _dollars(later.dollars),
-                ]
-            )
-    return Table(
-        "An estimate for your pool",
-        ("users", "list_users_per_second", "first run", "costs", "run with nothing changed", "costs each"),
-        rows,
-        "From the measured run that is nearest in size, calls per user unchanged (`benchmarks/estimate.py`). Beyond the"
-        " sizes above it is an extrapolation: it leaves out the planner's search for prefixes with users, up to ten"
-        " minutes for 50 million users, and shards that turn out too large and are listed once more.",
+        "Each of four workers has 133 ms a page at 30/s, and 267 ms at 15/s. If a page takes longer, so does the run.",
     )
 
 
@@ -188,13 +134,3 @@ def _number(number: float) -> str:
     if not number:
         return "0"
     return f"{number:,.1f}" if number >= 1 else f"{number:.3f}"
-
-
-def _dollars(dollars: float) -> str:
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

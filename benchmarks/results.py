@@ -1,4 +1,4 @@
-"""What `make bench` measured last, kept in results.json: the pages are written from it, and so is the README."""
+"""The last measurement of `make bench`: results.json. Pages and README are written from it."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """`sensitivity`: the first run of one size, if AWS is otherwise than assumed."""
+    """`sensitivity`: the first run of one pool size, under other assumptions about AWS."""
 
     assumptions: Assumptions
     measurements: Sequence[ReconciliationMeasurement]
     sensitivity: Mapping[str, Figures]
 
     def priced(self) -> ReconciliationMeasurement:
-        """The size that costs and headlines are of: the largest up to MIDDLE_USERS."""
+        """Return the pool size of costs and headlines: the largest up to MIDDLE_USERS."""
         return max((each for each in self.measurements if each.users <= MIDDLE_USERS), key=lambda each: each.users)
 
 
 @dataclass(frozen=True)
 class Results:
-    """`seconds` is how long all of it took. No `first_invocations`: the machine had no CPU quota for them."""
+    """`seconds` is the time of the measurement. `first_invocations` is None on a machine without a CPU quota."""
 
     measured_on: str
     machine: str

@@ -1,4 +1,4 @@
-"""Everything that is measured on a laptop AWS, with the module applied to it three times over by the real Terraform."""
+"""All measurements on a local AWS: Terraform applies the module with three configurations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import sign_up_path
-from benchmarks.laptop import WITH_CHANGES, WITHOUT_WELCOME, Laptop
+from benchmarks.measured_deployment import WITH_CHANGES, WITHOUT_WELCOME, MeasuredDeployment
 from benchmarks.sign_up_path import SignUpPath
 from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TRACKED, TUTORIAL, WELCOME, Measurement
 from demo.deployment import MODULE, Deployment, clean_environment
@@ -20,12 +20,19 @@ from local_aws.terraform_providers import terraform_environment
 
 
 def measure(
-    people: int, sign_ups: int, burst: int, told: Report, one_provider: bool = False
+    users: int, sign_ups: int, burst: int, report: Report, one_provider: bool = False
 ) -> tuple[Measurement, SignUpPath]:
-    """What `people` cost who sign up or change, and how long each of `sign_ups` takes, and a burst of them.
+    """Measure sign-ups and changes. Takes minutes.
 
-    Takes minutes. With `one_provider`, which all commands of Terraform share, the seconds of a stage are not a user's.
-    Raises Unexpected where something does not go as it should.
+    Args:
+        users: Number of users whose usage is counted, for each kind of sign-up and change.
+        sign_ups: Number of sign-ups that are timed, for each shape.
+        burst: Number of users who confirm eight at a time.
+        report: Gets a line for each step.
+        one_provider: Whether all Terraform commands share one provider process. Then their times are not realistic.
+
+    Raises:
+        Unexpected: A step had another result than expected.
     """
     providers = terraform_environment()
     parent = MODULE / ".local"
@@ -38,42 +45,42 @@ def measure(
         folder = Path(name)
         pool = make_foreign_pool(aws)
 
-        def alive() -> None:
+        def check_running() -> None:
             if aws.process is not None and aws.process.poll() is not None:
-                raise Unexpected("the laptop AWS has ended")
+                raise Unexpected("the local AWS has ended")
 
         environment = {**aws.environment(), **providers}
         if one_provider:
             environment |= RARELY_COLLECTED
             environment |= shared.enter_context(running_providers(clean_environment(os.environ, environment), folder))
-        deployment = Deployment(told, folder, pool.id, SENDER, environment, alive)
-        laptop = Laptop(aws, pool, deployment, folder)
+        terraform = Deployment(report, folder, pool.id, SENDER, environment, check_running)
+        deployment = MeasuredDeployment(aws, pool, terraform, folder)
         usage, standing = {}, {}
 
-        told.say("terraform: plan, apply, plan")
-        stage = sign_up_path.measure_stage(deployment)
-        laptop.look()
-        standing[DEFAULT] = laptop.standing()
-        told.say(f"{people} sign-ups with the welcome")
-        greeted = laptop.sign_up(range(people + 1))
-        usage[WELCOME] = laptop.confirmations(greeted)
-        rivals = sign_up_path.Rivals(laptop)
-        usage[TUTORIAL] = sign_up_path.tutorial_usage(rivals, people)
-        told.say(f"{sign_ups} sign-ups: the handlers alone")
-        handler = sign_up_path.measure_handlers(rivals, sign_ups)
-        told.say(f"{sign_ups} sign-ups in each shape: through Cognito")
-        confirm, calls, readable = sign_up_path.measure_confirmations(rivals, sign_ups)
+        report.say("terraform: plan, apply, plan")
+        terraform_times = sign_up_path.measure_terraform(terraform)
+        deployment.read_outputs()
+        standing[DEFAULT] = deployment.standing()
+        report.say(f"{users} sign-ups with the welcome email")
+        signed_up = deployment.sign_up(range(users + 1))
+        usage[WELCOME] = deployment.confirmations(signed_up)
+        shapes = sign_up_path.Shapes(deployment)
+        usage[TUTORIAL] = sign_up_path.tutorial_usage(shapes, users)
+        report.say(f"{sign_ups} sign-ups: the handlers alone")
+        handler = sign_up_path.measure_handlers(shapes, sign_ups)
+        report.say(f"{sign_ups} sign-ups in each shape: through Cognito")
+        confirm, calls, readable = sign_up_path.measure_confirmations(shapes, sign_ups)
 
-        told.say("apply without the welcome")
-        laptop.apply(WITHOUT_WELCOME)
-        usage[NO_WELCOME] = laptop.confirmations(laptop.sign_up(range(people + 1, 2 * people + 2)))
+        report.say("apply without the welcome email")
+        deployment.apply(WITHOUT_WELCOME)
+        usage[NO_WELCOME] = deployment.confirmations(deployment.sign_up(range(users + 1, 2 * users + 2)))
 
-        told.say("apply with change tracking")
-        laptop.apply(WITH_CHANGES)
-        standing[TRACKED] = laptop.standing()
-        usage[CHANGE] = laptop.changes(greeted)
+        report.say("apply with change tracking")
+        deployment.apply(WITH_CHANGES)
+        standing[TRACKED] = deployment.standing()
+        usage[CHANGE] = deployment.changes(signed_up)
 
-        told.say(f"{burst:,} sign-ups at once")
-        at_once = sign_up_path.measure_burst(rivals, burst)
-        path = SignUpPath(sign_ups, handler, confirm, calls, readable, at_once, stage)
-        return Measurement(people, laptop.memory_mb(), usage, standing), path
+        report.say(f"{burst:,} sign-ups, eight at a time")
+        concurrent = sign_up_path.measure_burst(shapes, burst)
+        path = SignUpPath(sign_ups, handler, confirm, calls, readable, concurrent, terraform_times)
+        return Measurement(users, deployment.memory_mb(), usage, standing), path

@@ -1,8 +1,7 @@
-"""What one sign-up, or one tracked change, takes and what AWS bills of it; a Measurement keeps what was measured."""
+"""What one sign-up or one tracked change uses, and what AWS bills for it."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,32 +12,29 @@ from benchmarks.simulated_run import Assumptions
 
 Json: TypeAlias = dict[str, Any]
 
-NO_WELCOME = "sign-up, no welcome"
-WELCOME = "sign-up, with the welcome"
-TUTORIAL = "sign-up, as in tutorials (mail and start in the trigger)"
+NO_WELCOME = "sign-up, no welcome email"
+WELCOME = "sign-up, with the welcome email"
+TUTORIAL = "sign-up, as in tutorials (email and start in the trigger)"
 CHANGE = "change, tracked"
 DEFAULT = "default"
 TRACKED = "track_changes"
 
 FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "sync-changes")
 """The module's functions that are measured here."""
-# What AWS bills of one invocation follows from the calls that it makes: a laptop's durations are not AWS's, since its
-# calls are answered by the same machine. A call takes as long as AWS's service is assumed to; the simulation of the
-# reconciliation assumes the same of Cognito and DynamoDB.
+# Durations on the local AWS are not those on AWS. So the billed time of an invocation is computed from its calls, with
+# an assumed time of each. The simulation of the reconciliation assumes the same for Cognito and DynamoDB.
 ASSUMED_CALL_MILLISECONDS = {
     "cognito-idp": 1000 * Assumptions().cognito_seconds,
     "dynamodb": 1000 * Assumptions().dynamodb_seconds,
     "ses": 100.0,
     "states": 50.0,
 }
-# Beside its calls, what the code of an invocation takes; handlers/sync_changes.py sleeps besides.
+# The code of an invocation, without its calls. handlers/sync_changes.py also sleeps.
 ASSUMED_CODE_MILLISECONDS = 20.0
 PAUSE_MILLISECONDS = {"sync-changes": 200.0}
-# Of a queue that is empty: Lambda's five connections, each asking every 20 s.
+# Requests for an empty queue: Lambda has five connections, each of which polls every 20 s.
 # https://github.com/getlift/lift/issues/132
 EMPTY_POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-WRITE_UNIT_BYTES = 1024
 
 MILLION = 1_000_000
 GIGABYTE = 10**9
@@ -46,18 +42,18 @@ GIGABYTE = 10**9
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one sign-up, or one change: the mean of all that were measured.
+    """The mean of one sign-up or one change.
 
-    `invocations` and `laptop_milliseconds` (the median invocation) are by function, `calls` by caller and operation.
+    `invocations` and `local_milliseconds` (the median invocation) are by function, `calls` by caller and operation.
     """
 
     transitions: float
     invocations: Mapping[str, float]
-    laptop_milliseconds: Mapping[str, float]
+    local_milliseconds: Mapping[str, float]
     table_write_units: float
     index_write_units: float
     sqs_requests: float
-    mails: float
+    emails: float
     log_bytes: float
     input_bytes: float
     item_bytes: float
@@ -65,7 +61,7 @@ class Usage:
     calls: Mapping[str, Mapping[str, float]]
 
     def billed_milliseconds(self, function: str) -> float:
-        """What AWS is assumed to bill of this function's invocations."""
+        """Return the assumed billed duration of this function's invocations."""
         code = ASSUMED_CODE_MILLISECONDS + PAUSE_MILLISECONDS.get(function, 0)
         calls = self.calls.get(function, {})
         return self.invocations[function] * code + sum(
@@ -76,7 +72,7 @@ class Usage:
         return sum(map(self.billed_milliseconds, self.invocations)) / 1000 * memory_mb / 1024
 
     def dollars_per_million(self, memory_mb: int, prices: Prices) -> dict[str, float]:
-        """By service."""
+        """Return dollars, by service."""
         price = prices.per_million
         return {
             "Step Functions": self.transitions * price["step_functions_transitions"],
@@ -84,21 +80,21 @@ class Usage:
             + self.gb_seconds(memory_mb) * MILLION * prices.gb_second,
             "DynamoDB": (self.table_write_units + self.index_write_units) * price["dynamodb_write_units"],
             "SQS": self.sqs_requests * price["sqs_requests"],
-            "SES": self.mails * price["ses_mails"],
+            "SES": self.emails * price["ses_emails"],
             "Logs": self.log_bytes * MILLION / GIGABYTE * prices.log_gigabyte,
         }
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is paid for by the month: `alarms` as AWS counts them, one for each metric that an alarm looks at."""
+    """What costs money each month. `alarms` are counted as AWS bills them: one for each metric of an alarm."""
 
     alarms: int
     dashboards: int
     polled_queues: int
 
     def dollars(self, prices: Prices) -> dict[str, float]:
-        """By what they are paid for."""
+        """Return dollars a month, by kind."""
         return {
             "alarms": self.alarms * prices.per_month["alarm"],
             "dashboard": self.dashboards * prices.per_month["dashboard"],
@@ -108,74 +104,38 @@ class Standing:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was counted while `people` signed up, and changed: `usage` by NO_WELCOME, WELCOME, TUTORIAL and CHANGE,
-    `standing` by DEFAULT and TRACKED."""
+    """`usage` by NO_WELCOME, WELCOME, TUTORIAL and CHANGE, of `users` each; `standing` by DEFAULT and TRACKED."""
 
-    people: int
+    users: int
     memory_mb: int
     usage: Mapping[str, Usage]
     standing: Mapping[str, Standing]
 
 
-def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """An item of strings, numbers and booleans, as boto3's client gives it, in the size that DynamoDB bills.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    size = 0
-    for name, typed in item.items():
-        ((kind, value),) = typed.items()
-        size += len(name.encode())
-        if kind == "S":
-            size += len(value.encode())
-        elif kind == "N":
-            size += math.ceil(len(value.strip("-0.")) / 2) + 1
-        elif kind == "BOOL":
-            size += 1
-        elif kind == "SS":
-            size += sum(len(text.encode()) for text in value)
-        else:
-            raise ValueError(f"the size of {kind} is not known here")
-    return size
-
-
-def write_units(before: int, after: int) -> int:
-    """Of a write that makes an item of `before` bytes one of `after`; 0 bytes are no item."""
-    return math.ceil(max(before, after) / WRITE_UNIT_BYTES)
-
-
-def index_write_units(before: Json, after: Json) -> int:
-    """Of the entry in an index, which holds only keys; {} where there is none. Moving it is a delete and a put.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes
-    """
-    if before == after:
-        return 0
-    return sum(write_units(0, item_bytes(entry)) for entry in (before, after) if entry)
-
-
 def transitions(event_types: Iterable[str]) -> int:
-    """What AWS bills of an execution with this history: each step that is entered, and each retry of one.
+    """Return the billed state transitions of an execution with this history: one for each entered state.
 
     "Step Functions counts a state transition each time a step of your workflow is executed ... including retries":
-    https://aws.amazon.com/step-functions/pricing/. Raises ValueError where a step failed: its retries are not counted
-    here, and a usual execution has none.
+    https://aws.amazon.com/step-functions/pricing/
+
+    Raises:
+        ValueError: A step failed. Its retries are not counted here.
     """
     kinds = Counter(event_types)
     if failed := [kind for kind in kinds if kind.endswith(("Failed", "TimedOut"))]:
-        raise ValueError(f"not a usual execution: {', '.join(failed)}")
+        raise ValueError(f"the execution has failed steps: {', '.join(failed)}")
     return sum(number for kind, number in kinds.items() if kind.endswith("StateEntered"))
 
 
 def alarm_metrics(alarm: Mapping[str, Any]) -> int:
-    """What AWS bills of an alarm as DescribeAlarms gives it: the metrics it looks at, of which an expression may have
-    several."""
+    """Return the number of billed metrics of an alarm from DescribeAlarms. An expression may have several."""
     return sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
 
 
 def billed_bytes(line: str) -> int:
-    """What a line of a function's log adds to the bill: none where it is Lambda's own, which system_log_level = WARN
-    keeps out of the log; else its length and 26 bytes, as PutLogEvents counts them.
+    """Return the billed bytes of a line of a function's log: its length and 26 bytes, as PutLogEvents counts them.
+
+    Lambda's own lines are not counted: system_log_level = WARN keeps them out of the log.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html

@@ -1,12 +1,11 @@
-"""DynamoDB as far as a reconciliation sees it: one table with the index by_shard, whose calls take their time.
+"""The part of DynamoDB that a reconciliation uses: one table with the index by_shard. Calls take virtual time.
 
-Conditions and updates are evaluated as written, so that the code under test is held to them. An item is kept as one
-string of bytes, since there may be a million.
+Conditions and updates are evaluated as the code writes them.
 """
 
 from __future__ import annotations
 
-import math
+import marshal
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -17,19 +16,15 @@ from typing import Any, TypeAlias
 from botocore.exceptions import ClientError
 
 from benchmarks import expressions
+from benchmarks.dynamodb_units import item_bytes, read_units, write_units
 from tests.fakes.answers import error_response, result
 from tests.fakes.subs import bounds, key_of, sub_of
 
 Item: TypeAlias = dict[str, Any]
-Schema: TypeAlias = tuple[tuple[str, str], ...]
 
 # Of a page of a query: 1 MB of `id` and `shard` with their names.
 _INDEX_ITEM_BYTES = 44
 _INDEX_PAGE_ITEMS = 1024 * 1024 // _INDEX_ITEM_BYTES
-_WRITE_UNIT_BYTES = 1024
-_READ_UNIT_BYTES = 4096
-_PACK: Mapping[str, Callable[[Any], str]] = {"BOOL": lambda value: "1" if value else "0", "SS": "\1".join}
-_UNPACK: Mapping[str, Callable[[str], Any]] = {"BOOL": "1".__eq__, "SS": lambda value: value.split("\1")}
 _KEY_CONDITION = re.compile(r"(#?\w+) = (:\w+) AND begins_with\((#?\w+), (:\w+)\)")
 
 
@@ -38,64 +33,31 @@ class ConditionalCheckFailedException(ClientError):
 
 
 class Items:
-    """Items by key, packed: the names and types of an item once for all that have the same."""
+    """Items by key, without the key. Each is kept as bytes, since there may be a million."""
 
     def __init__(self) -> None:
-        self._packed: dict[bytes, bytes] = {}
-        self._schemas: dict[Schema, int] = {}
-        self._schema: list[Schema] = []
-        self._names_bytes: list[int] = []
+        self._kept: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._kept)
 
     def get(self, key: bytes) -> Item | None:
-        """The item without its id."""
-        packed = self._packed.get(key)
-        if packed is None:
-            return None
-        schema = self._schema[packed[0]]
-        item: Item = {}
-        for (name, kind), value in zip(schema, packed[1:].decode().split("\0"), strict=True):
-            item[name] = {kind: _UNPACK.get(kind, str)(value)}
-        return item
+        kept = self._kept.get(key)
+        return None if kept is None else marshal.loads(kept)  # noqa: S302 - written by put
 
-    def put(self, key: bytes, item: Mapping[str, Any]) -> int:
-        """Returns the item's size as DynamoDB counts it."""
-        names, values = [], []
-        for name, typed in item.items():
-            ((kind, value),) = typed.items()
-            names.append((name, kind))
-            values.append(_PACK.get(kind, str)(value))
-        number = self._number(tuple(names))
-        self._packed[key] = bytes([number]) + "\0".join(values).encode()
-        return self._size(self._packed[key])
-
-    def size(self, key: bytes) -> int:
-        """As DynamoDB counts it; 0 where there is no item."""
-        packed = self._packed.get(key)
-        return self._size(packed) if packed else 0
-
-    def _size(self, packed: bytes) -> int:
-        return len("id") + 36 + self._names_bytes[packed[0]] + len(packed) - len(self._schema[packed[0]])
-
-    def _number(self, schema: Schema) -> int:
-        number = self._schemas.setdefault(schema, len(self._schemas))
-        if number == len(self._schema):
-            self._schema.append(schema)
-            self._names_bytes.append(sum(len(name.encode()) for name, _ in schema))
-        return number
+    def put(self, key: bytes, item: Item) -> None:
+        self._kept[key] = marshal.dumps(item)
 
 
 class Index:
-    """The keys of each shard, sorted when they are asked for."""
+    """The keys of each shard, sorted when they are read."""
 
     def __init__(self) -> None:
         self._keys: dict[str, set[bytes]] = {}
         self._sorted: dict[str, list[bytes]] = {}
 
     def move(self, key: bytes, before: str | None, after: str | None) -> int:
-        """Returns the write units that this takes."""
+        """Move a key between shards. Returns the write units of it."""
         if before == after:
             return 0
         for shard in filter(None, (before, after)):
@@ -107,7 +69,7 @@ class Index:
         return (before is not None) + (after is not None)
 
     def page(self, shard: str, prefix: str, after: bytes | None) -> tuple[list[bytes], bool]:
-        """The next keys of a shard, and whether there may be more."""
+        """Return the next keys of a shard, and whether there may be more."""
         keys = self._sorted.get(shard)
         if keys is None:
             keys = self._sorted[shard] = sorted(self._keys.get(shard, ()))
@@ -118,11 +80,11 @@ class Index:
 
 
 class SimulatedDynamoDB:
-    """What the code under test calls of boto3's client. The units are those on demand.
+    """The methods of boto3's client that the code under test calls. Units are those of on-demand capacity.
 
     Args:
         calls: Counts each call.
-        delay: Takes the time of a call.
+        delay: Advances the time by that of a call.
     """
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ConditionalCheckFailedException)
@@ -174,7 +136,7 @@ class SimulatedDynamoDB:
         return {}
 
     def batch_write_item(self, *, RequestItems: Mapping[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
-        """Of PutRequests."""
+        """Write PutRequests."""
         self._charge("BatchWriteItem")
         ((_, requests),) = RequestItems.items()
         if len(requests) > 25:
@@ -195,9 +157,8 @@ class SimulatedDynamoDB:
         items = []
         for sub in subs:
             key = key_of(sub)
-            # Eventually consistent: half a unit, also for an item that is not there.
-            self.read_units += _units(self.items.size(key), _READ_UNIT_BYTES) / 2
             item = self.items.get(key)
+            self.read_units += read_units(_size(item))
             if item is not None:
                 items.append({"id": {"S": sub}, **{name: value for name, value in item.items() if name in names}})
         return {"Responses": {table: items}, "UnprocessedKeys": {}}
@@ -211,15 +172,15 @@ class SimulatedDynamoDB:
         ExclusiveStartKey: Mapping[str, Any] | None = None,  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
-        """Of the index by_shard."""
+        """Query the index by_shard."""
         self._charge("Query")
         asked = _KEY_CONDITION.fullmatch(KeyConditionExpression)
         if asked is None or [ExpressionAttributeNames[asked[group]] for group in (1, 3)] != ["shard", "id"]:
-            raise ValueError(f"not understood: {KeyConditionExpression}")
+            raise ValueError(f"unknown key condition: {KeyConditionExpression}")
         shard, prefix = (ExpressionAttributeValues[asked[group]]["S"] for group in (2, 4))
         after = key_of(ExclusiveStartKey["id"]["S"]) if ExclusiveStartKey else None
         keys, has_more = self._index.page(shard, prefix, after)
-        self.read_units += _units(len(keys) * _INDEX_ITEM_BYTES, _READ_UNIT_BYTES) / 2
+        self.read_units += read_units(len(keys) * _INDEX_ITEM_BYTES)
         answer: dict[str, Any] = {"Items": [{"id": {"S": sub_of(key)}} for key in keys]}
         if has_more:
             answer["LastEvaluatedKey"] = {"id": {"S": sub_of(keys[-1])}, "shard": {"S": shard}}
@@ -227,19 +188,17 @@ class SimulatedDynamoDB:
 
     def _check(self, sub: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:
         """Raise ConditionalCheckFailedException with the item unless the condition holds."""
-        key = key_of(sub)
-        found = self.items.get(key)
+        found = self.items.get(key_of(sub))
         whole = {} if found is None else {"id": {"S": sub}, **found}
         if not expressions.condition(condition)(whole, names, values):
-            self.write_units += _units(self.items.size(key), _WRITE_UNIT_BYTES)
+            self.write_units += max(1, write_units(0, _size(found)))
             shown: dict[str, Any] = {"Item": whole} if found else {}
             failed = error_response("ConditionalCheckFailedException", **shown)
             result(failed, "UpdateItem", lambda _: ConditionalCheckFailedException)
 
     def _put(self, key: bytes, before: Item, after: Item) -> None:
-        old_size = self.items.size(key)
-        size = self.items.put(key, after)
-        self.write_units += _units(max(old_size, size), _WRITE_UNIT_BYTES)
+        self.items.put(key, after)
+        self.write_units += write_units(_size(before), _size(after))
         self.write_units += self._index.move(key, before.get("shard", {}).get("S"), after.get("shard", {}).get("S"))
 
     def _charge(self, operation: str) -> None:
@@ -247,5 +206,6 @@ class SimulatedDynamoDB:
         self._delay()
 
 
-def _units(size: int, unit: int) -> int:
-    return max(1, math.ceil(size / unit))
+def _size(item: Item | None) -> int:
+    """Return the billed size of an item that is kept without its key; 0 if there is none."""
+    return len("id") + 36 + item_bytes(item) if item else 0

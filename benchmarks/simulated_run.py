@@ -1,6 +1,6 @@
-"""One run of the reconciliation, as Step Functions and Lambda would carry it out: the project's code, in virtual time.
+"""One run of the reconciliation in virtual time.
 
-Real are: the handlers plan_shards and reconcile_shards, with all that they call. Simulated are: the state
+The handlers plan_shards and reconcile_shards, and everything that they call, are the real code. Simulated are the state
 machine modules/reconciliation/reconciliation.asl.json (its order, its Map, its number of transitions), the step
 EnsureTrigger, Lambda, Cognito and DynamoDB.
 """
@@ -44,30 +44,30 @@ _FUNCTION_SECONDS = 900
 _PLANNER_GB = 512 / 1024
 _WORKER_GB = 1769 / 1024
 
-# States that an execution enters: ListRuns to EnsureTrigger; PlanShards and IsWorkLeft; ReconcileBatches; Summarize to
-# Done. Each batch is one more.
+# The entered states: ListRuns to EnsureTrigger; PlanShards and IsWorkLeft; ReconcileBatches; Summarize to Done. Each
+# batch is one more.
 _STATES_BEFORE = 7
 _STATES_OF_PLAN = 2
 _STATES_OF_MAP = 1
 _STATES_AFTER = 3
-# EnsureTrigger asks for the pool's configuration and its MFA settings.
+# EnsureTrigger reads the pool's configuration and its MFA settings.
 _ENSURE_TRIGGER_CALLS = 2
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What AWS is taken to be."""
+    """Assumptions about AWS."""
 
     quota_per_second: float = 30
     """Of ListUsers, for the whole account."""
     cognito_seconds: float = 0.06
     dynamodb_seconds: float = 0.005
     start_seconds: float = 0.1
-    """From the moment that Step Functions may call a function to its first line."""
+    """From the invocation by Step Functions to the first line of the function."""
     cold_start_seconds: float = 0.1
-    """The same, where no instance of the function is idle."""
+    """The same, if no instance of the function is idle."""
     processor_seconds: float = 0.001
-    """What one call of boto3 costs the function's one processor, of which its threads wait for each other."""
+    """CPU time of one boto3 call. The threads of a function share one processor."""
 
 
 class SimulatedAws:
@@ -88,7 +88,7 @@ class SimulatedAws:
         self.dynamodb = SimulatedDynamoDB(self.calls, partial(self._call, assumptions.dynamodb_seconds))
 
     def _call(self, seconds: float) -> None:
-        """Take the time of a call of boto3."""
+        """Advance the time by that of a boto3 call."""
         self.time.compute(self.assumptions.processor_seconds)
         self.time.sleep(seconds)
 
@@ -124,7 +124,7 @@ class SimulatedRun:
         self._table = settings.user_table(cast("DynamoDBClient", aws.dynamodb), self._environment)
 
     def execute(self) -> Json:
-        """Returns the summary of the run."""
+        """Run the state machine. Returns its summary."""
         with self._code_in_virtual_time():
             event: Json = {"input": {}, "started_at": user.now(), "trigger": {"result": "unchanged"}}
             self._aws.calls["StepFunctions"] += _STATES_BEFORE
@@ -137,17 +137,6 @@ class SimulatedRun:
                     return summary
                 event["results"] = self._map(event["plan"]["batches"])
 
-    def first_batches(self) -> list[Json]:
-        """What the planner makes of the pool, for who wants to look at one worker alone."""
-        with self._code_in_virtual_time():
-            batches: list[Json] = self._plan({"input": {}, "started_at": user.now(), "trigger": {}})["batches"]
-            return batches
-
-    def work(self, batch: Json) -> Json:
-        """What one worker makes of a batch."""
-        with self._code_in_virtual_time():
-            return self._aws.invoke("reconcile_shards", _WORKER_GB, partial(self._reconcile, batch))
-
     def _plan(self, event: Mapping[str, Any]) -> Json:
         self._aws.calls["StepFunctions"] += _STATES_OF_PLAN
         return self._aws.invoke(
@@ -157,7 +146,7 @@ class SimulatedRun:
         )
 
     def _map(self, batches: list[Json]) -> list[Json]:
-        """Step Functions' inline Map: the next batch is taken by the lane that is free first."""
+        """Run Step Functions' inline Map: the next free lane takes the next batch."""
         self._aws.calls["StepFunctions"] += _STATES_OF_MAP + len(batches)
         waiting = deque(enumerate(batches))
         results: dict[int, Json] = {}
@@ -178,7 +167,7 @@ class SimulatedRun:
 
     @contextmanager
     def _code_in_virtual_time(self) -> Iterator[None]:
-        """Where the code under test takes time, chance, clients or settings from the outside, it gets ours."""
+        """Replace the clocks, random numbers, clients and settings of the code under test."""
         time = self._aws.time
         datetime = time.datetime
         with (
@@ -201,6 +190,6 @@ class SimulatedRun:
 
 
 def _as_json(value: Any) -> Json:
-    """As Step Functions hands it on."""
+    """Return a value as Step Functions passes it."""
     passed: Json = json.loads(json.dumps(value))
     return passed

@@ -1,7 +1,7 @@
-"""The shape that tutorials use, to be compared with: the trigger itself mails and starts, or puts the item.
+"""The patterns of tutorials, which the module is compared with. They have no timeouts and no error handling.
 
-A post-confirmation function greets by SES and starts a state machine, whose one function puts the item; others put the
-item in the trigger. As short as they are there: nothing about time, and nothing for a failure.
+One post-confirmation function sends the email with SES and starts a state machine, whose only function writes the item.
+The other one writes the item itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _client(service: str) -> Any:
 
 
 def mail_and_start(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
-    """The trigger that greets, and then starts the state machine."""
+    """Send the email, and start the state machine."""
     user = event["request"]["userAttributes"]
     _client("ses").send_email(
         Source=os.environ["SENDER"],
@@ -35,13 +35,13 @@ def mail_and_start(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
 
 
 def put_item(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The trigger that puts the item."""
+    """Write the item in the trigger."""
     put_user(event["request"]["userAttributes"], context)
     return event
 
 
 def put_user(user: dict[str, Any], context: Any) -> None:  # noqa: ARG001
-    """The state machine's one step."""
+    """Write the item in the only step of the state machine."""
     _client("dynamodb").put_item(
         TableName=os.environ["TABLE_NAME"],
         Item={"id": {"S": user["sub"]}, **{name: {"S": value} for name, value in user.items() if name != "sub"}},

@@ -1,7 +1,7 @@
-"""Time that passes only where somebody waits, so that minutes of AWS take seconds here and come out alike each time.
+"""Virtual time, which passes only in sleep(): minutes take seconds, and each run has the same result.
 
-Lanes are plain threads, because the code under test is plain code. Only one of them ever runs: whoever waits hands
-over to the lane whose time is earliest. So the order of events does not depend on the machine.
+Lanes are threads, because the code under test is synchronous. Only one of them runs at a time: a lane that sleeps
+hands over to the lane with the earliest time. So the order of events does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Argument = TypeVar("Argument")
 
 
 class VirtualTime(Clock):
-    """A clock with lanes. `seconds` is the time of the lane that runs."""
+    """A clock with lanes. `seconds` is the time of the running lane."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class VirtualTime(Clock):
         self.seconds = until
 
     def compute(self, seconds: float) -> None:
-        """Use the lane's processor, of which there is one: the parallel calls of a lane wait for each other."""
+        """Use the lane's only processor. Parallel calls of a lane wait for each other."""
         if self._is_parallel:
             self.seconds = self._processor_free_at = max(self.seconds, self._processor_free_at) + seconds
         elif seconds:
@@ -49,9 +49,9 @@ class VirtualTime(Clock):
     def in_parallel(
         self, act: Callable[[Argument], Answer], arguments: Iterable[Argument], threads: int
     ) -> list[Answer]:
-        """`act` of each argument, one after another, in the time that so many threads would take.
+        """Call `act` for each argument, one after another, in the virtual time of `threads` parallel threads.
 
-        Other lanes stand still meanwhile: what `act` does must not matter to them within these milliseconds.
+        Other lanes do not run in this time, so `act` must not affect them within these milliseconds.
         """
         began_at = self.seconds
         free_at = [began_at] * threads
@@ -68,7 +68,7 @@ class VirtualTime(Clock):
         return answers
 
     def run(self, lanes: Sequence[Callable[[], None]]) -> None:
-        """Run all lanes to their end, from now on. Raises what one of them raises."""
+        """Run all lanes until each ends. Raises the first error of a lane."""
         began_at = self.seconds
         ended_at: list[float] = []
 

@@ -17,9 +17,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from docs.parts import main
+
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = "docs/img/demo.svg"
 COLUMNS = 108
+RENEW = "run: make -s demo > demo/output.txt && make docs"
 
 
 class StaleRunError(ValueError):
@@ -57,13 +60,13 @@ def _pattern(text: ast.expr) -> str:
 def check_run(output: str, source: str) -> None:
     """Raises StaleRunError."""
     if not re.search(r"^\| all +\| +[\d.]+ \| ok", output, re.MULTILINE):
-        raise StaleRunError("demo/output.txt is not the output of a run that succeeded")
+        raise StaleRunError(f"demo/output.txt is not the output of a run that succeeded; {RENEW}")
     texts = [text for name, checks in recorded(output) for text in (name, *checks)]
     known = set(patterns(source))
     missing = [pattern for pattern in known if not any(re.fullmatch(pattern, text) for text in texts)]
     unknown = [text for text in texts if not any(re.fullmatch(pattern, text) for pattern in known)]
     if missing or unknown:
-        raise StaleRunError(f"the steps of the demo have changed: {', '.join([*missing, *unknown])}")
+        raise StaleRunError(f"the steps of the demo have changed: {', '.join([*missing, *unknown])}; {RENEW}")
 
 
 def picture(output: str) -> str:
@@ -80,21 +83,12 @@ def picture(output: str) -> str:
     return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
+def pages(root: Path) -> dict[str, str]:
+    """Return the text of the picture. Raises StaleRunError."""
     output = (root / "demo/output.txt").read_text(encoding="utf-8")
-    try:
-        check_run(output, (root / "demo/steps.py").read_text(encoding="utf-8"))
-    except StaleRunError as error:
-        print(f"{error}; run: make -s demo > demo/output.txt && make docs", file=sys.stderr)
-        return 1
-    drawn = picture(output)
-    if "--check" not in arguments:
-        (root / PICTURE).write_text(drawn, encoding="utf-8")
-    elif (root / PICTURE).read_text(encoding="utf-8") != drawn:
-        print(f"{PICTURE} is stale; run: make docs", file=sys.stderr)
-        return 1
-    return 0
+    check_run(output, (root / "demo/steps.py").read_text(encoding="utf-8"))
+    return {PICTURE: picture(output)}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], ROOT, pages))

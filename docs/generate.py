@@ -8,7 +8,6 @@ Inputs and outputs are what `terraform-docs .` writes with .terraform-docs.yml: 
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -20,7 +19,7 @@ from typing import Any
 from hcl2.query import DocumentView
 from hcl2.utils import SerializationOptions
 
-from docs.parts import MissingMarkerError, between, with_part
+from docs.parts import between, main, with_part
 
 ROOT = Path(__file__).parents[1]
 AS_VALUE = SerializationOptions(strip_string_quotes=True)
@@ -153,34 +152,18 @@ def path_of(path: str) -> str:
 # --- documents
 
 
-def documents(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """Each document, with its text now and its text as generated. Raises MissingMarkerError."""
+def pages(root: Path) -> dict[str, str]:
+    """Return the text of each page. Raises MissingMarkerError."""
+    found = {}
     for module in [root, *sorted(each.parent for each in root.glob("modules/*/main.tf"))]:
         readme = module / "README.md"
-        old = readme.read_text(encoding="utf-8")
-        yield readme, old, between(old, *MARKERS, inputs_and_outputs(module))
-    architecture = root / "docs" / "architecture.md"
-    old = architecture.read_text(encoding="utf-8")
+        text = between(readme.read_text(encoding="utf-8"), *MARKERS, inputs_and_outputs(module))
+        found[str(readme.relative_to(root))] = text
     machines = "\n\n".join(state_machine(root, name) for name in ("user_sync", "reconciliation"))
-    yield architecture, old, with_part(old, "state machines", "docs", machines)
-
-
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
-    check = parser.parse_args(arguments).check
-    try:
-        stale = {file: new for file, old, new in documents(root) if old != new}
-    except MissingMarkerError as error:
-        print(error, file=sys.stderr)
-        return 1
-    for file, text in stale.items():
-        if check:
-            print(f"{file.relative_to(root)} is stale; run: make docs", file=sys.stderr)
-        else:
-            file.write_text(text, encoding="utf-8")
-    return 1 if check and stale else 0
+    architecture = "docs/architecture.md"
+    old = (root / architecture).read_text(encoding="utf-8")
+    return {**found, architecture: with_part(old, "state machines", "docs", machines)}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], ROOT, pages))

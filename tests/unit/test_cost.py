@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cost_report import retries, retry_waits, tables
+from benchmarks.dynamodb_units import index_write_units, item_bytes, write_units
 from benchmarks.figures import Prices
 from benchmarks.results import Results
 from benchmarks.sign_up_usage import (
@@ -18,10 +19,7 @@ from benchmarks.sign_up_usage import (
     Usage,
     alarm_metrics,
     billed_bytes,
-    index_write_units,
-    item_bytes,
     transitions,
-    write_units,
 )
 
 PRICES = Prices(
@@ -32,7 +30,7 @@ PRICES = Prices(
         "lambda_requests": 0.2,
         "dynamodb_write_units": 0.625,
         "sqs_requests": 0.4,
-        "ses_mails": 100,
+        "ses_emails": 100,
     },
     gb_second=0.00001,
     log_gigabyte=0.5,
@@ -42,11 +40,11 @@ PRICES = Prices(
 SIGN_UP = Usage(
     transitions=2,
     invocations={"post-confirmation": 1, "sync-user": 1, "send-welcome": 1},
-    laptop_milliseconds={"post-confirmation": 4, "sync-user": 5, "send-welcome": 3},
+    local_milliseconds={"post-confirmation": 4, "sync-user": 5, "send-welcome": 3},
     table_write_units=1,
     index_write_units=1,
     sqs_requests=0,
-    mails=1,
+    emails=1,
     log_bytes=1000,
     input_bytes=300,
     item_bytes=250,
@@ -80,7 +78,7 @@ def test_each_service_has_its_price() -> None:
 def test_a_change_pays_for_its_queue_and_for_the_pause_after_it() -> None:
     calls = {"sync-changes": {"cognito-idp:ListUsers": 1, "dynamodb:UpdateItem": 1}}
     change = replace(
-        SIGN_UP, transitions=0, invocations={"sync-changes": 1}, calls=calls, sqs_requests=3, mails=0, log_bytes=0
+        SIGN_UP, transitions=0, invocations={"sync-changes": 1}, calls=calls, sqs_requests=3, emails=0, log_bytes=0
     )
 
     dollars = change.dollars_per_million(512, PRICES)
@@ -186,7 +184,7 @@ def test_lambdas_own_lines_are_not_in_the_log() -> None:
 def test_one_sign_up_costs_what_security_says() -> None:
     root = Path(__file__).parents[2]
     [a_million] = re.findall(
-        r"^\| sign-up, with the welcome \|.* ([\d.]+) \|$", (root / "docs/cost.md").read_text(), re.MULTILINE
+        r"^\| sign-up, with the welcome email \|.* ([\d.]+) \|$", (root / "docs/cost.md").read_text(), re.MULTILINE
     )
     [said] = re.findall(r"costs about \$([\d.]+) once", (root / "SECURITY.md").read_text())
 

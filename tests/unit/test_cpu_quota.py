@@ -55,5 +55,5 @@ def test_cgroup_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(NoCpuQuotaError, match="cannot be made: Permission denied"), cpu_quota(0.25, tmp_path):
+    with pytest.raises(NoCpuQuotaError, match="cannot be created: Permission denied"), cpu_quota(0.25, tmp_path):
         pass
