@@ -1,14 +1,13 @@
-"""The .tf files against the schema of both major versions of the AWS provider: tests/provider_schema."""
+"""The .tf files fit the schema of both major versions of the AWS provider."""
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.provider_schema import ACCEPTED, ROOT, SCHEMAS, Block, packages, problems, schemas, sources, used_types
+from tests.provider_schema import ACCEPTED, ROOT, Block, problems, schemas, sources, used_types
+from tests.provider_schema import __main__ as renewal
 
 OLDEST, CURRENT = schemas()
 
@@ -147,7 +146,7 @@ def test_from_terraform_reads_schema() -> None:
             }
         }
     }
-    assert packages.from_terraform(printed, ["aws_queue"]) == {
+    assert renewal.from_terraform(printed, ["aws_queue"]) == {
         "aws_queue": {
             "name": "required",
             "id": "optional, computed, deprecated",
@@ -156,93 +155,5 @@ def test_from_terraform_reads_schema() -> None:
             "any": {"": "optional, deprecated"},
         }
     }
-    with pytest.raises(packages.PackageError, match="no data.aws_queue"):
-        packages.from_terraform(printed, ["data.aws_queue"])
-
-
-CDKTN_SCRIPT = """\
-class QueueRuleOutputReference extends cdktn.ComplexObject {
-    // days - computed: false, optional: false, required: true
-    _days;
-}
-class QueueRuleList extends cdktn.ComplexList {
-}
-class Queue extends cdktn.TerraformResource {
-    static tfResourceType = "aws_queue";
-    constructor() {
-        providerVersion: '6.1.2',
-    }
-    // arn - computed: true, optional: false, required: false
-    get arn() {
-    }
-    // rule - computed: false, optional: true, required: false
-    _rule = new QueueRuleList(this, "rule", true);
-    // tags - computed: false, optional: true, required: false
-    _tags = new cdktn.StringMap(this, "tags");
-}
-"""
-
-
-def test_from_cdktn_reads_schema(tmp_path: Path) -> None:
-    script = tmp_path / "lib/queue/index.js"
-    script.parent.mkdir(parents=True)
-    script.write_text(CDKTN_SCRIPT)
-    assert packages.from_cdktn(tmp_path, "aws_queue") == {
-        "arn": "computed",
-        "rule": {"": "optional", "days": "required"},
-        "tags": "optional",
-    }
-    with pytest.raises(packages.PackageError, match="no data.aws_queue"):
-        packages.from_cdktn(tmp_path, "data.aws_queue")
-
-
-@pytest.fixture
-def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package with the resource aws_queue, of which oldName and the rules' unit are deprecated."""
-    monkeypatch.setattr(packages, "IN_PULUMI", {"aws_queue": "sqs/queue:Queue"})
-    files = {
-        "types/input.d.ts": "export declare namespace sqs {\n    interface QueueRule {\n        days: number;\n"
-        "        /**\n         * @deprecated no unit\n         */\n        unit?: string;\n    }\n}\n",
-        "types/output.d.ts": "",
-        "sqs/queue.d.ts": "export interface QueueState {\n    /**\n     * A name.\n     */\n    name?: string;\n"
-        "    /**\n     * @deprecated use name\n     */\n    oldName?: string;\n"
-        "    rules?: pulumi.Input<inputs.sqs.QueueRule>[];\n}\n",
-    }
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
-    return tmp_path
-
-
-def test_mark_deprecated_marks_nested_entries(pulumi: Path) -> None:
-    schema: dict[str, Block] = {
-        "aws_queue": {
-            "id": "optional",
-            "name": "required",
-            "old_name": "optional",
-            "rule": {"": "optional", "days": "required", "unit": "optional"},
-        }
-    }
-    packages.mark_deprecated(pulumi, schema)
-    assert schema["aws_queue"] == {
-        "id": "optional",
-        "name": "required",
-        "old_name": "optional, deprecated",
-        "rule": {"": "optional", "days": "required", "unit": "optional, deprecated"},
-    }
-
-
-def test_mark_deprecated_rejects_unknown_entries(pulumi: Path) -> None:
-    with pytest.raises(packages.PackageError, match=r"no counterpart of aws_queue\.size, aws_queue\.rule\.hours"):
-        packages.mark_deprecated(
-            pulumi, {"aws_queue": {"size": "optional", "rule": {"": "optional", "hours": "optional"}}}
-        )
-    with pytest.raises(packages.PackageError, match="does not say where aws_topic is"):
-        packages.mark_deprecated(pulumi, {"aws_topic": {}})
-
-
-def test_schemas_name_their_sources() -> None:
-    written = json.loads(SCHEMAS.read_text())
-    assert written["from"].keys() == written["providers"].keys()
-    assert packages.CDKTN in written["from"][CURRENT]
-    assert packages.PULUMI in written["from"][CURRENT]
+    with pytest.raises(renewal.SchemaError, match="no data.aws_queue"):
+        renewal.from_terraform(printed, ["data.aws_queue"])
