@@ -24,7 +24,6 @@ from local_aws.application import application, respond
 from local_aws.emulator_patches import download_addresses
 from local_aws.operations import headers_of
 from local_aws.service_errors import json_error
-from local_aws.validation import shown
 
 if TYPE_CHECKING:
     from local_aws.application import Message, Receive, Scope, Send
@@ -63,14 +62,14 @@ class Guard:
 
     def _reason_to_reject(self, scope: Scope, headers: dict[str, str], allowed: bool) -> str | None:
         if not _HOST.fullmatch(headers.get("host", "")):
-            return f"the header Host is {shown(headers.get('host'))}: it must be 127.0.0.1 or localhost"
+            return f"the header Host is {headers.get('host')!r}: it must be 127.0.0.1 or localhost"
         if allowed:
             if _is_unauthenticated(scope, headers) or (scope.get("method"), scope["path"]) == ("OPTIONS", "/"):
                 return None
             return "the allowed origin may call only the operations of Cognito that need no credentials"
         if "origin" in headers or "sec-fetch-site" in headers:
             return (
-                f"web pages may not call the local AWS, and the origin {shown(headers.get('origin'))} is not allowed. "
+                f"web pages may not call the local AWS, and the origin {headers.get('origin')!r} is not allowed. "
                 "For your own app: make local-aws-up ALLOW_ORIGIN=http://localhost:5173"
             )
         if scope["path"].startswith("/_"):

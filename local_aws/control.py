@@ -1,13 +1,12 @@
-"""The local AWS's own endpoints, /_local/...: settings, call counts, what it keeps, sign-ins, health."""
+"""The local AWS's own endpoints, /_local/...: settings, call counts, records, sign-ins, health."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from local_aws import cognito_settings, data_records, federated_sign_ins, function_logs, permissions
-from local_aws.validation import InvalidSettingError, shown
 
 if TYPE_CHECKING:
     from local_aws.gate import Gate
@@ -25,16 +24,16 @@ _ALLOWED = (
 def answer(gate: Gate, request: Request) -> Response:
     try:
         if (request.method, request.path) == ("POST", federated_sign_ins.PATH):
-            return federated_sign_ins.sign_in(_body(request))
+            return federated_sign_ins.sign_in(**_body(request))
         return _json(200, _answer(gate, request))
-    except InvalidSettingError as error:
-        return _json(400, {"message": str(error)})
+    except (ValueError, TypeError, AttributeError) as error:
+        return _json(400, {"message": f"{request.method} {request.path}: {error}"})
 
 
 class _Setting(Protocol):
-    """What is replaced, read and cleared at an address of its own."""
+    """A setting with its own address."""
 
-    def replace(self, value: object) -> None: ...
+    def replace(self, value: Any) -> None: ...
 
     def clear(self) -> None: ...
 
@@ -54,7 +53,8 @@ def _answer(gate: Gate, request: Request) -> object:
         case "GET", "health":
             return {"status": "ready", "pid": os.getpid()}
         case "GET", "calls":
-            return _calls(gate, request)
+            is_by_caller = request.query.get("by") == ["caller"]
+            return gate.calls.by_caller() if is_by_caller else gate.calls.by_operation()
         case "GET", "permissions":
             return permissions.record.as_json()
         case "GET", "logs":
@@ -64,7 +64,7 @@ def _answer(gate: Gate, request: Request) -> object:
         case "DELETE", "calls":
             gate.calls.reset()
             return {}
-    raise InvalidSettingError(f"{request.method} {request.path} is not one of {_ALLOWED}")
+    raise ValueError(f"expected one of {_ALLOWED}")
 
 
 def _set(setting: _Setting, request: Request) -> object:
@@ -75,22 +75,8 @@ def _set(setting: _Setting, request: Request) -> object:
     return setting.as_json()
 
 
-def _calls(gate: Gate, request: Request) -> object:
-    by = request.query.get("by", ["operation"])[0]
-    if by == "caller":
-        return gate.calls.by_caller()
-    if by == "operation":
-        return gate.calls.by_operation()
-    raise InvalidSettingError(f"by {shown(by)} is not 'operation' or 'caller'")
-
-
-def _body(request: Request) -> object:
-    try:
-        return json.loads(request.body)
-    except ValueError as error:
-        raise InvalidSettingError(
-            f"the body {shown(request.body[:80].decode(errors='replace'))} is not JSON: {error}"
-        ) from error
+def _body(request: Request) -> Any:
+    return json.loads(request.body)
 
 
 def _json(status: int, value: object) -> Response:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast, get_args
-
-from local_aws.validation import InvalidSettingError, boolean, known_keys, number, operation, shown, whole_number
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, get_args
 
 FaultKind = Literal[
     "throttle",
@@ -21,13 +20,23 @@ FaultKind = Literal[
     "latency",
 ]
 KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
-_KMS: Final = ("kms_access_denied", "kms_invalid_state")
-_KEYS: Final = ("operation", "fault", "rate", "times", "seed", "after", "function", "latency_ms")
+_OPERATION: Final = re.compile(r"[a-z0-9-]+:([A-Z][A-Za-z0-9]*|\*)")
 
 
 @dataclass
 class FaultRule:
-    """One rule. A seeded rule fires in the same sequence every time it is set."""
+    """One rule. A seeded rule fires in the same sequence every time it is set.
+
+    Attributes:
+        operation: As in IAM, or all operations of a service: `states:*`.
+        fault: `kms_*` are for invocations of functions, `rejected_marker` for pages of ListUsers after the first.
+        rate: The share of calls that fail.
+        times: How often it fires at most.
+        seed: Of the random numbers for `rate`.
+        after: Whether the call takes effect before it fails.
+        function: Name of an invoked function, or the end of it.
+        latency_ms: The delay of the fault `latency`, which does not fail the call.
+    """
 
     operation: str
     fault: FaultKind
@@ -37,64 +46,17 @@ class FaultRule:
     after: bool = False
     function: str | None = None
     latency_ms: float = 0.0
-    fired: int = 0
-    _random: random.Random = field(init=False, repr=False)
+    fired: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        if not _OPERATION.fullmatch(self.operation):
+            raise ValueError(f'operation "{self.operation}" must be service:Operation as in IAM, or service:*')
+        if self.fault not in KINDS:
+            raise ValueError(f'fault "{self.fault}" must be one of {", ".join(KINDS)}')
         self._random = random.Random(self.seed)
 
-    @classmethod
-    def from_json(cls, value: object) -> FaultRule:
-        if not isinstance(value, dict):
-            raise InvalidSettingError(
-                f"fault {shown(value)} is not an object such as "
-                '{"operation": "states:StartExecution", "fault": "throttle"}'
-            )
-        known_keys("fault", value, _KEYS)
-        for key in ("operation", "fault"):
-            if key not in value:
-                raise InvalidSettingError(f"fault {shown(value)} lacks the key '{key}'")
-        name, fault, function = operation(value["operation"]), value["fault"], value.get("function")
-        if fault not in KINDS:
-            raise InvalidSettingError(f"fault {shown(fault)} is not one of {', '.join(KINDS)}")
-        _check_latency(value)
-        _check_function(name, function)
-        if fault == "rejected_marker" and name != "cognito-idp:ListUsers":
-            raise InvalidSettingError(
-                f"the fault 'rejected_marker' is allowed with cognito-idp:ListUsers alone, not {shown(name)}"
-            )
-        if fault in _KMS and name != "lambda:InvokeFunction":
-            raise InvalidSettingError(
-                f"the fault '{fault}' is allowed with lambda:InvokeFunction alone, not {shown(name)}"
-            )
-        return cls(
-            operation=name,
-            fault=cast("FaultKind", fault),
-            rate=number("rate", value.get("rate", 1.0), 0, 1),
-            times=whole_number("times", value.get("times")),
-            seed=whole_number("seed", value.get("seed")),
-            after=boolean("after", value.get("after", False)),
-            function=function,
-            latency_ms=number("latency_ms", value.get("latency_ms", 0), 0),
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        shown_rule: dict[str, Any] = {
-            "operation": self.operation,
-            "fault": self.fault,
-            "rate": self.rate,
-            "times": self.times,
-            "seed": self.seed,
-            "after": self.after,
-        }
-        if self.function is not None:
-            shown_rule["function"] = self.function
-        if self.fault == "latency":
-            shown_rule["latency_ms"] = self.latency_ms
-        return {**shown_rule, "fired": self.fired}
-
     def fires(self, called: str, function: str | None, has_marker: bool = False) -> bool:
-        """Whether this rule fires for a call, and counts it if so. Draws only for calls of its own operation."""
+        """Return whether this rule fires for a call, and count it if so. Draws only for calls of its own operation."""
         service = self.operation.removesuffix("*")
         if called != self.operation and not (service != self.operation and called.startswith(service)):
             return False
@@ -110,31 +72,9 @@ class FaultRule:
         return True
 
 
-def _check_latency(value: dict[str, object]) -> None:
-    if value["fault"] != "latency":
-        if "latency_ms" in value:
-            raise InvalidSettingError("latency_ms is allowed with the fault 'latency' alone")
-        return
-    if value.get("after"):
-        raise InvalidSettingError("after true is not allowed with the fault 'latency'")
-    if "latency_ms" not in value:
-        raise InvalidSettingError("the fault 'latency' lacks the key 'latency_ms'")
-
-
-def _check_function(called: str, function: object) -> None:
-    if function is None:
-        return
-    if not isinstance(function, str) or not function:
-        raise InvalidSettingError(f"function {shown(function)} is not the name of a function or its end")
-    if called not in ("lambda:InvokeFunction", "lambda:*"):
-        raise InvalidSettingError(
-            f"function is allowed with the operation 'lambda:InvokeFunction' alone, not {shown(called)}"
-        )
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """What the rules make of one call: seconds to wait, and the rule that fails it, if any."""
+    """What the rules decide for one call: seconds to wait, and the fault, if any."""
 
     delay_seconds: float = 0.0
     fault: FaultKind | None = None
@@ -148,10 +88,8 @@ class FaultRules:
         self._lock = threading.Lock()
         self._rules: list[FaultRule] = []
 
-    def replace(self, value: object) -> None:
-        if not isinstance(value, list):
-            raise InvalidSettingError(f"faults {shown(value)} is not a list of faults")
-        rules = [FaultRule.from_json(rule) for rule in value]
+    def replace(self, value: Any) -> None:
+        rules = [FaultRule(**rule) for rule in value]
         with self._lock:
             self._rules = rules
 
@@ -160,7 +98,7 @@ class FaultRules:
 
     def as_json(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [rule.as_json() for rule in self._rules]
+            return [asdict(rule) for rule in self._rules]
 
     def outcome(self, called: str, function: str | None, has_marker: bool = False) -> Outcome:
         delay = 0.0

@@ -1,6 +1,6 @@
-"""A first sign-in through an identity provider: Cognito makes the user and fires the triggers.
+"""A first sign-in through an identity provider: Cognito creates the user and invokes the triggers.
 
-ministack makes such users in its own sign-in pages, which need a provider. This control endpoint needs none.
+ministack creates such users in its own sign-in pages, which need a provider. This control endpoint needs none.
 https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-identity-federation.html
 """
 
@@ -15,36 +15,39 @@ from ministack.services import cognito
 from local_aws import trigger_relay
 from local_aws.service_errors import Response, json_error
 from local_aws.trigger_relay import Pool
-from local_aws.validation import InvalidSettingError, known_keys, shown
 
 Json = dict[str, Any]
 PATH: Final = "/_local/federated-sign-in"
-_REQUIRED: Final = ("user_pool_id", "provider", "subject")
-_ALLOWED: Final = (*_REQUIRED, "client_id", "attributes")
 
 
-def sign_in(value: object) -> Response:
+def sign_in(
+    user_pool_id: str,
+    provider: str,
+    subject: str,
+    attributes: dict[str, str] | None = None,
+    client_id: str | None = None,
+) -> Response:
     """Make the user, and return username and sub; or the error that Cognito shows if a trigger fails.
 
     Raises:
-        InvalidSettingError: The value is not a sign-in, or the user exists.
+        ValueError: The pool or the client does not exist, or the user does.
     """
-    data = _checked(value)
-    pool = trigger_relay.find_pool({"UserPoolId": data["user_pool_id"]})
+    pool = trigger_relay.find_pool({"UserPoolId": user_pool_id})
     if pool is None:
-        raise InvalidSettingError(f"user_pool_id {shown(data['user_pool_id'])} is no user pool here")
+        raise ValueError(f'user_pool_id "{user_pool_id}" is not a user pool here')
     clients = pool.settings["_clients"]
-    client_id = data.get("client_id") or next(iter(clients), "")
+    client_id = client_id or next(iter(clients), "")
     if client_id not in clients:
-        raise InvalidSettingError(f"client_id {shown(client_id)} is no app client of {pool.id}")
-    username = f"{data['provider']}_{data['subject']}"
+        raise ValueError(f'client_id "{client_id}" is not an app client of {pool.id}')
+    username = f"{provider}_{subject}"
     with request_scope(pool.account, pool.region):
         if username in pool.settings["_users"]:
-            raise InvalidSettingError(f"{shown(username)} exists already: this is for first sign-ins")
+            raise ValueError(f'the user "{username}" exists: this is for first sign-ins')
         try:
-            user = _make(pool, client_id, username, data)
+            user = _make(pool, client_id, username, dict(attributes or {}))
         except cognito._PreSignUpRejected as rejected:
             return json_error("UserLambdaValidationException", str(rejected))
+        cognito._start_federated_profile(pool.settings, pool.id, user, provider, subject)
     names = {"UserPoolId": pool.id, "ClientId": client_id, "Username": username}
     if failed := trigger_relay.fire(trigger_relay.FEDERATED_SIGN_IN, names):
         return failed
@@ -52,11 +55,11 @@ def sign_in(value: object) -> Response:
     return 200, {"Content-Type": "application/json"}, json.dumps({"username": username, "sub": sub}).encode()
 
 
-def _make(pool: Pool, client_id: str, username: str, data: Json) -> Json:
-    attributes = {**data.get("attributes", {}), "sub": cognito.new_uuid()}
+def _make(pool: Pool, client_id: str, username: str, attributes: dict[str, str]) -> Json:
+    attributes = {**attributes, "sub": cognito.new_uuid()}
     for name in ("email", "phone_number"):
         if name in attributes:
-            # Whatever the provider says, unless its claim is mapped to this attribute.
+            # Unless a claim of the provider is mapped to this attribute.
             attributes.setdefault(f"{name}_verified", "false")
     answer = cognito._apply_presignup_trigger(pool.id, client_id, username, dict(attributes))
     for name, verified in (("email", answer["autoVerifyEmail"]), ("phone_number", answer["autoVerifyPhone"])):
@@ -76,20 +79,4 @@ def _make(pool: Pool, client_id: str, username: str, data: Json) -> Json:
         "_tokens": [],
     }
     pool.settings["_users"][username] = user
-    cognito._start_federated_profile(pool.settings, pool.id, user, data["provider"], data["subject"])
     return user
-
-
-def _checked(value: object) -> Json:
-    if not isinstance(value, dict):
-        raise InvalidSettingError(f"the sign-in {shown(value)} is not an object with {', '.join(_REQUIRED)}")
-    known_keys("the sign-in", value, _ALLOWED)
-    for name in (*_REQUIRED, *({"client_id"} & value.keys())):
-        if not isinstance(value.get(name), str) or not value[name]:
-            raise InvalidSettingError(f"{name} {shown(value.get(name))} is not a text of at least one character")
-    attributes = value.get("attributes", {})
-    if not isinstance(attributes, dict) or not all(isinstance(each, str) for each in attributes.values()):
-        raise InvalidSettingError(
-            f'attributes {shown(attributes)} is not an object of texts such as {{"email": "a@example.com"}}'
-        )
-    return value

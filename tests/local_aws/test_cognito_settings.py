@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from local_aws.client import LocalAwsError
 from tests.local_aws.conftest import name
 from tests.local_aws.test_cloudtrail import Pool
 from tests.local_aws.test_trigger_relay import SignUps
@@ -71,20 +68,3 @@ def test_record_of_self_service_call_names_no_pool_if_so_set(aws: LocalAws) -> N
     record = pool.record()
     assert record["additionalEventData"] == {"sub": pool.sub}
     assert record["requestParameters"].keys() == {"accessToken", "userAttributes"}
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    (
-        ([], "settings [] is not an object with some of confirmation_delay_seconds"),
-        ({"delay": 1}, 'settings has the unknown key "delay"'),
-        ({"confirmation_delay_seconds": -1}, "confirmation_delay_seconds -1 is not a number of at least 0"),
-        ({"estimated_users": -1}, "estimated_users -1 is not null or a whole number of at least 0"),
-        ({"description_delay_seconds": "1"}, 'description_delay_seconds "1" is not a number of at least 0'),
-        ({"self_service_names_pool": "no"}, 'self_service_names_pool "no" is not true or false'),
-    ),
-)
-def test_invalid_settings_are_rejected(aws: LocalAws, settings: object, message: str) -> None:
-    with pytest.raises(LocalAwsError) as refused:
-        aws._request("PUT", "/_local/cognito", settings)
-    assert message in str(refused.value)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_aws.client import LocalAwsError
 from tests.local_aws.conftest import name
 
 if TYPE_CHECKING:
@@ -66,20 +65,3 @@ def test_rejected_marker_fails_calls_with_a_token_alone(aws: LocalAws) -> None:
         pages(aws, pool, Limit=2)
     assert {sub for page in pages(aws, pool, Limit=2) for sub in page} == subs
     assert [fault["fired"] for fault in aws.faults()] == [1]
-
-
-def test_rejected_marker_is_a_fault_of_list_users_alone(aws: LocalAws) -> None:
-    with pytest.raises(LocalAwsError, match="'rejected_marker' is allowed with cognito-idp:ListUsers alone"):
-        aws.set_faults([{"operation": "cognito-idp:*", "fault": "rejected_marker"}])
-
-
-@pytest.mark.parametrize(
-    ("quotas", "message"),
-    [
-        ({"cognito-idp:ListUsers": {"short_pages": 1}}, "short_pages 1 is not a number from 0 to 0.9"),
-        ({"states:StartExecution": {"short_pages": 0.5}}, "short_pages is allowed with cognito-idp:ListUsers alone"),
-    ],
-)
-def test_what_it_cannot_take_is_named(aws: LocalAws, quotas: Any, message: str) -> None:
-    with pytest.raises(LocalAwsError, match=message):
-        aws.set_quotas(quotas)
