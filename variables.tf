@@ -460,7 +460,7 @@ variable "reconciliation" {
       dry_run, scheduled runs are dry runs, too
     - list_users_per_second: ListUsers requests a second. Cognito allows 30 for all of the account and region together
     - max_concurrency: workers at once; one alone reaches about 16 requests a second
-    - max_delete_percent: no run deletes more than this of a shard (or 20 users). If more are missing, it deletes none of that shard and
+    - max_delete_percent: no run deletes more than this of a shard (or 20 users, if that is more). If more are missing, it deletes none of that shard and
       reports their number
     - overdue_hours: an alarm when no run has succeeded for so long, which must be longer than from run to run; 0 for none
   EOT

@@ -77,8 +77,8 @@ def headlines(results: Results, prices: Prices) -> str:
         f" {theirs:.1f} ms.\n"
         f"- **Load**: of {burst.users:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
         f"- **First reconciliation**: {first.seconds:.0f} s for {first.users:,} users (simulated).\n"
-        f"- **Cost**: ${costs[NO_WELCOME]:.0f} per million sign-ups, ${costs[WELCOME]:.0f} with the welcome email,"
-        f" and ${fixed:.0f} a month fixed, at list prices."
+        f"- **Cost**, at list prices: ${fixed:.0f} a month, and for each million sign-ups ${costs[NO_WELCOME]:.0f} without"
+        f" the welcome email or ${costs[WELCOME]:.0f} with it."
     )
 
 
