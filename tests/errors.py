@@ -505,26 +505,26 @@ def rows(situations: Iterable[Situation]) -> str:
         return re.sub(r"(?<!\.)[.:;]$", "", plain)
 
     lines = [("`" + each.command.replace("|", "\\|") + "`", cell(each.wrong), cell(each.to_do)) for each in situations]
-    return table(("typed", "the message says what is wrong", "and what to do"), lines, texts=(0, 1, 2))
+    return table(("command or value", "what is wrong", "what to do"), lines, texts=(0, 1, 2))
 
 
 def page() -> str:
     parts = [
         "# Errors",
-        "Error situations, by command: a test has provoked each and read its message. `make docs` writes this page.",
-        "[operations.md](operations.md) begins with symptoms of a deployment that runs.",
+        "Error messages by command, each with its repair. A test causes each error and checks its message.",
+        "For alarms and symptoms of a running deployment, see [operations.md](operations.md).",
         "## make",
         rows(MAKE),
         "## The local AWS",
         rows(LOCAL_AWS),
         "## Variables",
-        "`make plan` or `terraform plan`, with these values. The message comes before anything is read from AWS.",
+        "`make plan` or `terraform plan` with these values fails before anything is read from AWS.",
         rows(variables()),
         "## Plans",
-        "`make plan` or `terraform plan`, when the pool, the table and the state are known.",
+        "`make plan` or `terraform plan`, after the pool, the table and the state were read.",
         rows(PLANS),
         "## cognito-user-sync",
-        "The account, the pool and the user are examples. The files are in the folder in which the command is typed.",
+        "The account, the pool and the user are examples. The files are in the current folder.",
         rows(COMMAND_LINE),
     ]
     return "\n\n".join(parts) + "\n"

@@ -129,81 +129,81 @@ QUESTIONS = (
         "settings",
         "Does UpdateUserPool accept all settings that DescribeUserPool returns, and keep each of them?",
         "the module attaches its trigger with such a request (lambda_src/cognito_user_sync/pool_trigger.py)",
-        "the settings of a pool before and after the module is applied to it",
+        "by comparing the settings of a pool before and after an apply of the module",
         seen_by_tests("settings"),
     ),
     Question(
         "unconfirmed",
         "Does ListUsers return users who signed up and never confirmed?",
         "the reconciliation must skip them",
-        "a user signs up without confirming, and is listed",
+        "a user signs up without confirming; then ListUsers is called",
         unconfirmed,
     ),
     Question(
         "filter-sub",
         'Does ListUsers accept the filter `sub = "..."`?',
         "a changed user is read with it",
-        "with the sub of a user",
+        "by a call with the sub of a user",
         filtered('sub = "{sub}"'),
     ),
     Question(
         "filter-prefix",
         'Does ListUsers accept the filter `sub ^= "..."`?',
-        "the reconciliation lists the pool by prefixes of sub; without it, it reads the pool with one cursor",
-        "with the first eight digits of the sub of a user",
+        "the reconciliation lists the pool by prefixes of sub; otherwise it lists the pool with one paging token",
+        "by a call with the first eight digits of the sub of a user",
         filtered('sub ^= "{prefix}"'),
     ),
     Question(
         "filter-both",
         "Does ListUsers accept `=` and `^=` in one filter?",
-        "the documentation says one attribute at a time, and not what happens otherwise",
-        '`sub ^= "..." and username = "..."`, with two conditions that no user meets',
+        "the documentation allows one attribute at a time, and does not describe the response to two",
+        'by a call with `sub ^= "..." and username = "..."`, two conditions that no user meets together',
         filtered_twice,
     ),
     Question(
         "record-admin",
         "Where does CloudTrail's record of an administrator's change name the user and the pool?",
         "the EventBridge rule of `track_changes` matches these fields",
-        "AdminUpdateUserAttributes, and then CloudTrail's event history",
+        "AdminUpdateUserAttributes, then reading CloudTrail's event history",
         record("AdminUpdateUserAttributes", lambda context: context.changed_sub),
     ),
     Question(
         "record-self-service",
         "Where does CloudTrail's record of a user's own change name the user and the pool?",
-        "the request names no pool, and AWS does not document where the record does",
-        "UpdateUserAttributes with the user's access token, and then CloudTrail's event history",
+        "the request names no pool, and AWS does not document whether the record does",
+        "UpdateUserAttributes with the user's access token, then reading CloudTrail's event history",
         record("UpdateUserAttributes", lambda context: context.self_service_sub),
     ),
     Question(
         "change-delay",
-        "How long does an administrator's change take to the table, with a trail that logs management events?",
-        "the delay that the README promises",
-        "AdminUpdateUserAttributes, and then the table",
+        "How long does it take until an administrator's change is in the table, with a trail that logs management events?",
+        "the delay in the README",
+        "AdminUpdateUserAttributes, then reading the table",
         seen_by_tests("change-delay"),
     ),
 )
 
-# Open as well, and not asked.
+# Open questions that the tests cannot ask.
 NOT_ASKED = (
     (
         "Does the first sign-in of a federated user invoke the post-confirmation trigger?",
-        "needs an identity provider",
+        "this needs an identity provider",
     ),
     (
         "Does an update of a pool with a KMS key for custom senders need `kms:CreateGrant`?",
-        "needs a customer managed key, which can be deleted only after seven days",
+        "this needs a customer managed key, which can be deleted only after seven days",
     ),
     (
         "Can a pool with the `aws:` tags of CloudFormation be updated with the tags that it has?",
-        "needs a CloudFormation stack: only CloudFormation sets such tags",
+        "this needs a CloudFormation stack, because only CloudFormation sets such tags",
     ),
     (
         "Does botocore repeat a request that timed out?",
-        "not a question to AWS; the functions that send email allow one attempt",
+        "this does not depend on AWS; the functions that send email allow one attempt",
     ),
     (
         "Are the list prices in docs/cost.md still right?",
-        "not a question to an account: AWS publishes them",
+        "this needs no account: AWS publishes the prices",
     ),
 )
 
@@ -235,9 +235,9 @@ def record_answers(account: Account, answers: Mapping[str, Answer], page: Path =
 def page_of(answers: Mapping[str, Answer]) -> str:
     """docs/aws-facts.md with these answers, by question."""
     state = (
-        "The answers are what `make acceptance` saw, on the date and in the region beside each."
+        "Each answer has the date and the region of its run of `make acceptance`."
         if answers
-        else "**This has not been run on AWS yet**: every question is open."
+        else "**The tests have not been run on AWS yet**, so every question is open."
     )
     unknown = Answer(OPEN, "", "")
     rows = []
@@ -246,26 +246,26 @@ def page_of(answers: Mapping[str, Answer]) -> str:
         cells = (question.text, answer.seen, answer.date, answer.region)
         rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     how = [
-        f"- **{question.text}** Why it matters: {question.matters}. Asked: {question.asked}." for question in QUESTIONS
+        f"- **{question.text}** Why it matters: {question.matters}. Tested: {question.asked}." for question in QUESTIONS
     ]
-    not_asked = [f"- {text} Not asked: {why}." for text, why in NOT_ASKED]
+    not_asked = [f"- {text} Not tested: {why}." for text, why in NOT_ASKED]
     return "\n".join(
         [
             "# Facts about AWS",
             "",
-            "Questions that AWS's documentation leaves open and that this module depends on.",
-            "The acceptance tests ([acceptance.md](acceptance.md)) ask them and write the answers to this page.",
+            "This module depends on behavior of AWS that is not documented.",
+            "The [acceptance tests](acceptance.md) check it in an AWS account, and write the answers to this page.",
             state,
             "",
-            "| question | seen | date | region |",
+            "| question | answer | date | region |",
             "|---|---|---|---|",
             *rows,
             "",
-            "## How they are asked",
+            "## How each question is tested",
             "",
             *how,
             "",
-            "## Not asked",
+            "## Not tested",
             "",
             *not_asked,
             "",

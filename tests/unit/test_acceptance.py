@@ -131,9 +131,9 @@ def test_page_has_the_questions_of_the_code() -> None:
 
 def test_page_without_answers_shows_that_it_was_not_run() -> None:
     page = facts.page_of({})
-    assert "This has not been run on AWS yet" in page
+    assert "The tests have not been run on AWS yet" in page
     assert page.count(f"| {facts.OPEN} |") == len(facts.QUESTIONS)
-    assert "This has not been run" not in facts.page_of(ANSWERED)
+    assert "have not been run" not in facts.page_of(ANSWERED)
 
 
 def test_answers_of_aws_are_written_beside_earlier_ones(tmp_path: Path) -> None:
