@@ -176,7 +176,7 @@ QUESTIONS = (
     ),
     Question(
         "change-delay",
-        "How long does it take until an administrator's change is in the table, with a trail that logs management events?",
+        "How soon is an administrator's change in the table, with a trail that logs management events?",
         "the delay in the README",
         "AdminUpdateUserAttributes, then reading the table",
         seen_by_tests("change-delay"),
