@@ -28,13 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     serve.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     up = _command(commands, "up", "start in the background, and return when ready")
     for command in (serve, up):
-        command.add_argument("--no-auth", action="store_true", help="do not enforce IAM")
         command.add_argument("--allow-origin", type=_origin, help="let web pages of this origin call Cognito")
-    _command(commands, "down", "end what `up` started")
+    _command(commands, "down", "stop what `up` started")
     _command(commands, "env", "print the `export` lines under which AWS tools and Terraform talk to it")
     text = "print the emails that Cognito and SES have sent, in a shell that has what `env` prints"
     commands.add_parser("emails", help=text, description=text)
-    aws = commands.add_parser("aws", help="stand-in for the AWS CLI: aws SERVICE OPERATION --option value")
+    aws = commands.add_parser("aws", help="substitute for the AWS CLI: aws SERVICE OPERATION --option value")
     aws.add_argument("words", nargs=argparse.REMAINDER)
     given = parser.parse_args(arguments)
     try:
@@ -43,11 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
                 from local_aws.server import serve as serve_in_foreground
 
                 access_key = os.environ.pop(client.KEY_VARIABLE, None) or _new_access_key(given.port)
-                return serve_in_foreground(
-                    given.port, access_key, given.allow_origin, not given.no_auth, given.until_stdin_closes
-                )
+                return serve_in_foreground(given.port, access_key, given.allow_origin, given.until_stdin_closes)
             case "up":
-                return _up(given.port, not given.no_auth, given.allow_origin)
+                return _up(given.port, given.allow_origin)
             case "down":
                 return _down(given.port)
             case "env":
@@ -86,10 +83,10 @@ def _endpoint(port: int) -> str:
 
 
 def _running(port: int) -> LocalAws | None:
-    """The one that was started here and answers."""
+    """Return the local AWS that was started here, if it answers."""
     state = processes.StateFolder(port)
     aws = LocalAws(_endpoint(port), state.access_key())
-    # Only that process gets the key, and not another that took the port since.
+    # Only this process gets the key, not another one that has taken the port.
     return aws if state.is_running() and aws.is_ready() else None
 
 
@@ -99,11 +96,11 @@ def _new_access_key(port: int) -> str:
     return processes.StateFolder(port).make_access_key()
 
 
-def _up(port: int, auth: bool, allow_origin: str | None) -> int:
+def _up(port: int, allow_origin: str | None) -> int:
     if _running(port):
         if allow_origin:
             raise LocalAwsError(
-                f"one is up at {_endpoint(port)}; end it first, to allow an origin: make local-aws-down"
+                f"a local AWS runs at {_endpoint(port)}; stop it first, to allow an origin: make local-aws-down"
             )
         print(f"The local AWS is already up at {_endpoint(port)}")
         return 0
@@ -111,7 +108,7 @@ def _up(port: int, auth: bool, allow_origin: str | None) -> int:
     state = processes.StateFolder(port)
     with state.log.open("wb") as output:
         process = subprocess.Popen(
-            client.server_command(port, auth, allow_origin),
+            client.server_command(port, allow_origin),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -125,7 +122,7 @@ def _up(port: int, auth: bool, allow_origin: str | None) -> int:
         process.wait()
         raise
     state.remember(process.pid)
-    # They describe what the one before had. Their workspaces stay: Terraform may have selected one.
+    # State of the previous local AWS. The workspaces stay: Terraform may have selected one.
     for file in Path("terraform.tfstate.d").glob(f"*-local-{port}/terraform.tfstate*"):
         file.unlink()
     print(f"The local AWS is up at {aws.endpoint_url} (log: {state.log})")
@@ -145,9 +142,9 @@ def _env(port: int) -> int:
     aws = _running(port)
     if aws is None:
         raise LocalAwsError(
-            f"none that was started here answers at {_endpoint(port)}; start one with: make local-aws-up"
+            f"no local AWS that was started here answers at {_endpoint(port)}; start one with: make local-aws-up"
         )
-    # A data directory in each folder, for Terraform: a deployment to AWS does not use the providers of this one.
+    # Terraform's own data directory, so that a deployment to AWS does not use the providers of the local AWS.
     lines = {**aws.environment(), **_terraform_environment(), "TF_DATA_DIR": ".terraform/local-aws"}
     for name, value in lines.items():
         print(f"export {name}={shlex.quote(value)}")
@@ -155,7 +152,7 @@ def _env(port: int) -> int:
 
 
 def _of_environment() -> LocalAws:
-    """The one whose settings the shell has: never AWS itself, of which it may have credentials."""
+    """Return the local AWS of the shell's settings. AWS itself is rejected: the shell may have its credentials."""
     endpoint, access_key = (os.environ.get(f"AWS_{name}", "") for name in ("ENDPOINT_URL", "ACCESS_KEY_ID"))
     if not endpoint.startswith(f"http://{client.HOST}:"):
         raise LocalAwsError(
@@ -181,7 +178,7 @@ def _aws(words: list[str]) -> int:
 
 
 def _terraform_environment() -> dict[str, str]:
-    """Terraform's own settings, where this machine needs any."""
+    """Return the variables that Terraform needs on this machine."""
     providers = importlib.import_module("local_aws.terraform_providers")
     return cast("Callable[[], dict[str, str]]", providers.terraform_environment)()
 

@@ -13,15 +13,7 @@ from typing import Any, Final
 from ministack.app import app as ministack_app
 from ministack.core.concurrency import run_reentrant
 
-from local_aws import (
-    cognito_side_effects,
-    control,
-    data_records,
-    emulator_patches,
-    function_logs,
-    in_process_calls,
-    permissions,
-)
+from local_aws import cognito_side_effects, control, emulator_patches, in_process_calls, records
 from local_aws.closed_connections import close_without_answer
 from local_aws.gate import counted_operation, gate
 from local_aws.operations import Call, Request, call_of, headers_of
@@ -35,9 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 # How long a "timeout" fault holds a connection whose client does not give up.
 HELD_SECONDS: Final = 60.0
 
-permissions.install()
-function_logs.install()
-data_records.install()
+records.install()
 emulator_patches.apply()
 in_process_calls.install(gate)
 

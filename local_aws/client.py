@@ -1,4 +1,4 @@
-"""Starts a laptop AWS, or attaches to one, and talks to it. For tests, benchmarks and the demo."""
+"""Starts a local AWS, or attaches to one, and talks to it. For tests, benchmarks and the demo."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
-# Gives the server its access key: other users of the machine can read arguments, but not the environment.
+# The variable with the server's access key. Other users of the machine can read arguments, but not the environment.
 KEY_VARIABLE: Final = "LOCAL_AWS_ACCESS_KEY"
-_PORT_IN_USE: Final = 98
+PORT_IN_USE: Final = 98  # the exit status of a server whose port is in use (EADDRINUSE on Linux)
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -60,7 +60,7 @@ class FiredFault(Fault):
 
 
 class Asked(TypedDict):
-    """What a role asked IAM for, how often, and whether it was let."""
+    """What a role asked IAM for, how often, and whether it was allowed."""
 
     role: str
     action: str
@@ -84,7 +84,7 @@ class Quota(TypedDict):
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail in the outbox."""
+    """An email in the outbox."""
 
     id: str
     source: str
@@ -96,7 +96,7 @@ class Mail:
 
 
 class LocalAwsError(RuntimeError):
-    """The laptop AWS did not start, or refused a request."""
+    """The local AWS did not start, or rejected a request."""
 
 
 class PortInUseError(LocalAwsError):
@@ -104,7 +104,7 @@ class PortInUseError(LocalAwsError):
 
 
 class LocalAws:
-    """A laptop AWS at an endpoint."""
+    """A local AWS at an endpoint."""
 
     region: Final = REGION
 
@@ -120,16 +120,15 @@ class LocalAws:
     def started(
         cls,
         port: int | None = None,
-        auth: bool = True,
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         ready_within_seconds: float = 60,
         allow_origin: str | None = None,
     ) -> Iterator[LocalAws]:
-        """Start one on `port` or a free one, and end it in any case. `environment`: LOCAL_AWS_* settings"""
+        """Start one on `port` (default: a free one), and stop it in any case. `environment`: LOCAL_AWS_* settings."""
         with tempfile.TemporaryDirectory(prefix="local-aws-log-") as folder:
             log = log or Path(folder) / "local-aws.log"
-            aws, process = _start(port, auth, allow_origin, log, environment or {}, ready_within_seconds)
+            aws, process = _start(port, allow_origin, log, environment or {}, ready_within_seconds)
             end = functools.partial(_end, process)
             atexit.register(end)
             try:
@@ -140,7 +139,7 @@ class LocalAws:
 
     @classmethod
     def at(cls, endpoint_url: str, access_key: str) -> LocalAws:
-        """Attach to one that runs, with its AWS_ACCESS_KEY_ID."""
+        """Attach to a running one, with its AWS_ACCESS_KEY_ID."""
         aws = cls(endpoint_url, access_key)
         if not aws.is_ready():
             raise LocalAwsError(
@@ -152,7 +151,7 @@ class LocalAws:
         return self.server_pid() is not None
 
     def server_pid(self) -> int | None:
-        """The id of the process that serves it, or None if no laptop AWS answers there."""
+        """Return the ID of its server process, or None if no local AWS answers at this endpoint."""
         try:
             health = self._request("GET", "/_local/health", seconds=2)
             return int(health["pid"])
@@ -160,7 +159,7 @@ class LocalAws:
             return None
 
     def environment(self) -> dict[str, str]:
-        """What makes boto3, the AWS command line and Terraform's provider talk to it."""
+        """Return the variables with which boto3, the AWS CLI and Terraform's provider use it."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_REGION": REGION,
@@ -171,8 +170,8 @@ class LocalAws:
         }
 
     def client(self, service: str, **settings: Any) -> Any:
-        """A boto3 client; `settings` are boto3's own, such as `config`."""
-        with self._making_client:  # boto3's sessions are not for several threads, its clients are
+        """Return a boto3 client. `settings` are boto3's, such as `config`."""
+        with self._making_client:  # boto3's clients are thread-safe, its sessions are not
             if not settings and service in self._clients:
                 return self._clients[service]
             own = {
@@ -205,7 +204,7 @@ class LocalAws:
         self._request("PUT", "/_local/faults", list(faults))
 
     def faults(self) -> list[FiredFault]:
-        """The rules in force, with how often each fired."""
+        """Return the rules, with how often each fired."""
         rules: list[FiredFault] = self._request("GET", "/_local/faults")
         return rules
 
@@ -232,7 +231,7 @@ class LocalAws:
         provider: str = "Google",
         client_id: str | None = None,
     ) -> str:
-        """The first sign-in of a user through an identity provider; returns the sub."""
+        """Sign a user in through an identity provider for the first time. Returns the sub."""
         given = {
             "user_pool_id": user_pool_id,
             "provider": provider,
@@ -254,22 +253,22 @@ class LocalAws:
         self._request("DELETE", "/_local/calls")
 
     def permissions(self) -> list[Asked]:
-        """What all roles have asked IAM for since the start."""
+        """Return what all roles have asked IAM for since the start."""
         asked: list[Asked] = self._request("GET", "/_local/permissions")
         return asked
 
     def logs(self) -> dict[str, list[str]]:
-        """What each function has logged since the start, also if its log group is gone."""
+        """Return the log lines of each function since the start, also of deleted log groups."""
         lines: dict[str, list[str]] = self._request("GET", "/_local/logs")
         return lines
 
     def data(self) -> dict[str, list[str]]:
-        """What executions, queue messages and events have held since the start, by where it was."""
+        """Return the texts in executions, queue messages and events since the start, by where they were."""
         texts: dict[str, list[str]] = self._request("GET", "/_local/data")
         return texts
 
     def outbox(self) -> list[Mail]:
-        """Every mail that SES accepted, oldest first."""
+        """Return every email that SES accepted, oldest first."""
         accounts = self._request("GET", "/_ministack/ses/messages")["messages"]
         return [
             Mail(
@@ -286,7 +285,7 @@ class LocalAws:
         ]
 
     def scale_waits(self, factor: float) -> None:
-        """Multiply what Step Functions waits, in Wait states and between retries, by `factor`."""
+        """Multiply the waits of Step Functions (Wait states and pauses between retries) by `factor`."""
         self._request("POST", "/_ministack/config", {"stepfunctions._SFN_WAIT_SCALE": factor})
 
     def _request(self, method: str, path: str, body: object = None, seconds: float = 30) -> Any:
@@ -310,15 +309,15 @@ def new_access_key() -> str:
     return secrets.token_hex(16)
 
 
-def server_command(port: int, auth: bool, allow_origin: str | None, *options: str) -> list[str]:
-    """How the server process is started, here and by `python -m local_aws up`."""
+def server_command(port: int, allow_origin: str | None, *options: str) -> list[str]:
+    """Return the command of the server process."""
     command = [sys.executable, "-m", "local_aws", "serve", "--port", str(port), *options]
     command += ["--allow-origin", allow_origin] if allow_origin else []
-    return command if auth else [*command, "--no-auth"]
+    return command
 
 
 def server_environment(access_key: str) -> dict[str, str]:
-    """The caller's environment, with the path to this package. The server drops what it must not pass on."""
+    """Return the caller's environment with the path to this package. The server drops what functions must not get."""
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, KEY_VARIABLE: access_key}
 
@@ -332,23 +331,22 @@ def port_is_free(port: int) -> bool:
 
 
 def wait_until_ready(aws: LocalAws, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
-    """Return once the server answers; raise with the end of its log if it ends or takes too long."""
+    """Wait until the server answers. Raises LocalAwsError with the end of its log if it ends or takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = process.poll()
-        if status == _PORT_IN_USE:
+        if status == PORT_IN_USE:
             raise PortInUseError(f"{aws.endpoint_url} is in use by another process; choose another port")
         if status is not None:
-            raise LocalAwsError(f"the laptop AWS ended with status {status} before it was ready.\n{_tail(log)}")
-        if aws.server_pid() == process.pid:  # and not another's, on whose port this one is about to give up
+            raise LocalAwsError(f"the local AWS ended with status {status} before it was ready.\n{_tail(log)}")
+        if aws.server_pid() == process.pid:  # not another one on the same port
             return
         time.sleep(0.05)
-    raise LocalAwsError(f"the laptop AWS was not ready within {seconds:g} seconds.\n{_tail(log)}")
+    raise LocalAwsError(f"the local AWS was not ready within {seconds:g} seconds.\n{_tail(log)}")
 
 
 def _start(
     port: int | None,
-    auth: bool,
     allow_origin: str | None,
     log: Path,
     environment: Mapping[str, str],
@@ -359,13 +357,13 @@ def _start(
         access_key = new_access_key()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                server_command(chosen, auth, allow_origin, "--until-stdin-closes"),
-                # The pipe ends with this process, however it ends, and the server with the pipe.
+                server_command(chosen, allow_origin, "--until-stdin-closes"),
+                # The pipe closes when this process ends, and the server ends with the pipe.
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**server_environment(access_key), **environment},
-                # Ctrl-C reaches this process alone, which may still need the server.
+                # Ctrl-C reaches only this process, which may still need the server.
                 process_group=0,
             )
         aws = LocalAws(f"http://{HOST}:{chosen}", access_key, process)

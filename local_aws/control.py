@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from local_aws import cognito_settings, data_records, federated_sign_ins, function_logs, permissions
+from local_aws import cognito_settings, federated_sign_ins, records
 
 if TYPE_CHECKING:
     from local_aws.gate import Gate
@@ -56,11 +56,11 @@ def _answer(gate: Gate, request: Request) -> object:
             is_by_caller = request.query.get("by") == ["caller"]
             return gate.calls.by_caller() if is_by_caller else gate.calls.by_operation()
         case "GET", "permissions":
-            return permissions.record.as_json()
+            return records.permissions.as_json()
         case "GET", "logs":
-            return function_logs.kept.as_json()
+            return records.logs.as_json()
         case "GET", "data":
-            return data_records.kept.as_json()
+            return records.data.as_json()
         case "DELETE", "calls":
             gate.calls.reset()
             return {}

@@ -1,4 +1,4 @@
-"""Serves the laptop AWS in the foreground, on 127.0.0.1 and one port, and leaves nothing behind."""
+"""Serves the local AWS in the foreground, on one port of 127.0.0.1. Removes its files at the end."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ import threading
 from pathlib import Path
 from typing import Final
 
-HOST: Final = "127.0.0.1"
-REGION: Final = "us-east-1"
-# What the process exits with when somebody else has the port (EADDRINUSE on Linux).
-PORT_IN_USE: Final = 98
+from local_aws.client import HOST, PORT_IN_USE, REGION
 
-# All else that the caller has in its environment (credentials, profiles, proxies, AWS_CA_BUNDLE, PYTHONPATH)
-# would change the emulator, or reach the Lambda functions, which inherit this process's environment.
+# Other variables of the caller (credentials, profiles, proxies, AWS_CA_BUNDLE, PYTHONPATH) would change the emulator,
+# or reach the Lambda functions, which inherit the environment of this process.
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOG_LEVEL", "VIRTUAL_ENV")
 _KEPT_PREFIX: Final = "LOCAL_AWS_"
 
 
-def prepare_environment(port: int, access_key: str, auth: bool, folder: Path) -> None:
-    """Set what ministack and its Lambda workers read. Call it before ministack is imported."""
+def prepare_environment(port: int, access_key: str, folder: Path) -> None:
+    """Set the variables of ministack and its Lambda workers. Call it before ministack is imported."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIX)}
     nowhere = str(folder / "none")
     os.environ.clear()
@@ -34,7 +31,7 @@ def prepare_environment(port: int, access_key: str, auth: bool, folder: Path) ->
         GATEWAY_PORT=str(port),
         BIND_HOST=HOST,
         MINISTACK_REGION=REGION,
-        AUTH="true" if auth else "false",
+        AUTH="true",
         LAMBDA_EXECUTOR="local",
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
@@ -49,20 +46,18 @@ def prepare_environment(port: int, access_key: str, auth: bool, folder: Path) ->
         AWS_ENDPOINT_URL=f"http://{HOST}:{port}",
         AWS_REGION=REGION,
         AWS_DEFAULT_REGION=REGION,
-        # The emulator takes this key for the account's root.
+        # To the emulator, this is the key of the account's root.
         AWS_ACCESS_KEY_ID=access_key,
         AWS_SECRET_ACCESS_KEY=access_key,
         AWS_CONFIG_FILE=f"{nowhere}/config",
         AWS_SHARED_CREDENTIALS_FILE=f"{nowhere}/credentials",
         AWS_EC2_METADATA_DISABLED="true",
     )
-    if not auth:  # Functions then have the key of their account, which access.py takes with this session token.
-        os.environ["AWS_SESSION_TOKEN"] = access_key
     tempfile.tempdir = str(folder)
 
 
-def serve(port: int, access_key: str, allowed_origin: str | None, auth: bool, until_stdin_closes: bool) -> int:
-    """Serve until SIGTERM or SIGINT, or until standard input ends. Gives the process's exit status."""
+def serve(port: int, access_key: str, allowed_origin: str | None, until_stdin_closes: bool) -> int:
+    """Serve until SIGTERM or SIGINT, or until standard input ends. Returns the exit status."""
     try:
         listening = socket.create_server((HOST, port))
     except OSError as error:
@@ -71,7 +66,7 @@ def serve(port: int, access_key: str, allowed_origin: str | None, auth: bool, un
     port = listening.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="local-aws-"))
     try:
-        prepare_environment(port, access_key, auth, folder)
+        prepare_environment(port, access_key, folder)
         asyncio.run(_serve(listening.detach(), allowed_origin, until_stdin_closes))
     finally:
         _end_lambda_workers()
@@ -90,7 +85,7 @@ async def _serve(descriptor: int, allowed_origin: str | None, until_stdin_closes
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if until_stdin_closes:
-        # A daemon thread, so that a parent that was killed leaves no server behind.
+        # The pipe of a killed parent closes, too.
         def wait_for_end() -> None:
             sys.stdin.buffer.read()
             loop.call_soon_threadsafe(stop.set)

@@ -107,7 +107,7 @@ LOCAL_AWS = [
     ),
     Situation(
         "make local-aws-env PORT=4566",
-        "local_aws: none that was started here answers at http://127.0.0.1:4566;",
+        "local_aws: no local AWS that was started here answers at http://127.0.0.1:4566;",
         "start one with: make local-aws-up",
     ),
     Situation("make local-aws-down PORT=0", "'0' is not a port:", "it must be from 1 to 65535"),

@@ -53,7 +53,7 @@ def _delay_confirmations() -> None:
 
 
 def _verifying(confirm: Any, always: bool) -> Any:
-    def mended(data: dict[str, Any]) -> Any:
+    def patched(data: dict[str, Any]) -> Any:
         answer = confirm(data)
         if answer[0] == 200:
             pool, _ = cognito._pool_for_client(data.get("ClientId"))
@@ -61,7 +61,7 @@ def _verifying(confirm: Any, always: bool) -> Any:
             _verify(pool, user, always)
         return answer
 
-    return mended
+    return patched
 
 
 def _verify(pool: dict[str, Any], user: dict[str, Any], always: bool) -> None:

@@ -19,7 +19,6 @@ from ministack.services import stepfunctions as sfn
 from local_aws.emulator_patches.patching import expect, expect_exactly
 
 Json = dict[str, Any]
-_MAX_INPUT_BYTES: Final = 262_144
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 _FORBIDDEN_IN_NAMES: Final = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 _REDRIVABLE: Final = ("FAILED", "ABORTED", "TIMED_OUT")
@@ -33,24 +32,24 @@ def apply() -> None:
     expect_exactly(sfn._fail_execution, "e6da895fa0b74cdd")
     expect(sfn.handle_request, '"StartExecution": _start_execution,', '"DescribeExecution": _describe_execution,')
     sfn._run_execution = run_execution
-    _mend_start()
-    _mend_stop()
-    _mend_delete()
-    _mend_describe()
-    _mend_redrive()
+    _patch_start()
+    _patch_stop()
+    _patch_delete()
+    _patch_describe()
+    _patch_redrive()
 
 
 # --- start ---
 
 
-def _mend_start() -> None:
-    """AWS validates name and input, and gives the running execution back when name and input are the same."""
+def _patch_start() -> None:
+    """AWS validates the name, and returns the running execution if name and input are the same."""
     start = sfn._start_execution
     expect(start, "# Reject duplicate execution names", 'input_str = data.get("input", "{}")')
 
-    def mended_start(data: Json) -> Any:
-        if (refused := _start_refusal(data)) is not None:
-            return refused
+    def patched_start(data: Json) -> Any:
+        if (error := _invalid_name(data)) is not None:
+            return error
         with _changing:
             machine = sfn._resolve_state_machine_arn(data.get("stateMachineArn", ""))
             if _is_deleting(machine):
@@ -64,53 +63,32 @@ def _mend_start() -> None:
                     return sfn.json_response({"executionArn": arn, "startDate": running["startDate"]})
             return start(data)
 
-    sfn._start_execution = mended_start
+    sfn._start_execution = patched_start
 
 
-def _start_refusal(data: Json) -> Any | None:
-    name, given = data.get("name"), data.get("input", "{}")
-    if name is not None and not 1 <= len(name) <= 80:
-        bound = "less than or equal to 80" if name else "greater than or equal to 1"
-        return sfn.error_response_json(
-            "ValidationException",
-            f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: "
-            f"Member must have length {bound}",
-            400,
-        )
-    if name is not None and _FORBIDDEN_IN_NAMES.search(name):
+def _invalid_name(data: Json) -> Any | None:
+    name = data.get("name")
+    if name is not None and (not 1 <= len(name) <= 80 or _FORBIDDEN_IN_NAMES.search(name)):
         return sfn.error_response_json("InvalidName", f"Invalid Name: '{name}'", 400)
-    if len(given.encode()) > _MAX_INPUT_BYTES:
-        return sfn.error_response_json(
-            "ValidationException",
-            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {_MAX_INPUT_BYTES}",
-            400,
-        )
-    try:
-        json.loads(given)
-    except ValueError as error:
-        return sfn.error_response_json(
-            "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'", 400
-        )
     return None
 
 
-def _mend_stop() -> None:
+def _patch_stop() -> None:
     stop = sfn._stop_execution
 
-    def mended_stop(data: Json) -> Any:
+    def patched_stop(data: Json) -> Any:
         with _changing:
             answer = stop(data)
             _finish_deletion(sfn._executions.get(data.get("executionArn"), {}).get("stateMachineArn"))
             return answer
 
-    sfn._stop_execution = mended_stop
+    sfn._stop_execution = patched_stop
 
 
 # --- delete ---
 
 
-def _mend_delete() -> None:
+def _patch_delete() -> None:
     """AWS ends each execution at its next transition, and deletes the state machine after the last one.
 
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
@@ -118,7 +96,7 @@ def _mend_delete() -> None:
     delete = sfn._delete_state_machine
     expect(delete, "del _state_machines[arn]")
 
-    def mended_delete(data: Json) -> Any:
+    def patched_delete(data: Json) -> Any:
         arn = data.get("stateMachineArn", "")
         with _changing:
             if not _runs(arn):
@@ -126,7 +104,7 @@ def _mend_delete() -> None:
             sfn._state_machines[arn]["status"] = "DELETING"
         return sfn.json_response({})
 
-    sfn._delete_state_machine = mended_delete
+    sfn._delete_state_machine = patched_delete
 
 
 def _runs(machine: str) -> bool:
@@ -326,10 +304,10 @@ def redrive_status(execution: Json) -> tuple[str, str]:
     return "NOT_REDRIVABLE", f"Execution is {status} and cannot be redriven"
 
 
-def _mend_describe() -> None:
+def _patch_describe() -> None:
     describe, list_executions = sfn._describe_execution, sfn._list_executions
 
-    def mended_describe(data: Json) -> Any:
+    def patched_describe(data: Json) -> Any:
         status, headers, body = describe(data)
         if status != 200:
             return status, headers, body
@@ -340,7 +318,7 @@ def _mend_describe() -> None:
             shown["redriveStatusReason"] = reason
         return sfn.json_response(shown)
 
-    def mended_list(data: Json) -> Any:
+    def patched_list(data: Json) -> Any:
         machine = data.get("stateMachineArn")
         if machine and sfn._resolve_state_machine_arn(machine) is None:
             message = f"State Machine Does Not Exist: '{machine}'"
@@ -353,8 +331,8 @@ def _mend_describe() -> None:
             item.update(_redrives(sfn._executions.get(item["executionArn"]) or {}))
         return sfn.json_response(page)
 
-    sfn._describe_execution = mended_describe
-    sfn._list_executions = mended_list
+    sfn._describe_execution = patched_describe
+    sfn._list_executions = patched_list
 
 
 def _redrives(execution: Json) -> Json:
@@ -362,15 +340,15 @@ def _redrives(execution: Json) -> Json:
     return {**shown, "redriveDate": execution["redriveDate"]} if "redriveDate" in execution else shown
 
 
-def _mend_redrive() -> None:
+def _patch_redrive() -> None:
     handle = sfn.handle_request
 
-    async def mended_handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Json) -> Any:
+    async def patched_handle(method: str, path: str, headers: dict[str, str], body: bytes, query: Json) -> Any:
         if headers.get("x-amz-target") == "AWSStepFunctions.RedriveExecution":
             return sfn._finalize_response(redrive(json.loads(body)))
         return await handle(method, path, headers, body, query)
 
-    sfn.handle_request = mended_handle
+    sfn.handle_request = patched_handle
 
 
 def redrive(data: Json) -> Any:

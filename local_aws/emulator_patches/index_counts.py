@@ -19,7 +19,7 @@ def apply() -> None:
     describe = dynamodb._table_description
     expect(describe, '"ItemCount": t["ItemCount"],')
 
-    def mended(name: str) -> Json:
+    def patched(name: str) -> Json:
         described: Json = describe(name)
         items = [item for partition in dynamodb._tables[name]["items"].values() for item in partition.values()]
         for index in described.get("GlobalSecondaryIndexes", []):
@@ -27,4 +27,4 @@ def apply() -> None:
             index["ItemCount"] = sum(keys <= item.keys() for item in items)
         return described
 
-    dynamodb._table_description = mended
+    dynamodb._table_description = patched

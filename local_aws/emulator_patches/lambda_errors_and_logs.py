@@ -35,11 +35,11 @@ _HANDLER_CALL: Final = r"""        try:
             _real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\n")
         _real_stdout.flush()
 """
-_MENDED_CALL: Final = r"""        _real_stdout.write(_la_invoke(handler_fn, event, context) + "\n")
+_PATCHED_CALL: Final = r"""        _real_stdout.write(_la_invoke(handler_fn, event, context) + "\n")
         _real_stdout.flush()
 """
 _INIT_ERROR: Final = '_real_stdout.write(json.dumps({"status": "error", "error": str(e)})'
-_MENDED_INIT_ERROR: Final = (
+_PATCHED_INIT_ERROR: Final = (
     '_real_stdout.write(json.dumps({"status": "error", "error": type(e).__name__ + ": " + str(e)})'
 )
 _BEFORE_IMPORT: Final = "    try:\n        mod = importlib.import_module(module_name)\n"
@@ -52,23 +52,23 @@ _last = threading.local()
 
 
 def apply() -> None:
-    _mend_worker_script()
-    _mend_worker_environment()
-    _mend_log_collection()
-    _mend_answers()
-    _mend_platform_lines()
+    _patch_worker_script()
+    _patch_worker_environment()
+    _patch_log_collection()
+    _patch_answers()
+    _patch_platform_lines()
 
 
-def _mend_worker_script() -> None:
+def _patch_worker_script() -> None:
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
-    script = replace_once(script, _HANDLER_CALL, _MENDED_CALL)
-    script = replace_once(script, _INIT_ERROR, _MENDED_INIT_ERROR)
+    script = replace_once(script, _HANDLER_CALL, _PATCHED_CALL)
+    script = replace_once(script, _INIT_ERROR, _PATCHED_INIT_ERROR)
     script = replace_once(script, _BEFORE_IMPORT, f"    _la_install_logging()\n{_BEFORE_IMPORT}")
     prelude = Path(lambda_worker_prelude.__file__).read_text(encoding="utf-8")
     lambda_runtime._PYTHON_WORKER_SCRIPT = f"{prelude}\n\n{script}"
 
 
-def _mend_worker_environment() -> None:
+def _patch_worker_environment() -> None:
     """AWS gives a function its log format, level and group in its environment, and keys that no one can guess."""
     credentials = lambda_runtime.execution_credentials
     expect(lambda_runtime.Worker._spawn, "spawn_env.update(execution_credentials(self.config))")
@@ -94,7 +94,7 @@ def _mend_worker_environment() -> None:
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = credentials_and_logging
 
 
-def _mend_log_collection() -> None:
+def _patch_log_collection() -> None:
     original = lambda_runtime.Worker._drain_stderr_bounded
     expect_exactly(original, "3fd7cc742872e604")
 
@@ -119,11 +119,11 @@ def _mend_log_collection() -> None:
     lambda_runtime.Worker._drain_stderr_bounded = lines_of_this_invocation
 
 
-def _mend_answers() -> None:
+def _patch_answers() -> None:
     invoke = lambda_runtime.Worker.invoke
     expect(invoke, 'if response.get("status") == "error":', 'response["log"] = self._drain_stderr_bounded()')
 
-    def mended_invoke(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def patched_invoke(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         response: dict[str, Any] = invoke(self, *args, **kwargs)
         error = response.pop("local_aws_error", None)
         if error is not None:
@@ -131,7 +131,7 @@ def _mend_answers() -> None:
         _last.error = error
         return response
 
-    lambda_runtime.Worker.invoke = mended_invoke
+    lambda_runtime.Worker.invoke = patched_invoke
 
     execute = lambda_svc._execute_function_warm
     expect(
@@ -140,7 +140,7 @@ def _mend_answers() -> None:
         'return {\n            "body": {"errorMessage": str(e)',
     )
 
-    def mended_execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+    def patched_execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         _last.error = None
         result: dict[str, Any] = execute(func, event, request_id)
         if result.get("error") and not result.get("throttle"):
@@ -148,7 +148,7 @@ def _mend_answers() -> None:
             result["body"] = _last.error or _runtime_error(result["body"], config, request_id)
         return result
 
-    lambda_svc._execute_function_warm = mended_execute
+    lambda_svc._execute_function_warm = patched_execute
 
 
 def _runtime_error(body: dict[str, Any], config: dict[str, Any], request_id: str) -> dict[str, Any]:
@@ -181,12 +181,12 @@ def _runtime_error(body: dict[str, Any], config: dict[str, Any], request_id: str
             return {"errorType": name, "errorMessage": cause}
 
 
-def _mend_platform_lines() -> None:
+def _patch_platform_lines() -> None:
     """With JSON logs, AWS writes START and REPORT as JSON too, so that every line of the group parses."""
     emit, append = lambda_svc._emit_lambda_logs, cloudwatch_logs._append_log_events
     expect(emit, "_cwl._append_log_events(stream, [", 'start = f"START RequestId: {request_id}')
 
-    def mended_emit(func: dict[str, Any], request_id: str, *args: Any, **kwargs: Any) -> None:
+    def patched_emit(func: dict[str, Any], request_id: str, *args: Any, **kwargs: Any) -> None:
         config = func.get("config") or func
         _last.json_request_id = request_id if _logs_json(config) else None
         try:
@@ -194,13 +194,13 @@ def _mend_platform_lines() -> None:
         finally:
             _last.json_request_id = None
 
-    def mended_append(stream: Any, events: list[dict[str, Any]], *args: Any, **kwargs: Any) -> Any:
+    def patched_append(stream: Any, events: list[dict[str, Any]], *args: Any, **kwargs: Any) -> Any:
         if request_id := getattr(_last, "json_request_id", None):
-            events = [mended for event in events if (mended := _platform_event(event, request_id)) is not None]
+            events = [patched for event in events if (patched := _platform_event(event, request_id)) is not None]
         return append(stream, events, *args, **kwargs)
 
-    lambda_svc._emit_lambda_logs = mended_emit
-    cloudwatch_logs._append_log_events = mended_append
+    lambda_svc._emit_lambda_logs = patched_emit
+    cloudwatch_logs._append_log_events = patched_append
 
 
 def _logs_json(config: dict[str, Any]) -> bool:

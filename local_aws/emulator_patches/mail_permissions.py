@@ -39,7 +39,7 @@ def apply() -> None:
         "service_context=context,",
     )
 
-    def mended_enforce(
+    def patched_enforce(
         access_key_id: str,
         iam_action: str,
         service: str,
@@ -64,7 +64,7 @@ def apply() -> None:
                 return denied
         return None
 
-    iam_evaluator.enforce = mended_enforce
+    iam_evaluator.enforce = patched_enforce
 
 
 def _mail(content_type: str, body: bytes) -> Json:

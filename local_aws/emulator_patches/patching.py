@@ -1,4 +1,4 @@
-"""Fails loudly when the emulator no longer looks as a mend expects it to."""
+"""Checks that the emulator still looks as a patch expects."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ TESTED_WITH: Final = "1.5.33"
 
 
 class EmulatorChangedError(RuntimeError):
-    """A mend does not fit the installed ministack."""
+    """A patch does not fit the installed ministack."""
 
     def __init__(self, what: str) -> None:
         installed = importlib.metadata.version("ministack")
         super().__init__(
-            f"ministack {installed} is not what local_aws mends (written for {TESTED_WITH}): {what}. "
-            f"Install ministack=={TESTED_WITH}, or adapt the mend."
+            f"local_aws cannot patch ministack {installed} (its patches are for {TESTED_WITH}): {what}. "
+            f"Install ministack=={TESTED_WITH}, or change the patch."
         )
 
 
 def expect(function: Callable[..., Any], *snippets: str) -> None:
-    """Check that a function about to be wrapped still contains the lines which the wrapper counts on."""
+    """Check that a function still contains the lines on which its wrapper depends."""
     source = inspect.getsource(function)
     for snippet in snippets:
         if snippet not in source:
@@ -33,7 +33,7 @@ def expect(function: Callable[..., Any], *snippets: str) -> None:
 
 
 def expect_exactly(function: Callable[..., Any], digest: str) -> None:
-    """Check that a function about to be replaced as a whole is the one that was replaced before."""
+    """Check that a function that is replaced as a whole has not changed."""
     found = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
     if found != digest:
         raise EmulatorChangedError(f"{_name(function)} has the digest {found}, not {digest}")

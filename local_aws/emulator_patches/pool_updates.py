@@ -54,7 +54,7 @@ def apply() -> None:
     expect(describe, 'json_response({"UserPool": _pool_out(pool)})')
     expect(update, '"AccountRecoverySetting", "LambdaConfig",', "for k in updatable:\n        if k in data:")
 
-    def mended_update(data: Json) -> Any:
+    def patched_update(data: Json) -> Any:
         if _names_both_validities(data):
             return cognito.error_response_json(
                 "InvalidParameterException",
@@ -86,7 +86,7 @@ def apply() -> None:
             return before
         return describe(data)
 
-    cognito._update_user_pool = mended_update
+    cognito._update_user_pool = patched_update
     cognito._describe_user_pool = describe_as_before
 
 

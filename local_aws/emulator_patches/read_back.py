@@ -37,20 +37,20 @@ _LEFT_OUT_OF_SIMPLE: Final = ("Statistic", "Period")
 
 
 def apply() -> None:
-    _mend_tracing()
-    _mend_alarms()
-    _mend_tables()
-    _mend_log_groups()
+    _patch_tracing()
+    _patch_alarms()
+    _patch_tables()
+    _patch_log_groups()
 
 
-def _mend_tracing() -> None:
+def _patch_tracing() -> None:
     create, update = stepfunctions._create_state_machine, stepfunctions._update_state_machine
     expect(
         stepfunctions._describe_state_machine,
         "body = {k: v for k, v in sm.items() if k not in _SM_INTERNAL_KEYS}",
     )
 
-    def mended_create(data: Json) -> Any:
+    def patched_create(data: Json) -> Any:
         answer = create(data)
         if answer[0] == 200:
             machine = json.loads(answer[2])["stateMachineArn"]
@@ -59,23 +59,23 @@ def _mend_tracing() -> None:
             )
         return answer
 
-    def mended_update(data: Json) -> Any:
+    def patched_update(data: Json) -> Any:
         answer = update(data)
         if answer[0] == 200 and "tracingConfiguration" in data:
             machine = stepfunctions._state_machines[data["stateMachineArn"]]
             machine["tracingConfiguration"] = data["tracingConfiguration"]
         return answer
 
-    stepfunctions._create_state_machine = mended_create
-    stepfunctions._update_state_machine = mended_update
+    stepfunctions._create_state_machine = patched_create
+    stepfunctions._update_state_machine = patched_update
 
 
-def _mend_alarms() -> None:
+def _patch_alarms() -> None:
     put, describe = cloudwatch._put_metric_alarm, cloudwatch._describe_alarms
     expect(put, "_alarms[name] = alarm", '"InsufficientDataActions": [],')
     expect(describe, "f\"<member><AlarmName>{a['AlarmName']}</AlarmName><AlarmArn>{a['AlarmArn']}</AlarmArn>\"")
 
-    def mended_put(params: Json, given: Json, is_cbor: bool, is_json: bool = False) -> Any:
+    def patched_put(params: Json, given: Json, is_cbor: bool, is_json: bool = False) -> Any:
         answer = put(params, given, is_cbor, is_json)
         if answer[0] == 200:
             written = given if is_cbor or is_json else structured(params)
@@ -89,41 +89,41 @@ def _mend_alarms() -> None:
                 alarm["Period"] = alarm["MetricName"] = alarm["Namespace"] = None
         return answer
 
-    def mended_describe(params: Json, given: Json, is_cbor: bool, is_json: bool = False) -> Any:
+    def patched_describe(params: Json, given: Json, is_cbor: bool, is_json: bool = False) -> Any:
         status, headers, body = describe(params, given, is_cbor, is_json)
         if status == 200 and not is_cbor and not is_json:
             body = _completed(body.decode()).encode()
         return status, headers, body
 
-    cloudwatch._put_metric_alarm = mended_put
-    cloudwatch._describe_alarms = mended_describe
+    cloudwatch._put_metric_alarm = patched_put
+    cloudwatch._describe_alarms = patched_describe
 
 
-def _mend_tables() -> None:
+def _patch_tables() -> None:
     describe_encryption, update = dynamodb._sse_description_from_spec, dynamodb._update_table
     expect(describe_encryption, '"Status": "ENABLED" if enabled else "DISABLED",')
     expect(update, 'if new_billing == "PAY_PER_REQUEST":')
 
-    def mended_describe_encryption(given: Json | None) -> Json | None:
+    def patched_describe_encryption(given: Json | None) -> Json | None:
         return describe_encryption(given) if given and given.get("Enabled") else None
 
-    def mended_update(data: Json) -> Any:
+    def patched_update(data: Json) -> Any:
         answer = update(data)
         if answer[0] == 200 and data.get("BillingMode") == "PAY_PER_REQUEST":
             for index in dynamodb._tables[data["TableName"]].get("GlobalSecondaryIndexes") or []:
                 index["ProvisionedThroughput"] = {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
         return answer
 
-    dynamodb._sse_description_from_spec = mended_describe_encryption
-    dynamodb._update_table = mended_update
+    dynamodb._sse_description_from_spec = patched_describe_encryption
+    dynamodb._update_table = patched_update
 
 
-def _mend_log_groups() -> None:
+def _patch_log_groups() -> None:
     handle = cloudwatch_logs.handle_request
     expect(handle, 'f"Unknown action: {action}"')
     expect(cloudwatch_logs._describe_log_groups, 'entry["kmsKeyId"] = g["kmsKeyId"]')
 
-    async def mended_handle(method: str, path: str, headers: Json, body: Any, query_params: Json) -> Any:
+    async def patched_handle(method: str, path: str, headers: Json, body: Any, query_params: Json) -> Any:
         action = headers.get("x-amz-target", "").rpartition(".")[2]
         if action not in ("AssociateKmsKey", "DisassociateKmsKey"):
             return await handle(method, path, headers, body, query_params)
@@ -134,7 +134,7 @@ def _mend_log_groups() -> None:
         group["kmsKeyId"] = data["kmsKeyId"] if action == "AssociateKmsKey" else None
         return json_response({})
 
-    cloudwatch_logs.handle_request = mended_handle
+    cloudwatch_logs.handle_request = patched_handle
 
 
 def _completed(xml: str) -> str:

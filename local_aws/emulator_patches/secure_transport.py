@@ -16,7 +16,7 @@ def apply() -> None:
     resolve = iam_evaluator._resolve_condition_key
     expect(resolve, 'if k == "aws:securetransport":')
 
-    def mended(key: str, context: iam_evaluator.EvalContext) -> Any:
+    def patched(key: str, context: iam_evaluator.EvalContext) -> Any:
         return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
 
-    iam_evaluator._resolve_condition_key = mended
+    iam_evaluator._resolve_condition_key = patched

@@ -26,12 +26,12 @@ _kinds = itertools.cycle((True, False))
 
 
 def apply() -> None:
-    _mend_subs()
-    _mend_pages()
-    _mend_estimate()
+    _patch_subs()
+    _patch_pages()
+    _patch_estimate()
 
 
-def _mend_subs() -> None:
+def _patch_subs() -> None:
     plain = cognito.new_uuid
     for makes_users in (cognito._sign_up, cognito._admin_create_user):
         expect(makes_users, 'attr_dict["sub"] = new_uuid()')
@@ -46,7 +46,7 @@ def _mend_subs() -> None:
     cognito.new_uuid = like_cognitos
 
 
-def _mend_pages() -> None:
+def _patch_pages() -> None:
     list_users = cognito._list_users
     expect(list_users, 'limit = min(data.get("Limit", 60), 60)', 'resp["PaginationToken"] = str(start + limit)')
 
@@ -67,7 +67,7 @@ def _mend_pages() -> None:
     cognito._list_users = with_short_pages
 
 
-def _mend_estimate() -> None:
+def _patch_estimate() -> None:
     describe = cognito._describe_user_pool
     expect(describe, 'json_response({"UserPool": _pool_out(pool)})')
 

@@ -104,17 +104,6 @@ def test_attaching_to_one_that_runs(aws: LocalAws) -> None:
             LocalAws.at(url, access_key)
 
 
-def test_without_auth_no_role_is_asked_for() -> None:
-    code = """
-        import boto3
-        def handler(event, context):
-            return boto3.client("sqs").list_queues().get("QueueUrls", [])
-    """
-    with LocalAws.started(auth=False) as aws:
-        answer = aws.client("lambda").invoke(FunctionName=make_function(aws, code))
-        assert answer["Payload"].read() == b"[]"
-
-
 def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command, "_terraform_environment", lambda: {"TF_CLI_CONFIG_FILE": "/a b/terraform.rc"})
@@ -137,7 +126,7 @@ def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         assert command.main(["up", *arguments]) == 0
         assert "already up" in capsys.readouterr().out
         assert command.main(["up", *arguments, "--allow-origin", "http://localhost:5173"]) == 1
-        assert "end it first, to allow an origin: make local-aws-down" in capsys.readouterr().err
+        assert "stop it first, to allow an origin: make local-aws-down" in capsys.readouterr().err
         # Whatever took the port after a crash does not get the key.
         processes.StateFolder(port).remember(os.getpid())
         assert command.main(["env", *arguments]) == 1
