@@ -1,4 +1,4 @@
-"""Calls that share a quota with others: evenly spaced, and made again while AWS is busy."""
+"""Limits the rate of calls that share a quota with other clients, and retries calls while AWS is busy."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from typing import Any, TypeVar
 from cognito_user_sync.user_pool import CognitoUnavailableError
 from cognito_user_sync.user_table import TableUnavailableError
 
-# How far behind its schedule a pace may catch up, and how much slower than asked for it may become.
+# After a pause, the calls of this time may follow without a delay.
 _CATCH_UP_SECONDS = 1.0
+# Throttling slows the rate by up to this factor: by _SLOW_DOWN for a throttled call, and _SPEED_UP for another one.
 _SLOWEST = 8.0
-# Left unused at the end of a function's time, for what is under way.
+_SLOW_DOWN = 1.5
+_SPEED_UP = 0.9
+# Reserved at the end of a function's time for calls in progress.
 _MARGIN_SECONDS = 30.0
 
 Answer = TypeVar("Answer")
 
 
 class OutOfTimeError(Exception):
-    """The function's time is over, and the work is not done."""
+    """The function's time is over before the work is done."""
 
 
 @dataclass(frozen=True)
 class RetryUntilDeadline:
-    """Makes a call again while AWS is busy, as long as `seconds_left` says that there is time."""
+    """Retries calls while AWS is busy and `seconds_left` returns enough time."""
 
     seconds_left: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
@@ -36,50 +39,55 @@ class RetryUntilDeadline:
         return self.seconds_left() > _MARGIN_SECONDS
 
     def call(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Raises OutOfTimeError, or what `call` raises other than CognitoUnavailableError and TableUnavailableError."""
-        longest_seconds = 0.2
+        """Return the result of `call`, which is retried after CognitoUnavailableError and TableUnavailableError.
+
+        Raises OutOfTimeError, or the other errors of `call`.
+        """
+        max_pause_seconds = 0.2
         while True:
             try:
                 return call(*arguments)
             except (CognitoUnavailableError, TableUnavailableError) as error:
                 if not self.has_time():
                     raise OutOfTimeError(str(error)) from error
-            self.sleep(random.uniform(0, longest_seconds))  # noqa: S311
-            longest_seconds = min(2 * longest_seconds, 8)
+            self.sleep(random.uniform(0, max_pause_seconds))  # noqa: S311
+            max_pause_seconds = min(2 * max_pause_seconds, 8)
 
 
 @dataclass
 class RateLimiter:
-    """At most `per_second` calls, of all threads together. Fewer after one that was refused, since somebody else
-    needs the quota; a little more after one that was not."""
+    """Limits calls to `per_second` in all threads together.
+
+    The rate adapts to other clients of the quota: a throttled call lowers it, and each other call raises it again.
+    """
 
     per_second: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _next: float = field(init=False)
-    _slower: float = field(default=1.0, init=False)
+    _next_at: float = field(init=False)
+    _slowdown: float = field(default=1.0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._next = self.clock()
+        self._next_at = self.clock()
 
     def call(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Wait for the turn, and call. Raises what `call` raises."""
+        """Wait until the rate allows the call, and return its result. Raises the errors of `call`."""
         self._wait()
         try:
             answer = call(*arguments)
         except CognitoUnavailableError:
             with self._lock:
-                self._slower = min(self._slower * 1.5, _SLOWEST)
+                self._slowdown = min(self._slowdown * _SLOW_DOWN, _SLOWEST)
             raise
         with self._lock:
-            self._slower = max(self._slower * 0.9, 1.0)
+            self._slowdown = max(self._slowdown * _SPEED_UP, 1.0)
         return answer
 
     def _wait(self) -> None:
         with self._lock:
             now = self.clock()
-            turn = max(self._next, now - _CATCH_UP_SECONDS)
-            self._next = turn + self._slower / self.per_second
-        if turn > now:
-            self.sleep(turn - now)
+            call_at = max(self._next_at, now - _CATCH_UP_SECONDS)
+            self._next_at = call_at + self._slowdown / self.per_second
+        if call_at > now:
+            self.sleep(call_at - now)

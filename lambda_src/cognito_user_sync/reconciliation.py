@@ -1,24 +1,21 @@
-"""Brings the table to what the pool is: one worker's part of it, a batch of shards.
+"""Reconciles a batch of shards: one worker's part of a run.
 
-A shard is listed to its end, page by page; each page is compared with the table's items, and what differs is written.
-Then, and only then, the items of the shard that the list did not show are looked at: see `_check_deletions`.
+The worker lists a shard to its end, page by page. It compares each page with the table's items, and writes users whose
+items differ. Only after the last page it checks the items of users whom the list did not show: see `_check_deletions`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from cognito_user_sync.clients import PARALLEL
 from cognito_user_sync.deletion import delete_if_not_in_pool
-from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.item_layout import Item, has
 from cognito_user_sync.log_fields import log_failure
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
@@ -27,14 +24,14 @@ from cognito_user_sync.user import UNCONFIRMED, User, now
 from cognito_user_sync.user_pool import Page, PagingTokenRejectedError, PrefixRejectedError, UserPool
 from cognito_user_sync.user_table import READ_SIZE, Outcome, TableRejectedError, UserTable
 
-# AdminGetUser has four times the quota of ListUsers: 120 requests a second.
+# AdminGetUser has four times the quota of ListUsers: 120 requests per second.
 # https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html
 _GET_USERS_PER_LIST_USERS = 4
-# Fewer users than these may always go.
-_FEW = 20
-# Of the users that could not be synced, a worker names so many.
+# Deletions in a shard that are always allowed.
+_MIN_ALLOWED_DELETIONS = 20
+# Failed users that a worker reports by sub.
 NAMED_FAILURES = 3
-# A listing whose paging marker Cognito rejects begins again so many times.
+# Restarts of a listing whose paging marker Cognito rejects.
 MAX_RESTARTS = 5
 
 logger = logging.getLogger(__name__)
@@ -55,55 +52,62 @@ _COUNT = {
     Outcome.OTHER_POOL: "other_pool",
 }
 _WRITES = (Outcome.CREATED, Outcome.UPDATED)
-# Of what a dry run would change, so many names of attributes.
+# Attribute names in each list of a dry run's example.
 _NAMED_ATTRIBUTES = 20
-
-_PREFIX = re.compile(r"[0-9a-f-]*")
 
 
 class _ShardTooLargeError(Exception):
-    """The shard has more users than a worker holds."""
+    """The shard has more users than fit into a worker's memory."""
 
 
 # The counts and examples before a shard.
-_Counted: TypeAlias = tuple[Counter[str], list[dict[str, Any]]]
+_Snapshot: TypeAlias = tuple[Counter[str], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one worker is to do."""
+    """The input of one worker."""
 
     prefixes: tuple[str, ...]
     pages_per_second: float
     checks_deletions: bool = True
-    """Whether to look for users who are gone."""
+    """Whether to check for deleted users."""
     token: str | None = None
-    """Where a sequential listing goes on."""
+    """Where a sequential listing continues."""
     restarts: int = 0
-    """How often that listing has begun again."""
+    """Restarts of that listing."""
     sequential: bool = False
-    """The pool cannot be cut into shards: the one prefix is "", and nobody is looked for who is gone."""
+    """The pool cannot be divided into shards: the only prefix is "", and the deletion check is skipped."""
     max_delete_percent: float = 10
     allow_deletes: int = 0
     dry_run: bool = False
-    """Only count what would be written and deleted."""
+    """Count what would be written and deleted, and change nothing."""
     max_examples: int = 0
-    """Describe so many items that a dry run would write."""
+    """Number of items that a dry run would write to describe."""
 
     @classmethod
-    def from_json(cls, given: Any) -> Batch:
-        """As a function is given it. Raises InvalidEventError."""
-        check_fields(given, {"prefixes", "pages_per_second"})
-        check_no_others(given, {each.name for each in fields(cls)})
-        return cls(**{**given, "prefixes": tuple(given["prefixes"])})
+    def from_json(cls, event: Mapping[str, Any]) -> Batch:
+        """Return the batch in an event of the state machine."""
+        return cls(**{**event, "prefixes": tuple(event["prefixes"])})
 
 
 @dataclass
 class Result:
-    """What a worker did, and what is left of its batch. `counts` has listed, which is the sum of created, updated,
-    unchanged, unconfirmed, other_pool and failed; deleted and still_in_pool; over_limit, the missing users of shards in
-    which more are missing than may be deleted; and unlisted_shards, which Cognito did not list to their end. `examples`
-    of a dry run: each has sub, outcome, and the names of the attributes that a run adds, replaces and removes."""
+    """The output of a worker: what it did, and what it has not finished of its batch.
+
+    Attributes:
+        counts: By name in COUNTS. `listed` is the sum of created, updated, unchanged, unconfirmed, other_pool and
+            failed. `over_limit` has the missing users of shards that exceed the deletion limit. `unlisted_shards` has
+            the shards that Cognito did not list to their end.
+        failed_subs: Some users who could not be synced.
+        examples: Items that a dry run would write: sub, outcome, and the names of attributes in adds, replaces and
+            removes.
+        prefixes: The shards that are not finished.
+        token: Where a sequential listing continues.
+        restarts: Restarts of the listing of the first prefix.
+        allow_deletes_needed: The most missing users in one shard over the limit: the value that `allow_deletes` needs.
+        sequential: Cognito rejected listing a shard: the run must continue as one listing of the whole pool.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     failed_subs: list[str] = field(default_factory=list)
@@ -111,68 +115,30 @@ class Result:
     prefixes: list[str] = field(default_factory=list)
     token: str | None = None
     restarts: int = 0
-    """How often the listing of the first prefix has begun again."""
     allow_deletes_needed: int = 0
-    """The most missing users in one shard over the limit: what `allow_deletes` has to be."""
     sequential: bool = False
-    """Cognito refused to list a shard: the rest has to be one listing from end to end."""
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "counts": dict(self.counts)}
 
 
-def check_fields(given: Any, required: Set[str]) -> None:
-    """Raise InvalidEventError unless `given` is an object with these fields, each of the type that a Batch, a Result or
-    a run's summary has under its name."""
-    if not isinstance(given, dict) or not required <= given.keys():
-        raise InvalidEventError(f"expected an object with {', '.join(sorted(required))}")
-    for name in required & _FIELDS.keys():
-        if not _FIELDS[name](given[name]):
-            raise InvalidEventError(f"{name} is not what it may be")
-
-
-def check_no_others(given: Any, allowed: Set[str]) -> None:
-    """Raise InvalidEventError unless `given` is an object with at most these fields, each as in check_fields."""
-    check_fields(given, given.keys() if isinstance(given, dict) else set())
-    if not given.keys() <= allowed:
-        raise InvalidEventError(f"an object has other fields than {', '.join(sorted(allowed))}")
-
-
-def is_count(value: Any) -> bool:
-    return isinstance(value, int) and _is_number(value, 0, math.inf)
-
-
-def _is_number(value: Any, least: float, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-
-
-_FIELDS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys((*COUNTS, "allow_deletes", "allow_deletes_needed", "restarts"), is_count),
-    **dict.fromkeys(("batches", "max_examples"), is_count),
-    **dict.fromkeys(("checks_deletions", "sequential", "dry_run"), lambda value: isinstance(value, bool)),
-    "prefixes": lambda value: _is_list_of_text(value) and all(_PREFIX.fullmatch(prefix) for prefix in value),
-    "pages_per_second": lambda value: _is_number(value, 1e-6, 1e9),
-    "max_delete_percent": lambda value: _is_number(value, 0, 100),
-    "token": lambda value: value is None or (isinstance(value, str) and value != ""),
-    "failed_subs": _is_list_of_text,
-    "examples": lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
-}
-
-
 def in_threads(act: Callable[[Argument], Answer], arguments: Iterable[Argument]) -> list[Answer]:
-    """`act` of each argument, PARALLEL at a time."""
+    """Return the results of `act` for all arguments. PARALLEL calls run at the same time."""
     with ThreadPoolExecutor(PARALLEL) as threads:
         return list(threads.map(act, arguments))
 
 
 @dataclass
 class Worker:
-    """Works on one batch. `seconds_left` says how much of its time is left; `progress` is told how many users have been
-    listed, after each page; clock, sleep and in_parallel stand in for the real ones in a simulation."""
+    """Reconciles one batch.
+
+    Attributes:
+        seconds_left: Returns the remaining time.
+        clock: Monotonic clock.
+        sleep: Waits.
+        in_parallel: Runs calls at the same time. A simulation replaces it, the clock and sleep.
+        progress: Called after each page with the number of users listed.
+    """
 
     pool: UserPool
     table: UserTable
@@ -184,94 +150,105 @@ class Worker:
     progress: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
+        pages_per_second = self.batch.pages_per_second
         self._retry = RetryUntilDeadline(self.seconds_left, self.sleep)
-        self._listing = RateLimiter(self.batch.pages_per_second, self.clock, self.sleep)
-        self._asking = RateLimiter(_GET_USERS_PER_LIST_USERS * self.batch.pages_per_second, self.clock, self.sleep)
+        self._list_users_limiter = RateLimiter(pages_per_second, self.clock, self.sleep)
+        self._get_user_limiter = RateLimiter(_GET_USERS_PER_LIST_USERS * pages_per_second, self.clock, self.sleep)
         self._result = Result(prefixes=list(self.batch.prefixes), token=self.batch.token, restarts=self.batch.restarts)
 
     def work(self) -> Result:
-        """Reconcile the shards of the batch, as many as there is time for.
+        """Reconcile shards of the batch until the time is over. Idempotent.
 
-        Raises CognitoRejectedError or TableRejectedError. All of it may be done again.
+        Raises CognitoRejectedError or TableRejectedError.
         """
-        left = self._result.prefixes
-        had_all_the_time = True
-        while left and self._retry.has_time():
+        is_first = True
+        while self._result.prefixes and self._retry.has_time():
             before = Counter(self._result.counts), list(self._result.examples)
             try:
-                self._reconcile(left[0])
+                self._reconcile(self._result.prefixes[0])
             except OutOfTimeError:
-                listed = self._listed_since(before)
-                # Fewer users would not have been done either: Cognito was too busy. But a dry run deletes nobody, so
-                # that its next sweep of the same shard would come no further than this one.
-                if had_all_the_time and (listed > SMALL_POOL or self.batch.dry_run) and not self.batch.sequential:
-                    left[:1] = children(left[0])
-                self._count_again_from(before)
+                if is_first:
+                    self._split_unfinished_shard(before)
+                self._discard_counts_since(before)
                 break
             except _ShardTooLargeError:
-                left[:1] = children(left[0])
-                self._count_again_from(before)
+                self._split_shard()
+                self._discard_counts_since(before)
             except PrefixRejectedError:
                 self._result.sequential = True
                 break
             except PagingTokenRejectedError:
                 self._list_again(before)
             else:
-                self._leave_shard()
-            had_all_the_time = False
+                self._finish_shard()
+            is_first = False
         return self._result
 
-    def _list_again(self, before: _Counted) -> None:
-        """Begin the listing of the first shard again, a few times at most: a large shard in parts, whose markers are
-        fewer."""
-        left, listed = self._result.prefixes, self._listed_since(before)
-        self._count_again_from(before)
+    def _split_unfinished_shard(self, before: _Snapshot) -> None:
+        """Split a shard for which the whole time of a worker was not enough.
+
+        A small shard is not split: Cognito was too busy. In a dry run it is, because a dry run deletes no user, so the
+        next deletion check of the same shard would not get further.
+        """
+        if (self._listed_since(before) > SMALL_POOL or self.batch.dry_run) and not self.batch.sequential:
+            self._split_shard()
+
+    def _split_shard(self) -> None:
+        self._result.prefixes[:1] = children(self._result.prefixes[0])
+
+    def _list_again(self, before: _Snapshot) -> None:
+        """Restart the listing of a shard whose paging marker was rejected, up to MAX_RESTARTS times.
+
+        A large shard is split, because a smaller listing has fewer markers.
+        """
+        prefixes, listed = self._result.prefixes, self._listed_since(before)
+        self._discard_counts_since(before)
         self._result.token = None
         self._result.restarts += 1
         logger.warning(
             "paging marker rejected",
-            extra={"prefix": left[0], "listed": listed, "restarts": self._result.restarts},
+            extra={"prefix": prefixes[0], "listed": listed, "restarts": self._result.restarts},
         )
         if self._result.restarts > MAX_RESTARTS:
             self._result.counts["unlisted_shards"] += 1
-            self._leave_shard()
-        # Once in a batch, so that what is left stays small.
-        elif listed > SMALL_POOL and not self.batch.sequential and len(left) <= len(self.batch.prefixes):
-            left[:1] = children(left[0])
+            self._finish_shard()
+        # Only one split per batch, to keep the result small.
+        elif listed > SMALL_POOL and not self.batch.sequential and len(prefixes) <= len(self.batch.prefixes):
+            self._split_shard()
             self._result.restarts = 0
 
-    def _leave_shard(self) -> None:
+    def _finish_shard(self) -> None:
         del self._result.prefixes[0]
         self._result.restarts = 0
 
-    def _listed_since(self, before: _Counted) -> int:
+    def _listed_since(self, before: _Snapshot) -> int:
         return self._result.counts["listed"] - before[0]["listed"]
 
-    def _count_again_from(self, before: _Counted) -> None:
-        """Of a shard that will be listed again, a dry run would find everything to do once more."""
+    def _discard_counts_since(self, before: _Snapshot) -> None:
+        """Discard the counts of a shard that will be listed again: a dry run would count its changes twice."""
         if self.batch.dry_run and not self.batch.sequential:
             self._result.counts, self._result.examples = before
 
     def _reconcile(self, prefix: str) -> None:
         began_at = now()
-        seen: set[str] = set()
+        listed_subs: set[str] = set()
         for page in self._pages(prefix):
             self._write(page)
             if self.progress:
                 self.progress(self._result.counts["listed"])
             if not self.batch.sequential:
-                seen.update(user.sub for user in page.users)
-                seen.update(unusable.sub for unusable in page.unusable)
-                if len(seen) > MAX_USERS:
+                listed_subs.update(user.sub for user in page.users)
+                listed_subs.update(unusable.sub for unusable in page.unusable)
+                if len(listed_subs) > MAX_USERS:
                     raise _ShardTooLargeError
         if self.batch.checks_deletions and not self.batch.sequential:
-            self._check_deletions(prefix, seen, began_at)
+            self._check_deletions(prefix, listed_subs, began_at)
 
     def _pages(self, prefix: str) -> Iterator[Page]:
-        """Every page of the shard. The token of the listing is kept only where it is to be handed on."""
+        """Yield all pages of a shard. Only a sequential listing can continue at its token in the next round."""
         token = self._result.token
         while True:
-            page = self._retry.call(self._listing.call, self.pool.page, prefix, token)
+            page = self._retry.call(self._list_users_limiter.call, self.pool.page, prefix, token)
             yield page
             token = page.next_token
             if self.batch.sequential:
@@ -282,7 +259,7 @@ class Worker:
                 raise OutOfTimeError
 
     def _write(self, page: Page) -> None:
-        """Write the users of a page whose items differ from them."""
+        """Write the users of a page whose items differ, and count the outcomes of all its users."""
         users = [user for user in page.users if user.status != UNCONFIRMED]
         items = self._items([user.sub for user in users])
         outcomes: list[Outcome | TableRejectedError] = [
@@ -291,7 +268,7 @@ class Worker:
         different = [index for index, outcome in enumerate(outcomes) if outcome in _WRITES]
         if self.batch.dry_run:
             for index in different[: self.batch.max_examples - len(self._result.examples)]:
-                self._describe(users[index], str(outcomes[index]), items.get(users[index].sub, {}))
+                self._add_example(users[index], str(outcomes[index]), items.get(users[index].sub, {}))
         else:
             written = self.in_parallel(
                 self._write_one, [(users[index], items.get(users[index].sub, {})) for index in different]
@@ -301,70 +278,72 @@ class Worker:
         counts = self._result.counts
         counts["listed"] += len(page.users) + len(page.unusable)
         counts["unconfirmed"] += len(page.users) - len(users)
-        for failed in page.unusable:
-            self._failed(failed.sub or "one without a sub", failed)
+        for unusable in page.unusable:
+            self._add_failure(unusable.sub or "one without a sub", unusable)
         for user, outcome in zip(users, outcomes, strict=True):
             if isinstance(outcome, TableRejectedError):
-                self._failed(user.sub, outcome)
+                self._add_failure(user.sub, outcome)
             else:
                 counts[_COUNT[outcome]] += 1
 
-    def _describe(self, user: User, outcome: str, item: Item) -> None:
-        """Say what a run would do to an item, without values."""
+    def _add_example(self, user: User, outcome: str, item: Item) -> None:
+        """Describe what a run would change in an item, without values."""
         layout = self.table.layout
-        wanted = {**layout.to_item(user), layout.name("synced_at"): now()}
+        values = {**layout.to_item(user), layout.name("synced_at"): now()}
         changes = {
-            "adds": [name for name in wanted if name not in item],
-            "replaces": [name for name, value in wanted.items() if name in item and not has(item, name, value)],
-            "removes": [name for name in layout.removable(item) if name in item and name not in wanted],
+            "adds": [name for name in values if name not in item],
+            "replaces": [name for name, value in values.items() if name in item and not has(item, name, value)],
+            "removes": [name for name in layout.removable(item) if name in item and name not in values],
         }
         names = {kind: names[:_NAMED_ATTRIBUTES] for kind, names in changes.items()}
         self._result.examples.append({"sub": user.sub, "outcome": outcome, **names})
 
-    def _write_one(self, each: tuple[User, Item]) -> Outcome | TableRejectedError:
+    def _write_one(self, user_and_item: tuple[User, Item]) -> Outcome | TableRejectedError:
         try:
-            return self._retry.call(self.table.write, *each)
-        except TableRejectedError as refused:
-            return refused
+            return self._retry.call(self.table.write, *user_and_item)
+        except TableRejectedError as error:
+            return error
 
-    def _failed(self, sub: str, error: Exception) -> None:
+    def _add_failure(self, sub: str, error: Exception) -> None:
         self._result.counts["failed"] += 1
         if len(self._result.failed_subs) < NAMED_FAILURES:
             self._result.failed_subs.append(sub)
             log_failure(sub, error)
 
-    def _check_deletions(self, prefix: str, seen: set[str], began_at: str) -> None:
-        """Delete the users of a shard, listed to its end, whom the list did not show and whom Cognito knows no more.
+    def _check_deletions(self, prefix: str, listed_subs: set[str], began_at: str) -> None:
+        """Delete users of a completely listed shard whom the list did not show, and who do not exist in Cognito.
 
-        Twice through the table: all are counted before any is deleted. If they are too many, none is deleted.
+        The items are read twice: the first pass only counts. If too many users are missing, none is deleted.
         """
-        living = missing = 0
+        active = missing = 0
         for subs in self._active_subs(prefix):
-            living += len(subs)
-            missing += sum(sub not in seen for sub in subs)
+            active += len(subs)
+            missing += sum(sub not in listed_subs for sub in subs)
         if not missing:
             return
-        allowed = max(_FEW, int(living * self.batch.max_delete_percent / 100), self.batch.allow_deletes)
+        allowed = max(
+            _MIN_ALLOWED_DELETIONS, int(active * self.batch.max_delete_percent / 100), self.batch.allow_deletes
+        )
         if missing > allowed:
             self._result.counts["over_limit"] += missing
             self._result.allow_deletes_needed = max(self._result.allow_deletes_needed, missing)
             logger.warning(
                 "shard over the deletion limit",
-                extra={"prefix": prefix, "items": living, "missing": missing, "allowed": allowed},
+                extra={"prefix": prefix, "items": active, "missing": missing, "allowed": allowed},
             )
             if self.batch.dry_run:
-                # Without asking Cognito: with a wrong pool, these are all users.
+                # Without verifying them in Cognito: with a wrong pool, these are all users.
                 for subs in self._active_subs(prefix):
-                    _log_deletions([sub for sub in subs if sub not in seen])
+                    _log_deletions([sub for sub in subs if sub not in listed_subs])
             return
         for subs in self._active_subs(prefix):
-            self._delete([sub for sub in subs if sub not in seen], began_at)
+            self._delete([sub for sub in subs if sub not in listed_subs], began_at)
 
     def _active_subs(self, prefix: str) -> Iterator[list[str]]:
-        for beginning in [prefix] if prefix else HEX_DIGITS:
+        for digits in [prefix] if prefix else HEX_DIGITS:
             start: Item | None = None
             while True:
-                subs, start = self._retry.call(self.table.active_subs, beginning, start)
+                subs, start = self._retry.call(self.table.active_subs, digits, start)
                 yield subs
                 if start is None:
                     break
@@ -372,12 +351,12 @@ class Worker:
     def _delete(self, subs: Sequence[str], began_at: str) -> None:
         for start in range(0, len(subs), READ_SIZE):
             found = self._items(subs[start : start + READ_SIZE]).items()
-            older = [each for each in found if self._is_older(each[1], began_at)]
+            older = [(sub, item) for sub, item in found if self._is_older(item, began_at)]
             outcomes = self.in_parallel(self._delete_one, older)
             counts = self._result.counts
-            # UNCHANGED: by somebody else meanwhile, or by an attempt of ours whose answer was lost.
+            # UNCHANGED: another function deleted the user, or this one in an attempt whose response was lost.
             counts["deleted"] += sum(outcome in (Outcome.DELETED, Outcome.UNCHANGED) for outcome in outcomes)
-            counts["still_in_pool"] += outcomes.count(Outcome.STALE) + outcomes.count(Outcome.STILL_IN_POOL)
+            counts["still_in_pool"] += sum(outcome in (Outcome.STALE, Outcome.STILL_IN_POOL) for outcome in outcomes)
             if self.batch.dry_run:
                 _log_deletions(
                     [sub for (sub, _), outcome in zip(older, outcomes, strict=True) if outcome is Outcome.DELETED]
@@ -385,14 +364,16 @@ class Worker:
             if None in outcomes:
                 raise OutOfTimeError
 
-    def _delete_one(self, found: tuple[str, Item]) -> Outcome | None:
-        """None where there is no time for it."""
-        sub, item = found
+    def _delete_one(self, sub_and_item: tuple[str, Item]) -> Outcome | None:
+        """Return None if there was no time."""
+        sub, item = sub_and_item
         try:
             if not self._retry.has_time():
                 return None
             return self._retry.call(
-                lambda: self._asking.call(delete_if_not_in_pool, self.pool, self.table, sub, item, self.batch.dry_run)
+                lambda: self._get_user_limiter.call(
+                    delete_if_not_in_pool, self.pool, self.table, sub, item, self.batch.dry_run
+                )
             )
         except OutOfTimeError:
             return None
@@ -401,14 +382,16 @@ class Worker:
         return self._retry.call(self.table.read, subs) if subs else {}
 
     def _is_older(self, item: Item, began_at: str) -> bool:
-        """Whether an active user's item of this pool was last written before the listing began: one written since may
-        have come after its page was read."""
+        """Return whether an active user's item of this pool was last written before the listing began.
+
+        A user whose item was written later may have signed up after the page was listed.
+        """
         layout = self.table.layout
         times = [layout.text(item, name) for name in ("observed_at", "synced_at")]
         return layout.is_ours(item) and layout.name("deleted_at") not in item and max(times) < began_at
 
 
 def _log_deletions(subs: Sequence[str]) -> None:
-    """Name users whom a run would delete: in the log, since they are too many for an output of Step Functions."""
+    """Log users whom a run would delete: there may be too many for an output of Step Functions."""
     for start in range(0, len(subs), READ_SIZE):
         logger.info("users would be deleted", extra={"subs": subs[start : start + READ_SIZE]})

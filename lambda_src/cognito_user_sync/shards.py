@@ -1,7 +1,7 @@
-"""Cuts the pool into shards: prefixes of `sub`, so that one worker lists and compares each in about ten minutes.
+"""Divides the pool into shards: prefixes of `sub` that one worker reconciles in about ten minutes.
 
-The subs of newer pools are not random at their start: in a region, every second hex digit is fixed. So a prefix is
-split by looking which of its 16 children hold users at all, instead of by arithmetic.
+The subs of newer pools are not random at their start: in each region, every second hex digit is fixed. So the planner
+checks which of the 16 children of a prefix have users, instead of calculating it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from cognito_user_sync.user_pool import PAGE_SIZE, PrefixRejectedError
 
 HEX_DIGITS = "0123456789abcdef"
 
-# Up to here one listing is quick enough.
+# Up to this number of users, one listing is fast enough.
 SMALL_POOL = 2_000
-# What one worker may hold in memory: the subs of one prefix.
+# The subs of one prefix that fit into a worker's memory.
 MAX_USERS = 250_000
-# What is planned for, since no two shards are equally large.
+# Less than MAX_USERS, because shards are not equally large.
 _PLANNED_USERS = 200_000
-# What one round of the state machine may carry, with 10 bytes each.
+# The prefixes of one round of the state machine, with 10 bytes each.
 MAX_PREFIXES = 4_096
 WORKER_SECONDS = 600
 # The dashes of a UUID.
@@ -29,12 +29,17 @@ _DASHES_AT = frozenset({8, 13, 18, 23})
 
 @dataclass(frozen=True)
 class Shards:
+    """The shards of a pool.
+
+    `sequential`: the pool cannot be listed by prefix. It is one listing, without a deletion check.
+    """
+
     prefixes: tuple[str, ...]
     sequential: bool = False
-    """The pool cannot be listed by prefix: one listing from end to end, and nobody is looked for who is gone."""
 
 
 def children(prefix: str) -> list[str]:
+    """Return the 16 prefixes that are one digit longer."""
     dash = "-" if len(prefix) in _DASHES_AT else ""
     return [f"{prefix}{dash}{digit}" for digit in HEX_DIGITS]
 
@@ -42,15 +47,20 @@ def children(prefix: str) -> list[str]:
 def plan(
     users: int,
     pages_per_second: float,
-    is_inhabited: Callable[[str], bool],
+    has_users: Callable[[str], bool],
     has_items: Callable[[str], bool],
     has_time: Callable[[], bool] = lambda: True,
 ) -> Shards:
-    """The shards of a pool of about so many users, for workers of so many pages a second each.
+    """Return the shards of a pool.
 
-    `is_inhabited` returns whether the pool has users of a prefix, and may raise PrefixRejectedError. `has_items`
-    returns whether the table has: such a prefix is a shard, too, since its users are deleted.
-    Without time, what is left stays large: a worker cuts it.
+    Args:
+        users: Estimated number of users.
+        pages_per_second: Rate of each worker.
+        has_users: Returns whether the pool has users of a prefix. May raise PrefixRejectedError.
+        has_items: Returns whether the table has items of a prefix. Without users, their users were deleted, so the
+            prefix is a shard, too.
+        has_time: Returns whether there is time for one more prefix. Otherwise the remaining shards stay large, and the
+            workers split them.
     """
     if users <= SMALL_POOL:
         return Shards(("",))
@@ -63,15 +73,15 @@ def plan(
             if prefix and -negative <= capacity:
                 ready.append(prefix)
                 continue
-            inhabited = {child for child in children(prefix) if is_inhabited(child)}
-            if not inhabited:
+            with_users = {child for child in children(prefix) if has_users(child)}
+            if not with_users:
                 if not prefix:
                     return Shards(("",), sequential=True)
                 ready.append(prefix)
                 continue
             for child in children(prefix):
-                if child in inhabited:
-                    heapq.heappush(largest_first, (negative // len(inhabited), child))
+                if child in with_users:
+                    heapq.heappush(largest_first, (negative // len(with_users), child))
                 elif has_items(child):
                     ready.append(child)
     except PrefixRejectedError:
@@ -80,8 +90,11 @@ def plan(
 
 
 def split(prefixes: Sequence[str], batches: int) -> list[list[str]]:
-    """The prefixes in at most `batches` batches. Neighbours begin with different digits: all that begin with one are
-    one key of the index by_shard, and DynamoDB takes 1,000 writes a second for each."""
+    """Distribute the prefixes over at most `batches` batches of about the same size.
+
+    Neighboring batches begin with different digits: all prefixes with the same first digit share one key of the index
+    by_shard, which DynamoDB limits to 1,000 writes per second.
+    """
     mixed = sorted(prefixes, key=lambda prefix: prefix[::-1])
-    hands = min(batches, len(mixed))
-    return [mixed[hand::hands] for hand in range(hands)]
+    count = min(batches, len(mixed))
+    return [mixed[first::count] for first in range(count)]

@@ -45,7 +45,7 @@ REVIEW = (
 REAL, DRY, DRY_BY_HAND, GOING_ON, FAILED_DRY = "by-hand-1", "8f2d", "by-hand-2", "by-hand-3", "9a3c"
 OVER_LIMIT, NOT_SYNCED = "7b1e", "6c0f"
 PROBLEMS = {
-    OVER_LIMIT: "95 users are missing. If they are really deleted: cognito-user-sync reconcile --allow-deletes 35",
+    OVER_LIMIT: "95 users are missing. If they were really deleted: cognito-user-sync reconcile --allow-deletes 35",
     NOT_SYNCED: f"1 users could not be synced, for example {SUB}",
 }
 

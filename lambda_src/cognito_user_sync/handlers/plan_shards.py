@@ -1,116 +1,100 @@
-"""Plans the reconciliation: the shards of the pool at first, and after each round what is left of them."""
+"""Plans a round of the reconciliation: first all shards of the pool, then what each round did not finish."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from cognito_user_sync import clients, settings, shards
-from cognito_user_sync.aws_errors import message_of
+from cognito_user_sync import clients, run_summary, settings, shards
 from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
-from cognito_user_sync.reconciliation import COUNTS, MAX_RESTARTS, check_fields, check_no_others, is_count
 from cognito_user_sync.user_table import DeletedUsers
 
 Json: TypeAlias = dict[str, Any]
 
-# Of one round, and of one run: docs/reconciliation.md has the arithmetic of Step Functions' limits.
+# Limits of one round, and of one run: docs/reconciliation.md has the arithmetic of Step Functions' quotas.
 MAX_BATCHES_OF_ROUND = 128
 MAX_BATCHES_OF_RUN = 2_500
 MAX_PREFIXES_LEFT = 5_500
-NAMED_FAILURES = 10
 EXAMPLES = 10
-
-# Of a Batch that does not go on with a listing.
-_FROM_FIRST_PAGE: Json = {"token": None, "restarts": 0}
 
 logger = logging.getLogger(__name__)
 
 
-def handler(event: Json, context: Any) -> Json:
-    """{"input": the run's input, "started_at", "trigger": what EnsureTrigger came to} in; after a round also "plan",
-    which is what this function returned before, and "results", one Result for each of its batches.
+def _first_page() -> Json:
+    return {"token": None, "restarts": 0}
 
-    Out: {"batches": one Batch each, none when all is done; "summary": what the run has come to; "sequential"}.
-    Raises InvalidEventError, CognitoRejectedError, TableRejectedError, or OutOfTimeError.
+
+@dataclass(frozen=True)
+class _Remaining:
+    """The shards that a run has not reconciled.
+
+    `listing` has token and restarts of a Batch: where a sequential listing continues.
     """
-    began = _checked(event)
+
+    prefixes: list[str]
+    sequential: bool = False
+    listing: Json = field(default_factory=_first_page)
+
+
+def handler(event: Json, context: Any) -> Json:
+    """Plan the next round of a run.
+
+    Args:
+        event: {"input": the run's input, "started_at", "trigger": result of EnsureTrigger}. After a round it also has
+            "plan", which this function returned before, and "results", one Result for each batch of the plan.
+        context: Lambda's context.
+
+    Returns:
+        {"batches": one Batch each, none at the end of the run; "summary"; "sequential"}
+
+    Raises:
+        InvalidEventError, CognitoRejectedError, TableRejectedError, OutOfTimeError
+    """
     options = _options(event["input"])
     if "plan" in event:
-        prefixes, listing, sequential, summary = _left(event["plan"], event["results"])
+        summary = run_summary.add_results(event["plan"]["summary"], event["results"])
+        remaining = _after_round(event["plan"], event["results"])
     else:
-        planned = _planned(lambda: context.get_remaining_time_in_millis() / 1000)
-        prefixes, listing, sequential = list(planned.prefixes), _FROM_FIRST_PAGE, planned.sequential
-        summary = {
-            "dry_run": options["dry_run"],
-            **dict.fromkeys(COUNTS, 0),
-            "failed_subs": [],
-            "examples": [],
-            "allow_deletes_needed": 0,
-            "batches": 0,
-        }
+        summary = run_summary.new_summary(options["dry_run"])
+        remaining = _whole_pool(lambda: context.get_remaining_time_in_millis() / 1000)
 
-    parts = shards.split(prefixes, MAX_BATCHES_OF_ROUND)
-    unfinished = len(prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(parts) > MAX_BATCHES_OF_RUN
-    if unfinished:
-        parts = []
-    of_function = settings.plan_shards()
-    deletion_check_skipped = _why_no_deletion_check(sequential)
-    workers = min(of_function.max_concurrency, max(len(parts), 1))
-    common = {
-        "pages_per_second": of_function.list_users_per_second / workers,
-        "checks_deletions": deletion_check_skipped is None,
-        **listing,
-        "sequential": sequential,
-        **options,
-    }
-    summary["seconds"] = round((datetime.now(UTC) - began).total_seconds())
-    summary["deletion_check_skipped"] = deletion_check_skipped
-    summary["problems"] = _problems(summary, event.get("trigger", {}), unfinished, sequential)
-    logger.info("planned", extra={"batches": len(parts), "prefixes": len(prefixes), "summary": summary})
-    batches: list[Json] = [{"prefixes": hand, **common} for hand in parts]
+    prefixes_of_batches = shards.split(remaining.prefixes, MAX_BATCHES_OF_ROUND)
+    exceeds_run = (
+        len(remaining.prefixes) > MAX_PREFIXES_LEFT
+        or summary["batches"] + len(prefixes_of_batches) > MAX_BATCHES_OF_RUN
+    )
+    batches = [] if exceeds_run else _batches(prefixes_of_batches, remaining, options)
     if batches and options["dry_run"]:
-        # One worker's, so that the results of all stay small.
+        # Only one worker describes items, to keep the results small.
         batches[0]["max_examples"] = EXAMPLES - len(summary["examples"])
-    return {"batches": batches, "summary": summary, "sequential": sequential}
+
+    summary["seconds"] = round((datetime.now(UTC) - datetime.fromisoformat(event["started_at"])).total_seconds())
+    summary["deletion_check_skipped"] = _why_deletion_check_is_skipped(remaining.sequential)
+    summary["problems"] = [
+        *run_summary.trigger_problems(event.get("trigger", {})),
+        *(["the pool is too large for one run: the next run starts over"] if exceeds_run else []),
+        *run_summary.problems(summary, remaining.sequential, settings.plan_shards().max_delete_percent),
+    ]
+    logger.info("planned", extra={"batches": len(batches), "prefixes": len(remaining.prefixes), "summary": summary})
+    return {"batches": batches, "summary": summary, "sequential": remaining.sequential}
 
 
-def _checked(event: Any) -> datetime:
-    """When the run began, of an event whose members are of the types that they have to be; the run's input aside."""
-    check_fields(event, {"input", "started_at"})
-    if "plan" in event:
-        check_fields(event, {"plan", "results"})
-        check_fields(event["plan"], {"summary", "sequential"})
-        check_fields(event["plan"]["summary"], {*COUNTS, "failed_subs", "examples", "allow_deletes_needed", "batches"})
-        if not isinstance(event["results"], list):
-            raise InvalidEventError("results is not a list")
-        for result in event["results"]:
-            check_fields(result, {"counts", "failed_subs", "examples", "allow_deletes_needed", "prefixes"})
-            check_fields(result, {*_FROM_FIRST_PAGE, "sequential"})
-            check_no_others(result["counts"], set(COUNTS))
-    trigger = event.get("trigger", {})
-    if not isinstance(trigger, dict) or not all(isinstance(value, str) for value in trigger.values()):
-        raise InvalidEventError("trigger is not an object of texts")
-    try:
-        return datetime.fromisoformat(event["started_at"]).astimezone(UTC)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise InvalidEventError("started_at is not a moment like 2026-01-31T12:00:00.000Z") from error
-
-
-def _options(given: Any) -> Json:
-    """What the run's input decides of each batch."""
-    if not isinstance(given, dict) or not given.keys() <= {"allow_deletes", "dry_run"}:
+def _options(run_input: Any) -> Json:
+    """Validate the run's input, which an operator can type, and return the options of each batch."""
+    if not isinstance(run_input, dict) or not run_input.keys() <= {"allow_deletes", "dry_run"}:
         raise InvalidEventError(
-            f'the input is {_short(given)}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}'
+            f'the input is {_shown(run_input)}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}'
         )
-    allowed = given.get("allow_deletes", 0)
-    if not is_count(allowed):
-        raise InvalidEventError(f"allow_deletes is {_short(allowed)}: it must be a whole number of users, 0 or more")
-    dry_run = given.get("dry_run", False)
+    allowed = run_input.get("allow_deletes", 0)
+    if not isinstance(allowed, int) or isinstance(allowed, bool) or allowed < 0:
+        raise InvalidEventError(f"allow_deletes is {_shown(allowed)}: it must be a whole number of users, 0 or more")
+    dry_run = run_input.get("dry_run", False)
     if not isinstance(dry_run, bool):
-        raise InvalidEventError(f"dry_run is {_short(dry_run)}: it must be true or false")
+        raise InvalidEventError(f"dry_run is {_shown(dry_run)}: it must be true or false")
     return {
         "allow_deletes": allowed,
         "dry_run": dry_run,
@@ -118,91 +102,63 @@ def _options(given: Any) -> Json:
     }
 
 
-def _short(value: Any) -> str:
-    """As a person knows it again, and an error can hold it."""
+def _shown(value: Any) -> str:
+    # Step Functions limits the length of an error.
     return repr(value)[:1000]
 
 
-def _planned(seconds_left: Any) -> shards.Shards:
-    of_function = settings.plan_shards()
+def _whole_pool(seconds_left: Callable[[], float]) -> _Remaining:
+    """Divide the pool into shards."""
+    configured = settings.plan_shards()
     retry = RetryUntilDeadline(seconds_left)
-    limiter = RateLimiter(of_function.list_users_per_second)
+    limiter = RateLimiter(configured.list_users_per_second)
+    checks_deletions = _why_deletion_check_is_skipped(sequential=False) is None
 
-    def is_inhabited(prefix: str) -> bool:
+    def has_users(prefix: str) -> bool:
         page = retry.call(limiter.call, clients.user_pool(many=True).page, prefix, None, 1)
-        # An empty page that goes on says nothing.
+        # An empty page with a token can precede users.
         return bool(page.users or page.unusable) or page.next_token is not None
-
-    checks_deletions = _why_no_deletion_check(sequential=False) is None
 
     def has_items(prefix: str) -> bool:
         return checks_deletions and bool(retry.call(clients.user_table(many=True).active_subs, prefix)[0])
 
     users = retry.call(clients.user_pool(many=True).estimated_users)
-    pages_per_second = of_function.list_users_per_second / of_function.max_concurrency
-    return shards.plan(users, pages_per_second, is_inhabited, has_items, retry.has_time)
+    pages_per_second = configured.list_users_per_second / configured.max_concurrency
+    planned = shards.plan(users, pages_per_second, has_users, has_items, retry.has_time)
+    return _Remaining(list(planned.prefixes), planned.sequential)
 
 
-def _left(plan: Json, results: list[Json]) -> tuple[list[str], Json, bool, Json]:
-    """The prefixes that a round left, where a sequential listing goes on, whether it is one, and the counts so far."""
-    summary = plan["summary"]
-    for result in results:
-        for name in COUNTS:
-            summary[name] += result["counts"].get(name, 0)
-        summary["failed_subs"] = [*summary["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
-        summary["examples"] += result["examples"]
-        summary["allow_deletes_needed"] = max(summary["allow_deletes_needed"], result["allow_deletes_needed"])
-    summary["batches"] += len(results)
-    if not plan["sequential"] and any(result["sequential"] for result in results):
-        return [""], _FROM_FIRST_PAGE, True, summary
-    listing = _FROM_FIRST_PAGE
-    if plan["sequential"] and results:
-        listing = {name: results[0][name] for name in _FROM_FIRST_PAGE}
-    return [prefix for result in results for prefix in result["prefixes"]], listing, plan["sequential"], summary
+def _after_round(plan: Json, results: list[Json]) -> _Remaining:
+    """Return what a round has not finished."""
+    sequential = plan["sequential"]
+    if not sequential and any(result["sequential"] for result in results):
+        return _Remaining([""], sequential=True)
+    prefixes = [prefix for result in results for prefix in result["prefixes"]]
+    if sequential and results:
+        return _Remaining(prefixes, sequential, {name: results[0][name] for name in _first_page()})
+    return _Remaining(prefixes, sequential)
 
 
-def _why_no_deletion_check(sequential: bool) -> str | None:
-    of_function = settings.plan_shards()
+def _batches(prefixes_of_batches: list[list[str]], remaining: _Remaining, options: Json) -> list[Json]:
+    """Return a Batch for each list of prefixes. The workers that run at the same time share the rate of ListUsers."""
+    configured = settings.plan_shards()
+    workers = min(configured.max_concurrency, max(len(prefixes_of_batches), 1))
+    common = {
+        "pages_per_second": configured.list_users_per_second / workers,
+        "checks_deletions": _why_deletion_check_is_skipped(remaining.sequential) is None,
+        **remaining.listing,
+        "sequential": remaining.sequential,
+        **options,
+    }
+    return [{"prefixes": prefixes, **common} for prefixes in prefixes_of_batches]
+
+
+def _why_deletion_check_is_skipped(sequential: bool) -> str | None:
+    configured = settings.plan_shards()
     if sequential:
         return "Cognito did not list this pool by prefixes of sub"
-    if of_function.deletion.action is DeletedUsers.KEEP:
+    if configured.deletion.action is DeletedUsers.KEEP:
         return "deleted_users.action is keep"
-    if not of_function.has_shard_index:
-        return f"the table {of_function.table_name} has no index by_shard"
+    if not configured.has_shard_index:
+        return f"the table {configured.table_name} has no index by_shard"
     return None
-
-
-def _problems(summary: Mapping[str, Any], trigger: Mapping[str, str], unfinished: bool, sequential: bool) -> list[str]:
-    """What a person has to look at, in words. A run with any fails when it ends."""
-    found = []
-    if "Error" in trigger:
-        said = message_of(trigger.get("Cause", ""))[:1000]
-        was_missing = trigger["Error"] == "TriggerMissingError"
-        found.append(said if was_missing else f"the trigger could not be attached: {trigger['Error']}: {said}")
-    if unfinished:
-        found.append("there is more to do than one run holds: the next one begins anew")
-    if sequential:
-        found.append(f"{_why_no_deletion_check(sequential)}: nobody was looked for who is gone")
-    if summary["other_pool"]:
-        found.append(f"{summary['other_pool']} users have an item of another pool in the table: not written")
-    if summary["failed"]:
-        found.append(f"{summary['failed']} users could not be synced, for example {', '.join(summary['failed_subs'])}")
-    if needed := summary["allow_deletes_needed"]:
-        percent = settings.plan_shards().max_delete_percent
-        found.append(
-            f"{summary['over_limit']} users are missing in the pool's list and are not deleted: they are more than"
-            f" {percent:g} percent of their shards. The most in one shard are {needed}. To see who they are:"
-            " cognito-user-sync reconcile --dry-run --deletions-file deletions.txt. If they are really deleted:"
-            f" cognito-user-sync reconcile --allow-deletes {needed}"
-        )
-    if summary["unlisted_shards"]:
-        what = "the pool" if sequential else f"{summary['unlisted_shards']} shards"
-        found.append(
-            f"Cognito did not list {what} to the end in {MAX_RESTARTS + 1} attempts: it rejected the paging marker."
-            " The next run lists again"
-        )
-    if summary["still_in_pool"]:
-        found.append(
-            f"{summary['still_in_pool']} users are missing in the pool's list, but Cognito knows them: not deleted"
-        )
-    return found

@@ -10,14 +10,14 @@ from typing import Any
 from cognito_user_sync import clients
 from cognito_user_sync.reconciliation import Batch, Worker
 
-# Between two lines that say how far a batch is: `cognito-user-sync reconcile` follows them.
+# Interval of the log lines about progress. `cognito-user-sync reconcile` shows them.
 _PROGRESS_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A Batch in, a Result out. Raises InvalidEventError, or what Worker.work raises."""
+    """Reconcile a Batch, and return the Result. Raises the errors of Worker.work."""
     batch = Batch.from_json(event)
     worker = Worker(
         clients.user_pool(many=True),
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _logged_progress() -> Callable[[int], None]:
-    """Logs the number of users that it is told, every few seconds."""
+    """Return a function that logs the number of listed users, at most every few seconds."""
     last = time.monotonic()
 
     def log(listed: int) -> None:

@@ -1,4 +1,4 @@
-"""Starts a run of the reconciliation. Terraform calls it after the first apply: no resource starts an execution."""
+"""Starts a run of the reconciliation. Terraform invokes it after the first apply: no resource starts an execution."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def _states() -> SFNClient:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
-    """{"input": the run's input, {} if missing} in, {"execution_arn"} out.
+    """Start a run with event["input"], {} if missing, and return {"execution_arn"}. The run validates the input.
 
-    Raises InvalidEventError, or what botocore raises. Whether the input is one, the run itself says.
+    Raises InvalidEventError, or botocore's errors.
     """
     if not isinstance(event, dict):
-        raise InvalidEventError("the event is not an object")
+        raise InvalidEventError(f"the event is not an object but a {type(event).__name__}")
     started = _states().start_execution(
         stateMachineArn=settings.reconciliation_state_machine_arn(), input=json.dumps(event.get("input", {}))
     )

@@ -1,0 +1,83 @@
+"""The summary of a reconciliation run: the counts of all rounds, and the problems that fail the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from cognito_user_sync.aws_errors import message_of
+from cognito_user_sync.reconciliation import COUNTS, MAX_RESTARTS
+
+Json: TypeAlias = dict[str, Any]
+
+NAMED_FAILURES = 10
+# Step Functions carries the summary, so texts of other functions are cut.
+_MAX_CAUSE_LENGTH = 1_000
+
+
+def new_summary(dry_run: bool) -> Json:
+    """Return the summary of a run before its first round."""
+    return {
+        "dry_run": dry_run,
+        **dict.fromkeys(COUNTS, 0),
+        "failed_subs": [],
+        "examples": [],
+        "allow_deletes_needed": 0,
+        "batches": 0,
+    }
+
+
+def add_results(summary: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Json:
+    """Return the summary with the results of one more round, each a reconciliation.Result as JSON."""
+    total = dict(summary)
+    for result in results:
+        for name in COUNTS:
+            total[name] += result["counts"].get(name, 0)
+        total["failed_subs"] = [*total["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
+        total["examples"] = [*total["examples"], *result["examples"]]
+        total["allow_deletes_needed"] = max(total["allow_deletes_needed"], result["allow_deletes_needed"])
+        total["batches"] += 1
+    return total
+
+
+def problems(summary: Mapping[str, Any], sequential: bool, max_delete_percent: float) -> list[str]:
+    """Return the problems in the counts of a summary, in words. The state machine fails a run with problems."""
+    found = []
+    if sequential:
+        found.append(f"{summary['deletion_check_skipped']}: the deletion check was skipped")
+    if summary["other_pool"]:
+        found.append(f"{summary['other_pool']} users have an item of another pool in the table: not written")
+    if summary["failed"]:
+        found.append(f"{summary['failed']} users could not be synced, for example {', '.join(summary['failed_subs'])}")
+    if needed := summary["allow_deletes_needed"]:
+        found.append(
+            f"{summary['over_limit']} users are missing in the pool's list and are not deleted: they are more than"
+            f" {max_delete_percent:g} percent of their shards. The most in one shard are {needed}. To list them:"
+            " cognito-user-sync reconcile --dry-run --deletions-file deletions.txt. If they were really deleted:"
+            f" cognito-user-sync reconcile --allow-deletes {needed}"
+        )
+    if summary["unlisted_shards"]:
+        what = "the pool" if sequential else f"{summary['unlisted_shards']} shards"
+        found.append(
+            f"Cognito did not list {what} to the end in {MAX_RESTARTS + 1} attempts: it rejected the paging marker."
+            " The next run lists again"
+        )
+    if summary["still_in_pool"]:
+        found.append(
+            f"{summary['still_in_pool']} users are missing in the pool's list, but Cognito knows them: not deleted"
+        )
+    return found
+
+
+def trigger_problems(trigger: Mapping[str, str]) -> list[str]:
+    """Return the problem of the run's trigger check in words, [] if there is none.
+
+    Args:
+        trigger: Result of the state EnsureTrigger: Error and Cause if it failed, {} if it did not run.
+    """
+    if "Error" not in trigger:
+        return []
+    cause = message_of(trigger.get("Cause", ""))[:_MAX_CAUSE_LENGTH]
+    if trigger["Error"] == "TriggerMissingError":
+        return [cause]
+    return [f"the trigger could not be attached: {trigger['Error']}: {cause}"]
