@@ -406,7 +406,7 @@ class Operator:
             credentials = boto3.DEFAULT_SESSION and boto3.DEFAULT_SESSION.get_credentials()
             if credentials and credentials.access_key != os.environ.get("AWS_ACCESS_KEY_ID"):
                 boto3.DEFAULT_SESSION = None
-            for console in (terminal.out, terminal.problems):
+            for console in (terminal.stdout, terminal.stderr):
                 patch.setattr(console, "width", self.columns)
             result = CliRunner().invoke(command_line, ["--outputs", str(self.outputs), *arguments])
         # Those that show a user's data, or a message with a username, are asked for it.

@@ -155,7 +155,7 @@ NO_USER: dict[str, Answer] = {
 }
 MARK = "user_sync_state_machine_arn"
 EXACTLY_ONE = (
-    'it must have exactly one, its own or one in an output such as output "user_sync" { value = module.user_sync }, '
+    'it must have exactly one, directly or in an output such as output "user_sync" { value = module.user_sync }, '
     "and be applied in this workspace"
 )
 A_TIME = "it must be like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 12h or 3d"
@@ -168,40 +168,40 @@ NO_WELCOME = (
 COMMAND_LINE = [
     Situation(
         "cognito-user-sync status --chdir missing",
-        "Nothing to work on: missing is not a folder:",
-        "name the Terraform folder that deployed it",
+        "Error: missing is not a folder:",
+        "it must be the Terraform folder of the deployment",
     ),
     Situation(
         "cognito-user-sync status --chdir .",
-        f"Nothing to work on: terraform output in . has 0 outputs named {MARK}:",
+        f"Error: terraform output in . has 0 outputs named {MARK}:",
         EXACTLY_ONE,
     ),
     Situation(
         "cognito-user-sync status --outputs two.json",
-        f"Nothing to work on: two.json has 2 outputs named {MARK}:",
+        f"Error: two.json has 2 outputs named {MARK}:",
         EXACTLY_ONE,
     ),
     Situation(
         "cognito-user-sync status --outputs list.json",
-        "Nothing to work on: list.json does not hold what `terraform output -json` prints.",
-        "Write it again, in the Terraform folder that deployed it",
+        "Error: list.json is not the output of `terraform output -json`.",
+        "Write the file again, in the Terraform folder of the deployment",
     ),
     Situation(
         "cognito-user-sync status --outputs older.json",
-        "Nothing to work on: older.json has no alarm_names: it is of another version of the module than this command.",
-        "Apply the module's version that this command came with.",
+        "Error: older.json has no alarm_names: it is from another version of the module than this command.",
+        "Apply the version of the module that this command is from",
     ),
     Situation(
         "cognito-user-sync status --prefix dev --region eu-west-1",
-        "Nothing to work on: there is no SSM parameter /cognito-user-sync/dev in the account of your AWS credentials "
-        "and region eu-west-1: nothing is deployed there under that name.",
-        "Give <name>-<stage> as the prefix",
+        "Error: the SSM parameter /cognito-user-sync/dev does not exist in the account of your AWS credentials and "
+        "region eu-west-1: there is no deployment of this name.",
+        "The prefix must be <name>-<stage>",
         {"ssm.GetParameter": error_response("ParameterNotFound")},
     ),
     Situation(
         "cognito-user-sync status --region eu-west-1",
-        "Invalid value for --region: goes with --prefix only:",
-        "leave it out, since outputs name their region",
+        "Invalid value for --region: only allowed with --prefix:",
+        "remove it, since the outputs have the region",
     ),
     Situation(
         "cognito-user-sync failures",
@@ -211,16 +211,15 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync failures",
-        "Nothing to work on: your AWS credentials are of account 999988887777, but this deployment is in account "
-        f"{ACCOUNT}:",
-        "set AWS_PROFILE, or log in there",
+        f"Error: your AWS credentials are for account 999988887777, but this deployment is in account {ACCOUNT}:",
+        "set AWS_PROFILE, or log in to that account",
         {"sts.GetCallerIdentity": identity("999988887777")},
     ),
     Situation(
         "cognito-user-sync failures",
-        f"Nothing to work on: there is no {PREFIX}-user-sync in account {ACCOUNT} and region eu-central-1: it was "
-        "destroyed, or these outputs are of something else.",
-        "Use those of a deployment in this account",
+        f"Error: the state machine {PREFIX}-user-sync does not exist in account {ACCOUNT} and region eu-central-1: the "
+        "deployment was destroyed, or these outputs are from another one.",
+        "Use the outputs of a deployment in this account",
         {
             "sfn.DescribeStateMachine": error_response("StateMachineDoesNotExist"),
             "ssm.GetParameter": error_response("ParameterNotFound"),
@@ -228,21 +227,21 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync failures",
-        "AWS refused: An error occurred (AccessDeniedException) when calling the ListExecutions operation: no "
+        "AWS error: An error occurred (AccessDeniedException) when calling the ListExecutions operation: no "
         "states:ListExecutions",
         "These credentials need more permissions: docs/operations.md#what-each-command-reads-and-changes",
         {"sfn.ListExecutions": error_response("AccessDeniedException", message="no states:ListExecutions")},
     ),
     Situation(
         "cognito-user-sync failures",
-        "AWS refused: An error occurred (ExpiredTokenException) when calling the ListExecutions operation: the "
+        "AWS error: An error occurred (ExpiredTokenException) when calling the ListExecutions operation: the "
         "security token has expired",
         "Log in again, or set other AWS credentials",
         {"sfn.ListExecutions": error_response("ExpiredTokenException", message="the security token has expired")},
     ),
     Situation(
         "cognito-user-sync failures",
-        'AWS did not answer: Could not connect to the endpoint URL: "https://states.eu-central-1.amazonaws.com"',
+        'AWS did not respond: Could not connect to the endpoint URL: "https://states.eu-central-1.amazonaws.com"',
         "See https://health.aws.amazon.com/health/status, and try again",
         {"sfn.ListExecutions": EndpointConnectionError(endpoint_url="https://states.eu-central-1.amazonaws.com")},
     ),
@@ -254,13 +253,13 @@ COMMAND_LINE = [
     Situation(
         "cognito-user-sync user ada",
         f"Not in the user pool: {POOL_ID} has no user with the username or email address ada.",
-        "If the user was deleted, name the user by sub: the table has no index that finds it.",
+        "If the user was deleted, use the sub: the table has no index on the username or email address.",
         NO_USER,
     ),
     Situation(
         f"cognito-user-sync user {SUB}",
         f"No such user: neither the pool {POOL_ID} nor the table {TABLE} has {SUB}.",
-        "Check the sub, and whether the user is of this pool",
+        "Check the sub, and that the user belongs to this pool",
         NO_USER,
     ),
     Situation(
@@ -280,24 +279,24 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync reconcile --outputs without-reconciliation.json",
-        "Nothing to work on: this deployment has no reconciliation, since reconciliation.enabled is false:",
+        "Error: this deployment has no reconciliation, since reconciliation.enabled is false:",
         "set it to true, and apply",
     ),
     Situation(
         "cognito-user-sync reconcile --follow",
-        "Nothing to work on: no reconciliation has run yet.",
-        "Start one: cognito-user-sync reconcile",
+        "Error: no reconciliation has run yet.",
+        "To start one: cognito-user-sync reconcile",
         {"sfn.ListExecutions": Response({"executions": []})},
     ),
     Situation(
         "cognito-user-sync reconcile --follow --dry-run",
         "Invalid value for --follow: starts no run:",
-        "leave out --dry-run and --allow-deletes",
+        "remove --dry-run and --allow-deletes",
     ),
     Situation(
         "cognito-user-sync welcome",
-        "Invalid value: both or none of SUBs and --since are given:",
-        "give one of them",
+        "Invalid value: both or none of SUB and --since are set:",
+        "use exactly one",
     ),
     Situation(
         "cognito-user-sync welcome ada",
@@ -306,15 +305,15 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync welcome --since 1d --until 2d",
-        "Invalid value for --until: it is not after --since:",
-        "give a later time",
+        "Invalid value for --until: not later than --since:",
+        "it must be a later time",
     ),
     Situation(f"cognito-user-sync welcome {SUB}", f"No welcome email: {NO_WELCOME[0]}", *NO_WELCOME[1:]),
     Situation("cognito-user-sync preview-email --username ada", f"No preview: {NO_WELCOME[0]}", *NO_WELCOME[1:]),
     Situation(
         "cognito-user-sync preview-email",
-        "Invalid value: both or none of --username and --samples are given:",
-        "give one of them",
+        "Invalid value: both or none of --username and --samples are set:",
+        "use exactly one",
     ),
     Situation(
         "cognito-user-sync preview-email --username ada --attribute plan",
@@ -323,46 +322,45 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync preview-email --username ada --subject Hello --text welcome.txt --html welcome.txt",
-        "No preview: nothing fills {{plan}}:",
-        "it must be a synced attribute, or, of templates that are not deployed, be given by --attribute",
+        "No preview: the placeholder {{plan}} has no value:",
+        "it must be a synced attribute, or, for templates that are not deployed, be set with --attribute",
     ),
     Situation(
         "cognito-user-sync pause welcomes",
-        "Nothing to work on: welcome_email is null, so no welcome email is sent:",
+        "Error: welcome_email is null, so this deployment sends no welcome email:",
         "there is nothing to pause or resume",
     ),
     Situation(
         "cognito-user-sync pause changes",
-        "Nothing to work on: track_changes is false, so no changes are tracked:",
+        "Error: track_changes is false, so this deployment tracks no changes:",
         "there is nothing to pause or resume",
     ),
     Situation(
         "cognito-user-sync pause trigger",
-        "Nothing to work on: attach_trigger is false, so this module does not attach the trigger:",
-        "remove it in the pool's configuration",
+        "Error: attach_trigger is false, so this module does not manage the trigger:",
+        "remove it in the configuration of the user pool",
     ),
     Situation(
         "cognito-user-sync pause reconciliation",
-        f"Nothing to work on: there is no schedule {PREFIX}-reconciliation, since reconciliation.enabled is false, or "
+        f"Error: the schedule {PREFIX}-reconciliation does not exist, since reconciliation.enabled is false or "
         'reconciliation.schedule is "none":',
         "there is nothing to pause or resume",
         {"scheduler.GetSchedule": error_response("ResourceNotFoundException", 404)},
     ),
     Situation(
         "cognito-user-sync rollback",
-        "Nothing to work on: there is no release to go back to: AWS keeps the releases that were applied since this "
-        "module publishes versions.",
+        "Error: there is no earlier release: this is the first one that was applied with published versions.",
         "Apply an earlier version of the module instead",
     ),
     Situation(
         "cognito-user-sync rollback --to 0abc",
-        "Nothing to work on: 0 releases have a code hash that begins with 0abc:",
-        "it must be one of cognito-user-sync rollback --list",
+        "Error: 0 releases have a code hash that starts with 0abc:",
+        "it must be exactly one of those that cognito-user-sync rollback --list prints",
     ),
     Situation(
         "cognito-user-sync rollback --undo --list",
-        "Invalid value for --to, --undo, --list: more than one of them is given:",
-        "give one only",
+        "Invalid value for --to, --undo, --list: more than one of them is set:",
+        "use only one",
     ),
 ]
 

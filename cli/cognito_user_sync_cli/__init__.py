@@ -1,1 +1,1 @@
-"""`cognito-user-sync`: what an operator types."""
+"""The command line `cognito-user-sync`."""

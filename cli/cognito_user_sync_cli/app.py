@@ -1,4 +1,4 @@
-"""The command line: which command is where, the options of all of them, and the message that each error ends with."""
+"""The commands of `cognito-user-sync`, the options of all of them, and the message for each error."""
 
 from __future__ import annotations
 
@@ -27,24 +27,26 @@ from cognito_user_sync_cli.commands.status import show_status
 from cognito_user_sync_cli.commands.types import print_types
 from cognito_user_sync_cli.commands.user import user
 from cognito_user_sync_cli.commands.welcome import send_welcome
-from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
-from cognito_user_sync_cli.terminal import end, problems
-from cognito_user_sync_cli.welcome import NoWelcomeEmailError
+from cognito_user_sync_cli.deployed_email import NoWelcomeEmailError
+from cognito_user_sync_cli.deployment import Deployment, DeploymentError
+from cognito_user_sync_cli.terminal import exit_with_error, stderr
 
 
 class Commands(TyperGroup):
-    """The commands, whose errors each end with one message."""
+    """The group of all commands. It accepts common options at any position, and prints one message per error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_options_first(args, self.get_params(ctx)))
+        return super().parse_args(ctx, with_common_options_first(args, self.get_params(ctx)))
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except NotDeployedError as error:
-            end("Nothing to work on", str(error))
+        except DeploymentError as error:
+            exit_with_error("Error", str(error))
         except NoCredentialsError:
-            end("No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in")
+            exit_with_error(
+                "No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in"
+            )
         except (
             AccessDeniedError,
             CognitoRejectedError,
@@ -52,28 +54,28 @@ class Commands(TyperGroup):
             TableRejectedError,
             TableUnavailableError,
         ) as error:
-            # Of the table and the pool only the code is said; its cause is AWS's own message.
+            # These errors have only a code. Their cause has the message of AWS.
             cause = error.__cause__
             advice = what_to_do(cause) if isinstance(cause, ClientError | BotoCoreError) else "Try again"
-            end("AWS refused", f"{cause or error}\n{advice}")
+            exit_with_error("AWS error", f"{cause or error}\n{advice}")
         except ClientError as error:
-            end("AWS refused", f"{error}\n{what_to_do(error)}")
+            exit_with_error("AWS error", f"{error}\n{what_to_do(error)}")
         except BotoCoreError as error:
-            end("AWS did not answer", f"{error}\n{what_to_do(error)}")
+            exit_with_error("AWS did not respond", f"{error}\n{what_to_do(error)}")
         except UnusableUserError as error:
-            end("Not a user", str(error))
+            exit_with_error("Invalid user", str(error))
         except UnknownPlaceholderError as error:
-            end(
+            exit_with_error(
                 "No preview",
-                f"nothing fills {{{{{error}}}}}: it must be a synced attribute, or, of templates that are not deployed,"
-                " be given by --attribute",
+                f"the placeholder {{{{{error}}}}} has no value: it must be a synced attribute, or, for templates that"
+                " are not deployed, be set with --attribute",
             )
         except NoWelcomeEmailError as error:
-            end("No preview", str(error))
+            exit_with_error("No preview", str(error))
 
 
-def with_options_first(args: Sequence[str], params: Sequence[Any]) -> list[str]:
-    """Move the options of all commands to the front, from anywhere on the line: status --chdir FOLDER."""
+def with_common_options_first(args: Sequence[str], params: Sequence[Any]) -> list[str]:
+    """Move the common options to the front, so that they are accepted at any position: status --chdir FOLDER."""
     names = {name for each in params if not getattr(each, "is_flag", True) for name in each.opts}
     first, rest = [], []
     words = iter(args)
@@ -91,53 +93,69 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Operate terraform-aws-cognito-user-sync: in the Terraform folder and workspace that deployed it, or anywhere"
-    " by --prefix.",
-    epilog="Status 0: no problem. 1: a problem, or something failed. 2: it cannot be told. 130: interrupted.",
+    help="Operate terraform-aws-cognito-user-sync.\n\nRun the commands in the Terraform folder and workspace of the"
+    " deployment, or anywhere with --prefix.",
+    epilog="Exit status: 0: no problem; 1: a problem or a failure; 2: unknown, or the command could not run; 130:"
+    " interrupted.",
 )
-app.command("status")(show_status)
-app.command("reconcile")(reconcile)
-app.command("user")(user)
-app.command("erase")(erase)
-app.command("welcome")(send_welcome)
-app.add_typer(failures_app, name="failures")
-app.command("pause")(pause)
-app.command("resume")(resume)
-app.command("rollback")(rollback)
-app.command("preview-email")(preview_email)
-app.command("types")(print_types)
+_OBSERVE, _REPAIR, _CONTROL, _USERS, _DEVELOP = (
+    "Observe",
+    "Repair",
+    "Pause and roll back",
+    "Single users",
+    "Templates and types",
+)
+app.command("status", rich_help_panel=_OBSERVE)(show_status)
+app.add_typer(failures_app, name="failures", rich_help_panel=_OBSERVE)
+app.command("reconcile", rich_help_panel=_REPAIR)(reconcile)
+app.command("welcome", rich_help_panel=_REPAIR)(send_welcome)
+app.command("pause", rich_help_panel=_CONTROL)(pause)
+app.command("resume", rich_help_panel=_CONTROL)(resume)
+app.command("rollback", rich_help_panel=_CONTROL)(rollback)
+app.command("user", rich_help_panel=_USERS)(user)
+app.command("erase", rich_help_panel=_USERS)(erase)
+app.command("preview-email", rich_help_panel=_DEVELOP)(preview_email)
+app.command("types", rich_help_panel=_DEVELOP)(print_types)
 
 
 @app.callback()
-def of_deployment(
+def find_deployment(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Option("--chdir", help="Terraform folder that deployed it, with its workspace selected.")
+        Path,
+        typer.Option(
+            "--chdir", metavar="FOLDER", help="Terraform folder of the deployment, with its workspace selected."
+        ),
     ] = Path(),
     outputs: Annotated[
-        Path | None, typer.Option("--outputs", help="File with `terraform output -json`, instead of a folder.")
+        Path | None,
+        typer.Option("--outputs", metavar="FILE", help="File with the output of `terraform output -json`."),
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option("--prefix", help="NAME-STAGE of the deployment: needs no Terraform state.")
+        str | None,
+        typer.Option(
+            "--prefix", metavar="NAME-STAGE", help="Name and stage of the deployment. Needs no Terraform state."
+        ),
     ] = None,
     region: Annotated[
-        str | None, typer.Option("--region", help="With --prefix: its region, instead of that of the environment.")
+        str | None,
+        typer.Option("--region", metavar="REGION", help="Only with --prefix: its region. Default: AWS_REGION."),
     ] = None,
 ) -> None:
     if region and not prefix:
         raise typer.BadParameter(
-            "goes with --prefix only: leave it out, since outputs name their region", param_hint="--region"
+            "only allowed with --prefix: remove it, since the outputs have the region", param_hint="--region"
         )
 
     def deployment() -> Deployment:
         if prefix:
-            # The parameter is in the account and the region of the deployment.
+            # The parameter is in the account and region of the deployment, so no check is needed.
             found = Deployment.from_parameter(prefix, region)
         else:
             found = Deployment.from_file(outputs) if outputs else Deployment.from_terraform(folder)
             found.check()
-        problems.print(f"{found.prefix} in account {found.account}, {found.region}", style="dim")
+        stderr.print(f"{found.prefix} in account {found.account}, {found.region}", style="dim")
         return found
 
-    # Called by the commands, so that --help needs no deployment.
+    # The commands call it, so that --help needs no deployment.
     context.obj = deployment

@@ -1,4 +1,4 @@
-"""What an error of AWS means to the operator: whether something is gone, and why something could not be read."""
+"""What an error of AWS means to the operator: a missing resource, missing permissions, or an outage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
-_GONE = frozenset(
+_MISSING = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",
         "NoSuchEntity",
@@ -41,18 +41,18 @@ _HEALTH = "See https://health.aws.amazon.com/health/status, and try again"
 Answer = TypeVar("Answer")
 
 
-def unless_gone(read: Callable[[], Answer]) -> Answer | None:
-    """Return what AWS answers, or None if it says that the resource does not exist."""
+def none_if_missing(read: Callable[[], Answer]) -> Answer | None:
+    """Return the result of a call, or None if the resource does not exist."""
     try:
         return read()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE:
+        if error.response["Error"]["Code"] not in _MISSING:
             raise
         return None
 
 
 def is_outage(error: BotoCoreError | ClientError) -> bool:
-    """Return whether the service did not answer, or answered that it failed."""
+    """Return whether the service did not respond, or responded with a server error."""
     if isinstance(error, ClientError):
         return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
     return isinstance(error, NoConnectionError | HTTPClientError)
@@ -64,7 +64,12 @@ def why_unreadable(error: BotoCoreError | ClientError) -> str:
 
 
 def what_to_do(error: BotoCoreError | ClientError, permissions: str = "what-each-command-reads-and-changes") -> str:
-    """Return what to do about an error; `permissions` is the part of docs/operations.md with those that are needed."""
+    """Return what to do about an error.
+
+    Args:
+        error: The error of boto3.
+        permissions: The section of docs/operations.md that lists the permissions.
+    """
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     if code in _DENIED:
         return f"These credentials need more permissions: docs/operations.md#{permissions}"

@@ -1,4 +1,4 @@
-"""What is deployed: the module's outputs, from Terraform or from the deployment's SSM parameter, and AWS clients."""
+"""A deployment: the module's outputs, from Terraform or the SSM parameter of the deployment, and AWS clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from cognito_user_sync import settings
 from cognito_user_sync.user_pool import UserPool
 from cognito_user_sync.user_table import UserTable
-from cognito_user_sync_cli.aws_errors import is_outage, unless_gone
+from cognito_user_sync_cli.aws_errors import is_outage, none_if_missing
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
 
-# An output that no other module is likely to have, and what its value ends with.
-_MARK = "user_sync_state_machine_arn"
+# The output that identifies this module, and the suffix of its value.
+_STATE_MACHINE = "user_sync_state_machine_arn"
 _SUFFIX = "-user-sync"
 
-# The parameter of a deployment, by its prefix: modules/deployment_record.
+# The SSM parameter of a deployment, by its prefix. modules/deployment_record creates it.
 _PARAMETER = "/cognito-user-sync/{}"
 
-# An unavailable service costs a minute at most.
+# An unavailable service delays a command by at most a minute.
 _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
 
 
-class NotDeployedError(Exception):
-    """The module was not found where it was looked for; the message says where, and what to do."""
+class DeploymentError(Exception):
+    """The deployment was not found, or lacks what the command needs. The message has the reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The module's outputs that are worked with, under their names."""
+    """The outputs of the module that the commands need, by their names, and the AWS clients of the deployment."""
 
     user_pool_id: str
     user_table_name: str
@@ -64,18 +64,28 @@ class Deployment:
     reconciliation_state_machine_arn: str | None = None
     reconciliation_schedule_arn: str | None = None
     version: str | None = None
-    """Of the module; None if it comes from outputs."""
+    """Version of the module. None if the deployment was read from outputs."""
 
     @classmethod
     def from_outputs(cls, outputs: dict[str, Any], source: str) -> Deployment:
-        """`outputs` as `terraform output -json` prints them, of the module itself or of a configuration that has an
-        output with all of the module's (`output "user_sync" { value = module.user_sync }`). Raises NotDeployedError."""
+        """Read the output of `terraform output -json`.
+
+        The outputs are those of the module, or of a configuration with one output that has all outputs of the module:
+        `output "user_sync" { value = module.user_sync }`.
+
+        Args:
+            outputs: The parsed JSON.
+            source: Where the outputs are from, for messages.
+
+        Raises:
+            DeploymentError: There are no such outputs, or those of more than one deployment.
+        """
         values = {name: output["value"] for name, output in outputs.items()}
         candidates = [values, *(value for value in values.values() if isinstance(value, dict))]
-        found = [candidate for candidate in candidates if _MARK in candidate]
+        found = [candidate for candidate in candidates if _STATE_MACHINE in candidate]
         if len(found) != 1:
-            raise NotDeployedError(
-                f"{source} has {len(found)} outputs named {_MARK}: it must have exactly one, its own or one in an"
+            raise DeploymentError(
+                f"{source} has {len(found)} outputs named {_STATE_MACHINE}: it must have exactly one, directly or in an"
                 ' output such as output "user_sync" { value = module.user_sync }, and be applied in this workspace'
             )
         return cls._from_values(found[0], source)
@@ -83,45 +93,45 @@ class Deployment:
     @classmethod
     def _from_values(cls, values: dict[str, Any], source: str) -> Deployment:
         if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
-            raise NotDeployedError(
-                f"{source} has no {', '.join(missing)}: it is of another version of the module than this command."
-                " Apply the module's version that this command came with."
+            raise DeploymentError(
+                f"{source} has no {', '.join(missing)}: it is from another version of the module than this command."
+                " Apply the version of the module that this command is from"
             )
         known: dict[str, Any] = {field.name: values.get(field.name) for field in fields(cls)}
         return cls(**known)
 
     @classmethod
     def from_parameter(cls, prefix: str, region: str | None) -> Deployment:
-        """Of the SSM parameter that an apply writes before anything else; no state is needed.
+        """Read the SSM parameter of a deployment, which an apply writes first. This needs no Terraform state.
 
         Args:
             prefix: <name>-<stage>.
             region: None for the region of the environment or the AWS profile.
 
         Raises:
-            NotDeployedError: There is no such parameter, or it is of another version of the module.
+            DeploymentError: There is no such parameter, or it is from another version of the module.
         """
         try:
             client = boto3.client("ssm", region_name=region, config=_CONFIG)
         except NoRegionError as error:
-            raise NotDeployedError("--prefix needs a region: give --region, or set AWS_REGION") from error
+            raise DeploymentError("--prefix needs a region: add --region, or set AWS_REGION") from error
         value = _parameter(client, prefix)
         if value is None:
-            raise NotDeployedError(
-                f"there is no SSM parameter {_PARAMETER.format(prefix)} in the account of your AWS credentials and"
-                f" region {client.meta.region_name}: nothing is deployed there under that name. Give"
-                " <name>-<stage> as the prefix"
+            raise DeploymentError(
+                f"the SSM parameter {_PARAMETER.format(prefix)} does not exist in the account of your AWS credentials"
+                f" and region {client.meta.region_name}: there is no deployment of this name. The prefix must be"
+                " <name>-<stage>"
             )
         return cls.from_record(json.loads(value), f"the SSM parameter {_PARAMETER.format(prefix)}")
 
     @classmethod
     def from_record(cls, record: dict[str, Any], source: str) -> Deployment:
-        """Of what modules/deployment_record writes: outputs, and the short names of the functions."""
-        _, partition, _, region, account, _, machine = record[_MARK].split(":")
+        """Read what modules/deployment_record writes: outputs, and the short names of the functions."""
+        _, partition, _, region, account, _, machine = record[_STATE_MACHINE].split(":")
         prefix = machine.removesuffix(_SUFFIX)
         functions = {name: f"{prefix}-{name}" for name in record["functions"]}
         logs = {name: f"/aws/lambda/{function}" for name, function in functions.items()}
-        machines = [record[_MARK], record.get("reconciliation_state_machine_arn")]
+        machines = [record[_STATE_MACHINE], record.get("reconciliation_state_machine_arn")]
         for name in [arn.rpartition(":")[2] for arn in machines if arn]:
             logs[name.removeprefix(f"{prefix}-")] = f"/aws/vendedlogs/states/{name}"
         place = f"{region}:{account}"
@@ -135,44 +145,44 @@ class Deployment:
 
     @classmethod
     def from_terraform(cls, folder: Path) -> Deployment:
-        """Of the folder and its selected workspace. Raises NotDeployedError."""
+        """Read the outputs of a Terraform folder and its selected workspace. Raises DeploymentError."""
         if not folder.is_dir():
-            raise NotDeployedError(f"{folder} is not a folder: name the Terraform folder that deployed it")
+            raise DeploymentError(f"{folder} is not a folder: it must be the Terraform folder of the deployment")
         try:
             done = subprocess.run(
                 ["terraform", "output", "-json", "-no-color"], cwd=folder, capture_output=True, text=True, check=False
             )
         except FileNotFoundError as missing:
-            raise NotDeployedError(
-                "terraform is not installed: give a file with `terraform output -json` by --outputs"
+            raise DeploymentError(
+                "terraform is not installed: install it, or use --outputs with a file from `terraform output -json`"
             ) from missing
         if done.returncode != 0:
-            raise NotDeployedError(
-                f"terraform output failed in {folder}. Run terraform init there, or use --prefix. Terraform says:\n"
+            raise DeploymentError(
+                f"terraform output failed in {folder}. Run terraform init there, or use --prefix. Terraform's error:\n"
                 f"{done.stderr.strip()}"
             )
         return cls.from_outputs(json.loads(done.stdout), f"terraform output in {folder}")
 
     @classmethod
     def from_file(cls, file: Path) -> Deployment:
-        """Of a file that holds what `terraform output -json` printed. Raises NotDeployedError."""
+        """Read a file with the output of `terraform output -json`. Raises DeploymentError."""
         try:
             outputs = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise NotDeployedError(_no_outputs(file, f" ({error})")) from error
+            raise DeploymentError(_no_outputs(file, f" ({error})")) from error
         if not isinstance(outputs, dict) or not all(
             isinstance(each, dict) and "value" in each for each in outputs.values()
         ):
-            raise NotDeployedError(_no_outputs(file))
+            raise DeploymentError(_no_outputs(file))
         return cls.from_outputs(outputs, str(file))
 
     def check(self) -> None:
-        """Look whether outputs of Terraform are of something that is deployed.
+        """Check that the outputs belong to a deployment in the account of the AWS credentials.
 
-        An unavailable service is no reason to stop: the commands that need it say so.
+        An unavailable service is ignored here: the commands that need it report it.
 
         Raises:
-            NotDeployedError: The credentials are of another account, or nothing is deployed in this one.
+            DeploymentError: The credentials are of another account, or the deployment does not exist.
         """
         try:
             account = self._client_of_identity().get_caller_identity()["Account"]
@@ -181,23 +191,24 @@ class Deployment:
                 raise
             account = self.account
         if account != self.account:
-            raise NotDeployedError(
-                f"your AWS credentials are of account {account}, but this deployment is in account {self.account}:"
-                " set AWS_PROFILE, or log in there"
+            raise DeploymentError(
+                f"your AWS credentials are for account {account}, but this deployment is in account {self.account}:"
+                " set AWS_PROFILE, or log in to that account"
             )
         try:
             self.states.describe_state_machine(stateMachineArn=self.user_sync_state_machine_arn)
         except self.states.exceptions.StateMachineDoesNotExist:
             if not self._has_parameter():
-                raise NotDeployedError(
-                    f"there is no {self.prefix}{_SUFFIX} in account {self.account} and region {self.region}: it was"
-                    " destroyed, or these outputs are of something else. Use those of a deployment in this account"
+                raise DeploymentError(
+                    f"the state machine {self.prefix}{_SUFFIX} does not exist in account {self.account} and region"
+                    f" {self.region}: the deployment was destroyed, or these outputs are from another one. Use the"
+                    " outputs of a deployment in this account"
                 ) from None
         except (BotoCoreError, ClientError):
             pass
 
     def _has_parameter(self) -> bool:
-        """Return whether the deployment is known here: somebody may have deleted the state machine alone."""
+        """Return whether the SSM parameter exists: then only the state machine was deleted."""
         try:
             client = boto3.client("ssm", region_name=self.region, config=_CONFIG)
             return _parameter(client, self.prefix) is not None
@@ -214,7 +225,7 @@ class Deployment:
 
     @property
     def prefix(self) -> str:
-        """What the names of all resources begin with: <name>-<stage>."""
+        """Prefix of the names of all resources: <name>-<stage>."""
         return self.user_sync_state_machine_arn.rpartition(":")[2].removesuffix(_SUFFIX)
 
     def _client_of_identity(self) -> STSClient:
@@ -270,13 +281,13 @@ class Deployment:
 
     @cached_property
     def user_table(self) -> UserTable:
-        """The table, as the environment of a deployed function describes it. Raises NotDeployedError."""
+        """The table, as the environment of the function sync-user describes it. Raises DeploymentError."""
         name = f"{self.prefix}-sync-user"
         with self.environment("sync-user") as variables:
             table = settings.user_table(self.dynamodb, variables)
         if table.layout.user_pool_id != self.user_pool_id:
-            raise NotDeployedError(
-                f"the outputs name the user pool {self.user_pool_id}, and the function {name} has"
+            raise DeploymentError(
+                f"the outputs have the user pool {self.user_pool_id}, but the function {name} has"
                 f" {table.layout.user_pool_id}: use the outputs of the last apply"
             )
         return table
@@ -285,27 +296,28 @@ class Deployment:
     def environment(self, function: str) -> Iterator[dict[str, str]]:
         """Return the environment variables of a function, by its short name.
 
-        Raises NotDeployedError if they cannot be used.
+        Raises:
+            DeploymentError: The variables cannot be decrypted, or the block does not find one that it needs.
         """
         name = f"{self.prefix}-{function}"
         environment = self.functions.get_function_configuration(FunctionName=name).get("Environment", {})
         try:
             yield environment.get("Variables", {})
         except settings.MissingSettingError as missing:
-            # Lambda leaves the variables out if the caller may not decrypt them.
-            why = environment.get("Error", {}).get("Message") or (
-                f"{missing}. Apply the module's version that this command came with"
+            # Without permission to decrypt the variables, Lambda returns an error in place of them.
+            reason = environment.get("Error", {}).get("Message") or (
+                f"{missing}. Apply the version of the module that this command is from"
             )
-            raise NotDeployedError(f"the environment of the function {name} cannot be used: {why}") from missing
+            raise DeploymentError(f"the environment of the function {name} cannot be used: {reason}") from missing
 
 
-def _no_outputs(file: Path, why: str = "") -> str:
+def _no_outputs(file: Path, reason: str = "") -> str:
     return (
-        f"{file} does not hold what `terraform output -json` prints{why}. Write it again, in the Terraform folder that"
-        " deployed it"
+        f"{file} is not the output of `terraform output -json`{reason}. Write the file again, in the Terraform folder"
+        " of the deployment"
     )
 
 
 def _parameter(client: Any, prefix: str) -> str | None:
-    answer = unless_gone(lambda: client.get_parameter(Name=_PARAMETER.format(prefix)))
+    answer = none_if_missing(lambda: client.get_parameter(Name=_PARAMETER.format(prefix)))
     return None if answer is None else str(answer["Parameter"]["Value"])

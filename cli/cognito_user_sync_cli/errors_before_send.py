@@ -1,12 +1,12 @@
-"""The errors of SendWelcome after which the welcome email was certainly not sent.
+"""Errors of SendWelcome that prove that the welcome email was not sent.
 
-After any other error it may have been sent: the execution waits for an operator. user_sync.asl.json retries errors of
-this list only.
+After any other error the email may have been sent, so an operator has to decide. user_sync.asl.json retries only the
+errors of this list.
 """
 
 from __future__ import annotations
 
-# Of the handler, which raises all of these before it calls SES, or because SES did not accept the email.
+# Raised by the handler before it calls SES, or because SES did not accept the email.
 _OF_HANDLER = frozenset(
     {
         "AccessDeniedError",
@@ -22,7 +22,7 @@ _OF_HANDLER = frozenset(
     }
 )
 
-# Of Lambda, which did not invoke the function: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+# Lambda did not invoke the function: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
 _NOT_INVOKED = frozenset(
     f"Lambda.{name}"
     for name in (
@@ -53,7 +53,7 @@ _NOT_INVOKED = frozenset(
     )
 )
 
-# Of Lambda's Python runtime, which did not call the handler: its code could not be loaded, or its event not be read.
+# Lambda's Python runtime did not call the handler: it could not load the code, or read the event.
 # https://github.com/aws/aws-lambda-python-runtime-interface-client/blob/main/awslambdaric/bootstrap.py
 _NOT_CALLED = frozenset(
     f"Runtime.{name}"
@@ -66,7 +66,7 @@ _NOT_CALLED = frozenset(
     )
 )
 
-# Of Step Functions, which may not invoke the function.
+# Step Functions has no permission to invoke the function.
 _NOT_ALLOWED = frozenset({"States.Permissions"})
 
 NOT_SENT = _OF_HANDLER | _NOT_INVOKED | _NOT_CALLED | _NOT_ALLOWED

@@ -1,4 +1,4 @@
-"""Failed executions of user_sync: which there are, how they are tried again, and what came of their welcome emails."""
+"""Failed executions of user_sync: list, redrive and acknowledge them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cognito_user_sync.user import SUB
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.executions import REDRIVABLE, End, end_of, failed
+from cognito_user_sync_cli.executions import REDRIVABLE, Cause, cause_of, list_failed
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 Execution = TypeVar("Execution", bound=Mapping[str, Any])
 
-# An acknowledged failure is the name of a log stream, in the log group that has the name of the deployment. Terraform
-# does not manage log streams, and deletes them with the log group. The number tells a failure from a later one of the
-# same execution: acknowledged/<execution>/<how often it had been redriven>.
+# An acknowledged failure is a log stream in the log group of the deployment. Terraform does not manage log streams, and
+# deletes them with the log group. The name has the number of redrives, so that a later failure of the same execution
+# is not acknowledged: acknowledged/<execution>/<redrives>.
 _ACKNOWLEDGED = "acknowledged/"
 
 
@@ -27,12 +27,12 @@ class Failure:
     """A failed execution.
 
     Attributes:
-        redrives: How often it has been redriven before.
-        is_acknowledged: Whether an operator has decided that it stays as it is.
+        redrives: How often it was redriven before.
+        is_acknowledged: Whether an operator has decided to leave it as it is.
     """
 
     arn: str
-    end: End
+    cause: Cause
     started_at: datetime
     ended_at: datetime
     redrives: int = 0
@@ -44,74 +44,76 @@ class Failure:
 
     @property
     def sub(self) -> str | None:
-        """None if an execution was started by hand under another name."""
+        """The user's sub. None if the execution was started by hand with another name."""
         found = SUB.search(self.name)
         return found[0] if found else None
 
     @property
     def welcome_email(self) -> str:
-        """What is known of the welcome email."""
-        return "unknown" if self.end.may_have_sent else "not_sent"
+        """Whether the welcome email was sent, as far as is known."""
+        return "unknown" if self.cause.may_have_sent else "not_sent"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "execution": self.name,
             "sub": self.sub,
-            "failed_in": self.end.state,
-            "error": self.end.error,
-            "message": self.end.message,
+            "failed_in": self.cause.state,
+            "error": self.cause.error,
+            "message": self.cause.message,
             "ended_at": self.ended_at.isoformat(),
             "welcome_email": self.welcome_email,
             "acknowledged": self.is_acknowledged,
         }
 
 
-def failures(
+def list_failures(
     deployment: Deployment,
     names: Collection[str] = (),
     errors: Collection[str] = (),
     since: datetime | None = None,
 ) -> Iterator[Failure]:
-    """The failed executions that can still be redriven, at one call more each. Raises what botocore raises.
+    """Yield the failed executions that can still be redriven. Makes one request for each; raises what botocore raises.
 
     Args:
-        deployment: Whose executions.
-        names: Only executions of these names.
+        deployment: The deployment.
+        names: Only executions with these names.
         errors: Only executions that failed with one of these errors.
-        since: Only executions that failed since then.
+        since: Only executions that failed since this time.
     """
     states = deployment.states
-    # All of them first: one that is redriven moves the pages of the rest.
-    found = list(failed(states, deployment.user_sync_state_machine_arn, since))
+    # List all executions first: a redrive changes the pages of the list.
+    found = list(list_failed(states, deployment.user_sync_state_machine_arn, since))
     acknowledged = _acknowledged(deployment) if found else frozenset()
     for each in found:
         if names and each["name"] not in names:
             continue
         arn = each["executionArn"]
-        end = end_of(states, arn, each["status"])
-        if errors and end.error not in errors:
+        cause = cause_of(states, arn, each["status"])
+        if errors and cause.error not in errors:
             continue
         redrives = each.get("redriveCount", 0)
         is_acknowledged = _stream(each["name"], redrives) in acknowledged
-        yield Failure(arn, end, each["startDate"], each["stopDate"], redrives, is_acknowledged)
+        yield Failure(arn, cause, each["startDate"], each["stopDate"], redrives, is_acknowledged)
 
 
 def redrive(states: SFNClient, failure: Failure) -> str | None:
-    """Let the execution go on from the state where it failed. Returns why it cannot be, or None.
+    """Continue an execution from the state that failed. Return why this is not possible, or None.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
     """
     try:
         states.redrive_execution(executionArn=failure.arn)
     except states.exceptions.ExecutionNotRedrivable:
-        return "it ended more than 14 days ago, or is being redriven: sync the user by reconciliation"
+        return (
+            "it ended more than 14 days ago, or is already running again. To sync the user: cognito-user-sync reconcile"
+        )
     return None
 
 
 def acknowledge(deployment: Deployment, acknowledged: Iterable[Failure]) -> None:
-    """Keep that these failures stay as they are: they are not redriven, and no problem of `status`.
+    """Mark failures as acknowledged: they are not redriven, and `status` does not report them as a problem.
 
-    Also deletes what was kept about executions that failed so long ago that they are not listed anymore.
+    Also deletes the marks of executions that are too old to be listed.
     """
     logs, group = deployment.logs, _log_group(deployment)
     for failure in acknowledged:
@@ -126,8 +128,12 @@ def acknowledge(deployment: Deployment, acknowledged: Iterable[Failure]) -> None
 
 
 def unacknowledged(deployment: Deployment, executions: Collection[Execution]) -> list[Execution]:
-    """Those of these failed executions, as ListExecutions or DescribeExecution has them, whose failure is not
-    acknowledged."""
+    """Return the failed executions that are not acknowledged.
+
+    Args:
+        deployment: The deployment.
+        executions: Failed executions, as ListExecutions or DescribeExecution return them.
+    """
     acknowledged = _acknowledged(deployment) if executions else frozenset()
     return [each for each in executions if _stream(each["name"], each.get("redriveCount", 0)) not in acknowledged]
 
@@ -145,7 +151,7 @@ def _streams(deployment: Deployment) -> Iterator[Any]:
         for page in pages:
             yield from page["logStreams"]
     except logs.exceptions.ResourceNotFoundException:
-        # The log group was deleted by hand: the next apply creates it.
+        # The log group was deleted. The next apply creates it.
         return
 
 

@@ -1,4 +1,4 @@
-"""Types of the items in the user table, for an application that reads it in Python or TypeScript."""
+"""Types of the items in the user table, for applications in Python or TypeScript."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from cognito_user_sync.item_layout import BOOKKEEPING, FROM_COGNITO, ItemLayout, placeholders
 
-# The values that every user has.
+# Values that every user has.
 _ALWAYS_KNOWN: Final = {"sub", "username"}
 
 _HEADER: Final = (
@@ -19,11 +19,11 @@ _HEADER: Final = (
     "docs/using-the-table.md of terraform-aws-cognito-user-sync explains them.",
 )
 _ACTIVE: Final = "An active user."
-_DELETED: Final = "A deleted user. What is left depends on deleted_users.action at the time of the deletion."
+_DELETED: Final = "A deleted user. The attributes depend on deleted_users.action at the time of the deletion."
 
 
 class Language(StrEnum):
-    """A language that types can be written in."""
+    """A language for the types."""
 
     PYTHON = "python"
     TYPESCRIPT = "typescript"
@@ -40,7 +40,7 @@ class _Kind(StrEnum):
 
 @dataclass(frozen=True)
 class _Field:
-    """An attribute of an item. `is_required`: each such item has it."""
+    """An attribute of an item. `is_required`: every item has it."""
 
     kind: _Kind
     is_required: bool
@@ -68,7 +68,7 @@ def source(layout: ItemLayout, language: Language) -> str:
 def _active_user(layout: ItemLayout) -> _Fields:
     fields = {name: _Field(_Kind.TEXT, is_required=True) for name in layout.key("")}
     fields |= {layout.name(each): _Field(_Kind.TEXT, is_required=False) for each in layout.attributes}
-    # An extra attribute is absent if a value in its template is.
+    # An extra attribute is absent if a value in its template is absent.
     fields |= {
         name: _Field(_Kind.TEXT, is_required=placeholders(template) <= _ALWAYS_KNOWN)
         for name, template in layout.extra_attributes.items()
@@ -81,7 +81,7 @@ def _active_user(layout: ItemLayout) -> _Fields:
 
 
 def _deleted_user(layout: ItemLayout) -> _Fields:
-    """Whichever action applied: items of users who were deleted before an action was changed stay as they are."""
+    """Return the attributes for all values of deleted_users.action: a change of it leaves existing items unchanged."""
     kept = {*layout.key(""), layout.name("user_pool_id")}
     fields = {name: replace(each, is_required=name in kept) for name, each in _active_user(layout).items()}
     del fields[layout.name("shard")]
@@ -91,7 +91,7 @@ def _deleted_user(layout: ItemLayout) -> _Fields:
 
 
 def _python(types: dict[str, tuple[str, _Fields]]) -> str:
-    """TypedDicts in the functional syntax: a name such as custom:plan cannot be an attribute of a class."""
+    """Use the functional syntax of TypedDict: a name such as custom:plan cannot be an attribute of a class."""
     header = [line.format(sdk="boto3's DynamoDB resource", language=Language.PYTHON) for line in _HEADER]
     lines = [f'"""{header[0]}', "", *header[1:], '"""', "", "from decimal import Decimal"]
     lines += ["from typing import NotRequired, TypedDict"]
@@ -117,5 +117,5 @@ def _typescript(types: dict[str, tuple[str, _Fields]]) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A string literal of both languages."""
+    """Return a string literal that is valid in both languages."""
     return json.dumps(name, ensure_ascii=False)

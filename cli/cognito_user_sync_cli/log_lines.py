@@ -1,4 +1,4 @@
-"""The lines that functions log as JSON."""
+"""JSON lines in the logs of Lambda functions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def json_lines(
     logs: CloudWatchLogsClient, log_group: str, pattern: str, since: datetime, until: datetime | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The JSON lines of this time that match a filter pattern. Raises what botocore raises.
+    """Yield the JSON lines of a period that match a filter pattern. Raises what botocore raises.
 
-    CloudWatch filters log groups of the class STANDARD only.
+    CloudWatch filters only log groups of the class STANDARD.
     """
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=log_group,

@@ -1,6 +1,7 @@
-"""What an operator can pause, and whether it is paused: AWS's own settings, and no record beside them.
+"""Pause and resume parts of the sync.
 
-Each setting is one that Terraform manages, so a plan shows a pause as a change, and its apply ends the pause.
+A pause is a setting of an AWS resource, and is stored nowhere else. Terraform manages this setting, so a plan shows a
+pause as a change, and its apply ends the pause.
 """
 
 from __future__ import annotations
@@ -14,44 +15,47 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from cognito_user_sync.settings import TRIGGER_PAUSED_SINCE
-from cognito_user_sync_cli.aws_errors import unless_gone
-from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
+from cognito_user_sync_cli.aws_errors import none_if_missing
+from cognito_user_sync_cli.deployment import Deployment, DeploymentError
 
-_LOOKS, _PAUSE_SECONDS = 60, 1.0
+_ATTEMPTS, _PAUSE_SECONDS = 60, 1.0
 
-# What the dashboard's line about pauses begins with.
+# The prefix of the dashboard's line about pauses.
 _NOTE = "**PAUSED:"
 
 
 class PartName(StrEnum):
+    """A part of the sync that can be paused."""
+
     WELCOMES = "welcomes"
     CHANGES = "changes"
     RECONCILIATION = "reconciliation"
     TRIGGER = "trigger"
 
 
-class SwitchError(Exception):
-    """A part could not be paused or resumed; the message says why, and what to do."""
+class PauseError(Exception):
+    """A part could not be paused or resumed. The message has the reason and what to do."""
 
 
 class Part(Protocol):
+    """A part of the sync in a deployment. `effect` describes what a pause causes."""
+
     effect: str
-    """What happens while it is paused."""
 
     def is_paused(self) -> bool: ...
 
     def pause(self) -> None:
-        """Raises SwitchError, or what botocore raises. Repeating it changes nothing."""
+        """Pause the part. This is idempotent. Raises PauseError, or what botocore raises."""
 
     def resume(self) -> str:
-        """Returns what to do about what happened meanwhile. Raises SwitchError, or what botocore raises."""
+        """Resume the part, and return what to do next. Raises PauseError, or what botocore raises."""
 
 
 class _Welcomes:
-    """Reserved concurrency 0: Step Functions gets Lambda.TooManyRequestsException, which it retries."""
+    """Set the reserved concurrency to 0: Step Functions gets Lambda.TooManyRequestsException, and retries."""
 
     effect = (
-        "users are synced and get no welcome email. Executions retry SendWelcome for 12 hours and then fail. No email"
+        "users are synced, but get no welcome email. Executions retry SendWelcome for 12 hours and then fail. No email"
         " is lost if they are redriven within 14 days"
     )
 
@@ -60,7 +64,7 @@ class _Welcomes:
         self._name = _function(
             deployment,
             "send-welcome",
-            "welcome_email is null, so no welcome email is sent: there is nothing to pause or resume",
+            "welcome_email is null, so this deployment sends no welcome email: there is nothing to pause or resume",
         )
 
     def is_paused(self) -> bool:
@@ -72,14 +76,14 @@ class _Welcomes:
 
     def resume(self) -> str:
         self._functions.delete_function_concurrency(FunctionName=self._name)
-        return "Executions that wait go on within 8 minutes. For those that failed: cognito-user-sync failures redrive"
+        return "Waiting executions continue within 8 minutes. For those that failed: cognito-user-sync failures redrive"
 
 
 class _Changes:
-    """The event source mapping disabled."""
+    """Disable the event source mapping of the change queue."""
 
     effect = (
-        "changes of users wait in their queue, each for at most 14 days. The reconciliation still syncs these users"
+        "changes of users wait in the change queue, for at most 14 days. The reconciliation still syncs these users"
     )
 
     def __init__(self, deployment: Deployment) -> None:
@@ -87,7 +91,7 @@ class _Changes:
         self._name = _function(
             deployment,
             "sync-changes",
-            "track_changes is false, so no changes are tracked: there is nothing to pause or resume",
+            "track_changes is false, so this deployment tracks no changes: there is nothing to pause or resume",
         )
 
     def is_paused(self) -> bool:
@@ -95,37 +99,37 @@ class _Changes:
         return any(mapping["State"] in ("Disabling", "Disabled") for mapping in found)
 
     def pause(self) -> None:
-        self._become("Disabled")
+        self._set_state("Disabled")
 
     def resume(self) -> str:
-        self._become("Enabled")
-        return "Changes that waited are synced now. If some waited for more than 14 days: cognito-user-sync reconcile"
+        self._set_state("Enabled")
+        return "Waiting changes are synced now. After a pause of more than 14 days: cognito-user-sync reconcile"
 
     def _mapping(self) -> Mapping[str, Any]:
         found = self._functions.list_event_source_mappings(FunctionName=self._name)["EventSourceMappings"]
         if not found:
-            raise NotDeployedError(f"the function {self._name} has no event source mapping: apply the module again")
+            raise DeploymentError(f"the function {self._name} has no event source mapping: apply the module again")
         return found[0]
 
-    def _become(self, state: str) -> None:
+    def _set_state(self, state: str) -> None:
         mapping = self._mapping()
-        for _ in range(_LOOKS):
-            # One that changes takes no update.
+        for _ in range(_ATTEMPTS):
+            # Lambda rejects an update while the mapping changes its state.
             if mapping["State"] in {"Enabled", "Disabled"} - {state}:
                 mapping = self._functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=state == "Enabled")
             if mapping["State"] == state:
                 return
             time.sleep(_PAUSE_SECONDS)
             mapping = self._mapping()
-        raise SwitchError(f"the event source mapping of {self._name} is still {mapping['State']}: repeat this command")
+        raise PauseError(f"the event source mapping of {self._name} is {mapping['State']}. Run this command again")
 
 
 class _Reconciliation:
-    """The schedule disabled."""
+    """Disable the schedule."""
 
     effect = (
-        "the schedule starts no run. A run that goes on is not stopped, cognito-user-sync reconcile still starts one,"
-        " and the alarm reconciliation-overdue may fire"
+        "the schedule starts no run. A running reconciliation is not stopped, cognito-user-sync reconcile still starts"
+        " one, and the alarm reconciliation-overdue may fire"
     )
 
     def __init__(self, deployment: Deployment) -> None:
@@ -143,28 +147,27 @@ class _Reconciliation:
 
     def resume(self) -> str:
         self._set("ENABLED")
-        return "The next run is at its time in the schedule. To start one now: cognito-user-sync reconcile"
+        return "The schedule starts the next run at its usual time. To start one now: cognito-user-sync reconcile"
 
     def _set(self, state: str) -> None:
         try:
             schedule: dict[str, Any] = dict(self._scheduler.get_schedule(Name=self._name))
         except self._scheduler.exceptions.ResourceNotFoundException:
-            raise NotDeployedError(
-                f"there is no schedule {self._name}, since reconciliation.enabled is false, or"
+            raise DeploymentError(
+                f"the schedule {self._name} does not exist, since reconciliation.enabled is false or"
                 ' reconciliation.schedule is "none": there is nothing to pause or resume'
             ) from None
-        # UpdateSchedule resets each setting that it is not given.
-        for fact in ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"):
-            schedule.pop(fact, None)
+        # UpdateSchedule resets each setting that is not in the request.
+        for read_only in ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"):
+            schedule.pop(read_only, None)
         self._scheduler.update_schedule(**{**schedule, "State": state})
 
 
 class _Trigger:
-    """Detached, and an environment variable of pool-trigger, with which the function does not attach it again."""
+    """Detach the trigger, and set an environment variable of pool-trigger so that it does not attach it again."""
 
     effect = (
-        "the user pool does not invoke this module. Users who sign up are synced by the reconciliation, and get no"
-        " welcome email"
+        "the user pool does not invoke this module. The reconciliation syncs new users, and they get no welcome email"
     )
 
     def __init__(self, deployment: Deployment) -> None:
@@ -176,8 +179,8 @@ class _Trigger:
         self._name = _function(
             deployment,
             "pool-trigger",
-            "attach_trigger is false, so this module does not attach the trigger: remove it in the pool's"
-            " configuration",
+            "attach_trigger is false, so this module does not manage the trigger: remove it in the configuration of the"
+            " user pool",
         )
 
     def is_paused(self) -> bool:
@@ -185,7 +188,7 @@ class _Trigger:
 
     def pause(self) -> None:
         configuration = self._environment()
-        # First of all, so that no reconciliation attaches it again.
+        # First of all, so that no reconciliation attaches the trigger again.
         if not self._since(configuration):
             self._change(configuration, {TRIGGER_PAUSED_SINCE: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
         self._invoke("detach")
@@ -195,22 +198,23 @@ class _Trigger:
         since = self._since(configuration)
         if since:
             self._change(configuration, {})
-        missed = (
-            f"Users who have signed up since {since} were not welcomed: cognito-user-sync welcome --since {since}"
+        next_step = (
+            f"Users who signed up since {since} got no welcome email. To send it: cognito-user-sync welcome --since"
+            f" {since}"
             if since
             else ""
         )
         try:
             self._invoke("attach")
-        except SwitchError as error:
-            raise SwitchError(f"{error}. Then: cognito-user-sync reconcile. {missed}") from error
-        return missed
+        except PauseError as error:
+            raise PauseError(f"{error}. Fix the cause, then: cognito-user-sync reconcile. {next_step}") from error
+        return next_step
 
     def _environment(self) -> Mapping[str, Any]:
         configuration = self._functions.get_function_configuration(FunctionName=self._name)
         if error := configuration.get("Environment", {}).get("Error"):
-            # Lambda leaves the variables out if the caller may not decrypt them.
-            raise NotDeployedError(
+            # Without permission to decrypt the variables, Lambda returns an error in place of them.
+            raise DeploymentError(
                 f"the environment of the function {self._name} cannot be read: {error.get('Message')}"
             )
         return configuration
@@ -229,7 +233,7 @@ class _Trigger:
         self._functions.update_function_configuration(
             FunctionName=self._name,
             Environment={"Variables": {**deployed, **pause}},
-            # Rejected if an apply has changed the function since it was read.
+            # Lambda rejects the update if an apply has changed the function in the meantime.
             RevisionId=configuration["RevisionId"],
         )
         self._functions.get_waiter("function_updated_v2").wait(FunctionName=self._name)
@@ -240,14 +244,14 @@ class _Trigger:
         )
         if "FunctionError" in answer:
             error = json.load(answer["Payload"])
-            raise SwitchError(f"{action} failed: {error.get('errorMessage')}")
+            raise PauseError(f"{action} failed: {error.get('errorMessage')}")
 
 
-def _function(deployment: Deployment, short_name: str, why_none: str) -> str:
-    """The name of a function. Raises NotDeployedError."""
+def _function(deployment: Deployment, short_name: str, reason_if_missing: str) -> str:
+    """Return the name of a function. Raises DeploymentError."""
     arn = deployment.function_arns.get(short_name)
     if arn is None:
-        raise NotDeployedError(why_none)
+        raise DeploymentError(reason_if_missing)
     return arn.rpartition(":")[2]
 
 
@@ -260,52 +264,54 @@ _PARTS: Mapping[PartName, Callable[[Deployment], Part]] = {
 
 
 def part(deployment: Deployment, name: PartName) -> Part:
-    """Raises NotDeployedError where the deployment has no such part."""
+    """Return a part of the deployment. Raises DeploymentError if the deployment does not have it."""
     return _PARTS[name](deployment)
 
 
 @dataclass(frozen=True)
 class Pause:
+    """A part that is paused, and what this causes."""
+
     part: str
     effect: str
 
     @property
     def problem(self) -> str:
-        """What it means, and what to type."""
-        return f"{self.part} paused: {self.effect}. To end it: cognito-user-sync resume {self.part}"
+        """What the pause causes, and the command that ends it."""
+        return f"{self.part} paused: {self.effect}. To end the pause: cognito-user-sync resume {self.part}"
 
 
-def pauses(deployment: Deployment) -> list[Pause]:
-    """What is paused. Raises what botocore raises."""
+def list_pauses(deployment: Deployment) -> list[Pause]:
+    """Return the parts that are paused. Raises what botocore raises."""
     found = []
     for name in PartName:
         try:
             each = part(deployment, name)
-        except NotDeployedError:
+        except DeploymentError:
             continue
-        # What does not exist is not paused: `status` names it.
-        if unless_gone(each.is_paused):
+        # A missing resource is not paused. Another section of `status` reports it.
+        if none_if_missing(each.is_paused):
             found.append(Pause(name, each.effect))
     return found
 
 
 def _encoded(body: Any) -> str:
-    """As Terraform's jsonencode does it: without pauses, the dashboard is the one that Terraform made."""
+    """Encode as Terraform's jsonencode: without pauses, the dashboard is the one that Terraform created."""
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def show_on_dashboard(deployment: Deployment) -> list[Pause]:
-    """Say on the dashboard what is paused, in its first text. Raises what botocore raises. Returns what is paused."""
-    found = pauses(deployment)
+    """Show the pauses on the dashboard, in its first text, and return them. Raises what botocore raises."""
+    found = list_pauses(deployment)
     name = deployment.dashboard_url.rpartition("/")[2]
     body = json.loads(deployment.alarms.get_dashboard(DashboardName=name)["DashboardBody"])
     text = next(widget["properties"] for widget in body["widgets"] if widget["type"] == "text")
     lines = [line for line in text["markdown"].split("\n") if not line.startswith(_NOTE)]
     if found:
         names = ", ".join(each.part for each in found)
-        said_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        lines.insert(0, f"{_NOTE} {names}** (as of {said_at}; for the present state, `cognito-user-sync status`)  ")
+        shown_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        lines.insert(0, f"{_NOTE} {names}** (as of {shown_at}; current state: `cognito-user-sync status`)  ")
     text["markdown"] = "\n".join(lines)
     deployment.alarms.put_dashboard(DashboardName=name, DashboardBody=_encoded(body))
     return found

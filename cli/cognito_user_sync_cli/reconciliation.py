@@ -1,4 +1,4 @@
-"""Runs of the reconciliation: started here, and followed to their end."""
+"""Runs of the reconciliation: start one, follow it to its end, and read its result."""
 
 from __future__ import annotations
 
@@ -23,16 +23,21 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 _POLL_SECONDS = 2.0
-# CloudWatch may show a line so much later than others.
+# A line may appear in CloudWatch this much later than others.
 _LATE_MS = 60_000
 _LATE_ATTEMPTS = 30
-# The names of runs that are started here begin with it.
+# The prefix of the names of runs that `start` starts.
 _BY_HAND = "by-hand-"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its counts (docs/reconciliation.md) where it has come to any; else `reason` says why not."""
+    """A run of the reconciliation.
+
+    Attributes:
+        status: The status of the execution, or NOT_RUN if the run ended because an older one was still running.
+        summary: The counts: see docs/reconciliation.md. None if the run has none, for the `reason`.
+    """
 
     arn: str
     status: str
@@ -43,62 +48,62 @@ class Run:
 
     @property
     def took_place(self) -> bool:
-        """Whether it was not kept from running by an older run."""
+        """Whether the run did not end because of an older run."""
         return self.status != "NOT_RUN"
 
     @property
     def is_by_hand(self) -> bool:
-        """Whether it was started by `start`, and not by an apply or the schedule."""
+        """Whether an operator started the run, not an apply or the schedule."""
         return self.arn.rpartition(":")[2].startswith(_BY_HAND)
 
     @property
     def examples(self) -> list[dict[str, Any]]:
-        """Items that a dry run would write: sub, outcome, and names of attributes in adds, replaces and removes."""
+        """Items that a dry run would write: sub, outcome, and the attribute names in adds, replaces and removes."""
         return self.summary.get("examples", []) if self.summary else []
 
     @property
     def allow_deletes_needed(self) -> int:
-        """What --allow-deletes has to be, so that the next run deletes what this one left; 0 if it left nothing."""
+        """The --allow-deletes with which the next run deletes the users over the limit. 0 if there are none."""
         return self.summary.get("allow_deletes_needed", 0) if self.summary else 0
 
     @property
     def missing(self) -> int:
-        """How many users a dry run would delete if the limit allowed it."""
+        """The number of users that a dry run would delete without the limit."""
         return self.summary["deleted"] + self.over_limit if self.summary else 0
 
     @property
     def over_limit(self) -> int:
-        """How many missing users are in shards over the limit."""
+        """The number of missing users in shards over the deletion limit."""
         return self.summary.get("over_limit", 0) if self.summary else 0
 
     @property
     def problems(self) -> list[str]:
-        """What an operator has to look at, of a run that came to its end."""
+        """The problems that the run found and an operator has to solve."""
         return self.summary["problems"] if self.summary else []
 
 
 def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run: bool) -> str:
-    """Start a run; returns the ARN of its execution."""
+    """Start a run. Return the ARN of its execution."""
     given: dict[str, Any] = {"allow_deletes": allow_deletes} if allow_deletes else {}
     if dry_run:
         given["dry_run"] = True
-    # Named, so that a start whose answer was lost and that is sent again starts no second run.
+    # With a name, a start that is sent again after a lost response starts no second run.
     return states.start_execution(
         stateMachineArn=state_machine_arn, name=f"{_BY_HAND}{secrets.token_hex(8)}", input=json.dumps(given)
     )["executionArn"]
 
 
-def runs(states: SFNClient, state_machine_arn: str) -> Iterator[Run]:
-    """The runs that took place, or are going on, newest first, at one call each."""
+def list_runs(states: SFNClient, state_machine_arn: str) -> Iterator[Run]:
+    """Yield the runs, the newest first, without those with the status NOT_RUN. Makes one request for each."""
     for page in states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn):
         for execution in page["executions"]:
-            run = look(states, execution["executionArn"])
+            run = read_run(states, execution["executionArn"])
             if run.took_place:
                 yield run
 
 
-def look(states: SFNClient, execution_arn: str) -> Run:
-    """How a run stands: RUNNING, SUCCEEDED, NOT_RUN beside an older one, or how it failed."""
+def read_run(states: SFNClient, execution_arn: str) -> Run:
+    """Return the current state of a run."""
     execution = describe(states, execution_arn)
     status, summary, reason = execution["status"], None, ""
     if status == "SUCCEEDED":
@@ -131,21 +136,24 @@ def user_counts(summary: dict[str, Any] | None) -> dict[str, int]:
 
 
 def follow(states: SFNClient, logs: CloudWatchLogsClient, log_group: str, execution_arn: str) -> Iterator[int | Run]:
-    """How many users have been listed, again and again while the run goes on, and at last the run as it ended.
+    """Yield the number of listed users while the run continues, and at last the ended run.
 
-    The number is what the workers log; where the log may not be read, it stays 0.
+    The number comes from the log of the workers. It stays 0 without permission to read the log.
     """
     progress: _Progress | None = None
-    while (run := look(states, execution_arn)).status == "RUNNING":
+    while (run := read_run(states, execution_arn)).status == "RUNNING":
         progress = progress or _Progress(logs, log_group, run.started_at)
         yield progress.listed()
         time.sleep(_POLL_SECONDS)
     yield run
 
 
-def deletions(logs: CloudWatchLogsClient, log_group: str, run: Run) -> list[str]:
-    """The subs of the users that a dry run would delete, also of those over the limit, as its workers have logged them:
-    fewer than it counted if CloudWatch does not show all lines within a minute. Raises what botocore raises."""
+def read_deletions(logs: CloudWatchLogsClient, log_group: str, run: Run) -> list[str]:
+    """Return the subs of the users that a dry run would delete, also of those over the limit.
+
+    The workers log them. If CloudWatch does not show all lines within a minute, the list is shorter than the count.
+    Raises what botocore raises.
+    """
     found: set[str] = set()
     for _ in range(_LATE_ATTEMPTS):
         if len(found) >= run.missing:
@@ -158,7 +166,7 @@ def deletions(logs: CloudWatchLogsClient, log_group: str, run: Run) -> list[str]
 
 
 class _Progress:
-    """What the workers of a run, all that work since a moment, say in their log."""
+    """The progress of a run: the counts in the log of all workers since the start of the run."""
 
     def __init__(self, logs: CloudWatchLogsClient, log_group: str, since: datetime) -> None:
         self._logs = logs
@@ -167,7 +175,7 @@ class _Progress:
         self._by_request: dict[str, int] = {}
 
     def listed(self) -> int:
-        # Nothing may be logged yet, or who asks may not read the log; the run is followed all the same.
+        # The log may not exist yet, or the operator may have no permission to read it. Follow the run without it.
         with contextlib.suppress(ClientError, BotoCoreError):
             self._read()
         return sum(self._by_request.values())

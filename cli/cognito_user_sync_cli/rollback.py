@@ -1,7 +1,7 @@
-"""The code that Terraform has deployed, release by release, and what the functions run.
+"""Releases of the code, the code that the functions run, and the roll-back to an earlier release.
 
-Terraform deploys one zip to all functions, and publishes a version of each function that it changes. So a release is
-the hash of a zip. A roll-back puts the zip of an older version on $LATEST, which is what everything invokes.
+Terraform deploys one zip to all functions, and publishes a version of each function that it changes. So the hash of
+the zip identifies a release. A roll-back deploys the zip of an older version to $LATEST, which AWS invokes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
+from cognito_user_sync_cli.deployment import Deployment, DeploymentError
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -24,56 +24,66 @@ _LATEST = "$LATEST"
 
 
 class CodeError(Exception):
-    """The code of a version is not what AWS says it is, or cannot be downloaded."""
+    """The code of a version cannot be downloaded, or has another hash than Lambda reports."""
 
 
 @dataclass(frozen=True)
 class Release:
+    """Code that Terraform deployed.
+
+    Attributes:
+        code_sha256: The hash of the zip, in Base64, as Lambda reports it.
+        published_at: When Terraform published the newest version with this code.
+        versions: A version with this code for each function that has one, by the function's name.
+    """
+
     code_sha256: str
-    """As Lambda has it: Base64."""
     published_at: datetime
-    """When Terraform published the newest of its versions."""
     versions: Mapping[str, str]
-    """A version with this code of each function that has one, by the function's name."""
 
 
 @dataclass(frozen=True)
 class Code:
+    """The code of all functions.
+
+    Attributes:
+        releases: The newest first. Terraform deployed this one last.
+        running: The configuration of each function's $LATEST, by the function's name.
+    """
+
     releases: Sequence[Release]
-    """The newest first: it is the one that Terraform deployed last."""
     running: Mapping[str, FunctionConfigurationTypeDef]
-    """Each function as it is invoked, by its name."""
 
     @property
     def rolled_back(self) -> list[str]:
-        """Names of the functions that run other code than the newest of their own versions."""
+        """Names of the functions whose code is not that of their newest version."""
         newest: dict[str, str] = {}
         for release in reversed(self.releases):
             newest |= dict.fromkeys(release.versions, release.code_sha256)
         return [name for name, code_sha256 in newest.items() if self.running[name]["CodeSha256"] != code_sha256]
 
     def previous(self, steps: int) -> Release:
-        """The release that was published so many before the last one. Raises NotDeployedError."""
+        """Return the release that is `steps` before the last one. Raises DeploymentError."""
         if len(self.releases) <= steps:
-            raise NotDeployedError(
-                "there is no release to go back to: AWS keeps the releases that were applied since this module"
-                " publishes versions. Apply an earlier version of the module instead"
+            raise DeploymentError(
+                "there is no earlier release: this is the first one that was applied with published versions. Apply an"
+                " earlier version of the module instead"
             )
         return self.releases[steps]
 
     def release(self, code_sha256: str) -> Release:
-        """The one whose hash begins so. Raises NotDeployedError."""
+        """Return the release whose hash starts with a text. Raises DeploymentError."""
         found = [each for each in self.releases if each.code_sha256.startswith(code_sha256)]
         if len(found) != 1:
-            raise NotDeployedError(
-                f"{len(found)} releases have a code hash that begins with {code_sha256}: it must be one of"
-                " cognito-user-sync rollback --list"
+            raise DeploymentError(
+                f"{len(found)} releases have a code hash that starts with {code_sha256}: it must be exactly one of"
+                " those that cognito-user-sync rollback --list prints"
             )
         return found[0]
 
 
-def code(deployment: Deployment) -> Code:
-    """Raises what botocore raises."""
+def read_code(deployment: Deployment) -> Code:
+    """Return the releases and the running code. Raises what botocore raises."""
     running: dict[str, FunctionConfigurationTypeDef] = {}
     versions: dict[str, dict[str, str]] = {}
     published: dict[str, datetime] = {}
@@ -84,34 +94,34 @@ def code(deployment: Deployment) -> Code:
             if function["Version"] == _LATEST:
                 running[name] = function
                 continue
-            sha256, at = function["CodeSha256"], _time(function["LastModified"])
+            sha256, at = function["CodeSha256"], _parsed(function["LastModified"])
             published[sha256] = max(at, published.get(sha256, at))
             versions.setdefault(sha256, {})[name] = function["Version"]
     releases = [Release(sha256, at, versions[sha256]) for sha256, at in published.items()]
     return Code(sorted(releases, key=lambda each: each.published_at, reverse=True), running)
 
 
-def _time(text: str) -> datetime:
+def _parsed(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
 
 
 def download(functions: LambdaClient, release: Release) -> bytes:
-    """The zip. Raises CodeError, or what botocore raises."""
+    """Download the zip of a release. Raises CodeError, or what botocore raises."""
     name, version = next(iter(release.versions.items()))
     location = functions.get_function(FunctionName=name, Qualifier=version)["Code"]["Location"]
     try:
-        with urllib.request.urlopen(location, timeout=60) as answer:  # noqa: S310 - a signed address that AWS gave
+        with urllib.request.urlopen(location, timeout=60) as answer:  # noqa: S310 - a signed address from AWS
             content: bytes = answer.read()
     except OSError as error:
         raise CodeError(f"the code of version {version} of {name} could not be downloaded: {error}") from error
     found = base64.b64encode(hashlib.sha256(content).digest()).decode()
     if found != release.code_sha256:
-        raise CodeError(f"version {version} of {name} has code of the SHA-256 {found}, not {release.code_sha256}")
+        raise CodeError(f"the code of version {version} of {name} has the SHA-256 {found}, not {release.code_sha256}")
     return content
 
 
-def run_code(functions: LambdaClient, running: FunctionConfigurationTypeDef, content: bytes) -> None:
-    """Put the zip on what is invoked, and wait until it is. Raises what botocore raises."""
+def deploy_code(functions: LambdaClient, running: FunctionConfigurationTypeDef, content: bytes) -> None:
+    """Deploy the zip to a function, and wait until it runs. Raises what botocore raises."""
     name = running["FunctionName"]
     functions.update_function_code(FunctionName=name, ZipFile=content, Architectures=running["Architectures"])
     functions.get_waiter("function_updated_v2").wait(FunctionName=name)

@@ -1,4 +1,7 @@
-"""Whether a welcome email was sent, if the execution does not tell: by the function's log, and by the events of SES."""
+"""Find out whether the welcome email of a failed execution was sent.
+
+The sources are the log of send-welcome, and the events of SES in a log group.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,15 @@ from cognito_user_sync_cli.log_lines import json_lines
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-# Events of an email may come so late.
+# How long after a failure an event of its email may still arrive.
 _LATE = timedelta(days=1)
-# If no event of any welcome email is known from within this time of a failure, the events may not have arrived at all.
+# Without an event of any welcome email within this time before or after a failure, the log group may get no events.
 _NEAR = timedelta(days=1)
 
 
 class Verdict(StrEnum):
+    """Whether a welcome email was sent."""
+
     SENT = "sent"
     NOT_SENT = "not sent"
     TOO_EARLY = "too early to tell"
@@ -34,33 +39,33 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class LogGroup:
-    """A CloudWatch log group, by its name and in the region of its ARN."""
+    """A CloudWatch log group, with a client for its region."""
 
     logs: CloudWatchLogsClient
     name: str
 
     @classmethod
-    def of(cls, deployment: Deployment, given: str) -> Self:
-        """The log group of a name in the deployment's region, or of an ARN."""
-        if not given.startswith("arn:"):
-            return cls(deployment.logs, given)
-        region, name = given.split(":")[3], given.partition(":log-group:")[2].removesuffix(":*")
+    def of(cls, deployment: Deployment, name_or_arn: str) -> Self:
+        """Return the log group with a name, in the deployment's region, or with an ARN."""
+        if not name_or_arn.startswith("arn:"):
+            return cls(deployment.logs, name_or_arn)
+        region, name = name_or_arn.split(":")[3], name_or_arn.partition(":log-group:")[2].removesuffix(":*")
         same = region == deployment.region
         return cls(deployment.logs if same else boto3.client("logs", region_name=region), name)
 
     def lines(self, text: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
-        """The JSON lines of this time that have this text in them."""
+        """Yield the JSON lines of a period that contain a text."""
         return json_lines(self.logs, self.name, f'"{text}"', since, until)
 
 
 def verdict(failure: Failure, log: LogGroup, events: LogGroup | None, events_within: timedelta) -> Verdict:
-    """Whether the welcome email of a failed execution was sent. Raises what botocore raises.
+    """Return whether the welcome email of a failed execution was sent. Raises what botocore raises.
 
     Args:
         failure: The failed execution.
-        log: The log group of send_welcome: the function may have got the answer of SES, and its own answer got lost.
+        log: The log group of send-welcome. The function may have logged that SES accepted the email, and failed after.
         events: The log group with the events of SES, if there is one.
-        events_within: How long after a failure an event may still arrive.
+        events_within: After this time without an event, the email counts as not sent.
     """
     sub, since, until = failure.sub, failure.started_at, failure.ended_at + _LATE
     if sub is None:
@@ -78,7 +83,7 @@ def verdict(failure: Failure, log: LogGroup, events: LogGroup | None, events_wit
 
 
 def _subs(event: dict[str, Any]) -> list[str]:
-    """The subs in an event of SES, as EventBridge writes it to a log group.
+    """Return the subs in an event of SES, as EventBridge writes it to a log group.
 
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
     """

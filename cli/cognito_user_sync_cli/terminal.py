@@ -1,4 +1,4 @@
-"""What the commands share: how they print, and the status that each ends with."""
+"""Printing to the terminal, and the exit statuses of all commands."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from rich.text import Text
 
 from cognito_user_sync.email_values import is_invisible
 
-# What a command ends with.
-NOT_WELL = 1
-CANNOT_TELL = 2
-INTERRUPTED = 130
+EXIT_PROBLEM = 1
+EXIT_UNKNOWN = 2
+EXIT_INTERRUPTED = 130
 
 
 def plain(text: str) -> str:
-    """Show each character that steers the terminal, or is invisible, as its code: controls, also bidirectional ones."""
+    """Replace control characters, including bidirectional ones, and invisible characters with their codes."""
     return "".join(each if each.isprintable() and not is_invisible(each) else f"\\u{ord(each):04x}" for each in text)
 
 
 class PlainConsole(Console):
-    """A console that takes no string as markup, and no character of one as a command to the terminal.
+    """A console that prints strings as plain text: no markup, no control sequences of the terminal.
 
-    Most of what is printed was not written here: users choose names, and outputs, state files and the messages of AWS
-    are somebody else's, too. A string is one line. What has a style is made by `styled`.
+    Most of the text is from outside: users choose names, and outputs, state files and error messages of AWS hold any
+    text. A string is printed as one line. `styled` makes text with a style.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -42,12 +41,16 @@ def styled(text: str, style: str = "red") -> Text:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun, in the singular or the plural: 1 execution, 1,200 executions."""
+    """Return a number and its noun, in the singular or plural: 1 execution, 1,200 executions."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def moment(text: str) -> datetime:
-    """A time that an operator gives: in ISO 8601, UTC if it names no zone, or how long ago, such as 90m, 12h or 3d."""
+def parse_time(text: str) -> datetime:
+    """Parse a time in ISO 8601 (UTC without a zone), or how long ago, such as 90m, 12h or 3d.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
     if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days"}[ago[2]]
         return datetime.now(UTC) - timedelta(**{unit: int(ago[1])})
@@ -61,12 +64,18 @@ def moment(text: str) -> datetime:
     return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
 
 
-out, problems = PlainConsole(), PlainConsole(stderr=True)
+stdout, stderr = PlainConsole(), PlainConsole(stderr=True)
 
 
-def end(what: str, why: str) -> NoReturn:
-    first, *others = why.split("\n")
-    problems.print(styled(f"{what}:"), first)
+def print_error(title: str, message: str) -> None:
+    """Print a message to stderr. Further lines are indented, so that none looks like a line of the command."""
+    first, *others = message.split("\n")
+    stderr.print(styled(f"{title}:"), first)
     for line in others:
-        problems.print(f"  {line}")
-    raise typer.Exit(CANNOT_TELL)
+        stderr.print(f"  {line}")
+
+
+def exit_with_error(title: str, message: str) -> NoReturn:
+    """Print a message, and exit because the command could not run."""
+    print_error(title, message)
+    raise typer.Exit(EXIT_UNKNOWN)

@@ -22,6 +22,6 @@ def invoke(folder: Path, outputs: Mapping[str, Any], *arguments: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         # The account is not asked for.
         patch.setattr(Deployment, "check", lambda _: None)
-        for console in (terminal.out, terminal.problems):
+        for console in (terminal.stdout, terminal.stderr):
             patch.setattr(console, "width", 200)
         return CliRunner().invoke(app, ["--outputs", str(file), *arguments])

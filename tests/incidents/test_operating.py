@@ -47,7 +47,7 @@ def test_status_works_after_a_first_apply_that_failed(aws: LocalAws, initialized
     initialized("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
     aws.clear_faults()
     found = json.loads(without_state("status", "--json", expect=1))
-    assert found["cannot_tell"] == []
+    assert found["not_checked"] == []
     assert f"the function {PREFIX}-sync-user does not exist: apply again" in found["problems"]
     assert f"the state machine {_machine('user-sync')} does not exist: apply again" in found["problems"]
     assert "the pool's post-confirmation trigger is none, not this module's" in found["problems"][0]
@@ -66,15 +66,15 @@ def test_status_is_healthy_after_apply(deployed: Deployment, operator: Operator,
     assert section(found, "user_pool")["users"] >= 1
     assert section(found, "user_table")["users"] >= 1
     assert section(found, "reconciliation")["last_run"]["status"] == "SUCCEEDED"
-    assert section(found, "retry") == section(found, "changes") == {"waiting": 0, "given_up": 0}
+    assert section(found, "retry") == section(found, "changes") == {"waiting": 0, "in_dead_letter_queue": 0}
     assert section(found, "executions")["failed_in_14_days"] == 0
     assert section(found, "schedule")["expression"] == "rate(12 hours)"
     assert section(found, "functions")["missing"] == section(found, "alarms")["in_alarm"] == []
-    assert (found["problems"], found["cannot_tell"]) == ([], [])
+    assert (found["problems"], found["not_checked"]) == ([], [])
     said = facts(operator("status"))
     assert "attached: " in said
-    assert "reconciliation last run: SUCCEEDED, begun " in said
-    assert said.endswith("The deployment is healthy. One user: cognito-user-sync user USER")
+    assert "reconciliation last run: SUCCEEDED, started " in said
+    assert said.endswith("The deployment is healthy. To check one user: cognito-user-sync user USER")
     assert "@example.com" not in said
 
 
@@ -113,7 +113,7 @@ def test_status_names_alarms(aws: LocalAws, operator: Operator) -> None:
     try:
         found = status(operator, healthy=False)
         assert section(found, "alarms")["in_alarm"] == [alarm]
-        assert found["problems"] == [f"alarm {alarm}: its description says what to do"]
+        assert found["problems"] == [f"alarm {alarm}: its description has the next steps"]
     finally:
         alarms.delete_alarms(AlarmNames=[f"{PREFIX}-elsewhere"])
         alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the test is over")
@@ -133,7 +133,7 @@ def test_failed_execution_is_reported_with_state_and_error(
     assert f"  sign-up-{sub}  ended " in narrow, "what is to be looked up is not folded"
     user = facts(operator("user", username, expect=1))
     assert "FAILED AccessDeniedError in SyncUser not sent: the execution failed" in user
-    assert f"Missing in the table. Sync now: cognito-user-sync user {sub} --sync" in user
+    assert f"Missing in the table. To sync now: cognito-user-sync user {sub} --sync" in user
     assert operator("failures", "redrive") == "1 redriven.\n1 succeeded, welcome email sent.\n"
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     assert "No execution has failed in 14 days." in operator("failures")
@@ -146,8 +146,8 @@ def test_status_shows_the_rest_when_step_functions_fails(
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws.set_faults([{"operation": "states:*", "fault": "500"}])
     found = json.loads(operator("status", "--json", expect=2))
-    assert {why.partition(":")[0] for why in found["cannot_tell"]} == {"executions", "reconciliation"}
-    assert all("See https://health.aws.amazon.com/health/status" in why for why in found["cannot_tell"])
+    assert {why.partition(":")[0] for why in found["not_checked"]} == {"executions", "reconciliation"}
+    assert all("See https://health.aws.amazon.com/health/status" in why for why in found["not_checked"])
     assert section(found, "user_pool")["is_attached"] is True
     assert found["problems"] == []
 
@@ -220,7 +220,8 @@ def test_resume_leaves_no_change_for_terraform(
     assert shown_as_paused(aws, deployed) == ", ".join(parts)
     said = "".join(operator("resume", part) for part in parts * 2)
     assert re.search(
-        r"Users who have signed up since (\S+Z) were not welcomed: cognito-user-sync welcome --since \1", said
+        r"Users who signed up since (\S+Z) got no welcome email. To send it: cognito-user-sync welcome --since \1",
+        said,
     )
     assert shown_as_paused(aws, deployed) == ""
     status(operator, healthy=True)
@@ -327,8 +328,8 @@ def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
             narrowed = copy.deepcopy(policy)
             narrowed["Statement"][number]["Action"].remove(action)
             found = cron_job.status(narrowed, expect=2)
-            assert found["cannot_tell"], action
-            assert all(action in why for why in found["cannot_tell"]), found["cannot_tell"]
+            assert found["not_checked"], action
+            assert all(action in why for why in found["not_checked"]), found["not_checked"]
             assert found["problems"] == []
 
 
@@ -349,7 +350,7 @@ def test_reconcile_writes_nothing_when_dry_run(
     before = deployed.item(ada)
     last = section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"]
     said = facts(operator("reconcile", "--dry-run"))
-    assert "A dry run: nothing was written. So many would be:" in said
+    assert "A dry run: nothing was written. Would change:" in said
     assert "updated 1 " in said
     assert deployed.item(ada) == before
     assert section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"] == last, (
@@ -370,11 +371,11 @@ def test_run_continues_when_reconcile_is_interrupted(
     with monkeypatch.context() as patch:
         patch.setattr("cognito_user_sync_cli.reconciliation.time.sleep", interrupted)
         left = operator("reconcile", expect=130)
-    assert "The run goes on. To follow it again: cognito-user-sync reconcile --follow" in left
+    assert "The run continues. To follow it again: cognito-user-sync reconcile --follow" in left
     arn = re.findall(r"Started (\S+)", left)[0]
     beside = operator("reconcile", expect=1)
     assert "Not run: another run, which began earlier, is not over yet: " in beside
-    assert "Follow that one: cognito-user-sync reconcile --follow" in beside
+    assert "To follow that run: cognito-user-sync reconcile --follow" in beside
     aws.clear_quotas()
     assert "listed" in operator("reconcile", "--follow")
     assert section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"] == arn
@@ -383,14 +384,14 @@ def test_run_continues_when_reconcile_is_interrupted(
 def test_run_continues_when_it_cannot_be_followed(aws: LocalAws, operator: Operator) -> None:
     aws.set_faults([{"operation": "states:DescribeExecution", "fault": "access_denied"}])
     said = operator("reconcile", expect=2)
-    assert "The run goes on. To follow it again: cognito-user-sync reconcile --follow" in said
-    assert "AWS refused: " in said
+    assert "The run continues. To follow it again: cognito-user-sync reconcile --follow" in said
+    assert "AWS error: " in said
     aws.clear_faults()
     assert "listed" in operator("reconcile", "--follow")
 
 
 def test_reconcile_rejects_options_without_a_run(operator: Operator) -> None:
-    assert "leave out --dry-run" in facts(operator("reconcile", "--follow", "--dry-run", expect=2))
+    assert "remove --dry-run" in facts(operator("reconcile", "--follow", "--dry-run", expect=2))
     assert "add --dry-run" in facts(operator("reconcile", "--deletions-file", "deletions.txt", expect=2))
 
 
@@ -429,7 +430,7 @@ def test_user_is_found_by_sub_username_and_email(operator: Operator, ada: str, u
         assert "custom:plan canary canary" in said
         assert "SUCCEEDED created sent, message ID " in said
         assert "Welcome email: sent, message ID " in said
-        assert said.endswith("The table says what Cognito says.")
+        assert said.endswith("The table is in sync with Cognito.")
 
 
 def test_no_welcome_email_when_address_is_not_verified(
@@ -477,13 +478,13 @@ def test_user_sync_option_shows_why_it_failed(aws: LocalAws, operator: Operator,
 
 def test_user_who_never_confirmed_is_not_missing(operator: Operator, people: Pool, username: str) -> None:
     people.sign_up(username, email=f"{username}@example.com")
-    assert "never confirmed: not in the table until then" in operator("user", username)
+    assert "The sign-up is not confirmed: the user is not in the table until then" in operator("user", username)
 
 
 def test_user_lists_all_users_of_an_address(operator: Operator, people: Pool, ada: str, username: str) -> None:
     other = people.sign_up(f"{username}-2", email=f"{username}@example.com")
     said = operator("user", f"{username}@example.com", expect=1)
-    assert "2 users are meant by" in said
+    assert "2 users match" in said
     assert ada in said
     assert other in said
 
@@ -511,8 +512,8 @@ def test_user_shows_outcome_of_welcome_email(deployed: Deployment, operator: Ope
     assert alias not in mail.text
     assert "sent, message ID " in facts(operator("user", with_alias))
     assert "skipped: no deliverable email address" in facts(operator("user", without_address))
-    eventually(lambda: "The table says what Cognito says." in operator("user", imported, "--sync"))
-    assert "no execution of a sign-up is known" in facts(operator("user", imported))
+    eventually(lambda: "The table is in sync with Cognito." in operator("user", imported, "--sync"))
+    assert "there is no execution of a sign-up" in facts(operator("user", imported))
 
 
 # --- the welcome, before it is sent
@@ -563,10 +564,10 @@ def test_commands_name_another_region_and_account(deployed: Deployment, tmp_path
 
     for command in (("status",), ("failures",), ("reconcile",), ("user", "ada")):
         said = elsewhere("us-east-1", "eu-west-1")(*command, expect=2)
-        assert f"there is no {PREFIX}-user-sync in account 000000000000 and region eu-west-1: it was destroyed" in said
+        assert f"state machine {PREFIX}-user-sync does not exist in account 000000000000 and region eu-west-1" in said
         said = elsewhere(":000000000000:", ":111122223333:")(*command, expect=2)
         assert (
-            "your AWS credentials are of account 000000000000, but this deployment is in account 111122223333" in said
+            "your AWS credentials are for account 000000000000, but this deployment is in account 111122223333" in said
         )
 
 

@@ -267,7 +267,9 @@ def test_invited_user_gets_one_email_at_first_sign_in(
     )["User"]
     sub = next(each["Value"] for each in invited["Attributes"] if each["Name"] == "sub")
     eventually(lambda: (deployed.item(sub) or {}).get("status") == "FORCE_CHANGE_PASSWORD")
-    assert "Welcome email: none: an administrator created the user, who has not signed in yet." in operator("user", sub)
+    assert "Welcome email: none: an administrator created the user, and the user has not signed in yet." in operator(
+        "user", sub
+    )
     assert deployed.executions(sub) == []
 
     # The first start fails: the message comes back after the item was written.

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from cognito_user_sync_cli import welcome
+from cognito_user_sync_cli.deployed_email import read_deployed_email
 from local_aws.client import LocalAws
 from local_aws.provider_processes import REATTACH_VARIABLE, running_providers, with_addresses
 from tests.deployed import ROOT, Pool, archive_provider_in
@@ -308,4 +308,4 @@ def test_same_name_is_deployed_to_two_accounts_and_two_regions(
         names = {"aws_access_key_id": "access_key", "aws_session_token": "token"}
         credentials = {name: given[key] for name, key in names.items() if key in given}
         functions = aws.client("lambda", region_name=given.get("region", "us-east-1"), **credentials)
-        assert welcome.deployed(functions, "same-dev-send-welcome").subject == f"Welcome to {place}"
+        assert read_deployed_email(functions, "same-dev-send-welcome").subject == f"Welcome to {place}"

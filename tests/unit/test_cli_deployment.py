@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.main import get_command
 
-from cognito_user_sync_cli.app import app, with_options_first
-from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
+from cognito_user_sync_cli.app import app, with_common_options_first
+from cognito_user_sync_cli.deployment import Deployment, DeploymentError
 from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.fake_aws import FakeAws
 from tests.samples import POOL_ID, environment
@@ -67,7 +67,7 @@ def test_the_modules_outputs_are_found(tmp_path: Path, outputs: dict[str, Any]) 
 def test_none_or_several_deployments_are_refused(tmp_path: Path, outputs: dict[str, Any], message: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(as_terraform_prints(**outputs)))
-    with pytest.raises(NotDeployedError, match=message):
+    with pytest.raises(DeploymentError, match=message):
         Deployment.from_file(file)
 
 
@@ -76,7 +76,7 @@ def test_outputs_of_another_version_of_the_module_are_refused_by_name(tmp_path: 
     older = {name: value for name, value in OUTPUTS.items() if name not in ("alarm_names", "dashboard_url")}
     file.write_text(json.dumps(as_terraform_prints(**older)))
     with pytest.raises(
-        NotDeployedError, match="has no alarm_names, dashboard_url: it is of another version of the module"
+        DeploymentError, match="has no alarm_names, dashboard_url: it is from another version of the module"
     ):
         Deployment.from_file(file)
 
@@ -93,7 +93,7 @@ def test_user_table_is_what_the_deployed_function_uses(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("configuration", "why"),
     [
-        ({}, "environment variable USER_TABLE is not set. Apply the module's version that this command came with"),
+        ({}, "environment variable USER_TABLE is not set. Apply the version of the module that this command is from"),
         ({"Environment": {"Variables": {"USER_TABLE_NAME": "users"}}}, "environment variable USER_TABLE is not set"),
         (
             {"Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}}},
@@ -108,7 +108,7 @@ def test_user_table_says_why_the_environment_cannot_be_used(
     known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
     aws.on("lambda.GetFunctionConfiguration", Response(configuration))
     with pytest.raises(
-        NotDeployedError, match=f"the environment of the function cognito-user-sync-dev-sync-user .*{why}"
+        DeploymentError, match=f"the environment of the function cognito-user-sync-dev-sync-user .*{why}"
     ):
         _ = Deployment(**known).user_table
 
@@ -141,14 +141,16 @@ def test_from_parameter_needs_no_state(aws: FakeAws) -> None:
 
 def test_from_parameter_names_the_region_of_the_environment(aws: FakeAws) -> None:
     aws.on("ssm.GetParameter", error_response("ParameterNotFound"))
-    with pytest.raises(NotDeployedError, match="no SSM parameter /cognito-user-sync/dev in .* and region eu-central-1"):
+    with pytest.raises(
+        DeploymentError, match="the SSM parameter /cognito-user-sync/dev does not exist .* region eu-central-1"
+    ):
         Deployment.from_parameter("dev", None)
 
 
 def test_from_parameter_rejects_another_version(aws: FakeAws) -> None:
     record = {name: value for name, value in RECORD.items() if name != "alarm_names"}
     aws.on("ssm.GetParameter", Response({"Parameter": {"Value": json.dumps(record)}}))
-    with pytest.raises(NotDeployedError, match="the SSM parameter .* has no alarm_names: it is of another version"):
+    with pytest.raises(DeploymentError, match="the SSM parameter .* has no alarm_names: it is from another version"):
         Deployment.from_parameter(PREFIX, "eu-west-1")
 
 
@@ -157,14 +159,14 @@ def test_prefix_without_a_region_says_what_is_missing(monkeypatch: pytest.Monkey
     done = cognito_user_sync("--prefix", "dev", "status")
     assert (done.returncode, done.stderr) == (
         2,
-        "Nothing to work on: --prefix needs a region: give --region, or set AWS_REGION\n",
+        "Error: --prefix needs a region: add --region, or set AWS_REGION\n",
     )
 
 
 def test_region_goes_with_prefix_alone() -> None:
     done = cognito_user_sync("--region", "eu-west-1", "status")
     assert done.returncode == 2
-    assert "goes with --prefix" in done.stderr
+    assert "only allowed with --prefix" in done.stderr
 
 
 # --- whether outputs are of something that is deployed
@@ -201,7 +203,7 @@ def test_check_stops_nothing_in_an_outage(aws: FakeAws, deployment: Deployment, 
 def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> None:
     aws.on("sts.GetCallerIdentity", Response(identity("210987654321")))
     with pytest.raises(
-        NotDeployedError, match="of account 210987654321, but this deployment is in account 123456789012"
+        DeploymentError, match="for account 210987654321, but this deployment is in account 123456789012"
     ):
         deployment.check()
 
@@ -210,7 +212,7 @@ def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> No
 def test_check_names_what_is_not_deployed(aws: FakeAws, deployment: Deployment, answer: Answer) -> None:
     aws.on("sfn.DescribeStateMachine", error_response("StateMachineDoesNotExist"))
     aws.on("ssm.GetParameter", answer)
-    with pytest.raises(NotDeployedError, match="there is no cognito-user-sync-dev-user-sync in account 123456789012"):
+    with pytest.raises(DeploymentError, match="cognito-user-sync-dev-user-sync does not exist in account 123456789012"):
         deployment.check()
 
 
@@ -224,23 +226,23 @@ def test_check_accepts_a_deployment_that_lost_its_state_machine(aws: FakeAws, de
 def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, content: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(content)
-    with pytest.raises(NotDeployedError, match=r"outputs\.json does not hold what `terraform output -json` prints"):
+    with pytest.raises(DeploymentError, match=r"outputs\.json is not the output of `terraform output -json`"):
         Deployment.from_file(file)
 
 
 def test_a_folder_without_a_deployment_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotDeployedError, match="has 0 outputs"):
+    with pytest.raises(DeploymentError, match="has 0 outputs"):
         Deployment.from_terraform(tmp_path)
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotDeployedError, match="missing is not a folder"):
+    with pytest.raises(DeploymentError, match="missing is not a folder"):
         Deployment.from_terraform(tmp_path / "missing")
 
 
 def test_a_missing_terraform_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotDeployedError, match="terraform is not installed"):
+    with pytest.raises(DeploymentError, match="terraform is not installed"):
         Deployment.from_terraform(tmp_path)
 
 
@@ -258,7 +260,7 @@ def test_nothing_deployed_ends_with_one_message_and_status_2(tmp_path: Path) -> 
     done = cognito_user_sync("--chdir", str(tmp_path), "failures")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith(f"Nothing to work on: terraform output in {tmp_path} has 0 outputs")
+    assert done.stderr.startswith(f"Error: terraform output in {tmp_path} has 0 outputs")
     assert "Traceback" not in done.stderr
 
 
@@ -290,7 +292,7 @@ def test_help_needs_no_deployment() -> None:
     ],
 )
 def test_options_of_all_commands_are_found_in_any_order(arguments: str, expected: str) -> None:
-    assert with_options_first(arguments.split(), get_command(app).params) == expected.split()
+    assert with_common_options_first(arguments.split(), get_command(app).params) == expected.split()
 
 
 def test_no_command_has_an_option_of_all_commands() -> None:

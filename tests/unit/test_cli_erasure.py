@@ -76,8 +76,8 @@ def test_erase_lists_copies_that_remain(aws: FakeAws, tmp_path: Path) -> None:
     lines = [line.strip("│ ").split("│") for line in result.output.splitlines()]
     until = {line[0].strip(): line[2].strip() for line in lines if len(line) == 3}
     expected = {
-        "replica in eu-central-1": "replication, usually within a second; its own backups were not looked at",
-        "stream of the table": "24 hours, and what its consumers keep",
+        "replica in eu-central-1": "replication, usually within a second; its own backups are not listed here",
+        "stream of the table": "24 hours, and as long as its consumers keep it",
         "point-in-time recovery": "7 days",
         "backup before-release": "you delete the backup",
         "logs of functions and state machines": "30 days",
@@ -100,7 +100,7 @@ def test_erase_leaves_the_items_of_another_pool_than_that_of_the_outputs(aws: Fa
     """Cognito is asked for the pool of the outputs, and would know no user of the pool of the functions."""
     answer_with(aws, items=(item_of(OWN),))
     result = invoke(tmp_path, OUTPUTS | {"user_pool_id": OTHER_POOL}, "erase", SUB)
-    assert (result.exit_code, f"the outputs name the user pool {OTHER_POOL}" in result.output) == (2, True)
+    assert (result.exit_code, f"the outputs have the user pool {OTHER_POOL}" in result.output) == (2, True)
     assert not {WRITE, REPLACE} & set(aws.operations)
 
 
@@ -110,7 +110,7 @@ def test_erase_leaves_an_item_that_is_not_of_the_pool(aws: FakeAws, tmp_path: Pa
     aws.on(GET, error_response("UserNotFoundException"))
     answer_with_copies(aws)
     result = invoke(tmp_path, OUTPUTS, "erase", SUB, "--whole-item")
-    assert "The table has no item that this module has written" in result.output
+    assert "The table has no item that this module wrote" in result.output
     assert not {WRITE, REPLACE} & set(aws.operations)
 
 

@@ -13,8 +13,8 @@ from typer.testing import Result
 from cognito_user_sync.sync_request import SyncRequest, parse
 from cognito_user_sync_cli import executions
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.executions import End
-from cognito_user_sync_cli.failures import Failure, failures
+from cognito_user_sync_cli.executions import Cause
+from cognito_user_sync_cli.failures import Failure, list_failures
 from cognito_user_sync_cli.sent_emails import LogGroup
 from tests.fakes.answers import Response, error_response
 from tests.fakes.command_line import invoke
@@ -85,7 +85,7 @@ def deployment() -> Deployment:
 
 def found(aws: FakeAws) -> list[Failure]:
     aws.on(STREAMS, streams())
-    return list(failures(deployment()))
+    return list(list_failures(deployment()))
 
 
 def bodies(aws: FakeAws, operation: str) -> list[Any]:
@@ -141,8 +141,8 @@ def test_a_failure_is_known_by_its_last_state_and_its_last_end(
     aws.on(LIST, listed(execution()), NONE)
     aws.on(HISTORY, history(*events))
     (failure,) = found(aws)
-    assert (failure.name, failure.sub, failure.end) == (NAME, SUB, End(state, error))
-    assert failure.end.may_have_sent is may_have_sent
+    assert (failure.name, failure.sub, failure.cause) == (NAME, SUB, Cause(state, error))
+    assert failure.cause.may_have_sent is may_have_sent
 
 
 def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
@@ -181,7 +181,7 @@ def test_one_that_began_long_ago_and_was_redriven_hides_none_behind_it(aws: Fake
     ],
 )
 def test_broken_deployment_has_sent_nothing(error: str) -> None:
-    assert not End("SendWelcome", error).may_have_sent
+    assert not Cause("SendWelcome", error).may_have_sent
 
 
 # The commands.
@@ -334,7 +334,7 @@ def test_redrive_leaves_acknowledged_failures_alone(
     deployed.on(STREAMS, streams(f"acknowledged/{NAME}/0"))
     said = run(tmp_path, "redrive", *arguments).output
     assert (REDRIVE in deployed.operations) is is_redriven
-    assert ("1 left alone: acknowledged." in said) is not is_redriven
+    assert ("1 skipped: acknowledged." in said) is not is_redriven
 
 
 def test_nothing_is_acknowledged_without_the_log_group(deployed: FakeAws, tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_resolve_knows_what_the_log_and_the_events_say(
     lines = {"/aws/lambda/user-sync-send-welcome": log, EVENTS: events}
     deployed.answers[FILTER] = lambda body: logged(*lines[body["logGroupName"]])
     result = run(tmp_path, "resolve", "--events-log-group", EVENTS)
-    assert f"1 welcome email of an unknown outcome.\n{said}:\n  {NAME}\n" in result.output
+    assert f"1 welcome email with an unknown outcome.\n{said}:\n  {NAME}\n" in result.output
     assert (CREATE_STREAM in deployed.operations) is (said == "1 sent")
     assert (REDRIVE in deployed.operations) is (said == "1 not sent")
     assert result.exit_code == (0 if said in ("1 sent", "1 not sent") else 1)
@@ -459,7 +459,7 @@ def test_requeue_leaves_an_unreadable_message(deployed: FakeAws, tmp_path: Path,
     """It would come back to the dead-letter queue after 12 hours."""
     deployed.on(RECEIVE, *messages(body, REQUEST.to_json()))
     result = run(tmp_path, "requeue")
-    assert "1 sign-up moved back.\n1 message left: unreadable" in result.output
+    assert "1 sign-up moved back.\n1 message not moved: invalid" in result.output
     assert f"  m1: {why}\n" in result.output
     assert result.exit_code == 1
     assert [body["ReceiptHandle"] for body in bodies(deployed, DELETE)] == ["r2"]
@@ -469,7 +469,7 @@ def test_requeue_leaves_an_unreadable_message(deployed: FakeAws, tmp_path: Path,
 
 def test_requeue_ends_when_a_message_comes_again(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(RECEIVE, messages("poison")[0])
-    assert run(tmp_path, "requeue").stdout.startswith("0 sign-ups moved back.\n1 message left")
+    assert run(tmp_path, "requeue").stdout.startswith("0 sign-ups moved back.\n1 message not moved")
 
 
 def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None:
@@ -477,7 +477,7 @@ def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None
     said = run(tmp_path, "show").output
     assert "retry-dead: 2 messages\n" in said
     assert f"    {REQUEST.to_json()}\n" in said
-    assert "  m2  sent 1970-01-01 00:00:00 UTC  unreadable: it is not JSON\n    \\u001b[2J[red]\n" in said
+    assert "  m2  sent 1970-01-01 00:00:00 UTC  invalid: it is not JSON\n    \\u001b[2J[red]\n" in said
     assert DELETE not in deployed.operations
 
 

@@ -93,7 +93,7 @@ def test_pause_of_changes_ends_when_the_mapping_is_disabled(aws: FakeAws, tmp_pa
 def test_pause_of_changes_fails_when_the_mapping_stays_as_it_is(aws: FakeAws, tmp_path: Path) -> None:
     aws.on(MAPPINGS, mapping("Updating"))
     result = command(tmp_path, "pause", "changes")
-    assert (result.exit_code, "is still Updating: repeat this command" in result.output) == (1, True)
+    assert (result.exit_code, "is Updating. Run this command again" in result.output) == (1, True)
 
 
 # --- reconciliation
@@ -162,7 +162,7 @@ def test_resume_that_cannot_attach_still_names_the_time(aws: FakeAws, tmp_path: 
     answer_pool_trigger(aws, FAILED, TRIGGER_PAUSED_SINCE=SINCE)
     result = command(tmp_path, "resume", "trigger")
     assert result.exit_code == 1
-    assert "attach failed: the pool has another one. Then: cognito-user-sync reconcile" in result.output
+    assert "attach failed: the pool has another one. Fix the cause, then: cognito-user-sync reconcile" in result.output
     assert f"welcome --since {SINCE}" in result.output
 
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cognito_user_sync.welcome_email import Email, WelcomeEmail
-from cognito_user_sync_cli import welcome
+from cognito_user_sync_cli import deployed_email
 from cognito_user_sync_cli.app import app
 from cognito_user_sync_cli.deployment import Deployment
 
@@ -78,7 +78,7 @@ def _german(monkeypatch: pytest.MonkeyPatch) -> None:
     mail = WelcomeEmail(
         *("a@b.co", "Welcome, {{name}}", "Hello", "Hello", None, None, frozenset()), translations=translations
     )
-    monkeypatch.setattr(welcome, "deployed", lambda *_: mail)
+    monkeypatch.setattr(deployed_email, "read_deployed_email", lambda *_: mail)
     found = Mock(prefix="cognito-user-sync-dev")
     found.user_table.layout.attributes = ("email",)
     monkeypatch.setattr(Deployment, "from_terraform", lambda _: found)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cognito_user_sync_cli.reconciliation import Run, deletions, follow, look, start
+from cognito_user_sync_cli.reconciliation import Run, follow, read_deletions, read_run, start
 from tests.fakes.answers import Response, error_response
 from tests.fakes.fake_aws import FakeAws
 from tests.samples import RECONCILIATION
@@ -87,21 +87,21 @@ def test_lines_that_are_none_of_a_worker_s_are_passed_over(aws: FakeAws) -> None
 def test_deletions_of_a_dry_run_are_read_until_all_are_shown(aws: FakeAws) -> None:
     """Each once: a worker whose answer was lost logs its users again. Those over the limit are among them."""
     aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 1, "over_limit": 2})))
-    run = look(aws.session.client("stepfunctions"), RUN)
+    run = read_run(aws.session.client("stepfunctions"), RUN)
 
     def shown(*lines: list[str]) -> Response:
         return Response({"events": [{"timestamp": 1, "message": json.dumps({"subs": subs})} for subs in lines]})
 
     aws.on(READ, shown(["b"]), shown(["b"], ["a"], ["a", "c"]))
-    assert deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == ["a", "b", "c"]
+    assert read_deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == ["a", "b", "c"]
     assert aws.operations.count(READ) == 2
 
 
 def test_deletions_that_the_log_does_not_show_are_left_out(aws: FakeAws) -> None:
     aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 1})))
     aws.on(READ, Response({"events": []}))
-    run = look(aws.session.client("stepfunctions"), RUN)
-    assert deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == []
+    run = read_run(aws.session.client("stepfunctions"), RUN)
+    assert read_deletions(aws.session.client("logs"), "/aws/lambda/reconcile-shards", run) == []
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ThrottlingException"])
@@ -115,21 +115,21 @@ def test_without_the_log_a_run_is_followed_all_the_same(aws: FakeAws, code: str)
 
 def test_a_run_that_is_not_known_yet_is_asked_for_again(aws: FakeAws) -> None:
     aws.on(DESCRIBE, error_response("ExecutionDoesNotExist"), DONE)
-    assert look(aws.session.client("stepfunctions"), RUN).status == "SUCCEEDED"
+    assert read_run(aws.session.client("stepfunctions"), RUN).status == "SUCCEEDED"
 
 
 def test_a_run_that_does_not_exist_is_said_to_be_none(aws: FakeAws) -> None:
     states = aws.session.client("stepfunctions")
     aws.on(DESCRIBE, error_response("ExecutionDoesNotExist"))
     with pytest.raises(states.exceptions.ExecutionDoesNotExist):
-        look(states, RUN)
+        read_run(states, RUN)
     assert len(aws.calls) == 5
 
 
 @pytest.mark.usefixtures("in_berlin")
 def test_times_are_utc_wherever_the_operator_is(aws: FakeAws) -> None:
     aws.on(DESCRIBE, DONE)
-    assert f"{look(aws.session.client('stepfunctions'), RUN).started_at:%H:%M %Z}" == "00:00 UTC"
+    assert f"{read_run(aws.session.client('stepfunctions'), RUN).started_at:%H:%M %Z}" == "00:00 UTC"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_times_are_utc_wherever_the_operator_is(aws: FakeAws) -> None:
 )  # fmt: skip
 def test_a_run_without_counts_says_why(aws: FakeAws, answer: Response, status: str, reason: str) -> None:
     aws.on(DESCRIBE, answer)
-    run = look(aws.session.client("stepfunctions"), RUN)
+    run = read_run(aws.session.client("stepfunctions"), RUN)
     assert (run.status, run.reason, run.summary) == (status, reason, None)
 
 

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result
 
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.rollback import code
+from cognito_user_sync_cli.rollback import read_code
 from tests.fakes.command_line import invoke
 from tests.samples import OURS, outputs
 
@@ -129,10 +129,10 @@ def test_rollback_puts_code_on_functions_that_had_it(
 @pytest.mark.parametrize(
     ("functions", "arguments", "why"),
     [
-        ("b:b", (), "there is no release to go back to"),
-        ("ab:b", ("--to", "xyz"), "0 releases have a code hash that begins with xyz"),
-        ("ab:b", ("--to", ""), "2 releases have a code hash that begins with"),
-        ("ab:b", ("--undo", "--list"), "more than one of them is given"),
+        ("b:b", (), "there is no earlier release"),
+        ("ab:b", ("--to", "xyz"), "0 releases have a code hash that starts with xyz"),
+        ("ab:b", ("--to", ""), "2 releases have a code hash that starts with"),
+        ("ab:b", ("--undo", "--list"), "more than one of them is set"),
     ],
 )
 def test_rollback_rejects_what_names_no_release(
@@ -148,7 +148,7 @@ def test_rollback_uploads_no_other_code_than_that_of_the_version(tmp_path: Path)
     fake = Functions(x="ab:b")
     fake.is_damaged = True
     result = command(tmp_path, fake)
-    assert (result.exit_code, "version 1 of x has code of the SHA-256" in result.output) == (2, True), result.output
+    assert (result.exit_code, "the code of version 1 of x has the SHA-256" in result.output) == (2, True), result.output
     assert fake.updates == []
 
 
@@ -171,4 +171,4 @@ def test_code_names_functions_that_run_another_than_their_newest_version(
     monkeypatch.setattr(Deployment, "functions", fake)
     given = {"user_sync": {"value": outputs(function_arns=arns(fake))}}
     deployment = Deployment.from_outputs(json.loads(json.dumps(given)), "a test")
-    assert code(deployment).rolled_back == rolled_back
+    assert read_code(deployment).rolled_back == rolled_back

@@ -40,8 +40,11 @@ REVIEW = (
     "the last reconciliation was a dry run and wrote nothing. Review its counts and examples, run cognito-user-sync"
     ' reconcile, then set reconciliation.run_on_apply = "sync" and apply, so that scheduled runs write, too'
 )
+ENDED_AS_FAILED = (
+    "the last reconciliation ended with status FAILED. Fix the cause above, then: cognito-user-sync reconcile"
+)
 
-# Runs, by the begin of their names.
+# Runs, by the first characters of their names.
 REAL, DRY, DRY_BY_HAND, GOING_ON, FAILED_DRY = "by-hand-1", "8f2d", "by-hand-2", "by-hand-3", "9a3c"
 OVER_LIMIT, NOT_SYNCED = "7b1e", "6c0f"
 PROBLEMS = {
@@ -123,16 +126,13 @@ def command(
         (
             [FAILED_DRY],
             FAILED_DRY,
-            ["the last reconciliation ended as FAILED: see above, then: cognito-user-sync reconcile --dry-run"],
+            [f"{ENDED_AS_FAILED} --dry-run"],
         ),
         ([OVER_LIMIT, REAL], OVER_LIMIT, [f"the last reconciliation: {PROBLEMS[OVER_LIMIT]}"]),
         (
             [NOT_SYNCED],
             NOT_SYNCED,
-            [
-                f"the last reconciliation: {PROBLEMS[NOT_SYNCED]}",
-                "the last reconciliation ended as FAILED: see above, then: cognito-user-sync reconcile",
-            ],
+            [f"the last reconciliation: {PROBLEMS[NOT_SYNCED]}", ENDED_AS_FAILED],
         ),
     ],
 )
@@ -144,7 +144,7 @@ def test_status_reports_the_last_run(
     facts = found["sections"]["reconciliation"]["facts"]
     assert (facts["last_run"] and facts["last_run"]["arn"].rpartition(":")[2], found["problems"]) == (last, problems)
     assert result.exit_code == (1 if problems else 0)
-    assert (facts["run_going_on"] is not None) == (GOING_ON in runs)
+    assert (facts["running"] is not None) == (GOING_ON in runs)
 
 
 def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path)
     found = json.loads(result.stdout)
     assert (result.exit_code, found["sections"]["executions"]["facts"]["retried"]) == (1, 1)
     [problem] = found["problems"]
-    assert problem.startswith("Retried for more than 10 minutes: 1 execution. See why in the logs of ")
+    assert problem.startswith("1 execution retried for more than 10 minutes. To see the cause, read the logs of ")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def words(said: str) -> str:
 
 def test_status_shows_counts_and_examples_of_a_dry_run(aws: FakeAws, tmp_path: Path) -> None:
     said = words(command(aws, tmp_path, [DRY], "status").output)
-    assert "SUCCEEDED, a dry run, begun 2026-01-01 00:00 UTC: 1,237 listed, 1,234 updated, 3 other pool" in said
+    assert "SUCCEEDED, a dry run, started 2026-01-01 00:00 UTC: 1,237 listed, 1,234 updated, 3 other pool" in said
     assert f"{SUB} updated cognito_shard email, name" in said
     assert f"Problem: {REVIEW}" in said
 
@@ -264,7 +264,7 @@ def status(folder: Path, expect: int, **changes: Any) -> Any:
 
 def test_status_is_healthy_if_all_is_well(well: FakeAws, tmp_path: Path) -> None:
     found = status(tmp_path, expect=0)
-    assert (found["healthy"], found["problems"], found["cannot_tell"]) == (True, [], [])
+    assert (found["healthy"], found["problems"], found["not_checked"]) == (True, [], [])
     assert {section for sections in READ_FOR.values() for section in sections} < found["sections"].keys()
 
 
@@ -274,16 +274,16 @@ def test_status_shows_all_but_what_cannot_be_read(
 ) -> None:
     well.on(operation, DENIED)
     found = status(tmp_path, expect=2)
-    assert [name for name, section in found["sections"].items() if section["cannot_tell"]] == sections
+    assert [name for name, section in found["sections"].items() if section["not_checked"]] == sections
     why = (
         f"An error occurred (AccessDeniedException) when calling the {operation.partition('.')[2]} operation: User:"
         " arn:aws:iam::1:user/cron is not authorized to perform: x. These credentials need more permissions:"
         " docs/operations.md#read-only-permissions"
     )
-    assert found["cannot_tell"] == [f"{section}: {why}" for section in sections]
+    assert found["not_checked"] == [f"{section}: {why}" for section in sections]
     assert (found["healthy"], found["problems"]) == (False, [])
     said = words(invoke(tmp_path, OUTPUTS, "status").output)
-    assert f"Cannot tell: {found['cannot_tell'][0]}" in said
+    assert f"Not checked: {found['not_checked'][0]}" in said
     assert "healthy" not in said
 
 
@@ -291,7 +291,7 @@ def test_status_names_an_outage_as_one(well: FakeAws, tmp_path: Path, monkeypatc
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     well.on("sfn.ListExecutions", EndpointConnectionError(endpoint_url="https://states"))
     found = status(tmp_path, expect=2)
-    assert found["cannot_tell"][0] == (
+    assert found["not_checked"][0] == (
         'executions: Could not connect to the endpoint URL: "https://states". See'
         " https://health.aws.amazon.com/health/status, and try again"
     )
@@ -301,7 +301,7 @@ def test_status_exits_1_if_something_is_certainly_wrong(well: FakeAws, tmp_path:
     well.on("dynamodb.DescribeTable", DENIED)
     lose_queue(well, "changes")
     found = status(tmp_path, expect=1)
-    assert (len(found["problems"]), len(found["cannot_tell"])) == (1, 1)
+    assert (len(found["problems"]), len(found["not_checked"])) == (1, 1)
 
 
 def test_status_keeps_what_was_read_before_a_failure(well: FakeAws, tmp_path: Path) -> None:
@@ -311,11 +311,11 @@ def test_status_keeps_what_was_read_before_a_failure(well: FakeAws, tmp_path: Pa
 
 GONE = {
     f"{COGNITO}.DescribeUserPool": (
-        f"the user pool {POOL_ID} does not exist: nothing can be synced. The table has its users as they were last:"
-        " leave it as it is"
+        f"the user pool {POOL_ID} does not exist, so nothing can be synced. The table still has the users of the last"
+        " sync: leave it unchanged"
     ),
     "dynamodb.DescribeTable": (
-        "the table dev-users does not exist. Do not apply: that makes an empty table. Restore it first:"
+        "the table dev-users does not exist. Do not apply: this would create an empty table. Restore it first:"
         " docs/operations.md#the-table-was-deleted-or-is-wrong"
     ),
     "eventbridge.DescribeRule": (
@@ -336,17 +336,17 @@ def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operati
         (
             "dev-reconciliation",
             error_response("ResourceNotFoundException"),
-            "does not exist, so no reconciliation starts by itself",
+            "does not exist, so no reconciliation starts automatically",
         ),
         (
             "dev-trigger-check",
             error_response("ResourceNotFoundException"),
-            "does not exist, so a trigger that is removed is not attached again",
+            "does not exist, so a removed trigger is not attached again",
         ),
         (
             "dev-trigger-check",
             Response({"ScheduleExpression": "rate(15 minutes)", "State": "DISABLED"}),
-            "is disabled, so a trigger that is removed is not attached again",
+            "is disabled, so a removed trigger is not attached again",
         ),
     ],
     ids=["reconciliation missing", "trigger check missing", "trigger check disabled"],
@@ -378,7 +378,7 @@ def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> N
 def test_status_names_a_missing_queue(well: FakeAws, tmp_path: Path, name: str) -> None:
     lose_queue(well, name)
     (problem,) = status(tmp_path, expect=1)["problems"]
-    assert problem.startswith(f"the queue dev-{name} does not exist, and what was in it is lost: apply again")
+    assert problem.startswith(f"the queue dev-{name} does not exist, and its messages are lost: apply again")
 
 
 def test_status_names_a_missing_function(well: FakeAws, tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_status_names_a_lost_policy_of_the_trigger(well: FakeAws, tmp_path: Path
 
 def test_status_cannot_tell_of_a_policy_that_it_may_not_read(well: FakeAws, tmp_path: Path) -> None:
     well.on("iam.GetRolePolicy", iam_refusal("AccessDenied"))
-    (why,) = status(tmp_path, expect=2)["cannot_tell"]
+    (why,) = status(tmp_path, expect=2)["not_checked"]
     assert why.startswith("trigger_policy: An error occurred (AccessDenied) when calling the GetRolePolicy operation")
     assert why.endswith("These credentials need more permissions: docs/operations.md#read-only-permissions")
 
@@ -424,8 +424,8 @@ def test_status_names_a_missing_chained_function(well: FakeAws, tmp_path: Path) 
         (
             [mapping("sync-changes", "Disabled")],
             (
-                "changes paused: changes of users wait in their queue, each for at most 14 days. The reconciliation"
-                " still syncs these users. To end it: cognito-user-sync resume changes"
+                "changes paused: changes of users wait in the change queue, for at most 14 days. The reconciliation"
+                " still syncs these users. To end the pause: cognito-user-sync resume changes"
             ),
         ),
     ],
@@ -443,7 +443,7 @@ def test_status_names_a_queue_that_is_not_read(
     ("table", "has_index", "how"),
     [
         ("dev-users", None, "apply again"),
-        ("users", "true", "terraform plan prints the command that creates it"),
+        ("users", "true", "terraform plan prints the command"),
         ("users", "false", None),
     ],
     ids=["own table", "existing table", "existing table without the index"],
@@ -510,7 +510,7 @@ def test_status_names_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
     found = status(tmp_path, expect=1)
     (problem,) = found["problems"]
     assert problem == (
-        f"Lost in the last 24 hours, neither synced nor welcomed: 1 user who signed up: {SUB}. See why:"
+        f"1 sign-up lost in the last 24 hours, not synced and without a welcome email: {SUB}. To see the cause:"
         " aws logs tail /aws/lambda/dev-post-confirmation --since 1d --region eu-central-1. When the cause is fixed:"
         " cognito-user-sync welcome --since 24h"
     )
@@ -537,14 +537,14 @@ def test_status_names_the_first_subs_and_has_all_in_json(well: FakeAws, tmp_path
     well.on("sfn.DescribeExecution", error_response("ExecutionDoesNotExist"))
     found = status(tmp_path, expect=1)
     assert found["sections"]["lost_sign_ups"]["facts"]["subs"] == subs
-    assert f"{subs[9]} and 110 more. See why" in found["problems"][0]
+    assert f"{subs[9]} and 110 more. To see the cause" in found["problems"][0]
     assert well.operations.count("sfn.DescribeExecution") == 100
 
 
 def test_status_counts_other_errors_of_the_trigger(well: FakeAws, tmp_path: Path) -> None:
     log_lines(well, {"level": "ERROR", "errorType": "Runtime.ImportModuleError"})
     (problem,) = status(tmp_path, expect=1)["problems"]
-    assert problem.startswith("the function dev-post-confirmation logged 1 other errors in 24 hours: aws logs tail ")
+    assert problem.startswith("the function dev-post-confirmation logged 1 other error in 24 hours: aws logs tail ")
 
 
 def test_status_counts_skipped_welcome_emails(well: FakeAws, tmp_path: Path) -> None:
@@ -576,9 +576,9 @@ def test_status_reports_users_who_are_missing_in_the_table(aws: FakeAws, tmp_pat
     users = [listed(SUB), listed(OTHER_SUB, at=time.time()), listed(OTHER_SUB, "UNCONFIRMED")]
     aws.on(f"{COGNITO}.ListUsers", Response({"Users": users}))
     found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
-    assert found["sections"]["users"]["facts"] == {"looked_at": 1, "missing": [SUB]}
+    assert found["sections"]["users"]["facts"] == {"checked": 1, "missing": [SUB]}
     [problem] = found["problems"]
-    assert problem.startswith(f"Missing in the table: 1 of 1 user in a sample of the pool, for example {SUB}. To sync")
+    assert problem.startswith(f"1 of 1 checked user missing in the table, for example {SUB}. To sync")
 
 
 def test_status_looks_at_users_of_any_shard(aws: FakeAws, tmp_path: Path) -> None:
@@ -587,7 +587,7 @@ def test_status_looks_at_users_of_any_shard(aws: FakeAws, tmp_path: Path) -> Non
         {"Users": []} if "Filter" in request else {"Users": [listed(SUB)], "PaginationToken": "next"}
     )
     found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
-    assert found["sections"]["users"]["facts"] == {"looked_at": 0, "missing": []}
+    assert found["sections"]["users"]["facts"] == {"checked": 0, "missing": []}
     asked = [call.body.get("Filter", "") for call in aws.calls if call.operation == f"{COGNITO}.ListUsers"]
     assert re.fullmatch('sub \\^= "[0-9a-f]"', asked[1])
 

@@ -91,7 +91,7 @@ def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
     aws.on("sfn.ListExecutions", error_response("AccessDenied", message=HOSTILE))
     result = invoke(tmp_path, outputs(), "failures")
     assert result.exit_code == 2
-    assert "AWS refused: " in result.output
+    assert "AWS error: " in result.output
     assert_is_text(result.output)
 
 
@@ -99,7 +99,7 @@ def test_no_answer_is_not_shown_as_a_refusal(aws: FakeAws, tmp_path: Path) -> No
     aws.on("sfn.ListExecutions", EndpointConnectionError(endpoint_url="https://states"))
     result = invoke(tmp_path, outputs(), "failures")
     assert result.exit_code == 2
-    assert "AWS did not answer: " in result.output
+    assert "AWS did not respond: " in result.output
 
 
 def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) -> None:
@@ -126,10 +126,10 @@ def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest
     terraform.write_text(f"#!/bin/sh\ncat '{tmp_path}/said' >&2\nexit 1\n")
     terraform.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(terminal.problems, "width", 200)
+    monkeypatch.setattr(terminal.stderr, "width", 200)
     result = CliRunner().invoke(app, ["--chdir", str(tmp_path), "status"])
     assert result.exit_code == 2
-    assert f"Nothing to work on: terraform output failed in {tmp_path}. " in result.output
+    assert f"Error: terraform output failed in {tmp_path}. " in result.output
     assert_steers_nothing(result.output)
 
 

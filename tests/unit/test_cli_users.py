@@ -13,7 +13,7 @@ from typer.testing import Result
 from cognito_user_sync.item_layout import Item, ItemLayout, Key, marshal
 from cognito_user_sync.user import User
 from cognito_user_sync.welcome_outcome import WhyNot
-from cognito_user_sync_cli import users
+from cognito_user_sync_cli import execution_outcomes, users
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.executions import describe
 from cognito_user_sync_cli.users import Comparison
@@ -74,7 +74,7 @@ OUTPUTS = outputs()
 
 @LAYOUTS
 @pytest.mark.parametrize(
-    ("user", "fields", "is_kept", "is_in_step"),
+    ("user", "fields", "is_kept", "is_in_sync"),
     [
         (ADA, {}, False, True),
         (ADA, {"observed_at": "2027"}, False, True),
@@ -97,16 +97,16 @@ OUTPUTS = outputs()
     ],
 )
 def test_comparison_is_in_step_if_nothing_is_left_to_sync(
-    layout: ItemLayout, user: User | None, fields: dict[str, str | None] | None, is_kept: bool, is_in_step: bool
+    layout: ItemLayout, user: User | None, fields: dict[str, str | None] | None, is_kept: bool, is_in_sync: bool
 ) -> None:
     found = None if fields is None else item_of(layout, **fields)
-    assert Comparison(SUB, layout, user, found, is_kept).is_in_step is is_in_step
+    assert Comparison(SUB, layout, user, found, is_kept).is_in_sync is is_in_sync
 
 
 @LAYOUTS
 def test_comparison_accepts_a_tombstone_of_a_deleted_user(layout: ItemLayout) -> None:
-    assert Comparison(SUB, layout, None, tombstone(layout), False).is_in_step
-    assert not Comparison(SUB, layout, ADA, tombstone(layout), False).is_in_step
+    assert Comparison(SUB, layout, None, tombstone(layout), False).is_in_sync
+    assert not Comparison(SUB, layout, ADA, tombstone(layout), False).is_in_sync
 
 
 def test_comparison_names_attributes_that_differ_as_the_item_does() -> None:
@@ -129,7 +129,7 @@ def test_comparison_names_attributes_that_differ_as_the_item_does() -> None:
 def test_comparison_leaves_out_values_that_are_not_from_cognito() -> None:
     """The application has an attribute of the same name, which Cognito has no value for."""
     compared = Comparison(SUB, OWN, ADA, item_of(OWN, nickname="of the application"), False)
-    assert compared.is_in_step
+    assert compared.is_in_sync
 
 
 def test_comparison_shows_attributes_that_are_no_longer_synced() -> None:
@@ -140,13 +140,15 @@ def test_comparison_shows_attributes_that_are_no_longer_synced() -> None:
     assert "synced_attributes" not in compared.item
 
 
-def executed(aws: FakeAws, status: str, request: dict[str, Any] | None = None, **described: Any) -> users.Execution:
+def executed(
+    aws: FakeAws, status: str, request: dict[str, Any] | None = None, **described: Any
+) -> execution_outcomes.Execution:
     """Look at an execution of ADA's sign-up, or of another request."""
     given = {"sub": SUB, "username": "ada", "reason": "sign_up", **(request or {})}
     answer = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": f"sign-up-{SUB}", "startDate": 1}
     aws.on("sfn.DescribeExecution", Response({**answer, "status": status, "input": json.dumps(given), **described}))
     states = aws.session.client("stepfunctions")
-    return users.look(states, describe(states, "arn"))
+    return execution_outcomes.read_execution(states, describe(states, "arn"))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_look_shows_outcome_of_execution(
 ) -> None:
     found = executed(aws, "SUCCEEDED", output=json.dumps(output))
     assert (found.name, found.outcome, found.welcome_email) == (f"sign-up-{SUB}", outcome, welcome_email)
-    assert users.welcome_in_words(found.welcome_email) == said
+    assert execution_outcomes.welcome_email_in_words(found.welcome_email) == said
 
 
 @pytest.mark.parametrize(
@@ -197,12 +199,12 @@ def test_look_says_whether_a_failed_execution_sent_the_email(
     aws.on("sfn.GetExecutionHistory", Response({"events": numbered}))
     found = executed(aws, "FAILED", {"reason": reason})
     assert found.outcome == f"{error} in {state}"
-    assert users.welcome_in_words(found.welcome_email) == said
+    assert execution_outcomes.welcome_email_in_words(found.welcome_email) == said
 
 
 @pytest.mark.parametrize("why_not", WhyNot)
 def test_every_reason_has_words_and_is_documented(why_not: WhyNot) -> None:
-    said = users.welcome_in_words({"result": "skipped", "why_not": why_not})
+    said = execution_outcomes.welcome_email_in_words({"result": "skipped", "why_not": why_not})
     assert said.startswith("skipped: ")
     assert why_not not in said
     operations = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -213,24 +215,24 @@ def test_every_reason_has_words_and_is_documented(why_not: WhyNot) -> None:
     ("status", "executions", "said"),
     [
         ("CONFIRMED", ["password-reset", "sign-up"], "skipped: not a sign-up"),
-        ("CONFIRMED", ["password-reset"], "unknown: no execution of a sign-up is known. "),
+        ("CONFIRMED", ["password-reset"], "unknown: there is no execution of a sign-up. "),
         ("UNCONFIRMED", [], "none: the user has not confirmed the sign-up"),
-        ("FORCE_CHANGE_PASSWORD", [], "none: an administrator created the user, who has not signed in yet"),
-        (None, [], "unknown: no execution of a sign-up is known. "),
+        ("FORCE_CHANGE_PASSWORD", [], "none: an administrator created the user, and the user has not signed in yet"),
+        (None, [], "unknown: there is no execution of a sign-up. "),
     ],
 )
 def test_welcome_verdict_is_of_the_sign_up(aws: FakeAws, status: str | None, executions: list[str], said: str) -> None:
     sign_up = executed(aws, "SUCCEEDED", output='{"outcome": "created", "sent": false, "why_not": "not_a_sign_up"}')
     found = [replace(sign_up, name=f"{name}-{SUB}") for name in executions]
     user = status and replace(ADA, status=status)
-    assert users.welcome_verdict(user or None, found).startswith(said)
+    assert execution_outcomes.welcome_email_of_user(user or None, found).startswith(said)
 
 
 @pytest.mark.parametrize(
     ("execution", "said"), [("RUNNING", "not decided yet"), ("SUCCEEDED", "none: the deployment had no welcome_email")]
 )
 def test_welcome_verdict_without_a_decision(aws: FakeAws, execution: str, said: str) -> None:
-    assert users.welcome_verdict(ADA, [executed(aws, execution, output="{}")]) == said
+    assert execution_outcomes.welcome_email_of_user(ADA, [executed(aws, execution, output="{}")]) == said
 
 
 def answer_with(
@@ -298,8 +300,8 @@ def test_user_shows_the_item_with_its_key(aws: FakeAws, tmp_path: Path, layout: 
     assert (result.exit_code, "≠" in result.output) == (0, False), result.output
     for name, value in layout.key(SUB).items():
         assert any(name in line and value["S"] in line for line in result.output.splitlines())
-    assert "Welcome email: unknown: no execution of a sign-up is known. " in result.output
-    assert "The table says what Cognito says." in result.output
+    assert "Welcome email: unknown: there is no execution of a sign-up. " in result.output
+    assert "The table is in sync with Cognito." in result.output
 
 
 @pytest.mark.parametrize(
@@ -307,8 +309,8 @@ def test_user_shows_the_item_with_its_key(aws: FakeAws, tmp_path: Path, layout: 
     [
         ((), OTHER_POOL, 1, f"The item belongs to the user pool {OTHER_POOL}: use the deployment of that pool."),
         ((LISTED,), OTHER_POOL, 1, f"The item belongs to the user pool {OTHER_POOL}: use the deployment of that pool."),
-        ((), None, 0, "Not in Cognito, and the item is the application's: it was never synced."),
-        ((LISTED,), None, 1, "The item is the application's: it was never synced. Sync now: "),
+        ((), None, 0, "Not in Cognito. The item belongs to the application: it was never synced."),
+        ((LISTED,), None, 1, "The item belongs to the application: it was never synced. To sync now: "),
     ],
 )
 def test_user_says_whose_item_it_is(
@@ -341,7 +343,7 @@ def test_user_finds_deleted_user_by_indexes_on_the_address(
     # Another item of the application has the same address.
     other = {**layout.key(SUB), layout.partition_key.name: {"S": "ORDER#1"}}
     aws.on(QUERY, Response({"Items": [other, layout.key(SUB)]}))
-    assert users.subs_of(Deployment(**OUTPUTS), "ADA@example.com") == ([SUB] if asked else [])
+    assert users.find_subs(Deployment(**OUTPUTS), "ADA@example.com") == ([SUB] if asked else [])
     queries = [call.body for call in aws.calls if call.operation == QUERY]
     assert asked == [
         (

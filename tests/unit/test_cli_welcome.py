@@ -14,9 +14,9 @@ from typer.testing import Result
 from cognito_user_sync.sync_request import parse
 from cognito_user_sync.user import User, timestamp
 from cognito_user_sync.welcome_email import WelcomeEmail
-from cognito_user_sync_cli import executions, welcome
-from cognito_user_sync_cli.late_welcomes import may_have_confirmed
-from cognito_user_sync_cli.welcome import NoWelcomeEmailError
+from cognito_user_sync_cli import deployed_email, executions
+from cognito_user_sync_cli.deployed_email import NoWelcomeEmailError
+from cognito_user_sync_cli.missed_welcome_emails import may_have_confirmed
 from tests.fakes.answers import Response, error_response
 from tests.fakes.command_line import invoke
 from tests.fakes.fake_aws import COGNITO, FakeAws
@@ -69,7 +69,7 @@ def pool(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
 
 
 def deploy(monkeypatch: pytest.MonkeyPatch, email: WelcomeEmail) -> None:
-    monkeypatch.setattr(welcome, "deployed", lambda *_: email)
+    monkeypatch.setattr(deployed_email, "read_deployed_email", lambda *_: email)
 
 
 def run(folder: Path, *arguments: str) -> Result:
@@ -111,11 +111,11 @@ def test_every_page_is_read(pool: FakeAws, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("user", "said"),
     [
-        (listed(status="RESET_REQUIRED"), "1 with the status RESET_REQUIRED"),
-        (listed(status="FORCE_CHANGE_PASSWORD"), "1 with the status FORCE_CHANGE_PASSWORD"),
-        (listed(status="UNCONFIRMED"), "1 with the status UNCONFIRMED"),
-        (listed(verified="false"), "1 without an email: the email address is not verified."),
-        (listed(days_ago=4), "0 users of the pool signed up in that time"),
+        (listed(status="RESET_REQUIRED"), "1 skipped: status RESET_REQUIRED"),
+        (listed(status="FORCE_CHANGE_PASSWORD"), "1 skipped: status FORCE_CHANGE_PASSWORD"),
+        (listed(status="UNCONFIRMED"), "1 skipped: status UNCONFIRMED"),
+        (listed(verified="false"), "1 skipped: the email address is not verified."),
+        (listed(days_ago=4), "0 users may have confirmed in this period"),
     ],
 )
 def test_who_gets_no_welcome_email_is_counted(pool: FakeAws, tmp_path: Path, user: dict[str, Any], said: str) -> None:
@@ -128,7 +128,7 @@ def test_who_gets_no_welcome_email_is_counted(pool: FakeAws, tmp_path: Path, use
 @pytest.mark.parametrize("status", ["SUCCEEDED", "RUNNING"])
 def test_user_with_an_execution_gets_no_second_email(pool: FakeAws, tmp_path: Path, status: str) -> None:
     pool.on(DESCRIBE, described(status))
-    assert "1 with an execution already" in run(tmp_path, "--since", "2d").output
+    assert "1 skipped: the sign-up has an execution" in run(tmp_path, "--since", "2d").output
     assert started(pool) == []
 
 
@@ -142,7 +142,7 @@ def test_acknowledged_failure_is_left_alone(pool: FakeAws, tmp_path: Path) -> No
     acknowledged = {"logStreamName": f"acknowledged/sign-up-{SUB}/0", "creationTime": 1}
     pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [acknowledged]}))
     result = run(tmp_path, "--since", "2d")
-    assert "1 with a failed execution that is acknowledged" in result.output
+    assert "1 skipped: the failed execution is acknowledged" in result.output
     assert (started(pool), result.exit_code) == ([], 0)
 
 
@@ -186,7 +186,7 @@ def test_app_client_has_to_be_named_if_not_all_get_the_email(
     deploy(monkeypatch, replace(EMAIL, app_client_ids=frozenset({"app1", "app2"})))
     for given in ((), ("--client-id", "app3")):
         result = run(tmp_path, SUB, *given)
-        assert "Cognito does not tell through which app client" in words(result)
+        assert "Cognito does not return the app client of a sign-up" in words(result)
         assert "app1, app2" in words(result)
         assert result.exit_code == 2
     run(tmp_path, SUB, "--client-id", "app1")
@@ -199,7 +199,7 @@ def test_deployment_without_a_welcome_email_says_so(
     def none(*_: object) -> WelcomeEmail:
         raise NoWelcomeEmailError("this deployment sends no welcome email")
 
-    monkeypatch.setattr(welcome, "deployed", none)
+    monkeypatch.setattr(deployed_email, "read_deployed_email", none)
     result = run(tmp_path, SUB)
     assert "No welcome email: this deployment sends no welcome" in result.output
     assert result.exit_code == 2
@@ -208,11 +208,11 @@ def test_deployment_without_a_welcome_email_says_so(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "none of SUBs and --since"),
-        ((SUB, "--since", "2d"), "none of SUBs and --since"),
+        ((), "none of SUB and --since"),
+        ((SUB, "--since", "2d"), "none of SUB and --since"),
         (("ada",), "ada is not a sub"),
-        ((SUB, "--until", "1d"), "it is not after --since"),
-        (("--since", "1d", "--until", "2d"), "it is not after --since"),
+        ((SUB, "--until", "1d"), "not later than --since"),
+        (("--since", "1d", "--until", "2d"), "not later than --since"),
         (("--since", "monday"), "monday is not a time"),
     ],
 )

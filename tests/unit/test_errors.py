@@ -74,7 +74,7 @@ def test_command_line_reports_what_is_wrong_and_what_to_do(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    for console in (terminal.out, terminal.problems):
+    for console in (terminal.stdout, terminal.stderr):
         monkeypatch.setattr(console, "width", 200)
     for name, content in FILES.items():
         (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))

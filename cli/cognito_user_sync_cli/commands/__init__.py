@@ -1,1 +1,1 @@
-"""The commands, one in each file."""
+"""The commands, one in each file: each parses its arguments, calls a module beside `commands/`, and prints."""

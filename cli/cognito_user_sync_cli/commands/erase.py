@@ -11,20 +11,20 @@ from cognito_user_sync.user import SUB
 from cognito_user_sync.user_table import Outcome
 from cognito_user_sync_cli import erasure
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.terminal import NOT_WELL, out, plain, problems, styled
+from cognito_user_sync_cli.terminal import EXIT_PROBLEM, plain, print_error, stdout
 
 
 def erase(
     context: typer.Context,
-    sub: Annotated[str, typer.Argument(metavar="SUB", help="The deleted user's sub.")],
+    sub: Annotated[str, typer.Argument(metavar="SUB", help="The sub of the deleted user.")],
     whole_item: Annotated[
         bool,
-        typer.Option("--whole-item", help="In an existing table: the application's attributes, too."),
+        typer.Option("--whole-item", help="In an existing table: remove the application's attributes, too."),
     ] = False,
 ) -> None:
-    """Erase a user who was deleted in Cognito: remove what this module holds, and list the copies that remain.
+    """Erase the data of a user who was deleted in Cognito, and list the copies that remain.
 
-    docs/operations.md lists the permissions that it needs.
+    docs/operations.md lists the permissions that this command needs.
 
     Example: cognito-user-sync erase d4386408-5001-70fa-9a3c-1a2b3c4d5e6f
     """
@@ -36,24 +36,24 @@ def erase(
     try:
         outcome = erasure.erase(deployment, sub, whole_item)
     except erasure.StillInPoolError:
-        problems.print(
-            styled("Not erased:"),
+        print_error(
+            "Not erased",
             f"the user is in the pool {deployment.user_pool_id}, and the next sync would write the item again."
             " Delete the user in Cognito first, then run this command again",
         )
-        raise typer.Exit(NOT_WELL) from None
+        raise typer.Exit(EXIT_PROBLEM) from None
     if outcome is Outcome.STALE:
-        problems.print(styled("Not erased:"), "the item was synced a moment ago. Run this command again")
-        raise typer.Exit(NOT_WELL)
-    out.print(_ERASED[outcome])
-    table = Table(Column("what may remain", overflow="fold"), Column("holds", overflow="fold"), "until")
+        print_error("Not erased", "the item was synced a moment ago. Run this command again")
+        raise typer.Exit(EXIT_PROBLEM)
+    stdout.print(_ERASED[outcome])
+    table = Table(Column("may remain in", overflow="fold"), Column("data", overflow="fold"), "until")
     for copy in erasure.copies(deployment):
-        table.add_row(copy.where, copy.what, copy.until)
-    out.print(table)
+        table.add_row(copy.location, copy.data, copy.until)
+    stdout.print(table)
 
 
 _ERASED = {
-    Outcome.DELETED: "Erased: the item holds nothing more of this module than the key and the time of the deletion.",
+    Outcome.DELETED: "Erased: this module keeps only the key and the time of the deletion in the item.",
     Outcome.UNCHANGED: "Nothing left to erase in the table.",
-    Outcome.NOT_OURS: "The table has no item that this module has written for this user and this pool.",
+    Outcome.NOT_OURS: "The table has no item that this module wrote for this user and this pool.",
 }

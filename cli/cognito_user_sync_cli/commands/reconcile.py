@@ -13,84 +13,97 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cognito_user_sync_cli import reconciliation
-from cognito_user_sync_cli.deployment import Deployment, NotDeployedError
-from cognito_user_sync_cli.terminal import INTERRUPTED, NOT_WELL, out, problems, styled
+from cognito_user_sync_cli.deployment import Deployment, DeploymentError
+from cognito_user_sync_cli.terminal import EXIT_INTERRUPTED, EXIT_PROBLEM, stderr, stdout, styled
 
-# Where there is no terminal for a progress bar, a line says now and then how far a run is.
-_SAY_SECONDS = 30.0
+# How often the progress is printed as a line, if there is no terminal for a progress bar.
+_PROGRESS_LINE_SECONDS = 30.0
 
 
 def reconcile(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what would be written and deleted; write nothing.")
+        bool, typer.Option("--dry-run", help="Count the changes, and write nothing to the table.")
     ] = False,
     allow_deletes: Annotated[
-        int, typer.Option(min=0, help="Delete up to this many users of each shard, even if max_delete_percent is less.")
+        int,
+        typer.Option(min=0, help="Maximum deletions per shard for this run, if higher than the deletion limit."),
     ] = 0,
     deletions_file: Annotated[
         Path | None,
         typer.Option(
             dir_okay=False,
-            help="With --dry-run: write the subs of the users that would be deleted to this file, whatever the limit.",
+            help="With --dry-run: write the subs of all users that would be deleted to this file, without the limit.",
         ),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Start none: follow the run that goes on.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Follow the running reconciliation instead of starting one.")
+    ] = False,
 ) -> None:
-    """Run the reconciliation, follow it to its end, and print its counts. Ctrl-C leaves the run going.
+    """Run the reconciliation: sync all users, show the progress, and print the counts.
+
+    Ctrl-C ends only the command: the run continues.
 
     Example: cognito-user-sync reconcile --dry-run
     """
     if follow and (dry_run or allow_deletes):
-        raise typer.BadParameter("starts no run: leave out --dry-run and --allow-deletes", param_hint="--follow")
+        raise typer.BadParameter("starts no run: remove --dry-run and --allow-deletes", param_hint="--follow")
     if deletions_file and not dry_run:
-        raise typer.BadParameter("is for a dry run: add --dry-run", param_hint="--deletions-file")
+        raise typer.BadParameter("only allowed with --dry-run: add --dry-run", param_hint="--deletions-file")
     deployment: Deployment = context.obj()
     machine = deployment.reconciliation_state_machine_arn
     if machine is None:
-        raise NotDeployedError(
+        raise DeploymentError(
             "this deployment has no reconciliation, since reconciliation.enabled is false: set it to true, and apply"
         )
     if follow:
-        newest = next(reconciliation.runs(deployment.states, machine), None)
-        if newest is None:
-            raise NotDeployedError("no reconciliation has run yet. Start one: cognito-user-sync reconcile")
-        arn = newest.arn
+        arn = _newest_run(deployment, machine)
     else:
         arn = reconciliation.start(deployment.states, machine, allow_deletes, dry_run)
-        out.print(f"Started {arn}")
-    try:
-        run = _followed(deployment, arn)
-    except (KeyboardInterrupt, BotoCoreError, ClientError) as left:
-        out.print()
-        out.print("The run goes on. To follow it again: cognito-user-sync reconcile --follow")
-        if isinstance(left, KeyboardInterrupt):
-            raise typer.Exit(INTERRUPTED) from None
-        raise
+        stdout.print(f"Started {arn}")
+    run = _follow(deployment, arn)
     _print_run(run)
     if deletions_file and run.summary:
         _write_deletions(deployment, run, deletions_file)
     if run.status != "SUCCEEDED":
-        raise typer.Exit(NOT_WELL)
+        raise typer.Exit(EXIT_PROBLEM)
 
 
-class _Speed(ProgressColumn):
+def _newest_run(deployment: Deployment, machine: str) -> str:
+    newest = next(reconciliation.list_runs(deployment.states, machine), None)
+    if newest is None:
+        raise DeploymentError("no reconciliation has run yet. To start one: cognito-user-sync reconcile")
+    return newest.arn
+
+
+def _follow(deployment: Deployment, arn: str) -> reconciliation.Run:
+    """Return the run when it has ended. If the command ends before, print how to follow the run again."""
+    try:
+        return _show_progress(deployment, arn)
+    except (KeyboardInterrupt, BotoCoreError, ClientError) as error:
+        stdout.print()
+        stdout.print("The run continues. To follow it again: cognito-user-sync reconcile --follow")
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise
+
+
+class _UsersPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f} users/s" if task.speed else "")
 
 
-def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
-    """The run as it ended, with a progress bar until then."""
+def _show_progress(deployment: Deployment, arn: str) -> reconciliation.Run:
     pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
     columns = (
         TextColumn("{task.completed:,.0f} of about {task.total:,.0f} users listed"),
         BarColumn(),
-        _Speed(),
+        _UsersPerSecond(),
         TimeRemainingColumn(),
     )
     estimate = pool.get("EstimatedNumberOfUsers", 0)
-    task, said_at = None, time.monotonic()
-    with Progress(*columns, console=problems, transient=True) as bar:
+    task, printed_at = None, time.monotonic()
+    with Progress(*columns, console=stderr, transient=True) as bar:
         for found in reconciliation.follow(deployment.states, deployment.logs, _log_group(deployment), arn):
             if isinstance(found, reconciliation.Run):
                 return found
@@ -98,9 +111,9 @@ def _followed(deployment: Deployment, arn: str) -> reconciliation.Run:
             if task is None:
                 task = bar.add_task("", completed=found, total=total)
             bar.update(task, completed=found, total=total)
-            if not problems.is_terminal and time.monotonic() - said_at >= _SAY_SECONDS:
-                said_at = time.monotonic()
-                problems.print(f"{found:,} of about {total:,} users listed")
+            if not stderr.is_terminal and time.monotonic() - printed_at >= _PROGRESS_LINE_SECONDS:
+                printed_at = time.monotonic()
+                stderr.print(f"{found:,} of about {total:,} users listed")
     raise AssertionError("a run is followed to its end")
 
 
@@ -109,42 +122,43 @@ def _log_group(deployment: Deployment) -> str:
 
 
 def _write_deletions(deployment: Deployment, run: reconciliation.Run, file: Path) -> None:
-    subs = reconciliation.deletions(deployment.logs, _log_group(deployment), run)
+    subs = reconciliation.read_deletions(deployment.logs, _log_group(deployment), run)
     file.write_text("".join(f"{sub}\n" for sub in subs), encoding="utf-8")
-    out.print(f"{len(subs):,} subs of users that would be deleted: {file}")
+    stdout.print(f"{len(subs):,} subs of users that would be deleted: {file}")
     if run.over_limit:
-        out.print(f"Over the deletion limit: {run.over_limit:,} of them. Cognito was not asked about these.")
+        stdout.print(f"{run.over_limit:,} of them are over the deletion limit. Their deletions are not verified.")
     if len(subs) < run.missing:
-        lacking = run.missing - len(subs)
-        problems.print(styled("Problem:"), f"{file} lacks {lacking:,}: CloudWatch does not show them yet.")
-        raise typer.Exit(NOT_WELL)
+        missing = run.missing - len(subs)
+        stderr.print(styled("Problem:"), f"{file} lacks {missing:,} subs: CloudWatch does not show them yet.")
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 def _print_run(run: reconciliation.Run) -> None:
     if run.status == "NOT_RUN":
-        problems.print(styled("Not run:"), f"{run.reason}. Follow that one: cognito-user-sync reconcile --follow")
+        stderr.print(styled("Not run:"), f"{run.reason}. To follow that run: cognito-user-sync reconcile --follow")
         return
     if run.summary is None:
-        problems.print(styled(f"{run.status}:"), run.reason)
+        stderr.print(styled(f"{run.status}:"), run.reason)
         return
     if run.dry_run:
-        out.print("A dry run: nothing was written. So many would be:")
+        stdout.print("A dry run: nothing was written. Would change:")
     table = Table("", Column(justify="right"), show_header=False)
     for name, value in {**reconciliation.user_counts(run.summary), "seconds": run.summary["seconds"]}.items():
         table.add_row(name.replace("_", " "), f"{value:,}")
-    out.print(table)
+    stdout.print(table)
     print_examples(run)
     if run.summary["deletion_check_skipped"]:
-        out.print(f"Deletion check skipped: {run.summary['deletion_check_skipped']}.")
+        stdout.print(f"Deletion check skipped: {run.summary['deletion_check_skipped']}.")
     for problem in run.problems:
-        problems.print(styled("Problem:"), problem)
+        stderr.print(styled("Problem:"), problem)
 
 
 def print_examples(run: reconciliation.Run) -> None:
+    """Print examples of the items that a dry run would write."""
     kinds = ("adds", "replaces", "removes")
     table = Table("for example", "", *(Column(kind, overflow="fold") for kind in kinds))
     for each in run.examples:
         names = (", ".join(each[kind]) or "-" for kind in kinds)
         table.add_row(each["sub"], each["outcome"], *names)
     if run.examples:
-        out.print(table)
+        stdout.print(table)

@@ -8,64 +8,67 @@ import typer
 from rich.table import Column, Table
 
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.rollback import Code, CodeError, Release, code, download, run_code
-from cognito_user_sync_cli.terminal import end, out
+from cognito_user_sync_cli.rollback import Code, CodeError, Release, deploy_code, download, read_code
+from cognito_user_sync_cli.terminal import exit_with_error, stdout
 
 
 def rollback(
     context: typer.Context,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="HASH", help="The release with this code hash, or the begin of one.")
+        str | None,
+        typer.Option(
+            "--to", metavar="HASH", help="Roll back to the release with this code hash, or its first characters."
+        ),
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Back to the release that Terraform deployed last.")] = False,
-    show: Annotated[bool, typer.Option("--list", help="List the releases; change nothing.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Return to the release that Terraform deployed last.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List the releases, and change nothing.")] = False,
 ) -> None:
-    """Let the functions run the code of the previous release, in seconds. Repeating it changes nothing.
+    """Roll the code of all functions back to the previous release, within seconds.
 
-    The configuration, the permissions and the state machines stay those of the last apply.
+    Settings, permissions and state machines are not rolled back. The command is idempotent.
 
     Example: cognito-user-sync rollback
     """
     if sum((to is not None, undo, show)) > 1:
-        raise typer.BadParameter("more than one of them is given: give one only", param_hint="--to, --undo, --list")
+        raise typer.BadParameter("more than one of them is set: use only one", param_hint="--to, --undo, --list")
     deployment: Deployment = context.obj()
-    found = code(deployment)
+    code = read_code(deployment)
     if show:
-        _print(found)
+        _print_releases(code)
         return
-    release = found.previous(0 if undo else 1) if to is None else found.release(to)
+    release = code.previous(0 if undo else 1) if to is None else code.release(to)
     try:
-        _run(deployment, found, release)
+        _deploy(deployment, code, release)
     except CodeError as error:
-        end("Not rolled back", str(error))
-    if release == found.releases[0]:
-        out.print("This is the code that Terraform deployed last.")
+        exit_with_error("Not rolled back", str(error))
+    if release == code.releases[0]:
+        stdout.print("This is the code that Terraform deployed last.")
     else:
-        out.print(
-            "Terraform's plan fails until you apply another release, or end the roll-back:"
+        stdout.print(
+            "terraform plan fails until you apply another release, or end the roll-back:"
             " cognito-user-sync rollback --undo"
         )
 
 
-def _print(found: Code) -> None:
+def _print_releases(code: Code) -> None:
     table = Table("code hash", "last published, UTC", Column("functions that run it", justify="right"))
-    for release in found.releases:
-        runs = sum(each["CodeSha256"] == release.code_sha256 for each in found.running.values())
+    for release in code.releases:
+        runs = sum(each["CodeSha256"] == release.code_sha256 for each in code.running.values())
         table.add_row(
-            release.code_sha256[:12], f"{release.published_at:%Y-%m-%d %H:%M:%S}", f"{runs} of {len(found.running)}"
+            release.code_sha256[:12], f"{release.published_at:%Y-%m-%d %H:%M:%S}", f"{runs} of {len(code.running)}"
         )
-    out.print(table)
+    stdout.print(table)
 
 
-def _run(deployment: Deployment, found: Code, release: Release) -> None:
-    out.print(f"To {release.code_sha256[:12]}, published {release.published_at:%Y-%m-%d %H:%M:%S} UTC.")
+def _deploy(deployment: Deployment, code: Code, release: Release) -> None:
+    stdout.print(f"Release {release.code_sha256[:12]}, published {release.published_at:%Y-%m-%d %H:%M:%S} UTC.")
     content = None
-    for name, running in found.running.items():
+    for name, running in code.running.items():
         if running["CodeSha256"] == release.code_sha256:
-            out.print(f"{name}: runs it already")
+            stdout.print(f"{name}: already runs this release")
         elif name not in release.versions:
-            out.print(f"{name}: left as it is: no version of it has that code")
+            stdout.print(f"{name}: unchanged, since it has no version with this code")
         else:
             content = content or download(deployment.functions, release)
-            run_code(deployment.functions, running, content)
-            out.print(f"{name}: runs it now")
+            deploy_code(deployment.functions, running, content)
+            stdout.print(f"{name}: runs this release now")

@@ -8,27 +8,29 @@ import typer
 from rich.table import Column, Table
 
 from cognito_user_sync_cli.commands.reconcile import print_examples
-from cognito_user_sync_cli.status import Section, Status, status
-from cognito_user_sync_cli.terminal import CANNOT_TELL, NOT_WELL, out, styled
+from cognito_user_sync_cli.status import Section, Status, read_status
+from cognito_user_sync_cli.terminal import EXIT_PROBLEM, EXIT_UNKNOWN, stdout, styled
 
 
 def show_status(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Say whether all is well, section by section. What cannot be read hides nothing else.
+    """Check the health of the deployment, section by section.
 
-    Status 1: something is certainly wrong. 2: nothing is, but not everything could be read.
+    If a section cannot be read, all others are still shown.
+
+    Exit status: 0: healthy; 1: there is a problem; 2: no problem was found, but not everything could be read.
 
     Example: cognito-user-sync status --json | jq .problems
     """
-    found = status(context.obj())
+    found = read_status(context.obj())
     if as_json:
         typer.echo(found.to_json())
     else:
         _print_status(found)
     if not found.is_healthy:
-        raise typer.Exit(NOT_WELL if found.problems else CANNOT_TELL)
+        raise typer.Exit(EXIT_PROBLEM if found.problems else EXIT_UNKNOWN)
 
 
 def _print_status(found: Status) -> None:
@@ -36,19 +38,19 @@ def _print_status(found: Status) -> None:
     for section in found.sections:
         table.add_row(section.name.replace("_", " "), _in_one_line(section))
     table.add_row("dashboard", found.deployment.dashboard_url)
-    out.print(table)
+    stdout.print(table)
     if found.last_run:
         print_examples(found.last_run)
     if found.is_healthy:
-        # Not more than that: a user whose email was skipped for a reason is no problem of the deployment.
-        out.print(styled("The deployment is healthy.", "green"), "One user: cognito-user-sync user USER")
+        # The deployment, not each user: a welcome email that was skipped for a reason is no problem.
+        stdout.print(styled("The deployment is healthy.", "green"), "To check one user: cognito-user-sync user USER")
     for problem in found.problems:
-        # No period behind it: most end with a command.
-        out.print(styled("Problem:"), problem)
-    for why in found.cannot_tell:
-        out.print(styled("Cannot tell:", "yellow"), why)
+        # Without a period: most problems end with a command.
+        stdout.print(styled("Problem:"), problem)
+    for reason in found.not_checked:
+        stdout.print(styled("Not checked:", "yellow"), reason)
 
 
 def _in_one_line(section: Section) -> str:
     shown = [fact.shown for fact in section.facts if fact.shown]
-    return ", ".join([*shown, "cannot tell: see below"] if section.cannot_tell else shown) or "see below"
+    return ", ".join([*shown, "not checked: see below"] if section.not_checked else shown) or "see below"

@@ -10,7 +10,7 @@ from cognito_user_sync.item_layout import ItemLayout
 from cognito_user_sync_cli import item_types
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.item_types import Language
-from cognito_user_sync_cli.terminal import out
+from cognito_user_sync_cli.terminal import stdout
 
 
 def print_types(
@@ -20,8 +20,8 @@ def print_types(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A synced attribute, such as custom:plan. With this option, nothing has to be deployed: the types are"
-            " those of a table that the module creates, with the default names and without extra attributes.",
+            help="A synced attribute, such as custom:plan. With this option, no deployment is needed: the types are for"
+            " a table that the module creates, with default names and without extra attributes.",
         ),
     ] = None,
 ) -> None:
@@ -35,4 +35,4 @@ def print_types(
         deployment: Deployment = context.obj()
         layout = deployment.user_table.layout
     for line in item_types.source(layout, language).split("\n"):
-        out.print(line)
+        stdout.print(line)

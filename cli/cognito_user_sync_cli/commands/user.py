@@ -17,95 +17,51 @@ from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailable
 from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from cognito_user_sync_cli import users
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.terminal import NOT_WELL, out, problems, styled
+from cognito_user_sync_cli.execution_outcomes import welcome_email_in_words, welcome_email_of_user
+from cognito_user_sync_cli.terminal import EXIT_PROBLEM, print_error, stderr, stdout, styled
 
 
 def user(
     context: typer.Context,
-    who: Annotated[str, typer.Argument(metavar="SUB|USERNAME|EMAIL", help="Whom to look for.")],
+    text: Annotated[str, typer.Argument(metavar="SUB|USERNAME|EMAIL", help="The user.")],
     sync: Annotated[
         bool,
         typer.Option(
             "--sync",
-            help="Sync this user now; sends no email. Needs cognito-idp:AdminGetUser and dynamodb:UpdateItem, or"
+            help="Sync this user now. Sends no email. Needs cognito-idp:AdminGetUser and dynamodb:UpdateItem, or"
             " dynamodb:PutItem if deleted_users.action is delete_item and the user is deleted.",
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Everything that is held about the user, for scripts.")
+        bool, typer.Option("--json", help="Print all data about the user as JSON, for scripts.")
     ] = False,
 ) -> None:
-    """Show a user in Cognito and in the table, and the executions of the user's sign-up and password resets.
+    """Compare a user in Cognito with the item in the table, and list the executions for this user.
 
-    Status 0 where the table says what Cognito says.
+    Exit status: 0: the table is in sync with Cognito; 1: it is not.
 
     Example: cognito-user-sync user ada@example.com --sync
     """
     deployment: Deployment = context.obj()
-    subs = users.subs_of(deployment, who)
+    subs = users.find_subs(deployment, text)
     if len(subs) > 1:
-        problems.print(f"{len(subs)} users are meant by {who}. Ask for one of them by sub: {', '.join(subs)}")
-        raise typer.Exit(NOT_WELL)
+        stderr.print(f"{len(subs)} users match {text}. Run this command with one of their subs: {', '.join(subs)}")
+        raise typer.Exit(EXIT_PROBLEM)
     compared = users.compare(deployment, subs[0]) if subs else None
     if compared is None or (compared.user is None and compared.found is None):
-        _print_not_found(deployment, who)
-        raise typer.Exit(NOT_WELL)
+        _print_not_found(deployment, text)
+        raise typer.Exit(EXIT_PROBLEM)
     if sync:
         _sync(deployment, compared.sub)
         compared = users.compare(deployment, compared.sub)
     if as_json:
-        typer.echo(json.dumps(users.held(deployment, compared), indent=2, default=_to_json))
-        raise typer.Exit(0 if compared.is_in_step else NOT_WELL)
-    _print_comparison(compared)
-    found, more = users.executions(deployment, compared.sub)
-    execution, outcome, email = (Column(name, overflow="fold") for name in ("execution", "outcome", "welcome email"))
-    table = Table(execution, "started, UTC", "status", outcome, email)
-    for each in found:
-        started = f"{each.started_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(each.name, started, each.status, each.outcome, users.welcome_in_words(each.welcome_email))
-    out.print(table if found else "No execution of a sign-up or password reset of this user is known.")
-    if more:
-        out.print(
-            f"There may be older ones: {users.LOOKED_AT:,} were looked through, and {users.SHOWN} at most are shown."
-        )
-    out.print(f"Welcome email: {users.welcome_verdict(compared.user, found)}.")
-    out.print(*_verdict(compared))
-    if not compared.is_in_step:
-        raise typer.Exit(NOT_WELL)
-
-
-def _print_not_found(deployment: Deployment, who: str) -> None:
-    table = deployment.user_table
-    if SUB.fullmatch(who.lower()):
-        problems.print(
-            styled("No such user:"),
-            f"neither the pool {deployment.user_pool_id} nor the table {table.name} has {who}."
-            " Check the sub, and whether the user is of this pool",
-        )
-        return
-    problems.print(
-        styled("Not in the user pool:"),
-        f"{deployment.user_pool_id} has no user with the username or email address {who}. If the user was deleted, name"
-        " the user by sub: the table has no index that finds it.",
-    )
-    # Other characters would have to be quoted for the shell and for JSON.
-    if not re.fullmatch(r"[\w.@+-]+", who):
-        return
-    names = {"#name": table.layout.name("email" if "@" in who else "username"), "#key": table.layout.partition_key.name}
-    problems.print("This command finds the sub, and reads the whole table:")
-    problems.print(
-        f"aws dynamodb scan --region {deployment.region} --table-name {table.name} --filter-expression '#name = :value'"
-        f" --expression-attribute-names '{json.dumps(names)}'"
-        f" --expression-attribute-values '{json.dumps({':value': {'S': who}}, ensure_ascii=False)}'"
-        " --projection-expression '#key'"
-    )
-
-
-def _to_json(value: object) -> object:
-    """A value that `json` does not know: the type of a number or a set in DynamoDB, or a time."""
-    if isinstance(value, set):
-        return sorted(value, key=str)
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+        typer.echo(json.dumps(users.export(deployment, compared), indent=2, default=_to_json))
+    else:
+        _print_comparison(compared)
+        _print_executions(deployment, compared)
+        stdout.print(*_verdict(compared))
+    if not compared.is_in_sync:
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 def _sync(deployment: Deployment, sub: str) -> None:
@@ -119,9 +75,46 @@ def _sync(deployment: Deployment, sub: str) -> None:
         TableUnavailableError,
         UnusableUserError,
     ) as error:
-        problems.print(styled("Not synced:"), str(error.__cause__ or error))
-        raise typer.Exit(NOT_WELL) from error
-    out.print(f"Synced: {outcome}.")
+        stderr.print(styled("Not synced:"), str(error.__cause__ or error))
+        raise typer.Exit(EXIT_PROBLEM) from error
+    stdout.print(f"Synced: {outcome}.")
+
+
+def _print_not_found(deployment: Deployment, text: str) -> None:
+    table = deployment.user_table
+    if SUB.fullmatch(text.lower()):
+        print_error(
+            "No such user",
+            f"neither the pool {deployment.user_pool_id} nor the table {table.name} has {text}. Check the sub, and that"
+            " the user belongs to this pool",
+        )
+        return
+    stderr.print(
+        styled("Not in the user pool:"),
+        f"{deployment.user_pool_id} has no user with the username or email address {text}. If the user was deleted, use"
+        " the sub: the table has no index on the username or email address.",
+    )
+    # Other characters need quoting for the shell and JSON.
+    if not re.fullmatch(r"[\w.@+-]+", text):
+        return
+    names = {
+        "#name": table.layout.name("email" if "@" in text else "username"),
+        "#key": table.layout.partition_key.name,
+    }
+    stderr.print("To find the sub (reads the whole table):")
+    stderr.print(
+        f"aws dynamodb scan --region {deployment.region} --table-name {table.name} --filter-expression '#name = :value'"
+        f" --expression-attribute-names '{json.dumps(names)}'"
+        f" --expression-attribute-values '{json.dumps({':value': {'S': text}}, ensure_ascii=False)}'"
+        " --projection-expression '#key'"
+    )
+
+
+def _to_json(value: object) -> object:
+    """Convert values that `json` does not know: numbers and sets of DynamoDB, and times."""
+    if isinstance(value, set):
+        return sorted(value, key=str)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _print_comparison(compared: users.Comparison) -> None:
@@ -129,34 +122,52 @@ def _print_comparison(compared: users.Comparison) -> None:
     cognito, item, differing = compared.cognito, compared.item, compared.differing
     for name in {**cognito, **item}:
         differs = name in differing
-        cells = [_shown(side.get(name, "-")) for side in (cognito, item)]
+        cells = [_cell(side.get(name, "-")) for side in (cognito, item)]
         table.add_row(name, *cells, "≠" if differs else "", style="red" if differs else None)
-    out.print(table)
+    stdout.print(table)
 
 
-def _shown(value: object) -> str:
+def _cell(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _print_executions(deployment: Deployment, compared: users.Comparison) -> None:
+    executions, more = users.list_executions(deployment, compared.sub)
+    name, outcome, email = (Column(each, overflow="fold") for each in ("execution", "outcome", "welcome email"))
+    table = Table(name, "started, UTC", "status", outcome, email)
+    for each in executions:
+        started = f"{each.started_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(each.name, started, each.status, each.outcome, welcome_email_in_words(each.welcome_email))
+    stdout.print(table if executions else "No execution for a sign-up or password reset of this user.")
+    if more:
+        stdout.print(
+            f"There may be older ones: only the newest {users.SEARCHED:,} executions of all users were searched, and at"
+            f" most {users.SHOWN} are shown."
+        )
+    stdout.print(f"Welcome email: {welcome_email_of_user(compared.user, executions)}.")
+
+
 def _verdict(compared: users.Comparison) -> tuple[Text | str, ...]:
-    hint = f"Sync now: cognito-user-sync user {compared.sub} --sync"
+    """Return the last line: whether the table is in sync, and what to do."""
+    hint = f"To sync now: cognito-user-sync user {compared.sub} --sync"
     if compared.other_pool:
         return styled(f"The item belongs to the user pool {compared.other_pool}:"), "use the deployment of that pool."
     if compared.user is None:
-        if not compared.is_in_step:
-            return styled("Cognito's list does not show this user, yet or any more."), hint
+        if not compared.is_in_sync:
+            return styled("Not in Cognito's user list, but active in the table."), hint
         if not compared.is_of_pool:
-            return ("Not in Cognito, and the item is the application's: it was never synced.",)
-        says = "says so" if compared.is_deleted else "keeps the item, as it is to"
-        return (f"Gone from Cognito, and the table {says}.",)
-    if compared.user.status == UNCONFIRMED and compared.is_in_step:
-        return ("Has signed up and never confirmed: not in the table until then.",)
-    if compared.is_in_step:
-        return ("The table says what Cognito says.",)
+            return ("Not in Cognito. The item belongs to the application: it was never synced.",)
+        if compared.is_deleted:
+            return ("Deleted in Cognito and in the table.",)
+        return ("Deleted in Cognito. The item is left unchanged, since deleted_users.action is keep.",)
+    if compared.user.status == UNCONFIRMED and compared.is_in_sync:
+        return ("The sign-up is not confirmed: the user is not in the table until then.",)
+    if compared.is_in_sync:
+        return ("The table is in sync with Cognito.",)
     if compared.found is None:
         return styled("Missing in the table."), hint
     if not compared.is_of_pool:
-        return styled("The item is the application's: it was never synced."), hint
+        return styled("The item belongs to the application: it was never synced."), hint
     if compared.is_deleted:
-        return styled("In Cognito, but deleted in the table."), hint
+        return styled("Active in Cognito, but deleted in the table."), hint
     return styled("The table differs."), hint

@@ -1,0 +1,1 @@
+"""The sections of `status`, one function for each."""

@@ -1,0 +1,124 @@
+"""Sections `retry` and `changes`: the retry queue, the change queue, and their dead-letter queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cognito_user_sync_cli.aws_errors import none_if_missing
+from cognito_user_sync_cli.deployment import Deployment
+from cognito_user_sync_cli.status_sections.findings import Fact, Findings, Problem
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
+_COUNTS: tuple[QueueAttributeNameType, ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+)
+
+
+@dataclass(frozen=True)
+class _Queue:
+    """What differs between the queues.
+
+    Attributes:
+        consumer: The short name of the function that reads the queue.
+        waiting: The problem of waiting messages. None if waiting is normal.
+        failed: The problem of messages in the dead-letter queue.
+        is_pausable: Whether a disabled event source mapping is a pause, which is another section.
+    """
+
+    consumer: str
+    waiting: str | None
+    failed: str
+    is_pausable: bool
+
+
+_RETRY_QUEUE = _Queue(
+    consumer="retry-sign-ups",
+    waiting="Sign-ups in the retry queue: {}. Their executions could not be started yet: retried every 3 minutes, for"
+    " 12 hours",
+    failed="Sign-ups in the dead-letter queue: {}. When the cause is fixed: cognito-user-sync failures requeue",
+    is_pausable=False,
+)
+_CHANGE_QUEUE = _Queue(
+    consumer="sync-changes",
+    waiting=None,
+    failed="Changes in the dead-letter queue: {}. To sync them: cognito-user-sync reconcile, then purge the queue",
+    is_pausable=True,
+)
+
+
+def check_retry_queue(deployment: Deployment) -> Findings:
+    yield from _check(deployment, deployment.retry_queue_url, _RETRY_QUEUE)
+
+
+def check_changes(deployment: Deployment) -> Findings:
+    if deployment.changes_queue_url is None:
+        yield Fact("tracked", False, "not tracked")
+        return
+    yield from _check(deployment, deployment.changes_queue_url, _CHANGE_QUEUE)
+    rule = f"{deployment.prefix}-changes"
+    answer = none_if_missing(lambda: deployment.events.describe_rule(Name=rule))
+    if answer is None:
+        yield Problem(f"the EventBridge rule {rule} does not exist: apply again, then cognito-user-sync reconcile")
+    elif answer["State"] == "DISABLED":
+        yield Problem(f"the EventBridge rule {rule} is disabled: aws events enable-rule --name {rule}")
+
+
+def _check(deployment: Deployment, url: str, queue: _Queue) -> Findings:
+    name = url.rpartition("/")[2]
+    attributes = _attributes(deployment.queues, url, "QueueArn", "RedrivePolicy")
+    if attributes is None:
+        yield Problem(f"the queue {name} does not exist, and its messages are lost: apply again, then reconcile")
+    else:
+        waiting = _count(attributes)
+        yield Fact("waiting", waiting, f"{waiting:,} waiting")
+        if waiting and queue.waiting:
+            yield Problem(queue.waiting.format(waiting))
+        if "RedrivePolicy" not in attributes:
+            yield Problem(f"the queue {name} has lost its dead-letter queue: apply again")
+        yield from _check_mapping(deployment, name, attributes["QueueArn"], queue)
+    dead_letter_attributes = _attributes(deployment.queues, f"{url}-dead-letter")
+    if dead_letter_attributes is None:
+        yield Problem(f"the queue {name}-dead-letter does not exist, and its messages are lost: apply again")
+    else:
+        failed = _count(dead_letter_attributes)
+        yield Fact("in_dead_letter_queue", failed, f"{failed:,} in the dead-letter queue")
+        if failed:
+            yield Problem(queue.failed.format(failed))
+
+
+def _check_mapping(deployment: Deployment, name: str, arn: str, queue: _Queue) -> Findings:
+    function = f"{deployment.prefix}-{queue.consumer}"
+    pages = deployment.functions.get_paginator("list_event_source_mappings").paginate(EventSourceArn=arn)
+    states = [
+        mapping["State"]
+        for page in pages
+        for mapping in page["EventSourceMappings"]
+        if mapping["FunctionArn"].split(":")[6] == function
+    ]
+    if not states:
+        yield Problem(f"the event source mapping of {name} and {function} does not exist: apply again")
+    elif states[0] in ("Disabled", "Disabling") and not queue.is_pausable:
+        yield Problem(f"{function} does not read {name}: its event source mapping is disabled. Apply again")
+
+
+def count_messages(queues: SQSClient, url: str) -> int:
+    """Return the number of messages in a queue, including those that are being processed."""
+    return _count(queues.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS))["Attributes"])
+
+
+def _attributes(
+    queues: SQSClient, url: str, *others: QueueAttributeNameType
+) -> dict[QueueAttributeNameType, str] | None:
+    """Return the counts and other attributes of a queue. None if it does not exist."""
+    names: list[QueueAttributeNameType] = [*_COUNTS, *others]
+    answer = none_if_missing(lambda: queues.get_queue_attributes(QueueUrl=url, AttributeNames=names))
+    return answer and answer.get("Attributes", {})
+
+
+def _count(attributes: dict[QueueAttributeNameType, str]) -> int:
+    return sum(int(attributes[name]) for name in _COUNTS)
