@@ -1,4 +1,4 @@
-"""The command line finds what is deployed, or says clearly why not."""
+"""How the command line finds a deployment, its common options, and the messages if there is none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OUTPUTS: dict[str, Any] = {
 CLI = Path(__file__).parents[2] / "cli"
 
 
-def as_terraform_prints(**outputs: Any) -> dict[str, Any]:
+def terraform_outputs(**outputs: Any) -> dict[str, Any]:
     return {name: {"sensitive": False, "type": "string", "value": value} for name, value in outputs.items()}
 
 
@@ -46,9 +46,9 @@ def as_terraform_prints(**outputs: Any) -> dict[str, Any]:
     [OUTPUTS, {"user_sync": OUTPUTS}, {"user_pool_id": "eu-west-1_AbCdEfGhI", "user_sync": OUTPUTS}],
     ids=["of-a-clone", "of-a-configuration", "among-others"],
 )
-def test_the_modules_outputs_are_found(tmp_path: Path, outputs: dict[str, Any]) -> None:
+def test_from_file_finds_outputs_of_module(tmp_path: Path, outputs: dict[str, Any]) -> None:
     file = tmp_path / "outputs.json"
-    file.write_text(json.dumps(as_terraform_prints(**outputs)))
+    file.write_text(json.dumps(terraform_outputs(**outputs)))
     deployment = Deployment.from_file(file)
     known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
     assert deployment == Deployment(**known)
@@ -64,24 +64,24 @@ def test_the_modules_outputs_are_found(tmp_path: Path, outputs: dict[str, Any]) 
     ],
     ids=["none", "two"],
 )
-def test_none_or_several_deployments_are_refused(tmp_path: Path, outputs: dict[str, Any], message: str) -> None:
+def test_from_file_rejects_none_or_several_deployments(tmp_path: Path, outputs: dict[str, Any], message: str) -> None:
     file = tmp_path / "outputs.json"
-    file.write_text(json.dumps(as_terraform_prints(**outputs)))
+    file.write_text(json.dumps(terraform_outputs(**outputs)))
     with pytest.raises(DeploymentError, match=message):
         Deployment.from_file(file)
 
 
-def test_outputs_of_another_version_of_the_module_are_refused_by_name(tmp_path: Path) -> None:
+def test_from_file_rejects_outputs_of_another_version(tmp_path: Path) -> None:
     file = tmp_path / "outputs.json"
     older = {name: value for name, value in OUTPUTS.items() if name not in ("alarm_names", "dashboard_url")}
-    file.write_text(json.dumps(as_terraform_prints(**older)))
+    file.write_text(json.dumps(terraform_outputs(**older)))
     with pytest.raises(
         DeploymentError, match="has no alarm_names, dashboard_url: it is from another version of the module"
     ):
         Deployment.from_file(file)
 
 
-def test_user_table_is_what_the_deployed_function_uses(aws: FakeAws) -> None:
+def test_user_table_has_settings_of_deployed_function(aws: FakeAws) -> None:
     known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
     variables = environment(DELETED_USERS="mark", RETENTION_DAYS="30")
     aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": variables}}))
@@ -102,9 +102,7 @@ def test_user_table_is_what_the_deployed_function_uses(aws: FakeAws) -> None:
     ],
     ids=["no environment", "older version", "not decrypted"],
 )
-def test_user_table_says_why_the_environment_cannot_be_used(
-    aws: FakeAws, configuration: dict[str, Any], why: str
-) -> None:
+def test_user_table_reports_unusable_environment(aws: FakeAws, configuration: dict[str, Any], why: str) -> None:
     known = {name: value for name, value in OUTPUTS.items() if name != "user_table_stream_arn"}
     aws.on("lambda.GetFunctionConfiguration", Response(configuration))
     with pytest.raises(
@@ -139,7 +137,7 @@ def test_from_parameter_needs_no_state(aws: FakeAws) -> None:
     }
 
 
-def test_from_parameter_names_the_region_of_the_environment(aws: FakeAws) -> None:
+def test_from_parameter_reports_region_of_environment(aws: FakeAws) -> None:
     aws.on("ssm.GetParameter", error_response("ParameterNotFound"))
     with pytest.raises(
         DeploymentError, match="the SSM parameter /cognito-user-sync/dev does not exist .* region eu-central-1"
@@ -154,7 +152,7 @@ def test_from_parameter_rejects_another_version(aws: FakeAws) -> None:
         Deployment.from_parameter(PREFIX, "eu-west-1")
 
 
-def test_prefix_without_a_region_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefix_needs_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     done = cognito_user_sync("--prefix", "dev", "status")
     assert (done.returncode, done.stderr) == (
@@ -163,13 +161,13 @@ def test_prefix_without_a_region_says_what_is_missing(monkeypatch: pytest.Monkey
     )
 
 
-def test_region_goes_with_prefix_alone() -> None:
+def test_region_is_rejected_without_prefix() -> None:
     done = cognito_user_sync("--region", "eu-west-1", "status")
     assert done.returncode == 2
     assert "only allowed with --prefix" in done.stderr
 
 
-# --- whether outputs are of something that is deployed
+# --- outputs of a deployment that may not exist
 
 
 @pytest.fixture
@@ -177,7 +175,7 @@ def deployment(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws.on("sts.GetCallerIdentity", Response(identity("123456789012")))
     aws.on("sfn.DescribeStateMachine", Response({}))
-    return Deployment.from_outputs(as_terraform_prints(**OUTPUTS), "a test")
+    return Deployment.from_outputs(terraform_outputs(**OUTPUTS), "a test")
 
 
 def identity(account: str) -> bytes:
@@ -195,12 +193,12 @@ def identity(account: str) -> bytes:
         ("sfn.DescribeStateMachine", error_response("AccessDeniedException")),
     ],
 )
-def test_check_stops_nothing_in_an_outage(aws: FakeAws, deployment: Deployment, operation: str, answer: Answer) -> None:
+def test_check_passes_in_outage(aws: FakeAws, deployment: Deployment, operation: str, answer: Answer) -> None:
     aws.on(operation, answer)
     deployment.check()
 
 
-def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> None:
+def test_check_reports_another_account(aws: FakeAws, deployment: Deployment) -> None:
     aws.on("sts.GetCallerIdentity", Response(identity("210987654321")))
     with pytest.raises(
         DeploymentError, match="for account 210987654321, but this deployment is in account 123456789012"
@@ -209,38 +207,38 @@ def test_check_names_another_account(aws: FakeAws, deployment: Deployment) -> No
 
 
 @pytest.mark.parametrize("answer", [error_response("ParameterNotFound"), error_response("AccessDeniedException")])
-def test_check_names_what_is_not_deployed(aws: FakeAws, deployment: Deployment, answer: Answer) -> None:
+def test_check_reports_missing_deployment(aws: FakeAws, deployment: Deployment, answer: Answer) -> None:
     aws.on("sfn.DescribeStateMachine", error_response("StateMachineDoesNotExist"))
     aws.on("ssm.GetParameter", answer)
     with pytest.raises(DeploymentError, match="cognito-user-sync-dev-user-sync does not exist in account 123456789012"):
         deployment.check()
 
 
-def test_check_accepts_a_deployment_that_lost_its_state_machine(aws: FakeAws, deployment: Deployment) -> None:
+def test_check_passes_when_only_state_machine_is_missing(aws: FakeAws, deployment: Deployment) -> None:
     aws.on("sfn.DescribeStateMachine", error_response("StateMachineDoesNotExist"))
     aws.on("ssm.GetParameter", Response({"Parameter": {"Value": "{}"}}))
     deployment.check()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": {"b": 1}}'])
-def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, content: str) -> None:
+def test_from_file_rejects_other_content(tmp_path: Path, content: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(content)
     with pytest.raises(DeploymentError, match=r"outputs\.json is not the output of `terraform output -json`"):
         Deployment.from_file(file)
 
 
-def test_a_folder_without_a_deployment_is_refused(tmp_path: Path) -> None:
+def test_from_terraform_rejects_folder_without_deployment(tmp_path: Path) -> None:
     with pytest.raises(DeploymentError, match="has 0 outputs"):
         Deployment.from_terraform(tmp_path)
 
 
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+def test_from_terraform_reports_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DeploymentError, match="missing is not a folder"):
         Deployment.from_terraform(tmp_path / "missing")
 
 
-def test_a_missing_terraform_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_terraform_reports_missing_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DeploymentError, match="terraform is not installed"):
         Deployment.from_terraform(tmp_path)
@@ -256,7 +254,7 @@ def cognito_user_sync(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_nothing_deployed_ends_with_one_message_and_status_2(tmp_path: Path) -> None:
+def test_command_exits_2_without_deployment(tmp_path: Path) -> None:
     done = cognito_user_sync("--chdir", str(tmp_path), "failures")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -264,9 +262,9 @@ def test_nothing_deployed_ends_with_one_message_and_status_2(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_missing_credentials_end_with_one_message_and_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_exits_2_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "outputs.json"
-    file.write_text(json.dumps(as_terraform_prints(**OUTPUTS)))
+    file.write_text(json.dumps(terraform_outputs(**OUTPUTS)))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     done = cognito_user_sync("--outputs", str(file), "failures")
@@ -291,12 +289,12 @@ def test_help_needs_no_deployment() -> None:
         ("status --help --chdir", "--chdir status --help"),
     ],
 )
-def test_options_of_all_commands_are_found_in_any_order(arguments: str, expected: str) -> None:
+def test_common_options_are_accepted_at_any_position(arguments: str, expected: str) -> None:
     assert with_common_options_first(arguments.split(), get_command(app).params) == expected.split()
 
 
-def test_no_command_has_an_option_of_all_commands() -> None:
-    """It would be taken from the command."""
+def test_common_options_are_not_options_of_a_command() -> None:
+    """The command would not get it."""
 
     def options(command: Any) -> set[str]:
         below = getattr(command, "commands", {}).values()

@@ -1,4 +1,4 @@
-"""The command `erase`, and `user --json`: what the module holds about one user."""
+"""The command `erase`, and `user --json`: the data about one user."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def answer_with_copies(aws: FakeAws, **table: Any) -> None:
 def test_erase_removes_what_the_module_wrote(
     aws: FakeAws, tmp_path: Path, layout: ItemLayout, own: bool, policy: str, options: list[str], write: str
 ) -> None:
-    """Whatever `deleted_users` is: here the item was only marked, and the policy keeps it."""
+    """For any value of `deleted_users`: this item was only marked, and the policy is keep."""
     answer_with(aws, items=(item_of(layout, deleted_at="2026"),), layout=layout, is_own=own, DELETED_USERS=policy)
     aws.on(GET, error_response("UserNotFoundException"))
     aws.on(write, Response({}))
@@ -87,8 +87,8 @@ def test_erase_lists_copies_that_remain(aws: FakeAws, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "known by username"])
-def test_erase_leaves_a_user_of_the_pool(aws: FakeAws, tmp_path: Path, listed: bool) -> None:
-    """The list is eventually consistent."""
+def test_erase_rejects_user_in_pool(aws: FakeAws, tmp_path: Path, listed: bool) -> None:
+    """ListUsers is eventually consistent."""
     answer_with(aws, *([LISTED] if listed else []), items=(item_of(OWN),))
     aws.on(GET, Response({**LISTED, "UserAttributes": LISTED["Attributes"]}))
     result = invoke(tmp_path, OUTPUTS, "erase", SUB)
@@ -96,8 +96,8 @@ def test_erase_leaves_a_user_of_the_pool(aws: FakeAws, tmp_path: Path, listed: b
     assert not {WRITE, REPLACE} & set(aws.operations)
 
 
-def test_erase_leaves_the_items_of_another_pool_than_that_of_the_outputs(aws: FakeAws, tmp_path: Path) -> None:
-    """Cognito is asked for the pool of the outputs, and would know no user of the pool of the functions."""
+def test_erase_rejects_outputs_of_another_pool(aws: FakeAws, tmp_path: Path) -> None:
+    """The pool of the outputs does not have the users of the pool of the functions."""
     answer_with(aws, items=(item_of(OWN),))
     result = invoke(tmp_path, OUTPUTS | {"user_pool_id": OTHER_POOL}, "erase", SUB)
     assert (result.exit_code, f"the outputs have the user pool {OTHER_POOL}" in result.output) == (2, True)
@@ -105,7 +105,7 @@ def test_erase_leaves_the_items_of_another_pool_than_that_of_the_outputs(aws: Fa
 
 
 @pytest.mark.parametrize("pool", [OTHER_POOL, None], ids=["other pool", "application"])
-def test_erase_leaves_an_item_that_is_not_of_the_pool(aws: FakeAws, tmp_path: Path, pool: str | None) -> None:
+def test_erase_skips_item_of_another_owner(aws: FakeAws, tmp_path: Path, pool: str | None) -> None:
     answer_with(aws, items=(item_of(SINGLE, user_pool_id=pool),), layout=SINGLE)
     aws.on(GET, error_response("UserNotFoundException"))
     answer_with_copies(aws)
@@ -114,13 +114,13 @@ def test_erase_leaves_an_item_that_is_not_of_the_pool(aws: FakeAws, tmp_path: Pa
     assert not {WRITE, REPLACE} & set(aws.operations)
 
 
-def test_erase_rejects_what_is_no_sub(aws: FakeAws, tmp_path: Path) -> None:
+def test_erase_rejects_invalid_sub(aws: FakeAws, tmp_path: Path) -> None:
     result = invoke(tmp_path, OUTPUTS, "erase", "ada@example.com")
     assert (result.exit_code, "ada@example.com is not a sub" in result.output) == (2, True), result.output
     assert aws.calls == []
 
 
-def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path) -> None:
+def test_user_json_has_all_data_of_user(aws: FakeAws, tmp_path: Path) -> None:
     found = {**item_of(OWN), "expires_at": {"N": "7"}, "locale": {"S": "de"}, "theme": {"S": "dark"}}
     found["synced_attributes"] = {"SS": [*OWN.synced(found), "locale"]}
     answer_with(aws, LISTED, items=(found,))
@@ -135,7 +135,7 @@ def test_user_json_has_everything_held_about_a_user(aws: FakeAws, tmp_path: Path
     )
     result = invoke(tmp_path, OUTPUTS, "user", SUB, "--json")
     held = json.loads(result.stdout)
-    # An attribute that is no longer synced is still held, until the next sync.
+    # An attribute that is no longer synced stays in the item until the next sync.
     assert (result.exit_code, held["sub"], held["in_sync"]) == (1, SUB, False)
     assert (held["item"]["locale"], "theme" in held["item"]) == ("de", False)
     assert held["cognito"]["email"] == held["item"]["email"] == "Ada@example.com"

@@ -1,4 +1,4 @@
-"""The commands `failures ...`: what failed, what may be tried again, and whether its welcome email was sent."""
+"""The commands `failures ...`: failed executions, whether their emails were sent, and dead-letter queues."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def entered(state: str) -> dict[str, Any]:
     return {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": state}}
 
 
-def failed(error: str, message: str = "refused") -> dict[str, Any]:
+def failed(error: str, message: str = "rejected") -> dict[str, Any]:
     cause = json.dumps({"errorMessage": message, "stackTrace": ["a", "b"]})
     return {"type": "ExecutionFailed", "executionFailedEventDetails": {"error": error, "cause": cause}}
 
@@ -92,7 +92,7 @@ def bodies(aws: FakeAws, operation: str) -> list[Any]:
     return [call.body for call in aws.calls if call.operation == operation]
 
 
-# How an execution failed.
+# --- why an execution failed
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def bodies(aws: FakeAws, operation: str) -> list[Any]:
             True,
         ),
         ([failed("Lambda.Unknown"), entered("SendWelcome")], "SendWelcome", "Lambda.Unknown", True),
-        # Stopped, or out of time, during a second try: what the first one ended with says nothing of it.
+        # Aborted or timed out during a second attempt: the error of the first attempt does not count.
         (
             [
                 {"type": "ExecutionAborted"},
@@ -135,7 +135,7 @@ def bodies(aws: FakeAws, operation: str) -> list[Any]:
         ([failed("States.Runtime")], None, "States.Runtime", False),
     ],
 )
-def test_a_failure_is_known_by_its_last_state_and_its_last_end(
+def test_cause_is_that_of_the_last_failure(
     aws: FakeAws, events: list[dict[str, Any]], state: str | None, error: str, may_have_sent: bool
 ) -> None:
     aws.on(LIST, listed(execution()), NONE)
@@ -145,7 +145,7 @@ def test_a_failure_is_known_by_its_last_state_and_its_last_end(
     assert failure.cause.may_have_sent is may_have_sent
 
 
-def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
+def test_list_failures_reads_all_pages_and_statuses(aws: FakeAws) -> None:
     aws.on(LIST, listed(execution(), next_token="more"), listed(execution()), listed(execution()), listed(execution()))
     aws.on(HISTORY, history(failed("A")))
     assert len(found(aws)) == 4
@@ -157,7 +157,7 @@ def test_every_page_and_every_bad_end_is_looked_at(aws: FakeAws) -> None:
     ]
 
 
-def test_pages_of_what_cannot_be_redriven_any_more_are_not_asked_for(aws: FakeAws) -> None:
+def test_list_failures_stops_at_expired_executions(aws: FakeAws) -> None:
     aws.on(LIST, listed(execution(13.9), execution(14.1), next_token="more"), NONE, NONE)
     aws.on(HISTORY, history(failed("A")))
     assert len(found(aws)) == 1
@@ -166,8 +166,8 @@ def test_pages_of_what_cannot_be_redriven_any_more_are_not_asked_for(aws: FakeAw
     assert {each["maxResults"] for each in asked} == {1000}
 
 
-def test_one_that_began_long_ago_and_was_redriven_hides_none_behind_it(aws: FakeAws) -> None:
-    # Those that are over are listed by their end.
+def test_list_failures_compares_end_of_executions(aws: FakeAws) -> None:
+    # Executions that have ended are sorted by their end.
     aws.on(LIST, listed(execution(1, began_days_ago=40), execution(2)), NONE, NONE)
     aws.on(HISTORY, history(failed("A")))
     assert len(found(aws)) == 2
@@ -180,14 +180,14 @@ def test_one_that_began_long_ago_and_was_redriven_hides_none_behind_it(aws: Fake
         *("Lambda.ResourceNotFoundException", "Lambda.KMSAccessDeniedException", "Lambda.KMSDisabledException"),
     ],
 )
-def test_broken_deployment_has_sent_nothing(error: str) -> None:
+def test_cause_proves_unsent_email_when_function_did_not_start(error: str) -> None:
     assert not Cause("SendWelcome", error).may_have_sent
 
 
-# The commands.
+# --- the commands
 
 UNKNOWN = history(failed("WelcomeOutcomeUnknownError", "ReadTimeoutError"), entered("SendWelcome"))
-REFUSED = history(failed("WelcomeRejectedError", "MessageRejected"), entered("SendWelcome"))
+REJECTED = history(failed("WelcomeRejectedError", "MessageRejected"), entered("SendWelcome"))
 OTHER = f"sign-up-{OTHER_SUB}"
 
 
@@ -196,7 +196,7 @@ def deployed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     """A deployment with one failed execution, an empty dead-letter queue, and nothing acknowledged."""
     monkeypatch.setattr(executions, "_PAUSE_SECONDS", 0)
     aws.on(LIST, listed(execution()), NONE, NONE)
-    aws.on(HISTORY, REFUSED)
+    aws.on(HISTORY, REJECTED)
     aws.on(STREAMS, streams())
     aws.on(CREATE_STREAM, Response({}))
     aws.on(REDRIVE, Response({"redriveDate": 1}))
@@ -225,9 +225,9 @@ def run(folder: Path, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("command", [(), ("list",)], ids=["short", "list"])
-def test_list_has_a_line_for_each_execution(deployed: FakeAws, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_list_prints_a_line_for_each_execution(deployed: FakeAws, tmp_path: Path, command: tuple[str, ...]) -> None:
     deployed.on(LIST, listed(execution(), execution(name=OTHER)), NONE, NONE)
-    deployed.on(HISTORY, UNKNOWN, REFUSED)
+    deployed.on(HISTORY, UNKNOWN, REJECTED)
     said = run(tmp_path, *command).output
     assert (
         "1 execution: WelcomeRejectedError in SendWelcome: MessageRejected\nThe welcome email was not sent.\n" in said
@@ -265,21 +265,21 @@ def test_redrive_waits_for_the_outcome(deployed: FakeAws, tmp_path: Path) -> Non
     assert deployed.operations.count(DESCRIBE) == 3
 
 
-def test_redrive_says_what_failed_again(deployed: FakeAws, tmp_path: Path) -> None:
+def test_redrive_reports_execution_that_fails_again(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(DESCRIBE, described(status="FAILED"))
     result = run(tmp_path, "redrive")
     assert result.stdout == "1 redriven.\n1 failed: WelcomeRejectedError in SendWelcome.\n"
     assert result.exit_code == 1
 
 
-def test_redrive_ends_the_wait(deployed: FakeAws, tmp_path: Path) -> None:
+def test_redrive_stops_waiting_after_the_given_time(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(DESCRIBE, described(status="RUNNING"))
     result = run(tmp_path, "redrive", "--wait", "0")
     assert "1 still running." in result.output
     assert result.exit_code == 0
 
 
-def test_redrive_goes_on_when_the_wait_is_interrupted(
+def test_redrive_reports_running_executions_when_interrupted(
     deployed: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(_: float) -> None:
@@ -292,7 +292,7 @@ def test_redrive_goes_on_when_the_wait_is_interrupted(
     assert result.exit_code == 130
 
 
-def test_redrive_says_why_an_execution_cannot_be_redriven(deployed: FakeAws, tmp_path: Path) -> None:
+def test_redrive_reports_expired_execution(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(REDRIVE, error_response("ExecutionNotRedrivable"))
     result = run(tmp_path, "redrive")
     assert f"{NAME}: not redriven: it ended more than 14 days ago" in result.output
@@ -316,19 +316,19 @@ def test_redrive_says_why_an_execution_cannot_be_redriven(deployed: FakeAws, tmp
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_redrive_takes_the_named_failures(
+def test_redrive_selects_failures_by_options(
     deployed: FakeAws, tmp_path: Path, arguments: tuple[str, ...], redriven: list[str]
 ) -> None:
-    """The first may have sent its welcome email, and the second ended yesterday."""
+    """The first one may have sent its welcome email. The second one ended yesterday."""
     deployed.on(LIST, listed(execution(), execution(1, name=OTHER)), NONE, NONE)
-    ends = {arn(): UNKNOWN, arn(OTHER): REFUSED}
+    ends = {arn(): UNKNOWN, arn(OTHER): REJECTED}
     deployed.answers[HISTORY] = lambda body: ends[body["executionArn"]]
     run(tmp_path, "redrive", *arguments)
     assert [body["executionArn"] for body in bodies(deployed, REDRIVE)] == [arn(name) for name in redriven]
 
 
 @pytest.mark.parametrize(("arguments", "is_redriven"), [(("--all",), False), (("--execution", NAME), True)])
-def test_redrive_leaves_acknowledged_failures_alone(
+def test_redrive_skips_acknowledged_failures(
     deployed: FakeAws, tmp_path: Path, arguments: tuple[str, ...], is_redriven: bool
 ) -> None:
     deployed.on(STREAMS, streams(f"acknowledged/{NAME}/0"))
@@ -337,17 +337,17 @@ def test_redrive_leaves_acknowledged_failures_alone(
     assert ("1 skipped: acknowledged." in said) is not is_redriven
 
 
-def test_nothing_is_acknowledged_without_the_log_group(deployed: FakeAws, tmp_path: Path) -> None:
+def test_redrive_works_without_the_log_group(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(STREAMS, error_response("ResourceNotFoundException"))
     assert "1 redriven." in run(tmp_path, "redrive").output
 
 
-def test_redrive_names_executions_that_have_not_failed(deployed: FakeAws, tmp_path: Path) -> None:
+def test_redrive_reports_executions_that_have_not_failed(deployed: FakeAws, tmp_path: Path) -> None:
     assert f"No execution named {OTHER} has failed" in run(tmp_path, "redrive", "--execution", OTHER).output
 
 
-def test_acknowledge_keeps_which_end_is_meant(deployed: FakeAws, tmp_path: Path) -> None:
-    """An execution that is redriven and fails again is a problem again."""
+def test_acknowledge_covers_the_last_failure_only(deployed: FakeAws, tmp_path: Path) -> None:
+    """An execution that fails again after a redrive is not acknowledged."""
     deployed.on(LIST, listed(execution(redrives=3), execution(name=OTHER)), NONE, NONE)
     deployed.on(STREAMS, streams(f"acknowledged/{NAME}/2", f"acknowledged/{OTHER}/0"))
     assert run(tmp_path, "acknowledge").stdout == "1 failure acknowledged.\n"
@@ -356,7 +356,7 @@ def test_acknowledge_keeps_which_end_is_meant(deployed: FakeAws, tmp_path: Path)
     assert created == {"logGroupName": group, "logStreamName": f"acknowledged/{NAME}/3"}
 
 
-def test_acknowledge_forgets_what_is_no_longer_listed(deployed: FakeAws, tmp_path: Path) -> None:
+def test_acknowledge_deletes_expired_marks(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(STREAMS, streams(), streams("acknowledged/a/0", days_ago=14.1), streams("acknowledged/b/0"))
     deployed.on(DELETE_STREAM, Response({}))
     deployed.on(CREATE_STREAM, error_response("ResourceAlreadyExistsException"))
@@ -364,7 +364,7 @@ def test_acknowledge_forgets_what_is_no_longer_listed(deployed: FakeAws, tmp_pat
     assert [body["logStreamName"] for body in bodies(deployed, DELETE_STREAM)] == ["acknowledged/a/0"]
 
 
-# Which welcome emails of an unknown outcome were sent.
+# --- welcome emails with an unknown outcome
 
 EVENTS = "/aws/events/welcome"
 
@@ -388,12 +388,12 @@ def logged(*lines: Any) -> Response:
         ([], [event(SUB, "Email Bounced")], 1, "1 sent"),
         ([], [event(OTHER_SUB)], 1, "1 not sent"),
         ([], [event(OTHER_SUB)], 0, "1 too early to tell"),
-        # Have events come at all?
+        # No event of any email.
         ([], [], 1, "1 unknown"),
         ([], [{"source": "aws.ses", "detail": {"mail": {"tags": {"a": ["b"]}}}}], 1, "1 unknown"),
     ],
 )
-def test_resolve_knows_what_the_log_and_the_events_say(
+def test_resolve_decides_by_log_and_events(
     deployed: FakeAws, tmp_path: Path, log: list[Any], events: list[Any], ended_days_ago: float, said: str
 ) -> None:
     deployed.on(LIST, listed(execution(ended_days_ago)), NONE, NONE)
@@ -431,7 +431,7 @@ def test_resolve_reads_events_of_another_region(deployed: FakeAws, tmp_path: Pat
     assert LogGroup.of(deployment(), EVENTS).logs.meta.region_name == "eu-central-1"
 
 
-# Dead letters.
+# --- dead-letter queues
 
 REQUEST = SyncRequest(SUB, "ada", "sign_up", "2026-01-31T12:00:00.000Z", "app1")
 POISON = [('{"sub": 1}', "reason is missing"), ("\x1b[2J", "it is not JSON"), ("[" * 9999, "it is not JSON")]
@@ -445,7 +445,7 @@ def messages(*contents: str) -> tuple[Response, Response]:
     return Response({"Messages": found}), Response({})
 
 
-def test_requeue_moves_a_request_as_it_is(deployed: FakeAws, tmp_path: Path) -> None:
+def test_requeue_moves_unchanged_message(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(RECEIVE, *messages(REQUEST.to_json()))
     assert run(tmp_path, "requeue").stdout == "1 sign-up moved back.\n"
     [sent] = bodies(deployed, SEND)
@@ -455,8 +455,8 @@ def test_requeue_moves_a_request_as_it_is(deployed: FakeAws, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("body", "why"), POISON, ids=["no-request", "no-json", "nested"])
-def test_requeue_leaves_an_unreadable_message(deployed: FakeAws, tmp_path: Path, body: str, why: str) -> None:
-    """It would come back to the dead-letter queue after 12 hours."""
+def test_requeue_leaves_invalid_message(deployed: FakeAws, tmp_path: Path, body: str, why: str) -> None:
+    """It would return to the dead-letter queue after 12 hours."""
     deployed.on(RECEIVE, *messages(body, REQUEST.to_json()))
     result = run(tmp_path, "requeue")
     assert "1 sign-up moved back.\n1 message not moved: invalid" in result.output
@@ -467,7 +467,7 @@ def test_requeue_leaves_an_unreadable_message(deployed: FakeAws, tmp_path: Path,
     assert ("r1", 0) in [(each["ReceiptHandle"], each["VisibilityTimeout"]) for each in shown_again["Entries"]]
 
 
-def test_requeue_ends_when_a_message_comes_again(deployed: FakeAws, tmp_path: Path) -> None:
+def test_requeue_ends_when_a_message_is_received_again(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(RECEIVE, messages("poison")[0])
     assert run(tmp_path, "requeue").stdout.startswith("0 sign-ups moved back.\n1 message not moved")
 
@@ -481,7 +481,7 @@ def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None
     assert DELETE not in deployed.operations
 
 
-def test_drop_deletes_the_one_message(deployed: FakeAws, tmp_path: Path) -> None:
+def test_drop_deletes_one_message(deployed: FakeAws, tmp_path: Path) -> None:
     deployed.on(RECEIVE, *messages("poison", REQUEST.to_json()))
     assert run(tmp_path, "drop", "m1").stdout == "Deleted from retry-dead.\n"
     assert bodies(deployed, DELETE) == [{"QueueUrl": DEAD, "ReceiptHandle": "r1"}]
@@ -490,7 +490,7 @@ def test_drop_deletes_the_one_message(deployed: FakeAws, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("given", ["yesterday", "12", "3w", "2026-13-01"])
-def test_time_that_cannot_be_read_is_named(deployed: FakeAws, tmp_path: Path, given: str) -> None:
+def test_since_rejects_invalid_time(deployed: FakeAws, tmp_path: Path, given: str) -> None:
     result = run(tmp_path, "redrive", "--since", given)
     assert result.exit_code == 2
     assert f"{given} is not a time" in " ".join(result.output.replace("│", " ").split())

@@ -1,4 +1,4 @@
-"""The commands `pause` and `resume`: the settings of AWS that they change, and what they say."""
+"""The commands `pause` and `resume`: the settings of AWS that they change, and their output."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def sent(aws: FakeAws, operation: str) -> list[Any]:
         ("reconciliation", {}, 'reconciliation.schedule is "none"'),
     ],
 )
-def test_pause_names_the_setting_that_leaves_the_part_out(
+def test_pause_reports_setting_that_disables_the_part(
     aws: FakeAws, tmp_path: Path, part: str, changes: dict[str, Any], why: str
 ) -> None:
     aws.on("scheduler.GetSchedule", error_response("ResourceNotFoundException", 404))
@@ -62,7 +62,9 @@ def test_pause_names_the_setting_that_leaves_the_part_out(
         assert (result.exit_code, why in result.output) == (2, True), result.output
 
 
-def test_pause_does_not_depend_on_the_dashboard(aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_succeeds_when_dashboard_update_fails(
+    aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(_: Any) -> Any:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no PutDashboard"}}, "PutDashboard")
 
@@ -81,8 +83,8 @@ def mapping(state: str) -> Response:
     return Response({"EventSourceMappings": [{"UUID": SUB, "State": state}]})
 
 
-def test_pause_of_changes_ends_when_the_mapping_is_disabled(aws: FakeAws, tmp_path: Path) -> None:
-    """Until then it takes no other update."""
+def test_pause_changes_waits_until_mapping_is_disabled(aws: FakeAws, tmp_path: Path) -> None:
+    """Until then, Lambda rejects other updates."""
     aws.on(MAPPINGS, *map(mapping, ["Enabling", "Enabled", "Disabling", "Disabled"]))
     aws.on(UPDATE_MAPPING, Response({"UUID": SUB, "State": "Disabling"}))
     result = command(tmp_path, "pause", "changes")
@@ -90,7 +92,7 @@ def test_pause_of_changes_ends_when_the_mapping_is_disabled(aws: FakeAws, tmp_pa
     assert sent(aws, UPDATE_MAPPING) == [{"Enabled": False}]
 
 
-def test_pause_of_changes_fails_when_the_mapping_stays_as_it_is(aws: FakeAws, tmp_path: Path) -> None:
+def test_pause_changes_fails_when_mapping_does_not_change(aws: FakeAws, tmp_path: Path) -> None:
     aws.on(MAPPINGS, mapping("Updating"))
     result = command(tmp_path, "pause", "changes")
     assert (result.exit_code, "is Updating. Run this command again" in result.output) == (1, True)
@@ -100,8 +102,10 @@ def test_pause_of_changes_fails_when_the_mapping_stays_as_it_is(aws: FakeAws, tm
 
 
 @pytest.mark.parametrize(("action", "state"), [("pause", "DISABLED"), ("resume", "ENABLED")])
-def test_pause_keeps_every_other_setting_of_the_schedule(aws: FakeAws, tmp_path: Path, action: str, state: str) -> None:
-    """UpdateSchedule resets what it is not given."""
+def test_pause_reconciliation_keeps_other_schedule_settings(
+    aws: FakeAws, tmp_path: Path, action: str, state: str
+) -> None:
+    """UpdateSchedule resets settings that are not in the request."""
     facts = {"Arn": "arn:aws:scheduler:eu-central-1:111122223333:schedule/default/x", "CreationDate": 1}
     aws.on("scheduler.GetSchedule", Response({**SCHEDULE, **facts, "LastModificationDate": 2, "State": "ENABLED"}))
     aws.on("scheduler.UpdateSchedule", Response({"ScheduleArn": facts["Arn"]}))
@@ -130,7 +134,7 @@ FAILED = Response(
 )
 
 
-def test_trigger_is_detached_once_it_cannot_be_attached_again(aws: FakeAws, tmp_path: Path) -> None:
+def test_pause_trigger_prevents_attach_before_it_detaches(aws: FakeAws, tmp_path: Path) -> None:
     answer_pool_trigger(aws, DONE)
     assert command(tmp_path, "pause", "trigger").exit_code == 0
     (request,) = sent(aws, UPDATE)
@@ -143,14 +147,14 @@ def test_trigger_is_detached_once_it_cannot_be_attached_again(aws: FakeAws, tmp_
     assert event == {"action": "detach", "user_pool_id": POOL_ID, "function_arn": OURS}
 
 
-def test_second_pause_of_the_trigger_keeps_the_time_of_the_first(aws: FakeAws, tmp_path: Path) -> None:
+def test_pause_trigger_keeps_time_of_first_pause(aws: FakeAws, tmp_path: Path) -> None:
     answer_pool_trigger(aws, DONE, TRIGGER_PAUSED_SINCE=SINCE)
     assert command(tmp_path, "pause", "trigger").exit_code == 0
     assert sent(aws, UPDATE) == []
     assert len(sent(aws, "lambda.Invoke")) == 1
 
 
-def test_resume_of_the_trigger_names_the_time_from_which_welcomes_are_missing(aws: FakeAws, tmp_path: Path) -> None:
+def test_resume_trigger_prints_command_with_time_of_pause(aws: FakeAws, tmp_path: Path) -> None:
     answer_pool_trigger(aws, DONE, TRIGGER_PAUSED_SINCE=SINCE)
     result = command(tmp_path, "resume", "trigger")
     assert f"cognito-user-sync welcome --since {SINCE}." in result.output
@@ -158,7 +162,7 @@ def test_resume_of_the_trigger_names_the_time_from_which_welcomes_are_missing(aw
     assert sent(aws, "lambda.Invoke")[0]["action"] == "attach"
 
 
-def test_resume_that_cannot_attach_still_names_the_time(aws: FakeAws, tmp_path: Path) -> None:
+def test_resume_trigger_prints_command_when_attach_fails(aws: FakeAws, tmp_path: Path) -> None:
     answer_pool_trigger(aws, FAILED, TRIGGER_PAUSED_SINCE=SINCE)
     result = command(tmp_path, "resume", "trigger")
     assert result.exit_code == 1
@@ -166,14 +170,14 @@ def test_resume_that_cannot_attach_still_names_the_time(aws: FakeAws, tmp_path: 
     assert f"welcome --since {SINCE}" in result.output
 
 
-def test_pause_that_cannot_detach_says_how_to_go_on(aws: FakeAws, tmp_path: Path) -> None:
+def test_pause_trigger_prints_next_step_when_detach_fails(aws: FakeAws, tmp_path: Path) -> None:
     answer_pool_trigger(aws, FAILED)
     result = command(tmp_path, "pause", "trigger")
     assert result.exit_code == 1
     assert "detach failed: the pool has another one. To try again: cognito-user-sync pause trigger" in result.output
 
 
-def test_environment_that_cannot_be_decrypted_is_not_replaced(aws: FakeAws, tmp_path: Path) -> None:
+def test_pause_trigger_fails_when_environment_is_unreadable(aws: FakeAws, tmp_path: Path) -> None:
     aws.on(CONFIGURATION, Response({"Environment": {"Error": {"Message": "no kms:Decrypt"}}, "RevisionId": "r1"}))
     result = command(tmp_path, "pause", "trigger")
     assert (result.exit_code, "cannot be read: no kms:Decrypt" in result.output) == (2, True)

@@ -1,4 +1,4 @@
-"""`preview-email`, of templates that are not deployed, and of what a deployment sends in each language."""
+"""The command `preview-email`, with templates that are not deployed, and with those of a deployment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLES = ROOT / "emails" / "sample_users.json"
 
 @pytest.fixture
 def templates(tmp_path: Path) -> list[str]:
-    """Options that name templates, so that nothing has to be deployed, and a folder for the previews."""
+    """Options with templates, so that no deployment is needed."""
     text, html = tmp_path / "text", tmp_path / "html"
     text.write_text("Hello {{display_name|there}}, your email address is {{email}}.")
     html.write_text("<p>Hello {{display_name}}</p>")
@@ -31,7 +31,7 @@ def preview(*arguments: str, folder: Path) -> Result:
     return CliRunner().invoke(app, ["preview-email", *arguments, "--folder", str(folder)])
 
 
-# The heading of each sample user's email, or why there is none.
+# The name in each sample user's email, or why there is no email.
 EXPECTED = {
     "chosen-username": "ada.l",
     "full-name": "Ada Lovelace",
@@ -54,7 +54,7 @@ EXPECTED = {
 }
 
 
-def test_every_sample_user_is_shown_with_the_right_email(templates: list[str], tmp_path: Path) -> None:
+def test_preview_email_writes_email_of_each_sample(templates: list[str], tmp_path: Path) -> None:
     result = preview("--samples", str(SAMPLES), *templates, folder=tmp_path)
     assert result.exit_code == 0, result.output
     shown = " ".join(result.output.split())
@@ -95,7 +95,7 @@ def _german(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("german")
-def test_locale_chooses_the_translation(tmp_path: Path, options: list[str], expected: list[str]) -> None:
+def test_preview_email_selects_translation_by_locale(tmp_path: Path, options: list[str], expected: list[str]) -> None:
     result = preview("--username", "ada", "--name", "Ada", *options, folder=tmp_path)
     assert result.exit_code == 0, result.output
     assert [line for line in expected if line not in result.output] == []
@@ -109,7 +109,7 @@ def test_locale_chooses_the_translation(tmp_path: Path, options: list[str], expe
         ('[{"username": "ada", "attributes": {}}]', "case"),
     ],
 )
-def test_file_that_holds_no_sample_users_is_named(
+def test_preview_email_rejects_invalid_samples(
     templates: list[str], tmp_path: Path, content: str, message: str
 ) -> None:
     file = tmp_path / "users.json"
@@ -120,9 +120,7 @@ def test_file_that_holds_no_sample_users_is_named(
 
 
 @pytest.mark.parametrize("options", [[], ["--username", "ada", "--samples", str(SAMPLES)]], ids=["none", "both"])
-def test_exactly_one_of_username_and_samples_is_needed(
-    templates: list[str], tmp_path: Path, options: list[str]
-) -> None:
+def test_preview_email_needs_username_or_samples(templates: list[str], tmp_path: Path, options: list[str]) -> None:
     result = preview(*options, *templates, folder=tmp_path)
     assert result.exit_code == 2
     assert "none of --username and --samples" in " ".join(result.output.replace("│", " ").split())

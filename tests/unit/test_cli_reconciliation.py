@@ -1,4 +1,4 @@
-"""A run is followed to its end, whatever the log or a moment's hiccup says."""
+"""Runs of the reconciliation: followed to their end, also without the log and through short errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def said(*lines: tuple[str, int], newest_ms: int = BEGAN * 1000, next_token: str
 
 @pytest.fixture(autouse=True)
 def _nothing_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the command line between two looks, nor botocore between two attempts."""
+    """Neither the command line nor botocore sleeps."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
@@ -55,7 +55,7 @@ def followed(aws: FakeAws) -> list[int | Run]:
     return list(follow(client("stepfunctions"), client("logs"), "/aws/lambda/reconcile-shards", RUN))
 
 
-def test_the_users_that_each_worker_has_listed_are_added_up(aws: FakeAws) -> None:
+def test_follow_adds_up_users_of_all_workers(aws: FakeAws) -> None:
     aws.on(DESCRIBE, described("RUNNING"), described("RUNNING"), DONE)
     aws.on(READ, said(("a", 60), ("b", 60), next_token="more"), said(("a", 120)), said(("b", 100), ("c", 7)))
     *numbers, run = followed(aws)
@@ -64,7 +64,7 @@ def test_the_users_that_each_worker_has_listed_are_added_up(aws: FakeAws) -> Non
     assert (run.status, run.summary) == ("SUCCEEDED", SUMMARY)
 
 
-def test_only_new_lines_and_those_that_may_have_come_late_are_read(aws: FakeAws) -> None:
+def test_follow_reads_new_and_late_lines_only(aws: FakeAws) -> None:
     aws.on(DESCRIBE, described("RUNNING"), described("RUNNING"), DONE)
     aws.on(READ, said(("a", 60), newest_ms=(BEGAN + 600) * 1000), said())
     followed(aws)
@@ -74,7 +74,7 @@ def test_only_new_lines_and_those_that_may_have_come_late_are_read(aws: FakeAws)
     ]
 
 
-def test_lines_that_are_none_of_a_worker_s_are_passed_over(aws: FakeAws) -> None:
+def test_follow_ignores_other_lines(aws: FakeAws) -> None:
     odd = [
         {"timestamp": 1, "message": text}
         for text in ("text", "[]", '{"listed": 5}', '{"requestId": "a", "listed": "x"}')
@@ -84,8 +84,8 @@ def test_lines_that_are_none_of_a_worker_s_are_passed_over(aws: FakeAws) -> None
     assert followed(aws)[0] == 0
 
 
-def test_deletions_of_a_dry_run_are_read_until_all_are_shown(aws: FakeAws) -> None:
-    """Each once: a worker whose answer was lost logs its users again. Those over the limit are among them."""
+def test_read_deletions_waits_until_all_are_shown(aws: FakeAws) -> None:
+    """Each user once: a worker that is retried logs its users again. Users over the limit are included."""
     aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 1, "over_limit": 2})))
     run = read_run(aws.session.client("stepfunctions"), RUN)
 
@@ -97,7 +97,7 @@ def test_deletions_of_a_dry_run_are_read_until_all_are_shown(aws: FakeAws) -> No
     assert aws.operations.count(READ) == 2
 
 
-def test_deletions_that_the_log_does_not_show_are_left_out(aws: FakeAws) -> None:
+def test_read_deletions_omits_deletions_not_in_the_log(aws: FakeAws) -> None:
     aws.on(DESCRIBE, described("SUCCEEDED", output=json.dumps(SUMMARY | {"deleted": 1})))
     aws.on(READ, Response({"events": []}))
     run = read_run(aws.session.client("stepfunctions"), RUN)
@@ -105,7 +105,7 @@ def test_deletions_that_the_log_does_not_show_are_left_out(aws: FakeAws) -> None
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ThrottlingException"])
-def test_without_the_log_a_run_is_followed_all_the_same(aws: FakeAws, code: str) -> None:
+def test_follow_works_without_the_log(aws: FakeAws, code: str) -> None:
     aws.on(DESCRIBE, described("RUNNING"), DONE)
     aws.on(READ, error_response(code))
     number, run = followed(aws)
@@ -113,12 +113,12 @@ def test_without_the_log_a_run_is_followed_all_the_same(aws: FakeAws, code: str)
     assert isinstance(run, Run)
 
 
-def test_a_run_that_is_not_known_yet_is_asked_for_again(aws: FakeAws) -> None:
+def test_read_run_retries_run_that_is_not_found_yet(aws: FakeAws) -> None:
     aws.on(DESCRIBE, error_response("ExecutionDoesNotExist"), DONE)
     assert read_run(aws.session.client("stepfunctions"), RUN).status == "SUCCEEDED"
 
 
-def test_a_run_that_does_not_exist_is_said_to_be_none(aws: FakeAws) -> None:
+def test_read_run_raises_when_run_does_not_exist(aws: FakeAws) -> None:
     states = aws.session.client("stepfunctions")
     aws.on(DESCRIBE, error_response("ExecutionDoesNotExist"))
     with pytest.raises(states.exceptions.ExecutionDoesNotExist):
@@ -127,7 +127,7 @@ def test_a_run_that_does_not_exist_is_said_to_be_none(aws: FakeAws) -> None:
 
 
 @pytest.mark.usefixtures("in_berlin")
-def test_times_are_utc_wherever_the_operator_is(aws: FakeAws) -> None:
+def test_read_run_returns_time_in_utc(aws: FakeAws) -> None:
     aws.on(DESCRIBE, DONE)
     assert f"{read_run(aws.session.client('stepfunctions'), RUN).started_at:%H:%M %Z}" == "00:00 UTC"
 
@@ -146,13 +146,13 @@ def test_times_are_utc_wherever_the_operator_is(aws: FakeAws) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_run_without_counts_says_why(aws: FakeAws, answer: Response, status: str, reason: str) -> None:
+def test_read_run_has_reason_when_there_are_no_counts(aws: FakeAws, answer: Response, status: str, reason: str) -> None:
     aws.on(DESCRIBE, answer)
     run = read_run(aws.session.client("stepfunctions"), RUN)
     assert (run.status, run.reason, run.summary) == (status, reason, None)
 
 
-def test_a_start_that_is_sent_again_starts_no_second_run(aws: FakeAws) -> None:
+def test_start_is_idempotent_when_sent_again(aws: FakeAws) -> None:
     aws.on(START, Response({"__type": "InternalFailure"}, 500), Response({"executionArn": RUN, "startDate": BEGAN}))
     start(aws.session.client("stepfunctions"), RECONCILIATION, allow_deletes=5, dry_run=True)
     first, again = aws.calls

@@ -1,4 +1,4 @@
-"""The command `rollback`: which release it takes, and which functions get its code."""
+"""The command `rollback`: which release it selects, and which functions get the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hash_of(release: str) -> str:
 
 
 class Functions:
-    """Functions of Lambda, by name: the releases of their versions, and at the end of which release runs.
+    """Lambda functions by name, each with the releases of its versions, and the release that runs.
 
     "ab:a" has the versions 1, of release a, and 2, of release b, which was published an hour later. It runs a.
     """
@@ -98,7 +98,7 @@ def command(folder: Path, functions: Functions, *arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("functions", "arguments", "updated"),
     [
-        # The release before the one that was deployed last, whatever runs.
+        # The release before the one that was deployed last, for any running release.
         ({"x": "ab:b", "y": "ab:b"}, (), {"x": "a", "y": "a"}),
         ({"x": "ab:a", "y": "ab:b"}, (), {"y": "a"}),
         ({"x": "ab:a", "y": "ab:a"}, (), {}),
@@ -106,7 +106,7 @@ def command(folder: Path, functions: Functions, *arguments: str) -> Result:
         ({"x": "abbb:b", "y": "ab:b"}, (), {"x": "a", "y": "a"}),
         # An apply that failed half-way.
         ({"x": "ab:b", "y": "a:a"}, (), {"x": "a"}),
-        # A function that is newer than the release.
+        # A function that was created after the release.
         ({"x": "ab:b", "y": "b:b"}, (), {"x": "a"}),
         # The code of a release that was deployed again.
         ({"x": "aba:a"}, (), {"x": "b"}),
@@ -115,7 +115,7 @@ def command(folder: Path, functions: Functions, *arguments: str) -> Result:
         ({"x": "ab:b"}, ("--list",), {}),
     ],
 )
-def test_rollback_puts_code_on_functions_that_had_it(
+def test_rollback_deploys_code_to_functions_that_had_it(
     tmp_path: Path, functions: dict[str, str], arguments: tuple[str, ...], updated: dict[str, str]
 ) -> None:
     fake = Functions(**functions)
@@ -135,7 +135,7 @@ def test_rollback_puts_code_on_functions_that_had_it(
         ("ab:b", ("--undo", "--list"), "more than one of them is set"),
     ],
 )
-def test_rollback_rejects_what_names_no_release(
+def test_rollback_rejects_arguments_without_one_release(
     tmp_path: Path, functions: str, arguments: tuple[str, ...], why: str
 ) -> None:
     fake = Functions(x=functions)
@@ -144,7 +144,7 @@ def test_rollback_rejects_what_names_no_release(
     assert fake.updates == []
 
 
-def test_rollback_uploads_no_other_code_than_that_of_the_version(tmp_path: Path) -> None:
+def test_rollback_rejects_code_with_another_hash(tmp_path: Path) -> None:
     fake = Functions(x="ab:b")
     fake.is_damaged = True
     result = command(tmp_path, fake)
@@ -157,14 +157,14 @@ def test_rollback_uploads_no_other_code_than_that_of_the_version(tmp_path: Path)
     [
         ({"x": "ab:b", "y": "ab:b"}, []),
         ({"x": "ab:a", "y": "ab:a"}, ["x", "y"]),
-        # An apply that failed half-way: the plan says so.
+        # An apply that failed half-way: the plan shows this.
         ({"x": "ab:b", "y": "a:a"}, []),
         ({"x": "aba:a"}, []),
         # Deployed before versions were published.
         ({"x": ":a"}, []),
     ],
 )
-def test_code_names_functions_that_run_another_than_their_newest_version(
+def test_code_lists_functions_not_running_newest_version(
     functions: dict[str, str], rolled_back: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = Functions(**functions)

@@ -1,4 +1,4 @@
-"""The commands `status` and `reconcile`: what is missing or cannot be read, and what is shown of the last run."""
+"""The commands `status` and `reconcile`: missing resources, unreadable sections, and the last run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PROBLEMS = {
 
 
 def run(name: str) -> dict[str, Any]:
-    """Return what DescribeExecution says of a run."""
+    """Return the response of DescribeExecution for a run."""
     dry_run = name in (DRY, DRY_BY_HAND, FAILED_DRY)
     counts = {**dict.fromkeys(COUNTS, 0), "listed": 1237, "updated": 1234, "other_pool": 3}
     summary = {
@@ -90,8 +90,16 @@ def command(
     failed: Sequence[dict[str, Any]] = (),
     running: Sequence[dict[str, Any]] = (),
 ) -> Result:
-    """Run a command for a deployment that is well but for `failed` and `running` executions of user_sync, and that has
-    had these runs, the newest first."""
+    """Run a command for a healthy deployment with these runs of the reconciliation.
+
+    Args:
+        aws: The fake AWS.
+        folder: For the outputs.
+        runs: The newest first.
+        arguments: Of the command line.
+        failed: Failed executions of user_sync.
+        running: Running executions of user_sync.
+    """
     answer_healthy(aws)
     described = {each["executionArn"]: each for each in map(run, runs)}
 
@@ -116,7 +124,7 @@ def command(
         ([GOING_ON], None, []),
         ([REAL, DRY], REAL, []),
         ([GOING_ON, DRY], DRY, [REVIEW]),
-        # The operator looks again before the first run that writes.
+        # The operator checks again before the first run that writes.
         ([DRY_BY_HAND, DRY], DRY_BY_HAND, [REVIEW]),
         ([DRY_BY_HAND, FAILED_DRY], DRY_BY_HAND, [REVIEW]),
         ([DRY_BY_HAND], DRY_BY_HAND, [REVIEW]),
@@ -171,10 +179,8 @@ def test_status_counts_executions_that_are_retried(aws: FakeAws, tmp_path: Path)
 @pytest.mark.parametrize(
     ("redrives", "problems"), [(0, []), (1, ["1 execution failed in 24 hours: cognito-user-sync failures"])]
 )
-def test_status_leaves_acknowledged_failures_out(
-    aws: FakeAws, tmp_path: Path, redrives: int, problems: list[str]
-) -> None:
-    """Until the execution is redriven, and fails again."""
+def test_status_ignores_acknowledged_failures(aws: FakeAws, tmp_path: Path, redrives: int, problems: list[str]) -> None:
+    """Until the execution fails again after a redrive."""
     failed = {
         "executionArn": "arn",
         "stateMachineArn": USER_SYNC,
@@ -216,19 +222,19 @@ def test_reconcile_prints_examples_of_a_dry_run_only(aws: FakeAws, tmp_path: Pat
     assert (f"{SUB} updated cognito_shard email, name" in said) is dry_run
 
 
-def test_reconcile_ends_with_the_command_that_allows_the_deletions(aws: FakeAws, tmp_path: Path) -> None:
+def test_reconcile_prints_command_that_allows_deletions(aws: FakeAws, tmp_path: Path) -> None:
     aws.on("sfn.StartExecution", Response({"executionArn": run(OVER_LIMIT)["executionArn"], "startDate": 1}))
     result = command(aws, tmp_path, [OVER_LIMIT], "reconcile")
     assert result.exit_code == 1
     assert words(result.output).endswith(f"Problem: {PROBLEMS[OVER_LIMIT]}")
 
 
-# --- what is missing, and what cannot be read
+# --- missing resources, and unreadable sections
 
 DENIED = error_response(
     "AccessDeniedException", message="User: arn:aws:iam::1:user/cron is not authorized to perform: x"
 )
-# The sections that each operation is read for.
+# The sections that need each operation.
 READ_FOR = {
     f"{COGNITO}.DescribeUserPool": ["user_pool"],
     "cloudwatch-logs.DescribeLogGroups": ["lost_sign_ups", "welcome_emails"],
@@ -262,14 +268,14 @@ def status(folder: Path, expect: int, **changes: Any) -> Any:
     return json.loads(result.stdout)
 
 
-def test_status_is_healthy_if_all_is_well(well: FakeAws, tmp_path: Path) -> None:
+def test_status_is_healthy_without_problems(well: FakeAws, tmp_path: Path) -> None:
     found = status(tmp_path, expect=0)
     assert (found["healthy"], found["problems"], found["not_checked"]) == (True, [], [])
     assert {section for sections in READ_FOR.values() for section in sections} < found["sections"].keys()
 
 
 @pytest.mark.parametrize(("operation", "sections"), READ_FOR.items(), ids=list(READ_FOR))
-def test_status_shows_all_but_what_cannot_be_read(
+def test_status_reports_sections_that_cannot_be_read(
     well: FakeAws, tmp_path: Path, operation: str, sections: list[str]
 ) -> None:
     well.on(operation, DENIED)
@@ -287,7 +293,7 @@ def test_status_shows_all_but_what_cannot_be_read(
     assert "healthy" not in said
 
 
-def test_status_names_an_outage_as_one(well: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_reports_outage(well: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     well.on("sfn.ListExecutions", EndpointConnectionError(endpoint_url="https://states"))
     found = status(tmp_path, expect=2)
@@ -297,14 +303,14 @@ def test_status_names_an_outage_as_one(well: FakeAws, tmp_path: Path, monkeypatc
     )
 
 
-def test_status_exits_1_if_something_is_certainly_wrong(well: FakeAws, tmp_path: Path) -> None:
+def test_status_exits_1_with_problem_and_unread_section(well: FakeAws, tmp_path: Path) -> None:
     well.on("dynamodb.DescribeTable", DENIED)
     lose_queue(well, "changes")
     found = status(tmp_path, expect=1)
     assert (len(found["problems"]), len(found["not_checked"])) == (1, 1)
 
 
-def test_status_keeps_what_was_read_before_a_failure(well: FakeAws, tmp_path: Path) -> None:
+def test_status_keeps_facts_read_before_an_error(well: FakeAws, tmp_path: Path) -> None:
     well.on("lambda.ListEventSourceMappings", DENIED)
     assert status(tmp_path, expect=2)["sections"]["retry"]["facts"] == {"waiting": 0}
 
@@ -325,7 +331,7 @@ GONE = {
 
 
 @pytest.mark.parametrize(("operation", "problem"), GONE.items(), ids=list(GONE))
-def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operation: str, problem: str) -> None:
+def test_status_reports_missing_resource(well: FakeAws, tmp_path: Path, operation: str, problem: str) -> None:
     well.on(operation, error_response("ResourceNotFoundException"))
     assert status(tmp_path, expect=1)["problems"] == [problem]
 
@@ -351,7 +357,7 @@ def test_status_names_what_does_not_exist(well: FakeAws, tmp_path: Path, operati
     ],
     ids=["reconciliation missing", "trigger check missing", "trigger check disabled"],
 )
-def test_status_names_a_schedule_that_does_not_run(
+def test_status_reports_missing_or_disabled_schedule(
     well: FakeAws, tmp_path: Path, name: str, answer: Answer, problem: str
 ) -> None:
     others = Response({"ScheduleExpression": "x", "State": "ENABLED"})
@@ -359,14 +365,14 @@ def test_status_names_a_schedule_that_does_not_run(
     assert status(tmp_path, expect=1)["problems"] == [f"the schedule {name} {problem}: apply again"]
 
 
-def test_status_asks_for_no_schedule_that_was_not_made(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reads_no_schedule_that_is_not_deployed(well: FakeAws, tmp_path: Path) -> None:
     functions = {name: arn for name, arn in OUTPUTS["function_arns"].items() if name != "pool-trigger"}
     status(tmp_path, expect=0, function_arns=functions, reconciliation_schedule_arn=None)
     asked = {call.path for call in well.calls if call.operation == "scheduler.GetSchedule"}
     assert asked == {"/schedules/dev-reconciliation"}, "the pause of the reconciliation"
 
 
-def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_missing_state_machines(well: FakeAws, tmp_path: Path) -> None:
     well.on("sfn.ListExecutions", error_response("StateMachineDoesNotExist"))
     assert status(tmp_path, expect=1)["problems"] == [
         f"the state machine {arn} does not exist: apply again"
@@ -375,13 +381,13 @@ def test_status_names_missing_state_machines(well: FakeAws, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["retry", "retry-dead-letter", "changes", "changes-dead-letter"])
-def test_status_names_a_missing_queue(well: FakeAws, tmp_path: Path, name: str) -> None:
+def test_status_reports_missing_queue(well: FakeAws, tmp_path: Path, name: str) -> None:
     lose_queue(well, name)
     (problem,) = status(tmp_path, expect=1)["problems"]
     assert problem.startswith(f"the queue dev-{name} does not exist, and its messages are lost: apply again")
 
 
-def test_status_names_a_missing_function(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_missing_function(well: FakeAws, tmp_path: Path) -> None:
     lose_function(well, "dev-sync-user")
     found = status(tmp_path, expect=1)
     assert found["problems"] == ["the function dev-sync-user does not exist: apply again"]
@@ -389,10 +395,10 @@ def test_status_names_a_missing_function(well: FakeAws, tmp_path: Path) -> None:
 
 
 def iam_refusal(code: str) -> Response:
-    return Response(f"<E><Error><Code>{code}</Code><Message>refused</Message></Error></E>".encode(), 403)
+    return Response(f"<E><Error><Code>{code}</Code><Message>rejected</Message></Error></E>".encode(), 403)
 
 
-def test_status_names_a_lost_policy_of_the_trigger(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_missing_policy_of_trigger(well: FakeAws, tmp_path: Path) -> None:
     well.on("iam.GetRolePolicy", iam_refusal("NoSuchEntity"))
     (problem,) = status(tmp_path, expect=1)["problems"]
     assert problem == (
@@ -403,14 +409,14 @@ def test_status_names_a_lost_policy_of_the_trigger(well: FakeAws, tmp_path: Path
     assert (asked["RoleName"], asked["PolicyName"]) == (ROLE, "dev-post-confirmation")
 
 
-def test_status_cannot_tell_of_a_policy_that_it_may_not_read(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_policy_that_cannot_be_read(well: FakeAws, tmp_path: Path) -> None:
     well.on("iam.GetRolePolicy", iam_refusal("AccessDenied"))
     (why,) = status(tmp_path, expect=2)["not_checked"]
     assert why.startswith("trigger_policy: An error occurred (AccessDenied) when calling the GetRolePolicy operation")
     assert why.endswith("These credentials need more permissions: docs/operations.md#read-only-permissions")
 
 
-def test_status_names_a_missing_chained_function(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_missing_chained_function(well: FakeAws, tmp_path: Path) -> None:
     lose_function(well, THEIRS)
     trigger = {**OUTPUTS["user_pool_trigger"], "chained_function_arn": THEIRS}
     (problem,) = status(tmp_path, expect=1, user_pool_trigger=trigger)["problems"]
@@ -431,7 +437,7 @@ def test_status_names_a_missing_chained_function(well: FakeAws, tmp_path: Path) 
     ],
     ids=["missing", "disabled"],
 )
-def test_status_names_a_queue_that_is_not_read(
+def test_status_reports_queue_that_is_not_read(
     well: FakeAws, tmp_path: Path, mappings: list[dict[str, str]], problem: str
 ) -> None:
     found = [mapping("retry-sign-ups"), *mappings]
@@ -448,7 +454,7 @@ def test_status_names_a_queue_that_is_not_read(
     ],
     ids=["own table", "existing table", "existing table without the index"],
 )
-def test_status_names_a_missing_index(
+def test_status_reports_missing_index(
     well: FakeAws, tmp_path: Path, table: str, has_index: str | None, how: str | None
 ) -> None:
     well.on("dynamodb.DescribeTable", Response({"Table": {"ItemCount": 3}}))
@@ -466,7 +472,7 @@ def test_status_names_a_missing_index(
     ],
     ids=["with table.email_index", "without it"],
 )
-def test_status_names_a_missing_email_index(
+def test_status_reports_missing_email_index(
     well: FakeAws, tmp_path: Path, attributes: dict[str, str], index_keys: list[str], is_missing: bool
 ) -> None:
     table = {**json.loads(environment(index_keys)["USER_TABLE"]), "extra_attributes": attributes}
@@ -485,7 +491,7 @@ def test_status_names_a_missing_email_index(
         ("scheduler.GetSchedule", {"ScheduleExpression": "x", "State": "DISABLED"}, "resume reconciliation"),
     ],
 )
-def test_status_names_what_is_disabled(
+def test_status_reports_disabled_rule_or_schedule(
     well: FakeAws, tmp_path: Path, operation: str, answer: dict[str, str], problem: str
 ) -> None:
     well.on(operation, Response(answer))
@@ -504,7 +510,7 @@ def lost(sub: str) -> dict[str, str]:
     return {"level": "ERROR", "message": "execution neither started nor parked", "sub": sub}
 
 
-def test_status_names_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:
     log_lines(well, lost(SUB), lost(SUB), {**lost(OTHER_SUB), "level": "WARNING"})
     well.on("sfn.DescribeExecution", error_response("ExecutionDoesNotExist"))
     found = status(tmp_path, expect=1)
@@ -531,7 +537,7 @@ def test_status_counts_a_sign_up_until_it_is_started(
     assert asked[-1] == {"executionArn": f"{arn}:sign-up-{SUB}"}
 
 
-def test_status_names_the_first_subs_and_has_all_in_json(well: FakeAws, tmp_path: Path) -> None:
+def test_status_shows_first_subs_and_has_all_in_json(well: FakeAws, tmp_path: Path) -> None:
     subs = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(120)]
     log_lines(well, *map(lost, subs))
     well.on("sfn.DescribeExecution", error_response("ExecutionDoesNotExist"))
@@ -556,7 +562,7 @@ def test_status_counts_skipped_welcome_emails(well: FakeAws, tmp_path: Path) -> 
     assert "3 skipped in 24 hours: 2 user_disabled, 1 address_not_verified" in said
 
 
-def test_status_reads_no_log_of_infrequent_access(well: FakeAws, tmp_path: Path) -> None:
+def test_status_reads_no_log_of_class_infrequent_access(well: FakeAws, tmp_path: Path) -> None:
     names = [f"/aws/lambda/dev-{function}" for function in ("post-confirmation", "send-welcome")]
     groups = [{"logGroupName": name, "logGroupClass": "INFREQUENT_ACCESS"} for name in names]
     well.on("cloudwatch-logs.DescribeLogGroups", Response({"logGroups": groups}))
@@ -570,9 +576,9 @@ def listed(sub: str, status: str = "CONFIRMED", at: float = 1767225600) -> dict[
     return {"Username": sub, "Attributes": attributes, "UserStatus": status, "Enabled": True, **dates}
 
 
-def test_status_reports_users_who_are_missing_in_the_table(aws: FakeAws, tmp_path: Path) -> None:
+def test_status_reports_users_missing_in_table(aws: FakeAws, tmp_path: Path) -> None:
     answer_healthy(aws)
-    # Who is not there, who confirmed a moment ago, and who has not confirmed.
+    # A missing user, a user who confirmed a moment ago, and an unconfirmed user.
     users = [listed(SUB), listed(OTHER_SUB, at=time.time()), listed(OTHER_SUB, "UNCONFIRMED")]
     aws.on(f"{COGNITO}.ListUsers", Response({"Users": users}))
     found = json.loads(invoke(tmp_path, OUTPUTS, "status", "--json").stdout)
@@ -581,7 +587,7 @@ def test_status_reports_users_who_are_missing_in_the_table(aws: FakeAws, tmp_pat
     assert problem.startswith(f"1 of 1 checked user missing in the table, for example {SUB}. To sync")
 
 
-def test_status_looks_at_users_of_any_shard(aws: FakeAws, tmp_path: Path) -> None:
+def test_status_samples_users_of_a_random_shard(aws: FakeAws, tmp_path: Path) -> None:
     answer_healthy(aws)
     aws.answers[f"{COGNITO}.ListUsers"] = lambda request: Response(
         {"Users": []} if "Filter" in request else {"Users": [listed(SUB)], "PaginationToken": "next"}

@@ -1,4 +1,4 @@
-"""What the command line did not write itself is text: it does not steer the terminal, and none of it is markup."""
+"""Text from outside is printed as text: without control sequences of the terminal, and without markup."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.fakes.healthy_deployment import OUTPUTS, answer_healthy
 from tests.samples import RECONCILIATION, SUB, TABLE, USER_SYNC, environment, outputs
 
-# What steers a terminal, by its name, and what is shown of it.
+# Control sequences by name, each with the text that is printed.
 STEERING = {
     "clear the screen": ("\x1b[2J", "\\u001b[2J"),
     "OSC 8 link": ("\x1b]8;;http://evil.example\x1b\\here\x1b]8;;\x07", "\\u001b]8;;http://evil.example\\u001b\\here"),
     "C1 color": ("\x9b31m", "\\u009b31m"),
     "C1 title": ("\x9d0;title\x9c", "\\u009d0;title\\u009c"),
     "backspace": ("a\b\x7f", "a\\u0008\\u007f"),
-    "carriage return": ("\rAll is well.", "\\u000dAll is well."),
+    "carriage return": ("\rhealthy.", "\\u000dhealthy."),
     "bidirectional": ("\u202e\u2066\u061c\u200f", "\\u202e\\u2066\\u061c\\u200f"),
     "invisible": ("\u200b\ufeff\U000e0041", "\\u200b\\ufeff\\ue0041"),
     "blank": ("\u3164\u2800\ufe0f", "\\u3164\\u2800\\ufe0f"),
@@ -37,13 +37,13 @@ HOSTILE = "".join(steers for steers, _ in STEERING.values()) + MARKUP
 
 
 def assert_steers_nothing(output: str) -> None:
-    """And markup is shown."""
+    """Check that the output has no control characters, and shows markup as text."""
     assert [line for line in output.split("\n") if not line.isprintable()] == []
     assert "[bold]loud[/bold]" in output
 
 
 def assert_is_text(output: str, *, times: int = 1) -> None:
-    """The hostile text is shown so often, and steers nothing. A table folds it."""
+    """Check that the hostile text is printed this many times as text. A table folds it."""
     assert_steers_nothing(output)
     shown = "".join(output.replace("│", "").split())
     assert shown.count("".join(MARKUP.split())) == times
@@ -52,7 +52,7 @@ def assert_is_text(output: str, *, times: int = 1) -> None:
 
 
 @pytest.mark.parametrize(("steers", "shown"), STEERING.values(), ids=STEERING)
-def test_console_shows_what_steers_a_terminal_as_its_code(steers: str, shown: str) -> None:
+def test_console_replaces_control_characters(steers: str, shown: str) -> None:
     console = PlainConsole()
     table = Table(steers, title=steers)
     table.add_row(steers)
@@ -63,7 +63,7 @@ def test_console_shows_what_steers_a_terminal_as_its_code(steers: str, shown: st
         assert [line for line in capture.get().split("\n") if not line.isprintable()] == []
 
 
-def test_console_takes_no_string_as_markup() -> None:
+def test_console_prints_markup_as_text() -> None:
     console = PlainConsole()
     table = Table(MARKUP, title=MARKUP)
     table.add_row(MARKUP)
@@ -73,11 +73,11 @@ def test_console_takes_no_string_as_markup() -> None:
         assert capture.get().count(MARKUP) == times
 
 
-# --- each place where another's text is printed
+# --- each place that prints text from outside
 
 
 def test_banner_shows_outputs_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    """An outputs file, or a state, is somebody else's."""
+    """An outputs file or a state can hold any text."""
     aws.on("sfn.ListExecutions", Response({"executions": []}))
     aws.on("sqs.GetQueueAttributes", error_response("AccessDenied"))
     name = HOSTILE.replace(":", "")
@@ -87,7 +87,7 @@ def test_banner_shows_outputs_as_text(aws: FakeAws, tmp_path: Path) -> None:
     assert_steers_nothing(result.output)
 
 
-def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
+def test_aws_error_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
     aws.on("sfn.ListExecutions", error_response("AccessDenied", message=HOSTILE))
     result = invoke(tmp_path, outputs(), "failures")
     assert result.exit_code == 2
@@ -95,7 +95,7 @@ def test_error_of_aws_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
     assert_is_text(result.output)
 
 
-def test_no_answer_is_not_shown_as_a_refusal(aws: FakeAws, tmp_path: Path) -> None:
+def test_outage_is_not_shown_as_aws_error(aws: FakeAws, tmp_path: Path) -> None:
     aws.on("sfn.ListExecutions", EndpointConnectionError(endpoint_url="https://states"))
     result = invoke(tmp_path, outputs(), "failures")
     assert result.exit_code == 2
@@ -103,14 +103,14 @@ def test_no_answer_is_not_shown_as_a_refusal(aws: FakeAws, tmp_path: Path) -> No
 
 
 def test_further_lines_of_an_error_are_indented(aws: FakeAws, tmp_path: Path) -> None:
-    """So that none looks like a line of the command."""
-    aws.on("sfn.ListExecutions", error_response("AccessDenied", message="no\nAll is well."))
+    """Otherwise a line could look like one of the command."""
+    aws.on("sfn.ListExecutions", error_response("AccessDenied", message="no\nThe deployment is healthy."))
     lines = invoke(tmp_path, outputs(), "failures").output.splitlines()
-    assert "  All is well." in lines
-    assert "All is well." not in lines
+    assert "  The deployment is healthy." in lines
+    assert "The deployment is healthy." not in lines
 
 
-def test_status_shows_why_it_cannot_tell_as_text(aws: FakeAws, tmp_path: Path) -> None:
+def test_status_shows_reason_of_unread_section_as_text(aws: FakeAws, tmp_path: Path) -> None:
     answer_healthy(aws)
     aws.on("scheduler.GetSchedule", error_response("AccessDenied", message=HOSTILE))
     result = invoke(tmp_path, OUTPUTS, "status")
@@ -118,8 +118,8 @@ def test_status_shows_why_it_cannot_tell_as_text(aws: FakeAws, tmp_path: Path) -
     assert_steers_nothing(result.output)
 
 
-def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its diagnostics name what is in a configuration or a state."""
+def test_terraform_error_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Diagnostics of Terraform have names from the configuration and the state."""
     terraform = tmp_path / "terraform"
     hostile = HOSTILE.replace("\ud800", "")
     (tmp_path / "said").write_text(f"no state\n{hostile}", encoding="utf-8")
@@ -133,7 +133,7 @@ def test_error_of_terraform_is_shown_as_text(tmp_path: Path, monkeypatch: pytest
     assert_steers_nothing(result.output)
 
 
-def test_status_shows_what_is_in_the_account_as_text(aws: FakeAws, tmp_path: Path) -> None:
+def test_status_shows_names_of_resources_as_text(aws: FakeAws, tmp_path: Path) -> None:
     """The trigger, twice, the alarm, twice, and the dashboard."""
     answer_healthy(aws)
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {"LambdaConfig": {"PostConfirmation": HOSTILE}}}))
@@ -144,8 +144,8 @@ def test_status_shows_what_is_in_the_account_as_text(aws: FakeAws, tmp_path: Pat
     assert json.loads(in_json)["dashboard_url"] == HOSTILE
 
 
-def test_run_shows_its_reason_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    """An error of a function, for example, or the cause of one who stopped it."""
+def test_reconcile_shows_reason_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """For example, the error of a function, or the cause of an abort."""
     arn = f"{RECONCILIATION.replace(':stateMachine:', ':execution:')}:by-hand-1"
     described = {"executionArn": arn, "stateMachineArn": RECONCILIATION, "startDate": 1767225600, "input": "{}"}
     aws.on(f"{COGNITO}.DescribeUserPool", Response({"UserPool": {}}))
@@ -155,7 +155,7 @@ def test_run_shows_its_reason_as_text(aws: FakeAws, tmp_path: Path) -> None:
 
 
 def test_failures_show_names_and_errors_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    """Who starts an execution chooses its name, and a function its errors."""
+    """Any caller of StartExecution chooses the name, and a function chooses its errors."""
     execution = {"executionArn": f"arn:{HOSTILE}", "stateMachineArn": USER_SYNC, "name": HOSTILE, "status": "FAILED"}
     times = {"startDate": 4102444800, "stopDate": 4102444800}
     aws.answers["sfn.ListExecutions"] = lambda request: Response(
@@ -172,7 +172,7 @@ def test_failures_show_names_and_errors_as_text(aws: FakeAws, tmp_path: Path) ->
 
 
 def test_user_shows_attributes_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    """A user chooses them, and the username."""
+    """A user chooses the attributes and the username."""
     attributes = [{"Name": "sub", "Value": SUB}, {"Name": "email", "Value": "a@example.com"}]
     listed = {
         "Username": HOSTILE.replace("\ud800", ""),
@@ -189,8 +189,8 @@ def test_user_shows_attributes_as_text(aws: FakeAws, tmp_path: Path) -> None:
     assert_steers_nothing(invoke(tmp_path, outputs(), "user", SUB).output)
 
 
-def test_user_who_is_nobody_is_named_as_text(aws: FakeAws, tmp_path: Path) -> None:
-    """The operator may have copied the name."""
+def test_unknown_user_is_shown_as_text(aws: FakeAws, tmp_path: Path) -> None:
+    """The operator may have pasted the name."""
     aws.on(f"{COGNITO}.ListUsers", Response({"Users": []}))
     aws.on("lambda.GetFunctionConfiguration", Response({"Environment": {"Variables": environment()}}))
     assert_is_text(invoke(tmp_path, outputs(), "user", HOSTILE.replace("\ud800", "\\ud800")).output)

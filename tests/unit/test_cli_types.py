@@ -47,7 +47,7 @@ def table(request: pytest.FixtureRequest, session: boto3.Session) -> Iterator[Us
 
 
 def item_of(table: UserTable) -> dict[str, Any]:
-    """The user's item as boto3's resource returns it."""
+    """Return the user's item as the resource of boto3 does."""
     item = table.client.get_item(TableName=TABLE, Key=table.layout.key(SUB))["Item"]
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 

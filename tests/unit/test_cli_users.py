@@ -1,4 +1,4 @@
-"""The command `user`: whether the table says of a user what Cognito says, the user's executions, and the sync."""
+"""The command `user`: the comparison of Cognito and the table, the user's executions, and the sync."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ LAYOUTS = pytest.mark.parametrize("layout", [OWN, SINGLE], ids=["own", "single-t
 
 
 def item_of(layout: ItemLayout, **fields: str | None) -> Item:
-    """Return the item of ADA as a sync writes it, but for these fields, by Cognito's or this module's names; None
-    removes one."""
+    """Return the item of ADA as a sync writes it, with some fields replaced. None removes a field."""
     item: dict[str, Any] = {name: marshal(value) for name, value in layout.to_item(ADA).items()}
     changed = {"synced_at": MOMENT, **fields}
     item |= {layout.name(field): {"S": value} for field, value in changed.items() if value is not None}
@@ -96,7 +95,7 @@ OUTPUTS = outputs()
         (None, {"deleted_at": "2026"}, False, True),
     ],
 )
-def test_comparison_is_in_step_if_nothing_is_left_to_sync(
+def test_comparison_is_in_sync_if_a_sync_changes_nothing(
     layout: ItemLayout, user: User | None, fields: dict[str, str | None] | None, is_kept: bool, is_in_sync: bool
 ) -> None:
     found = None if fields is None else item_of(layout, **fields)
@@ -109,7 +108,7 @@ def test_comparison_accepts_a_tombstone_of_a_deleted_user(layout: ItemLayout) ->
     assert not Comparison(SUB, layout, ADA, tombstone(layout), False).is_in_sync
 
 
-def test_comparison_names_attributes_that_differ_as_the_item_does() -> None:
+def test_comparison_uses_attribute_names_of_the_item() -> None:
     found = item_of(SINGLE, email=None, status="RESET_REQUIRED", observed_at="2027")
     compared = Comparison(SUB, SINGLE, ADA, found, False)
     assert compared.differing == ["emailAddress", "state"]
@@ -126,8 +125,8 @@ def test_comparison_names_attributes_that_differ_as_the_item_does() -> None:
     assert list(compared.item.items())[:2] == [("PK", f"USER#{SUB}"), ("SK", "PROFILE")]
 
 
-def test_comparison_leaves_out_values_that_are_not_from_cognito() -> None:
-    """The application has an attribute of the same name, which Cognito has no value for."""
+def test_comparison_ignores_values_of_the_application() -> None:
+    """The application has an attribute of the same name, and Cognito has no value for it."""
     compared = Comparison(SUB, OWN, ADA, item_of(OWN, nickname="of the application"), False)
     assert compared.is_in_sync
 
@@ -143,7 +142,7 @@ def test_comparison_shows_attributes_that_are_no_longer_synced() -> None:
 def executed(
     aws: FakeAws, status: str, request: dict[str, Any] | None = None, **described: Any
 ) -> execution_outcomes.Execution:
-    """Look at an execution of ADA's sign-up, or of another request."""
+    """Read an execution for a sign-up of ADA, or for another request."""
     given = {"sub": SUB, "username": "ada", "reason": "sign_up", **(request or {})}
     answer = {"executionArn": "arn", "stateMachineArn": USER_SYNC, "name": f"sign-up-{SUB}", "startDate": 1}
     aws.on("sfn.DescribeExecution", Response({**answer, "status": status, "input": json.dumps(given), **described}))
@@ -170,7 +169,7 @@ def executed(
     ],
     ids=["sent", "skipped", "without a welcome email"],
 )
-def test_look_shows_outcome_of_execution(
+def test_read_execution_has_outcome(
     aws: FakeAws, output: dict[str, Any], outcome: str, welcome_email: dict[str, str] | None, said: str
 ) -> None:
     found = executed(aws, "SUCCEEDED", output=json.dumps(output))
@@ -188,7 +187,7 @@ def test_look_shows_outcome_of_execution(
         ("password_reset", "SyncUser", "TableRejectedError", ""),
     ],
 )
-def test_look_says_whether_a_failed_execution_sent_the_email(
+def test_read_execution_has_email_outcome_of_failure(
     aws: FakeAws, reason: str, state: str, error: str, said: str
 ) -> None:
     events = [
@@ -203,7 +202,7 @@ def test_look_says_whether_a_failed_execution_sent_the_email(
 
 
 @pytest.mark.parametrize("why_not", WhyNot)
-def test_every_reason_has_words_and_is_documented(why_not: WhyNot) -> None:
+def test_reasons_have_words_and_are_documented(why_not: WhyNot) -> None:
     said = execution_outcomes.welcome_email_in_words({"result": "skipped", "why_not": why_not})
     assert said.startswith("skipped: ")
     assert why_not not in said
@@ -221,7 +220,9 @@ def test_every_reason_has_words_and_is_documented(why_not: WhyNot) -> None:
         (None, [], "unknown: there is no execution of a sign-up. "),
     ],
 )
-def test_welcome_verdict_is_of_the_sign_up(aws: FakeAws, status: str | None, executions: list[str], said: str) -> None:
+def test_welcome_email_of_user_is_that_of_the_sign_up(
+    aws: FakeAws, status: str | None, executions: list[str], said: str
+) -> None:
     sign_up = executed(aws, "SUCCEEDED", output='{"outcome": "created", "sent": false, "why_not": "not_a_sign_up"}')
     found = [replace(sign_up, name=f"{name}-{SUB}") for name in executions]
     user = status and replace(ADA, status=status)
@@ -231,7 +232,7 @@ def test_welcome_verdict_is_of_the_sign_up(aws: FakeAws, status: str | None, exe
 @pytest.mark.parametrize(
     ("execution", "said"), [("RUNNING", "not decided yet"), ("SUCCEEDED", "none: the deployment had no welcome_email")]
 )
-def test_welcome_verdict_without_a_decision(aws: FakeAws, execution: str, said: str) -> None:
+def test_welcome_email_of_user_without_outcome(aws: FakeAws, execution: str, said: str) -> None:
     assert execution_outcomes.welcome_email_of_user(ADA, [executed(aws, execution, output="{}")]) == said
 
 
@@ -284,7 +285,7 @@ def test_sync_applies_deletion_policy_to_deleted_user(aws: FakeAws, action: str,
     assert aws.operations == [CONFIGURATION, LIST, READ, GET, write]
 
 
-def test_user_sync_says_which_permission_is_missing(aws: FakeAws, tmp_path: Path) -> None:
+def test_user_sync_reports_missing_permission(aws: FakeAws, tmp_path: Path) -> None:
     answer_with(aws, LISTED)
     aws.on(WRITE, error_response("AccessDeniedException", message="not authorized to perform: dynamodb:UpdateItem"))
     result = user(tmp_path, SUB, "--sync")
@@ -313,7 +314,7 @@ def test_user_shows_the_item_with_its_key(aws: FakeAws, tmp_path: Path, layout: 
         ((LISTED,), None, 1, "The item belongs to the application: it was never synced. To sync now: "),
     ],
 )
-def test_user_says_whose_item_it_is(
+def test_user_reports_owner_of_item(
     aws: FakeAws, tmp_path: Path, listed: tuple[dict[str, Any], ...], pool: str | None, exit_code: int, said: str
 ) -> None:
     answer_with(aws, *listed, items=(item_of(SINGLE, user_pool_id=pool),), layout=SINGLE)
@@ -333,7 +334,7 @@ def test_user_says_whose_item_it_is(
         ),
     ],
 )
-def test_user_finds_deleted_user_by_indexes_on_the_address(
+def test_user_finds_deleted_user_by_email_index(
     aws: FakeAws, layout: ItemLayout, indexes: dict[str, str], asked: list[tuple[str, str, str]]
 ) -> None:
     answer_with(aws, layout=layout)

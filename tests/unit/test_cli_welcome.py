@@ -1,4 +1,4 @@
-"""The command `welcome`: who has confirmed, has got no welcome email, and gets one now."""
+"""The command `welcome`: which users get the welcome email that they missed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EMAIL = WelcomeEmail("Shop <hello@example.com>", "Welcome", "Hello", "<p>Hello</
 
 
 def listed(sub: str = SUB, days_ago: float = 1, status: str = "CONFIRMED", verified: str = "true") -> dict[str, Any]:
-    """Return a user as ListUsers does."""
+    """Return a user as ListUsers returns it."""
     attributes = {"sub": sub, "email": "ada@example.com", "email_verified": verified}
     at = datetime.now(UTC) - timedelta(days=days_ago)
     return {
@@ -59,7 +59,7 @@ def described(status: str = "SUCCEEDED") -> Response:
 
 @pytest.fixture
 def pool(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
-    """A pool with one user, who confirmed yesterday, and of whom no execution is known."""
+    """A pool with one user who confirmed yesterday and has no execution."""
     monkeypatch.setattr(executions, "_PAUSE_SECONDS", 0)
     deploy(monkeypatch, EMAIL)
     aws.on(LIST, Response({"Users": [listed()]}))
@@ -84,7 +84,7 @@ def words(result: Result) -> str:
     return " ".join(result.output.replace("│", " ").split())
 
 
-def test_user_without_an_execution_gets_the_one_of_a_sign_up(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_starts_missing_execution_of_sign_up(pool: FakeAws, tmp_path: Path) -> None:
     result = run(tmp_path, "--since", "2d")
     assert result.stdout.endswith("1 execution started.\n1 succeeded, welcome email sent.\n")
     assert result.exit_code == 0
@@ -94,13 +94,13 @@ def test_user_without_an_execution_gets_the_one_of_a_sign_up(pool: FakeAws, tmp_
     assert (request.sub, request.username, request.reason, request.client_id) == (SUB, f"user-{SUB}", "sign_up", "")
 
 
-def test_dry_run_starts_nothing(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_starts_nothing_in_dry_run(pool: FakeAws, tmp_path: Path) -> None:
     said = run(tmp_path, "--since", "2d", "--dry-run").stdout
     assert f"  {SUB}\n1 user would get the welcome email." in said
     assert started(pool) == []
 
 
-def test_every_page_is_read(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_reads_every_page(pool: FakeAws, tmp_path: Path) -> None:
     pages: list[Any] = [{"Users": [listed()], "PaginationToken": "a"}, {"Users": [], "PaginationToken": "b"}]
     pool.on(LIST, *(Response(page) for page in [*pages, {"Users": [listed(OTHER_SUB)]}]))
     pool.on(DESCRIBE, NONE, NONE, described())
@@ -118,7 +118,7 @@ def test_every_page_is_read(pool: FakeAws, tmp_path: Path) -> None:
         (listed(days_ago=4), "0 users may have confirmed in this period"),
     ],
 )
-def test_who_gets_no_welcome_email_is_counted(pool: FakeAws, tmp_path: Path, user: dict[str, Any], said: str) -> None:
+def test_welcome_counts_skipped_users(pool: FakeAws, tmp_path: Path, user: dict[str, Any], said: str) -> None:
     pool.on(LIST, Response({"Users": [user]}))
     result = run(tmp_path, "--since", "2d")
     assert said in result.output
@@ -126,18 +126,18 @@ def test_who_gets_no_welcome_email_is_counted(pool: FakeAws, tmp_path: Path, use
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "RUNNING"])
-def test_user_with_an_execution_gets_no_second_email(pool: FakeAws, tmp_path: Path, status: str) -> None:
+def test_welcome_skips_user_with_execution(pool: FakeAws, tmp_path: Path, status: str) -> None:
     pool.on(DESCRIBE, described(status))
     assert "1 skipped: the sign-up has an execution" in run(tmp_path, "--since", "2d").output
     assert started(pool) == []
 
 
-def test_execution_of_the_same_moment_is_not_started_twice(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_accepts_execution_started_by_another(pool: FakeAws, tmp_path: Path) -> None:
     pool.on(START, EXISTS)
     assert "0 executions started." in run(tmp_path, "--since", "2d").output
 
 
-def test_acknowledged_failure_is_left_alone(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_skips_acknowledged_failure(pool: FakeAws, tmp_path: Path) -> None:
     pool.on(DESCRIBE, described("FAILED"))
     acknowledged = {"logStreamName": f"acknowledged/sign-up-{SUB}/0", "creationTime": 1}
     pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": [acknowledged]}))
@@ -146,7 +146,7 @@ def test_acknowledged_failure_is_left_alone(pool: FakeAws, tmp_path: Path) -> No
     assert (started(pool), result.exit_code) == ([], 0)
 
 
-def test_failed_execution_is_to_be_redriven(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_prints_redrive_of_failed_execution(pool: FakeAws, tmp_path: Path) -> None:
     pool.on(DESCRIBE, described("TIMED_OUT"))
     pool.on("cloudwatch-logs.DescribeLogStreams", Response({"logStreams": []}))
     result = run(tmp_path, SUB)
@@ -154,14 +154,14 @@ def test_failed_execution_is_to_be_redriven(pool: FakeAws, tmp_path: Path) -> No
     assert (started(pool), result.exit_code) == ([], 1)
 
 
-def test_named_user_needs_no_window(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_sends_to_given_sub_without_period(pool: FakeAws, tmp_path: Path) -> None:
     pool.on(LIST, Response({"Users": [listed(days_ago=80)]}))
     run(tmp_path, SUB.upper())
     assert pool.calls[0].body["Filter"] == f'sub = "{SUB}"'
     assert [each["name"] for each in started(pool)] == [f"sign-up-{SUB}"]
 
 
-def test_unknown_user_is_named(pool: FakeAws, tmp_path: Path) -> None:
+def test_welcome_reports_unknown_user(pool: FakeAws, tmp_path: Path) -> None:
     pool.on(LIST, Response({"Users": []}))
     result = run(tmp_path, SUB)
     assert f"has no user {SUB}" in result.output
@@ -169,10 +169,10 @@ def test_unknown_user_is_named(pool: FakeAws, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "is_sent"), [((), False), (("--yes",), True)])
-def test_forgotten_execution_needs_a_confirmation(
+def test_welcome_asks_when_execution_may_have_expired(
     pool: FakeAws, tmp_path: Path, arguments: tuple[str, ...], is_sent: bool
 ) -> None:
-    """Step Functions forgets names after 90 days, so an earlier email cannot be ruled out."""
+    """Step Functions deletes executions after 90 days, so the user may have got the email."""
     pool.on(LIST, Response({"Users": [listed(days_ago=91)]}))
     result = run(tmp_path, SUB, *arguments)
     assert "1 user signed up more than 89 days ago" in result.output
@@ -180,7 +180,7 @@ def test_forgotten_execution_needs_a_confirmation(
     assert result.exit_code == (0 if is_sent else 1)
 
 
-def test_app_client_has_to_be_named_if_not_all_get_the_email(
+def test_welcome_needs_client_id_with_app_client_ids(
     pool: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(monkeypatch, replace(EMAIL, app_client_ids=frozenset({"app1", "app2"})))
@@ -193,7 +193,7 @@ def test_app_client_has_to_be_named_if_not_all_get_the_email(
     assert [json.loads(each["input"])["client_id"] for each in started(pool)] == ["app1"]
 
 
-def test_deployment_without_a_welcome_email_says_so(
+def test_welcome_reports_deployment_without_email(
     pool: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*_: object) -> WelcomeEmail:
@@ -216,7 +216,7 @@ def test_deployment_without_a_welcome_email_says_so(
         (("--since", "monday"), "monday is not a time"),
     ],
 )
-def test_arguments_that_make_no_sense_are_rejected(
+def test_welcome_rejects_invalid_arguments(
     pool: FakeAws, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     result = run(tmp_path, *arguments)
@@ -225,7 +225,7 @@ def test_arguments_that_make_no_sense_are_rejected(
     assert pool.calls == []
 
 
-# The window: hours from --since (0) to --until (10).
+# --- the period: hours from --since (0) to --until (10)
 
 SINCE = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -245,9 +245,7 @@ SINCE = datetime(2026, 1, 31, tzinfo=UTC)
         (11, 11, False),
     ],
 )
-def test_confirmed_users_signed_up_in_the_window_or_the_day_before(
-    created: float, modified: float, may_have: bool
-) -> None:
+def test_may_have_confirmed_covers_period_and_day_before(created: float, modified: float, may_have: bool) -> None:
     created_at, modified_at = (timestamp(SINCE + timedelta(hours=hours)) for hours in (created, modified))
     user = User(SUB, "", "ada", {}, "CONFIRMED", True, created_at, modified_at)
     assert may_have_confirmed(user, SINCE, SINCE + timedelta(hours=10)) is may_have
