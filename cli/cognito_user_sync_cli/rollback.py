@@ -72,7 +72,7 @@ class Code:
         return self.releases[steps]
 
     def release(self, code_sha256: str) -> Release:
-        """Return the release whose hash starts with a text. Raises DeploymentError."""
+        """Return the release whose hash starts with `code_sha256`. Raises DeploymentError."""
         found = [each for each in self.releases if each.code_sha256.startswith(code_sha256)]
         if len(found) != 1:
             raise DeploymentError(

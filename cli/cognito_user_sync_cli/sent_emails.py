@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
     SENT = "sent"
     NOT_SENT = "not sent"
-    TOO_EARLY = "too early to tell"
+    TOO_EARLY = "too early"
     UNKNOWN = "unknown"
 
 

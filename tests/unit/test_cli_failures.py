@@ -387,7 +387,7 @@ def logged(*lines: Any) -> Response:
         ([], [event(SUB)], 0, "1 sent"),
         ([], [event(SUB, "Email Bounced")], 1, "1 sent"),
         ([], [event(OTHER_SUB)], 1, "1 not sent"),
-        ([], [event(OTHER_SUB)], 0, "1 too early to tell"),
+        ([], [event(OTHER_SUB)], 0, "1 too early"),
         # No event of any email.
         ([], [], 1, "1 unknown"),
         ([], [{"source": "aws.ses", "detail": {"mail": {"tags": {"a": ["b"]}}}}], 1, "1 unknown"),
