@@ -77,8 +77,8 @@ def headlines(results: Results, prices: Prices) -> str:
         f" {theirs:.1f} ms.\n"
         f"- **Load**: of {burst.users:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
         f"- **First reconciliation**: {first.seconds:.0f} s for {first.users:,} users (simulated).\n"
-        f"- **Cost**, at list prices: ${fixed:.0f} a month, and for each million sign-ups ${costs[NO_WELCOME]:.0f} without"
-        f" the welcome email or ${costs[WELCOME]:.0f} with it."
+        f"- **Cost**, at list prices: ${fixed:.0f} a month, and for each million sign-ups ${costs[NO_WELCOME]:.0f}"
+        f" without the welcome email or ${costs[WELCOME]:.0f} with it."
     )
 
 

@@ -13,7 +13,7 @@ from benchmarks.sign_up_path import SignUpPath
 from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TRACKED, TUTORIAL, WELCOME, Measurement
 from demo.deployment import MODULE, Deployment, clean_environment
 from demo.pool import SENDER, make_foreign_pool
-from demo.report import Report, Unexpected
+from demo.report import Report
 from local_aws.client import LocalAws
 from local_aws.provider_processes import RARELY_COLLECTED, running_providers
 from local_aws.terraform_providers import terraform_environment
@@ -45,15 +45,11 @@ def measure(
         folder = Path(name)
         pool = make_foreign_pool(aws)
 
-        def check_running() -> None:
-            if aws.process is not None and aws.process.poll() is not None:
-                raise Unexpected("the local AWS has ended")
-
         environment = {**aws.environment(), **providers}
         if one_provider:
             environment |= RARELY_COLLECTED
             environment |= shared.enter_context(running_providers(clean_environment(os.environ, environment), folder))
-        terraform = Deployment(report, folder, pool.id, SENDER, environment, check_running)
+        terraform = Deployment(report, folder, pool.id, SENDER, environment)
         deployment = MeasuredDeployment(aws, pool, terraform, folder)
         usage, standing = {}, {}
 

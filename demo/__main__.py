@@ -25,7 +25,7 @@ from local_aws.terraform_providers import ProvidersError, terraform_environment
 
 def main() -> int:
     _unwind_on_signals()
-    # The user's proxy, which boto3 would ask, does not know this machine's own addresses.
+    # boto3 would use the user's proxy also for addresses of this machine.
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{direct},{HOST}" if direct else HOST
     report = Report()
@@ -36,7 +36,7 @@ def main() -> int:
         error, status = str(failure), 1
     except Interrupted as interrupted:
         error, status = f"interrupted by {interrupted}", 128 + interrupted.number
-    except Exception:  # noqa: BLE001 - a mistake in the demo itself: it, too, ends with the summary
+    except Exception:  # noqa: BLE001 - a bug in the demo itself also ends with the summary
         error, status = traceback.format_exc(), 1
     report.summary(error)
     return status
@@ -58,16 +58,14 @@ def _run(report: Report, keep: bool) -> None:
                 if aws.is_ready():
                     raise
                 end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-                raise Unexpected(
-                    f"{failure}\nThe local AWS does not answer any more. The end of its log:\n{end}"
-                ) from failure
+                raise Unexpected(f"{failure}\nThe local AWS does not answer. The end of its log:\n{end}") from failure
 
 
 def _unwind_on_signals() -> None:
-    """Let Ctrl-C, a closed terminal and `kill` end what was started. One that is ignored (nohup) stays so."""
+    """Raise Interrupted on Ctrl-C, a closed terminal and `kill`, unless the signal is ignored (nohup)."""
 
     def unwind(number: int, _frame: FrameType | None) -> None:
-        for each in handled:  # once: the next one does not interrupt the tear-down
+        for each in handled:  # so that a second signal does not interrupt the cleanup
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(number)
 

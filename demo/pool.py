@@ -12,14 +12,14 @@ from local_aws.resources import let_pool_invoke, make_function, make_role
 PRE_SIGN_UP = """\
 def handler(event, context):
     if not event["request"]["userAttributes"].get("email", "").endswith("@example.com"):
-        raise ValueError("only our own people")
+        raise ValueError("only addresses of example.com")
     return event
 """
 OWNER = "another-team"
 SENDER = "welcome@example.com"
 PASSWORD = "Correct-horse-1"
 
-# They change by themselves: with every update, and with every user.
+# Cognito changes these itself: with every update, and with every user.
 NOT_COMPARED = ("LastModifiedDate", "EstimatedNumberOfUsers")
 
 
@@ -30,7 +30,7 @@ class ForeignPool:
     client_id: str
 
     def configuration(self) -> dict[str, Any]:
-        """Every setting of the pool but NOT_COMPARED, flat: "Policies.PasswordPolicy.MinimumLength" and its value."""
+        """Return the pool's settings without NOT_COMPARED, by path: "Policies.PasswordPolicy.MinimumLength"."""
         cognito = self.aws.client("cognito-idp")
         pool = cognito.describe_user_pool(UserPoolId=self.id)["UserPool"]
         mfa = cognito.get_user_pool_mfa_config(UserPoolId=self.id)
@@ -39,7 +39,7 @@ class ForeignPool:
         return {name: value for name, value in settings.items() if name not in NOT_COMPARED}
 
     def sign_up(self, username: str, attributes: dict[str, str]) -> str:
-        """Sign up without confirming; returns the sub."""
+        """Sign up without confirming. Returns the sub."""
         answer = self.aws.client("cognito-idp").sign_up(
             ClientId=self.client_id,
             Username=username,
@@ -49,13 +49,13 @@ class ForeignPool:
         return str(answer["UserSub"])
 
     def confirm(self, username: str, code: str) -> None:
-        """Confirm a sign-up. As on AWS, this returns when the post-confirmation trigger has."""
+        """Confirm a sign-up. As on AWS, this returns after the post-confirmation trigger."""
         self.aws.client("cognito-idp").confirm_sign_up(
             ClientId=self.client_id, Username=username, ConfirmationCode=code
         )
 
     def post_confirmation_event(self, username: str) -> dict[str, Any]:
-        """What Cognito hands to the trigger when the user confirms the sign-up.
+        """Return the event of the trigger when the user confirms the sign-up.
 
         https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-post-confirmation.html
         """
@@ -73,7 +73,7 @@ class ForeignPool:
         }
 
     def mailed_codes(self, address: str) -> list[str]:
-        """The codes that Cognito mailed to this address, oldest first."""
+        """Return the codes in Cognito's emails to this address, oldest first."""
         return [
             found[0]
             for mail in self.aws.outbox()
@@ -82,7 +82,7 @@ class ForeignPool:
 
 
 def make_foreign_pool(aws: LocalAws) -> ForeignPool:
-    """Make the pool, the function and the role that it names, an app client, and the sender's identity in SES."""
+    """Create the pool with its function and role, an app client, and the sender's identity in SES."""
     pre_sign_up = make_function(aws, f"{OWNER}-pre-sign-up", PRE_SIGN_UP)
     sms_role = make_role(aws, f"{OWNER}-sms", service="cognito-idp.amazonaws.com")
     cognito = aws.client("cognito-idp")
@@ -133,7 +133,7 @@ def make_foreign_pool(aws: LocalAws) -> ForeignPool:
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
-    """The settings that differ, as "old -> new"."""
+    """Return the settings that differ, as "old -> new"."""
     return {
         name: f"{before.get(name, '(not set)')} -> {after.get(name, '(not set)')}"
         for name in sorted(before.keys() | after.keys())
@@ -142,7 +142,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Nested objects as one, with paths for names. A list is one value, and so is an empty object."""
+    """Flatten nested objects to paths and values. A list is one value, and so is an empty object."""
     if not isinstance(value, dict) or not value:
         return {path: value}
     found: dict[str, Any] = {}

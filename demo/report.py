@@ -1,11 +1,11 @@
-"""The output of the demo: each step with what it found, and a table of all steps at the end."""
+"""The output of the demo: each step with its checks, and a table of all steps at the end."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.console import Console
@@ -13,12 +13,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-# If the output is piped, progress is printed at this interval.
-PIPED_SECONDS = 10
-
 
 class Unexpected(Exception):
-    """A step found something unexpected; the message has both."""
+    """A check failed. The message has what was expected and what was found."""
 
 
 class Interrupted(BaseException):
@@ -46,27 +43,6 @@ class Report:
             went_well = True
         finally:
             self._steps.append((name, time.monotonic() - began, went_well))
-
-    @contextlib.contextmanager
-    def waiting(self, what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
-        """Show progress; yields a function that takes the progress so far.
-
-        A terminal shows one line that changes. If the output is piped, a line is printed every 10 s.
-        """
-        began = clock()
-        if self.console.is_terminal:
-            with self.console.status(escape(what)) as status:
-                yield lambda progress: status.update(escape(_so_far(what, progress, clock() - began)))
-            return
-        due = began + PIPED_SECONDS
-
-        def print_when_due(progress: str) -> None:
-            nonlocal due
-            if clock() >= due:
-                self.say(_so_far(what, progress, clock() - began))
-                due += PIPED_SECONDS
-
-        yield print_when_due
 
     def say(self, text: str) -> None:
         self.console.print(f"   {escape(text)}")
@@ -109,7 +85,3 @@ class Report:
         else:
             failed = [f"Step {number}, {name}" for number, (name, _, well) in enumerate(self._steps, 1) if not well]
             self.console.print(f"[red]{escape(failed[-1] if failed else 'The demo')} failed:[/red]\n{escape(error)}")
-
-
-def _so_far(what: str, progress: str, seconds: float) -> str:
-    return f"{what}: {progress}, {seconds:.0f} s" if progress else f"{what}: {seconds:.0f} s"

@@ -44,7 +44,7 @@ def eventually(
 
 
 class Demo:
-    """`folder` takes Terraform's configuration and state; `providers` is what Terraform needs to get its providers."""
+    """`folder` gets Terraform's configuration and state. `providers` are the variables of Terraform's providers."""
 
     def __init__(self, report: Report, aws: LocalAws, folder: Path, providers: Mapping[str, str]) -> None:
         self.report = report
@@ -65,9 +65,8 @@ class Demo:
             report.check(TRIGGER not in found, f"{len(found)} settings, and no post-confirmation trigger")
             before = {username: self.confirmed(pool, username) for username in (CHANGED, DELETED)}
             report.say(f"two users: {' and '.join(before)}")
-        deployment = Deployment(
-            report, self.folder, pool.id, SENDER, {**self.aws.environment(), **self.providers}, self.is_up
-        )
+        environment = {**self.aws.environment(), **self.providers}
+        deployment = Deployment(report, self.folder, pool.id, SENDER, environment)
         with report.step("terraform apply (about a minute)"):
             report.say(deployment.apply())
             self.outputs = deployment.outputs()
@@ -96,13 +95,8 @@ class Demo:
             report.check(not left, f"all {len(found)} settings have their original values", left)
         self.sign_up_without_module(pool)
 
-    def is_up(self) -> None:
-        """Raises Unexpected if the local AWS has ended."""
-        if self.aws.process is not None and (status := self.aws.process.poll()) is not None:
-            raise Unexpected(f"the local AWS has ended, with status {status}")
-
     def confirmed(self, pool: ForeignPool, username: str) -> str:
-        """Sign up and confirm with the emailed code; returns the sub."""
+        """Sign up, and confirm with the emailed code. Returns the sub."""
         address = f"{username}@example.com"
         sub = pool.sign_up(username, {"email": address})
         (code,) = eventually(lambda: pool.mailed_codes(address), "the email with the code")
@@ -157,11 +151,11 @@ class Demo:
                 (output["outcome"], output["sent"]) == ("created", True),
                 "the user is synced, and the welcome email is sent",
             )
-            said = execution["input"] + execution["output"]
+            texts = execution["input"] + execution["output"]
             report.check(
-                not any(value in said for value in ATTRIBUTES.values()),
+                not any(value in texts for value in ATTRIBUTES.values()),
                 "input and output contain no user attribute",
-                said,
+                texts,
             )
             for function, expected in CALLS_OF_EXECUTION.items():
                 calls = self.calls_of(function)
@@ -280,9 +274,9 @@ class Demo:
                 self.report.say(f"    {command}")
             self.report.say("Ctrl-C destroys the deployment, compares the pool, and stops the local AWS.")
             try:
-                while True:
+                while self.aws.is_ready():
                     time.sleep(1)
-                    self.is_up()
+                raise Unexpected("the local AWS has ended")
             except Interrupted:
                 pass
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +14,6 @@ from tests.local_aws.conftest import (
     make_function,
     make_machine,
     name,
-    next_event,
-    receives_events,
     run,
     until,
 )
@@ -57,27 +54,6 @@ def test_executions_of_a_missing_machine_are_an_error(aws: LocalAws) -> None:
     assert states.list_executions(stateMachineArn=arn)["executions"] == []
     with pytest.raises(states.exceptions.StateMachineDoesNotExist):
         states.list_executions(stateMachineArn=f"{arn}-missing")
-
-
-def test_status_changes_of_an_execution_reach_a_rule_on_the_default_bus(aws: LocalAws) -> None:
-    """With input and output: anyone who may create a rule reads them."""
-    machine = make_machine(
-        aws, {"StartAt": "End", "States": {"End": {"Type": "Pass", "Result": {"b": 2}, "End": True}}}
-    )
-    queue = receives_events(aws, {"source": ["aws.states"], "detail": {"stateMachineArn": [machine]}})
-    execution = run(aws, machine, {"a": 1}, name="seen")
-    for status, output in (("RUNNING", None), ("SUCCEEDED", {"b": 2})):
-        event = next_event(aws, queue)
-        assert event["detail-type"] == "Step Functions Execution Status Change"
-        detail = event["detail"]
-        assert {name: detail[name] for name in ("executionArn", "stateMachineArn", "name", "status")} == {
-            "executionArn": execution["executionArn"],
-            "stateMachineArn": machine,
-            "name": "seen",
-            "status": status,
-        }
-        assert json.loads(detail["input"]) == {"a": 1}
-        assert (json.loads(detail["output"]) if detail["output"] else None) == output
 
 
 def test_an_execution_that_runs_too_long_is_timed_out(aws: LocalAws) -> None:
@@ -176,32 +152,6 @@ def test_a_redrive_goes_on_from_the_failed_state_with_its_input_and_variables(aw
     assert after[-1] == "ExecutionSucceeded"
     listed = states.list_executions(stateMachineArn=found["stateMachineArn"])["executions"]
     assert [(item["status"], item["redriveCount"]) for item in listed] == [("SUCCEEDED", 1)]
-
-
-def test_a_redrive_can_fail_and_be_redriven_again(aws: LocalAws) -> None:
-    states = aws.client("stepfunctions")
-    aws.set_faults([{**FAIL, "times": 2}])  # type: ignore[typeddict-item]
-    arn = run(aws, _recording_machine(aws), {"n": 1})["executionArn"]
-    for status in ("FAILED", "SUCCEEDED"):
-        states.redrive_execution(executionArn=arn)
-        found = ended(aws, arn)
-        assert found["status"] == status
-    assert found["redriveCount"] == 2
-
-
-def test_many_executions_can_be_redriven_at_once(aws: LocalAws) -> None:
-    states, machine = aws.client("stepfunctions"), _recording_machine(aws)
-    aws.set_faults([{"operation": "lambda:InvokeFunction", "fault": "500"}])
-    arns = [
-        states.start_execution(stateMachineArn=machine, input=json.dumps({"n": n}))["executionArn"] for n in range(8)
-    ]
-    for arn in arns:
-        ended(aws, arn)
-    aws.clear_faults()
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda arn: states.redrive_execution(executionArn=arn), arns))
-    outputs = [json.loads(ended(aws, arn)["output"]) for arn in arns]
-    assert [output["n"] for output in outputs] == [n + 1 for n in range(8)]
 
 
 def test_only_one_of_two_redrives_of_the_same_execution_is_taken(aws: LocalAws) -> None:

@@ -119,11 +119,6 @@ def test_after_lets_the_call_take_effect_and_then_fails_its_answer(aws: LocalAws
     assert aws.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"].endswith(queue)
 
 
-def test_a_rule_for_another_operation_does_not_fire(aws: LocalAws) -> None:
-    aws.set_faults([{"operation": "dynamodb:ListTable", "fault": "500"}, {"operation": "states:*", "fault": "500"}])
-    call(aws, "dynamodb:ListTables")
-
-
 INVOKED_BY_STATES = (
     ("throttle", "Lambda.TooManyRequestsException"),
     ("500", "Lambda.ServiceException"),

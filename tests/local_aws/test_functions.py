@@ -45,20 +45,6 @@ def test_the_class_of_an_exception_is_the_error_of_the_task(aws: LocalAws) -> No
     assert ", in handler\n    raise PoolNotFoundError" in cause["stackTrace"][-1]
 
 
-def test_a_state_machine_catches_and_retries_by_the_class_of_the_exception(aws: LocalAws) -> None:
-    definition = invoking(
-        make_function(aws, FAILING),
-        Retry=[{"ErrorEquals": ["PoolNotFoundError"], "MaxAttempts": 2, "IntervalSeconds": 1}],
-        Catch=[
-            {"ErrorEquals": ["Runtime.HandlerError"], "Next": "Wrong"},
-            {"ErrorEquals": ["PoolNotFoundError"], "Next": "Right"},
-        ],
-    )
-    definition["States"] |= {"Wrong": {"Type": "Fail"}, "Right": {"Type": "Succeed"}}
-    assert run(aws, make_machine(aws, definition))["status"] == "SUCCEEDED"
-    assert aws.calls()["lambda:InvokeFunction"] == 3
-
-
 def test_code_of_a_version_is_downloaded_after_an_update(aws: LocalAws) -> None:
     functions, function = aws.client("lambda"), make_function(aws, "first = True\n")
     functions.publish_version(FunctionName=function)
@@ -92,15 +78,6 @@ def test_concurrency_and_mappings_have_iam_actions_of_their_own(aws: LocalAws) -
     mappings = [f"lambda:{verb}EventSourceMapping" for verb in ("Get", "Update", "Delete")]
     expected = [*concurrency, "lambda:ListEventSourceMappings", *mappings]
     assert aws.calls_by_caller()["root"] == dict.fromkeys(expected, 1)
-
-
-def test_invoke_answers_with_the_exception(aws: LocalAws) -> None:
-    function = make_function(aws, FAILING)
-    answer = aws.client("lambda").invoke(FunctionName=function)
-    assert answer["FunctionError"] == "Unhandled"
-    payload = json.loads(answer["Payload"].read())
-    assert payload["errorType"] == "PoolNotFoundError"
-    assert set(payload) == {"errorType", "errorMessage", "requestId", "stackTrace"}
 
 
 @pytest.mark.parametrize(
@@ -180,15 +157,6 @@ def test_the_log_level_of_the_function_is_kept_to(aws: LocalAws) -> None:
 
     assert messages("DEBUG") == ["hidden", "synced a user", "failed"]
     assert messages("WARN") == ["failed"]
-
-
-def test_text_logs_are_as_the_runtime_writes_them(aws: LocalAws) -> None:
-    function = make_function(aws, LOGGING.replace("log.info", "log.warning"))
-    request_id = invoke(aws, function)
-    lines = logged(aws, f"/aws/lambda/{function.rpartition(':')[2]}")
-    assert lines[0].startswith(f"START RequestId: {request_id}")
-    assert re.fullmatch(rf"\[WARNING\]\t\d{{4}}-\d\d-\d\dT[\d:.]+Z\t{request_id}\tsynced a user", lines[1])
-    assert lines[-1].startswith("REPORT")
 
 
 def test_an_unhandled_exception_is_logged(aws: LocalAws) -> None:

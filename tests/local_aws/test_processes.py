@@ -163,20 +163,6 @@ def test_down_ends_no_process_but_its_own(tmp_path: Path, monkeypatch: pytest.Mo
             os.kill(stranger.pid, signal.SIGKILL)
 
 
-def test_up_names_a_port_that_somebody_else_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        assert command.main(["up", "--port", str(other.getsockname()[1])]) == 1
-    assert "is in use by another process" in capsys.readouterr().err
-
-
-def test_access_key_is_another_at_each_start(tmp_path: Path) -> None:
-    state = processes.StateFolder(4566, tmp_path)
-    assert state.make_access_key() != state.make_access_key()
-
-
 @pytest.mark.parametrize("origin", ["*", "null", "localhost:5173", "http://localhost:5173/", "http://*.example"])
 def test_up_rejects_what_is_not_one_origin(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

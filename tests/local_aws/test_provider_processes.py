@@ -10,18 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from local_aws import provider_processes
 from local_aws.provider_processes import (
     REATTACH_VARIABLE,
     pinned_versions,
-    running_archive_provider,
     running_providers,
-    with_addresses,
 )
 from local_aws.provider_relay import named_types
-from local_aws.terraform_providers import CONFIG_VARIABLE, PROJECT, terraform_environment, write_configuration
+from local_aws.terraform_providers import PROJECT, terraform_environment
 from tests.deployed import eventually
 
 ADDRESS = "registry.terraform.io/hashicorp/aws"
@@ -59,42 +54,6 @@ def test_running_providers_serve_terraform_and_end_with_their_context(tmp_path: 
         assert "region" in schemas["provider"]["block"]["attributes"]
         assert all(map(is_running, pids(given)))
     assert not any(map(is_running, pids(given)))
-
-
-def test_archive_provider_runs_in_the_folder_of_its_commands(tmp_path: Path) -> None:
-    zip_file = {"type": "zip", "output_path": "made.zip", "source_content": "text", "source_content_filename": "name"}
-    (tmp_path / "main.tf.json").write_text(
-        json.dumps(
-            {
-                "terraform": {"required_providers": {"archive": {"source": "hashicorp/archive"}}},
-                "data": {"archive_file": {"this": zip_file}},
-            }
-        )
-    )
-    configuration = write_configuration(tmp_path, "linux_amd64", tmp_path / "home")
-    environment = {**os.environ, CONFIG_VARIABLE: str(configuration), "CHECKPOINT_DISABLE": "1"}
-    with running_archive_provider(environment, tmp_path) as address:
-        given = with_addresses("{}", address)
-        # Without init: Terraform can start no other provider.
-        subprocess.run(
-            ["terraform", "plan"], cwd=tmp_path, env={**environment, **given}, capture_output=True, check=True
-        )
-        assert (tmp_path / "made.zip").exists()
-    assert not any(map(is_running, pids(given)))
-
-
-def test_archive_provider_is_terraforms_own_where_it_is_the_real_one(tmp_path: Path) -> None:
-    with running_archive_provider({CONFIG_VARIABLE: str(tmp_path / "terraform.rc")}, tmp_path) as address:
-        assert address == {}
-
-
-def test_running_providers_leave_out_what_does_not_take_debug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider = tmp_path / "provider"
-    provider.write_text("#!/bin/sh\nexit 2\n")
-    provider.chmod(0o755)
-    monkeypatch.setattr(provider_processes, "_installed", lambda _: [provider])
-    with running_providers(os.environ) as given:
-        assert json.loads(given[REATTACH_VARIABLE]) == {}
 
 
 def test_running_providers_end_when_their_starter_is_killed(tmp_path: Path) -> None:

@@ -108,13 +108,6 @@ def test_confirm_sign_up_gives_the_function_the_event_of_cognito(aws: LocalAws) 
     assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
 
 
-def test_the_emulators_own_triggers_are_cognitos_calls_too(aws: LocalAws) -> None:
-    pool = SignUps(aws)
-    pool.cognito.update_user_pool(UserPoolId=pool.pool, LambdaConfig={"PreSignUp": pool.function})
-    pool.sign_up()
-    assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
-
-
 def test_user_whom_pre_sign_up_confirms_fires_at_sign_up(aws: LocalAws) -> None:
     pool = SignUps(aws)
     confirming = "def handler(event, context):\n    event['response']['autoConfirmUser'] = True\n    return event\n"
@@ -216,10 +209,3 @@ def test_a_failed_invocation_is_tried_again(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "lambda:InvokeFunction", "fault": "500", "times": 2}])
     pool.confirm(pool.sign_up())
     assert len(pool.events()) == 1
-
-
-def test_a_pool_without_a_trigger_confirms_in_silence(aws: LocalAws) -> None:
-    pool = SignUps(aws)
-    pool.cognito.update_user_pool(UserPoolId=pool.pool, LambdaConfig={})
-    pool.confirm(pool.sign_up())
-    assert pool.events() == []

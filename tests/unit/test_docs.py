@@ -200,12 +200,6 @@ def test_check_names_each_stale_file_and_writes_nothing(repository: Path, capsys
     assert readme.read_text(encoding="utf-8") == stale
 
 
-def test_generate_fails_when_a_marker_is_missing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (repository / "README.md").write_text("<!-- BEGIN_TF_DOCS -->\n", encoding="utf-8")
-    assert main([], repository, generate.pages) == 1
-    assert "must be between <!-- BEGIN_TF_DOCS --> and <!-- END_TF_DOCS -->" in capsys.readouterr().err
-
-
 # --- what the documents point to
 
 
