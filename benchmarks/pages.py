@@ -52,7 +52,6 @@ def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
         "measured": f"Measured on {results.measured_on} by `make bench`, in {results.seconds / 60:.1f} minutes, on"
         f" {results.machine}.",
         "sign-up path": _sign_up_path(results),
-        "calls": _calls(results),
         "end to end": _end_to_end(results),
         "cold start": _cold_start(results),
         "first invocation": _first_invocation(results),
@@ -64,7 +63,7 @@ def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
 def headlines(results: Results, prices: Prices) -> str:
     """Return the README's figures, one line each."""
     path, reconciled = results.sign_up_path, results.reconciliation.priced().figures
-    calls = sum(path.calls[MODULE_SHAPE]["post-confirmation"].values())
+    calls = sum(results.cost.usage[WELCOME].calls["post-confirmation"].values())
     costs = {
         name: sum(results.cost.usage[name].dollars_per_million(results.cost.memory_mb, prices).values())
         for name in (WELCOME, NO_WELCOME)
@@ -117,16 +116,6 @@ def _sign_up_path(results: Results) -> str:
         f"Target: at most {HANDLER_TARGET} of the handler that sends the email and starts."
         f" {_verdict(ratio, HANDLER_TARGET)}"
     )
-
-
-def _calls(results: Results) -> str:
-    rows = [
-        [shape, caller, call, f"{number:g}"]
-        for shape, callers in results.sign_up_path.calls.items()
-        for caller, made in callers.items()
-        for call, number in made.items()
-    ]
-    return table(("shape", "function", "call", "of one sign-up"), rows, texts=(0, 1, 2))
 
 
 def _end_to_end(results: Results) -> str:

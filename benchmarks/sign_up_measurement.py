@@ -65,7 +65,7 @@ def measure(
         report.say(f"{sign_ups} sign-ups: the handlers alone")
         handler = sign_up_path.measure_handlers(shapes, sign_ups)
         report.say(f"{sign_ups} sign-ups in each shape: through Cognito")
-        confirm, calls, readable = sign_up_path.measure_confirmations(shapes, sign_ups)
+        confirm, readable = sign_up_path.measure_confirmations(shapes, sign_ups)
 
         report.say("apply without the welcome email")
         deployment.apply(WITHOUT_WELCOME)
@@ -78,5 +78,5 @@ def measure(
 
         report.say(f"{burst:,} sign-ups, eight at a time")
         concurrent = sign_up_path.measure_burst(shapes, burst)
-        path = SignUpPath(sign_ups, handler, confirm, calls, readable, concurrent, terraform_times)
+        path = SignUpPath(sign_ups, handler, confirm, readable, concurrent, terraform_times)
         return Measurement(users, deployment.memory_mb(), usage, standing), path

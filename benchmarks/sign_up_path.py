@@ -83,7 +83,6 @@ class SignUpPath:
         users: Number of sign-ups in each shape.
         handler: Time of the handler alone.
         confirm: Time of ConfirmSignUp.
-        calls: Number of calls of one sign-up, by shape, caller and operation.
         readable: Time from the end of ConfirmSignUp until the item can be read.
         burst: Concurrent sign-ups.
         terraform: Times of Terraform commands.
@@ -92,7 +91,6 @@ class SignUpPath:
     users: int
     handler: Mapping[str, Spread]
     confirm: Mapping[str, Spread]
-    calls: Mapping[str, Mapping[str, Mapping[str, float]]]
     readable: Mapping[str, Spread]
     burst: Burst
     terraform: TerraformTimes
@@ -254,17 +252,13 @@ def tutorial_usage(shapes: Shapes, users: int) -> Usage:
     return shapes.deployment.usage(signed_up, target, lambda user: shapes.confirm(MAIL_AND_START, user.username))
 
 
-def measure_confirmations(
-    shapes: Shapes, users: int
-) -> tuple[dict[str, Spread], dict[str, dict[str, dict[str, float]]], dict[str, Spread]]:
-    """Return by shape: the time of ConfirmSignUp, the calls of one sign-up, and the time from there to the item."""
+def measure_confirmations(shapes: Shapes, users: int) -> tuple[dict[str, Spread], dict[str, Spread]]:
+    """Return by shape: the time of ConfirmSignUp, and the time from there to the item."""
     confirm: dict[str, list[float]] = {shape: [] for shape in shapes.pools}
-    calls: dict[str, Counter[tuple[str, str]]] = {shape: Counter() for shape in shapes.pools}
     readable: dict[str, list[float]] = {shape: [] for shape in shapes.pools if shape != NO_TRIGGER}
     for number in range(users + 1):
         for shape in shapes.pools:
             user = shapes.sign_up(shape)
-            shapes.aws.reset_calls()
             seconds, _ = _timed(shapes.confirm, shape, user.username)
             until_read = 0.0
             if shape != NO_TRIGGER:
@@ -272,41 +266,16 @@ def measure_confirmations(
                 shapes.wait_until_idle()
             if number:  # functions start cold at the first
                 confirm[shape].append(1000 * seconds)
-                calls[shape].update(_calls_of(shapes, shapes.deployment.prefix, "tutorial-"))
                 if shape in readable:
                     readable[shape].append(1000 * until_read)
     return (
         {shape: Spread.of(each) for shape, each in confirm.items()},
-        {shape: _per_sign_up(counted, users) for shape, counted in calls.items() if counted},
         {shape: Spread.of(each) for shape, each in readable.items()},
     )
 
 
 def _wait_for_item(shapes: Shapes, shape: str, sub: str) -> None:
     eventually(lambda: shapes.item(shape, sub), f"{shape}: the item of {sub}", pause_seconds=0)
-
-
-def _calls_of(shapes: Shapes, *callers: str) -> Counter[tuple[str, str]]:
-    """Return the number of calls by caller (without the module's prefix) and operation.
-
-    Args:
-        callers: Prefixes of the callers to count.
-    """
-    return Counter(
-        {
-            (caller.removeprefix(shapes.deployment.prefix), operation): number
-            for caller, made in shapes.aws.calls_by_caller().items()
-            if caller.startswith(callers)
-            for operation, number in made.items()
-        }
-    )
-
-
-def _per_sign_up(counted: Counter[tuple[str, str]], users: int) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for (caller, operation), number in sorted(counted.items()):
-        found.setdefault(caller, {})[operation] = number / users
-    return found
 
 
 def measure_burst(shapes: Shapes, users: int) -> Burst:

@@ -186,24 +186,10 @@ def holds_aws(provider: Path, platform: str) -> bool:
     return any(AWS_AT_LEAST <= numbers(version) < AWS_BELOW for version in versions)
 
 
-def usual_places() -> Iterator[Path]:
-    """Yield the folders that Terraform looks at by itself, then its plugin cache.
-
-    https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
-    """
-    home = Path.home()
-    yield PROJECT / "terraform.d/plugins"
-    yield home / ".terraform.d/plugins"
-    if sys.platform == "darwin":
-        yield home / "Library/Application Support/io.terraform/plugins"
-        yield Path("/Library/Application Support/io.terraform/plugins")
-    data_homes = [os.environ.get("XDG_DATA_HOME") or str(home / ".local/share")]
-    data_homes += (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
-    for data_home in data_homes:
-        yield Path(data_home) / "terraform/plugins"
-    if cache := os.environ.get("TF_PLUGIN_CACHE_DIR"):
-        yield Path(cache)
-    yield home / ".terraform.d/plugin-cache"
+def usual_places() -> list[Path]:
+    """Return where Terraform keeps plugins. They are also found below /, but later."""
+    places = [Path.home() / ".terraform.d/plugins", Path.home() / ".local/share/terraform/plugins"]
+    return [*places, Path(os.environ["TF_PLUGIN_CACHE_DIR"])] if os.environ.get("TF_PLUGIN_CACHE_DIR") else places
 
 
 def walk(start: Path, seconds: float) -> Iterator[Path]:

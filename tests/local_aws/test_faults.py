@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from local_aws.client import LocalAws, LocalAwsError
+from local_aws.faults import FaultRule
 from tests.local_aws.conftest import ONCE, invoking, make_function, make_machine, name, run, until
 
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -81,23 +82,14 @@ def test_latency_delays_and_does_not_fail(aws: LocalAws) -> None:
     assert time.monotonic() - began >= 0.3
 
 
-def test_a_seeded_rate_fires_in_the_same_sequence_each_time(aws: LocalAws) -> None:
+def test_seeded_rate_fires_in_the_same_sequence() -> None:
     def sequence(seed: int) -> list[bool]:
-        aws.set_faults([{"operation": "dynamodb:ListTables", "fault": "500", "rate": 0.4, "seed": seed}])
-        client, failed = aws.client("dynamodb", config=ONCE), []
-        for _ in range(40):
-            try:
-                client.list_tables()
-            except ClientError:
-                failed.append(True)
-            else:
-                failed.append(False)
-        return failed
+        rule = FaultRule("dynamodb:ListTables", "500", rate=0.4, seed=seed)
+        return [rule.fires("dynamodb:ListTables", None) for _ in range(40)]
 
-    first = sequence(7)
-    assert 5 < sum(first) < 30
-    assert sequence(7) == first
-    assert sequence(8) != first
+    assert 5 < sum(sequence(7)) < 30
+    assert sequence(7) == sequence(7)
+    assert sequence(8) != sequence(7)
 
 
 def test_times_bounds_how_often_a_rule_fires_and_the_rules_can_be_read(aws: LocalAws) -> None:

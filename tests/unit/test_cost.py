@@ -89,18 +89,6 @@ def test_a_change_pays_for_its_queue_and_for_the_pause_after_it() -> None:
     assert dollars["Lambda"] == pytest.approx(0.2 + 1.425)  # 200 + 20 + 60 + 5 ms
 
 
-def test_billed_milliseconds_grow_with_measured_calls() -> None:
-    again = replace(SIGN_UP, calls={**SIGN_UP.calls, "sync-user": {"cognito-idp:AdminGetUser": 2}})
-
-    assert SIGN_UP.billed_milliseconds("sync-user") == 85
-    assert again.billed_milliseconds("sync-user") == 140
-
-
-def test_twice_the_memory_is_twice_the_gb_seconds() -> None:
-    assert SIGN_UP.gb_seconds(512) == pytest.approx(0.1675)
-    assert SIGN_UP.gb_seconds(1024) == pytest.approx(0.335)
-
-
 @pytest.mark.parametrize(
     ("seconds", "count"),
     # Attempts at 0, 2, 6, 14 and 22 seconds.
