@@ -182,6 +182,11 @@ def websocket(aws: LocalAws) -> str:
     return f"/_aws/execute-api/{made}/live"
 
 
+def test_no_answer_is_readable_for_every_page(aws: LocalAws) -> None:
+    answer = aws.client("cognito-idp").list_user_pools(MaxResults=1)
+    assert not [header for header in answer["ResponseMetadata"]["HTTPHeaders"] if header.startswith("access-control-")]
+
+
 @pytest.fixture(scope="module")
 def open_to_app() -> Iterator[LocalAws]:
     with LocalAws.started(allow_origin=APP) as started:
