@@ -1,34 +1,27 @@
-# AWS creates queues, alarms and rules by upsert: a second deployment with this name and stage would adopt them, and its
-# destroy would delete them. It rejects a second log group of a name. All other names come from this one's, so Terraform
-# creates it first, and a clash fails before anything else changes. Nothing is written to it: the command line keeps
-# acknowledged failures as the names of its log streams. Terraform prints the next line with the error of AWS.
+# Detects a second deployment with the same name and stage. AWS creates queues, alarms and rules by upsert, so the second
+# deployment would adopt them, and its destroy would delete them. But AWS rejects a second log group of the same name. All
+# other names are built from the name of this log group: Terraform creates it first, and a clash fails before anything
+# else changes. No log lines are written to it. The command line stores acknowledged failures in it, as names of log
+# streams. With the error of AWS, Terraform prints the next line.
 resource "aws_cloudwatch_log_group" "deployment" { # Already exists? Another deployment has this name and stage: change one.
-  # checkov:skip=CKV_AWS_158: it holds no log lines
-  # checkov:skip=CKV_AWS_338: it holds no log lines
+  # checkov:skip=CKV_AWS_158: it has no log lines
+  # checkov:skip=CKV_AWS_338: it has no log lines
   name              = "/cognito-user-sync/${var.name}-${var.stage}"
   retention_in_days = var.log_retention_days
   tags              = var.tags
 
   lifecycle {
-    # Here, so that a saved plan without its zips fails before anything changes.
+    # On the first resource, so that a saved plan without its zips fails before anything changes.
     precondition {
       condition     = var.lambda.code_bucket != null || alltrue([for path in local.zip_paths : fileexists(path)])
-      error_message = "The zips that this plan was made with are not here: ${join(", ", local.zip_paths)}. Keep the folder .terraform/cognito-user-sync together with a saved plan, or set lambda.code_bucket: see docs/deploying.md."
+      error_message = "The zip files of this plan do not exist: ${join(", ", local.zip_paths)}. Keep the folder .terraform/cognito-user-sync with the saved plan, or set lambda.code_bucket: see docs/deploying.md."
     }
   }
 }
 
-locals {
-  # Regions with Cognito user pools and without SES, from botocore 1.43.106. tests/unit/test_ses_regions.py compares them
-  # with the botocore of the development environment.
-  regions_without_ses = [
-    "ap-east-1", "ap-east-2", "ap-southeast-4", "ap-southeast-6", "ap-southeast-7", "eu-south-2", "mx-central-1",
-  ]
-}
-
-# One state, one deployment: another stage's variables on this state would plan to replace what runs here.
+# Makes sure that a state has one deployment: the variables of another environment would otherwise replace its resources.
 resource "terraform_data" "deployment" {
-  # A first attempt that clashes leaves no state behind, so that it can be renamed.
+  # If the log group clashes, this resource is not in the state, so that the deployment can be renamed.
   depends_on = [aws_cloudwatch_log_group.deployment]
 
   input = {
@@ -41,19 +34,19 @@ resource "terraform_data" "deployment" {
   lifecycle {
     ignore_changes = [input]
 
-    # Not on the data source: a condition there defers its read to apply whenever the pool has changes in the same
-    # configuration, and what depends on it is unknown until then.
+    # Not on the data source of the pool: with a condition, it is read at apply if the same configuration changes the pool,
+    # and everything that depends on it is unknown at plan.
     precondition {
       condition     = split("_", var.user_pool_id)[0] == local.region
-      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the AWS provider is set to ${local.region}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or give this module a provider of that region."
+      error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the region of the AWS provider is ${local.region}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or pass a provider of that region to this module."
     }
 
-    # Here, because a variable's own validation cannot use locals that are made from it.
+    # Not in the validation of the variable, which cannot use locals that depend on the variable.
     precondition {
       condition = alltrue([for part in local.template_parts : part.content == null || part.file == null])
       error_message = join(" ", [
         for part in local.template_parts :
-        "welcome_email has both ${part.name} and ${part.name}_file, ${jsonencode(part.file)}, in one place: leave one of them out."
+        "welcome_email has both ${part.name} and ${part.name}_file = ${jsonencode(part.file)}: remove one of them."
         if part.content != null && part.file != null
       ])
     }
@@ -62,7 +55,7 @@ resource "terraform_data" "deployment" {
       condition = alltrue([for part in local.template_parts : !can(regex("^[^\\s<>{}]+\\.[A-Za-z]+$", part.content))])
       error_message = join(" ", [
         for part in local.template_parts :
-        "welcome_email has ${part.name} = ${jsonencode(part.content)}, which is a path and not the content of an email: write ${part.name}_file = ${jsonencode(part.content)}."
+        "welcome_email has ${part.name} = ${jsonencode(part.content)}, which is a path and not the content of an email: use ${part.name}_file = ${jsonencode(part.content)}."
         if can(regex("^[^\\s<>{}]+\\.[A-Za-z]+$", part.content))
       ])
     }
@@ -71,7 +64,7 @@ resource "terraform_data" "deployment" {
       condition = length(flatten(values(local.unknown_placeholders))) == 0
       error_message = join(" ", [
         for place, names in local.unknown_placeholders :
-        "${place} has the unknown placeholder ${join(", ", names)}: known are ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
+        "${place} has the unknown placeholder ${join(", ", names)}: each must be one of ${join(", ", [for name in local.placeholders : "{{${name}}}"])}."
         if length(names) > 0
       ])
     }
@@ -87,17 +80,17 @@ resource "terraform_data" "deployment" {
         var.reconciliation.overdue_hours > local.hours_between_runs,
         !try(var.alarms["reconciliation-overdue"].enabled, true),
       ])
-      error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}, and reconciliation.schedule is ${coalesce(local.schedule, "none")}, which has runs ${local.hours_between_runs} or more hours apart: overdue_hours must be longer, or the alarm reconciliation-overdue fires although every run succeeds. It may be 0 for no alarm."
+      error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}, and the runs of reconciliation.schedule, ${coalesce(local.schedule, "none")}, can be ${local.hours_between_runs} hours apart: overdue_hours must be longer, or 0 for no alarm. Otherwise the alarm reconciliation-overdue fires although each run succeeds."
     }
 
-    # Only if no region is given: AWS adds SES to regions, so a list that is out of date must not stop a deployment.
+    # Only if welcome_email has no region: AWS adds SES to regions, and an outdated list must not block a deployment.
     precondition {
       condition     = var.welcome_email == null ? true : local.welcome_region != null || !contains(local.regions_without_ses, local.region)
       error_message = "welcome_email is set, but Amazon SES was not available in the pool's region, ${local.region}, when this module was released. Set welcome_email.region to the region in which the sender is verified, or to ${local.region} if SES is available there now."
     }
 
-    # Here, because the function depends on chained_function_arn, and so that variable's validation may not depend on the
-    # pool (examples/owned_pool). Only a function of its own region can have been the pool's trigger.
+    # Not in the validation of the variable: the trigger depends on chained_function_arn, which must not depend on the pool
+    # (examples/owned_pool). A pool can only have a trigger in its own region.
     precondition {
       condition     = var.chained_function_arn == null ? true : split(":", var.chained_function_arn)[3] == split("_", var.user_pool_id)[0]
       error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}: it must be a function in the pool's region, ${split("_", var.user_pool_id)[0]}."
@@ -105,27 +98,27 @@ resource "terraform_data" "deployment" {
 
     precondition {
       condition     = !startswith("${coalesce(var.chained_function_arn, "none")}:", "${local.post_confirmation_function_arn}:")
-      error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}, this module's own function, which would call itself for ever. It must be the function that the pool had before."
+      error_message = "chained_function_arn is ${coalesce(var.chained_function_arn, "null")}, this module's own function, which would invoke itself endlessly: it must be the function that the pool had before."
     }
 
     postcondition {
       condition     = self.input.role_path == var.role_path
-      error_message = "role_path was \"${self.input.role_path}\" and is now \"${var.role_path}\": IAM cannot move a role, and a new one of the same name cannot exist beside it. Keep role_path, or destroy this deployment first."
+      error_message = "role_path was \"${self.input.role_path}\" and is now \"${var.role_path}\": IAM cannot move a role, and role names are unique in all paths. Keep role_path, or destroy this deployment first."
     }
 
     postcondition {
       condition = (
         self.input.name == var.name && self.input.stage == var.stage
-        # A pool that names the trigger itself may be replaced by its own configuration.
+        # A pool whose own configuration names the trigger can be replaced by that configuration.
         && (!var.attach_trigger || self.input.user_pool_id == var.user_pool_id)
       )
-      error_message = "This state holds ${self.input.name}-${self.input.stage} of user pool ${self.input.user_pool_id}, but the variables say ${var.name}-${var.stage} of user pool ${var.user_pool_id}. Use that stage's own workspace or backend key (make plan ENV=... does), or destroy this deployment first."
+      error_message = "This state has the deployment ${self.input.name}-${self.input.stage} of user pool ${self.input.user_pool_id}, but the variables are those of ${var.name}-${var.stage} of user pool ${var.user_pool_id}. Use the workspace or backend key of that environment (make plan ENV=... selects it), or destroy this deployment first."
     }
   }
 }
 
-# What the command line needs to find this deployment without its state. It is made of names and variables alone, so that
-# it is there before anything that a first apply may fail at.
+# The command line reads it to find this deployment without the Terraform state. It depends only on names and variables, so
+# that it exists even if the first apply fails.
 module "deployment_record" {
   source = "./modules/deployment_record"
 
@@ -149,7 +142,7 @@ module "deployment_record" {
   }
 }
 
-# A plan that changes the key has to name the previous one.
+# Fails a plan that changes the KMS key without naming the previous one.
 module "key_change" {
   source = "./modules/key_change"
 
@@ -172,7 +165,7 @@ module "functions_package" {
   tags       = var.tags
 }
 
-# Apart from the functions' code, which is the same in every deployment.
+# Separate from the functions' code, which is the same in each deployment.
 module "welcome_email_package" {
   source = "./modules/package"
   count  = var.welcome_email == null ? 0 : 1
@@ -182,7 +175,7 @@ module "welcome_email_package" {
   bucket    = local.package_bucket
   tags      = var.tags
 
-  # Lambda puts the folder python/ of a layer on the functions' sys.path.
+  # Lambda adds the folder python/ of a layer to sys.path.
   file = { name = "python/welcome_email.json", content = jsonencode(local.welcome_email) }
 }
 
@@ -198,7 +191,7 @@ module "user_table" {
 
   finds_deleted_users = var.reconciliation.enabled && var.deleted_users.action != "keep"
   deletes_items       = var.deleted_users.action == "delete_item" || local.retention_days != null
-  # With an index and not [*], which would depend on all of the module.
+  # With an index and not [*]: a splat would depend on the whole module.
   change_after = concat(
     module.user_sync.table_policy_ids,
     var.track_changes ? module.change_tracking[0].table_policy_ids : [],
@@ -246,7 +239,7 @@ module "pool_trigger" {
   sms_role_arn         = var.sms_role_arn
   settings             = local.settings
 
-  # The permission comes after the function and its queue, the state machine after its functions and the table.
+  # The permission depends on the function and its queue, the state machine on its functions and the table.
   attach_after = [module.sign_up.permission_id, module.user_sync.state_machine_arn]
 }
 
@@ -297,7 +290,7 @@ module "monitoring" {
   user_pool_id          = var.user_pool_id
   tags                  = var.tags
 
-  # By name: the record of the deployment has the names of the alarms before anything is made.
+  # Built from names: the record of the deployment has the alarm names, and is written before these resources.
   post_confirmation_function_name = "${local.prefix}-post-confirmation"
   sync_user_function_name         = "${local.prefix}-sync-user"
   send_welcome_function_name      = var.welcome_email == null ? null : "${local.prefix}-send-welcome"
@@ -310,48 +303,17 @@ module "monitoring" {
   pool_trigger_function_name = var.attach_trigger ? "${local.prefix}-pool-trigger" : null
 
   table_name = module.user_table.name
-  # Of the functions, so that the log groups exist when they are filtered.
+  # From the outputs of the functions, so that the log groups exist before their metric filters.
   post_confirmation_log_group_name = "/aws/lambda/${module.sign_up.functions["post-confirmation"].name}"
   send_welcome_log_group_name      = one([for name in module.user_sync.send_welcome_function_name[*] : "/aws/lambda/${name}"])
 
   filters_logs = var.log_group_class == "STANDARD"
 
-  # Not compared with the provider's region, which a depends_on of the module leaves unknown at plan.
+  # Not a comparison with the provider's region, which is unknown at plan if the module has a depends_on.
   watches_ses = var.welcome_email == null ? false : local.welcome_region == null
 
   reconciliation = var.reconciliation.enabled ? {
     state_machine_arn = local.reconciliation_state_machine_arn
     overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours
   } : null
-}
-
-check "pool_has_the_attributes" {
-  assert {
-    condition     = length(local.missing_attributes) == 0
-    error_message = "attributes has ${join(", ", local.missing_attributes)}, which the schema of user pool ${var.user_pool_id} lacks, so no item will have a value. The pool's custom attributes are ${jsonencode(local.custom_attributes)}. Correct the name, or add the attribute to the pool."
-  }
-}
-
-check "welcome_email_goes_to_verified_addresses" {
-  assert {
-    condition     = try(var.welcome_email.verified_only, true)
-    error_message = "welcome_email.verified_only is false: a stranger can sign up with the address of another person and any text as username, and your sender emails this text to that person. Set it to true, the default, unless only administrators create and confirm users in user pool ${var.user_pool_id}."
-  }
-
-  assert {
-    condition     = try(var.welcome_email.verified_only, false) ? try(contains(data.aws_cognito_user_pool.this.auto_verified_attributes, "email"), false) : true
-    error_message = "User pool ${var.user_pool_id} does not verify email addresses at sign-up: auto_verified_attributes is ${jsonencode(try(data.aws_cognito_user_pool.this.auto_verified_attributes, []))}. welcome_email.verified_only is true, so no user who signs up gets a welcome email, except if a trigger, an administrator or an identity provider sets email_verified. Add email to the pool's auto_verified_attributes, or set welcome_email to null."
-  }
-
-  assert {
-    condition     = try(var.welcome_email.verified_only, false) ? local.pre_sign_up_function_arn == "" : true
-    error_message = "User pool ${var.user_pool_id} has the pre-sign-up trigger ${local.pre_sign_up_function_arn}. If this function sets autoVerifyEmail, Cognito marks addresses as verified without proof, and welcome_email.verified_only does not keep the welcome email from them. Make sure that it sets autoVerifyEmail only for addresses that belong to the user."
-  }
-}
-
-check "invited_users_get_the_welcome_email" {
-  assert {
-    condition     = try(var.welcome_email.on_first_sign_in, true) ? true : !try(one(data.aws_cognito_user_pool.this.admin_create_user_config).allow_admin_create_user_only, false)
-    error_message = "User pool ${var.user_pool_id} allows only administrators to create users, so no user signs up, and the post-confirmation trigger is invoked for users of identity providers alone. Users that administrators create get no welcome email. Set welcome_email.on_first_sign_in and track_changes to true, or ignore this warning if all users are those of identity providers."
-  }
 }

@@ -1,5 +1,5 @@
 locals {
-  # By short name, which is fixed: unlike a resource's name, it holds no prefix.
+  # By short name, which does not contain the prefix.
   features  = concat([module.sign_up, module.user_sync], module.pool_trigger, module.change_tracking, module.reconciliation)
   functions = merge(local.features[*].functions...)
   machines  = merge(module.user_sync.state_machines, one(module.reconciliation[*].state_machines))
@@ -7,12 +7,12 @@ locals {
 }
 
 output "user_pool_id" {
-  description = "Id of the user pool."
+  description = "ID of the user pool."
   value       = var.user_pool_id
 }
 
 output "attributes" {
-  description = "Cognito attributes that the items of the user table carry."
+  description = "Cognito attributes in the items of the user table."
   value       = var.attributes
 }
 
@@ -22,7 +22,7 @@ output "user_table_name" {
 }
 
 output "user_table_layout" {
-  description = "Keys, names and templates of the items in the user table, as the functions and the command line use them."
+  description = "Keys, attribute names and templates of the items in the user table, as the functions and the command line use them."
   value       = module.user_table.layout
 }
 
@@ -32,47 +32,47 @@ output "user_table_arn" {
 }
 
 output "user_table_stream_arn" {
-  description = "ARN of the user table's stream; null where it has none."
+  description = "ARN of the user table's stream; null without a stream."
   value       = module.user_table.stream_arn
 }
 
 output "user_sync_state_machine_arn" {
-  description = "ARN of the state machine that syncs and greets one user."
+  description = "ARN of the state machine that syncs one user and sends the welcome email."
   value       = module.user_sync.state_machine_arn
 }
 
 output "reconciliation_state_machine_arn" {
-  description = "ARN of the state machine that brings the table to what the pool is; null where there is none."
+  description = "ARN of the state machine that reconciles the table with the pool; null if reconciliation.enabled is false."
   value       = one(module.reconciliation[*].state_machine_arn)
 }
 
 output "reconciliation_schedule_arn" {
-  description = "ARN of the EventBridge schedule that starts the reconciliation; null without one."
+  description = "ARN of the EventBridge schedule that starts the reconciliation; null without a schedule."
   value       = local.reconciliation_schedule_arn
 }
 
 output "first_run" {
-  description = "The last run of the reconciliation that an apply started: execution_arn, dry_run (whether it only counts what it would write and delete), and show_result, the command that shows its result. null if reconciliation.run_on_apply starts none."
+  description = "Last run of the reconciliation that an apply started: execution_arn, dry_run (whether the run only counts what it would write and delete), and show_result (the command that shows its result). null if reconciliation.run_on_apply is none."
   value       = one(module.reconciliation[*].first_run)
 }
 
 output "post_confirmation_function_arn" {
-  description = "ARN of the post-confirmation trigger, for a pool that names its triggers itself (attach_trigger = false)."
+  description = "ARN of the post-confirmation trigger, for a pool whose own configuration names the trigger (attach_trigger = false)."
   value       = module.sign_up.post_confirmation_function_arn
 }
 
 output "retry_queue_url" {
-  description = "URL of the queue that holds sign-ups whose execution could not be started; empty when all is well."
+  description = "URL of the retry queue, which has the sign-ups whose execution could not be started. Normally it is empty."
   value       = module.sign_up.retry_queue_url
 }
 
 output "changes_queue_url" {
-  description = "URL of the queue that holds changes of users until they are synced; null without track_changes."
+  description = "URL of the change queue, which has changes of users until they are synced; null without track_changes."
   value       = one(module.change_tracking[*].queue_url)
 }
 
 output "deleted_users" {
-  description = "What happens to the item of a deleted user: the variable deleted_users, with the default of retention_days that applies."
+  description = "Variable deleted_users, with the effective value of retention_days."
   value       = merge(var.deleted_users, { retention_days = local.retention_days })
 }
 
@@ -82,12 +82,12 @@ output "alarm_names" {
 }
 
 output "function_arns" {
-  description = "ARNs of the Lambda functions. The keys are post-confirmation, retry-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration takes post_confirmation_function_arn instead, which does not depend on the pool."
+  description = "ARNs of the Lambda functions. The keys are post-confirmation, retry-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration must use post_confirmation_function_arn instead, which does not depend on the pool."
   value       = { for name, function in local.functions : name => function.arn }
 }
 
 output "role_arns" {
-  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, and for the schedules schedule (of the reconciliation) and trigger-check."
+  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, and schedule (of the reconciliation) and trigger-check for the schedules."
   value = merge(
     { for name, each in merge(local.functions, local.machines) : name => each.role_arn },
     one(module.pool_trigger[*].schedule_role_arns),
@@ -111,11 +111,11 @@ output "alarm_arns" {
 }
 
 output "dashboard_url" {
-  description = "Where the CloudWatch dashboard is: sign-ups, executions, items, mails, lag and failures."
+  description = "URL of the CloudWatch dashboard."
   value       = module.monitoring.dashboard_url
 }
 
 output "user_pool_trigger" {
-  description = "What this module attached to the pool as post-confirmation trigger (null with attach_trigger = false), and which function is called in turn."
+  description = "attached_function_arn: post-confirmation trigger that this module attached to the pool, null with attach_trigger = false. chained_function_arn: existing function that the trigger invokes, null for none."
   value       = local.user_pool_trigger
 }

@@ -1,47 +1,47 @@
 variable "user_pool_id" {
   type        = string
-  description = "Id of the existing user pool, for example eu-west-1_AbCdEfGhI. It must be in the provider's region."
+  description = "ID of the existing user pool, for example eu-west-1_AbCdEfGhI. The pool must be in the provider's region."
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+_[0-9A-Za-z]{1,45}$", var.user_pool_id))
-    error_message = "user_pool_id is \"${var.user_pool_id}\": it must be <region>_<id>, with 1 to 45 letters or digits in the id, like eu-west-1_AbCdEfGhI."
+    error_message = "user_pool_id is \"${var.user_pool_id}\": it must be a user pool ID, <region>_<1 to 45 letters or digits>, like eu-west-1_AbCdEfGhI."
   }
 }
 
 variable "stage" {
   type        = string
-  description = "Stage of this deployment, for example dev, staging or production. One state holds one stage."
+  description = "Name of the environment, for example dev, staging or production. Use a separate Terraform state for each environment."
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$", var.stage))
-    error_message = "stage is \"${var.stage}\": it must be 1 to 12 lower-case letters, digits or hyphens, begin with a letter and not end with a hyphen."
+    error_message = "stage is \"${var.stage}\": it must be 1 to 12 lowercase letters, digits or hyphens, start with a letter, and not end with a hyphen."
   }
 }
 
 variable "name" {
   type        = string
-  description = "What the names of all resources begin with, before the stage: `<name>-<stage>-...`"
+  description = "Prefix of all resource names, before the stage: `<name>-<stage>-...`"
   default     = "cognito-user-sync"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]*[a-z0-9])?$", var.name))
-    error_message = "name is \"${var.name}\": it must be lower-case letters, digits or hyphens, begin with a letter and not end with a hyphen."
+    error_message = "name is \"${var.name}\": it must be lowercase letters, digits or hyphens, start with a letter, and not end with a hyphen."
   }
 
   validation {
-    # 64 characters of a role name, less the longest region (ap-southeast-1), the longest suffix (post-confirmation) and
-    # two hyphens.
+    # A role name has at most 64 characters: <name>-<stage>, the region (ap-southeast-1 is the longest), the suffix
+    # (post-confirmation is the longest) and two hyphens.
     condition     = length("${var.name}-${var.stage}") <= 31
-    error_message = "<name>-<stage> is \"${var.name}-${var.stage}\", which has ${length("${var.name}-${var.stage}")} characters: it must have at most 31, since role names begin with it and have at most 64."
+    error_message = "<name>-<stage> is \"${var.name}-${var.stage}\", which has ${length("${var.name}-${var.stage}")} characters: it must have at most 31, because role names start with it and have at most 64."
   }
 }
 
 variable "attributes" {
   type        = list(string)
-  description = "Cognito attributes to keep in the table, under their Cognito names: standard ones and custom:... ones."
+  description = "Cognito attributes to sync, under their Cognito names: standard attributes and custom:... attributes."
   default     = ["name", "email", "phone_number"]
   nullable    = false
 
@@ -55,7 +55,7 @@ variable "attributes" {
         ], name
       ) || can(regex("^(dev:)?custom:[\\pL\\pM\\pS\\pN\\pP]{1,20}$", name))
     ])
-    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters and no space (sub is always synced, in the table's key)."
+    error_message = "attributes are ${jsonencode(var.attributes)}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, with a name of 1 to 20 characters without spaces. sub is always synced, as the table's key."
   }
 
   validation {
@@ -66,27 +66,28 @@ variable "attributes" {
 
 variable "welcome_email" {
   description = <<-EOT
-    The welcome email, sent to each new user; null sends none. Subject, text and html may hold {{display_name}}, {{username}},
-    {{name}} and any of the synced attributes, such as {{email}} or {{custom:plan}}, each with a fallback if the value is empty:
-    {{name|there}}. docs/welcome-email.md has examples.
-    - from: sender, verified in SES: `address@example.com`, `Name <address@example.com>` or `"Name" <address@example.com>`.
-      The name and the domain may have any script
+    Welcome email for each new user; null to send none. subject, text and html can contain the placeholders
+    {{display_name}}, {{username}}, {{name}} and each synced attribute, such as {{email}} or {{custom:plan}}. {{name|there}}
+    has a fallback for an empty value. docs/welcome-email.md has examples.
+    - from: sender, which must be verified in SES: `address@example.com`, `Name <address@example.com>` or
+      `"Name" <address@example.com>`. The name and the domain can contain characters of any script
     - subject: one line
-    - text, html: the templates' content; null takes the ones in emails/
-    - text_file, html_file: files with the content, in place of text and html; relative to the root module
-    - translations: subject, text or text_file, and html or html_file, by language tag, such as de or pt-BR, for users whose
-      attribute locale has that language; all others get subject, text and html
-    - reply_to: address for answers, in one of the forms of from
-    - configuration_set: SES configuration set
-    - region: region of SES, where the sender is verified; null for the pool's region
-    - identity_arn: SES identity of the sender, in another region or account; null for one of this account in region.
-      docs/welcome-email.md has the policy that an identity of another account needs
-    - app_client_ids: send only to users who signed up through these app clients; empty for all users. A filter, not a
-      boundary: the sign-up's event names the client, and CLIENT_ID_NOT_APPLICABLE after AdminConfirmSignUp
-    - verified_only: send only to addresses that Cognito has verified. With false, a stranger can have an email sent by your
-      sender to an address and with a username that the stranger chose
-    - on_first_sign_in: send also to users that an administrator created, when they have set a password at their first
-      sign-in. Needs track_changes. For app_client_ids the app client is CLIENT_ID_NOT_APPLICABLE
+    - text, html: content of the templates; null for the templates in emails/
+    - text_file, html_file: files with the content, instead of text and html. Paths are relative to the root module
+    - translations: subject, text or text_file, and html or html_file, by language tag, such as de or pt-BR. Users whose
+      locale attribute has that language get the translation. All other users get subject, text and html
+    - reply_to: address for replies, in one of the forms of from
+    - configuration_set: name of an SES configuration set
+    - region: region of SES in which the sender is verified; null for the pool's region
+    - identity_arn: ARN of the sender's SES identity, if it is in another region or account; null for an identity of this
+      account in region. docs/welcome-email.md has the policy that an identity of another account needs
+    - app_client_ids: IDs of app clients: only users who signed up with one of them get the email; empty for all users. This
+      is a filter and not a security boundary: the event of the sign-up names the client. After AdminConfirmSignUp, the
+      client is CLIENT_ID_NOT_APPLICABLE
+    - verified_only: send only to addresses that Cognito has verified. With false, anyone can trigger an email from your
+      sender to any address, with any text as the username
+    - on_first_sign_in: send also to users that an administrator created, after they set a password at their first sign-in.
+      Requires track_changes. For app_client_ids, the app client is CLIENT_ID_NOT_APPLICABLE
   EOT
   type = object({
     from      = string
@@ -113,7 +114,7 @@ variable "welcome_email" {
   default = null
 
   validation {
-    # Of a sender with a name, the address is what remains: welcome_email.py reads it likewise.
+    # Removes the name, so that only the address remains. welcome_email.py has the same pattern.
     condition = var.welcome_email == null || alltrue([
       for address in [
         for sender in concat([try(coalesce(var.welcome_email.from), "")], compact([try(var.welcome_email.reply_to, null)])) :
@@ -125,7 +126,7 @@ variable "welcome_email" {
       ] :
       can(regex("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[\\p{L}\\p{M}\\p{Nd}](?:[\\p{L}\\p{M}\\p{Nd}-]{0,61}[\\p{L}\\p{M}\\p{Nd}])?\\.)+\\p{L}(?:[\\p{L}\\p{M}\\p{Nd}-]{0,61}[\\p{L}\\p{M}\\p{Nd}])?$", address))
       && can(regex("^[^@]{1,64}@", address)) && length(address) <= 254
-      # Another domain in IDNA 2003 than in IDNA 2008: domain_names.py sends to none of them.
+      # These characters are another domain in IDNA 2003 than in IDNA 2008. domain_names.py rejects them, too.
       && length(regexall("[ßẞς]", address)) == 0
     ])
     error_message = "welcome_email.from is \"${try(coalesce(var.welcome_email.from), "")}\" and reply_to is \"${try(coalesce(var.welcome_email.reply_to), "")}\": each must be address@example.com, Name <address@example.com> or \"Name\" <address@example.com>, with at most 320 characters, quotes around a name with < > @ or \", ASCII before the @, and a domain with ß or ς in Punycode (xn--fa-hia.de for faß.de)."
@@ -142,7 +143,7 @@ variable "welcome_email" {
     condition = length(distinct([
       for tag in keys(try(var.welcome_email.translations, {})) : lower(tag)
     ])) == length(try(var.welcome_email.translations, {}))
-    error_message = "welcome_email.translations has the keys ${jsonencode(keys(try(var.welcome_email.translations, {})))}: upper and lower case make no other language, so each must occur once."
+    error_message = "welcome_email.translations has the keys ${jsonencode(keys(try(var.welcome_email.translations, {})))}: each language must occur once, and case is ignored."
   }
 
   validation {
@@ -150,7 +151,7 @@ variable "welcome_email" {
       for templates in values(try(var.welcome_email.translations, {})) :
       can(regex("^[^\\x00-\\x1f]+$", templates.subject)) && try(coalesce(templates.text, templates.text_file), "") != "" && try(coalesce(templates.html, templates.html_file), "") != ""
     ])
-    error_message = "welcome_email.translations has an empty part, or a subject of more than one line: ${jsonencode({ for tag, templates in try(var.welcome_email.translations, {}) : tag => templates.subject })}. Each translation needs a subject of one line, without control characters, text or text_file, and html or html_file."
+    error_message = "welcome_email.translations has an empty part or an invalid subject: ${jsonencode({ for tag, templates in try(var.welcome_email.translations, {}) : tag => templates.subject })}. Each translation must have a subject of one line without control characters, text or text_file, and html or html_file."
   }
 
   validation {
@@ -174,8 +175,8 @@ variable "welcome_email" {
   }
 
   validation {
-    # The sender ends with the identity: an address after <, which begins every sender here, a domain after @ or a dot.
-    # A malformed ARN has the message above. Terraform cannot compute Punycode: international labels count as equal.
+    # The sender, with < before it, ends with the identity: with <address, @domain or .domain. The validation above rejects
+    # a malformed ARN. Terraform cannot compute Punycode, so all international labels count as equal.
     condition = try(var.welcome_email.identity_arn, null) == null || try(anytrue([
       for before in strcontains(var.welcome_email.identity_arn, "@") ? ["<"] : ["@", "."] :
       endswith([
@@ -200,14 +201,14 @@ variable "welcome_email" {
 
 variable "attach_trigger" {
   type        = bool
-  description = "Whether to attach the post-confirmation trigger to the pool. false where the pool's own configuration names post_confirmation_function_arn (examples/owned_pool)."
+  description = "Attach the post-confirmation trigger to the pool. Set it to false if the pool's own configuration names post_confirmation_function_arn (examples/owned_pool)."
   default     = true
   nullable    = false
 }
 
 variable "chained_function_arn" {
   type        = string
-  description = "ARN of the post-confirmation function that the pool has already: it is called after this module's own, and put back on destroy. null where the pool has none. Must be known at plan."
+  description = "ARN of the pool's existing post-confirmation function; null if the pool has none. It is invoked after this module's function, and restored on destroy. It must be known at plan."
   default     = null
 
   validation {
@@ -218,7 +219,7 @@ variable "chained_function_arn" {
 
 variable "sms_role_arn" {
   type        = string
-  description = "ARN of the role with which the pool sends SMS: the function that attaches the trigger may then pass no other role to Cognito. null lets it pass any role of the account, and is right also where the pool has none."
+  description = "ARN of the role with which the pool sends SMS. The function that attaches the trigger can then pass only this role to Cognito. null allows it to pass any role of the account; use null also if the pool has no such role."
   default     = null
 
   validation {
@@ -229,31 +230,32 @@ variable "sms_role_arn" {
 
 variable "table" {
   description = <<-EOT
-    The user table: one that this module makes, or an existing one. docs/existing-table.md has both, with examples.
-    - name: an existing table to use; null makes one
-    - partition_key: its name, and its value for a user: text with {sub} exactly once, and with {user_pool_id}, if needed.
-      An existing table must have this key, of type S
-    - sort_key: its name, and its value for a user: text, with {sub} and {user_pool_id}, if needed. null for a table
-      without one
-    - attribute_prefix: what the names of all attributes begin with that this module writes, besides the keys, the TTL
-      attribute, and those in attribute_names and extra_attributes. null is "" in a table that this module makes. An
-      existing table needs a value: "" means that this module overwrites values that are under its names already
-    - attribute_names: whole names of single attributes, by what this module writes: a synced attribute, username, status,
-      enabled, cognito_created_at, cognito_modified_at, observed_at, synced_at, deleted_at, shard, user_pool_id or
+    User table: a new one, or an existing one. docs/existing-table.md and docs/table.md have examples.
+    - name: name of an existing table; null to create a table
+    - partition_key: name of the partition key, and its value for a user. The value is text with {sub} exactly once, and
+      optionally {user_pool_id}. An existing table must have this key, of type S
+    - sort_key: name of the sort key, and its value for a user: text, optionally with {sub} and {user_pool_id}. null for a
+      table without a sort key
+    - attribute_prefix: prefix of the names of all attributes that this module writes, except the keys, the TTL attribute,
+      attribute_names and extra_attributes. null is "" in a table that this module creates. For an existing table, a value is
+      required: with "", this module overwrites existing values under its attribute names
+    - attribute_names: full names of single attributes, by attribute: a synced attribute, username, status, enabled,
+      cognito_created_at, cognito_modified_at, observed_at, synced_at, deleted_at, shard, user_pool_id or
       synced_attributes
-    - extra_attributes: further attributes, by name: text with {sub}, {username} and synced attributes, like {email},
-      {email|lower} or {email|upper}. An item has none of which a value is missing
-    - ttl_attribute: the TTL attribute of the table. It is set only on items of deleted users
-    - billing_mode: PAY_PER_REQUEST or PROVISIONED. This key and all that follow are for a table that this module makes
-    - read_capacity, write_capacity: capacity units of the table, and of each of its indexes, with PROVISIONED. This module
-      sets up no auto scaling
-    - deletion_protection: whether the table refuses to be deleted, by terraform destroy too. Replicas have none
+    - extra_attributes: additional attributes, by name. Each value is text with {sub}, {username} and synced attributes, like
+      {email}, {email|lower} or {email|upper}. An item does not have the attribute if the user lacks one of these values
+    - ttl_attribute: TTL attribute of the table. Only items of deleted users have it
+    - billing_mode: PAY_PER_REQUEST or PROVISIONED. This key and all following keys apply only to a table that this module
+      creates
+    - read_capacity, write_capacity: capacity units of the table and of each index, with PROVISIONED. This module does not
+      configure auto scaling
+    - deletion_protection: deletion protection, which also makes terraform destroy keep the table. Replicas do not have it
     - point_in_time_recovery: continuous backups
-    - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for none
-    - email_index: an index by_email, to find a user by the email address in lower case, which is then in the attribute
-      `<attribute_prefix>email_lower` (items without an address are not in it)
-    - replica_regions: regions with a replica of the table (a global table). Needs PAY_PER_REQUEST and NEW_AND_OLD_IMAGES,
-      and a multi-Region key with a replica key in each of these regions, if kms_key_arn is set
+    - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for no stream
+    - email_index: index by_email, which finds a user by the email address in lowercase. The address is in the attribute
+      `<attribute_prefix>email_lower`. Items without an email address are not in the index
+    - replica_regions: regions with a replica of the table (global table). Requires PAY_PER_REQUEST and NEW_AND_OLD_IMAGES.
+      If kms_key_arn is set, it must be a multi-Region key with a replica key in each of these regions
   EOT
   type = object({
     name = optional(string)
@@ -287,19 +289,19 @@ variable "table" {
   }
 
   validation {
-    # The other placeholder could be anywhere.
+    # {user_pool_id} can be anywhere, so it is replaced first.
     condition     = can(regex("^[^{}]*\\{sub\\}[^{}]*$", replace(var.table.partition_key.value, "{user_pool_id}", "_"))) && length(var.table.partition_key.value) <= 255
-    error_message = "table.partition_key.value is \"${var.table.partition_key.value}\": it must be text of at most 255 characters with {sub} exactly once and without other braces than those of {user_pool_id}, like {sub} or USER#{sub}."
+    error_message = "table.partition_key.value is \"${var.table.partition_key.value}\": it must be text of at most 255 characters with {sub} exactly once, and with no other braces except {user_pool_id}, like {sub} or USER#{sub}."
   }
 
   validation {
     condition     = var.table.sort_key == null || try(can(regex("^([^{}]|\\{(sub|user_pool_id)\\})+$", var.table.sort_key.value)) && length(var.table.sort_key.value) <= 255, false)
-    error_message = "table.sort_key.value is \"${try(coalesce(var.table.sort_key.value), "")}\": it must be text of 1 to 255 characters without other braces than those of {sub} and {user_pool_id}, like PROFILE or USER#{sub}."
+    error_message = "table.sort_key.value is \"${try(coalesce(var.table.sort_key.value), "")}\": it must be text of 1 to 255 characters, with no braces except {sub} and {user_pool_id}, like PROFILE or USER#{sub}."
   }
 
   validation {
     condition     = var.table.name == null || var.table.attribute_prefix != null
-    error_message = "table.name is \"${try(coalesce(var.table.name), "")}\", but table.attribute_prefix is null: for an existing table, it must be set, for example to \"cognito_\", or to \"\" to overwrite values that are under its names already, such as email, username or status."
+    error_message = "table.name is \"${try(coalesce(var.table.name), "")}\", but table.attribute_prefix is null: for an existing table, it must be set, for example to \"cognito_\", or to \"\" to overwrite existing values of attributes such as email, username or status."
   }
 
   validation {
@@ -326,7 +328,7 @@ variable "table" {
       for template in values(var.table.extra_attributes) :
       can(regex("^([^{}]|\\{[^{}|]+(\\|(lower|upper))?\\})+$", template))
     ])
-    error_message = "table.extra_attributes are ${jsonencode(var.table.extra_attributes)}: each must be text, in which each name in braces stands alone, or with |lower or |upper, like EMAIL#{email|lower}."
+    error_message = "table.extra_attributes are ${jsonencode(var.table.extra_attributes)}: each must be text, with names in braces, each alone or with |lower or |upper, like EMAIL#{email|lower}."
   }
 
   validation {
@@ -338,10 +340,10 @@ variable "table" {
   }
 
   validation {
-    # One expression names all of them, and DynamoDB takes 300 operators and 4 KB:
+    # One update expression sets all of them. DynamoDB allows 300 operators and 4 KB in it:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
     condition     = length(var.attributes) + length(var.table.extra_attributes) <= 100
-    error_message = "attributes and table.extra_attributes are ${length(var.attributes)} and ${length(var.table.extra_attributes)}: they must be at most 100 together."
+    error_message = "attributes has ${length(var.attributes)} entries and table.extra_attributes has ${length(var.table.extra_attributes)}: they must have at most 100 together."
   }
 
   validation {
@@ -371,7 +373,7 @@ variable "table" {
 
   validation {
     condition     = !(var.table.email_index && var.table.name != null)
-    error_message = "table.email_index is true, but table.name is \"${try(coalesce(var.table.name), "")}\": it must be false for an existing table, whose indexes this module does not change."
+    error_message = "table.email_index is true, but table.name is \"${try(coalesce(var.table.name), "")}\": it must be false for an existing table, because this module does not change its indexes."
   }
 
   validation {
@@ -384,12 +386,12 @@ variable "table" {
 
   validation {
     condition     = !contains(var.table.replica_regions, split("_", var.user_pool_id)[0])
-    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}: the pool's region must not be among them, since the table itself is in it."
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}: the pool's region must not be among them, because the table itself is in it."
   }
 
   validation {
     condition     = length(var.table.replica_regions) == 0 || var.table.name == null
-    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}, but table.name is \"${try(coalesce(var.table.name), "")}\": they must be [] for an existing table, which this module does not change."
+    error_message = "table.replica_regions are ${jsonencode(var.table.replica_regions)}, but table.name is \"${try(coalesce(var.table.name), "")}\": it must be [] for an existing table, because this module does not change it."
   }
 
   validation {
@@ -408,13 +410,14 @@ variable "table" {
 
 variable "deleted_users" {
   description = <<-EOT
-    What happens to the item of a user who was deleted from the pool.
-    - action: mark sets deleted_at, and keeps everything else. delete removes all that this module has written, and leaves
-      the key, user_pool_id and deleted_at; an application's attributes stay. delete_item replaces the whole item, with an
-      application's attributes, by these three, which expire after a day. keep does nothing
-    - retention_days: a marked item expires after so many days, with all its attributes. null: after 30 days in a table
-      that this module makes, so that it keeps personal data of deleted users for a limited time; never in an existing
-      table, where an application's attributes in the item would expire, too. 36500, a hundred years, is the maximum
+    How to handle items of users deleted from the pool.
+    - action: mark sets deleted_at and keeps all other attributes. delete removes all attributes that this module wrote,
+      except the key, user_pool_id and deleted_at; attributes of your application remain. delete_item replaces the whole
+      item, including attributes of your application, with these three attributes, and the item expires after a day. keep
+      does nothing
+    - retention_days: number of days after which a marked item expires, with all its attributes; at most 36500. null is 30
+      days in a table that this module creates, so that personal data of deleted users is kept for a limited time. In an
+      existing table, null means never, because attributes of your application in the item would expire, too
   EOT
   type = object({
     action         = optional(string, "mark")
@@ -438,31 +441,31 @@ variable "deleted_users" {
 
   validation {
     condition     = var.deleted_users.action == "mark" || var.deleted_users.retention_days == null
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is ${var.deleted_users.action}: it must be null, or action must be mark, since only marked items expire."
+    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is ${var.deleted_users.action}: it must be null, or action must be mark, because only marked items expire."
   }
 }
 
 variable "track_changes" {
   type        = bool
-  description = "Whether users are synced when they change or leave, by CloudTrail's events. Needs a CloudTrail trail that logs management events in the pool's region; without one no event ever comes. Reconciliation has all changes, later."
+  description = "Sync changed and deleted users within minutes, from CloudTrail events. Requires a CloudTrail trail that logs management events in the pool's region; without it, there are no events. Reconciliation syncs all changes later."
   default     = false
   nullable    = false
 }
 
 variable "reconciliation" {
   description = <<-EOT
-    The reconciliation of the table with the whole pool.
-    - enabled: whether there is one
-    - schedule: when it runs, as EventBridge Scheduler's cron(...) or rate(...), in UTC; none for on demand alone
-    - run_on_apply: which run an apply starts, at first and when attributes or the table's settings change: sync writes the
-      users who are in the pool already; dry_run only counts what it would write and delete; none starts no run, and
-      scheduled runs write. null is sync for a table that this module makes, and dry_run for an existing one. While it is
-      dry_run, scheduled runs are dry runs, too
-    - list_users_per_second: ListUsers requests a second. Cognito allows 30 for all of the account and region together
-    - max_concurrency: workers at once; one alone reaches about 16 requests a second
-    - max_delete_percent: no run deletes more than this of a shard (or 20 users, if that is more). If more are missing, it deletes none of that shard and
-      reports their number
-    - overdue_hours: an alarm when no run has succeeded for so long, which must be longer than from run to run; 0 for none
+    Reconciliation, which compares the whole pool with the table.
+    - enabled: create the reconciliation
+    - schedule: EventBridge Scheduler expression, cron(...) or rate(...), in UTC; none to run on demand only
+    - run_on_apply: run that an apply starts, the first time and when attributes or settings of the table change. sync writes
+      all users. dry_run only counts what it would write and delete, and scheduled runs are dry runs, too. none starts no
+      run, and scheduled runs write. null is sync for a table that this module creates, and dry_run for an existing table
+    - list_users_per_second: ListUsers requests per second. Cognito allows 30 for the account and region
+    - max_concurrency: number of concurrent workers. One worker reaches about 16 requests per second
+    - max_delete_percent: maximum share of a shard's users that one run deletes, in percent; 20 users are always allowed. If
+      more are missing, the run deletes no user of that shard, and reports their number
+    - overdue_hours: hours without a successful run after which the alarm reconciliation-overdue fires; 0 for no alarm. It
+      must be longer than the time between two scheduled runs
   EOT
   type = object({
     enabled               = optional(bool, true)
@@ -479,7 +482,7 @@ variable "reconciliation" {
   validation {
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     condition     = can(regex("^(none|cron\\([^\\s()]+ [^\\s()]+ (\\? [^\\s()]+ [^\\s()?]+|[^\\s()?]+ [^\\s()]+ \\?) [^\\s()]+\\)|rate\\([1-9][0-9]* (minutes?|hours?|days?)\\))$", var.reconciliation.schedule))
-    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be rate(...), like rate(12 hours), or none, or cron(...) with six fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year, where one of the two days must be ?."
+    error_message = "reconciliation.schedule is \"${var.reconciliation.schedule}\": it must be rate(...), like rate(12 hours), or none, or cron(...) with six fields, like cron(15 3 * * ? *): minutes, hours, day of month, month, day of week and year, where day of month or day of week must be ?."
   }
 
   validation {
@@ -504,7 +507,7 @@ variable "reconciliation" {
   }
 
   validation {
-    # An alarm looks back seven days: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    # An alarm evaluates at most seven days: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     condition     = var.reconciliation.overdue_hours >= 0 && var.reconciliation.overdue_hours <= 168 && floor(var.reconciliation.overdue_hours) == var.reconciliation.overdue_hours
     error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}: it must be a whole number from 1 to 168, or 0 for no alarm."
   }
@@ -512,7 +515,7 @@ variable "reconciliation" {
 
 variable "alarm_topic_arns" {
   type        = set(string)
-  description = "SNS topics that are told of alarms, and of the end of those whose end says that all is well. The alarms are there without any. docs/operations.md says which ones cannot wait."
+  description = "ARNs of SNS topics for ALARM notifications, and for OK notifications of alarms whose OK means that the problem is over. The alarms exist also without topics. docs/operations.md lists the alarms that need action immediately."
   default     = []
   nullable    = false
 
@@ -524,7 +527,7 @@ variable "alarm_topic_arns" {
 
 variable "alarm_warn_topic_arns" {
   type        = set(string)
-  description = "SNS topics of the alarms that can wait until the morning, so that alarm_topic_arns is only told of those that cannot; null for alarm_topic_arns."
+  description = "ARNs of SNS topics for alarms that can wait until the next working day; alarm_topic_arns then gets only the others. null to send all alarms to alarm_topic_arns."
   default     = null
 
   validation {
@@ -535,29 +538,30 @@ variable "alarm_warn_topic_arns" {
 
 variable "runbook_url" {
   type        = string
-  description = "Address of the page docs/operations.md, of the version that is deployed. Each alarm's description ends with it and the section of the alarm."
+  description = "URL of docs/operations.md in the deployed version. The description of each alarm ends with this URL and the section of the alarm."
   default     = "docs/operations.md"
   nullable    = false
 
   validation {
-    # An alarm's description has 1,024 characters.
+    # An alarm description has at most 1,024 characters.
     condition     = can(regex("^[^ #]{1,200}$", var.runbook_url))
-    error_message = "runbook_url is \"${var.runbook_url}\": it must be an address of 1 to 200 characters without spaces and #, like https://wiki.example.com/cognito-user-sync."
+    error_message = "runbook_url is \"${var.runbook_url}\": it must be a URL or path of 1 to 200 characters without spaces and #, like https://wiki.example.com/cognito-user-sync."
   }
 }
 
 variable "alarms" {
   description = <<-EOT
-    Changes of single alarms. Each key is what an alarm's name ends with, for example trigger-duration = { threshold = 3000 }
-    or reconciliation-failed = { enabled = false }. docs/operations.md lists the alarms and their defaults. A key of a
-    feature that is off has no effect. reconciliation.overdue_hours sets when reconciliation-overdue fires.
-    - enabled: whether the alarm exists
-    - threshold: the alarm fires above this value, in the unit of its metric (trigger-duration: milliseconds;
-      ses-bounce-rate and ses-complaint-rate: a fraction, like 0.05)
-    - period_seconds: length of one period, a multiple of 60
-    - evaluation_periods: periods that the alarm looks at
-    - datapoints_to_alarm: how many of them are above the threshold when it fires; all of them if evaluation_periods is set alone
-    - topic_arns: SNS topics of this alarm, instead of alarm_topic_arns and alarm_warn_topic_arns; [] for none
+    Settings of single alarms, by alarm name without `<name>-<stage>-`, for example trigger-duration = { threshold = 3000 } or
+    reconciliation-failed = { enabled = false }. docs/operations.md lists the alarms and their defaults. An alarm of a
+    disabled feature has no effect. reconciliation.overdue_hours sets when reconciliation-overdue fires.
+    - enabled: create the alarm
+    - threshold: value above which the alarm fires, in the unit of its metric: milliseconds for trigger-duration, a fraction
+      like 0.05 for ses-bounce-rate and ses-complaint-rate
+    - period_seconds: length of a period, a multiple of 60
+    - evaluation_periods: number of periods to evaluate
+    - datapoints_to_alarm: number of periods above the threshold that make the alarm fire; if only evaluation_periods is set,
+      all of them
+    - topic_arns: ARNs of SNS topics for this alarm, instead of alarm_topic_arns and alarm_warn_topic_arns; [] for none
   EOT
   type = map(object({
     enabled             = optional(bool, true)
@@ -571,18 +575,8 @@ variable "alarms" {
   nullable = false
 
   validation {
-    condition = length(setsubtract(
-      keys(var.alarms),
-      [
-        "trigger-errors", "trigger-throttles", "trigger-duration", "trigger-missing", "sign-ups-lost",
-        "user-sync-failed", "user-sync-timed-out", "sync-user-failing", "send-welcome-failing",
-        "retry-age", "retry-dead-letter",
-        "changes-age", "changes-undelivered", "changes-lost", "changes-dead-letter",
-        "reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue",
-        "ses-bounce-rate", "ses-complaint-rate",
-      ]
-    )) == 0
-    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be trigger-errors, trigger-throttles, trigger-duration, trigger-missing, sign-ups-lost, user-sync-failed, user-sync-timed-out, sync-user-failing, send-welcome-failing, retry-age, retry-dead-letter, changes-age, changes-undelivered, changes-lost, changes-dead-letter, reconciliation-failed, reconciliation-timed-out, reconciliation-overdue, ses-bounce-rate or ses-complaint-rate."
+    condition     = length(setsubtract(keys(var.alarms), keys(local.alarm_defaults))) == 0
+    error_message = "alarms has the keys ${jsonencode(keys(var.alarms))}: each must be one of ${join(", ", keys(local.alarm_defaults))}."
   }
 
   validation {
@@ -623,24 +617,28 @@ variable "alarms" {
   }
 
   validation {
-    # The same page of AWS. The defaults are those of modules/monitoring.
+    # The same page of AWS. Unknown names are rejected above.
     condition = alltrue([
       for name, alarm in var.alarms :
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "retry-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1)
-      <= (coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) < 3600 ? 86400 : 604800) if alarm != null
+      coalesce(alarm.period_seconds, local.alarm_defaults[name].period_seconds)
+      * coalesce(alarm.evaluation_periods, local.alarm_defaults[name].evaluation_periods)
+      <= (coalesce(alarm.period_seconds, local.alarm_defaults[name].period_seconds) < 3600 ? 86400 : 604800)
+      if alarm != null && can(local.alarm_defaults[name])
     ])
     error_message = "alarms evaluates ${jsonencode({
       for name, alarm in var.alarms : name =>
-      coalesce(alarm.period_seconds, startswith(name, "ses-") ? 3600 : name == "trigger-missing" ? 1800 : endswith(name, "-failing") ? 600 : 60) * coalesce(alarm.evaluation_periods, name == "retry-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1) if alarm != null
+      coalesce(alarm.period_seconds, local.alarm_defaults[name].period_seconds)
+      * coalesce(alarm.evaluation_periods, local.alarm_defaults[name].evaluation_periods)
+      if alarm != null && can(local.alarm_defaults[name])
     })} seconds (period_seconds times evaluation_periods): each must be at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
   }
 
   validation {
-    # AWS rejects more than there are.
+    # The same page of AWS.
     condition = alltrue([
       for name, alarm in var.alarms :
       alarm.datapoints_to_alarm >= 1 && alarm.datapoints_to_alarm % 1 == 0
-      && alarm.datapoints_to_alarm <= coalesce(alarm.evaluation_periods, name == "retry-age" ? 15 : name == "changes-age" ? 30 : contains(["trigger-throttles", "trigger-duration"], name) ? 3 : endswith(name, "-failing") ? 2 : 1)
+      && alarm.datapoints_to_alarm <= coalesce(alarm.evaluation_periods, try(local.alarm_defaults[name].evaluation_periods, 1))
       if alarm == null ? false : alarm.datapoints_to_alarm != null
     ])
     error_message = "alarms has datapoints_to_alarm ${jsonencode({ for name, alarm in var.alarms : name => alarm.datapoints_to_alarm if alarm == null ? false : alarm.datapoints_to_alarm != null })}: each must be a whole number from 1 to evaluation_periods of the same alarm."
@@ -652,7 +650,7 @@ variable "alarms" {
       alarm.threshold == null && alarm.period_seconds == null && alarm.evaluation_periods == null && alarm.datapoints_to_alarm == null
       if name == "reconciliation-overdue" && alarm != null
     ])
-    error_message = "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of reconciliation-overdue: it must have none of them, since reconciliation.overdue_hours sets when it fires."
+    error_message = "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of reconciliation-overdue: it must have none of them, because reconciliation.overdue_hours sets when it fires."
   }
 
   validation {
@@ -666,7 +664,7 @@ variable "alarms" {
 
 variable "kms_key_arn" {
   type        = string
-  description = "Customer managed KMS key that encrypts table, queues, logs, state machines and the functions' environment; null for AWS owned keys. When you change it, add the previous key to previous_kms_key_arns."
+  description = "ARN of a customer managed KMS key that encrypts the table, queues, logs, state machines and environment variables; null to use AWS owned keys. If you change it, add the previous key to previous_kms_key_arns."
   default     = null
 
   validation {
@@ -677,7 +675,7 @@ variable "kms_key_arn" {
 
 variable "previous_kms_key_arns" {
   type        = list(string)
-  description = "Keys that kms_key_arn named before. Messages in the queues and running executions are still encrypted with them, so the roles may still use them. Remove a key 14 days after the apply that changed kms_key_arn."
+  description = "ARNs of previous values of kms_key_arn. Messages in the queues and running executions are still encrypted with these keys, so the roles keep the permission to use them. Remove a key 14 days after the apply that changed kms_key_arn."
   default     = []
   nullable    = false
 
@@ -689,7 +687,7 @@ variable "previous_kms_key_arns" {
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that the logs are kept."
+  description = "Retention of the logs in days."
   default     = 30
   nullable    = false
 
@@ -705,7 +703,7 @@ variable "log_retention_days" {
 
 variable "log_group_class" {
   type        = string
-  description = "Class of the log groups: STANDARD, or INFREQUENT_ACCESS at half the price of ingestion, which the command line and `aws logs tail` cannot read. A change replaces the log groups."
+  description = "Class of the log groups: STANDARD or INFREQUENT_ACCESS. INFREQUENT_ACCESS halves the price of ingestion, but the command line and `aws logs tail` cannot read it. A change replaces the log groups."
   default     = "STANDARD"
   nullable    = false
 
@@ -717,7 +715,7 @@ variable "log_group_class" {
 
 variable "role_path" {
   type        = string
-  description = "IAM path of every role, for accounts whose policies demand one. It cannot change on an existing deployment."
+  description = "IAM path of all roles, for accounts whose policies require one. It cannot be changed after the first apply."
   default     = "/"
   nullable    = false
 
@@ -730,7 +728,7 @@ variable "role_path" {
 
 variable "permissions_boundary_arn" {
   type        = string
-  description = "IAM policy that bounds every role made here; null for none."
+  description = "ARN of the IAM policy that is the permissions boundary of all roles; null for none."
   default     = null
 
   validation {
@@ -741,16 +739,16 @@ variable "permissions_boundary_arn" {
 
 variable "lambda" {
   description = <<-EOT
-    The Lambda functions.
+    Settings of the Lambda functions.
     - runtime: python3.11 or later; the code is tested with python3.13
-    - memory_mb: memory of each, and with it CPU. At least 256, so that the trigger answers within the 5 s that
-      Cognito waits
+    - memory_mb: memory of each function in MB, which also determines its CPU. At least 256, so that the trigger answers
+      within the 5 s that Cognito waits
     - architecture: arm64 or x86_64
-    - code_bucket: an existing S3 bucket in the pool's region that takes the packages. A saved plan can then be applied on
-      any machine. null uploads them to Lambda itself
-    - vpc_config: subnets and security groups of the functions, which must reach the AWS APIs that they call through a NAT
-      gateway or VPC endpoints; null for no VPC
-    - trigger_reserved_concurrency: invocations at once that are set aside for the post-confirmation trigger; null for none
+    - code_bucket: name of an existing S3 bucket in the pool's region, to which the packages are uploaded. A saved plan can
+      then be applied on any machine. null to upload the packages directly to Lambda
+    - vpc_config: subnets and security groups of the functions. The functions must reach the AWS APIs through a NAT gateway
+      or VPC endpoints. null for no VPC
+    - trigger_reserved_concurrency: reserved concurrent executions of the post-confirmation trigger; null for none
   EOT
   type = object({
     runtime                      = optional(string, "python3.13")
@@ -768,18 +766,18 @@ variable "lambda" {
 
   validation {
     condition     = can(regex("^python3\\.(1[1-9]|[2-9][0-9])$", var.lambda.runtime))
-    error_message = "lambda.runtime is \"${var.lambda.runtime}\": it must be python3.11 or a later Python of Lambda, like python3.13."
+    error_message = "lambda.runtime is \"${var.lambda.runtime}\": it must be a Python runtime of Lambda, python3.11 or later, like python3.13."
   }
 
   validation {
     condition     = var.lambda.code_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lambda.code_bucket))
-    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\": it must be the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots or hyphens, or null."
+    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\": it must be the name of an S3 bucket, 3 to 63 lowercase letters, digits, dots or hyphens, or null."
   }
 
   validation {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
     condition     = var.lambda.code_bucket == null || length(var.tags) <= 10
-    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\", but there are ${length(var.tags)} tags: there must be at most 10, since an S3 object takes no more."
+    error_message = "lambda.code_bucket is \"${try(coalesce(var.lambda.code_bucket), "")}\", but tags has ${length(var.tags)} tags: it must have at most 10, the maximum of an S3 object."
   }
 
   validation {
@@ -809,14 +807,14 @@ variable "lambda" {
 
 variable "tracing" {
   type        = bool
-  description = "Whether functions and state machine write X-Ray traces."
+  description = "Enable X-Ray tracing of the functions and state machines."
   default     = false
   nullable    = false
 }
 
 variable "tags" {
   type        = map(string)
-  description = "Tags of every resource that takes tags."
+  description = "Tags of all resources that support tags."
   default     = {}
   nullable    = false
 }

@@ -1,37 +1,48 @@
 #!/usr/bin/env bash
-# Rejects a tfvars file with an unknown key in an object variable: Terraform drops such a key and says nothing.
+# Rejects a tfvars file that has an unknown key in an object variable. Terraform ignores such a key without a warning.
 # Argument: the file.
 #
-# Terraform reads the file in a scratch configuration, where each variable has the type any, and passes the values to a
-# module with the types of variables.tf. A key that the module does not get is unknown. If a value does not have the
-# type, nothing is compared: the plan fails with Terraform's message.
+# Compares the values of the file before and after Terraform converts them to the types in variables.tf. In a temporary
+# configuration, the root module has variables of type any: they keep all keys. They are passed to the module "typed", which
+# has the variables of variables.tf: the conversion removes unknown keys. A key that is only in the root module is unknown.
+#
+# If a value cannot be converted to its type, the script reports nothing: terraform plan then fails with its own message.
 set -euo pipefail
 
+file="$PWD/$1"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
-names="$(sed -nE 's/^variable "(.*)" \{$/\1/p' variables.tf)"
-values="$(sed 's/.*/& = var.&/' <<< "$names")"
 
+# Lines of the form `name = var.name`, for all variables of the module.
+names="$(sed -nE 's/^variable "(.*)" \{$/\1/p' variables.tf)"
+assignments="$(sed 's/.*/& = var.&/' <<< "$names")"
+
+# The module "typed": all variables without their validations, and an output with their values.
 mkdir "$scratch/typed"
 {
 	sed '/^  validation {$/,/^  }$/d' variables.tf
-	printf 'output "values" {\n value = {\n%s\n }\n}\n' "$values"
+	printf 'output "values" {\n value = {\n%s\n }\n}\n' "$assignments"
 } > "$scratch/typed/main.tf"
+
+# The root module.
 {
-	for name in $names; do printf 'variable "%s" {\n type = any\n default = null\n}\n' "$name"; done
-	printf 'module "typed" {\n source = "./typed"\n%s\n}\n' "$values"
-	printf 'locals {\n given = {\n%s\n }\n}\n' "$values"
+	for name in $names; do
+		printf 'variable "%s" {\n type = any\n default = null\n}\n' "$name"
+	done
+	printf 'module "typed" {\n source = "./typed"\n%s\n}\n' "$assignments"
+	printf 'locals {\n given = {\n%s\n }\n}\n' "$assignments"
 	cat << 'HCL'
-# A value that has no keys, such as a string or null, is an error in a for expression and of keys().
+# Objects in three levels: a variable, such as table; a value in it, such as table.sort_key; and a value in that.
+# try() skips values without keys, such as strings and null.
 locals {
-  outer = [for key, given in local.given : { path = key, given = given, typed = module.typed.values[key] }]
-  middle = flatten([for each in local.outer : try([
+  level_1 = [for key, given in local.given : { path = key, given = given, typed = module.typed.values[key] }]
+  level_2 = flatten([for each in local.level_1 : try([
     for key, given in each.given : { path = "${each.path}.${key}", given = given, typed = each.typed[key] } if can(each.typed[key])
   ], [])])
-  inner = flatten([for each in local.middle : try([
+  level_3 = flatten([for each in local.level_2 : try([
     for key, given in each.given : { path = "${each.path}.${key}", given = given, typed = each.typed[key] } if can(each.typed[key])
   ], [])])
-  unknown = flatten([for each in concat(local.outer, local.middle, local.inner) : [
+  unknown = flatten([for each in concat(local.level_1, local.level_2, local.level_3) : [
     for key in try(setsubtract(keys(each.given), keys(each.typed)), []) :
     "${each.path}.${key}: it must be one of ${join(", ", keys(each.typed))}"
   ]])
@@ -39,14 +50,18 @@ locals {
 HCL
 } > "$scratch/main.tf"
 
+# Without the data directory of the deployment, and without Terraform's request for its newest version.
 unset TF_DATA_DIR
 export CHECKPOINT_DISABLE=1
-file="$PWD/$1"
-unknown="$({
-	terraform -chdir="$scratch" get > /dev/null &&
-		terraform -chdir="$scratch" console -var-file="$file" <<< local.unknown
-} 2> /dev/null | sed -nE 's/^  "(.*)",$/\1/p')" || :
-[ -z "$unknown" ] || {
+
+# `terraform console` prints local.unknown as a list, with one quoted string per line.
+printed="$(
+	terraform -chdir="$scratch" get > /dev/null 2>&1 &&
+		terraform -chdir="$scratch" console -var-file="$file" <<< local.unknown 2> /dev/null
+)" || true
+unknown="$(sed -nE 's/^  "(.*)",$/\1/p' <<< "$printed")"
+
+if [ -n "$unknown" ]; then
 	sed "s|^|$1 has the unknown key |" <<< "$unknown" >&2
 	exit 1
-}
+fi

@@ -1,4 +1,4 @@
-# Replace the pool id, and the sender by an address or domain that is verified in SES.
+# Replace the user pool ID, and the sender with an address whose identity is verified in SES.
 user_pool_id = "eu-west-1_DevPool01"
 stage        = "dev"
 
@@ -6,7 +6,7 @@ welcome_email = {
   from = "Example dev <welcome@dev.example.com>"
 }
 
-# A dev table may go with terraform destroy.
+# terraform destroy also deletes the table of this environment.
 table = {
   deletion_protection    = false
   point_in_time_recovery = false

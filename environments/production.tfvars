@@ -1,4 +1,4 @@
-# Replace the pool id, and the sender by an address or domain that is verified in SES.
+# Replace the user pool ID, and the sender with an address whose identity is verified in SES.
 user_pool_id = "eu-west-1_ProdPool1"
 stage        = "production"
 

@@ -75,7 +75,7 @@ MAKE = [
     Situation(
         "make plan ENV=qa",
         'environments/qa.tfvars has stage = "production":',
-        'it must be "qa", as the file is named',
+        'it must be "qa", the name of the file',
         {**TERRAFORM, "environments/qa.tfvars": 'stage = "production"\n'},
     ),
     Situation(
@@ -86,8 +86,8 @@ MAKE = [
     ),
     Situation(
         "make apply ENV=qa",
-        "environments/qa.tfvars has no user pool:",
-        'it must have a line like user_pool_id = "eu-west-1_AbCdEfGhI", from which the region is read',
+        "environments/qa.tfvars has no user_pool_id with a region:",
+        'it must have a line like user_pool_id = "eu-west-1_AbCdEfGhI"',
         {**TERRAFORM, "environments/qa.tfvars": 'stage = "qa"\n'},
     ),
     Situation(
@@ -399,20 +399,21 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/"
 FUNCTION = "arn:aws:lambda:{}:123456789012:function:"
 IDENTITY_CHANGED = (
     "Undo the change, or accept this and apply with "
-    "-replace='<module.NAME.>module.user_table.terraform_data.identity': then a reconciliation writes all users under "
-    "the new settings, and earlier items and attributes that remain are yours to delete."
+    "-replace='<module.NAME.>module.user_table.terraform_data.identity': a reconciliation then writes all users with "
+    "the new settings, and you delete the items and attributes that remain from the previous settings."
 )
 PLANS = [
     Situation(
         'stage = "production", with the state of dev',
-        "This state holds cognito-user-sync-dev of user pool eu-west-1_AbCdEfGhI, but the variables say "
-        "cognito-user-sync-production of user pool eu-west-1_AbCdEfGhI.",
-        "Use that stage's own workspace or backend key (make plan ENV=... does), or destroy this deployment first.",
+        "This state has the deployment cognito-user-sync-dev of user pool eu-west-1_AbCdEfGhI, but the variables are "
+        "those of cognito-user-sync-production of user pool eu-west-1_AbCdEfGhI.",
+        "Use the workspace or backend key of that environment (make plan ENV=... selects it), or destroy this "
+        "deployment first.",
     ),
     Situation(
         'user_pool_id = "us-east-1_AbCdEfGhI"',
-        "User pool us-east-1_AbCdEfGhI is in the region us-east-1, but the AWS provider is set to eu-west-1.",
-        "Set AWS_REGION=us-east-1, or give this module a provider of that region.",
+        "User pool us-east-1_AbCdEfGhI is in the region us-east-1, but the region of the AWS provider is eu-west-1.",
+        "Set AWS_REGION=us-east-1, or pass a provider of that region to this module.",
     ),
     Situation(
         'welcome_email = { from = "a@example.com" }, in ap-east-1',
@@ -430,17 +431,17 @@ PLANS = [
     Situation(
         'welcome_email.html = "emails/welcome.html"',
         'welcome_email has html = "emails/welcome.html", which is a path and not the content of an email:',
-        'write html_file = "emails/welcome.html".',
+        'use html_file = "emails/welcome.html".',
     ),
     Situation(
         'welcome_email.text = "Hello", welcome_email.text_file = "main.tf.json"',
-        'welcome_email has both text and text_file, "main.tf.json", in one place:',
-        "leave one of them out.",
+        'welcome_email has both text and text_file = "main.tf.json":',
+        "remove one of them.",
     ),
     Situation(
         'welcome_email.subject = "{{nickname}}"',
         "welcome_email has the unknown placeholder {{custom:team}}, {{nickname}}, {{zoneinfo}}:",
-        "known are {{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}.",
+        "each must be one of {{display_name}}, {{username}}, {{name}}, {{email}}, {{custom:plan}}.",
     ),
     Situation(
         f'chained_function_arn = "{FUNCTION.format("us-east-1")}theirs"',
@@ -451,21 +452,21 @@ PLANS = [
         "chained_function_arn = null, a pool with the trigger of another",
         f"User pool eu-west-1_AbCdEfGhI has the post-confirmation trigger {FUNCTION.format('eu-west-1')}theirs, which "
         "is not this module's.",
-        "To keep it, and have it called after this module's own function, set chained_function_arn to exactly this "
-        "ARN, or remove it from the pool.",
+        "Set chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from "
+        "the pool.",
     ),
     Situation(
         "chained_function_arn = (the module's own function)",
         f"chained_function_arn is {FUNCTION.format('eu-west-1')}cognito-user-sync-own-post-confirmation, this module's "
-        "own function, which would call itself for ever.",
-        "It must be the function that the pool had before.",
+        "own function, which would invoke itself endlessly:",
+        "it must be the function that the pool had before.",
     ),
     Situation(
         'table.name = "users", a table with another key',
-        "The table users has the partition key pk (S) and no sort key, but by table.partition_key and table.sort_key "
-        "it has the partition key id (S) and no sort key.",
-        "Change these two to the key of the table, which must be of type S, name another table in table.name, or leave "
-        "it null to have one made.",
+        "The table users has the partition key pk (S) and no sort key, but table.partition_key and table.sort_key "
+        "require the partition key id (S) and no sort key.",
+        "Set these two to the keys of the table, which must be of type S, use another table in table.name, or set it "
+        "to null to create a table.",
     ),
     Situation(
         'table.name = "users", after an apply without it',
@@ -476,20 +477,20 @@ PLANS = [
     Situation(
         'table.partition_key.value = "USER#{sub}", after an apply without it',
         'table.partition_key was {"name":"id","value":"{sub}"} and is now {"name":"id","value":"USER#{sub}"}. This '
-        "module would neither update nor delete again what it has written under the earlier settings.",
+        "module would no longer update or delete the items and attributes that it wrote with the previous settings.",
         IDENTITY_CHANGED,
     ),
     Situation(
         'table.name = "users", a table whose index has the key names',
         "The table users has index keys that this module would write with another type: names (synced_attributes: SS "
-        "from this module, S in the table). DynamoDB would reject every such write.",
-        "Give them other names, by table.attribute_prefix or table.attribute_names.",
+        "from this module, S in the table). DynamoDB would reject these writes.",
+        "Set other names with table.attribute_prefix or table.attribute_names.",
     ),
     Situation(
         "kms_key_arn = null, after an apply with a key",
         f"kms_key_arn was {KEY}before and is now null. Messages in the queues and running executions are still "
         "encrypted with the previous key.",
-        "Add it to previous_kms_key_arns, and remove it from there 14 days after the apply.",
+        "Add it to previous_kms_key_arns, and remove it 14 days after the apply.",
     ),
 ]
 

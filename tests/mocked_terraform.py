@@ -45,7 +45,8 @@ def validation_errors(folder: Path, cases: list[dict[str, Any]]) -> list[list[st
     A plan of the variables alone: it takes no provider.
     """
     (folder / "variables").mkdir()
-    shutil.copy(ROOT / "variables.tf", folder / "variables")
+    for file in ("variables.tf", "alarms.tf"):
+        shutil.copy(ROOT / file, folder / "variables")
     modules = [{"module": {f"case_{number}": {"source": "./variables", **given}}} for number, given in enumerate(cases)]
     for number, module in enumerate(modules):
         (folder / f"{number}.tf.json").write_text(as_json_configuration(module), encoding="utf-8")

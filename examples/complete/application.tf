@@ -1,4 +1,4 @@
-# What an application needs that uses the table: docs/using-the-table.md shows the code. Attach the policies to its role.
+# IAM policies for an application that uses the table. Attach them to its role. docs/using-the-table.md has the code.
 
 data "aws_iam_policy_document" "user_table_reader" {
   statement {
@@ -13,7 +13,7 @@ data "aws_iam_policy_document" "user_table_reader" {
     resources = ["${module.user_sync.user_table_arn}/index/by_email"]
   }
 
-  # Only with kms_key_arn.
+  # Required only with kms_key_arn.
   statement {
     sid       = "DecryptUserTable"
     actions   = ["kms:Decrypt"]
@@ -32,7 +32,7 @@ resource "aws_iam_policy" "user_table_reader" {
   policy = data.aws_iam_policy_document.user_table_reader.json
 }
 
-# The attributes that an update may name: the key, those of the application, and those in its condition expressions.
+# Limits updates to the key, the attributes of the application, and the attributes in its condition expressions.
 data "aws_iam_policy_document" "user_table_writer" {
   statement {
     sid       = "UpdateOwnAttributes"

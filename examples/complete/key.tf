@@ -1,4 +1,4 @@
-# A key that encrypts whatever the module keeps: docs/security.md says who uses it for what.
+# KMS key that encrypts all data of the module. docs/security.md lists its users.
 
 data "aws_caller_identity" "current" {}
 
@@ -14,7 +14,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "key" {
-  # In a key's policy, "*" is this key.
+  # In a key policy, "*" is the key itself.
   statement {
     sid       = "LetIamDecide"
     actions   = ["kms:*"]
@@ -26,7 +26,8 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # AWS's page has kms:DescribeKey here, too. Such a request has no encryption context: the condition never allows it.
+  # Without kms:DescribeKey, which AWS documents here, too: its requests have no encryption context, so the condition would
+  # never allow them.
   statement {
     sid       = "EncryptLogs"
     actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
@@ -64,9 +65,9 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # With track_changes. For EventBridge, AWS says of topics that it knows no aws:SourceArn here, and of queues nothing:
-  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html. The encryption context of a queue is its ARN. Not
-  # tried on AWS: if the alarm changes-lost fires from the start, remove the condition.
+  # Required with track_changes. EventBridge sends no aws:SourceArn for topics, and AWS does not document it for queues:
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html. The encryption context of a queue is its ARN. This
+  # was not tested on AWS: if the alarm changes-lost fires after the first apply, remove the condition.
   statement {
     sid       = "QueueChanges"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -89,7 +90,7 @@ data "aws_iam_policy_document" "key" {
 }
 
 resource "aws_kms_key" "user_sync" {
-  description         = "Encrypts what ${local.prefix} keeps of users"
+  description         = "Encrypts the data of ${local.prefix}"
   policy              = data.aws_iam_policy_document.key.json
   enable_key_rotation = true
 }

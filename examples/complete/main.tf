@@ -13,9 +13,9 @@ provider "aws" {
   }
 }
 
-# It gets the alarms. Subscribe to it.
+# Topic for alarm notifications: add a subscription for your team.
 resource "aws_sns_topic" "alarms" {
-  # checkov:skip=CKV_AWS_26: CloudWatch may not use the key that AWS manages for SNS, and alarms hold nothing of a user
+  # checkov:skip=CKV_AWS_26: CloudWatch cannot use the AWS managed key of SNS, and alarms contain no user data
   name = "user-sync-alarms"
 }
 
@@ -55,7 +55,7 @@ module "user_sync" {
     retention_days = 90
   }
 
-  # Needs a CloudTrail trail that logs management events in the pool's region.
+  # Requires a CloudTrail trail that logs management events in the pool's region.
   track_changes = true
 
   reconciliation = {
@@ -79,6 +79,6 @@ module "user_sync" {
 }
 
 output "user_sync" {
-  description = "All outputs of the module: the command line reads them."
+  description = "All outputs of the module. The command line reads them."
   value       = module.user_sync
 }

@@ -22,6 +22,6 @@ module "user_sync" {
 }
 
 output "user_sync" {
-  description = "All outputs of the module: the command line reads them."
+  description = "All outputs of the module. The command line reads them."
   value       = module.user_sync
 }

@@ -1,8 +1,9 @@
-# A user pool in the same configuration: the pool names the trigger itself, and the module does not change the pool.
+# Example with a user pool in the same configuration: the pool's lambda_config names the trigger, and the module does not
+# change the pool.
 
 variable "region" {
   type        = string
-  description = "Region of the pool and of all else."
+  description = "Region of the pool and of all other resources."
   default     = "eu-west-1"
 }
 
@@ -37,7 +38,7 @@ module "user_sync" {
 }
 
 output "user_pool_id" {
-  description = "ID of the pool."
+  description = "ID of the user pool."
   value       = aws_cognito_user_pool.this.id
 }
 

@@ -28,7 +28,7 @@ from cognito_user_sync.welcome_outcome import WhyNot
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-# {{name}} or {{name|fallback}}. Terraform has the same pattern (locals.tf): an unknown placeholder fails the plan.
+# {{name}} or {{name|fallback}}. welcome_email.tf has the same pattern: an unknown placeholder fails the plan.
 _PLACEHOLDER = re.compile(r"{{\s*([^{}|\s]+)\s*(?:\|([^{}]*))?}}")
 
 # What an application or an identity provider makes for a user: a UUID, with or without hyphens.

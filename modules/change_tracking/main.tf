@@ -1,10 +1,10 @@
-# Users who change or are deleted are synced by CloudTrail's events. Between the rule and the function is a queue: a bulk
-# change waits in it, and does not use all of the account's ListUsers requests at once.
+# Syncs changed and deleted users from CloudTrail events. The queue between the rule and the function limits the rate: a bulk
+# change waits in it, and does not use up the ListUsers quota of the account.
 
 locals {
   name = "${var.settings.prefix}-changes"
 
-  # Cognito's calls that change a user whom it knows by sub. ConfirmSignUp is not among them: the trigger has it.
+  # API calls that change a user, and whose event has the user's sub. Not ConfirmSignUp, which invokes the trigger.
   # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-info-in-cloudtrail.html
   event_names = [
     "AdminCreateUser",
@@ -26,15 +26,15 @@ locals {
 
   calls = [
     { eventName = local.event_names },
-    # The first sign-in of an invited user confirms the user, and may set attributes.
+    # The first sign-in of an invited user confirms the user, and can set attributes.
     {
       eventName         = ["AdminRespondToAuthChallenge", "RespondToAuthChallenge"]
       requestParameters = { challengeName = ["NEW_PASSWORD_REQUIRED"] }
     },
   ]
 
-  # An administrator's call names the pool. AWS does not document where a user's own call names it. So an event that names no
-  # pool matches, too, and sync_changes finds out whether the user is of this pool.
+  # The event of an administrator's call has the pool ID. AWS does not document where the event of a user's call has it. So
+  # events without a pool ID match, too, and sync_changes checks whether the user is in this pool.
   pools = [
     { requestParameters = { userPoolId = [var.user_pool.id] } },
     { additionalEventData = { userPoolId = [var.user_pool.id] } },
@@ -47,15 +47,15 @@ locals {
 
 resource "aws_cloudwatch_event_rule" "changes" {
   name        = local.name
-  description = "Changes of users of ${var.user_pool.id}, as CloudTrail records them"
+  description = "CloudTrail events of changed users of ${var.user_pool.id}"
   tags        = var.settings.tags
 
-  # Each $or at its own level, so that the event names are in the pattern once: it may have 2,048 characters.
+  # Each $or is at its own level, so that the pattern has the event names only once: its limit is 2,048 characters.
   # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
   event_pattern = jsonencode({
     source      = ["aws.cognito-idp"]
     detail-type = ["AWS API Call via CloudTrail"]
-    account     = [var.settings.account_id] # the bus may take events of other accounts
+    account     = [var.settings.account_id] # the bus can receive events of other accounts
     "$or"       = [for pool in local.pools : { detail = pool }]
     detail = {
       eventSource         = ["cognito-idp.amazonaws.com"]
@@ -70,7 +70,7 @@ resource "aws_cloudwatch_event_target" "queue" {
   rule = aws_cloudwatch_event_rule.changes.name
   arn  = module.queue.queue.arn
 
-  # A Change: sync_request.py.
+  # A Change in sync_request.py.
   input_transformer {
     input_paths = {
       sub  = "$.detail.additionalEventData.sub"
@@ -122,7 +122,7 @@ module "queue" {
 
   function = {
     name            = "sync-changes"
-    description     = "Syncs users who have changed, at a limited rate"
+    description     = "Syncs changed users, at a limited rate"
     handler         = "sync_changes"
     timeout_seconds = 60
     encrypts        = var.first_sign_in_state_machine_arn != null

@@ -1,5 +1,5 @@
 output "queue_url" {
-  description = "URL of the queue that holds changes until they are synced."
+  description = "URL of the change queue."
   value       = module.queue.queue.url
 }
 
@@ -17,6 +17,6 @@ output "queues" {
 }
 
 output "table_policy_ids" {
-  description = "IDs of the policies of the roles that read or write the table."
+  description = "IDs of the policies of roles that use the table."
   value       = [module.queue.policy_id]
 }

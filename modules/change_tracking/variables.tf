@@ -1,5 +1,5 @@
 variable "user_pool" {
-  description = "The existing user pool."
+  description = "Existing user pool."
   type = object({
     id  = string
     arn = string
@@ -15,30 +15,30 @@ variable "table_arn" {
 
 variable "write_actions" {
   type        = list(string)
-  description = "Actions on the table of a function that writes items."
+  description = "IAM actions on the table for functions that write items."
   nullable    = false
 }
 
 variable "table_kms_key_arn" {
   type        = string
-  description = "Key of an existing table; null for none."
+  description = "ARN of the KMS key of an existing table; null for none."
   default     = null
 }
 
 variable "first_sign_in_state_machine_arn" {
   type        = string
-  description = "State machine that syncs an invited user and sends the welcome email after the first sign-in; null for none."
+  description = "ARN of the state machine that syncs an invited user and sends the welcome email after the first sign-in; null for none."
   default     = null
 }
 
 variable "environment" {
   type        = map(string)
-  description = "What the functions that read the pool, or read or write the table, read in settings.py."
+  description = "Environment variables of the functions that use the pool or the table. settings.py reads them."
   nullable    = false
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "record" {
-  description = "What the command line has to know: root outputs under their names, the short names of the functions, and the module's version. A standard parameter holds 4 KB."
+  description = "Content of the parameter: outputs of the root module by name, short names of the functions, and the version of the module. A standard parameter has at most 4 KB."
   type = object({
     version                          = string
     user_pool_id                     = string

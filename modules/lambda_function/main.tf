@@ -7,13 +7,13 @@ locals {
     : "--zip-file fileb://${var.settings.package.filename}"
   )
 
-  # A previous key, too: messages in a queue stay encrypted with it.
+  # Previous keys, too: messages in a queue remain encrypted with them.
   kms_key_arns = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 }
 
-# Terraform's, not the function's: so that it has a retention and goes with the rest.
+# Created by Terraform and not by the function, so that it has a retention and is deleted with the deployment.
 resource "aws_cloudwatch_log_group" "this" {
-  # checkov:skip=CKV_AWS_338: the user's decision (log_retention_days); logs with subs are not to be kept for ever
+  # checkov:skip=CKV_AWS_338: the caller decides (log_retention_days); logs contain subs, which must not be kept permanently
   name              = "/aws/lambda/${local.name}"
   retention_in_days = var.settings.log_retention_days
   log_group_class   = var.settings.log_group_class
@@ -34,19 +34,19 @@ data "aws_iam_policy_document" "assume_role" {
 }
 
 resource "aws_iam_role" "this" {
-  # IAM has one namespace for all regions.
+  # With the region, because IAM role names are unique in all regions.
   name                 = "${var.settings.prefix}-${var.settings.region}-${var.name}"
   path                 = var.settings.role_path
-  description          = "Of the function ${local.name}"
+  description          = "Role of the function ${local.name}"
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.settings.permissions_boundary_arn
   tags                 = var.settings.tags
 
-  # An account may attach policies of its own to every role: they must not fail a destroy.
+  # Other tools can attach policies to the role: they must not fail a destroy.
   force_detach_policies = true
 
   lifecycle {
-    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
+    # With a depends_on on the root module, the region in the name is unknown at plan, which would replace the role.
     ignore_changes = [name]
   }
 }
@@ -54,11 +54,11 @@ resource "aws_iam_role" "this" {
 data "aws_iam_policy_document" "this" {
   source_policy_documents = [var.policy_json]
 
-  # Its environment, and the items and messages that it reads:
-  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html (the table's key is
-  # decrypted for each caller),
-  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html,
-  # and https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html.
+  # For the environment variables, and for the items, messages and executions that the function uses. DynamoDB, SQS and
+  # Step Functions use the key with the permissions of the caller:
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+  # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
   dynamic "statement" {
     for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
@@ -68,7 +68,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # The key of an existing table. DynamoDB uses it with the permissions of the function.
+  # For an existing table with another key. DynamoDB uses the key with the permissions of the function.
   dynamic "statement" {
     for_each = var.table_kms_key_arn[*]
     content {
@@ -96,7 +96,7 @@ data "aws_iam_policy_document" "this" {
         "ec2:DescribeSubnets",
         "ec2:UnassignPrivateIpAddresses",
       ]
-      # Lambda itself asks for these on all resources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+      # Lambda requires these permissions on all resources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
       resources = ["*"]
     }
   }
@@ -106,7 +106,7 @@ data "aws_iam_policy_document" "this" {
     content {
       sid     = "WriteTraces"
       actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-      # X-Ray has no resource of its own for these actions:
+      # X-Ray has no resource type for these actions:
       # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
       resources = ["*"]
     }
@@ -123,13 +123,13 @@ data "aws_iam_policy_document" "log" {
   statement {
     sid     = "WriteOwnLog"
     actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    # The streams in the group, which Lambda names:
+    # The log streams of the group:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
     resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
   }
 }
 
-# Separate, so that a function that has lost its other policy can still log its errors, which alarms count.
+# A separate policy, so that a function without its other policy can still log its errors, which alarms count.
 resource "aws_iam_role_policy" "log" {
   name   = "${local.name}-log"
   role   = aws_iam_role.this.id
@@ -137,9 +137,9 @@ resource "aws_iam_role_policy" "log" {
 }
 
 resource "aws_lambda_function" "this" {
-  # checkov:skip=CKV_AWS_116: it is for asynchronous calls; these callers wait, call again, or are a queue that has one
-  # checkov:skip=CKV_AWS_117: the user's decision (lambda.vpc_config); the functions call AWS APIs only
-  # checkov:skip=CKV_AWS_272: the zip is made of the sources by the Terraform that deploys it, with no build in between
+  # checkov:skip=CKV_AWS_116: only asynchronous invocations use it; these callers are synchronous, retry, or are a queue with a dead-letter queue
+  # checkov:skip=CKV_AWS_117: the caller decides (lambda.vpc_config); the functions call only AWS APIs
+  # checkov:skip=CKV_AWS_272: the Terraform run that deploys the zip also creates it from the sources, without a build step
   function_name                  = local.name
   description                    = var.description
   role                           = aws_iam_role.this.arn
@@ -157,7 +157,7 @@ resource "aws_lambda_function" "this" {
   kms_key_arn                    = var.settings.kms_key_arn
   tags                           = var.settings.tags
 
-  # Each release is kept as a version, so that `cognito-user-sync rollback` can take its code. Nothing invokes a version.
+  # Each release is kept as a version, so that `cognito-user-sync rollback` can deploy its code. No caller invokes a version.
   publish = true
 
   environment {
@@ -183,17 +183,17 @@ resource "aws_lambda_function" "this" {
     mode = var.settings.tracing ? "Active" : "PassThrough"
   }
 
-  # A function that exists has its permissions, also while Terraform destroys the rest.
+  # The function has its permissions as long as it exists, also during a destroy.
   depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.log]
 
   lifecycle {
-    # The provider 5 stores the new hash also when AWS rejected the code, and then plans no change:
-    # https://github.com/hashicorp/terraform-provider-aws/issues/42826. So this compares what really runs.
+    # Provider 5 stores the new hash even if AWS rejects the code, and then plans no change:
+    # https://github.com/hashicorp/terraform-provider-aws/issues/42826. This condition compares the deployed code.
     postcondition {
-      # A plan that changes the code does not know last_modified yet (and still has the old code_sha256): the condition is
-      # unknown, and waits for the apply.
+      # In a plan that changes the code, last_modified is unknown and code_sha256 still has the old value. The condition is
+      # then unknown, and is checked at apply.
       condition     = self.last_modified == null ? false : self.code_sha256 == var.settings.package.source_code_hash
-      error_message = "The function ${local.name} runs other code than this module's: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. An upload failed, the code was rolled back or changed outside Terraform, or (with -refresh-only) this release is not applied yet. To end a roll-back: cognito-user-sync rollback --undo. Otherwise, to upload the right code: aws lambda update-function-code --publish --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
+      error_message = "The function ${local.name} does not run the code of this module: its SHA-256 is ${self.code_sha256}, and must be ${var.settings.package.source_code_hash}. Either an upload failed, the code was rolled back or changed outside Terraform, or (with -refresh-only) this release is not applied yet. To end a rollback: cognito-user-sync rollback --undo. Otherwise, to upload the code of this module: aws lambda update-function-code --publish --region ${var.settings.region} --function-name ${local.name} ${local.code_options}"
     }
   }
 }

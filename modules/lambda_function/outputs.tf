@@ -24,6 +24,6 @@ output "log_group_arn" {
 }
 
 output "policy_id" {
-  description = "ID of the role's policy, for what must change after the role may use it."
+  description = "ID of the role's policy, for resources that must change after the policy."
   value       = aws_iam_role_policy.this.id
 }

@@ -1,66 +1,66 @@
 variable "name" {
   type        = string
-  description = "Name of the function after the prefix, and of its role and its log group."
+  description = "Name of the function, its role and its log group, without the prefix."
   nullable    = false
 }
 
 variable "description" {
   type        = string
-  description = "What the function does, for whoever finds it in the console."
+  description = "Description of the function in the Lambda console."
   nullable    = false
 }
 
 variable "handler" {
   type        = string
-  description = "File name (without .py) under lambda_src/cognito_user_sync/handlers."
+  description = "Name of the handler's file in lambda_src/cognito_user_sync/handlers, without .py."
   nullable    = false
 }
 
 variable "timeout_seconds" {
   type        = number
-  description = "How long one invocation may run."
+  description = "Timeout of an invocation in seconds."
   nullable    = false
 }
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Invocations at once that are set aside for this function; null for none."
+  description = "Reserved concurrent executions; null for none."
   default     = null
 }
 
 variable "environment" {
   type        = map(string)
-  description = "Environment variables; settings.py says which the handler reads."
+  description = "Environment variables. settings.py reads them."
   nullable    = false
 }
 
 variable "table_kms_key_arn" {
   type        = string
-  description = "Key of an existing table that the function reads or writes; null if it has none."
+  description = "ARN of the KMS key of an existing table that the function uses; null for none."
   default     = null
 }
 
 variable "encrypts" {
   type        = bool
-  description = "Whether the function puts data into what kms_key_arn encrypts: a queue, an execution."
+  description = "Allow the function to encrypt data with kms_key_arn, because it sends messages or starts executions."
   default     = false
   nullable    = false
 }
 
 variable "layer_arn" {
   type        = string
-  description = "Version of the function's layer; null for none."
+  description = "ARN of a layer version; null for none."
   default     = null
 }
 
 variable "policy_json" {
   type        = string
-  description = "What the function may do besides writing its own log."
+  description = "IAM policy of the function, without the permission to write its log."
   nullable    = false
 }
 
 variable "settings" {
-  description = "What all functions of a deployment share."
+  description = "Settings that all functions of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

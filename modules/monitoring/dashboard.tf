@@ -1,5 +1,5 @@
-# The questions of an incident, in their order: is it us, who is affected, is it getting worse. Then what all of it rests on,
-# and the alarms.
+# The dashboard. Its rows answer the questions of an incident: Is this module the cause? Which users are affected? Is it
+# getting worse? Then all alarms.
 
 locals {
   minutes = 5
@@ -14,8 +14,10 @@ locals {
     var.partition, "console.aws.amazon.com",
   )
 
-  # Each is a row of CloudWatch's: namespace, metric, dimensions, and how it is drawn.
-  # Without sign-ups in Cognito, nothing is wrong here. Not each of them is confirmed, and password resets are none.
+  # Each metric is a list: namespace, metric, dimensions, and options of the chart.
+
+  # If Cognito has no sign-ups, this module is not the cause. The two numbers differ: not each sign-up is confirmed, and
+  # Cognito invokes the trigger also after password resets.
   # https://docs.aws.amazon.com/cognito/latest/developerguide/metrics-for-cognito-user-pools.html
   sign_ups = concat(
     [[{
@@ -35,11 +37,11 @@ locals {
 
   emails = concat(
     [
-      for metric, label in { Invocations = "welcomes tried", Errors = "... that failed" } :
+      for metric, label in { Invocations = "attempts", Errors = "failed attempts" } :
       ["AWS/Lambda", metric, "FunctionName", var.send_welcome_function_name, { stat = "Sum", label = label }]
       if var.send_welcome_function_name != null
     ],
-    # A line for "sent" and for each reason that has occurred.
+    # "sent", and each reason that has occurred.
     [
       for filter in aws_cloudwatch_log_metric_filter.welcome_emails : [{
         expression = "SEARCH('{\"${local.namespace}\",welcome_email} MetricName=\"WelcomeEmails\"', 'Sum', ${60 * local.minutes})"
@@ -48,29 +50,29 @@ locals {
     ],
   )
 
-  # Of all applications of the account.
+  # All applications of the account.
   ses = [
     for metric in var.watches_ses ? ["Send", "Delivery", "Bounce", "Reject"] : [] :
-    ["AWS/SES", metric, { stat = "Sum", label = "SES, of the account: ${metric}" }]
+    ["AWS/SES", metric, { stat = "Sum", label = "SES, all of the account: ${metric}" }]
   ]
 
-  # A change or sign-up that is tried again and again is in none of the ages that SQS reports, and in these counts.
+  # Counts and not ages: the ages that SQS reports ignore messages that were received more than three times.
   queues = [
     for label, metric in merge([
       for queue in concat([var.retry_queue_names], var.changes[*].queue_names) : {
-        "waiting in ${queue.queue}"       = { queue = queue.queue, name = "ApproximateNumberOfMessagesVisible" }
-        "being handled of ${queue.queue}" = { queue = queue.queue, name = "ApproximateNumberOfMessagesNotVisible" }
-        "in ${queue.dead_letter_queue}"   = { queue = queue.dead_letter_queue, name = "ApproximateNumberOfMessagesVisible" }
+        "waiting in ${queue.queue}"     = { queue = queue.queue, name = "ApproximateNumberOfMessagesVisible" }
+        "in flight in ${queue.queue}"   = { queue = queue.queue, name = "ApproximateNumberOfMessagesNotVisible" }
+        "in ${queue.dead_letter_queue}" = { queue = queue.dead_letter_queue, name = "ApproximateNumberOfMessagesVisible" }
       }
     ]...) :
     ["AWS/SQS", metric.name, "QueueName", metric.queue, { stat = "Maximum", label = replace(label, "${var.prefix}-", "") }]
   ]
 
   attempts = concat(
-    [["AWS/Lambda", "Errors", "FunctionName", var.sync_user_function_name, { stat = "Sum", label = "sync-user: attempts that failed" }]],
+    [["AWS/Lambda", "Errors", "FunctionName", var.sync_user_function_name, { stat = "Sum", label = "sync-user: failed attempts" }]],
     [
       for name in var.send_welcome_function_name[*] :
-      ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum", label = "send-welcome: attempts that failed" }]
+      ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum", label = "send-welcome: failed attempts" }]
     ],
     [
       for stat in ["p50", "p99"] :
@@ -80,7 +82,7 @@ locals {
 
   items = [
     ["AWS/DynamoDB", "SuccessfulRequestLatency", "TableName", var.table_name, "Operation", "UpdateItem", { stat = "SampleCount", label = "written" }],
-    ["AWS/DynamoDB", "ConditionalCheckFailedRequests", "TableName", var.table_name, { stat = "Sum", label = "already so, or newer" }],
+    ["AWS/DynamoDB", "ConditionalCheckFailedRequests", "TableName", var.table_name, { stat = "Sum", label = "skipped: unchanged or stale" }],
     ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", var.table_name, { stat = "Sum", label = "throttled writes" }],
   ]
 
@@ -90,14 +92,14 @@ locals {
         for metric, label in { ExecutionsSucceeded = "succeeded", ExecutionsFailed = "failed" } :
         ["AWS/States", metric, "StateMachineArn", reconciliation.state_machine_arn, { stat = "Sum", label = label }]
       ],
-      [["AWS/States", "ExecutionTime", "StateMachineArn", reconciliation.state_machine_arn, { stat = "Maximum", label = "took, ms", yAxis = "right" }]],
+      [["AWS/States", "ExecutionTime", "StateMachineArn", reconciliation.state_machine_arn, { stat = "Maximum", label = "duration, ms", yAxis = "right" }]],
     )
   ]...)
 
   rows = [
     for row in [
       {
-        question = "Is it us? If Cognito has no sign-ups, or SES delivers no email of any application, it is not."
+        question = "Is this module the cause? It is not, if Cognito has no sign-ups, or if SES delivers no email of any application."
         charts = [
           { title = "Sign-ups", metrics = local.sign_ups },
           { title = "Executions", metrics = local.executions },
@@ -105,7 +107,7 @@ locals {
           { title = "SES", metrics = local.ses },
         ]
       },
-      { question = "Who is affected? What was not handled, with the sub: `cognito-user-sync user SUB` says more.", charts = [] },
+      { question = "Which users are affected? For details of a user: `cognito-user-sync user SUB`.", charts = [] },
       {
         question = "Is it getting worse?"
         charts = [
@@ -118,11 +120,11 @@ locals {
     ] : merge(row, { charts = [for chart in row.charts : chart if length(chart.metrics) > 0] })
   ]
 
-  row_height = 8 # with its question
+  row_height = 8 # including the question
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  # CloudWatch has one namespace of dashboards for all regions.
+  # With the region, because dashboard names are unique in all regions.
   dashboard_name = "${var.prefix}-${var.region}"
 
   dashboard_body = jsonencode({
@@ -130,7 +132,7 @@ resource "aws_cloudwatch_dashboard" "this" {
       [{
         type = "text", x = 0, y = 0, width = 24, height = 2
         properties = {
-          markdown = "**${var.prefix}**: Cognito → executions → items → emails. Is all well: `cognito-user-sync status`. What failed: `cognito-user-sync failures`. Is a user missing: `cognito-user-sync user <sub, username or email>`. Sync all users: `cognito-user-sync reconcile`. Runbook: ${var.runbook.url}, version ${var.runbook.version}."
+          markdown = "**${var.prefix}**: Cognito → executions → items → emails. Health check: `cognito-user-sync status`. Failed executions: `cognito-user-sync failures`. One user: `cognito-user-sync user <sub, username or email>`. Sync all users: `cognito-user-sync reconcile`. Runbook: ${var.runbook.url}, version ${var.runbook.version}."
         }
       }],
       [
@@ -153,11 +155,11 @@ resource "aws_cloudwatch_dashboard" "this" {
       [{
         type = "log", x = 0, y = 3 + local.row_height, width = 24, height = local.row_height - 1
         properties = {
-          title = "Users who were not handled", region = var.region, view = "table"
+          title = "Users who were not synced, or got no welcome email", region = var.region, view = "table"
           query = join(" | ", concat([for name in local.log_group_names : "SOURCE '${name}'"], [local.queries.users-not-handled]))
         }
       }],
-      # CloudWatch rejects such a widget without an alarm.
+      # CloudWatch rejects an alarm widget without alarms.
       [
         for arns in [values(local.created_alarms)[*].arn] : {
           type       = "alarm", x = 0, y = 2 + length(local.rows) * local.row_height, width = 24, height = 6
@@ -168,7 +170,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   })
 
   lifecycle {
-    # As the names of roles: modules/lambda_function.
+    # For the same reason as role names: see modules/lambda_function.
     ignore_changes = [dashboard_name]
   }
 }

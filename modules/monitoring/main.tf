@@ -1,21 +1,22 @@
-# The alarms; the dashboard is in dashboard.tf. Each alarm's description says what it means, and what to type.
+# The alarms. The description of each alarm states the problem, and the commands that show and fix it.
 #
-# - pages: users are affected now, and waiting makes it worse. All others can wait until the morning.
-# - ends: whether its end means that all is well again. Of an alarm that counts failures, it means only that a minute had
-#   none, so it is not reported.
-# - missing data: "missing" where AWS reports data all the time, so that none means that something is gone. The alarm then
-#   changes to INSUFFICIENT_DATA, which its topics are told. It is the first state of a new alarm, too, and no change then:
-#   https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-#   Lambda asks the two queues for messages all the time. Of a queue without a reader, a dead-letter queue, SQS reports
-#   nothing after six hours:
+# - pages: users are affected now, and more are affected until the cause is fixed. All other alarms can wait until the next
+#   working day.
+# - ends: send an OK notification, because OK means that the problem is over. The OK of an alarm that counts failures means
+#   only that the last period had none.
+# - treat_missing_data: "missing" if AWS always reports data, so that missing data means that a resource is missing. The alarm
+#   then changes to INSUFFICIENT_DATA, which also sends a notification. A new alarm starts with INSUFFICIENT_DATA, which is
+#   no change: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+#   Lambda polls the retry queue and the change queue all the time. For a queue that is not polled, such as a dead-letter
+#   queue, SQS reports no data after six hours:
 #   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
 
 locals {
   trigger   = { FunctionName = var.post_confirmation_function_name }
   user_sync = { StateMachineArn = var.user_sync_state_machine_arn }
 
-  # No try() of these objects: one with a topic of the same configuration is unknown in part at plan, and try() makes it
-  # unknown as a whole, so that Terraform cannot tell which alarms exist.
+  # Settings of alarms from var.alarms. Not with try(): an alarm with a topic that the same configuration creates is partly
+  # unknown at plan. try() would make it completely unknown, and then for_each of the alarms fails.
   unchanged = { enabled = true, threshold = null, period_seconds = null, evaluation_periods = null, datapoints_to_alarm = null, topic_arns = null }
   changes = merge(
     { for name in ["trigger-duration", "retry-age", "changes-age"] : name => local.unchanged },
@@ -30,7 +31,7 @@ locals {
 
   trigger_alarms = {
     trigger-errors = {
-      description = "The post-confirmation trigger failed: a user who signed up saw an error, although the sign-up is confirmed, and gets no welcome email. See why: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. When the cause is fixed: cognito-user-sync reconcile, then cognito-user-sync welcome --since 1h. An error of a chained function counts, too."
+      description = "The post-confirmation trigger failed: users saw an error although their sign-up is confirmed, and get no welcome email. For the cause: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. When the cause is fixed: cognito-user-sync reconcile, then cognito-user-sync welcome --since 1h. Errors of a chained function count, too."
       runbook     = "users-see-an-error-when-they-confirm"
       pages       = true
       namespace   = "AWS/Lambda"
@@ -38,9 +39,9 @@ locals {
       dimensions  = local.trigger
       statistic   = "Sum"
     }
-    # A single one does no harm as a rule: Cognito invokes the trigger up to three times.
+    # A single throttle usually has no effect: Cognito invokes the trigger up to three times.
     trigger-throttles = {
-      description         = "Lambda throttled the post-confirmation trigger: users who signed up waited, or saw an error. Set lambda.trigger_reserved_concurrency, or raise the account's concurrency; then cognito-user-sync reconcile, and cognito-user-sync welcome --since 1h, for users who were missed."
+      description         = "Lambda throttled the post-confirmation trigger: new users waited or saw an error. Set lambda.trigger_reserved_concurrency, or request a higher concurrency quota. Then sync the users who were missed: cognito-user-sync reconcile, and cognito-user-sync welcome --since 1h."
       runbook             = "users-see-an-error-when-they-confirm"
       pages               = true
       namespace           = "AWS/Lambda"
@@ -51,7 +52,7 @@ locals {
       datapoints_to_alarm = 2
     }
     trigger-duration = {
-      description         = "The post-confirmation trigger took more than ${local.trigger_duration_ms / 1000} of the 5 seconds after which Cognito gives up on it and calls it again. Look which call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. A chained function has what the trigger leaves of the time."
+      description         = "The post-confirmation trigger took more than ${local.trigger_duration_ms / 1000} seconds. After 5 seconds, Cognito stops waiting and invokes it again. To see which API call is slow: aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. A chained function runs in the remaining time of the trigger."
       runbook             = "users-see-an-error-when-they-confirm"
       namespace           = "AWS/Lambda"
       metric_name         = "Duration"
@@ -63,10 +64,10 @@ locals {
     }
   }
 
-  # The function fails if it had to attach the trigger, or could not.
+  # The function reports an error if it attached a missing trigger, and if it could not attach it.
   trigger_missing_alarms = merge([for name in var.pool_trigger_function_name[*] : {
     trigger-missing = {
-      description = "The user pool did not invoke this module: its post-confirmation trigger was missing, or cannot be attached. Users who signed up meanwhile got no welcome email. To see which of both: cognito-user-sync status, and aws logs tail /aws/lambda/${name} --since 1h --region ${var.region}, which has the command for these users. Find who removed the trigger. If this alarm has insufficient data, the trigger is not checked any more."
+      description = "The post-confirmation trigger was missing, and is attached again or cannot be attached. Users who signed up without it got no welcome email. To see whether it is attached: cognito-user-sync status. For the command that sends these emails: aws logs tail /aws/lambda/${name} --since 1h --region ${var.region}. Find the stack that removed the trigger. If this alarm has insufficient data, the trigger is no longer checked."
       runbook     = "sign-ups-do-not-arrive-in-the-table"
       pages       = true
       ends        = true
@@ -74,7 +75,7 @@ locals {
       metric_name = "Errors"
       dimensions  = { FunctionName = name }
       statistic   = "Sum"
-      # Two checks: one is every 15 minutes, and reports 0.
+      # Two checks: there is one every 15 minutes, which reports 0 errors if the trigger is attached.
       period_seconds     = 1800
       treat_missing_data = "missing"
     }
@@ -82,7 +83,7 @@ locals {
 
   sign_ups_lost_alarms = merge([for metric_name in var.filters_logs ? [local.sign_ups_lost_metric] : [] : {
     sign-ups-lost = {
-      description = "Executions of sign-ups could neither be started nor queued: their users are not synced, and get no welcome email. To see who and why: cognito-user-sync status, and aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. When the cause is fixed: cognito-user-sync welcome --since 1h, which starts these executions."
+      description = "The trigger could neither start the executions of sign-ups nor send them to the retry queue: these users are not synced, and get no welcome email. For the users and the cause: cognito-user-sync status, and aws logs tail /aws/lambda/${var.post_confirmation_function_name} --since 1h --region ${var.region}. When the cause is fixed, start the executions: cognito-user-sync welcome --since 1h."
       runbook     = "sign-ups-were-lost"
       pages       = true
       namespace   = local.namespace
@@ -94,7 +95,7 @@ locals {
 
   user_sync_alarms = {
     user-sync-failed = {
-      description = "Users could not be synced or welcomed. To see which, in which step and why: cognito-user-sync failures. When the cause is fixed: cognito-user-sync failures redrive."
+      description = "Executions failed: their users are not synced, or got no welcome email. For the users, the failed steps and the causes: cognito-user-sync failures. When the cause is fixed: cognito-user-sync failures redrive."
       runbook     = "executions-failed"
       namespace   = "AWS/States"
       metric_name = "ExecutionsFailed"
@@ -102,7 +103,7 @@ locals {
       statistic   = "Sum"
     }
     user-sync-timed-out = {
-      description = "Executions took longer than two days, so users are not synced or not welcomed. To see which: cognito-user-sync failures. When the cause is fixed: cognito-user-sync failures redrive."
+      description = "Executions took longer than two days: their users are not synced, or got no welcome email. For the users: cognito-user-sync failures. When the cause is fixed: cognito-user-sync failures redrive."
       runbook     = "executions-failed"
       namespace   = "AWS/States"
       metric_name = "ExecutionsTimedOut"
@@ -111,13 +112,13 @@ locals {
     }
   }
 
-  # An execution that is retried, for up to 12 hours, has not failed yet. Not on Errors alone: SyncUser also fails while
-  # Cognito does not show a confirmation, and succeeds within minutes. A period is longer than the longest wait between
-  # two attempts, so a single execution that is retried raises the alarm, if no other succeeds.
+  # Executions are retried for up to 12 hours before they fail. These alarms fire earlier. Errors alone are no problem:
+  # SyncUser also fails until Cognito shows the confirmation of a user, which takes minutes. A period is longer than the
+  # longest wait between two attempts, so one retried execution is enough for the alarm if no other succeeds.
   failing_alarms = {
     for name, function_name in { sync-user = var.sync_user_function_name, send-welcome = var.send_welcome_function_name } :
     "${name}-failing" => {
-      description        = "No invocation of ${name} succeeds. Most errors are retried for 12 hours, and the executions fail only then. To see why: aws logs tail /aws/lambda/${function_name} --since 1h --region ${var.region}. When the cause is fixed, the executions that are still retried continue without a redrive."
+      description        = "All invocations of ${name} fail. Most errors are retried for 12 hours before the execution fails. For the cause: aws logs tail /aws/lambda/${function_name} --since 1h --region ${var.region}. When the cause is fixed, executions that are still being retried continue without a redrive."
       runbook            = "executions-are-retried"
       pages              = true
       ends               = true
@@ -136,9 +137,9 @@ locals {
     } if function_name != null
   }
 
-  # Not on ApproximateAgeOfOldestMessage: that leaves out messages which were received more than three times, as those are
-  # that fail. So: in each minute there has been a message, waiting or being handled. SQS reports the latter only if there
-  # are some: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+  # The number of messages in each minute, waiting or in flight. Not ApproximateAgeOfOldestMessage, which ignores messages
+  # that were received more than three times, like those that fail. SQS reports messages in flight only if there are
+  # some: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
   age_expression = "waiting + FILL(handled, 0)"
   age_metrics = {
     for queue in concat([var.retry_queue_names.queue], var.changes[*].queue_names.queue) : queue => {
@@ -156,18 +157,18 @@ locals {
 
   retry_alarms = {
     retry-age = {
-      description        = "Sign-ups have been waiting for ${local.age_minutes.retry-age} minutes, since their executions cannot be started. They are tried again every 3 minutes, for 12 hours. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1h --region ${var.region}. What waits: cognito-user-sync status. If this alarm has insufficient data, the queue is gone, or Lambda does not read it."
+      description        = "Sign-ups have been in the retry queue for ${local.age_minutes.retry-age} minutes, because their executions cannot be started. They are retried every 3 minutes for 12 hours. To see why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1h --region ${var.region}. For their number: cognito-user-sync status. If this alarm has insufficient data, the queue is missing, or Lambda does not poll it."
       runbook            = "sign-ups-wait-in-the-retry-queue"
       pages              = true
       ends               = true
       expression         = local.age_expression
-      label              = "sign-ups that are not started"
+      label              = "sign-ups in the retry queue"
       evaluation_periods = 15
       treat_missing_data = "missing"
       metrics            = local.age_metrics[var.retry_queue_names.queue]
     }
     retry-dead-letter = {
-      description = "Sign-ups that could not be started within 12 hours: their users are neither synced nor welcomed. The dead-letter queue keeps them 13.5 days. Look why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1d --region ${var.region}. When it is fixed: cognito-user-sync failures requeue."
+      description = "The executions of sign-ups could not be started within 12 hours: these users are not synced, and got no welcome email. The dead-letter queue keeps the sign-ups for 13.5 days. To see why StartExecution fails: aws logs tail /aws/lambda/${var.prefix}-retry-sign-ups --since 1d --region ${var.region}. When the cause is fixed: cognito-user-sync failures requeue."
       runbook     = "sign-ups-wait-in-the-retry-queue"
       ends        = true
       namespace   = "AWS/SQS"
@@ -179,17 +180,17 @@ locals {
 
   changes_alarms = merge([for changes in var.changes[*] : {
     changes-age = {
-      description        = "Changes of users have been waiting for ${local.age_minutes.changes-age} minutes: they cannot be synced, or there are more than ten a second. A change that fails is tried again every 6 minutes, for 12 hours. See why: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1h --region ${var.region}. How many wait: cognito-user-sync status. If this alarm has insufficient data, the queue is gone, or Lambda does not read it."
+      description        = "Changes of users have been in the change queue for ${local.age_minutes.changes-age} minutes: they cannot be synced, or there are more than ten per second. A failed change is retried every 6 minutes for 12 hours. For the cause: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1h --region ${var.region}. For their number: cognito-user-sync status. If this alarm has insufficient data, the queue is missing, or Lambda does not poll it."
       runbook            = "changes-do-not-arrive"
       ends               = true
       expression         = local.age_expression
-      label              = "changes that are not synced"
+      label              = "changes in the change queue"
       evaluation_periods = 30
       treat_missing_data = "missing"
       metrics            = local.age_metrics[changes.queue_names.queue]
     }
     changes-undelivered = {
-      description = "EventBridge could not put changes of users into their queue: until the next reconciliation their items are as before. Look at the policy of the queue ${changes.queue_names.queue}, and of its KMS key; then: cognito-user-sync reconcile."
+      description = "EventBridge could not send changes of users to the change queue: these items are stale until the next reconciliation. Check the policy of the queue ${changes.queue_names.queue} and of its KMS key. Then: cognito-user-sync reconcile."
       runbook     = "changes-do-not-arrive"
       namespace   = "AWS/Events"
       metric_name = "FailedInvocations"
@@ -197,7 +198,7 @@ locals {
       statistic   = "Sum"
     }
     changes-lost = {
-      description = "EventBridge could put changes of users neither into their queue nor into its dead-letter queue: until the next reconciliation their items are as before. Look at the policies of both queues, and of their KMS key; then: cognito-user-sync reconcile."
+      description = "EventBridge could send changes of users neither to the change queue nor to its dead-letter queue: these items are stale until the next reconciliation. Check the policies of both queues and of their KMS key. Then: cognito-user-sync reconcile."
       runbook     = "changes-do-not-arrive"
       namespace   = "AWS/Events"
       metric_name = "InvocationsFailedToBeSentToDlq"
@@ -205,7 +206,7 @@ locals {
       statistic   = "Sum"
     }
     changes-dead-letter = {
-      description = "Changes of users that could not be delivered, or not be synced within 12 hours: until the next reconciliation their items are as before. Look why: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1d --region ${var.region}. When it is fixed: cognito-user-sync reconcile; then purge the queue ${changes.queue_names.dead_letter_queue}."
+      description = "Changes of users could not be delivered, or not be synced within 12 hours: these items are stale until the next reconciliation. For the cause: aws logs tail /aws/lambda/${var.prefix}-sync-changes --since 1d --region ${var.region}. When the cause is fixed: cognito-user-sync reconcile. Then purge the queue ${changes.queue_names.dead_letter_queue}."
       runbook     = "changes-do-not-arrive"
       ends        = true
       namespace   = "AWS/SQS"
@@ -218,7 +219,7 @@ locals {
   reconciliation_runbook = "the-reconciliation-failed-or-is-overdue"
   reconciliation_alarms = merge([for reconciliation in var.reconciliation[*] : {
     reconciliation-failed = {
-      description = "A run of the reconciliation failed, or ended with something for a person to look at. To see what: cognito-user-sync status (a dry run tells only whoever started it). When the cause is fixed: cognito-user-sync reconcile."
+      description = "A run of the reconciliation failed, or ended with problems that need operator action. For the problems: cognito-user-sync status, or the output of the dry run that failed. When the cause is fixed: cognito-user-sync reconcile."
       runbook     = local.reconciliation_runbook
       namespace   = "AWS/States"
       metric_name = "ExecutionsFailed"
@@ -226,7 +227,7 @@ locals {
       statistic   = "Sum"
     }
     reconciliation-timed-out = {
-      description = "A run of the reconciliation was not over after seven days. To see how far it came: cognito-user-sync status. Begin anew: cognito-user-sync reconcile."
+      description = "A run of the reconciliation did not end within seven days. For its progress: cognito-user-sync status. To start a new run: cognito-user-sync reconcile."
       runbook     = local.reconciliation_runbook
       namespace   = "AWS/States"
       metric_name = "ExecutionsTimedOut"
@@ -241,34 +242,34 @@ locals {
       ses-bounce-rate = {
         metric_name = "Reputation.BounceRate"
         threshold   = 0.05
-        meaning     = "bounce: SES reviews the account at 5 percent, and may pause all its sending at 10"
-        cause       = "sign-ups have addresses that do not exist"
+        meaning     = "bounce. SES reviews an account at 5 percent, and can pause its sending at 10 percent"
+        cause       = "users sign up with addresses that do not exist"
       }
       ses-complaint-rate = {
         metric_name = "Reputation.ComplaintRate"
         threshold   = 0.001
-        meaning     = "are marked as spam: SES reviews the account at 0.1 percent, and may pause all its sending at 0.5"
-        cause       = "they go to people who did not sign up"
+        meaning     = "are marked as spam. SES reviews an account at 0.1 percent, and can pause its sending at 0.5 percent"
+        cause       = "they are sent to addresses whose owners did not sign up"
       }
       } : alarm_name => {
-      description    = "Too many of the emails that this account sends by SES in ${var.region}, of all applications together, ${alarm.meaning}. See which in the reputation metrics of the SES console. How many of them are welcome emails: aws logs tail /aws/lambda/${name} --since 1d --region ${var.region}. If it is these, ${alarm.cause}: welcome_email.verified_only sends to verified addresses alone."
+      description    = "Too many emails of this account ${alarm.meaning}. The rate is that of all applications that use SES in ${var.region}: see the reputation metrics in the SES console. For the number of welcome emails: aws logs tail /aws/lambda/${name} --since 1d --region ${var.region}. If welcome emails are the cause, ${alarm.cause}: set welcome_email.verified_only to send only to verified addresses."
       runbook        = "emails-bounce-or-recipients-complain"
       ends           = true
       namespace      = "AWS/SES"
       metric_name    = alarm.metric_name
-      dimensions     = {} # of the whole account, in this region
+      dimensions     = {} # all of the account, in this region
       statistic      = "Average"
       threshold      = alarm.threshold
       period_seconds = 3600
-      # The rate is of the emails sent, and stays until there are others.
+      # SES reports the rate when emails are sent. Without emails, the rate does not change.
       treat_missing_data = "ignore"
     }
   }]...)
 
-  # Of the hours in which the deployment exists: Lambda asks the queue of sign-ups for messages in each of them.
+  # Only in hours in which the deployment exists: Lambda polls the retry queue in each of them.
   overdue_alarms = merge([for hours in var.reconciliation[*].overdue_hours : {
     reconciliation-overdue = {
-      description         = "No run of the reconciliation has succeeded for ${hours} hours: users who were created, changed or deleted otherwise than by a sign-up may be missing in the table. To see the last run: cognito-user-sync status. Run it now: cognito-user-sync reconcile. It should start by the schedule ${var.prefix}-reconciliation. Dry runs, and runs that end at once beside another, count as successes."
+      description         = "No run of the reconciliation has succeeded for ${hours} hours: the table can lack changed and deleted users, and users who did not sign up themselves. For the last run: cognito-user-sync status. To start a run: cognito-user-sync reconcile. The schedule ${var.prefix}-reconciliation should start runs. Dry runs count as successes, and also runs that end because another run is active."
       runbook             = local.reconciliation_runbook
       ends                = true
       expression          = "IF(polls >= 0, FILL(runs, 0))"
@@ -299,6 +300,7 @@ locals {
     local.failing_alarms, local.retry_alarms, local.changes_alarms, local.reconciliation_alarms, local.overdue_alarms,
     local.ses_alarms,
   )
+  warn_topic_arns  = var.alarm_warn_topic_arns == null ? var.alarm_topic_arns : var.alarm_warn_topic_arns
   changes_of_known = merge({ for name in keys(local.known_alarms) : name => local.unchanged }, local.changes)
 
   alarms = {
@@ -307,19 +309,18 @@ locals {
       threshold          = coalesce(local.changes_of_known[name].threshold, try(alarm.threshold, 0))
       period_seconds     = coalesce(local.changes_of_known[name].period_seconds, try(alarm.period_seconds, 60))
       evaluation_periods = coalesce(local.changes_of_known[name].evaluation_periods, try(alarm.evaluation_periods, 1))
-      # With other periods, all of them.
+      # All periods, if var.alarms sets only evaluation_periods.
       datapoints_to_alarm = coalesce(
         local.changes_of_known[name].datapoints_to_alarm, local.changes_of_known[name].evaluation_periods,
         try(alarm.datapoints_to_alarm, alarm.evaluation_periods, 1)
       )
       comparison_operator = try(alarm.comparison_operator, "GreaterThanThreshold")
-      # What is idle reports nothing.
+      # An idle service reports no data.
       treat_missing_data = try(alarm.treat_missing_data, "notBreaching")
       ends               = try(alarm.ends, false)
       topic_arns = (
-        local.changes_of_known[name].topic_arns != null ? local.changes_of_known[name].topic_arns
-        : try(alarm.pages, false) || var.alarm_warn_topic_arns == null ? var.alarm_topic_arns
-        : var.alarm_warn_topic_arns
+        local.changes_of_known[name].topic_arns != null
+        ? local.changes_of_known[name].topic_arns : try(alarm.pages, false) ? var.alarm_topic_arns : local.warn_topic_arns
       )
     }) if local.changes_of_known[name].enabled
   }
@@ -347,16 +348,6 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions                = each.value.ends ? each.value.topic_arns : []
   insufficient_data_actions = each.value.treat_missing_data == "missing" ? each.value.topic_arns : []
   tags                      = var.tags
-}
-
-moved {
-  from = aws_cloudwatch_metric_alarm.retry_age
-  to   = aws_cloudwatch_metric_alarm.on_expression
-}
-
-moved {
-  from = aws_cloudwatch_metric_alarm.this["reconciliation-overdue"]
-  to   = aws_cloudwatch_metric_alarm.on_expression["reconciliation-overdue"]
 }
 
 resource "aws_cloudwatch_metric_alarm" "on_expression" {

@@ -1,8 +1,8 @@
-# Queries of CloudWatch Logs Insights, which takes log groups of both classes:
+# Queries of CloudWatch Logs Insights, which supports log groups of both classes:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData_Classes.html
 
 locals {
-  # By name: log groups exist before their functions.
+  # Built from names: a log group exists before its function.
   log_group_names = [
     for name in concat(
       [var.post_confirmation_function_name, "${var.prefix}-retry-sign-ups", var.sync_user_function_name],
@@ -12,7 +12,7 @@ locals {
     ) : "/aws/lambda/${name}"
   ]
 
-  # The fields are those of tests/unit/test_log_fields.py.
+  # tests/unit/test_log_fields.py checks the fields.
   queries = {
     users-not-handled = "fields @timestamp, sub, message, error, code, @log | filter ispresent(sub) and level in ['WARNING', 'ERROR'] | sort @timestamp desc | limit 200"
     errors-by-code    = "filter level in ['WARNING', 'ERROR'] | stats count(*) as lines, count_distinct(sub) as users by message, error, code | sort lines desc"
@@ -24,7 +24,7 @@ locals {
 resource "aws_cloudwatch_query_definition" "this" {
   for_each = local.queries
 
-  # The console shows what is before the slash as a folder.
+  # The console shows the part before the slash as a folder.
   name            = "${var.prefix}/${each.key}"
   log_group_names = local.log_group_names
   query_string    = each.value

@@ -1,6 +1,6 @@
 variable "partition" {
   type        = string
-  description = "Partition of AWS, of which the console's domain depends."
+  description = "AWS partition, which determines the domain of the console."
   nullable    = false
 }
 
@@ -12,7 +12,7 @@ variable "region" {
 
 variable "prefix" {
   type        = string
-  description = "What the names of all resources begin with."
+  description = "Prefix of all resource names."
   nullable    = false
 }
 
@@ -36,54 +36,54 @@ variable "sync_user_function_name" {
 
 variable "send_welcome_function_name" {
   type        = string
-  description = "Name of the function that sends the welcome email; null where there is none."
+  description = "Name of the function that sends the welcome email; null without a welcome email."
   default     = null
 }
 
 variable "post_confirmation_log_group_name" {
   type        = string
-  description = "Log group of the post-confirmation trigger."
+  description = "Name of the log group of the post-confirmation trigger."
   nullable    = false
 }
 
 variable "send_welcome_log_group_name" {
   type        = string
-  description = "Log group of the function that sends the welcome email; null where there is none."
+  description = "Name of the log group of the function that sends the welcome email; null without a welcome email."
   default     = null
 }
 
 variable "filters_logs" {
   type        = bool
-  description = "Whether CloudWatch can filter the functions' logs: not those of the class INFREQUENT_ACCESS."
+  description = "Create metric filters for the logs. CloudWatch has none for log groups of the class INFREQUENT_ACCESS."
   nullable    = false
 }
 
 variable "pool_trigger_function_name" {
   type        = string
-  description = "Name of the function that attaches a missing trigger again; null if the pool's owner attaches it."
+  description = "Name of the function that attaches a missing trigger again; null if this module does not attach the trigger."
   default     = null
 }
 
 variable "user_pool_id" {
   type        = string
-  description = "ID of the user pool, whose own sign-ups the dashboard shows."
+  description = "ID of the user pool. The dashboard shows its sign-ups."
   nullable    = false
 }
 
 variable "watches_ses" {
   type        = bool
-  description = "Whether the welcome email is sent by SES of this region: CloudWatch has alarms on metrics of its own region only."
+  description = "Create alarms on SES metrics. Only if SES of this region sends the welcome email, because CloudWatch alarms use metrics of their region."
   nullable    = false
 }
 
 variable "user_sync_state_machine_arn" {
   type        = string
-  description = "State machine that syncs one user."
+  description = "ARN of the user_sync state machine."
   nullable    = false
 }
 
 variable "retry_queue_names" {
-  description = "Names of the queue of sign-ups whose execution could not be started, and of its dead-letter queue."
+  description = "Names of the retry queue and its dead-letter queue."
   type = object({
     queue             = string
     dead_letter_queue = string
@@ -92,7 +92,7 @@ variable "retry_queue_names" {
 }
 
 variable "changes" {
-  description = "The rule on CloudTrail's events and the queue that it sends to; null where no changes are tracked."
+  description = "Names of the EventBridge rule for CloudTrail events, the change queue, and its dead-letter queue; null without track_changes."
   type = object({
     rule_name = string
     queue_names = object({
@@ -104,7 +104,7 @@ variable "changes" {
 }
 
 variable "reconciliation" {
-  description = "The reconciliation, null where there is none. overdue_hours is null where no run is ever due."
+  description = "ARN of the reconciliation state machine, and hours without a successful run until the alarm fires, null for no alarm; null without a reconciliation."
   type = object({
     state_machine_arn = string
     overdue_hours     = optional(number)
@@ -114,18 +114,18 @@ variable "reconciliation" {
 
 variable "alarm_topic_arns" {
   type        = set(string)
-  description = "SNS topics of the alarms that cannot wait, and of all others without alarm_warn_topic_arns."
+  description = "Variable `alarm_topic_arns` of the root module."
   nullable    = false
 }
 
 variable "alarm_warn_topic_arns" {
   type        = set(string)
-  description = "SNS topics of the alarms that can wait until the morning; null for alarm_topic_arns."
+  description = "Variable `alarm_warn_topic_arns` of the root module."
   default     = null
 }
 
 variable "runbook" {
-  description = "Where the page docs/operations.md is, and of which version of this module."
+  description = "URL of docs/operations.md, and the version of this module."
   type = object({
     url     = string
     version = string
@@ -134,7 +134,7 @@ variable "runbook" {
 }
 
 variable "alarms" {
-  description = "Changes of single alarms, by what their names end with. The root module validates them."
+  description = "Variable `alarms` of the root module."
   type = map(object({
     enabled             = optional(bool, true)
     threshold           = optional(number)

@@ -1,5 +1,5 @@
-# One zip for Lambda, made of a folder's Python sources or of one file. Its name has the hash of what is in it: a zip of
-# other files, left by an earlier run or made for another deployment, cannot be taken for it.
+# Creates a zip file for Lambda, from the Python sources in a folder or from one file. The file name has the hash of the
+# content, so that a zip file of an earlier run or of another deployment is never used instead.
 
 locals {
   sources = var.source_dir == null ? [] : fileset(var.source_dir, "**/*.py")
@@ -16,7 +16,7 @@ data "archive_file" "this" {
   output_path      = "${local.path}.zip"
   output_file_mode = "0644"
 
-  # A folder, and not `source` blocks, which write their content into every plan and state.
+  # Not `source` blocks, which write the content into each plan and state.
   source_dir = var.source_dir
   excludes   = var.source_dir == null ? null : setsubtract(fileset(var.source_dir, "**"), local.sources)
 
@@ -24,8 +24,9 @@ data "archive_file" "this" {
   source_content          = try(var.file.content, null)
 }
 
-# Carries the zip's bytes in the plan. Terraform calls functions such as filebase64 again at apply, where the zip may not
-# exist; what a data source has read at plan, arguments included, is a part of the plan.
+# Stores the content of the zip file in the plan, for an apply on another machine, where the file does not exist. Terraform
+# evaluates functions such as filebase64 again at apply, but a data source that is read at plan is stored in the plan, with
+# its arguments.
 data "archive_file" "in_plan" {
   count = var.bucket == null ? 0 : 1
 
@@ -40,11 +41,11 @@ resource "aws_s3_object" "this" {
 
   bucket         = var.bucket.name
   key            = "${var.bucket.key_prefix}/${var.name}-${data.archive_file.this.output_sha256}.zip"
-  content_base64 = sensitive(one(data.archive_file.in_plan).source_content) # sensitive: a plan does not print it
+  content_base64 = sensitive(one(data.archive_file.in_plan).source_content) # sensitive, so that a plan does not print it
   content_type   = "application/zip"
   tags           = var.tags
 
-  # An object takes 10 tags at most: default tags of the provider could be too many.
+  # An S3 object has at most 10 tags: with the default tags of the provider, there could be more.
   override_provider {
     default_tags {
       tags = {}

@@ -1,18 +1,18 @@
 variable "name" {
   type        = string
-  description = "What the zip's file name begins with."
+  description = "Prefix of the zip file's name."
   nullable    = false
 }
 
 variable "directory" {
   type        = string
-  description = "Folder of the machine that runs Terraform, for the zip."
+  description = "Local folder for the zip file."
   nullable    = false
 }
 
 variable "source_dir" {
   type        = string
-  description = "Folder whose Python sources are packaged; null to package `file`."
+  description = "Folder with the Python sources to package; null to package `file`."
   default     = null
 }
 
@@ -21,7 +21,7 @@ variable "file" {
     name    = string
     content = string
   })
-  description = "The one file to package, where source_dir is null."
+  description = "Single file to package, if source_dir is null."
   default     = null
 }
 
@@ -30,7 +30,7 @@ variable "bucket" {
     name       = string
     key_prefix = string
   })
-  description = "Existing S3 bucket that takes the zip; null to upload it to Lambda itself."
+  description = "Existing S3 bucket to upload the zip file to; null to upload it directly to Lambda."
   default     = null
 }
 

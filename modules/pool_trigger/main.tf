@@ -1,6 +1,6 @@
-# Attaches the trigger to a pool that somebody else owns. No Terraform resource sets lambda_config alone, so a function
-# does it. Two resources keep the state honest: the guard is made first and only detaches, on destroy; attach may fail
-# and is then tried again by the next apply, with the guard in the state all the same.
+# Attaches the trigger to an existing pool. No Terraform resource sets lambda_config alone, so a Lambda function changes it.
+# Two resources invoke the function. The guard is created first, and detaches the trigger on destroy. Attach attaches it. If
+# attach fails, the next apply retries it, and the guard is already in the state, so that a destroy detaches.
 
 data "aws_iam_policy_document" "this" {
   statement {
@@ -9,7 +9,7 @@ data "aws_iam_policy_document" "this" {
     resources = [var.user_pool.arn]
   }
 
-  # The settings that DescribeUserPool does not show are compared, too, and put back if the update lost one.
+  # DescribeUserPool does not return these settings. They are compared, too, and restored if the update changed them.
   statement {
     sid       = "KeepMfaSettings"
     actions   = ["cognito-idp:GetUserPoolMfaConfig", "cognito-idp:SetUserPoolMfaConfig"]
@@ -19,7 +19,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid     = "KeepSmsRole"
     actions = ["iam:PassRole"]
-    # UpdateUserPool passes the pool's own SMS role on again. Its name is the pool owner's, and no data source tells it:
+    # UpdateUserPool passes the pool's SMS role to Cognito again. No data source returns the ARN of this role:
     # https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SmsConfigurationType.html
     resources = [
       var.sms_role_arn == null ? "arn:${var.settings.partition}:iam::${var.settings.account_id}:role/*" : var.sms_role_arn
@@ -32,7 +32,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # post_confirmation says whether it may invoke the chained function.
+  # post_confirmation reports whether it can invoke the chained function.
   dynamic "statement" {
     for_each = var.chained_function_arn[*]
     content {
@@ -42,7 +42,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # Whoever updates a pool that encrypts codes for custom sender triggers grants Cognito the use of the pool's key:
+  # If the pool encrypts codes for custom sender triggers, an update of the pool grants Cognito the use of that key:
   # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-custom-sender-triggers.html
   dynamic "statement" {
     for_each = compact(var.user_pool.lambda_config[*].kms_key_id)
@@ -70,7 +70,7 @@ module "function" {
   policy_json     = data.aws_iam_policy_document.this.json
   settings        = var.settings
 
-  # The function rejects an event that names anything else.
+  # The function rejects an event with other values.
   environment = {
     USER_POOL_ID                   = var.user_pool.id
     POST_CONFIRMATION_FUNCTION_ARN = var.function_arn_by_name
@@ -79,15 +79,16 @@ module "function" {
 }
 
 locals {
-  # Below the address of this module's caller, which it cannot know.
+  # For an error message. The module cannot know the address of its caller.
   attach_address     = "<module.NAME.>module.pool_trigger[0].aws_lambda_invocation.attach"
   found_function_arn = join("", compact(var.user_pool.lambda_config[*].post_confirmation))
 
-  # "" for none.
+  # "" if there is none.
   chained_function_arn = join("", var.chained_function_arn[*])
 
-  # Without the chained function, which may change: the guard destroys with the input of the last apply that got to it, and
-  # a run of the reconciliation has the definition of its start. Both are for the chained function of the environment.
+  # Without the chained function, which can change: the guard destroys with the input of the last apply that changed it, and
+  # a running reconciliation keeps the definition with which it started. The function reads the chained function from its
+  # environment.
   request = {
     user_pool_id = var.user_pool.id
     function_arn = var.function_arn
@@ -98,7 +99,7 @@ resource "aws_lambda_invocation" "guard" {
   function_name   = module.function.name
   lifecycle_scope = "CRUD"
   input           = jsonencode(merge(local.request, { action = "detach" }))
-  # A function that is to be replaced is detached before it goes: a sign-up that calls what is gone fails.
+  # Detaches a function before it is replaced. Otherwise sign-ups would invoke a deleted function, and fail.
   triggers = { function_arn = var.function_arn }
 
   depends_on = [module.function, var.attach_after]
@@ -108,7 +109,7 @@ resource "aws_lambda_invocation" "attach" {
   function_name   = module.function.name
   lifecycle_scope = "CREATE_ONLY"
   input           = jsonencode(merge(local.request, { action = "attach" }))
-  # The pool may have the function that is newly named.
+  # The pool can still have the new chained function as its trigger.
   triggers = { chained_function_arn = local.chained_function_arn }
 
   depends_on = [aws_lambda_invocation.guard]
@@ -118,8 +119,8 @@ resource "aws_lambda_invocation" "attach" {
   }
 }
 
-# Another stack can take the trigger away at any time. The function is asynchronous here: its errors are for the alarm
-# trigger-missing. Before a destroy detaches the trigger, the schedule goes.
+# Attaches the trigger again if another stack removes it. The schedule invokes the function asynchronously, and the alarm
+# trigger-missing reports its errors. A destroy deletes the schedule before it detaches the trigger.
 module "check" {
   source = "../schedule"
 
@@ -136,7 +137,7 @@ module "check" {
   start_after = [aws_lambda_invocation.attach.id]
 }
 
-# When attach was planned. In that plan, the pool is yet to get the trigger.
+# The time of the plan that attaches the trigger. In that plan, the pool does not have the trigger yet.
 resource "terraform_data" "attached" {
   input = plantimestamp()
 
@@ -146,10 +147,10 @@ resource "terraform_data" "attached" {
     ignore_changes       = [input]
     replace_triggered_by = [aws_lambda_invocation.attach]
 
-    # Fails the plan, before anything is made. Otherwise attach fails, as the last step of the apply.
+    # Fails the plan before anything is created. Otherwise attach would fail, as the last step of the apply.
     postcondition {
       condition     = self.input != plantimestamp() || contains(concat(["", var.function_arn_by_name], var.chained_function_arn[*]), local.found_function_arn)
-      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. To keep it, and have it called after this module's own function, set chained_function_arn to exactly this ARN, or remove it from the pool."
+      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. Set chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from the pool."
     }
   }
 }
@@ -157,6 +158,6 @@ resource "terraform_data" "attached" {
 check "trigger_is_attached" {
   assert {
     condition     = terraform_data.attached.input == plantimestamp() || local.found_function_arn == var.function_arn_by_name
-    error_message = "User pool ${var.user_pool.id} has lost this module's post-confirmation trigger, and has ${coalesce(local.found_function_arn, "none")} now: users who sign up are not synced, and get no welcome email. If an operator has paused it: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. To keep another function, first set chained_function_arn to exactly its ARN, or remove it from the pool. The configuration that replaced the trigger has to ignore lambda_config: see docs/existing-pool.md."
+    error_message = "The post-confirmation trigger of user pool ${var.user_pool.id} is ${coalesce(local.found_function_arn, "none")}, and not this module's function: new sign-ups are not synced, and get no welcome email. If an operator has paused the trigger: cognito-user-sync resume trigger. To attach it again, apply with -replace='${local.attach_address}'. If the pool has another function, first set chained_function_arn to exactly its ARN, or remove it from the pool. The configuration that replaced the trigger must ignore lambda_config: see docs/existing-pool.md."
   }
 }

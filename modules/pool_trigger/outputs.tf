@@ -1,18 +1,18 @@
 output "result" {
-  description = "What attaching did, in words."
+  description = "Result of attaching the trigger, as text."
   value       = jsondecode(aws_lambda_invocation.attach.result).result
 }
 
 output "function_arn" {
-  description = "ARN of the function that attaches and detaches."
+  description = "ARN of the function that attaches and detaches the trigger."
   value       = module.function.arn
 
-  # Whoever calls it goes before the trigger is detached for good.
+  # Callers of the function are deleted before the trigger is detached.
   depends_on = [aws_lambda_invocation.attach]
 }
 
 output "request" {
-  description = "What an event names besides its action."
+  description = "Fields of an event to the function, without the action."
   value       = local.request
 }
 

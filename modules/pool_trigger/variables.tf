@@ -1,5 +1,5 @@
 variable "user_pool" {
-  description = "The existing user pool, as it was found before this apply."
+  description = "Existing user pool, as it was before this apply."
   type = object({
     id  = string
     arn = string
@@ -13,36 +13,36 @@ variable "user_pool" {
 
 variable "function_arn" {
   type        = string
-  description = "The post-confirmation trigger to attach."
+  description = "ARN of the post-confirmation trigger."
   nullable    = false
 }
 
 variable "function_arn_by_name" {
   type        = string
-  description = "The same ARN, built from names, and so known to a plan that is to make or replace the function."
+  description = "The same ARN, built from names, so that a plan that creates or replaces the function knows it."
   nullable    = false
 }
 
 variable "chained_function_arn" {
   type        = string
-  description = "The post-confirmation function that the pool may have, and gets back on destroy; null for none."
+  description = "ARN of the pool's existing post-confirmation function, which is restored on destroy; null for none."
   default     = null
 }
 
 variable "sms_role_arn" {
   type        = string
-  description = "The pool's SMS role; null for any role of the account."
+  description = "ARN of the pool's SMS role; null for any role of the account."
   default     = null
 }
 
 variable "attach_after" {
   type        = list(string)
-  description = "Ids of what a sign-up needs: made before the trigger is attached, and kept until it is detached."
+  description = "IDs of the resources that a sign-up needs. They are created before the trigger is attached, and deleted after it is detached."
   nullable    = false
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

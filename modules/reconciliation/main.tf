@@ -1,29 +1,29 @@
-# Brings the table to what the pool is: nightly, on demand, and once after the first apply.
+# Compares the whole pool with the table, and updates the table: on a schedule, on demand, and after the first apply.
 
 locals {
-  # A first run and the scheduled runs: the operator starts the first real one.
+  # Input of the run on apply and of scheduled runs. With dry_run, an operator starts the first run that writes.
   run_input = { for dry_run in [var.reconciliation.run_on_apply == "dry_run"] : "dry_run" => true if dry_run }
 
   name = "${var.settings.prefix}-reconciliation"
-  # By name: the state machine lists its own executions.
+  # Built from names: the state machine lists its own executions.
   state_machine_arn = "arn:${var.settings.partition}:states:${var.settings.region}:${var.settings.account_id}:stateMachine:${local.name}"
 
   starts_run   = var.reconciliation.run_on_apply != "none"
   has_schedule = var.reconciliation.schedule != null
 
-  # Lambda gives CPU by memory, and a worker of a first run builds some hundred requests a second.
+  # Lambda allocates CPU in proportion to memory, and a worker makes several hundred requests per second in a first run.
   worker_settings = merge(var.settings, { memory_mb = max(var.settings.memory_mb, 1769) })
 }
 
 data "aws_iam_policy_document" "plan_shards" {
   statement {
-    sid       = "LookAtPool"
+    sid       = "ReadPool"
     actions   = ["cognito-idp:DescribeUserPool", "cognito-idp:ListUsers"]
     resources = [var.user_pool.arn]
   }
 
   statement {
-    sid       = "LookForItems"
+    sid       = "CheckForItems"
     actions   = ["dynamodb:Query"]
     resources = ["${var.table_arn}/index/by_shard"]
   }
@@ -33,7 +33,7 @@ module "plan_shards" {
   source = "../lambda_function"
 
   name            = "plan-shards"
-  description     = "Plans the reconciliation: cuts the user pool into shards"
+  description     = "Plans the reconciliation: divides the user pool into shards"
   handler         = "plan_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.plan_shards.json
@@ -64,7 +64,7 @@ data "aws_iam_policy_document" "reconcile_shards" {
   }
 
   statement {
-    sid       = "ListLivingUsers"
+    sid       = "ListActiveUsers"
     actions   = ["dynamodb:Query"]
     resources = ["${var.table_arn}/index/by_shard"]
   }
@@ -74,7 +74,7 @@ module "reconcile_shards" {
   source = "../lambda_function"
 
   name            = "reconcile-shards"
-  description     = "Reconciles a batch of shards: a worker of the reconciliation"
+  description     = "Worker of the reconciliation: reconciles a batch of shards"
   handler         = "reconcile_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.reconcile_shards.json
@@ -113,7 +113,7 @@ module "state_machine" {
     max_concurrency               = var.reconciliation.max_concurrency
     plan_shards_function_arn      = module.plan_shards.arn
     reconcile_shards_function_arn = module.reconcile_shards.arn
-    # Without it no run gets to the step, and there is no function: another's ARN keeps the definition valid.
+    # If attach_trigger is false, no run gets to the step. The ARN of another function keeps the definition valid.
     attach_trigger                 = var.pool_trigger != null
     pool_trigger_function_arn      = try(var.pool_trigger.function_arn, module.plan_shards.arn)
     post_confirmation_function_arn = try(var.pool_trigger.request.function_arn, "")
@@ -121,7 +121,7 @@ module "state_machine" {
   })
 }
 
-# --- once after the first apply
+# --- run on apply
 
 data "aws_iam_policy_document" "start_run" {
   count = local.starts_run ? 1 : 0
@@ -138,7 +138,7 @@ module "start_run" {
   count  = local.starts_run ? 1 : 0
 
   name            = "start-run"
-  description     = "Starts a run of the reconciliation, for Terraform"
+  description     = "Starts a run of the reconciliation on apply"
   handler         = "start_run"
   timeout_seconds = 60
   policy_json     = one(data.aws_iam_policy_document.start_run).json
@@ -156,7 +156,7 @@ resource "aws_lambda_invocation" "first_run" {
   function_name   = one(module.start_run).name
   lifecycle_scope = "CREATE_ONLY"
   input           = jsonencode({ input = local.run_input })
-  # What the items of all users depend on: another table is empty, and a further attribute is in no item yet.
+  # A change of these affects the items of all users: another table is empty, and no item has a new attribute yet.
   triggers = {
     table      = var.table_name
     attributes = jsonencode(var.attributes)
@@ -164,7 +164,7 @@ resource "aws_lambda_invocation" "first_run" {
   }
 }
 
-# --- on a schedule
+# --- schedule
 
 module "schedule" {
   source = "../schedule"
@@ -172,26 +172,11 @@ module "schedule" {
 
   name                = "reconciliation"
   role_name           = "schedule"
-  description         = "Starts the reconciliation of the user table with the pool"
+  description         = "Starts the reconciliation"
   schedule_expression = var.reconciliation.schedule
   window_minutes      = 15
   retry_seconds       = 3600
   target              = { arn = module.state_machine.arn, action = "states:StartExecution" }
   input               = jsonencode(local.run_input)
   settings            = var.settings
-}
-
-moved {
-  from = aws_iam_role.schedule[0]
-  to   = module.schedule[0].aws_iam_role.this
-}
-
-moved {
-  from = aws_iam_role_policy.schedule[0]
-  to   = module.schedule[0].aws_iam_role_policy.this
-}
-
-moved {
-  from = aws_scheduler_schedule.this[0]
-  to   = module.schedule[0].aws_scheduler_schedule.this
 }

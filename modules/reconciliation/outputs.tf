@@ -22,12 +22,12 @@ output "schedule_role_arns" {
 }
 
 output "table_policy_ids" {
-  description = "IDs of the policies of the roles that read or write the table."
+  description = "IDs of the policies of roles that use the table."
   value       = [module.plan_shards.policy_id, module.reconcile_shards.policy_id]
 }
 
 output "first_run" {
-  description = "The run that an apply started; null if none does."
+  description = "Last run that an apply started; null if run_on_apply is none."
   value = one([for started in aws_lambda_invocation.first_run : {
     execution_arn = jsondecode(started.result).execution_arn
     dry_run       = var.reconciliation.run_on_apply == "dry_run"

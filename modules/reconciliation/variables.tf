@@ -1,5 +1,5 @@
 variable "user_pool" {
-  description = "The existing user pool."
+  description = "Existing user pool."
   type = object({
     id  = string
     arn = string
@@ -9,13 +9,13 @@ variable "user_pool" {
 
 variable "attributes" {
   type        = list(string)
-  description = "Cognito attributes to sync: a further one is in no item yet."
+  description = "Cognito attributes to sync. A change starts a run."
   nullable    = false
 }
 
 variable "table_name" {
   type        = string
-  description = "Name of the user table, known at plan."
+  description = "Name of the user table, known at plan. A change starts a run."
   nullable    = false
 }
 
@@ -27,19 +27,19 @@ variable "table_arn" {
 
 variable "write_actions" {
   type        = list(string)
-  description = "Actions on the table of a function that writes items."
+  description = "IAM actions on the table for functions that write items."
   nullable    = false
 }
 
 variable "written" {
   type        = string
-  description = "What the items of all users depend on, known at plan: a change starts a run."
+  description = "Names and templates of the items, known at plan. A change starts a run."
   nullable    = false
 }
 
 variable "table_kms_key_arn" {
   type        = string
-  description = "Key of an existing table; null if it has none."
+  description = "ARN of the KMS key of an existing table; null for none."
   default     = null
 }
 
@@ -51,12 +51,12 @@ variable "has_shard_index" {
 
 variable "environment" {
   type        = map(string)
-  description = "What the functions that read the pool, or read or write the table, read in settings.py."
+  description = "Environment variables of the functions that use the pool or the table. settings.py reads them."
   nullable    = false
 }
 
 variable "reconciliation" {
-  description = "The root's variable `reconciliation`."
+  description = "Variable `reconciliation` of the root module."
   type = object({
     schedule              = optional(string)
     run_on_apply          = string
@@ -68,7 +68,7 @@ variable "reconciliation" {
 }
 
 variable "pool_trigger" {
-  description = "The function that attaches the trigger, and what it is asked for; null where this module does not attach it."
+  description = "Function that attaches the trigger, and its request; null if this module does not attach the trigger."
   type = object({
     function_arn = string
     request = object({
@@ -79,7 +79,7 @@ variable "pool_trigger" {
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

@@ -1,21 +1,21 @@
-# A queue, and the function that handles its messages. Messages that fail for half a day go to a dead-letter queue.
+# A queue, and the function that processes its messages. Messages that fail for 12 hours are moved to a dead-letter queue.
 
 locals {
   name             = "${var.settings.prefix}-${var.name}"
   dead_letter_name = "${local.name}-dead-letter"
-  # By name: a queue's policy is its own, and a plan then knows the policy of the function.
+  # Built from names: the policy of a queue cannot refer to the queue, and a plan knows the policy of the function.
   arn_prefix = "arn:${var.settings.partition}:sqs:${var.settings.region}:${var.settings.account_id}"
 
-  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
+  # Six times the timeout of the function: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   visibility_timeout_seconds = 6 * var.function.timeout_seconds
-  # The most that SQS takes. A message that moves to the dead-letter queue keeps its first enqueue time. So it is kept there
-  # for 13.5 days: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+  # The maximum of SQS. A message keeps its enqueue time when it is moved, so the dead-letter queue has it for 13.5 days:
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
   retention_seconds = 14 * 24 * 3600
-  # Step Functions or Cognito may be unavailable for this long: a failed message comes back after the visibility timeout.
+  # Step Functions or Cognito can be unavailable for this long. A failed message is retried after the visibility timeout.
   retry_hours = 12
 }
 
-# Whoever sends or receives needs a policy of its own besides, but for the rule.
+# Only the EventBridge rule sends with this policy. The functions have their permissions in their roles.
 data "aws_iam_policy_document" "queue" {
   for_each = toset([local.name, local.dead_letter_name])
 
@@ -37,7 +37,7 @@ data "aws_iam_policy_document" "queue" {
     }
   }
 
-  # SQS moves messages that fail for too long to the dead-letter queue.
+  # Not for the dead-letter queue, to which SQS itself moves messages.
   dynamic "statement" {
     for_each = each.value == local.name ? var.sender_rule_arn[*] : []
     content {
@@ -51,7 +51,7 @@ data "aws_iam_policy_document" "queue" {
         identifiers = ["*"]
       }
 
-      # A request without a source is denied, too.
+      # A request without aws:SourceArn is denied, too.
       condition {
         test     = "ArnNotEquals"
         variable = "aws:SourceArn"
@@ -138,7 +138,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_response_types = ["ReportBatchItemFailures"]
   tags                    = var.settings.tags
 
-  # sync_changes.py counts on it.
+  # sync_changes.py limits its rate by a pause, and relies on this limit.
   scaling_config {
     maximum_concurrency = 2
   }

@@ -1,15 +1,15 @@
 output "queue" {
-  description = "The queue that takes SyncRequests."
+  description = "ARN, URL and name of the queue."
   value       = { arn = aws_sqs_queue.this.arn, url = aws_sqs_queue.this.url, name = aws_sqs_queue.this.name }
 }
 
 output "dead_letter_queue" {
-  description = "The queue that holds what could not be started."
+  description = "ARN, URL and name of the dead-letter queue."
   value       = { arn = aws_sqs_queue.dead_letter.arn, url = aws_sqs_queue.dead_letter.url, name = aws_sqs_queue.dead_letter.name }
 }
 
 output "function" {
-  description = "The function that reads the queue: the outputs of lambda_function."
+  description = "Function that processes the messages: outputs of the module lambda_function."
   value       = module.function
 }
 

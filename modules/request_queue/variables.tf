@@ -1,11 +1,11 @@
 variable "name" {
   type        = string
-  description = "Name of the queue after the prefix; the dead-letter queue's is `<name>-dead-letter`."
+  description = "Name of the queue, without the prefix. The dead-letter queue is `<name>-dead-letter`."
   nullable    = false
 }
 
 variable "function" {
-  description = "The function that handles the messages; handler is a file name (without .py) under lambda_src/cognito_user_sync/handlers, and encrypts says whether it encrypts data with kms_key_arn."
+  description = "Function that processes the messages: arguments of the module lambda_function."
   type = object({
     name            = string
     description     = string
@@ -24,24 +24,24 @@ variable "environment" {
 
 variable "policy_json" {
   type        = string
-  description = "What the function may do besides reading the queue."
+  description = "IAM policy of the function, without the permission to read the queue."
   nullable    = false
 }
 
 variable "table_kms_key_arn" {
   type        = string
-  description = "Key of an existing table that the function reads or writes; null for none."
+  description = "ARN of the KMS key of an existing table that the function uses; null for none."
   default     = null
 }
 
 variable "sender_rule_arn" {
   type        = string
-  description = "EventBridge rule that alone may send to the queue, and to its dead-letter queue what it cannot deliver; null for none."
+  description = "ARN of the EventBridge rule that sends to the queue, and no other sender can; null if functions send to it. The rule sends undeliverable events to the dead-letter queue."
   default     = null
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

@@ -1,4 +1,4 @@
-# A schedule of EventBridge Scheduler, with the role by which it makes its one call.
+# A schedule of EventBridge Scheduler, with the role for its API call.
 
 locals {
   group        = "default"
@@ -21,7 +21,7 @@ data "aws_iam_policy_document" "assume_role" {
       values   = [var.settings.account_id]
     }
 
-    # Of EventBridge Scheduler, it is the schedule's group, never the schedule itself:
+    # EventBridge Scheduler sets the ARN of the schedule group, not of the schedule:
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     condition {
       test     = "ArnEquals"
@@ -34,16 +34,16 @@ data "aws_iam_policy_document" "assume_role" {
 resource "aws_iam_role" "this" {
   name                 = "${var.settings.prefix}-${var.settings.region}-${var.role_name}"
   path                 = var.settings.role_path
-  description          = "Of the schedule ${var.settings.prefix}-${var.name}"
+  description          = "Role of the schedule ${var.settings.prefix}-${var.name}"
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.settings.permissions_boundary_arn
   tags                 = var.settings.tags
 
-  # An account may attach policies of its own to every role: they must not fail a destroy.
+  # Other tools can attach policies to the role: they must not fail a destroy.
   force_detach_policies = true
 
   lifecycle {
-    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
+    # With a depends_on on the root module, the region in the name is unknown at plan, which would replace the role.
     ignore_changes = [name]
   }
 }
@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "this" {
     resources = [var.target.arn]
   }
 
-  # Step Functions encrypts the execution's input with the caller's permissions. Lambda asks its caller for none.
+  # Step Functions encrypts the input of an execution with the permissions of the caller. Lambda needs no such permission.
   dynamic "statement" {
     for_each = var.target.action == "states:StartExecution" && length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
@@ -86,10 +86,10 @@ resource "aws_scheduler_schedule" "this" {
   target {
     arn      = var.target.arn
     role_arn = aws_iam_role.this.arn
-    # checkov:skip=CKV_AWS_297: all that would be encrypted is this input, which holds no data
+    # checkov:skip=CKV_AWS_297: it would encrypt only this input, which contains no user data
     input = var.input
 
-    # The next call makes up for one that could not be made in time.
+    # The next scheduled call replaces a call that fails for longer.
     retry_policy {
       maximum_event_age_in_seconds = var.retry_seconds
       maximum_retry_attempts       = 10

@@ -1,41 +1,41 @@
 variable "name" {
   type        = string
-  description = "What the schedule's name ends with."
+  description = "Name of the schedule, without the prefix."
   nullable    = false
 }
 
 variable "role_name" {
   type        = string
-  description = "What the name of its role ends with."
+  description = "Name of the role, without the prefix and the region."
   nullable    = false
 }
 
 variable "description" {
   type        = string
-  description = "What the schedule does."
+  description = "Description of the schedule."
   nullable    = false
 }
 
 variable "schedule_expression" {
   type        = string
-  description = "When it does it: cron(...) or rate(...), in UTC."
+  description = "Schedule expression: cron(...) or rate(...), in UTC."
   nullable    = false
 }
 
 variable "window_minutes" {
   type        = number
-  description = "Minutes within which it does it; 0 for at once."
+  description = "Length of the flexible time window in minutes; 0 for none."
   nullable    = false
 }
 
 variable "retry_seconds" {
   type        = number
-  description = "For how long a call that fails is made again."
+  description = "Number of seconds for which a failed call is retried."
   nullable    = false
 }
 
 variable "target" {
-  description = "What it calls, and the IAM action of the call."
+  description = "Target of the schedule, and the IAM action of the call."
   type = object({
     arn    = string
     action = string
@@ -45,19 +45,19 @@ variable "target" {
 
 variable "start_after" {
   type        = list(string)
-  description = "IDs of what comes before the schedule, and goes after it."
+  description = "IDs of the resources that are created before the schedule, and deleted after it."
   default     = []
   nullable    = false
 }
 
 variable "input" {
   type        = string
-  description = "The call's input, as JSON."
+  description = "Input of the call, as JSON."
   nullable    = false
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

@@ -4,12 +4,12 @@ output "post_confirmation_function_arn" {
 }
 
 output "permission_id" {
-  description = "Id of the permission with which Cognito calls the trigger."
+  description = "ID of the permission with which Cognito invokes the trigger."
   value       = aws_lambda_permission.cognito.id
 }
 
 output "retry_queue_url" {
-  description = "URL of the queue that holds sign-ups whose execution could not be started."
+  description = "URL of the retry queue, for sign-ups whose execution could not be started."
   value       = module.retry_queue.queue.url
 }
 

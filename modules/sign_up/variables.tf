@@ -1,35 +1,35 @@
 variable "user_pool_id" {
   type        = string
-  description = "ID of the user pool that may call the trigger."
+  description = "ID of the user pool that can invoke the trigger."
   nullable    = false
 }
 
 variable "user_pool_arn" {
   type        = string
-  description = "ARN of the user pool that may call the trigger. Nothing else here may depend on it (see main.tf)."
+  description = "ARN of the user pool that can invoke the trigger. Only the permission may depend on it (see main.tf)."
   nullable    = false
 }
 
 variable "user_sync_state_machine_arn" {
   type        = string
-  description = "ARN of the user_sync state machine, built from names and not taken from it (see main.tf)."
+  description = "ARN of the user_sync state machine, built from names, without a dependency on it (see main.tf)."
   nullable    = false
 }
 
 variable "chained_function_arn" {
   type        = string
-  description = "The pool's own post-confirmation function, which is called in turn; null for none."
+  description = "ARN of the pool's existing post-confirmation function, which the trigger invokes; null for none."
   default     = null
 }
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Invocations at once that are set aside for the trigger; null for none."
+  description = "Reserved concurrent executions of the trigger; null for none."
   default     = null
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

@@ -4,8 +4,8 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  # checkov:skip=CKV_AWS_338: the user's decision (log_retention_days); logs with subs are not to be kept for ever
-  # Under /aws/vendedlogs/ a log group does not count towards the size limit of the account's resource policy:
+  # checkov:skip=CKV_AWS_338: the caller decides (log_retention_days); logs contain subs, which must not be kept permanently
+  # Log groups under /aws/vendedlogs/ do not count towards the size limit of the account's resource policy:
   # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
   name              = "/aws/vendedlogs/states/${local.name}"
   retention_in_days = var.settings.log_retention_days
@@ -41,16 +41,16 @@ data "aws_iam_policy_document" "assume_role" {
 resource "aws_iam_role" "this" {
   name                 = "${var.settings.prefix}-${var.settings.region}-${var.name}"
   path                 = var.settings.role_path
-  description          = "Of the state machine ${local.name}"
+  description          = "Role of the state machine ${local.name}"
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.settings.permissions_boundary_arn
   tags                 = var.settings.tags
 
-  # An account may attach policies of its own to every role: they must not fail a destroy.
+  # Other tools can attach policies to the role: they must not fail a destroy.
   force_detach_policies = true
 
   lifecycle {
-    # Known at plan also if a depends_on of the module defers the region: a new name would replace the role.
+    # With a depends_on on the root module, the region in the name is unknown at plan, which would replace the role.
     ignore_changes = [name]
   }
 }
@@ -75,7 +75,7 @@ data "aws_iam_policy_document" "this" {
     resources = ["*"]
   }
 
-  # A previous key, too: AWS does not say which key running executions use after a change.
+  # Previous keys, too: AWS does not document which key running executions use after a change.
   dynamic "statement" {
     for_each = length(local.kms_key_arns) > 0 ? [local.kms_key_arns] : []
     content {
@@ -95,7 +95,7 @@ data "aws_iam_policy_document" "this" {
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
       ]
-      # X-Ray has no resource of its own for these actions:
+      # X-Ray has no resource type for these actions:
       # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
       resources = ["*"]
     }
@@ -117,7 +117,7 @@ resource "aws_sfn_state_machine" "this" {
 
   logging_configuration {
     level = "ERROR"
-    # checkov:skip=CKV_AWS_285: inputs and outputs hold users' attributes, which are not to be in a log
+    # checkov:skip=CKV_AWS_285: inputs and outputs identify users, and must not be in a log
     include_execution_data = false
     log_destination        = "${aws_cloudwatch_log_group.this.arn}:*"
   }
@@ -126,14 +126,14 @@ resource "aws_sfn_state_machine" "this" {
     enabled = var.settings.tracing
   }
 
-  # Always: without the block, the provider keeps the key (https://github.com/hashicorp/terraform-provider-aws/issues/29811).
+  # Also without a key: without the block, the provider keeps the previous key (https://github.com/hashicorp/terraform-provider-aws/issues/29811).
   encryption_configuration {
     type                              = var.settings.kms_key_arn == null ? "AWS_OWNED_KEY" : "CUSTOMER_MANAGED_KMS_KEY"
     kms_key_id                        = var.settings.kms_key_arn
     kms_data_key_reuse_period_seconds = var.settings.kms_key_arn == null ? null : 300
   }
 
-  # It is gone when the last execution has stopped, which is at its next step.
+  # AWS deletes the state machine after the last execution has stopped, which happens at its next step.
   timeouts {
     delete = "30m"
   }

@@ -4,7 +4,7 @@ output "arn" {
 }
 
 output "definition" {
-  description = "The rendered definition."
+  description = "Rendered definition."
   value       = aws_sfn_state_machine.this.definition
 }
 

@@ -1,23 +1,23 @@
 variable "name" {
   type        = string
-  description = "Name of the state machine after the prefix, and of its role and its log group."
+  description = "Name of the state machine, its role and its log group, without the prefix."
   nullable    = false
 }
 
 variable "definition" {
   type        = string
-  description = "The rendered definition in Amazon States Language."
+  description = "Rendered definition in Amazon States Language."
   nullable    = false
 }
 
 variable "policy_json" {
   type        = string
-  description = "What the state machine may do besides logging."
+  description = "IAM policy of the state machine, without the permissions for logs and traces."
   nullable    = false
 }
 
 variable "settings" {
-  description = "What all state machines of a deployment share."
+  description = "Settings that all state machines of a deployment have in common."
   type = object({
     prefix                   = string
     partition                = string

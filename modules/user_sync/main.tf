@@ -3,11 +3,11 @@ locals {
     "arn", var.settings.partition, "ses", try(coalesce(var.welcome_email.region), var.settings.region), var.settings.account_id,
   ])
 
-  # Of names alone that welcome_email.py sends as they are: AWS does not say how it compares one that is quoted or encoded.
+  # Only names that welcome_email.py sends unchanged: AWS does not document how it compares quoted or encoded names.
   sender_name = regexall("^\"?([\\w&'!+-]+(?: [\\w&'!+-]+)*)\"? <", try(coalesce(var.welcome_email.from), ""))
 
   from_address = join("", regexall("([^<>\\s]+)>?$", try(coalesce(var.welcome_email.from), ""))[*][0])
-  # SES and its condition key have Punycode, which Terraform cannot compute: of an international label, any Punycode.
+  # SES uses Punycode, which Terraform cannot compute. So the pattern allows any Punycode for an international label.
   from_pattern = replace(local.from_address, "/[^.@]*[^\\x00-\\x7F][^.@]*/", "xn--*")
 
   with_welcome = jsondecode(templatefile("${path.module}/user_sync.asl.json", {
@@ -15,7 +15,7 @@ locals {
     sync_user_function_arn    = module.sync_user.arn
     send_welcome_function_arn = join("", module.send_welcome[*].arn)
   }))
-  # The first step is then the last. Each state transition costs more than the function that it invokes.
+  # Ends after SyncUser. A state that does nothing would also be billed: a state transition costs more than an invocation.
   without_welcome = merge(local.with_welcome, {
     Comment = "Syncs one Cognito user"
     States = {
@@ -33,7 +33,7 @@ data "aws_iam_policy_document" "sync_user" {
     resources = [var.table_arn]
   }
 
-  # ListUsers: before a user is deleted, the list has to agree.
+  # ListUsers, because a deletion must also be confirmed by the list.
   statement {
     sid       = "ReadUser"
     actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
@@ -68,11 +68,11 @@ data "aws_iam_policy_document" "send_welcome" {
   statement {
     sid     = "SendFromOneAddress"
     actions = ["ses:SendEmail"]
-    # Not the sender's identity alone: in the SES sandbox the recipient's is checked, too
-    # (https://github.com/aws/aws-sdk-js/issues/3641). The condition holds it to the one sender.
+    # All identities, because in the SES sandbox the recipient's identity is checked, too
+    # (https://github.com/aws/aws-sdk-js/issues/3641). The condition limits the permission to one sender.
     resources = concat(
       ["${local.ses_arn}:identity/*"],
-      # Of another account only: those of this account and region are in the line above.
+      # An identity of another account or region. The line above has those of this account and region.
       [for arn in var.welcome_email.identity_arn[*] : arn if !startswith(arn, "${local.ses_arn}:")],
       [for name in var.welcome_email.configuration_set[*] : "${local.ses_arn}:configuration-set/${name}"],
     )

@@ -4,7 +4,7 @@ output "state_machine_arn" {
 }
 
 output "send_welcome_function_name" {
-  description = "Name of the function that greets; null where there is none."
+  description = "Name of the function that sends the welcome email; null without a welcome email."
   value       = one(module.send_welcome[*].name)
 }
 
@@ -22,6 +22,6 @@ output "state_machines" {
 }
 
 output "table_policy_ids" {
-  description = "IDs of the policies of the roles that read or write the table."
+  description = "IDs of the policies of roles that use the table."
   value       = [module.sync_user.policy_id]
 }

@@ -24,24 +24,24 @@ variable "table_arn" {
 
 variable "write_actions" {
   type        = list(string)
-  description = "Actions on the table of a function that writes items."
+  description = "IAM actions on the table for functions that write items."
   nullable    = false
 }
 
 variable "table_kms_key_arn" {
   type        = string
-  description = "Key of an existing table; null if it has none."
+  description = "ARN of the KMS key of an existing table; null for none."
   default     = null
 }
 
 variable "environment" {
   type        = map(string)
-  description = "What the functions that read the pool, or read or write the table, read in settings.py."
+  description = "Environment variables of the functions that use the pool or the table. settings.py reads them."
   nullable    = false
 }
 
 variable "welcome_email" {
-  description = "The root's variable `welcome_email`, with the templates' content; null for no welcome."
+  description = "Variable `welcome_email` of the root module, with the content of the templates; null for no welcome email."
   type = object({
     from              = string
     subject           = string
@@ -58,7 +58,7 @@ variable "welcome_email" {
 }
 
 variable "welcome_email_package" {
-  description = "The zip that holds the welcome email; null for no welcome."
+  description = "Zip file with the welcome email, from the module package; null for no welcome email."
   type = object({
     filename         = optional(string)
     s3_bucket        = optional(string)
@@ -69,7 +69,7 @@ variable "welcome_email_package" {
 }
 
 variable "settings" {
-  description = "What all functions and state machines of a deployment share."
+  description = "Settings that all functions and state machines of a deployment have in common."
   type = object({
     prefix     = string
     partition  = string

@@ -1,12 +1,13 @@
 locals {
-  # What this module writes besides the key, the extra attributes and the TTL attribute: item_layout.py has the same names.
+  # Attributes that this module writes, without the keys, the extra attributes and the TTL attribute. item_layout.py has the
+  # same names.
   own_fields = [
     "username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at", "deleted_at",
     "shard", "user_pool_id", "synced_attributes",
   ]
   fields = concat(var.attributes, local.own_fields)
 
-  # Not coalesce, which takes no empty string.
+  # Not coalesce, which ignores an empty string.
   attribute_prefix = var.table.attribute_prefix == null ? "" : var.table.attribute_prefix
   names = {
     for field in local.fields : field => lookup(var.table.attribute_names, field, "${local.attribute_prefix}${field}")
@@ -18,7 +19,7 @@ locals {
     var.table.extra_attributes, { for name in local.email_lower : name => "{email|lower}" }
   )
 
-  # A replica's key has the same ID as the key of the table.
+  # A replica key has the same ID as the primary key.
   replica_key_arns = {
     for region in var.table.replica_regions : region => var.kms_key_arn == null ? null : join(":", [
       for position, part in split(":", var.kms_key_arn) : position == 3 ? region : part
@@ -49,7 +50,7 @@ resource "aws_dynamodb_table" "this" {
     }
   }
 
-  # Lets reconciliation read the keys of its own shard's active users, and nothing else.
+  # The reconciliation reads the keys of the active users of a shard from it.
   global_secondary_index {
     name            = "by_shard"
     hash_key        = local.names.shard
@@ -64,7 +65,7 @@ resource "aws_dynamodb_table" "this" {
     content {
       name     = "by_email"
       hash_key = global_secondary_index.value
-      # Provider 6.29 and later fail without one: https://github.com/hashicorp/terraform-provider-aws/issues/46606
+      # Provider 6.29 and later fail without a sort key: https://github.com/hashicorp/terraform-provider-aws/issues/46606
       range_key       = var.table.partition_key.name
       projection_type = "KEYS_ONLY"
       read_capacity   = var.table.read_capacity
@@ -77,19 +78,19 @@ resource "aws_dynamodb_table" "this" {
     enabled        = true
   }
 
-  # checkov:skip=CKV_AWS_28: on, unless the user turns it off (table.point_in_time_recovery)
+  # checkov:skip=CKV_AWS_28: enabled, unless the caller disables it (table.point_in_time_recovery)
   point_in_time_recovery {
     enabled = var.table.point_in_time_recovery
   }
 
-  # Always: without the block, the provider keeps the key (https://github.com/hashicorp/terraform-provider-aws/issues/29811).
-  # Not enabled is DynamoDB's own key.
+  # Also without a key: without the block, the provider keeps the previous key
+  # (https://github.com/hashicorp/terraform-provider-aws/issues/29811). enabled = false is a key that DynamoDB owns.
   server_side_encryption {
     enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
   }
 
-  # Without deletion protection: provider 5 has no argument for it.
+  # Replicas have no deletion protection: provider 5 has no argument for it.
   dynamic "replica" {
     for_each = local.replica_key_arns
     content {
@@ -100,7 +101,7 @@ resource "aws_dynamodb_table" "this" {
     }
   }
 
-  # DynamoDB uses a key with the permissions of the caller: the roles get a new key first.
+  # DynamoDB uses the key with the permissions of the caller. So the roles get the permission for a new key first.
   depends_on = [var.change_after]
 }
 
@@ -115,7 +116,7 @@ locals {
   found   = one(data.aws_dynamodb_table.existing)
   indexes = local.found == null ? local.this.global_secondary_index : local.found.global_secondary_index
 
-  # DynamoDB defines only the attributes that are keys, of the table or of an index.
+  # Types of all attributes that are keys of the table or of an index.
   key_types = {
     for attribute in(local.found == null ? local.this.attribute : local.found.attribute) : attribute.name => attribute.type
   }
@@ -140,7 +141,7 @@ locals {
     local.sort_key == null ? "no sort key" : "the sort key ${local.sort_key} (S)",
   ])
 
-  # By name, after the table: the functions come after it.
+  # Its name depends on the table, so that the functions are created after the table.
   layout = {
     name             = local.found == null ? local.this.name : local.found.name
     is_own           = local.found == null
@@ -150,13 +151,13 @@ locals {
     attribute_names  = var.table.attribute_names
     extra_attributes = local.extra_attributes
     ttl_attribute    = var.table.ttl_attribute
-    # DynamoDB takes neither an empty nor a very long value for them.
+    # DynamoDB rejects an empty or a very long value of these attributes.
     index_keys = keys(local.key_types)
   }
-  # Base64 has four characters for three bytes; length counts characters, not bytes.
+  # In bytes: length counts characters, and Base64 has four characters for three bytes.
   layout_bytes = floor(length(base64encode("${jsonencode(local.layout)}${jsonencode(var.attributes)}")) * 3 / 4)
 
-  # Every name that an item of this module has, and what for.
+  # All attribute names of an item, each with its use.
   uses = concat(
     [
       { name = var.table.partition_key.name, of = "partition_key", type = "S" },
@@ -176,14 +177,14 @@ locals {
   ]
   unknown_fields = setsubtract(keys(var.table.attribute_names), local.fields)
 
-  # DynamoDB rejects a write with an index key of another type. A key of the table itself is compared with the schema.
+  # DynamoDB rejects a write of an index key with another type. The keys of the table are compared with found_schema instead.
   unusable_index_keys = local.found == null ? [] : sort(distinct([
     for use in local.uses : "${use.name} (${use.of}: ${use.type} from this module, ${local.key_types[use.name]} in the table)"
     if lookup(local.key_types, use.name, use.type) != use.type
     && !contains(compact([local.found.hash_key, local.found_range_key]), use.name)
   ]))
 
-  # What the items that exist depend on. JSON, since a value may be null.
+  # Settings that existing items depend on. As JSON, because a value can be null.
   identity = {
     for setting, value in {
       name             = var.table.name
@@ -196,12 +197,12 @@ locals {
       ttl_attribute = var.table.ttl_attribute
     } : setting => jsonencode(value)
   }
-  # Below the address of this module's caller, which it cannot know.
+  # For an error message. The module cannot know the address of its caller.
   identity_address = "<module.NAME.>module.user_table.terraform_data.identity"
 }
 
-# A change of one of these settings would lose items, or leave behind what this module wrote. ignore_changes keeps the first
-# ones, and a replacement stores the new ones.
+# Fails a plan that changes one of these settings, because the change would delete items, or leave items that this module no
+# longer updates. ignore_changes keeps the values of the first apply, and a replacement stores new values.
 resource "terraform_data" "identity" {
   input = local.identity
 
@@ -215,15 +216,15 @@ resource "terraform_data" "identity" {
           for setting, value in local.identity :
           "table.${setting} was ${self.input[setting]} and is now ${value}" if try(self.input[setting], value) != value
         ]),
-        # A table of this module with other keys is another table.
+        # A table that this module created would be replaced if its keys change.
         self.input.name == "null" && (
           var.table.name != null
           || jsondecode(self.input.partition_key).name != var.table.partition_key.name
           || try(jsondecode(self.input.sort_key).name, null) != local.sort_key
         ) ?
         ". Terraform would delete the table ${var.name} with all its items." :
-        ". This module would neither update nor delete again what it has written under the earlier settings.",
-        " Undo the change, or accept this and apply with -replace='${local.identity_address}': then a reconciliation writes all users under the new settings, and earlier items and attributes that remain are yours to delete.",
+        ". This module would no longer update or delete the items and attributes that it wrote with the previous settings.",
+        " Undo the change, or accept this and apply with -replace='${local.identity_address}': a reconciliation then writes all users with the new settings, and you delete the items and attributes that remain from the previous settings.",
       ])
     }
   }
@@ -233,9 +234,9 @@ check "existing_table_has_shard_index" {
   assert {
     condition = local.found == null || !var.finds_deleted_users || local.has_shard_index
     error_message = join("", [
-      "The table ${coalesce(var.table.name, "null")} has no index by_shard with the partition key ${local.names.shard} and the sort key ${var.table.partition_key.name}. Without it, the reconciliation does not find deleted users. To add it: ",
+      "The table ${coalesce(var.table.name, "null")} has no index by_shard with the partition key ${local.names.shard} and the sort key ${var.table.partition_key.name}. Without this index, the reconciliation does not find deleted users. To create it: ",
       "aws dynamodb update-table --table-name ${coalesce(var.table.name, "null")} --attribute-definitions '${local.shard_index_attributes}' --global-secondary-index-updates '${local.shard_index_updates}'",
-      " (a table with provisioned capacity needs ProvisionedThroughput in Create, too). Then apply again.",
+      " (for a table with provisioned capacity, add ProvisionedThroughput to Create). Then apply again.",
     ])
   }
 }
@@ -243,12 +244,12 @@ check "existing_table_has_shard_index" {
 check "existing_table_has_ttl" {
   assert {
     condition     = local.found == null || !var.deletes_items || local.found_ttl_attribute == var.table.ttl_attribute
-    error_message = "The table ${coalesce(var.table.name, "null")} has ${local.found_ttl_attribute == "" ? "no TTL attribute" : "the TTL attribute ${local.found_ttl_attribute}"}. Without TTL on ${var.table.ttl_attribute}, items of deleted users do not expire. ${local.found_ttl_attribute == "" ? "To turn it on" : "A table has one TTL attribute: set table.ttl_attribute to it. Or, if it is not needed, turn it off, and after an hour"}: aws dynamodb update-time-to-live --table-name ${coalesce(var.table.name, "null")} --time-to-live-specification '${local.ttl_specification}'"
+    error_message = "The table ${coalesce(var.table.name, "null")} has ${local.found_ttl_attribute == "" ? "no TTL attribute" : "the TTL attribute ${local.found_ttl_attribute}"}. Without TTL on ${var.table.ttl_attribute}, items of deleted users do not expire. ${local.found_ttl_attribute == "" ? "To enable TTL" : "A table can have only one TTL attribute: set table.ttl_attribute to it. Or, if you do not need it, disable TTL, and after an hour"}: aws dynamodb update-time-to-live --table-name ${coalesce(var.table.name, "null")} --time-to-live-specification '${local.ttl_specification}'"
   }
 }
 
 locals {
-  # For a shell, in single quotes.
+  # Arguments of commands in error messages, for a shell, in single quotes.
   shard_index_attributes = replace(jsonencode([
     for name in [var.table.partition_key.name, local.names.shard] : { AttributeName = name, AttributeType = "S" }
   ]), "'", "'\\''")

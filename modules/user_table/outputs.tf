@@ -9,39 +9,39 @@ output "arn" {
 }
 
 output "arn_by_name" {
-  description = "The same ARN, which does not wait for the table: for the roles that use it."
+  description = "The same ARN without a dependency on the table, for the roles that use the table."
   value       = local.found == null ? var.arn : local.found.arn
 }
 
 output "existing_kms_key_arn" {
-  description = "Key of an existing table; null if it has none, or if this module makes the table."
+  description = "ARN of the KMS key of an existing table; null if it has none, or if this module creates the table."
   value       = one([for each in local.found == null ? [] : local.found.server_side_encryption : each.kms_key_arn if each.enabled])
 }
 
 output "stream_arn" {
-  description = "ARN of the table's stream; null where it has none."
+  description = "ARN of the table's stream; null without a stream."
   value       = try(coalesce(local.found == null ? local.this.stream_arn : local.found.stream_arn), null)
 }
 
 output "layout" {
-  description = "Where and how the functions write a user, as USER_TABLE in their environment has it."
+  description = "Table name, keys, attribute names and templates of the items: the functions read them from the environment variable USER_TABLE."
   value       = local.layout
 
-  # Not on the data source: a condition there defers its read to apply whenever the table has changes in the same
-  # configuration, and what depends on it is unknown until then.
+  # Not on the data source of the table: with a condition, it is read at apply if the same configuration changes the table, and
+  # everything that depends on it is unknown at plan.
   precondition {
     condition = local.found == null ? true : (
       local.found_schema == local.configured_schema
     )
-    error_message = "The table ${coalesce(var.table.name, "null")} has ${local.found_schema}, but by table.partition_key and table.sort_key it has ${local.configured_schema}. Change these two to the key of the table, which must be of type S, name another table in table.name, or leave it null to have one made."
+    error_message = "The table ${coalesce(var.table.name, "null")} has ${local.found_schema}, but table.partition_key and table.sort_key require ${local.configured_schema}. Set these two to the keys of the table, which must be of type S, use another table in table.name, or set it to null to create a table."
   }
 
   precondition {
     condition     = length(local.unusable_index_keys) == 0
-    error_message = "The table ${coalesce(var.table.name, "null")} has index keys that this module would write with another type: ${join(", ", local.unusable_index_keys)}. DynamoDB would reject every such write. Give them other names, by table.attribute_prefix or table.attribute_names."
+    error_message = "The table ${coalesce(var.table.name, "null")} has index keys that this module would write with another type: ${join(", ", local.unusable_index_keys)}. DynamoDB would reject these writes. Set other names with table.attribute_prefix or table.attribute_names."
   }
 
-  # Here, because a variable's own validation cannot use locals that are made from it.
+  # Not in the validation of the variable, which cannot use locals that depend on the variable.
   precondition {
     condition     = length(local.unknown_fields) == 0
     error_message = "table.attribute_names has the keys ${join(", ", local.unknown_fields)}: each must be one of ${join(", ", local.fields)}."
@@ -49,18 +49,19 @@ output "layout" {
 
   precondition {
     condition     = length(local.clashes) == 0
-    error_message = "table gives one name to more than one attribute: ${join("; ", local.clashes)}. Each key, each attribute and the TTL attribute must have a name of its own: change table.attribute_prefix, table.attribute_names or table.extra_attributes."
+    error_message = "table has the same name for several attributes: ${join("; ", local.clashes)}. The names of the keys, the attributes and the TTL attribute must be different: change table.attribute_prefix, table.attribute_names or table.extra_attributes."
   }
 
-  # AWS allows 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The rest is for the other variables.
+  # Lambda allows 4 KB of environment variables: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The
+  # remaining bytes are for the other variables.
   precondition {
     condition     = local.layout_bytes <= 3500
-    error_message = "table and attributes take ${local.layout_bytes} bytes of the functions' environment: they must take at most 3500, since Lambda allows 4 KB. Use fewer or shorter names in table.attribute_names, table.extra_attributes or attributes, or an attribute_prefix instead of single attribute_names."
+    error_message = "table and attributes use ${local.layout_bytes} bytes of the functions' environment variables: they must use at most 3500, because Lambda allows 4 KB. Use fewer or shorter names in table.attribute_names, table.extra_attributes or attributes, or an attribute_prefix instead of single attribute_names."
   }
 }
 
 output "written" {
-  description = "JSON that changes when all users have to be written again: the names and templates of an item."
+  description = "Names and templates of an item, as JSON. If it changes, all users must be written again."
   value = jsonencode({
     identity         = local.identity
     names            = local.names
@@ -69,6 +70,6 @@ output "written" {
 }
 
 output "has_shard_index" {
-  description = "Whether the table has the index by_shard, without which the reconciliation does not find deleted users."
+  description = "Whether the table has the index by_shard. Without it, the reconciliation does not find deleted users."
   value       = local.has_shard_index
 }

@@ -1,17 +1,17 @@
 variable "name" {
   type        = string
-  description = "Name of the table, where this module makes it."
+  description = "Name of the table that this module creates."
   nullable    = false
 }
 
 variable "arn" {
   type        = string
-  description = "ARN of the table, where this module makes it. Built from its name, so that the roles that use the table can change before it."
+  description = "ARN of the table that this module creates. It is built from names, so that the roles that use the table can change before the table."
   nullable    = false
 }
 
 variable "table" {
-  description = "The root's variable `table`."
+  description = "Variable `table` of the root module."
   type = object({
     name = optional(string)
     partition_key = object({
@@ -40,32 +40,32 @@ variable "table" {
 
 variable "attributes" {
   type        = list(string)
-  description = "Cognito attributes that an item has."
+  description = "Cognito attributes of an item."
   nullable    = false
 }
 
 variable "kms_key_arn" {
   type        = string
-  description = "Customer managed key for the table; null for DynamoDB's own."
+  description = "ARN of a customer managed KMS key for the table; null to use a key that DynamoDB owns."
   default     = null
 }
 
 variable "change_after" {
   type        = list(string)
-  description = "What has to be changed before the table: the policies of the roles that use it."
+  description = "IDs of resources that must change before the table: the policies of the roles that use it."
   default     = []
   nullable    = false
 }
 
 variable "finds_deleted_users" {
   type        = bool
-  description = "Whether a reconciliation looks for deleted users, for which it needs the index by_shard."
+  description = "Whether the reconciliation finds deleted users, which requires the index by_shard."
   nullable    = false
 }
 
 variable "deletes_items" {
   type        = bool
-  description = "Whether items of deleted users expire, for which the table needs TTL."
+  description = "Whether items of deleted users expire, which requires TTL."
   nullable    = false
 }
 

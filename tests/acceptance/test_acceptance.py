@@ -224,7 +224,7 @@ def test_lost_trigger_is_reported_by_plan_and_repaired_by_apply(
     )
     assert settings_of(pool)["pool"]["LambdaConfig"] == {}
     warning = terraform.warnings(run.variables)
-    assert "has lost this module's post-confirmation trigger" in warning
+    assert "is none, and not this module's function" in warning
     # The command that it gives, with the name of the module in this configuration.
     replace = re.search(r"-replace='(?:<module\.NAME\.>)?([^']+)'", warning)
     assert replace

@@ -188,7 +188,7 @@ def test_saved_plan_without_its_zips_fails_before_anything_changes(aws: LocalAws
     applies.change_code("2.0.0")
     applies("terraform init -input=false && terraform plan -out=other")
     failed = applies.job("apply", expect=1)
-    assert "The zips that this plan was made with are not here" in failed
+    assert "The zip files of this plan do not exist" in failed
     assert "lambda.code_bucket" in failed
     resources = json.loads((applies.folder / "../terraform.tfstate").read_text())["resources"]
     assert [each for each in resources if each["mode"] == "managed" and each["instances"]] == []
@@ -226,7 +226,7 @@ def test_plan_after_a_failed_upload_names_the_function_and_the_repair(
         aws.clear_faults()
     failed = applies("terraform plan", expect=1)
     code = applies.newest_code()
-    assert "The function carried-dev-send-welcome runs other code than this module's" in failed
+    assert "The function carried-dev-send-welcome does not run the code of this module" in failed
     command = "aws lambda update-function-code --publish --region us-east-1 --function-name carried-dev-send-welcome"
     assert f"{command} --zip-file fileb://./{code.relative_to(applies.folder)}" in failed
     aws.client("lambda").update_function_code(
@@ -260,8 +260,8 @@ def test_rollback_lasts_until_it_is_undone_or_another_release(
     assert "carried-dev-send-welcome: runs it already" in rollback()
     assert running_code(aws, "carried") == good
     refused = applies("terraform plan", expect=1)
-    assert "The function carried-dev-send-welcome runs other code than this module's" in refused
-    assert "To end a roll-back: cognito-user-sync rollback --undo" in refused
+    assert "The function carried-dev-send-welcome does not run the code of this module" in refused
+    assert "To end a rollback: cognito-user-sync rollback --undo" in refused
 
     rollback("--undo")
     assert running_code(aws, "carried") == bad

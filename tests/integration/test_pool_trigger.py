@@ -105,9 +105,9 @@ def test_plan_fails_when_pool_has_a_foreign_trigger(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], username: str
 ) -> None:
     sentence = (
-        f"User pool {owned.id} has the post-confirmation trigger {theirs.arn}, which is not this module's. To keep it, "
-        "and have it called after this module's own function, set chained_function_arn to exactly this ARN, or remove "
-        "it from the pool."
+        f"User pool {owned.id} has the post-confirmation trigger {theirs.arn}, which is not this module's. Set "
+        "chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from the "
+        "pool."
     )
     for command in (["plan"], ["apply", "-auto-approve"]):
         failed = terraform(*command, expect=1)
@@ -165,7 +165,7 @@ def test_error_of_chained_function_reaches_the_user_unchanged(
 ) -> None:
     with_us = error_at_confirmation(owned, f"{REFUSED}-1")
     set_trigger(owned, theirs.arn)
-    lost = f"has lost this module's post-confirmation trigger, and has {theirs.arn} now"
+    lost = f"post-confirmation trigger of user pool {owned.id} is {theirs.arn}, and not this module's function"
     assert lost in terraform.warnings({"chained_function_arn": theirs.arn})
     without_us = error_at_confirmation(owned, f"{REFUSED}-2")
     set_trigger(owned, ours)
@@ -223,7 +223,7 @@ def test_plan_reports_lost_trigger_and_how_to_attach_it(
     given = {"chained_function_arn": theirs.arn}
     set_trigger(owned, None)
     warnings = terraform.warnings(given)
-    assert f"User pool {owned.id} has lost this module's post-confirmation trigger, and has none now" in warnings
+    assert f"post-confirmation trigger of user pool {owned.id} is none, and not this module's function" in warnings
     assert "module.pool_trigger[0].aws_lambda_invocation.attach" in warnings
 
     terraform("apply", "-auto-approve", f"-replace={ATTACH}", variables=given)
@@ -262,7 +262,7 @@ def test_apply_reports_foreign_trigger_and_leaves_it(
     set_trigger(owned, another)
     given = {"chained_function_arn": theirs.arn}
     applied = terraform("apply", "-auto-approve", variables=given)
-    lost = f"has lost this module's post-confirmation trigger, and has {another} now"
+    lost = f"post-confirmation trigger of user pool {owned.id} is {another}, and not this module's function"
     assert lost in applied.stdout
     assert "0 added, 0 changed, 0 destroyed" in applied.stdout
     assert trigger_of(owned) == another

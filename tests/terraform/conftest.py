@@ -224,15 +224,18 @@ TRIGGERS: Plan = {
     "defaults": (Case(found={POOL_ADDRESS: user_pool(ours())}), ()),
     "everything": (
         Case(APPLIED["everything"].arguments),
-        (f"User pool {USER_POOL_ID}", "lost", "none now", "-replace="),
+        (f"trigger of user pool {USER_POOL_ID} is none, and not this module's", "-replace="),
     ),
     "not_overdue": (
         Case(APPLIED["not_overdue"].arguments, {**APPLIED["not_overdue"].found, POOL_ADDRESS: user_pool(THEIRS)}),
-        (f"User pool {USER_POOL_ID}", "lost", THEIRS, "-replace="),
+        (f"trigger of user pool {USER_POOL_ID} is {THEIRS}, and not this module's", "-replace="),
     ),
     "no_reconciliation": (
         Case(APPLIED["no_reconciliation"].arguments, {POOL_ADDRESS: user_pool(arn("lambda", "function:another"))}),
-        (f"User pool {USER_POOL_ID}", "lost", arn("lambda", "function:another"), "set chained_function_arn to exactly"),
+        (
+            f"trigger of user pool {USER_POOL_ID} is {arn('lambda', 'function:another')}, and not this module's",
+            "set chained_function_arn to exactly",
+        ),
     ),
     # Not attached yet.
     "first_trigger": (Case(ATTACHING), ()),
@@ -259,7 +262,11 @@ WELCOMES: Plan = {
     ),
     "welcome_to_no_one": (
         Case(WELCOMED, {POOL_ADDRESS: user_pool(verified=("phone_number",))}),
-        (f"User pool {USER_POOL_ID} does not verify email", 'is ["phone_number"].', "is true, so no user"),
+        (
+            f"User pool {USER_POOL_ID} does not verify email",
+            'is ["phone_number"].',
+            "is true, so users who sign up get no",
+        ),
     ),
     "welcome_to_no_one_in_a_pool_without_triggers": (
         Case(WELCOMED, {POOL_ADDRESS: {**user_pool(verified=()), "lambda_config": []}}),
@@ -437,8 +444,8 @@ FAILURES: Plan = {
             }
         ),
         (
-            'welcome_email has html = "emails/welcome.html", which is a path and not the content of an email: write ',
-            'write html_file = "emails/welcome.html".',
+            'welcome_email has html = "emails/welcome.html", which is a path and not the content of an email: use ',
+            'use html_file = "emails/welcome.html".',
             'welcome_email has text = "de.txt", which is a path',
         ),
     ),
@@ -449,7 +456,7 @@ FAILURES: Plan = {
                 "welcome_email": {"from": "a@example.com", "text": "Hello", "text_file": "main.tf.json"},
             }
         ),
-        ('welcome_email has both text and text_file, "main.tf.json", in one place: leave one of them out.',),
+        ('welcome_email has both text and text_file = "main.tf.json": remove one of them.',),
     ),
     "first_sign_in_without_track_changes": (
         Case(ON_FIRST_SIGN_IN),
@@ -459,8 +466,8 @@ FAILURES: Plan = {
         f"overdue_hours_of_{schedule}": (
             Case({"attach_trigger": False, "reconciliation": {"schedule": schedule, "overdue_hours": hours}}),
             (
-                f"reconciliation.overdue_hours is {hours}, and reconciliation.schedule is {schedule}, which has runs",
-                f"runs {hours} or more hours apart: overdue_hours must be longer",
+                f"reconciliation.overdue_hours is {hours}, and the runs of reconciliation.schedule, {schedule}, can be",
+                f"can be {hours} hours apart: overdue_hours must be longer",
             ),
         )
         for schedule, hours in NOT_OVERDUE_YET.items()
@@ -517,8 +524,8 @@ FAILURES: Plan = {
     "table_with_another_key": (
         existing({TABLE_ADDRESS: table(key="pk")}),
         (
-            "The table users has the partition key pk (S) and no sort key, but by table.partition_key",
-            "it has the partition key id (S) and no sort key.",
+            "The table users has the partition key pk (S) and no sort key, but table.partition_key",
+            "require the partition key id (S) and no sort key.",
         ),
     ),
     "table_with_a_number_as_key": (
@@ -584,7 +591,7 @@ FAILURES: Plan = {
         ),
         (
             (
-                'table gives one name to more than one attribute: "email_lower" (extra_attributes, email_index); '
+                'table has the same name for several attributes: "email_lower" (extra_attributes, email_index); '
                 '"expires_at" (ttl_attribute, enabled); "id" (partition_key, shard); "mail" (email, name); "status" '
                 '(sort_key, status); "username" (username, extra_attributes).'
             ),
@@ -598,7 +605,7 @@ FAILURES: Plan = {
                 "table": {"extra_attributes": {"é": "é" * 780}},
             }
         ),
-        ("bytes of the functions' environment: they must take at most 3500",),
+        ("bytes of the functions' environment variables: they must use at most 3500",),
     ),
     "layout_is_just_small_enough": (
         Case(
@@ -633,7 +640,7 @@ FAILURES: Plan = {
     ),
     "identity_key_value": (
         Case({**SMALL, "table": {"partition_key": {"value": "USER#{sub}"}}}),
-        ('"value":"USER#{sub}"}. This module would neither update nor delete again',),
+        ('"value":"USER#{sub}"}. This module would no longer update or delete',),
     ),
     "identity_names": (
         Case(
@@ -655,7 +662,7 @@ FAILURES: Plan = {
     ),
     "identity_of_another_existing_table": (
         existing({TABLE_ADDRESS: {**table(), "name": "others"}}, name="others"),
-        ('table.name was "users" and is now "others". This module would neither update nor delete again',),
+        ('table.name was "users" and is now "others". This module would no longer update or delete',),
     ),
     # Synced attributes can be renamed, and everything else changed.
     "identity_same": (
@@ -681,7 +688,7 @@ FOREIGN_TRIGGERS: Plan = {
         Case(ATTACHING, {POOL_ADDRESS: user_pool(THEIRS)}),
         (
             f"User pool {USER_POOL_ID} has the post-confirmation trigger {THEIRS}, which is not this module's.",
-            "set chained_function_arn to exactly this ARN, or remove it from the pool.",
+            "Set chained_function_arn to exactly this ARN, so that this module's function invokes it,",
         ),
     ),
     "chained_no_longer": (
@@ -700,7 +707,7 @@ ATTRIBUTES: Plan = {
     "attributes_that_the_pool_lacks": (
         Case({**SMALL, "attributes": ["custom:plan", "custom:paln", "custom:team"]}),
         (
-            f"attributes has custom:paln, custom:team, which the schema of user pool {USER_POOL_ID} lacks",
+            f"attributes has custom:paln, custom:team, but the schema of user pool {USER_POOL_ID} does not",
             'are ["custom:plan","dev:custom:team"].',
         ),
     ),

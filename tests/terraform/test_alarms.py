@@ -136,6 +136,19 @@ def test_alarms_on_expressions_watch_what_is_made(everything: dict[str, Any]) ->
         assert {(metric["stat"], metric["period"]) for metric in found.values()} == {(stat, period)}
 
 
+def test_variable_alarms_is_validated_with_the_defaults_of_monitoring() -> None:
+    found = re.findall(
+        r"^ +(\S+) += { period_seconds = (\d+), evaluation_periods = (\d+) }$",
+        (ROOT / "alarms.tf").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    periods = {name: (int(seconds), int(number)) for name, seconds, number in found}
+    assert list(periods) == ALARM_NAMES
+    # The first is tested below. overdue_hours sets the periods of the second.
+    del periods[LOST], periods["reconciliation-overdue"]
+    assert periods == {name: (ALARMS | EXPRESSIONS)[name][-3:-1] for name in periods}
+
+
 def test_lost_sign_ups_are_counted_in_the_log_of_the_trigger(terraform: Terraform) -> None:
     """The level is post_confirmation's: tests/unit/test_log_fields.py."""
     made = terraform.made["defaults"]
@@ -247,8 +260,8 @@ def test_alarm_takes_changes_and_keeps_the_rest(terraform: Terraform) -> None:
 def test_description_names_changed_threshold_and_time(terraform: Terraform, everything: dict[str, Any]) -> None:
     changed = alarms(terraform.made["not_overdue"])
     for name, default, now in (
-        ("trigger-duration", "more than 4 of the 5 seconds", "more than 2.5 of the 5 seconds"),
-        ("retry-age", "waiting for 15 minutes", "waiting for 20 minutes"),
+        ("trigger-duration", "more than 4 seconds", "more than 2.5 seconds"),
+        ("retry-age", "in the retry queue for 15 minutes", "in the retry queue for 20 minutes"),
     ):
         assert default in everything[name]["alarm_description"]
         assert now in changed[name]["alarm_description"]
@@ -280,8 +293,8 @@ def test_dashboard_answers_the_questions_of_an_incident_in_order(everything_made
         for each in widgets(everything_made)[1:]
     ]
     assert shown == [
-        *("Is it us", "Sign-ups", "Executions", "Welcome emails", "SES"),
-        *("Who is affected", "Users who were not handled"),
+        *("Is this module the cause", "Sign-ups", "Executions", "Welcome emails", "SES"),
+        *("Which users are affected", "Users who were not synced, or got no welcome email"),
         *("Is it getting worse", "Queues", "Attempts", "Items", "Reconciliation"),
         "Alarms",
     ]

@@ -77,7 +77,7 @@ def alarm_rules(field: str, allowed: str, accepted: list[Any], rejected: list[An
 RULES = [
     Rule(
         "user_pool_id",
-        'user_pool_id is "{}": it must be <region>_<id>, with 1 to 45 letters or digits in the id, like '
+        'user_pool_id is "{}": it must be a user pool ID, <region>_<1 to 45 letters or digits>, like '
         "eu-west-1_AbCdEfGhI.",
         accepted=["eu-west-1_A", "us-gov-east-12_" + "aZ9" * 15, "eusc-de-east-1_AbCdEfGhI"],
         rejected=[
@@ -100,14 +100,14 @@ RULES = [
     ),
     Rule(
         "stage",
-        'stage is "{}": it must be 1 to 12 lower-case letters, digits or hyphens, begin with a letter and not end with '
-        "a hyphen.",
+        'stage is "{}": it must be 1 to 12 lowercase letters, digits or hyphens, start with a letter, and not end '
+        "with a hyphen.",
         accepted=["a", "abcdefghijkl", "a-1", "z9"],
         rejected=["", "abcdefghijklm", "1dev", "-dev", "dev-", "Dev", "dEv", "deV", "de_v", "dev1\n", "a-"],
     ),
     Rule(
         "name",
-        'name is "{}": it must be lower-case letters, digits or hyphens, begin with a letter and not end with a '
+        'name is "{}": it must be lowercase letters, digits or hyphens, start with a letter, and not end with a '
         "hyphen.",
         accepted=["a", "a" * 18, "a-1", "z9"],
         rejected=["", "1sync", "-sync", "sync-", "Sync", "sYnc", "synC", "user_sync", "sync\n", "a-"],
@@ -115,7 +115,7 @@ RULES = [
     Rule(
         "attributes",
         "attributes are {}: each must be a standard Cognito attribute, like email or given_name, or custom:<name>, "
-        "with a name of 1 to 20 characters and no space (sub is always synced, in the table's key).",
+        "with a name of 1 to 20 characters without spaces. sub is always synced, as the table's key.",
         accepted=[
             [],
             STANDARD_ATTRIBUTES,
@@ -261,16 +261,15 @@ RULES = [
     ),
     Rule(
         "welcome_email.translations",
-        "welcome_email.translations has the keys {}: upper and lower case make no other language, so each must occur "
-        "once.",
+        "welcome_email.translations has the keys {}: each language must occur once, and case is ignored.",
         accepted=[],
         rejected=[{"pt-BR": GERMAN, "pt-br": GERMAN}],
         shown=list,
     ),
     Rule(
         "welcome_email.translations",
-        "welcome_email.translations has an empty part, or a subject of more than one line: {}. Each translation needs "
-        "a subject of one line, without control characters, text or text_file, and html or html_file.",
+        "welcome_email.translations has an empty part or an invalid subject: {}. Each translation "
+        "must have a subject of one line without control characters, text or text_file, and html or html_file.",
         accepted=[{"de": {"subject": "Willkommen", "text_file": "de.txt", "html_file": "de.html"}}],
         rejected=[
             {"de": {**GERMAN, part: value}}
@@ -340,7 +339,7 @@ RULES = [
         Rule(
             "table",
             f'table.partition_key.value is "{value}": it must be text of at most 255 characters with {{sub}} exactly '
-            "once and without other braces than those of {user_pool_id}, like {sub} or USER#{sub}.",
+            "once, and with no other braces except {user_pool_id}, like {sub} or USER#{sub}.",
             accepted=[
                 {"partition_key": {"value": accepted}}
                 for accepted in (None, "{sub}", "U#{sub}#x", "{user_pool_id}{sub}{user_pool_id}", "{sub}" + "é" * 250)
@@ -355,8 +354,8 @@ RULES = [
     *[
         Rule(
             "table",
-            f'table.sort_key.value is "{value or ""}": it must be text of 1 to 255 characters without other braces '
-            "than those of {sub} and {user_pool_id}, like PROFILE or USER#{sub}.",
+            f'table.sort_key.value is "{value or ""}": it must be text of 1 to 255 characters, with no braces '
+            "except {sub} and {user_pool_id}, like PROFILE or USER#{sub}.",
             accepted=[
                 {"sort_key": {"name": "SK", "value": accepted}}
                 for accepted in ("P", "{sub}{sub}", "A#{user_pool_id}#{sub}", "é" * 255)
@@ -368,8 +367,7 @@ RULES = [
     Rule(
         "table",
         'table.name is "users", but table.attribute_prefix is null: for an existing table, it must be set, for example '
-        'to "cognito_", or to "" to overwrite values that are under its names already, such as email, username or '
-        "status.",
+        'to "cognito_", or to "" to overwrite existing values of attributes such as email, username or status.',
         accepted=[{"name": "users", "attribute_prefix": prefix} for prefix in ("", "cognito_")],
         rejected=[{"name": "users"}],
     ),
@@ -406,8 +404,8 @@ RULES = [
     ],
     Rule(
         "table.extra_attributes",
-        "table.extra_attributes are {}: each must be text, in which each name in braces stands alone, or with |lower "
-        "or |upper, like EMAIL#{email|lower}.",
+        "table.extra_attributes are {}: each must be text, with names in braces, each alone or with |lower or |upper, "
+        "like EMAIL#{email|lower}.",
         accepted=[
             {},
             {"__typename": "User", "b": "{sub}", "c": "{username|lower}{email|upper}x{name}", "d": "|"},
@@ -432,8 +430,8 @@ RULES = [
     ],
     Rule(
         "table",
-        'table.replica_regions are ["eu-central-1"], but table.name is "users": they must be [] for an existing table, '
-        "which this module does not change.",
+        'table.replica_regions are ["eu-central-1"], but table.name is "users": it must be [] for an existing table, '
+        "because this module does not change it.",
         accepted=[],
         rejected=[GLOBAL_TABLE | {"name": "users", "attribute_prefix": ""}],
     ),
@@ -490,8 +488,8 @@ RULES = [
     ),
     Rule(
         "table",
-        'table.email_index is true, but table.name is "users": it must be false for an existing table, whose indexes '
-        "this module does not change.",
+        'table.email_index is true, but table.name is "users": it must be false for an existing table, because '
+        "this module does not change its indexes.",
         accepted=[{"name": "users", "attribute_prefix": "", "email_index": False}],
         rejected=[{"name": "users", "attribute_prefix": "", "email_index": True}],
     ),
@@ -511,7 +509,7 @@ RULES = [
         Rule(
             "deleted_users",
             f"deleted_users.retention_days is 90, but deleted_users.action is {action}: it must be null, or "
-            "action must be mark, since only marked items expire.",
+            "action must be mark, because only marked items expire.",
             accepted=[{"action": action}, {"action": "mark", "retention_days": 90}],
             rejected=[{"action": action, "retention_days": 90}],
         )
@@ -526,8 +524,8 @@ RULES = [
     Rule(
         "reconciliation.schedule",
         'reconciliation.schedule is "{}": it must be rate(...), like rate(12 hours), or none, or cron(...) with six '
-        "fields, like cron(15 3 * * ? *): minutes, hours, day of the month, month, day of the week and year, where "
-        "one of the two days must be ?.",
+        "fields, like cron(15 3 * * ? *): minutes, hours, day of month, month, day of week and year, where day "
+        "of month or day of week must be ?.",
         accepted=[
             "none",
             "cron(15 3 * * ? *)",
@@ -606,8 +604,7 @@ RULES = [
     ),
     Rule(
         "alarms",
-        'alarms has the keys ["changes-lost","trigger-error"]: each must be '
-        f"{', '.join(ALARM_NAMES[:-1])} or {ALARM_NAMES[-1]}.",
+        f'alarms has the keys ["changes-lost","trigger-error"]: each must be one of {", ".join(sorted(ALARM_NAMES))}.',
         accepted=[
             {},
             *(dict.fromkeys(ALARM_NAMES, given) for given in (None, {}, {"enabled": False})),
@@ -623,7 +620,7 @@ RULES = [
     ),
     Rule(
         "runbook_url",
-        'runbook_url is "{}": it must be an address of 1 to 200 characters without spaces and #, like '
+        'runbook_url is "{}": it must be a URL or path of 1 to 200 characters without spaces and #, like '
         "https://wiki.example.com/cognito-user-sync.",
         accepted=["docs/operations.md", "https://example.com/" + "a" * 180],
         rejected=["", "https://example.com/a b", "https://example.com/#top", "a" * 201],
@@ -704,7 +701,8 @@ RULES = [
         Rule(
             "alarms",
             "alarms changes threshold, period_seconds, evaluation_periods or datapoints_to_alarm of "
-            "reconciliation-overdue: it must have none of them, since reconciliation.overdue_hours sets when it fires.",
+            "reconciliation-overdue: it must have none of them, because reconciliation.overdue_hours sets when it "
+            "fires.",
             accepted=[{"reconciliation-overdue": {"topic_arns": [f"{TOPIC}a"]}}],
             rejected=[{"reconciliation-overdue": {field: value}}],
         )
@@ -829,13 +827,13 @@ RULES = [
     ),
     Rule(
         "lambda.runtime",
-        'lambda.runtime is "{}": it must be python3.11 or a later Python of Lambda, like python3.13.',
+        'lambda.runtime is "{}": it must be a Python runtime of Lambda, python3.11 or later, like python3.13.',
         accepted=["python3.11", "python3.19", "python3.20", None],
         rejected=["", "python3.10", "python3.9", "python3", "nodejs22.x", "xpython3.13", "python3.13x", "python3x13"],
     ),
     Rule(
         "lambda.code_bucket",
-        'lambda.code_bucket is "{}": it must be the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots or '
+        'lambda.code_bucket is "{}": it must be the name of an S3 bucket, 3 to 63 lowercase letters, digits, dots or '
         "hyphens, or null.",
         accepted=[None, "abc", "a.b-9" + "c" * 58],
         rejected=["", "ab", "a" * 64, "My-bucket", "my_bucket", "-bucket", "bucket-", ".bucket", "bucket.", "a/b"],
@@ -942,8 +940,8 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
     (
         {"stage": "dev", "name": LONG},
         (
-            f'<name>-<stage> is "{LONG}-dev", which has 32 characters: it must have at most 31, since role names begin '
-            "with it and have at most 64."
+            f'<name>-<stage> is "{LONG}-dev", which has 32 characters: it must have at most 31, because role names '
+            "start with it and have at most 64."
         ),
     ),
     (
@@ -952,14 +950,11 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"table": {"extra_attributes": {f"extra_{number}": "x" for number in range(98)}}},
-        "attributes and table.extra_attributes are 3 and 98: they must be at most 100 together.",
+        "attributes has 3 entries and table.extra_attributes has 98: they must have at most 100 together.",
     ),
     (
         {"lambda": {"code_bucket": "code"}, "tags": MANY_TAGS},
-        (
-            'lambda.code_bucket is "code", but there are 11 tags: there must be at most 10, since an S3 object takes '
-            "no more."
-        ),
+        ('lambda.code_bucket is "code", but tags has 11 tags: it must have at most 10, the maximum of an S3 object.'),
     ),
     *[
         (
@@ -976,8 +971,8 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
     (
         {"table": GLOBAL_TABLE | {"replica_regions": ["eu-central-1", "eu-west-1"]}},
         (
-            'table.replica_regions are ["eu-central-1","eu-west-1"]: the pool\'s region must not be among them, since '
-            "the table itself is in it."
+            'table.replica_regions are ["eu-central-1","eu-west-1"]: the pool\'s region must not be among them, '
+            "because the table itself is in it."
         ),
     ),
     (

@@ -62,7 +62,7 @@ def test_make_rejects_unknown_environment_and_names_the_known(target: str, stage
 )
 def test_make_does_not_run_the_text_of_a_stage(tmp_path: Path, text: str) -> None:
     value = text.format(file=tmp_path / "file")
-    for rejected in (make("known-stage", f"ENV={value}"), make("known-stage", ENV=value)):
+    for rejected in (make("known-environment", f"ENV={value}"), make("known-environment", ENV=value)):
         assert f'ENV is "{value}": it must be one of' in rejected.stderr
     assert not (tmp_path / "file").exists()
 
@@ -190,7 +190,7 @@ def test_make_rejects_stage_that_differs_from_the_file_name(
     name = copied_environment.stem
     rejected = make(target, f"ENV={name}", **terraform)
     assert rejected.returncode == 2
-    assert f'environments/{name}.tfvars has stage = "production": it must be "{name}", as the file is named' in (
+    assert f'environments/{name}.tfvars has stage = "production": it must be "{name}", the name of the file' in (
         rejected.stderr
     )
     assert "terraform init" not in rejected.stderr

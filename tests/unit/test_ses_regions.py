@@ -1,4 +1,4 @@
-"""The list of regions without SES in main.tf, which gets old: AWS adds regions, and SES to regions."""
+"""The list of regions without SES in welcome_email.tf, which gets old: AWS adds regions, and SES to regions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import boto3
 
-MAIN = Path(__file__).parents[2] / "main.tf"
+SOURCE = Path(__file__).parents[2] / "welcome_email.tf"
 
 
 def test_regions_without_ses_are_those_of_botocore() -> None:
-    """If this fails after `make lock`: write the regions below into main.tf, with the version of botocore."""
-    (listed,) = re.findall(r"regions_without_ses = \[([^\]]*)\]", MAIN.read_text(encoding="utf-8"))
+    """If this fails after `make lock`: write the regions below into welcome_email.tf, with the version of botocore."""
+    (listed,) = re.findall(r"regions_without_ses = \[([^\]]*)\]", SOURCE.read_text(encoding="utf-8"))
     session = boto3.Session()
     without_ses = {
         region

@@ -1,4 +1,4 @@
-# The module as a user calls it, for the acceptance tests. One run makes one deployment, and tags all of it.
+# Configuration that calls the module, for the acceptance tests. A run has one deployment, and tags all its resources.
 
 variable "user_pool_id" {
   type = string
@@ -27,7 +27,7 @@ module "user_sync" {
     subject = "Acceptance test ${var.run_id}: welcome, {{username}}"
   }
 
-  # The run on apply is tested. The schedule is created, and does not start a run.
+  # The tests use the run on apply. The schedule starts no run during the tests.
   reconciliation = {
     schedule      = "cron(0 0 1 1 ? *)"
     overdue_hours = 0

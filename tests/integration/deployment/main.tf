@@ -1,4 +1,4 @@
-# The module as a user calls it, for the integration tests.
+# Configuration that calls the module, for the integration tests.
 
 variable "user_pool_id" {
   type = string
