@@ -1,7 +1,7 @@
-"""Whether post_confirmation may invoke the chained function, the pool's own post-confirmation function.
+"""Verifies that post_confirmation may invoke the chained function, the pool's own post-confirmation function.
 
-Only post_confirmation can tell: its role has the permission, and another account's function may permit that role alone.
-So pool_trigger asks it before the trigger is attached. Otherwise each confirmation of a user would fail.
+Otherwise each confirmation of a user would fail. Only post_confirmation can verify it: its role has the permission, and
+a function of another account may permit only that role. So pool_trigger invokes it before attaching the trigger.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# The event that asks post_confirmation; no event of Cognito is like it. The answer is {"error": null or Lambda's code}.
+# The event for post_confirmation, which is not one of Cognito. The response is {"error": null or Lambda's code}.
 DRY_RUN = {"dry_run": "chained_function"}
 
-# Any other error may pass: a policy made a moment ago has not arrived everywhere, since IAM is eventually consistent.
+# Other errors are retried: a new policy may not be effective yet, since IAM is eventually consistent.
 _DOES_NOT_EXIST = "ResourceNotFoundException"
 _PAUSE_SECONDS = 2.0
-# Kept for attaching the trigger.
+# Reserved for attaching the trigger.
 _ATTACH_SECONDS = 45.0
 
 
 class ChainedFunctionUnavailableError(Exception):
-    """post_confirmation cannot invoke the chained function; the message names it, and says what to do."""
+    """post_confirmation cannot invoke the chained function. The message names it, and says what to do."""
 
 
 def verify(
@@ -36,7 +36,7 @@ def verify(
         if error == _DOES_NOT_EXIST or seconds_left() < _ATTACH_SECONDS + _PAUSE_SECONDS:
             raise ChainedFunctionUnavailableError(
                 f"chained_function_arn is {chained_function_arn}, which {post_confirmation_arn} cannot invoke: {error}."
-                " It must be a function that exists. One of another account must permit the role of this module's"
+                " The function must exist. A function of another account must also permit the role of this module's"
                 " function to invoke it. The pool was not changed."
             )
         time.sleep(_PAUSE_SECONDS)
@@ -46,10 +46,10 @@ def _error_of_dry_run(client: LambdaClient, post_confirmation_arn: str) -> str |
     try:
         response = client.invoke(FunctionName=post_confirmation_arn, Payload=json.dumps(DRY_RUN).encode())
     except client.exceptions.ClientError as error:
-        if (code := error.response["Error"]["Code"]) != "AccessDeniedException":
+        if error.response["Error"]["Code"] != "AccessDeniedException":
             raise
-        return code
+        return "AccessDeniedException"
     answer = json.loads(response["Payload"].read())
-    # Its code may have failed, too.
-    found: str | None = answer["errorType"] if response.get("FunctionError") else answer["error"]
-    return found
+    # post_confirmation itself may fail, too.
+    code: str | None = answer["errorType"] if response.get("FunctionError") else answer["error"]
+    return code

@@ -62,7 +62,7 @@ class CognitoClient:
         self._handlers[event] = handler
 
     def unregister(self, event: str, handler: Callable[..., None]) -> None:
-        assert self._handlers.pop(event) is handler
+        assert self._handlers.pop(event) == handler
 
     def _call(self, pool: CognitoPool, operation: str, **request: Any) -> Any:
         validate_parameters(request, COGNITO_MODEL.operation_model(operation).input_shape)

@@ -444,7 +444,7 @@ def a_run_is_started(scene: Scene) -> None:
 
 def the_trigger_is_given_back_and_taken_again(scene: Scene) -> None:
     theirs = scene.deployed.outputs["user_pool_trigger"]["chained_function_arn"]
-    assert f"detached, {theirs} put back" in scene.set_trigger("detach")
+    assert f"detached, {theirs} restored" in scene.set_trigger("detach")
     assert f"attached, in place of {theirs}" in scene.set_trigger("attach")
 
 
@@ -472,7 +472,7 @@ def a_lost_mfa_setting_is_put_back(scene: Scene) -> None:
     finally:
         scene.aws.clear_faults()
         scene.set_trigger("attach")
-    assert "EmailMfaConfiguration.Message, EmailMfaConfiguration.Subject had vanished and was put back" in said
+    assert "EmailMfaConfiguration.Message, EmailMfaConfiguration.Subject disappeared (restored)" in said
     assert scene.people.configuration()["mfa"]["EmailMfaConfiguration"] == message
 
 

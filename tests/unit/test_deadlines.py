@@ -112,7 +112,7 @@ def test_an_unconfirmed_user_is_read_again_until_sync_user_gives_up() -> None:
 
 def test_pool_trigger_reserves_time_for_an_update_and_a_read() -> None:
     call = longest_call(CLIENTS["pool_trigger"]["cognito-idp"])
-    assert 2 * call <= pool_trigger._PROOF_SECONDS <= function_timeouts()["pool_trigger"] - 4 * call
+    assert 2 * call <= pool_trigger._VERIFICATION_SECONDS <= function_timeouts()["pool_trigger"] - 4 * call
 
 
 @pytest.mark.parametrize("handler", ["plan_shards", "reconcile_shards"])

@@ -14,7 +14,7 @@ from botocore.model import Shape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cognito_user_sync import pool_trigger
+from cognito_user_sync import pool_configuration
 from cognito_user_sync.pool_trigger import (
     ForeignTriggerError,
     PoolChangedError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 # What PoolTrigger reserves for an update that gets no answer, and the read after it.
-PROOF_SECONDS = 20.0
+VERIFICATION_SECONDS = 20.0
 LOST = ConnectionClosedError(endpoint_url="https://cognito")
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -121,7 +121,9 @@ def pool(cognito: CognitoPool, aws: FakeAws, clock: Clock) -> PoolTrigger:
 
 def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> None:
     shown = frozenset(MODEL.shape_for("UserPoolType").members)
-    assert shown - frozenset(MODEL.shape_for("UpdateUserPoolRequest").members) == pool_trigger._NOT_SETTINGS == FACTS
+    assert (
+        shown - frozenset(MODEL.shape_for("UpdateUserPoolRequest").members) == pool_configuration.NOT_SETTINGS == FACTS
+    )
 
 
 def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
@@ -268,7 +270,7 @@ def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
     cognito.set_trigger(THEIRS)
     assert pool.attach(OURS, THEIRS) == f"attached, in place of {THEIRS}"
     assert cognito.settings == with_trigger(OURS)
-    assert pool.detach(OURS, THEIRS) == f"detached, {THEIRS} put back"
+    assert pool.detach(OURS, THEIRS) == f"detached, {THEIRS} restored"
     assert cognito.settings == with_trigger(THEIRS)
 
 
@@ -350,8 +352,8 @@ def test_a_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, poo
     with pytest.raises(PoolChangedError) as raised:
         pool.attach(OURS, None)
     assert str(raised.value) == (
-        f"user pool {POOL_ID}, after the update of its trigger: LambdaConfig.PreSignUp, QuantumLogin.Level had vanished"
-        " and was put back. Compare the pool with what it should be."
+        f"user pool {POOL_ID}, after the update of its trigger: LambdaConfig.PreSignUp, QuantumLogin.Level"
+        " disappeared (restored). Compare the pool's settings with its configuration."
     )
     assert cognito.settings == with_trigger(OURS)
     assert pool.attach(OURS, None) == "attached already"
@@ -364,7 +366,7 @@ def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool
     cognito.calls.after("UpdateUserPool", None, lose)
     with pytest.raises(
         PoolChangedError,
-        match=r"SoftwareTokenMfaConfiguration\.Enabled, TelepathyConfiguration\.Range had vanished and was put",
+        match=r"SoftwareTokenMfaConfiguration\.Enabled, TelepathyConfiguration\.Range disappeared \(restored",
     ):
         pool.attach(OURS, None)
     assert cognito.mfa == MFA
@@ -378,7 +380,7 @@ def test_a_setting_that_cannot_be_put_back_is_named(cognito: CognitoPool, pool: 
 
     cognito.calls.after("UpdateUserPool", None, lose)
     with pytest.raises(
-        PoolChangedError, match=r"QuantumLogin\.Exceptions, QuantumLogin\.Level had vanished and could not be put back"
+        PoolChangedError, match=r"QuantumLogin\.Exceptions, QuantumLogin\.Level disappeared \(could not be restored\)"
     ):
         pool.attach(OURS, None)
     assert len(cognito.updates) == 2, "tried once"
@@ -392,7 +394,7 @@ def test_a_setting_whose_return_is_refused_is_named(cognito: CognitoPool, pool: 
         cognito.calls.answer_next(operation, error_response("InvalidParameterException"))
 
     cognito.calls.after("UpdateUserPool", 1, lose)
-    with pytest.raises(PoolChangedError, match=rf"could not be put back \({operation}: InvalidParameterException\)"):
+    with pytest.raises(PoolChangedError, match=rf"\(could not be restored: {operation}: InvalidParameterException\)"):
         pool.attach(OURS, None)
 
 
@@ -405,7 +407,7 @@ def test_a_setting_that_vanished_is_named_where_time_runs_out(
         cognito.calls.answer_next("UpdateUserPool", *[error_response("TooManyRequestsException")] * 5)
 
     cognito.calls.after("UpdateUserPool", None, lose)
-    with pytest.raises(PoolUnverifiedError, match=r"TooManyRequests.*QuantumLogin\.Level had vanished"):
+    with pytest.raises(PoolUnverifiedError, match=r"TooManyRequests.*QuantumLogin\.Level disappeared"):
         pool.attach(OURS, None)
 
 
@@ -423,7 +425,7 @@ def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: Cogni
         cognito.settings["MfaConfiguration"] = "ON"
 
     cognito.calls.after("UpdateUserPool", 1, lose_and_change_once)
-    with pytest.raises(PoolChangedError, match=r"MfaConfiguration had another value .*; QuantumLogin.* was put back"):
+    with pytest.raises(PoolChangedError, match=r"MfaConfiguration had another value .*; QuantumLogin.* \(restored\)"):
         pool.attach(OURS, None)
     assert cognito.settings == {**with_trigger(OURS), "MfaConfiguration": "ON"}
 
@@ -447,8 +449,8 @@ def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: Cogni
         pool.attach(OURS, None)
     assert str(raised.value) == (
         f"user pool {POOL_ID}, after the update of its trigger: MfaConfiguration, NewDefault,"
-        " Policies.PasswordPolicy.MinimumLength, SoftwareTokenMfaConfiguration.Enabled had another value (kept: it may"
-        " be somebody else's change). Compare the pool with what it should be."
+        " Policies.PasswordPolicy.MinimumLength, SoftwareTokenMfaConfiguration.Enabled had another value (kept: another"
+        " client may have changed it). Compare the pool's settings with its configuration."
     )
     assert len(cognito.updates) == 1
     assert cognito.settings["MfaConfiguration"] == "OFF"
@@ -548,7 +550,7 @@ def test_what_was_put_back_is_waited_for(cognito: CognitoPool, pool: PoolTrigger
         lag(cognito, 6)
 
     cognito.calls.after("UpdateUserPool", 1, lose_once)
-    with pytest.raises(PoolChangedError, match="QuantumLogin.Level had vanished and was put back"):
+    with pytest.raises(PoolChangedError, match=r"QuantumLogin\.Level disappeared \(restored\)"):
         pool.attach(OURS, None)
 
 
@@ -590,7 +592,7 @@ def test_left_out_setting_that_is_reset_is_named(cognito: CognitoPool, pool: Poo
     cognito.unavailable = {"UserPoolAddOns": "Threat Protection"}
     cognito.calls.after("UpdateUserPool", 2, lambda: cognito.settings.pop("UserPoolAddOns"))
     with pytest.raises(
-        PoolChangedError, match=r"UserPoolAddOns\.AdvancedSecurityMode had vanished and could not be put back"
+        PoolChangedError, match=r"UserPoolAddOns\.AdvancedSecurityMode disappeared \(could not be restored\)"
     ):
         pool.attach(OURS, None)
     assert cognito.trigger == OURS
@@ -641,7 +643,7 @@ REJECTIONS = {
         "Allow sns:Publish to the pool's SMS role arn:aws:iam::111122223333:role/sms."
     ),
     "UserImportInProgressException": "Wait until the pool's user import job has ended, or stop the job.",
-    "NotAuthorizedException": "Fix what Cognito names.",
+    "NotAuthorizedException": "Fix the setting in Cognito's message.",
 }
 
 
@@ -653,7 +655,7 @@ def test_rejected_detach_says_what_to_do_and_then_ends(cognito: CognitoPool, poo
         pool.detach(OURS, None)
     assert str(raised.value) == (
         f"user pool {POOL_ID} still has the post-confirmation trigger {OURS}: Cognito rejects UpdateUserPool, although"
-        f" every other setting in it is the pool's own. An error occurred ({code}) when calling the UpdateUserPool"
+        f" it changes no other setting of the pool. An error occurred ({code}) when calling the UpdateUserPool"
         f" operation: Cognito's own words. {REJECTIONS[code]} Then run the apply or destroy again. A destroy also ends"
         f' once the pool has another trigger, or none: docs/operations.md, "The trigger cannot be detached".'
     )
@@ -669,9 +671,7 @@ def test_mfa_setting_is_put_back_without_factors_when_mfa_is_off(cognito: Cognit
     del cognito.mfa["SoftwareTokenMfaConfiguration"]
     assert "SmsMfaConfiguration" in cognito.shown()["Mfa"]
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("WebAuthnConfiguration", None))
-    with pytest.raises(
-        PoolChangedError, match=r"WebAuthnConfiguration\.UserVerification had vanished and was put back"
-    ):
+    with pytest.raises(PoolChangedError, match=r"WebAuthnConfiguration\.UserVerification disappeared \(restored\)"):
         pool.attach(OURS, None)
     assert cognito.mfa == {name: value for name, value in MFA.items() if name != "SoftwareTokenMfaConfiguration"}
 
@@ -680,7 +680,7 @@ def test_factor_is_not_put_back_when_mfa_is_off(cognito: CognitoPool, pool: Pool
     cognito.settings["MfaConfiguration"] = "OFF"
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("SoftwareTokenMfaConfiguration", None))
     with pytest.raises(
-        PoolChangedError, match=r"SoftwareTokenMfaConfiguration.Enabled had vanished and could not be put back"
+        PoolChangedError, match=r"SoftwareTokenMfaConfiguration\.Enabled disappeared \(could not be restored\)"
     ):
         pool.attach(OURS, None)
 
@@ -746,7 +746,7 @@ def test_an_update_without_an_answer_is_proved_like_any_other(
 def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, carried_out: bool
 ) -> None:
-    clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)  # no time for another update
+    clock.seconds = SECONDS - (VERIFICATION_SECONDS + 0.5)  # no time for another update
     if carried_out:
         cognito.calls.lose_next("UpdateUserPool", LOST)
         cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
@@ -762,7 +762,7 @@ def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
 def test_a_last_update_that_cannot_be_looked_for_is_unproved(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock
 ) -> None:
-    clock.seconds = SECONDS - (PROOF_SECONDS + 0.5)
+    clock.seconds = SECONDS - (VERIFICATION_SECONDS + 0.5)
     cognito.calls.lose_next("UpdateUserPool", LOST)
     throttled = [error_response("TooManyRequestsException")] * 50
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.calls.answer_next("DescribeUserPool", *throttled))

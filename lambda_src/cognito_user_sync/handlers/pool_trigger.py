@@ -1,7 +1,7 @@
 """Attaches the post-confirmation trigger to the user pool, and detaches it.
 
-Terraform, a schedule and the reconciliation invoke it, and an operator can. The environment names the pool and the
-functions: the permission to invoke it is not the permission to give the pool's sign-ups to another function.
+Terraform, a schedule, the reconciliation and operators invoke it. The environment variables name the pool and the
+functions, so the permission to invoke it does not allow attaching another function.
 """
 
 from __future__ import annotations
@@ -18,42 +18,48 @@ from cognito_user_sync import chained_function, settings
 from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.pool_trigger import ATTACHED_ALREADY, PoolTrigger
 
-# PoolTrigger repeats calls itself, since an update may be repeated only together with the reading before it.
+# PoolTrigger retries calls itself: an update must be retried together with the read before it.
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
-# post_confirmation may take 5 s, and has to be started.
+# A cold start, and 5 s of post_confirmation.
 _POST_CONFIRMATION_CONFIG = Config(
     connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
-# The schedule checks the trigger every 15 minutes. It is missing for longer only if checks failed, or during a pause.
+# The schedule checks the trigger every 15 minutes. It can be missing for longer if checks failed, or during a pause.
 _MISSING_AT_MOST = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
 
 
 class TriggerMissingError(Exception):
-    """`ensure` had to attach the trigger; the message says what to do about the users who signed up meanwhile."""
+    """`ensure` had to attach the trigger. The message has the command that sends the missing welcome emails."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
-    """{"action": "attach" | "detach" | "ensure", "user_pool_id", "function_arn", "chained_function_arn": null | "" |
-    arn} in, {"action", "result"} out, where result is a sentence for a person.
+    """Attach, detach or ensure the trigger. Terraform fails with the message of an error.
 
-    The event must name the pool and the functions that the environment names. One without chained_function_arn is
-    for the chained function of the environment: so are the module's own, since Terraform's destroy sends the event of
-    the last apply, which may be older than the environment if a later apply failed half-way.
-    Terraform adds {"tf": {"action": "create" | "update" | "delete"}}: a detach then acts on delete alone, so that a
-    resource which exists only to detach on destroy does nothing until then.
-    `ensure` attaches a trigger that should be attached already. If it was missing, users were not welcomed, so this is
-    an error of the function after it was attached: TriggerMissingError. An alarm counts it, and the reconciliation
-    reports it.
-    While an operator has paused the trigger, attach and ensure change nothing, and the result says since when. Attach
-    first has post_confirmation try to invoke the chained function (chained_function.py), if there is one.
-    Raises InvalidEventError, ChainedFunctionUnavailableError, ForeignTriggerError, UpdateRejectedError,
-    PoolChangedError, PoolUnverifiedError, or what botocore raises: Terraform then fails with the message.
+    `attach` first verifies that post_confirmation may invoke the chained function (chained_function.py). `ensure`
+    attaches a trigger that should be attached. If it was missing, users got no welcome email. So the function then
+    fails with TriggerMissingError, which an alarm counts and the reconciliation reports. While an operator has paused
+    the trigger, both change nothing.
+
+    Args:
+        event: {"action": "attach" | "detach" | "ensure", "user_pool_id", "function_arn", "chained_function_arn"}, with
+            the values of the environment variables. The chained function may be missing, and it is in the module's own
+            events: Terraform's destroy sends the event of the last successful apply, which may be older than the
+            environment variables. Terraform adds {"tf": {"action": "create" | "update" | "delete"}}. Its detach acts
+            only on delete.
+        context: Lambda's context.
+
+    Returns:
+        {"action", "result": what was done, in words}
+
+    Raises:
+        InvalidEventError, ChainedFunctionUnavailableError, TriggerMissingError, botocore's errors, and those of
+        PoolTrigger.
     """
-    action, of_terraform, deployed = _request(event)
-    if action == "detach" and of_terraform != "delete":
+    action, terraform_action, deployed = _request(event)
+    if action == "detach" and terraform_action != "delete":
         return {"action": action, "result": "will detach on destroy"}
 
     client = boto3.client("cognito-idp", config=_CONFIG)
@@ -75,12 +81,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
 
 
 def _request(event: Any) -> tuple[str, str, settings.PoolTriggerSettings]:
-    """Return the event's action, Terraform's, and what both are for. Raises InvalidEventError."""
+    """Return the event's action, Terraform's action, and the pool and functions. Raises InvalidEventError."""
     if not isinstance(event, dict):
-        raise InvalidEventError("the event is not an object")
+        raise InvalidEventError(f"the event is not an object but a {type(event).__name__}")
     action = event.get("action")
     if action not in ("attach", "detach", "ensure"):
-        raise InvalidEventError(f"action {action!r} is not attach, detach or ensure")
+        raise InvalidEventError(f"action is {action!r:.200}: it must be attach, detach or ensure")
     for name in ("user_pool_id", "function_arn"):
         if not isinstance(event.get(name), str) or not event[name]:
             raise InvalidEventError(f"{name} is missing")
@@ -89,9 +95,9 @@ def _request(event: Any) -> tuple[str, str, settings.PoolTriggerSettings]:
         raise InvalidEventError("tf is not an object")
     deployed = settings.pool_trigger()
     for name, expected in asdict(deployed).items():
-        named = event.get(name, expected)
-        if named not in (expected, expected or ""):
-            raise InvalidEventError(f"{name} is not this deployment's: it is {named!r:.200}, and must be {expected!r}")
+        requested = event.get(name, expected)
+        if requested not in (expected, expected or ""):
+            raise InvalidEventError(f"{name} is {requested!r:.200}: it must be {expected!r}, that of this deployment")
     return action, terraform.get("action", "delete"), deployed
 
 
@@ -102,6 +108,6 @@ def _missing(user_pool_id: str, result: str) -> TriggerMissingError:
     )
     return TriggerMissingError(
         f"the post-confirmation trigger of user pool {user_pool_id} was missing; now it is {result}. Users who signed"
-        f" up meanwhile were not welcomed. For those of the last day: cognito-user-sync welcome --since"
+        f" up without it got no welcome email. To send the emails of the last day: cognito-user-sync welcome --since"
         f" {since:%Y-%m-%dT%H:%M}"
     )
