@@ -264,7 +264,7 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync erase ada",
-        "Invalid value for SUB: ada is not a sub:",
+        "Invalid value for 'SUB': ada is not a sub:",
         f"it must be like {EXAMPLE_SUB}",
     ),
     Situation(
@@ -300,7 +300,7 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync welcome ada",
-        "Invalid value: ada is not a sub:",
+        "Invalid value for 'SUB': ada is not a sub:",
         f"it must be like {EXAMPLE_SUB}",
     ),
     Situation(

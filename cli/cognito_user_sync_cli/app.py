@@ -11,12 +11,9 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from typer.core import TyperGroup
 
-from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.user import UnusableUserError
-from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
-from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from cognito_user_sync.welcome_email import UnknownPlaceholderError
-from cognito_user_sync_cli.aws_errors import what_to_do
+from cognito_user_sync_cli.aws_errors import TRANSLATED_ERRORS, what_to_do
 from cognito_user_sync_cli.commands.erase import erase
 from cognito_user_sync_cli.commands.failures import failures_app
 from cognito_user_sync_cli.commands.pause import pause, resume
@@ -47,14 +44,7 @@ class Commands(TyperGroup):
             exit_with_error(
                 "No AWS credentials", "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in"
             )
-        except (
-            AccessDeniedError,
-            CognitoRejectedError,
-            CognitoUnavailableError,
-            TableRejectedError,
-            TableUnavailableError,
-        ) as error:
-            # These errors have only a code. Their cause has the message of AWS.
+        except TRANSLATED_ERRORS as error:
             cause = error.__cause__
             advice = what_to_do(cause) if isinstance(cause, ClientError | BotoCoreError) else "Try again"
             exit_with_error("AWS error", f"{cause or error}\n{advice}")

@@ -8,6 +8,19 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
+from cognito_user_sync.aws_errors import AccessDeniedError
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
+
+# Errors of cognito_user_sync in place of those of boto3. They have only a code. Their cause has the message of AWS.
+TRANSLATED_ERRORS = (
+    AccessDeniedError,
+    CognitoRejectedError,
+    CognitoUnavailableError,
+    TableRejectedError,
+    TableUnavailableError,
+)
+
 _MISSING = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",

@@ -15,10 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from cognito_user_sync.aws_errors import AccessDeniedError
-from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
-from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
-from cognito_user_sync_cli.aws_errors import why_unreadable
+from cognito_user_sync_cli.aws_errors import TRANSLATED_ERRORS, why_unreadable
 from cognito_user_sync_cli.deployment import Deployment, DeploymentError
 from cognito_user_sync_cli.reconciliation import Run
 from cognito_user_sync_cli.status_sections import (
@@ -146,13 +143,7 @@ def _read_section(deployment: Deployment, name: str, check: Callable[[Deployment
         not_checked = why_unreadable(error)
     except DeploymentError as error:
         not_checked = str(error)
-    except (
-        AccessDeniedError,
-        CognitoRejectedError,
-        CognitoUnavailableError,
-        TableRejectedError,
-        TableUnavailableError,
-    ) as error:
+    except TRANSLATED_ERRORS as error:
         cause = error.__cause__
         not_checked = why_unreadable(cause) if isinstance(cause, BotoCoreError | ClientError) else str(error)
     return Section(name, facts, problems, not_checked)

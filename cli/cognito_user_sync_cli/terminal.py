@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cognito_user_sync.email_values import is_invisible
+from cognito_user_sync.user import SUB
 
 EXIT_PROBLEM = 1
 EXIT_UNKNOWN = 2
@@ -62,6 +63,14 @@ def parse_time(text: str) -> datetime:
             " 3d"
         ) from None
     return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+def parse_sub(text: str) -> str:
+    """Parse a sub. Raises typer.BadParameter."""
+    sub = text.lower()
+    if not SUB.fullmatch(sub):
+        raise typer.BadParameter(f"{plain(sub)} is not a sub: it must be like d4386408-5001-70fa-9a3c-1a2b3c4d5e6f")
+    return sub
 
 
 stdout, stderr = PlainConsole(), PlainConsole(stderr=True)

@@ -7,16 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from cognito_user_sync.user import SUB
 from cognito_user_sync.user_table import Outcome
 from cognito_user_sync_cli import erasure
 from cognito_user_sync_cli.deployment import Deployment
-from cognito_user_sync_cli.terminal import EXIT_PROBLEM, plain, print_error, stdout
+from cognito_user_sync_cli.terminal import EXIT_PROBLEM, parse_sub, print_error, stdout
 
 
 def erase(
     context: typer.Context,
-    sub: Annotated[str, typer.Argument(metavar="SUB", help="The sub of the deleted user.")],
+    sub: Annotated[str, typer.Argument(parser=parse_sub, metavar="SUB", help="The sub of the deleted user.")],
     whole_item: Annotated[
         bool,
         typer.Option("--whole-item", help="In an existing table: remove the application's attributes, too."),
@@ -28,10 +27,6 @@ def erase(
 
     Example: cognito-user-sync erase d4386408-5001-70fa-9a3c-1a2b3c4d5e6f
     """
-    sub = sub.lower()
-    if not SUB.fullmatch(sub):
-        example = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
-        raise typer.BadParameter(f"{plain(sub)} is not a sub: it must be like {example}", param_hint="SUB")
     deployment: Deployment = context.obj()
     try:
         outcome = erasure.erase(deployment, sub, whole_item)

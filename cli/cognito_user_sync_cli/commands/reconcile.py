@@ -27,11 +27,14 @@ def reconcile(
     ] = False,
     allow_deletes: Annotated[
         int,
-        typer.Option(min=0, help="Maximum deletions per shard for this run, if higher than the deletion limit."),
+        typer.Option(
+            metavar="NUMBER", min=0, help="Maximum deletions per shard for this run, if higher than the deletion limit."
+        ),
     ] = 0,
     deletions_file: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             dir_okay=False,
             help="With --dry-run: write the subs of all users that would be deleted to this file, without the limit.",
         ),

@@ -11,11 +11,9 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.user import SUB, UNCONFIRMED, UnusableUserError
-from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
-from cognito_user_sync.user_table import TableRejectedError, TableUnavailableError
 from cognito_user_sync_cli import users
+from cognito_user_sync_cli.aws_errors import TRANSLATED_ERRORS
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.execution_outcomes import welcome_email_in_words, welcome_email_of_user
 from cognito_user_sync_cli.terminal import EXIT_PROBLEM, print_error, stderr, stdout, styled
@@ -67,14 +65,7 @@ def user(
 def _sync(deployment: Deployment, sub: str) -> None:
     try:
         outcome = users.sync(deployment, sub)
-    except (
-        AccessDeniedError,
-        CognitoRejectedError,
-        CognitoUnavailableError,
-        TableRejectedError,
-        TableUnavailableError,
-        UnusableUserError,
-    ) as error:
+    except (*TRANSLATED_ERRORS, UnusableUserError) as error:
         stderr.print(styled("Not synced:"), str(error.__cause__ or error))
         raise typer.Exit(EXIT_PROBLEM) from error
     stdout.print(f"Synced: {outcome}.")

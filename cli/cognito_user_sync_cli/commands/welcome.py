@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cognito_user_sync.user import SUB, User
+from cognito_user_sync.user import User
 from cognito_user_sync.welcome_email import WelcomeEmail
 from cognito_user_sync.welcome_outcome import WhyNot
 from cognito_user_sync_cli import deployed_email, missed_welcome_emails
@@ -21,8 +21,8 @@ from cognito_user_sync_cli.terminal import (
     EXIT_PROBLEM,
     counted,
     exit_with_error,
+    parse_sub,
     parse_time,
-    plain,
     stderr,
     stdout,
     styled,
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 def send_welcome(
     context: typer.Context,
-    subs: Annotated[list[str] | None, typer.Argument(metavar="[SUB]...", help="The subs of users.")] = None,
+    subs: Annotated[
+        list[str] | None, typer.Argument(parser=parse_sub, metavar="SUB", help="The subs of users.")
+    ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(
@@ -67,17 +69,20 @@ def send_welcome(
 ) -> None:
     """Send the welcome email to users who confirmed their sign-up and got none, for example after an outage.
 
-    Starts the execution that the sign-up did not start. Step Functions rejects a second one for 90 days, so no user
-    gets two emails. docs/operations.md describes which users count as confirmed since TIME.
+    Starts the execution that the sign-up did not start. No user gets two emails within 90 days.
+
+    docs/operations.md describes which users count as confirmed since TIME.
 
     Example: cognito-user-sync welcome --since 2026-01-31T12:00 --until 2026-01-31T15:00 --dry-run
     """
-    given = [sub.lower() for sub in subs or []]
-    _check_arguments(given, since, until)
+    if bool(subs) == (since is not None):
+        raise typer.BadParameter("both or none of SUB and --since are set: use exactly one")
+    if until and (since is None or until <= since):
+        raise typer.BadParameter("not later than --since: it must be a later time", param_hint="--until")
     deployment: Deployment = context.obj()
     email = _read_email(deployment, client_id)
     if since is None:
-        found = [user for sub in given if (user := _find(deployment, sub))]
+        found = [user for sub in subs or [] if (user := _find(deployment, sub))]
     else:
         found = _find_confirmed(deployment, since, until or datetime.now(UTC))
     without_email, none_failed = _without_email(deployment, email, found)
@@ -96,19 +101,8 @@ def send_welcome(
         if old and not yes:
             typer.confirm("Send the email to these users, too?", abort=True)
         none_failed = _start(deployment, without_email, client_id, wait_seconds) and none_failed
-    if not none_failed or len(found) < len(given):
+    if not none_failed or len(found) < len(subs or []):
         raise typer.Exit(EXIT_PROBLEM)
-
-
-def _check_arguments(subs: list[str], since: datetime | None, until: datetime | None) -> None:
-    if bool(subs) == (since is not None):
-        raise typer.BadParameter("both or none of SUB and --since are set: use exactly one")
-    if invalid := [sub for sub in subs if not SUB.fullmatch(sub)]:
-        raise typer.BadParameter(
-            f"{plain(invalid[0])} is not a sub: it must be like d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
-        )
-    if until and (since is None or until <= since):
-        raise typer.BadParameter("not later than --since: it must be a later time", param_hint="--until")
 
 
 def _read_email(deployment: Deployment, client_id: str) -> WelcomeEmail:
