@@ -14,11 +14,11 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 from local_aws.client import LocalAws
 from tests.deployed import (
     CANARY,
-    assert_alarms_are_impersonal,
-    assert_data_has_no_attributes,
-    assert_logs_are_impersonal,
-    assert_roles_did_what_is_documented,
-    laptop_aws,
+    assert_alarms_have_no_personal_data,
+    assert_calls_are_documented,
+    assert_logs_have_no_personal_data,
+    assert_requests_have_no_attributes,
+    running_local_aws,
 )
 
 # These take the longest, so they begin first: a worker runs all tests of a deployment. test_storm, of faults, waits
@@ -66,13 +66,13 @@ def alone(busy: IO[str]) -> None:
 
 @pytest.fixture(scope="session")
 def aws(busy: IO[str]) -> Iterator[LocalAws]:
-    with laptop_aws() as started:
+    with running_local_aws() as started:
         started.scale_waits(0.002)
         yield started
-        assert_logs_are_impersonal(started)
-        assert_data_has_no_attributes(started)
-        assert_alarms_are_impersonal(started)
-        assert_roles_did_what_is_documented(started)
+        assert_logs_have_no_personal_data(started)
+        assert_requests_have_no_attributes(started)
+        assert_alarms_have_no_personal_data(started)
+        assert_calls_are_documented(started)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Somebody else's user pool on the laptop AWS, and the module deployed to it by the real Terraform: helpers."""
+"""Helpers for tests that deploy the module with Terraform, to an existing user pool on the local AWS."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ PASSWORD = "Correct-horse-1"
 SIGN_UP_CODE = "123456"  # the emulator's
 RESET_CODE = "654321"
 
-# In the username and in every attribute of the people in these tests: personal data, which no log, error or output of
-# the module may show. In a username a hyphen follows it, and in an attribute never.
+# A mark in the username and every attribute of the users in these tests. It is personal data, which no log, error or
+# output of the module may show. Only in a username, a hyphen follows it.
 CANARY = "canary"
 CANARY_PHONE = "+15550142857"
 _ATTRIBUTE_VALUE = re.compile(rf"{CANARY}(?!-)|@example\.com|{re.escape(CANARY_PHONE)}")
 
-# The one deployment whose roles are refused something on purpose: test_least_privilege.py.
-STAGE_OF_REFUSALS = "refusals"
+# The deployment whose calls IAM denies in tests: test_least_privilege.py.
+STAGE_WITH_DENIALS = "denials"
 
-# Every standard attribute that no test sets by itself.
+# The standard attributes that no test sets.
 _OTHER_ATTRIBUTES = (
     "address", "birthdate", "family_name", "gender", "given_name", "locale", "middle_name", "nickname", "picture",
     "preferred_username", "profile", "website", "zoneinfo",
@@ -63,8 +63,8 @@ Answer = TypeVar("Answer")
 
 
 @contextmanager
-def laptop_aws() -> Iterator[LocalAws]:
-    """A laptop AWS; this process's environment, and so Terraform's, points at it and at nothing else."""
+def running_local_aws() -> Iterator[LocalAws]:
+    """Run a local AWS. The environment of this process, and so of Terraform, contains only its endpoint."""
     with LocalAws.started() as started, pytest.MonkeyPatch.context() as patch, ExitStack() as providers:
         for name in list(os.environ):
             if name.startswith(("AWS_", "TF_VAR_", "TF_CLI_ARGS")):
@@ -79,56 +79,57 @@ def laptop_aws() -> Iterator[LocalAws]:
         yield started
 
 
-def assert_roles_did_what_is_documented(aws: LocalAws) -> None:
-    """Since its start no function has called what its role does not allow, also where it went on without; nor what
-    docs/security.md does not say."""
+def assert_calls_are_documented(aws: LocalAws) -> None:
+    """Fail if a function has made a call that its role does not allow, or that docs/security.md does not list."""
     documented = {(permission.role, permission.action) for permission in permissions.table()}
     for each in aws.permissions():
-        if is_not_the_tests_own(each["role"]):
-            assert each["allowed"] or f"-{STAGE_OF_REFUSALS}-" in each["role"], each
+        if is_of_module(each["role"]):
+            assert each["allowed"] or f"-{STAGE_WITH_DENIALS}-" in each["role"], each
             assert any(each["role"].endswith(f"-{role}") and each["action"] == action for role, action in documented), (
                 f"not in docs/security.md: {each}"
             )
 
 
-def is_not_the_tests_own(name: str) -> bool:
-    """Whether a function, or its role, is the module's: the ones that tests make are named their-..."""
+def is_of_module(name: str) -> bool:
+    """Return whether a function or role is of the module. The names of those that tests create start with "their"."""
     return not name.startswith("their")
 
 
-def assert_impersonal(what: str, text: str) -> None:
-    """... also where a table breaks it over several lines."""
+def assert_no_personal_data(what: str, text: str) -> None:
+    """Fail if a text has personal data, also if a table breaks it into several lines."""
     unbroken = re.sub(r"[\s│┃]", "", text.lower())
     assert not [mark for mark in (CANARY, CANARY_PHONE) if mark in unbroken], f"{what} has personal data: {text}"
 
 
-def assert_logs_are_impersonal(aws: LocalAws) -> None:
-    """Nothing that functions of the module have logged since its start is personal data."""
+def assert_logs_have_no_personal_data(aws: LocalAws) -> None:
+    """Fail if a function of the module has logged personal data."""
     for function, lines in aws.logs().items():
-        if is_not_the_tests_own(function):
+        if is_of_module(function):
             for line in lines:
-                assert_impersonal(f"the log of {function}", line)
+                assert_no_personal_data(f"the log of {function}", line)
 
 
-def assert_data_has_no_attributes(aws: LocalAws) -> None:
-    """Requests name a user by sub and username, and hold no attribute: not in a message of a queue, not in input,
-    output, history or status-change event of an execution, since the start and of every deployment."""
+def assert_requests_have_no_attributes(aws: LocalAws) -> None:
+    """Fail if a request has an attribute of a user other than the sub and username.
+
+    Requests are in the messages of queues, and in the input, output, history and status-change events of executions.
+    """
     for where, texts in aws.data().items():
-        if is_not_the_tests_own(where.rpartition(" ")[2]):
+        if is_of_module(where.rpartition(" ")[2]):
             for text in texts:
                 found = _ATTRIBUTE_VALUE.search(text.lower().replace(SENDER, ""))
                 assert not found, f"an attribute of a user is in the {where}: {text}"
 
 
-def assert_alarms_are_impersonal(aws: LocalAws) -> None:
-    """No alarm that exists has personal data, in its definition or in its state."""
+def assert_alarms_have_no_personal_data(aws: LocalAws) -> None:
+    """Fail if the definition or state of an alarm has personal data."""
     for page in aws.client("cloudwatch").get_paginator("describe_alarms").paginate():
         for alarm in page["MetricAlarms"]:
-            assert_impersonal("an alarm", str(alarm))
+            assert_no_personal_data("an alarm", str(alarm))
 
 
 def eventually(question: Callable[[], Answer | None], seconds: float = 20, pause: float = 0.05) -> Answer:
-    """The first answer that is true, asked every `pause` seconds until it is."""
+    """Call `question` every `pause` seconds, and return its first true answer."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -138,7 +139,7 @@ def eventually(question: Callable[[], Answer | None], seconds: float = 20, pause
 
 @dataclass(frozen=True)
 class Pool:
-    """A user pool that somebody else made, with its app client."""
+    """An existing user pool with an app client."""
 
     aws: LocalAws
     id: str
@@ -146,7 +147,7 @@ class Pool:
     cognito: Any = field(repr=False)
 
     def sign_up(self, username: str, **attributes: str) -> str:
-        """Sign up without confirming; returns the sub. Attributes that no test asks for are given, too."""
+        """Sign up without confirmation, with all standard attributes. Returns the sub."""
         others = {name: f"{CANARY} {name}" for name in _OTHER_ATTRIBUTES} | {"phone_number": CANARY_PHONE}
         given = [{"Name": name.replace("__", ":"), "Value": value} for name, value in {**others, **attributes}.items()]
         answer = self.cognito.sign_up(
@@ -164,11 +165,11 @@ class Pool:
         )
 
     def configuration(self) -> dict[str, Any]:
-        """All that can be set on the pool; what changes by itself is left out."""
+        """Return the settings of the pool."""
         pool = dict(self.cognito.describe_user_pool(UserPoolId=self.id)["UserPool"])
         for fact in ("LastModifiedDate", "EstimatedNumberOfUsers"):
             pool.pop(fact, None)
-        # The deprecated twin of TemporaryPasswordValidityDays: AWS derives it, the emulator stores what it is sent.
+        # The deprecated name of TemporaryPasswordValidityDays. AWS derives it, the emulator stores what it receives.
         pool["AdminCreateUserConfig"] = {
             name: value
             for name, value in pool.get("AdminCreateUserConfig", {}).items()
@@ -180,14 +181,14 @@ class Pool:
 
 
 class SignUps:
-    """Users who sign up and confirm, one after the other, while a change goes on. None of them may see an error."""
+    """Users that sign up and confirm, one after the other, during a change. `failures` are the errors that they see."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.subs: list[str] = []
         self.failures: list[str] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go_on)
+        self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> SignUps:
         self._thread.start()
@@ -200,8 +201,8 @@ class SignUps:
         self._stop.set()
         self._thread.join()
 
-    def _go_on(self) -> None:
-        # With a pause, so that the change itself gets the processor.
+    def _run(self) -> None:
+        # With a pause, to leave processor time to the change.
         while not self._stop.wait(0.1):
             username = f"{CANARY}-{uuid.uuid4().hex[:12]}"
             try:
@@ -212,9 +213,9 @@ class SignUps:
 
 
 def running_providers_for(folder: Path) -> dict[str, str]:
-    """Return the variable with which commands in `folder` use the providers that run, if any do.
+    """Return the variable with which commands in `folder` use the running providers, if there are any.
 
-    Terraform makes zips in `folder`, where it runs; a running AWS provider reads them where this process runs.
+    Terraform creates zips in `folder`, where it runs. A running AWS provider reads them where this process runs.
     """
     if REATTACH_VARIABLE not in os.environ:
         return {}
@@ -228,7 +229,7 @@ def running_providers_for(folder: Path) -> dict[str, str]:
 
 @functools.cache
 def archive_provider_in(folder: Path) -> dict[str, object]:
-    """Start one that runs as long as the laptop AWS, and return its address."""
+    """Start an archive provider that runs as long as the local AWS, and return its address."""
     return _ARCHIVE_PROVIDERS.enter_context(running_archive_provider(os.environ, folder))
 
 
@@ -237,7 +238,7 @@ _ARCHIVE_PROVIDERS = ExitStack()
 
 @dataclass(frozen=True)
 class Terraform:
-    """The real Terraform in `folder`, with a state and a data directory of its own in `work`."""
+    """Terraform in `folder`, with its state in `state` and its data directory in `work`."""
 
     folder: Path
     work: Path
@@ -245,7 +246,7 @@ class Terraform:
 
     @classmethod
     def of_copy(cls, configuration: Path, folder: Path) -> Self:
-        """A copy of a configuration that uses this module, in another folder, initialized."""
+        """Copy a configuration that uses this module to another folder, and initialize it."""
         folder = folder.resolve()
         source = os.path.relpath(ROOT, folder)
         copied, count = re.subn(r'source = "[./]+"', f'source = "{source}"', (configuration / "main.tf").read_text())
@@ -258,26 +259,28 @@ class Terraform:
     def __call__(
         self, command: str, *arguments: str, variables: Mapping[str, str] | None = None, expect: int = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Fails the test unless Terraform ends with the status `expect`. Its streams have no line breaks and frames
-        in messages, so that a sentence can be found."""
+        """Run a command. Fails the test unless its exit status is `expect`.
+
+        The output has no line breaks and frames, so that tests find whole sentences in it.
+        """
         given = [f"-var={name}={value}" for name, value in (variables or {}).items()]
         stateful = [] if command == "init" else [f"-state={self.state}"]
         done = self._run(command, "-input=false", "-no-color", *stateful, *given, *arguments)
         assert done.returncode == expect, done.stdout + done.stderr
-        assert_impersonal(f"terraform {command}", done.stdout + done.stderr)
-        # Terraform's own flag, above, is deprecated, too.
+        assert_no_personal_data(f"terraform {command}", done.stdout + done.stderr)
+        # Terraform's flag above is also deprecated.
         assert "deprecated" not in (done.stdout + done.stderr).lower().replace("deprecated flag: -state", "")
         done.stdout, done.stderr = (" ".join(stream.replace("│", " ").split()) for stream in (done.stdout, done.stderr))
         return done
 
     def forget(self, address: str) -> None:
-        """Take a resource out of the state."""
+        """Remove a resource from the state."""
         done = self._run("state", "rm", f"-state={self.state}", address)
         assert done.returncode == 0, done.stderr
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            # After the functions, which have deadlines.
+            # Functions have deadlines, so they have priority.
             ["nice", "-n", "5", "terraform", *arguments],
             cwd=self.folder,
             env={**os.environ, **running_providers_for(self.folder), "TF_DATA_DIR": str(self.work)},
@@ -287,7 +290,7 @@ class Terraform:
         )
 
     def warnings(self, variables: Mapping[str, str] | None = None) -> str:
-        """What `check` blocks say at a plan; the plan must have nothing to change."""
+        """Return the warnings of `check` blocks in a plan, which must have no changes."""
         planned = self("plan", "-detailed-exitcode", variables=variables)
         return "".join(planned.stdout.partition("Warning: Check block")[1:])
 
@@ -298,11 +301,11 @@ class Terraform:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the module made, by its outputs."""
+    """A deployment of the module, by its outputs."""
 
     aws: LocalAws
     outputs: dict[str, Any]
-    # Of each execution that was looked at, by ARN.
+    # The subs of the executions that were read, by ARN.
     _subs: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def item(self, sub: str) -> dict[str, Any] | None:
@@ -312,7 +315,7 @@ class Deployment:
         return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()} or None
 
     def executions(self, sub: str) -> list[dict[str, Any]]:
-        """The user's executions, each with its parsed input, newest first."""
+        """Return the user's executions with their parsed input, newest first."""
         states = self.aws.client("stepfunctions")
         arn = self.outputs["user_sync_state_machine_arn"]
         found = []
@@ -326,7 +329,7 @@ class Deployment:
         return found
 
     def settled(self, sub: str, count: int = 1, seconds: float = 20) -> list[dict[str, Any]]:
-        """The user's `count` executions once none of them runs."""
+        """Return the user's `count` executions when none of them runs any more."""
 
         def all_ended() -> list[dict[str, Any]] | None:
             found = self.executions(sub)
@@ -336,14 +339,14 @@ class Deployment:
         return eventually(all_ended, seconds)
 
     def runs(self) -> list[dict[str, Any]]:
-        """The runs of the reconciliation, newest first."""
+        """Return the runs of the reconciliation, newest first."""
         states = self.aws.client("stepfunctions")
         arn = self.outputs["reconciliation_state_machine_arn"]
         listed = states.list_executions(stateMachineArn=arn)["executions"]
         return [_described(states, execution["executionArn"]) for execution in listed]
 
     def reconcile(self, **given: Any) -> dict[str, Any]:
-        """A run with this input, with its parsed output, or its cause where it ended with problems."""
+        """Start a run with this input, and return it with its parsed output, or its cause if it failed."""
         states = self.aws.client("stepfunctions")
         arn = self.outputs["reconciliation_state_machine_arn"]
         started = states.start_execution(stateMachineArn=arn, input=json.dumps(given))
@@ -352,7 +355,7 @@ class Deployment:
         return {**execution, "summary": json.loads(text)}
 
     def ended(self, execution_arn: str) -> dict[str, Any]:
-        """The execution, once it does not run any more."""
+        """Return the execution when it does not run any more."""
         states = self.aws.client("stepfunctions")
 
         def is_over() -> dict[str, Any] | None:
@@ -362,27 +365,31 @@ class Deployment:
         return eventually(is_over, seconds=120)
 
     def functions(self) -> list[str]:
-        """The names of this deployment's functions that exist."""
+        """Return the names of the existing functions of this deployment."""
         prefix = self.outputs["user_table_name"].removesuffix("users")
         pages = self.aws.client("lambda").get_paginator("list_functions").paginate()
         names = [function["FunctionName"] for page in pages for function in page["Functions"]]
         return [name for name in names if name.startswith(prefix)]
 
     def welcomes_to(self, address: str) -> list[Mail]:
-        """The welcomes alone: Cognito's own mails with codes are in the outbox, too."""
+        """Return the welcome emails to an address, without Cognito's emails with codes."""
         return [mail for mail in self.aws.outbox() if address in mail.to and SENDER in mail.source]
 
 
 def _described(states: Any, execution_arn: str) -> dict[str, Any]:
     described: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
-    assert_impersonal("an execution's error", f"{described.get('error')}: {described.get('cause')}")
+    assert_no_personal_data("an execution's error", f"{described.get('error')}: {described.get('cause')}")
     return described
 
 
 @dataclass(frozen=True)
 class Operator:
-    """Types `cognito-user-sync ...` for a deployment whose outputs are in a file, on a terminal of so many columns, and
-    returns what it says."""
+    """Runs `cognito-user-sync` for a deployment, on a terminal with this number of columns.
+
+    Attributes:
+        outputs: The file with the outputs of the deployment.
+        columns: The width of the terminal.
+    """
 
     outputs: Path
     columns: int = 200
@@ -394,32 +401,32 @@ class Operator:
         return cls(outputs)
 
     def __call__(self, *arguments: str, expect: int | None = 0) -> str:
-        """What it says, without the line that names the deployment."""
+        """Return the output without the line that names the deployment."""
         result = self.run(*arguments)
         assert expect in (None, result.exit_code), result.output
-        said = result.stdout if "--json" in arguments else result.output
-        return re.sub(r"\A\S+ in account \d+, \S+\n", "", said)
+        output = result.stdout if "--json" in arguments else result.output
+        return re.sub(r"\A\S+ in account \d+, \S+\n", "", output)
 
     def run(self, *arguments: str) -> Result:
         with pytest.MonkeyPatch.context() as patch:
-            # A test that ran before in this process may have had credentials of its own.
+            # An earlier test in this process may have used other credentials.
             credentials = boto3.DEFAULT_SESSION and boto3.DEFAULT_SESSION.get_credentials()
             if credentials and credentials.access_key != os.environ.get("AWS_ACCESS_KEY_ID"):
                 boto3.DEFAULT_SESSION = None
             for console in (terminal.stdout, terminal.stderr):
                 patch.setattr(console, "width", self.columns)
             result = CliRunner().invoke(command_line, ["--outputs", str(self.outputs), *arguments])
-        # Those that show a user's data, or a message with a username, are asked for it.
+        # These commands show a user's data, or a message with a username, on purpose.
         if arguments[0] not in {"user", "preview-email"} and arguments[:2] != ("failures", "show"):
-            assert_impersonal(arguments[0], result.output)
+            assert_no_personal_data(arguments[0], result.output)
         return result
 
 
 def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
-    """Somebody else's pool, with a history."""
+    """Create a pool with settings that the module must not change."""
     cognito = aws.client("cognito-idp")
     made = cognito.create_user_pool(
-        PoolName="somebody-elses",
+        PoolName="existing",
         AutoVerifiedAttributes=["email"],
         LambdaConfig=triggers or {},
         MfaConfiguration="OFF",
@@ -428,11 +435,11 @@ def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
                 "MinimumLength": 10,
                 "RequireNumbers": True,
                 "RequireUppercase": True,
-                "TemporaryPasswordValidityDays": 7,  # which AWS fills in, and the emulator does not
+                "TemporaryPasswordValidityDays": 7,  # AWS adds it, the emulator does not
             }
         },
         Schema=[{"Name": "plan", "AttributeDataType": "String", "Mutable": True}],
-        UserPoolTags={"owner": "somebody-else"},
+        UserPoolTags={"owner": "another-team"},
         EmailVerificationSubject="Your code",
         EmailVerificationMessage="It is {####}",
     )["UserPool"]
@@ -446,7 +453,7 @@ def make_pool(aws: LocalAws, triggers: dict[str, str] | None = None) -> Pool:
 
 
 def make_users(pool: Pool, count: int) -> dict[str, str]:
-    """Users whom an administrator made, as their usernames by sub."""
+    """Create users as an administrator. Returns the usernames by sub."""
 
     def make(_: int) -> tuple[str, str]:
         username = f"{CANARY}-{uuid.uuid4().hex[:12]}"

@@ -1,4 +1,4 @@
-"""One deployment for all faults, and what an operator types against it."""
+"""One deployment for all tests of faults, and its operator."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from local_aws.client import LocalAws
 from tests.deployed import DEPLOYMENT, Deployment, Operator, Pool, Terraform, make_pool
 
-# Of the retry queue, in place of three minutes.
+# Of the retry queue, instead of three minutes.
 VISIBILITY_TIMEOUT_SECONDS = "2"
-# On demand alone, so that no run syncs whom a fault keeps from the table.
+# On demand only, so that no run syncs a user that a fault keeps from the table.
 RECONCILIATION = '{ schedule = "none", run_on_apply = "none", overdue_hours = 0, list_users_per_second = 30 }'
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--storm-users", type=int, help="people who sign up in a storm")
-    parser.addoption("--storm-seed", type=int, help="what decides which calls of a storm fail")
-    parser.addoption("--storm-report", type=Path, help="file that takes the storm's figures")
+    parser.addoption("--storm-users", type=int, help="users that sign up while calls fail")
+    parser.addoption("--storm-seed", type=int, help="seed that selects the calls that fail")
+    parser.addoption("--storm-report", type=Path, help="file to which the figures are written")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""Nothing lost, nobody greeted twice: each call of the sign-up path fails in each way, under real Cognito calls.
+"""Each call of the sign-up path fails in each way: every user is synced and gets exactly one welcome email.
 
-After a fault, only what the documentation says is done: `cognito-user-sync failures redrive` and `requeue`.
-docs/reliability.md names these tests.
+Cognito calls are real. After a fault, a test runs the documented commands only, `cognito-user-sync failures redrive`
+and `requeue`. docs/reliability.md names these tests.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from tests.faults.storm import is_quiet, keep_score
 
 TRIGGER = "post_confirmation_function_arn"
 START: Fault = {"operation": "states:StartExecution", "fault": "500"}
-PARK: Fault = {"operation": "sqs:SendMessage", "fault": "500"}
-REPLAY: Fault = {"operation": "lambda:InvokeFunction", "function": "retry-sign-ups", "fault": "500"}
+QUEUE: Fault = {"operation": "sqs:SendMessage", "fault": "500"}
+RETRY: Fault = {"operation": "lambda:InvokeFunction", "function": "retry-sign-ups", "fault": "500"}
 READ: Fault = {"operation": "cognito-idp:AdminGetUser", "fault": "500"}
 SYNC: Fault = {"operation": "lambda:InvokeFunction", "function": "sync-user", "fault": "500"}
 WRITE: Fault = {"operation": "dynamodb:UpdateItem", "fault": "500"}
 WELCOME: Fault = {"operation": "lambda:InvokeFunction", "function": "send-welcome", "fault": "500"}
 SEND: Fault = {"operation": "ses:SendEmail", "fault": "500"}
 
-# A service that answers "throttled" or "denied" has done nothing; after the others the call may have taken effect.
+# After "throttled" and "denied" a call has no effect. After other errors it may have taken effect.
 BEFORE: list[dict[str, Any]] = [{"fault": way} for way in ("throttle", "500", "timeout", "reset", "access_denied")]
 AFTER: list[dict[str, Any]] = [{"fault": way, "after": True} for way in ("500", "timeout", "reset")]
 
@@ -46,14 +46,14 @@ def ways(*kinds: dict[str, Any]) -> Any:
     return pytest.mark.parametrize("way", kinds, ids=ids)
 
 
-def names_of(case: tuple[Fault, dict[str, Any]]) -> str:
+def id_of_case(case: tuple[Fault, dict[str, Any]]) -> str:
     call, way = case
     return f"{call['operation']}-{way['fault']}{'-after-effect' if way.get('after') else ''}"
 
 
 @dataclass(frozen=True)
-class Person:
-    """Who signs up, and what becomes of it."""
+class NewUser:
+    """A user that signs up, and the outcome."""
 
     aws: LocalAws
     pool: Pool
@@ -66,18 +66,18 @@ class Person:
         return f"{self.name}@example.com"
 
     def confirm(self) -> None:
-        """Fails the test if the person would see an error, or if Cognito had to call the trigger again."""
+        """Confirm. Fails the test if the user would see an error, or if Cognito has to invoke the trigger again."""
         self.aws.reset_calls()
         self.pool.confirm(self.name)
         assert self.aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
 
-    def parked(self) -> int:
-        """How often the trigger has put the request into the queue."""
+    def queued(self) -> int:
+        """Return how many times the trigger has sent the request to the retry queue."""
         trigger = self.deployed.outputs[TRIGGER].rpartition(":")[2]
         return self.aws.calls_by_caller()[trigger].get("sqs:SendMessage", 0)
 
     def failed(self) -> dict[str, Any]:
-        """The execution, once it has failed: a function that dies starts anew for each retry."""
+        """Return the execution when it has failed. It can take long: a killed function starts again in each retry."""
         (execution,) = self.deployed.settled(self.sub, seconds=60)
         assert execution["status"] == "FAILED"
         return execution
@@ -90,8 +90,8 @@ class Person:
     def welcomes(self) -> int:
         return len(self.deployed.welcomes_to(self.email))
 
-    def assert_synced_and_greeted_once(self) -> None:
-        """... after whatever waits in the queue has been replayed, too."""
+    def assert_synced_with_one_email(self) -> None:
+        """Fails the test unless this holds after the retry queue is empty."""
         eventually(lambda: is_quiet(self.aws, self.deployed), seconds=60)
         (execution,) = self.deployed.settled(self.sub)
         assert execution["status"] == "SUCCEEDED", execution.get("error")
@@ -100,15 +100,15 @@ class Person:
 
 
 @pytest.fixture
-def person(aws: LocalAws, pool: Pool, deployed: Deployment, username: str) -> Person:
+def user(aws: LocalAws, pool: Pool, deployed: Deployment, username: str) -> NewUser:
     sub = pool.sign_up(username, email=f"{username}@example.com", name="Ada Canary", custom__plan="canary")
     keep_score(aws, deployed, sub)
-    return Person(aws, pool, deployed, username, sub)
+    return NewUser(aws, pool, deployed, username, sub)
 
 
 @contextmanager
 def failing(aws: LocalAws, *rules: Any) -> Iterator[Callable[[], int]]:
-    """Calls fail meanwhile. Gives how many have."""
+    """Let calls fail in the context. Yields a function that returns how many have failed."""
     aws.set_faults(rules)
 
     def fired() -> int:
@@ -125,78 +125,78 @@ def failing(aws: LocalAws, *rules: Any) -> Iterator[Callable[[], int]]:
 
 
 @ways(*BEFORE, *AFTER)
-def test_sign_up_is_queued_and_retried_when_start_fails(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
+def test_sign_up_is_queued_and_retried_when_start_fails(aws: LocalAws, user: NewUser, way: dict[str, Any]) -> None:
     with failing(aws, START | way):
-        person.confirm()
-        assert person.parked() == 1
-    person.assert_synced_and_greeted_once()
+        user.confirm()
+        assert user.queued() == 1
+    user.assert_synced_with_one_email()
 
 
 @ways(*AFTER)
-def test_sign_up_is_retried_when_answer_of_queue_is_lost(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
-    with failing(aws, START, PARK | way):
-        person.confirm()
-        assert person.parked() >= 1
-    person.assert_synced_and_greeted_once()
+def test_sign_up_is_retried_when_answer_of_queue_is_lost(aws: LocalAws, user: NewUser, way: dict[str, Any]) -> None:
+    with failing(aws, START, QUEUE | way):
+        user.confirm()
+        assert user.queued() >= 1
+    user.assert_synced_with_one_email()
 
 
-def test_sign_up_is_retried_until_step_functions_is_available(aws: LocalAws, person: Person) -> None:
+def test_sign_up_is_retried_until_step_functions_is_available(aws: LocalAws, user: NewUser) -> None:
     with failing(aws, START) as failed:
-        person.confirm()
+        user.confirm()
         eventually(lambda: failed() >= 10, seconds=60)
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
 
 
 @ways(*BEFORE)
-def test_trigger_tries_again_when_start_and_queue_fail_once(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
-    # One that takes its time to fail leaves no time to try again: see the next test.
+def test_trigger_tries_again_when_start_and_queue_fail_once(aws: LocalAws, user: NewUser, way: dict[str, Any]) -> None:
+    # A slow failure leaves no time to try again: see the next test.
     times = 1 if way["fault"] == "timeout" else 2
-    with failing(aws, START | way | {"times": times}, PARK | {"times": times - 1}):
-        person.confirm()
-    person.assert_synced_and_greeted_once()
+    with failing(aws, START | way | {"times": times}, QUEUE | {"times": times - 1}):
+        user.confirm()
+    user.assert_synced_with_one_email()
 
 
 @ways(*BEFORE)
-def test_trigger_logs_one_error_when_start_and_queue_fail(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
-    with failing(aws, START | way, PARK | way):
-        person.confirm()  # within Cognito's five seconds, with hanging endpoints, too
-    group = f"/aws/lambda/{person.deployed.outputs[TRIGGER].rpartition(':')[2]}"
-    events = aws.client("logs").filter_log_events(logGroupName=group, filterPattern=f'"{person.sub}"')["events"]
-    lines = [json.loads(event["message"]) for event in events if person.sub in event["message"]]
+def test_trigger_logs_one_error_when_start_and_queue_fail(aws: LocalAws, user: NewUser, way: dict[str, Any]) -> None:
+    with failing(aws, START | way, QUEUE | way):
+        user.confirm()  # within Cognito's five seconds, also if endpoints hang
+    group = f"/aws/lambda/{user.deployed.outputs[TRIGGER].rpartition(':')[2]}"
+    events = aws.client("logs").filter_log_events(logGroupName=group, filterPattern=f'"{user.sub}"')["events"]
+    lines = [json.loads(event["message"]) for event in events if user.sub in event["message"]]
     errors = [line for line in lines if line["level"] == "ERROR"]
-    assert [line["sub"] for line in errors] == [person.sub]
-    assert person.deployed.executions(person.sub) == []
+    assert [line["sub"] for line in errors] == [user.sub]
+    assert user.deployed.executions(user.sub) == []
 
 
 @ways(*BEFORE, *AFTER)
-def test_retry_sign_ups_is_invoked_again_when_it_fails(aws: LocalAws, person: Person, way: dict[str, Any]) -> None:
-    with failing(aws, START | {"times": 1}, REPLAY | way) as failed:
-        person.confirm()
+def test_retry_sign_ups_is_invoked_again_when_it_fails(aws: LocalAws, user: NewUser, way: dict[str, Any]) -> None:
+    with failing(aws, START | {"times": 1}, RETRY | way) as failed:
+        user.confirm()
         eventually(lambda: failed() >= 2)
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
 
 
-def test_retried_sign_up_of_deleted_user_is_not_written(aws: LocalAws, person: Person) -> None:
-    """The request is older than the five minutes in which Cognito may not show a user yet."""
-    person.pool.cognito.admin_delete_user(UserPoolId=person.pool.id, Username=person.name)
+def test_retried_sign_up_of_deleted_user_is_not_written(aws: LocalAws, user: NewUser) -> None:
+    """The request is older than the five minutes in which Cognito may not return a new user yet."""
+    user.pool.cognito.admin_delete_user(UserPoolId=user.pool.id, Username=user.name)
     request = {
-        "sub": person.sub,
-        "username": person.name,
+        "sub": user.sub,
+        "username": user.name,
         "reason": "sign_up",
         "occurred_at": timestamp(datetime.now(UTC) - timedelta(hours=1)),
-        "client_id": person.pool.client_id,
+        "client_id": user.pool.client_id,
     }
-    queue = person.deployed.outputs["retry_queue_url"]
+    queue = user.deployed.outputs["retry_queue_url"]
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(request))
-    (execution,) = person.deployed.settled(person.sub)
+    (execution,) = user.deployed.settled(user.sub)
     output = json.loads(execution["output"])
     assert (output["outcome"], output["why_not"]) == ("not_ours", "user_deleted")
-    assert person.deployed.item(person.sub) == {"id": person.sub, "score": "7"}
-    assert person.welcomes() == 0
+    assert user.deployed.item(user.sub) == {"id": user.sub, "score": "7"}
+    assert user.welcomes() == 0
 
 
-def test_requeue_syncs_sign_up_of_dead_letter_queue(aws: LocalAws, person: Person, operator: Operator) -> None:
-    queues, queue = aws.client("sqs"), person.deployed.outputs["retry_queue_url"]
+def test_requeue_syncs_sign_up_of_dead_letter_queue(aws: LocalAws, user: NewUser, operator: Operator) -> None:
+    queues, queue = aws.client("sqs"), user.deployed.outputs["retry_queue_url"]
     found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
     policy = json.loads(found["RedrivePolicy"])
     dead_letters = queues.get_queue_url(QueueName=policy["deadLetterTargetArn"].rpartition(":")[2])["QueueUrl"]
@@ -209,12 +209,12 @@ def test_requeue_syncs_sign_up_of_dead_letter_queue(aws: LocalAws, person: Perso
     queues.set_queue_attributes(QueueUrl=queue, Attributes=once)
     try:
         with failing(aws, START):
-            person.confirm()
+            user.confirm()
             eventually(dead)
     finally:
         queues.set_queue_attributes(QueueUrl=queue, Attributes=found)
     assert operator("failures", "requeue") == "1 sign-up moved back.\n"
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
     assert not dead()
 
 
@@ -226,86 +226,86 @@ PASSING: list[tuple[Fault, dict[str, Any]]] = [
     *((READ, way) for way in BEFORE),
     *((WRITE, way) for way in [*BEFORE, *AFTER]),
 ]
-# Of modules/user_sync/user_sync.asl.json: 12 hours of retries, or 6 minutes if IAM denies a call. Here the waits are
-# scaled (tests/conftest.py).
+# Of modules/user_sync/user_sync.asl.json: 12 hours of retries, or 6 minutes if IAM denies a call. tests/conftest.py
+# shortens the waits.
 RETRIES = 97
 DENIED_RETRIES = 10
 
 
-@pytest.mark.parametrize(("call", "way"), PASSING, ids=map(names_of, PASSING))
+@pytest.mark.parametrize(("call", "way"), PASSING, ids=map(id_of_case, PASSING))
 def test_user_sync_retries_when_a_call_fails_three_times(
-    aws: LocalAws, person: Person, call: Fault, way: dict[str, Any]
+    aws: LocalAws, user: NewUser, call: Fault, way: dict[str, Any]
 ) -> None:
     with failing(aws, call | way | {"times": 3}):
-        person.confirm()
-        person.assert_synced_and_greeted_once()
+        user.confirm()
+        user.assert_synced_with_one_email()
 
 
-def test_user_sync_retries_through_a_long_outage(aws: LocalAws, person: Person) -> None:
-    """DynamoDB is away until SyncUser waits as long as it ever does, which is after ten attempts."""
+def test_user_sync_retries_through_a_long_outage(aws: LocalAws, user: NewUser) -> None:
+    """DynamoDB is unavailable until SyncUser waits for its longest interval, which is after ten attempts."""
     calls_of_an_attempt = 3  # clients.py
     with failing(aws, WRITE) as failed:
-        person.confirm()
+        user.confirm()
         eventually(lambda: failed() >= calls_of_an_attempt * 10, seconds=60)
-        (execution,) = person.deployed.executions(person.sub)
+        (execution,) = user.deployed.executions(user.sub)
         assert execution["status"] == "RUNNING"
-        assert person.welcomes() == 0
-    person.assert_synced_and_greeted_once()
+        assert user.welcomes() == 0
+    user.assert_synced_with_one_email()
 
 
-def test_redrive_syncs_user_when_all_retries_failed(aws: LocalAws, person: Person, operator: Operator) -> None:
+def test_redrive_syncs_user_when_all_retries_failed(aws: LocalAws, user: NewUser, operator: Operator) -> None:
     with failing(aws, SYNC) as failed:
-        person.confirm()
-        person.failed()
+        user.confirm()
+        user.failed()
         assert failed() == 1 + RETRIES
-        assert person.welcomes() == 0
+        assert user.welcomes() == 0
     assert operator("failures", "redrive").startswith("1 redriven.")
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
 
 
 @pytest.mark.parametrize("call", [READ, WRITE, SEND], ids=["read", "write", "send"])
-def test_user_sync_retries_when_iam_denies_at_first(aws: LocalAws, person: Person, call: Fault) -> None:
+def test_user_sync_retries_when_iam_denies_at_first(aws: LocalAws, user: NewUser, call: Fault) -> None:
     """IAM is eventually consistent: 2 + 4 + 8 + 16 + 32 s are the first five waits."""
     with failing(aws, call | {"fault": "access_denied", "times": 5}):
-        person.confirm()
-        person.assert_synced_and_greeted_once()
+        user.confirm()
+        user.assert_synced_with_one_email()
 
 
 @pytest.mark.parametrize(
     "operation", ["cognito-idp:DescribeUserPool", "cognito-idp:ListUsers", "dynamodb:BatchGetItem"]
 )
 def test_reconciliation_retries_when_iam_denies_at_first(
-    aws: LocalAws, deployed: Deployment, person: Person, operation: str
+    aws: LocalAws, deployed: Deployment, user: NewUser, operation: str
 ) -> None:
-    """PlanShards and ReconcileShards. (EnsureTrigger, which a dry run leaves out, repeats its calls itself.)"""
-    person.confirm()
-    person.assert_synced_and_greeted_once()
+    """PlanShards and ReconcileShards. EnsureTrigger, which a dry run skips, retries its calls itself."""
+    user.confirm()
+    user.assert_synced_with_one_email()
     with failing(aws, {"operation": operation, "fault": "access_denied", "times": 5}):
         assert deployed.reconcile(dry_run=True)["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("call", [READ, WRITE], ids=["read", "write"])
 def test_user_sync_names_the_denied_call_and_is_redriven(
-    aws: LocalAws, person: Person, operator: Operator, call: Fault
+    aws: LocalAws, user: NewUser, operator: Operator, call: Fault
 ) -> None:
     with failing(aws, call | {"fault": "access_denied"}) as failed:
-        person.confirm()
-        execution = person.failed()
+        user.confirm()
+        execution = user.failed()
         assert failed() == 1 + DENIED_RETRIES
     assert execution["error"] == "AccessDeniedError"
     assert json.loads(execution["cause"])["errorMessage"].endswith(call["operation"].rpartition(":")[2])
     assert operator("failures", "redrive").startswith("1 redriven.")
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
 
 
-# ... and greets.
+# The execution sends the welcome email.
 
 
 @pytest.mark.parametrize("call", [WELCOME, SEND], ids=["invoke", "send"])
-def test_welcome_email_is_retried_when_throttled(aws: LocalAws, person: Person, call: Fault) -> None:
+def test_welcome_email_is_retried_when_throttled(aws: LocalAws, user: NewUser, call: Fault) -> None:
     with failing(aws, call | {"fault": "throttle", "times": 3}):
-        person.confirm()
-        person.assert_synced_and_greeted_once()
+        user.confirm()
+        user.assert_synced_with_one_email()
 
 
 @pytest.mark.parametrize(
@@ -314,18 +314,18 @@ def test_welcome_email_is_retried_when_throttled(aws: LocalAws, person: Person, 
     ids=["invoke-throttle", "send-access_denied"],
 )
 def test_redrive_sends_welcome_email_that_was_not_sent(
-    aws: LocalAws, person: Person, operator: Operator, call: Fault, way: str
+    aws: LocalAws, user: NewUser, operator: Operator, call: Fault, way: str
 ) -> None:
     with failing(aws, call | {"fault": way}):
-        person.confirm()
-        person.failed()
-        assert person.is_synced(), "a failing welcome does not undo the sync"
+        user.confirm()
+        user.failed()
+        assert user.is_synced(), "a failed welcome email does not undo the sync"
     assert operator("failures", "redrive").startswith("1 redriven.")
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
 
 
 @pytest.mark.parametrize("way", ["500", "access_denied"])
-def test_welcome_email_is_retried_when_user_cannot_be_read(aws: LocalAws, person: Person, way: str) -> None:
+def test_welcome_email_is_retried_when_user_cannot_be_read(aws: LocalAws, user: NewUser, way: str) -> None:
     slow: Fault = {
         "operation": WELCOME["operation"],
         "function": "send-welcome",
@@ -333,12 +333,12 @@ def test_welcome_email_is_retried_when_user_cannot_be_read(aws: LocalAws, person
         "latency_ms": 2000,
     }
     aws.set_faults([WELCOME | slow])
-    person.confirm()
-    eventually(person.is_synced)
+    user.confirm()
+    eventually(user.is_synced)
     with failing(aws, READ | {"fault": way}) as failed:
         eventually(lambda: failed() >= 5)
-        assert person.welcomes() == 0
-    person.assert_synced_and_greeted_once()
+        assert user.welcomes() == 0
+    user.assert_synced_with_one_email()
 
 
 UNKNOWN: list[tuple[Fault, dict[str, Any]]] = [
@@ -347,25 +347,25 @@ UNKNOWN: list[tuple[Fault, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "way"), UNKNOWN, ids=map(names_of, UNKNOWN))
+@pytest.mark.parametrize(("call", "way"), UNKNOWN, ids=map(id_of_case, UNKNOWN))
 def test_redrive_skips_welcome_email_of_unknown_outcome(
-    aws: LocalAws, person: Person, operator: Operator, call: Fault, way: dict[str, Any]
+    aws: LocalAws, user: NewUser, operator: Operator, call: Fault, way: dict[str, Any]
 ) -> None:
     with failing(aws, call | way):
-        person.confirm()
-        person.failed()
+        user.confirm()
+        user.failed()
     sent = 1 if way.get("after") else 0
-    assert person.is_synced(), "a failing welcome does not undo the sync"
-    assert person.welcomes() == sent
+    assert user.is_synced(), "a failed welcome email does not undo the sync"
+    assert user.welcomes() == sent
     assert "SendWelcome" in operator("failures")
     assert "1 left alone: the welcome email may have been sent." in operator("failures", "redrive")
-    person.failed()
-    assert person.welcomes() == sent
-    # The person looks in the sending statistics, and decides. Only in the one case it was right to send again.
+    user.failed()
+    assert user.welcomes() == sent
+    # The operator decides by the sending statistics of SES. If the first email was sent, this one is the second.
     operator("failures", "redrive", "--all")
-    (execution,) = person.deployed.settled(person.sub)
+    (execution,) = user.deployed.settled(user.sub)
     assert execution["status"] == "SUCCEEDED"
-    assert person.welcomes() == sent + 1
+    assert user.welcomes() == sent + 1
 
 
 # The pool's trigger is set.
@@ -385,9 +385,9 @@ def test_trigger_is_set_when_pool_description_is_stale(aws: LocalAws, deployed: 
     assert pool.configuration() == found
 
 
-# A function that dies after its side effect and before its answer; events that come twice, or late.
+# A function that ends after its side effect and before its response; events that are delivered again, or late.
 
-DYING = """
+ENDING = """
 import os
 from cognito_user_sync.handlers.{handler} import handler as real
 def handler(event, context):
@@ -397,8 +397,8 @@ def handler(event, context):
 
 
 @contextmanager
-def dying(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
-    """The function ends its process when its work is done."""
+def ending_after_its_work(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
+    """Let a function's process end after its work, without a response."""
     functions = aws.client("lambda")
     name = deployed.outputs[TRIGGER].rpartition(":")[2].replace("post-confirmation", handler.replace("_", "-"))
     sources = Path(__file__).parents[2] / "lambda_src"
@@ -406,10 +406,10 @@ def dying(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
     with zipfile.ZipFile(content, "w") as archive:
         for file in sources.rglob("*.py"):
             archive.write(file, file.relative_to(sources))
-        archive.writestr("dying.py", DYING.format(handler=handler))
+        archive.writestr("ending.py", ENDING.format(handler=handler))
     found = functions.get_function_configuration(FunctionName=name)["Handler"]
     functions.update_function_code(FunctionName=name, ZipFile=content.getvalue())
-    functions.update_function_configuration(FunctionName=name, Handler="dying.handler")
+    functions.update_function_configuration(FunctionName=name, Handler="ending.handler")
     try:
         yield
     finally:
@@ -417,60 +417,60 @@ def dying(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
         functions.update_function_configuration(FunctionName=name, Handler=found)
 
 
-def test_sync_user_is_retried_when_it_dies_after_the_write(aws: LocalAws, person: Person, deployed: Deployment) -> None:
-    with dying(aws, deployed, "sync_user"):
-        person.confirm()
+def test_sync_user_is_retried_when_it_dies_after_the_write(aws: LocalAws, user: NewUser, deployed: Deployment) -> None:
+    with ending_after_its_work(aws, deployed, "sync_user"):
+        user.confirm()
         eventually(lambda: aws.calls_by_caller().get("states.amazonaws.com", {}).get("lambda:InvokeFunction", 0) >= 3)
-        assert person.is_synced()
-    person.assert_synced_and_greeted_once()
+        assert user.is_synced()
+    user.assert_synced_with_one_email()
 
 
 def test_send_welcome_sends_once_when_it_dies_after_the_send(
-    aws: LocalAws, person: Person, deployed: Deployment, operator: Operator
+    aws: LocalAws, user: NewUser, deployed: Deployment, operator: Operator
 ) -> None:
-    with dying(aws, deployed, "send_welcome"):
-        person.confirm()
-        person.failed()
+    with ending_after_its_work(aws, deployed, "send_welcome"):
+        user.confirm()
+        user.failed()
     assert operator("failures", "redrive").startswith("0 redriven.")
-    assert person.is_synced()
-    assert person.welcomes() == 1
+    assert user.is_synced()
+    assert user.welcomes() == 1
     # The function has logged that SES accepted the email.
     assert "1 failure acknowledged: the welcome email was sent." in operator("failures", "resolve")
     operator("failures", "redrive", "--all")
-    assert person.welcomes() == 1
+    assert user.welcomes() == 1
 
 
 def test_retry_sign_ups_starts_once_when_it_dies_after_the_start(
-    aws: LocalAws, person: Person, deployed: Deployment
+    aws: LocalAws, user: NewUser, deployed: Deployment
 ) -> None:
-    with failing(aws, START | {"times": 1}), dying(aws, deployed, "retry_sign_ups"):
-        person.confirm()
-        (execution,) = deployed.settled(person.sub)
+    with failing(aws, START | {"times": 1}), ending_after_its_work(aws, deployed, "retry_sign_ups"):
+        user.confirm()
+        (execution,) = deployed.settled(user.sub)
         assert execution["status"] == "SUCCEEDED"
-        assert not is_quiet(aws, deployed), "the message comes back"
-    person.assert_synced_and_greeted_once()
+        assert not is_quiet(aws, deployed), "the message is delivered again"
+    user.assert_synced_with_one_email()
 
 
 def test_trigger_sends_one_email_when_event_is_delivered_again(
-    aws: LocalAws, person: Person, deployed: Deployment
+    aws: LocalAws, user: NewUser, deployed: Deployment
 ) -> None:
-    # Confirmed, but Cognito could not invoke the trigger.
+    # The user is confirmed, but Cognito could not invoke the trigger.
     with (
         failing(aws, {"operation": "lambda:InvokeFunction", "function": "post-confirmation", "fault": "500"}),
-        pytest.raises(person.pool.cognito.exceptions.UnexpectedLambdaException),
+        pytest.raises(user.pool.cognito.exceptions.UnexpectedLambdaException),
     ):
-        person.pool.confirm(person.name)
+        user.pool.confirm(user.name)
     event = {
         "version": "1",
         "region": aws.region,
-        "userPoolId": person.pool.id,
-        "userName": person.name,
-        "callerContext": {"awsSdkVersion": "aws-sdk", "clientId": person.pool.client_id},
+        "userPoolId": user.pool.id,
+        "userName": user.name,
+        "callerContext": {"awsSdkVersion": "aws-sdk", "clientId": user.pool.client_id},
         "triggerSource": "PostConfirmation_ConfirmSignUp",
         "request": {
             "userAttributes": {
-                "sub": person.sub,
-                "email": person.email,
+                "sub": user.sub,
+                "email": user.email,
                 "phone_number": CANARY_PHONE,
                 "custom:plan": "canary",
             }
@@ -484,24 +484,24 @@ def test_trigger_sends_one_email_when_event_is_delivered_again(
 
     with ThreadPoolExecutor(3) as cognito:
         assert list(cognito.map(deliver, range(3))) == [event] * 3
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
     assert deliver(4) == event
-    person.assert_synced_and_greeted_once()
+    user.assert_synced_with_one_email()
 
 
-# The reconciliation finds everyone else.
+# The reconciliation syncs all other users.
 
 
 @pytest.fixture
 def many_shards(aws: LocalAws) -> Iterator[None]:
-    """The pool is taken for a larger one: a shard for each first digit of a sub."""
+    """Let the pool report more users, so that there is a shard for each first digit of a sub."""
     aws.set_cognito({"estimated_users": 2_001})
     yield
     aws.clear_cognito()
 
 
 def leave_items(aws: LocalAws, deployed: Deployment, of: str, subs: list[str]) -> None:
-    """Items like that of the user `of`, of users whom Cognito does not know any more."""
+    """Put items like that of the user `of`, of users that Cognito does not have any more."""
     table, dynamodb = deployed.outputs["user_table_name"], aws.client("dynamodb")
     item = dynamodb.get_item(TableName=table, Key={"id": {"S": of}}, ConsistentRead=True)["Item"]
     pool_id = item["user_pool_id"]["S"]
@@ -523,20 +523,20 @@ def test_shard_over_the_deletion_limit_stops_no_other_shard(
     leave_items(aws, deployed, next(iter(usernames)), [*purged, *deleted])
     new = next(iter(make_users(pool, 1)))
 
-    def gone(subs: list[str]) -> list[bool]:
+    def marked(subs: list[str]) -> list[bool]:
         return ["deleted_at" in (deployed.item(sub) or {}) for sub in subs]
 
-    said = operator("reconcile", expect=1)
-    counts = dict(re.findall(r"│ (created|deleted|over limit) +│ +(\d+) ", said))
+    output = operator("reconcile", expect=1)
+    counts = dict(re.findall(r"│ (created|deleted|over limit) +│ +(\d+) ", output))
     assert counts == {"created": "1", "deleted": str(len(others)), "over limit": "25"}
-    assert (all(gone(deleted)), any(gone(purged))) == (True, False)
+    assert (all(marked(deleted)), any(marked(purged))) == (True, False)
     assert (deployed.item(new) or {})["status"] == "FORCE_CHANGE_PASSWORD"
-    # Both name the command, which is enough.
+    # Both outputs name the command.
     command = r"cognito-user-sync (reconcile --allow-deletes 25)\b"
     assert re.search(command, operator("status", expect=1))
-    (typed,) = re.findall(command, said)
+    (typed,) = re.findall(command, output)
     operator(*typed.split())
-    assert all(gone(purged))
+    assert all(marked(purged))
 
 
 def test_rejected_paging_markers_leave_out_no_user(
@@ -548,10 +548,10 @@ def test_rejected_paging_markers_leave_out_no_user(
     new = next(iter(make_users(pool, 1)))
     pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=usernames[changed])
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=usernames[deleted])
-    # As often as a listing begins again, at most.
+    # At most as many times as a listing starts again.
     at_random: dict[str, Any] = {"fault": "rejected_marker", "rate": 0.3, "seed": 1, "times": 5}
     with failing(aws, {"operation": "cognito-idp:ListUsers", **at_random}):
-        said = operator("reconcile")
-    assert re.search(r"deleted +│ +1 ", said), said
+        output = operator("reconcile")
+    assert re.search(r"deleted +│ +1 ", output), output
     found = {sub: deployed.item(sub) or {} for sub in (changed, deleted, new)}
     assert (found[changed]["enabled"], "deleted_at" in found[deleted], "username" in found[new]) == (False, True, True)

@@ -40,7 +40,7 @@ def without_state(*arguments: str, expect: int) -> str:
     return result.stdout
 
 
-def take_trigger_away(people: Pool) -> None:
+def remove_trigger(people: Pool) -> None:
     """... as another stack does that updates the pool without it."""
     update_pool(people, LambdaConfig={})
 

@@ -25,7 +25,7 @@ import pytest
 from local_aws.client import LocalAws
 from tests.deployed import Deployment, Operator, Pool, Terraform, eventually
 from tests.incidents.alarms import Alarms
-from tests.incidents.operating import PREFIX, facts, is_healthy, section, status, take_trigger_away, update_pool
+from tests.incidents.operating import PREFIX, facts, is_healthy, remove_trigger, section, status, update_pool
 from tests.incidents.runbook import LABELS, Runbook, incidents, labelled
 
 EVENTS = "/aws/events/welcome"
@@ -57,7 +57,7 @@ class Crowd:
     def welcomes(self) -> list[int]:
         return [len(self.deployed.welcomes_to(f"{name}@example.com")) for name in self.names]
 
-    def assert_synced_and_welcomed_once(self) -> None:
+    def assert_synced_with_one_email(self) -> None:
         for name, sub in zip(self.names, self.subs, strict=True):
             self.deployed.settled(sub)
             item = self.deployed.item(sub) or {}
@@ -73,7 +73,7 @@ def crowd(people: Pool, deployed: Deployment, username: str) -> Crowd:
 
 
 @pytest.fixture
-def impatient_queue(aws: LocalAws, deployed: Deployment) -> Iterator[None]:
+def single_attempt_queue(aws: LocalAws, deployed: Deployment) -> Iterator[None]:
     """The queue of sign-ups tries each once, in place of 12 hours."""
     queues, queue = aws.client("sqs"), deployed.outputs["retry_queue_url"]
     names = ["RedrivePolicy", "VisibilityTimeout"]
@@ -117,13 +117,13 @@ def test_sign_ups_that_the_trigger_could_not_start_or_queue(
         assert "3 succeeded, welcome email sent." in incident.type("Repair")
         eventually(lambda: is_healthy(operator))
         incident.type("Proof")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_trigger_that_another_stack_removed(
     aws: LocalAws, book: Runbook, crowd: Crowd, people: Pool, operator: Operator
 ) -> None:
-    take_trigger_away(people)
+    remove_trigger(people)
     crowd.confirm()
     assert section(status(operator, healthy=False), "user_pool")["is_attached"] is False
     failed = check_trigger(aws)
@@ -137,7 +137,7 @@ def test_trigger_that_another_stack_removed(
         assert "3 succeeded, welcome email sent." in incident.type("Repair", "T12:00$")
         incident.type("Proof", "status")
         assert "0 executions started." in incident.type("Proof", "welcome")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def check_trigger(aws: LocalAws) -> int:
@@ -163,10 +163,10 @@ def test_trigger_is_throttled(aws: LocalAws, book: Runbook, crowd: Crowd, people
         assert "3 succeeded, welcome email sent." in incident.type("Repair", "welcome")
         assert "0 executions started." in incident.type("Proof", "welcome")
         incident.type("Proof", "status")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
-@pytest.mark.usefixtures("impatient_queue")
+@pytest.mark.usefixtures("single_attempt_queue")
 def test_step_functions_is_wholly_unavailable(
     aws: LocalAws, book: Runbook, alarms: Alarms, crowd: Crowd, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +189,7 @@ def test_step_functions_is_wholly_unavailable(
         # The message may still be in flight when its execution has ended.
         eventually(lambda: is_healthy(operator))
         incident.type("Proof")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_poison_message(aws: LocalAws, book: Runbook, alarms: Alarms, deployed: Deployment) -> None:
@@ -227,7 +227,7 @@ def test_executions_that_iam_denied(
         assert "3 redriven.\n3 succeeded, welcome email sent." in incident.type("Repair")
         assert "No execution has failed in 14 days." in incident.type("Proof", "failures")
         incident.type("Proof", "status")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_bad_deployment_is_rolled_back(
         assert "3 redriven.\n3 succeeded" in incident.type("Repair", "redrive")
         assert "No execution has failed in 14 days." in incident.type("Proof", "failures")
         assert bad_release in incident.type("Proof", "status", expect=1)
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_answers_of_ses_were_lost(
@@ -301,7 +301,7 @@ def test_answers_of_ses_were_lost(
         said = incident.type("Repair", options=in_time)
         assert "2 failures acknowledged: the welcome email was sent.\n1 redriven.\n1 succeeded, welcome email" in said
         incident.type("Proof")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
     # Not even --all sends a second one.
     assert "2 skipped: acknowledged." in operator("failures", "redrive", "--all")
 
@@ -323,7 +323,7 @@ def test_executions_that_are_retried(aws: LocalAws, book: Runbook, alarms: Alarm
         for sub in crowd.subs:
             assert crowd.deployed.settled(sub, seconds=60)[0]["status"] == "SUCCEEDED"
         incident.type("Proof")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_kms_key_is_revoked(
@@ -359,7 +359,7 @@ def test_kms_key_is_revoked(
         assert "2 succeeded, welcome email sent." in incident.type("Repair", "welcome")
         incident.type("Proof", "status")
         assert "0 executions started." in incident.type("Proof", "welcome")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_region_is_unreachable(book: Runbook, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +400,7 @@ def test_emails_bounce(aws: LocalAws, book: Runbook, crowd: Crowd, operator: Ope
         assert "cognito-user-sync failures redrive" in incident.type("Repair", "resume")
         incident.type("Repair", "redrive")
         metrics.set_alarm_state(**alarm, StateValue="OK")
-        crowd.assert_synced_and_welcomed_once()
+        crowd.assert_synced_with_one_email()
         incident.type("Proof")
 
 
@@ -438,7 +438,7 @@ def test_table_was_deleted(
         eventually(lambda: is_healthy(operator))
         incident.type("Proof")
     assert (crowd.deployed.item(ada) or {})["score"] == "7"
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_index_and_queue_and_others_were_deleted(
@@ -474,7 +474,7 @@ def test_index_and_queue_and_others_were_deleted(
         incident.type("Repair", "reconcile")
         eventually(lambda: is_healthy(operator))
         incident.type("Proof")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_many_users_were_deleted(
@@ -548,7 +548,7 @@ def test_changes_are_in_the_dead_letter_queue(
 def test_user_who_got_no_welcome_email(
     book: Runbook, crowd: Crowd, people: Pool, operator: Operator, aws: LocalAws
 ) -> None:
-    take_trigger_away(people)
+    remove_trigger(people)
     crowd.confirm()
     assert check_trigger(aws) == 1
     operator("reconcile")
@@ -565,7 +565,7 @@ def test_user_who_got_no_welcome_email(
         assert "1 succeeded, welcome email sent." in incident.type("Repair", "since")
         assert "0 executions started." in incident.type("Proof", "since")
         assert "Welcome email: sent" in incident.type("Proof", "SUB")
-    crowd.assert_synced_and_welcomed_once()
+    crowd.assert_synced_with_one_email()
 
 
 def test_item_of_user_is_wrong(aws: LocalAws, book: Runbook, deployed: Deployment, ada: str, username: str) -> None:

@@ -25,16 +25,16 @@ from tests.deployed import (
     Operator,
     Pool,
     Terraform,
-    assert_impersonal,
+    assert_no_personal_data,
     eventually,
 )
 from tests.incidents.operating import (
     EXAMPLE,
     PREFIX,
     facts,
+    remove_trigger,
     section,
     status,
-    take_trigger_away,
     without_state,
 )
 from tests.page_code import TYPED_SAMPLE, Code, blocks, in_javascript, in_python
@@ -85,7 +85,7 @@ def test_command_names_its_deployment(operator: Operator) -> None:
 
 
 def test_status_reports_removed_trigger_until_reconciliation(operator: Operator, people: Pool) -> None:
-    take_trigger_away(people)
+    remove_trigger(people)
     found = status(operator, healthy=False)
     assert section(found, "user_pool")["is_attached"] is False
     assert "post-confirmation trigger is none, not this module's" in found["problems"][0]
@@ -677,11 +677,11 @@ def test_monitoring_and_outputs_have_no_personal_data(
     aws: LocalAws, deployed: Deployment, terraform: Terraform, ada: str
 ) -> None:
     metrics = aws.client("cloudwatch")
-    assert_impersonal("alarms", str(metrics.describe_alarms()))
-    assert_impersonal("metrics", str(metrics.list_metrics()))
-    assert_impersonal("dashboard", str(metrics.get_dashboard(DashboardName=f"{PREFIX}-us-east-1")))
-    assert_impersonal("outputs", json.dumps(terraform.outputs()))
-    assert_impersonal("state", terraform.state.read_text())
+    assert_no_personal_data("alarms", str(metrics.describe_alarms()))
+    assert_no_personal_data("metrics", str(metrics.list_metrics()))
+    assert_no_personal_data("dashboard", str(metrics.get_dashboard(DashboardName=f"{PREFIX}-us-east-1")))
+    assert_no_personal_data("outputs", json.dumps(terraform.outputs()))
+    assert_no_personal_data("state", terraform.state.read_text())
 
 
 # --- an application that uses the table

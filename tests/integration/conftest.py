@@ -1,4 +1,4 @@
-"""Somebody else's user pool on the laptop AWS."""
+"""An existing user pool on the local AWS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.deployed import Pool, make_pool, running_providers_for
 
 @pytest.fixture(scope="session", autouse=True)
 def pool(aws: LocalAws) -> Iterator[Pool]:
-    """Autouse, so that Terraform, which knows nothing of fixtures, finds its id in the environment."""
+    """Autouse, so that Terraform finds its ID in the environment."""
     made = make_pool(aws)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", made.id)
@@ -26,16 +26,16 @@ def pool(aws: LocalAws) -> Iterator[Pool]:
 
 @pytest.fixture(scope="session", autouse=True)
 def errors_with_their_reason() -> Iterator[None]:
-    """pytest-terraform says of a command that failed only that it did; here the test's error has Terraform's own."""
+    """Add Terraform's message to the test's error, which pytest-terraform leaves out."""
 
     def run(runner: Any, arguments: list[str], output: bool = False) -> bytes | None:
         providers = running_providers_for(Path(runner.module_dir))
         environment = {**os.environ, **providers, "TF_IN_AUTOMATION": "yes", "TF_DATA_DIR": str(runner.work_dir)}
         done = subprocess.run(arguments, cwd=runner.module_dir, env=environment, capture_output=True, check=False)
-        said = (done.stdout + done.stderr).decode()
-        print(said)
+        printed = (done.stdout + done.stderr).decode()
+        print(printed)
         if done.returncode:
-            reason = " ".join(said[said.find("Error:") :].replace("│", " ").split())
+            reason = " ".join(printed[printed.find("Error:") :].replace("│", " ").split())
             raise subprocess.CalledProcessError(done.returncode, f"terraform {arguments[1]}: {reason}")
         return done.stdout if output else None
 

@@ -1,4 +1,4 @@
-"""The post-confirmation trigger of a pool, as its owner sees and sets it: helpers."""
+"""Helpers that read and set the post-confirmation trigger of a pool as its owner does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.deployed import Pool
 
-# A function of the pool's owner, for triggers whose answer no test reads.
+# A function of the pool's owner, for triggers whose response no test reads.
 ANY_TRIGGER = "def handler(event, context):\n    return event\n"
 
 
@@ -18,7 +18,7 @@ def trigger_of(pool: Pool) -> str | None:
 
 
 def set_trigger(pool: Pool, function_arn: str | None, **changed: Any) -> None:
-    """As the pool's owner sets it, and other settings, by hand."""
+    """Set the trigger and other settings as the pool's owner does."""
     described = pool.cognito.describe_user_pool(UserPoolId=pool.id)["UserPool"]
     triggers = {**described["LambdaConfig"], "PostConfirmation": function_arn}
     settings = {

@@ -1,6 +1,6 @@
-"""Every user, not only new ones: who was there before, who changes and who leaves.
+"""Users other than new ones: existing, changed and deleted users.
 
-One deployment: first with change tracking, then without, when reconciliation alone has to find the changes.
+One deployment: first with change tracking, then without it, when only reconciliation finds the changes.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from tests.deployed import (
 
 STAGE = "everyone"
 USERS = 960
-# More than fit into one shard, so that the pool is cut into prefixes.
+# More than one shard takes, so that reconciliation lists the pool by prefixes.
 MANY: CognitoSettings = {"estimated_users": 3_000}
 RECONCILIATION = "{ list_users_per_second = 30 }"
 
 
 @pytest.fixture(scope="module")
-def crowd(aws: LocalAws) -> Iterator[Pool]:
+def large_pool(aws: LocalAws) -> Iterator[Pool]:
     aws.set_cognito(MANY)
     yield make_pool(aws)
     aws.clear_cognito()
 
 
 @pytest.fixture(scope="module")
-def usernames(crowd: Pool) -> dict[str, str]:
-    return make_users(crowd, USERS)
+def usernames(large_pool: Pool) -> dict[str, str]:
+    return make_users(large_pool, USERS)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def key(aws: LocalAws) -> str:
 
 @pytest.fixture(scope="module")
 def terraform(
-    tmp_path_factory: pytest.TempPathFactory, crowd: Pool, usernames: dict[str, str], key: str
+    tmp_path_factory: pytest.TempPathFactory, large_pool: Pool, usernames: dict[str, str], key: str
 ) -> Iterator[Terraform]:
     run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("everyone"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_VAR_user_pool_id", crowd.id)
+        patch.setenv("TF_VAR_user_pool_id", large_pool.id)
         patch.setenv("TF_VAR_stage", STAGE)
         patch.setenv("TF_VAR_reconciliation", RECONCILIATION)
         run("apply", "-auto-approve", variables=tracked(key))
@@ -91,7 +91,9 @@ def items(deployed: Deployment) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_existing_users_are_synced_by_first_apply(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+def test_existing_users_are_synced_by_first_apply(
+    deployed: Deployment, large_pool: Pool, usernames: dict[str, str]
+) -> None:
     (first,) = deployed.runs()
     first = deployed.ended(first["executionArn"])
     assert first["status"] == "SUCCEEDED", first.get("cause")
@@ -101,8 +103,8 @@ def test_existing_users_are_synced_by_first_apply(deployed: Deployment, crowd: P
     assert {sub: item["username"] for sub, item in found.items()} == usernames
     assert {item["status"] for item in found.values()} == {"FORCE_CHANGE_PASSWORD"}
     assert all("cognito_created_at" in item for item in found.values())
-    greeted = {address for mail in deployed.aws.outbox() for address in mail.to}
-    assert not greeted & {f"{username}@example.com" for username in usernames.values()}
+    recipients = {address for mail in deployed.aws.outbox() for address in mail.to}
+    assert not recipients & {f"{username}@example.com" for username in usernames.values()}
 
 
 def test_a_second_run_writes_nothing(aws: LocalAws, deployed: Deployment) -> None:
@@ -113,47 +115,47 @@ def test_a_second_run_writes_nothing(aws: LocalAws, deployed: Deployment) -> Non
     calls = aws.calls()
     assert "dynamodb:UpdateItem" not in calls
     assert "cognito-idp:AdminGetUser" not in calls
-    # 16 shards, each probed once and each with one page that is not full.
+    # 16 shards: for each one call that checks the prefix, and one page that is not full.
     assert calls["cognito-idp:ListUsers"] <= USERS / 60 + 2 * 16
 
 
-def test_changes_are_synced_immediately(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+def test_changes_are_synced_immediately(deployed: Deployment, large_pool: Pool, usernames: dict[str, str]) -> None:
     changed, disabled, deleted, *_ = usernames
-    cognito = crowd.cognito
+    cognito = large_pool.cognito
     cognito.admin_update_user_attributes(
-        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Ada Canary"}]
+        UserPoolId=large_pool.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Ada Canary"}]
     )
-    cognito.admin_disable_user(UserPoolId=crowd.id, Username=usernames[disabled])
-    cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
+    cognito.admin_disable_user(UserPoolId=large_pool.id, Username=usernames[disabled])
+    cognito.admin_delete_user(UserPoolId=large_pool.id, Username=usernames[deleted])
 
-    def all_followed() -> bool:
+    def all_synced() -> bool:
         found = [deployed.item(sub) or {} for sub in (changed, disabled, deleted)]
         return found[0].get("name") == "Ada Canary" and found[1]["enabled"] is False and "deleted_at" in found[2]
 
-    eventually(all_followed)
+    eventually(all_synced)
     marked = deployed.item(deleted)
     assert marked is not None
-    assert marked["username"] == usernames[deleted], "a marked item keeps what it had"
+    assert marked["username"] == usernames[deleted], "a marked item keeps its attributes"
     assert "shard" not in marked
     assert [deployed.executions(sub) for sub in (changed, disabled, deleted)] == [[], [], []]
 
 
-def test_password_change_and_own_deletion_are_synced(deployed: Deployment, crowd: Pool, username: str) -> None:
-    sub = crowd.sign_up(username, email=f"{username}@example.com")
-    crowd.confirm(username)
+def test_password_change_and_own_deletion_are_synced(deployed: Deployment, large_pool: Pool, username: str) -> None:
+    sub = large_pool.sign_up(username, email=f"{username}@example.com")
+    large_pool.confirm(username)
     deployed.settled(sub)
     before = deployed.item(sub)
     assert before is not None
-    crowd.cognito.admin_set_user_password(
-        UserPoolId=crowd.id, Username=username, Password="Another-horse-2", Permanent=True
+    large_pool.cognito.admin_set_user_password(
+        UserPoolId=large_pool.id, Username=username, Password="Another-horse-2", Permanent=True
     )
     eventually(lambda: (deployed.item(sub) or {})["cognito_modified_at"] > before["cognito_modified_at"])
-    crowd.cognito.delete_user(AccessToken=token(crowd, username, "Another-horse-2"))
+    large_pool.cognito.delete_user(AccessToken=token(large_pool, username, "Another-horse-2"))
     eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
 
 
 def token(pool: Pool, username: str, password: str) -> str:
-    """The access token of a user who signs in."""
+    """Sign in, and return the access token."""
     signed_in = pool.cognito.admin_initiate_auth(
         UserPoolId=pool.id,
         ClientId=pool.client_id,
@@ -165,29 +167,29 @@ def token(pool: Pool, username: str, password: str) -> str:
 
 @pytest.mark.parametrize("names_pool", [True, False], ids=["pool named", "pool not named"])
 def test_change_by_the_user_is_synced(
-    aws: LocalAws, deployed: Deployment, crowd: Pool, username: str, names_pool: bool
+    aws: LocalAws, deployed: Deployment, large_pool: Pool, username: str, names_pool: bool
 ) -> None:
     """AWS does not document whether CloudTrail's record of such a call names the pool."""
-    sub = crowd.sign_up(username, email=f"{username}@example.com")
-    crowd.confirm(username)
+    sub = large_pool.sign_up(username, email=f"{username}@example.com")
+    large_pool.confirm(username)
     deployed.settled(sub)
-    access_token = token(crowd, username, PASSWORD)
+    access_token = token(large_pool, username, PASSWORD)
     aws.set_cognito({**MANY, "self_service_names_pool": names_pool})
     try:
-        crowd.cognito.update_user_attributes(
+        large_pool.cognito.update_user_attributes(
             AccessToken=access_token, UserAttributes=[{"Name": "name", "Value": "Joan Canary"}]
         )
         eventually(lambda: (deployed.item(sub) or {}).get("name") == "Joan Canary")
-        crowd.cognito.delete_user(AccessToken=access_token)
+        large_pool.cognito.delete_user(AccessToken=access_token)
         eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
     finally:
         aws.set_cognito(MANY)
 
 
 def test_change_of_another_pools_user_is_ignored(aws: LocalAws, deployed: Deployment, username: str) -> None:
-    """No write, no tombstone, no failure.
+    """There is no write, no tombstone and no failure. The event does not name the pool.
 
-    The deletion is tried again for a while: it may be of a user of this pool whom another function is still writing.
+    The deletion is retried for a while: the user could be of this pool, with an item that is still being written.
     """
     other = make_pool(aws)
     sub = other.sign_up(username, email=f"{username}@example.com")
@@ -212,7 +214,7 @@ def test_change_of_another_pools_user_is_ignored(aws: LocalAws, deployed: Deploy
 
 
 def outcomes(deployed: Deployment, sub: str) -> list[str]:
-    """What came of the user's changes, by the function's log."""
+    """Return the outcomes of the user's changes, from the function's log."""
     lines = [line for line in deployed.aws.logs().get(f"{prefix_of(deployed)}sync-changes", []) if sub in line]
     return [fields["outcome"] for fields in map(json.loads, lines) if "outcome" in fields]
 
@@ -222,7 +224,7 @@ def prefix_of(deployed: Deployment) -> str:
 
 
 def is_empty(deployed: Deployment, output: str) -> bool:
-    """Whether no message is in a queue, also none that is being handled, nor in its dead-letter queue."""
+    """Return whether a queue and its dead-letter queue have no message, also none in flight."""
     queues = deployed.aws.client("sqs")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     queue = deployed.outputs[output]
@@ -235,7 +237,7 @@ def is_empty(deployed: Deployment, output: str) -> bool:
 
 
 def sign_in_with_a_temporary_password(pool: Pool, username: str) -> None:
-    """An administrator gives the user one, and the user replaces it."""
+    """Let an administrator set a temporary password, and the user replace it."""
     pool.cognito.admin_set_user_password(
         UserPoolId=pool.id, Username=username, Password="Temporary-horse-1", Permanent=False
     )
@@ -255,12 +257,12 @@ def sign_in_with_a_temporary_password(pool: Pool, username: str) -> None:
 
 
 def test_invited_user_gets_one_email_at_first_sign_in(
-    aws: LocalAws, deployed: Deployment, operator: Operator, crowd: Pool, username: str
+    aws: LocalAws, deployed: Deployment, operator: Operator, large_pool: Pool, username: str
 ) -> None:
-    """It confirms the user, and fires no trigger. A later temporary password changes nothing."""
+    """The sign-in confirms the user without a trigger. A later temporary password has no effect."""
     attributes = {"email": f"{username}@example.com", "email_verified": "true", "custom:plan": "canary"}
-    invited = crowd.cognito.admin_create_user(
-        UserPoolId=crowd.id,
+    invited = large_pool.cognito.admin_create_user(
+        UserPoolId=large_pool.id,
         Username=username,
         MessageAction="SUPPRESS",
         UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
@@ -272,13 +274,13 @@ def test_invited_user_gets_one_email_at_first_sign_in(
     )
     assert deployed.executions(sub) == []
 
-    # The first start fails: the message comes back after the item was written.
+    # The first start fails: the message is delivered again after the item was written.
     queue = deployed.outputs["changes_queue_url"]
     queues = aws.client("sqs")
     queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
     aws.set_faults([{"operation": "states:StartExecution", "fault": "500", "times": 1}])
     try:
-        sign_in_with_a_temporary_password(crowd, username)
+        sign_in_with_a_temporary_password(large_pool, username)
         (execution,) = deployed.settled(sub)
     finally:
         aws.clear_faults()
@@ -290,7 +292,7 @@ def test_invited_user_gets_one_email_at_first_sign_in(
     assert "Welcome email: sent, message ID " in operator("user", sub)
 
     synced = len(outcomes(deployed, sub))
-    sign_in_with_a_temporary_password(crowd, username)
+    sign_in_with_a_temporary_password(large_pool, username)
     eventually(lambda: len(outcomes(deployed, sub)) >= synced + 2)
     eventually(lambda: is_empty(deployed, "changes_queue_url"))
     assert len(deployed.executions(sub)) == 1
@@ -298,11 +300,11 @@ def test_invited_user_gets_one_email_at_first_sign_in(
 
 
 def test_invited_user_without_a_verified_address_gets_no_email(
-    deployed: Deployment, operator: Operator, crowd: Pool, usernames: dict[str, str]
+    deployed: Deployment, operator: Operator, large_pool: Pool, usernames: dict[str, str]
 ) -> None:
     sub = list(usernames)[5]
     assert (deployed.item(sub) or {})["status"] == "FORCE_CHANGE_PASSWORD"
-    sign_in_with_a_temporary_password(crowd, usernames[sub])
+    sign_in_with_a_temporary_password(large_pool, usernames[sub])
     (execution,) = deployed.settled(sub)
     assert json.loads(execution["output"])["why_not"] == "address_not_verified"
     eventually(lambda: (deployed.item(sub) or {})["status"] == "CONFIRMED")
@@ -310,12 +312,14 @@ def test_invited_user_without_a_verified_address_gets_no_email(
     assert deployed.welcomes_to(f"{usernames[sub]}@example.com") == []
 
 
-def test_failed_call_syncs_nothing(deployed: Deployment, crowd: Pool, usernames: dict[str, str]) -> None:
+def test_failed_call_syncs_nothing(deployed: Deployment, large_pool: Pool, usernames: dict[str, str]) -> None:
     untouched = list(usernames)[3]
-    with pytest.raises(crowd.cognito.exceptions.InvalidPasswordException):
-        crowd.cognito.admin_set_user_password(UserPoolId=crowd.id, Username=usernames[untouched], Password="short")
+    with pytest.raises(large_pool.cognito.exceptions.InvalidPasswordException):
+        large_pool.cognito.admin_set_user_password(
+            UserPoolId=large_pool.id, Username=usernames[untouched], Password="short"
+        )
     changed = list(usernames)[4]
-    crowd.cognito.admin_enable_user(UserPoolId=crowd.id, Username=usernames[changed])
+    large_pool.cognito.admin_enable_user(UserPoolId=large_pool.id, Username=usernames[changed])
     eventually(lambda: outcomes(deployed, changed))
     assert outcomes(deployed, untouched) == []
 
@@ -348,16 +352,18 @@ def test_plan_fails_when_removed_key_is_not_named(terraform: Terraform, key: str
 
 
 def test_reconciliation_syncs_changes_without_tracking(
-    aws: LocalAws, terraform: Terraform, deployed: Deployment, crowd: Pool, usernames: dict[str, str], key: str
+    aws: LocalAws, terraform: Terraform, deployed: Deployment, large_pool: Pool, usernames: dict[str, str], key: str
 ) -> None:
     terraform("apply", "-auto-approve", variables=removed(key))
     changed, disabled, deleted = list(usernames)[10:13]
-    cognito = crowd.cognito
+    cognito = large_pool.cognito
     cognito.admin_update_user_attributes(
-        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Grace Canary"}]
+        UserPoolId=large_pool.id,
+        Username=usernames[changed],
+        UserAttributes=[{"Name": "name", "Value": "Grace Canary"}],
     )
-    cognito.admin_disable_user(UserPoolId=crowd.id, Username=usernames[disabled])
-    cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[deleted])
+    cognito.admin_disable_user(UserPoolId=large_pool.id, Username=usernames[disabled])
+    cognito.admin_delete_user(UserPoolId=large_pool.id, Username=usernames[deleted])
     before = deployed.item(changed)
     assert before is not None
     assert "name" not in before
@@ -374,7 +380,7 @@ def test_reconciliation_syncs_changes_without_tracking(
 
 
 def removed(key: str) -> dict[str, str]:
-    """No key any more; the roles may still use the previous one."""
+    """Return the variables without a key, with permission for the previous one."""
     return {"previous_kms_key_arns": json.dumps([key])}
 
 
@@ -405,23 +411,24 @@ def test_removed_key_encrypts_nothing_and_stays_with_the_roles(
 
 
 def test_allow_deletes_takes_one_number_for_several_shards(
-    operator: Operator, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+    operator: Operator, deployed: Deployment, large_pool: Pool, usernames: dict[str, str]
 ) -> None:
-    # Not those of other tests, whose usernames are not known here.
-    living = {sub for sub, item in items(deployed).items() if "deleted_at" not in item and sub in usernames}
-    shards = [sorted(sub for sub in living if sub.startswith(digit)) for digit in "ab"]
+    # Without the users of other tests, whose usernames are unknown here.
+    active = {sub for sub, item in items(deployed).items() if "deleted_at" not in item and sub in usernames}
+    shards = [sorted(sub for sub in active if sub.startswith(digit)) for digit in "ab"]
     parts = [shard[5:] for shard in shards]
     leaving = [sub for part in parts for sub in part]
     with ThreadPoolExecutor(8) as threads:
         list(
             threads.map(
-                lambda sub: crowd.cognito.admin_delete_user(UserPoolId=crowd.id, Username=usernames[sub]), leaving
+                lambda sub: large_pool.cognito.admin_delete_user(UserPoolId=large_pool.id, Username=usernames[sub]),
+                leaving,
             )
         )
-    said = operator("reconcile", expect=1)
-    assert f"{len(leaving)} users are missing in the pool's list and are not deleted" in said
+    output = operator("reconcile", expect=1)
+    assert f"{len(leaving)} users are missing in the pool's list and are not deleted" in output
     command = f"reconcile --allow-deletes {max(map(len, parts))}"
-    assert said.rstrip().endswith(f"cognito-user-sync {command}")
+    assert output.rstrip().endswith(f"cognito-user-sync {command}")
     found = items(deployed)
     assert all("deleted_at" not in found[sub] for sub in leaving)
 
@@ -432,34 +439,34 @@ def test_allow_deletes_takes_one_number_for_several_shards(
 
 
 def test_reconciliation_attaches_and_reports_lost_trigger(
-    operator: Operator, deployed: Deployment, crowd: Pool
+    operator: Operator, deployed: Deployment, large_pool: Pool
 ) -> None:
-    described = crowd.cognito.describe_user_pool(UserPoolId=crowd.id)["UserPool"]
-    crowd.cognito.update_user_pool(UserPoolId=crowd.id, Policies=described["Policies"], LambdaConfig={})
-    said = " ".join(operator("reconcile", expect=1).split())
-    problem = rf"Problem: the post-confirmation trigger of user pool {crowd.id} was missing; now it is attached\. "
-    assert re.search(rf"{problem}.* cognito-user-sync welcome --since \d{{4}}-\S+$", said), said
+    described = large_pool.cognito.describe_user_pool(UserPoolId=large_pool.id)["UserPool"]
+    large_pool.cognito.update_user_pool(UserPoolId=large_pool.id, Policies=described["Policies"], LambdaConfig={})
+    output = " ".join(operator("reconcile", expect=1).split())
+    problem = rf"Problem: the post-confirmation trigger of user pool {large_pool.id} was missing; now it is attached\. "
+    assert re.search(rf"{problem}.* cognito-user-sync welcome --since \d{{4}}-\S+$", output), output
     operator("reconcile")
-    triggers = crowd.configuration()["pool"]["LambdaConfig"]
+    triggers = large_pool.configuration()["pool"]["LambdaConfig"]
     assert triggers["PostConfirmation"] == deployed.outputs["post_confirmation_function_arn"]
 
 
 def test_reconciliation_reports_foreign_trigger_and_syncs_users(
-    operator: Operator, deployed: Deployment, crowd: Pool, usernames: dict[str, str]
+    operator: Operator, deployed: Deployment, large_pool: Pool, usernames: dict[str, str]
 ) -> None:
     foreign = "arn:aws:lambda:us-east-1:000000000000:function:foreign"
-    described = crowd.cognito.describe_user_pool(UserPoolId=crowd.id)["UserPool"]
-    crowd.cognito.update_user_pool(
-        UserPoolId=crowd.id, Policies=described["Policies"], LambdaConfig={"PostConfirmation": foreign}
+    described = large_pool.cognito.describe_user_pool(UserPoolId=large_pool.id)["UserPool"]
+    large_pool.cognito.update_user_pool(
+        UserPoolId=large_pool.id, Policies=described["Policies"], LambdaConfig={"PostConfirmation": foreign}
     )
-    # None of those who left above.
+    # Not one of the users deleted above.
     changed = next(sub for sub in list(usernames)[20:] if not sub.startswith(("a", "b")))
-    crowd.cognito.admin_update_user_attributes(
-        UserPoolId=crowd.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Mary Canary"}]
+    large_pool.cognito.admin_update_user_attributes(
+        UserPoolId=large_pool.id, Username=usernames[changed], UserAttributes=[{"Name": "name", "Value": "Mary Canary"}]
     )
     assert "Problem: the trigger could not be attached: ForeignTriggerError: " in operator("reconcile", expect=1)
     run = deployed.reconcile()
     assert (run["status"], run["error"]) == ("FAILED", "EndedWithProblems")
     assert "ForeignTriggerError" in run["summary"]["problems"][0]
     assert (deployed.item(changed) or {})["name"] == "Mary Canary"
-    assert crowd.configuration()["pool"]["LambdaConfig"]["PostConfirmation"] == foreign
+    assert large_pool.configuration()["pool"]["LambdaConfig"]["PostConfirmation"] == foreign

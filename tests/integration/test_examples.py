@@ -1,4 +1,4 @@
-"""The folders of examples/ are applied as they are. See also test_owned_pool.py, and test_operating.py for complete."""
+"""The folders of examples/, applied without changes. test_owned_pool.py and test_operating.py apply the others."""
 
 from __future__ import annotations
 

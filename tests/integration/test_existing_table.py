@@ -1,4 +1,4 @@
-"""The module's table, or an existing one, alone: as the provider plans, changes and reads it."""
+"""modules/user_table without the other modules: how the provider plans, changes and reads a new or existing table."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def table(**given: Any) -> str:
 
 
 def run_as_typed(aws: LocalAws, command: str) -> None:
-    """Call what an `aws dynamodb` command calls."""
+    """Make the API call of an `aws dynamodb` command."""
     aws_, service, operation, *rest = shlex.split(command)
     assert (aws_, service) == ("aws", "dynamodb")
 
@@ -85,7 +85,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_existing_table_warns_of_what_it_lacks_and_names_its_key(aws: LocalAws, tmp_path: Path, shape: str) -> None:
-    """And the commands in the warnings add it."""
+    """The commands in the warnings fix what they report."""
     dynamodb = aws.client("dynamodb")
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     given = json.loads(table(name=f"theirs-alone-{shape}", **SHAPES[shape]))
@@ -112,7 +112,7 @@ def test_existing_table_warns_of_what_it_lacks_and_names_its_key(aws: LocalAws, 
     shard = f"{SHAPES[shape].get('attribute_prefix', '')}shard"
     assert terraform.outputs()["table"]["layout"]["index_keys"] == sorted([*keys, shard])
     assert terraform.warnings(variables) == ""
-    # DynamoDB's own key again.
+    # Back to the key that DynamoDB owns.
     dynamodb.update_table(TableName=given["name"], SSESpecification={"Enabled": False})
     terraform("apply", "-auto-approve", variables=variables)
     assert terraform.outputs()["table"].get("existing_kms_key_arn") is None
@@ -138,7 +138,7 @@ def test_table_changes_its_billing_mode_and_back(aws: LocalAws, tmp_path: Path) 
 
 
 def test_plan_fails_when_keys_of_the_table_change(aws: LocalAws, tmp_path: Path) -> None:
-    """Until the operator accepts it by name: -replace stores the new settings."""
+    """The operator accepts the change with -replace, which stores the new settings."""
     dynamodb = aws.client("dynamodb")
     terraform = table_alone(tmp_path)
     terraform("apply", "-auto-approve", variables={"table": table()})

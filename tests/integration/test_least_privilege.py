@@ -1,6 +1,6 @@
-"""Each role may do what docs/security.md says, needs all of it, and nothing else.
+"""Each role has exactly the permissions in docs/security.md, and needs each of them.
 
-One deployment with everything that gives a role something to do. The scenarios are the table's last column.
+One deployment with all features that need permissions. The last column of the table names the scenarios.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from local_aws.resources import make_function
 from tests.deployed import (
     DEPLOYMENT,
     PASSWORD,
-    STAGE_OF_REFUSALS,
+    STAGE_WITH_DENIALS,
     Deployment,
     Pool,
     Terraform,
@@ -33,15 +33,15 @@ from tests.deployed import (
 )
 from tests.permissions import DEFINITION, FUNCTIONS, STATE_MACHINES, Permission, table
 
-STAGE = STAGE_OF_REFUSALS
+STAGE = STAGE_WITH_DENIALS
 PREFIX = f"cognito-user-sync-{STAGE}"
 ROLE_PREFIX = f"{PREFIX}-us-east-1"
 ACCOUNT = "000000000000"
 CONFIGURATION_SET = "welcome"
 SMS_ROLE = "role/service-role/their-sms"
-# Enough that some have each first digit of a sub.
+# Enough for users with each first digit of a sub.
 USERS = 250
-# More than fit into one shard, so that the pool is cut into prefixes.
+# More than one shard takes, so that reconciliation lists the pool by prefixes.
 ESTIMATED_USERS = 2_300
 
 
@@ -61,7 +61,7 @@ def key(aws: LocalAws) -> str:
 
 
 @pytest.fixture(scope="module")
-def people(aws: LocalAws) -> Iterator[Pool]:
+def pool_with_trigger(aws: LocalAws) -> Iterator[Pool]:
     """A pool with a trigger, and with a key for custom senders."""
     aws.set_cognito({"estimated_users": ESTIMATED_USERS})
     pool = make_pool(aws, {"PostConfirmation": make_function(aws, "theirs", THEIRS)})
@@ -79,14 +79,14 @@ def people(aws: LocalAws) -> Iterator[Pool]:
 
 
 def leave_no_user_of_prefix_0(pool: Pool) -> None:
-    """So that a reconciliation has to ask the table for that prefix."""
+    """Delete these users, so that a reconciliation has to query the table for the prefix."""
     pages = pool.cognito.get_paginator("list_users").paginate(UserPoolId=pool.id, Filter='sub ^= "0"')
     for username in [user["Username"] for page in pages for user in page["Users"]]:
         pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=username)
 
 
 def vpc_config(aws: LocalAws) -> dict[str, list[str]]:
-    """The default VPC."""
+    """Return the configuration of the default VPC."""
     ec2 = aws.client("ec2")
     return {
         "subnet_ids": [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]],
@@ -95,13 +95,13 @@ def vpc_config(aws: LocalAws) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def deployed(aws: LocalAws, pool_with_trigger: Pool, key: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     aws.client("sesv2").create_configuration_set(ConfigurationSetName=CONFIGURATION_SET)
     terraform = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp(STAGE))
     variables = {
-        "user_pool_id": people.id,
+        "user_pool_id": pool_with_trigger.id,
         "stage": STAGE,
-        "chained_function_arn": people.configuration()["pool"]["LambdaConfig"]["PostConfirmation"],
+        "chained_function_arn": pool_with_trigger.configuration()["pool"]["LambdaConfig"]["PostConfirmation"],
         "sms_role_arn": f"arn:aws:iam::{ACCOUNT}:{SMS_ROLE}",
         "configuration_set": CONFIGURATION_SET,
         "kms_key_arn": key,
@@ -118,7 +118,7 @@ def deployed(aws: LocalAws, people: Pool, key: str, tmp_path_factory: pytest.Tem
     deployment = Deployment(aws, terraform.outputs()["user_sync"])
     (first,) = deployment.runs()
     assert deployment.ended(first["executionArn"])["status"] == "SUCCEEDED"
-    # Whoever is refused something gives up at once, and a message comes back at once.
+    # A denied call fails, and a message is delivered again, without a long wait.
     aws.client("lambda").update_function_configuration(FunctionName=f"{PREFIX}-pool-trigger", Timeout=8)
     aws.client("sqs").set_queue_attributes(
         QueueUrl=deployment.outputs["retry_queue_url"], Attributes={"VisibilityTimeout": "2"}
@@ -139,7 +139,7 @@ class Policy(NamedTuple):
 
 @pytest.fixture(scope="module")
 def policies(aws: LocalAws, deployed: Deployment) -> list[Policy]:
-    """As deployed: a test that takes a permission out puts it back."""
+    """The deployed policies. A test that removes a permission restores it."""
     iam = aws.client("iam")
     roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
     found = []
@@ -153,7 +153,7 @@ def policies(aws: LocalAws, deployed: Deployment) -> list[Policy]:
 
 
 def _parts(statement: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The statement as ones of a single action and resource."""
+    """Split a statement into statements with one action and one resource."""
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
     assert statement["Effect"] == "Allow"
     actions, resources = (
@@ -165,9 +165,9 @@ def _parts(statement: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Names:
-    """How the table names what this deployment's policies name."""
+    """The names that the table uses for the resources of this deployment."""
 
-    people: Pool
+    pool: Pool
     key: str
     sender_key: str
 
@@ -183,7 +183,7 @@ class Names:
         for ours, named in (
             (self.key.rpartition("/")[2], "<kms_key_arn>"),
             (self.sender_key.rpartition("/")[2], "<sender key>"),
-            (self.people.id, "<pool>"),
+            (self.pool.id, "<pool>"),
             (PREFIX, "<prefix>"),
             ("function:theirs", "function:<chained>"),
             (f"configuration-set/{CONFIGURATION_SET}", "configuration-set/<set>"),
@@ -194,8 +194,8 @@ class Names:
 
 
 @pytest.fixture(scope="module")
-def names(people: Pool, key: str) -> Names:
-    return Names(people, key, str(people.configuration()["pool"]["LambdaConfig"]["KMSKeyID"]))
+def names(pool_with_trigger: Pool, key: str) -> Names:
+    return Names(pool_with_trigger, key, str(pool_with_trigger.configuration()["pool"]["LambdaConfig"]["KMSKeyID"]))
 
 
 def test_roles_have_exactly_the_documented_permissions(policies: list[Policy], names: Names) -> None:
@@ -215,7 +215,7 @@ def test_wide_permissions_have_conditions(policies: list[Policy], names: Names) 
         ("ses:SendEmail", "identity/*"): sender,
         ("ses:SendEmail", "configuration-set/<set>"): sender,
         ("iam:PassRole", "role/<sms_role_arn>"): {"iam:PassedToService": "cognito-idp.amazonaws.com"},
-        ("kms:CreateGrant", "key/<sender key>"): {"kms:EncryptionContext:userpool-id": names.people.id},
+        ("kms:CreateGrant", "key/<sender key>"): {"kms:EncryptionContext:userpool-id": names.pool.id},
     }
     wide = {each["Action"] for each in statements if each["Resource"] == "*"}
     assert {action.partition(":")[0] for action in wide} == {"ec2", "logs", "xray"}
@@ -242,7 +242,7 @@ def test_state_machines_and_schedules_need_their_permissions(aws: LocalAws, depl
 
 
 def _tasks(definition: Any) -> Iterator[dict[str, Any]]:
-    """Every Task in a definition, also those in the Maps."""
+    """Yield every Task of a definition, also those in a Map."""
     for state in definition["States"].values():
         if state["Type"] == "Task":
             yield state
@@ -260,31 +260,31 @@ def _call(task: dict[str, Any], own_arn: str) -> tuple[str, str]:
     raise AssertionError(f"what permission does {task['Resource']} need?")
 
 
-# --- what needs the permissions
+# --- the scenarios
 
 
 @dataclass
-class Scene:
-    """Where a scenario takes place."""
+class ScenarioContext:
+    """A deployment, a new user, and the permissions that the scenario uses."""
 
     aws: LocalAws
     deployed: Deployment
-    people: Pool
+    pool: Pool
     username: str
 
     def __post_init__(self) -> None:
-        self._called_before, self._refused_before = self._asked(allowed=True), self._asked(allowed=False)
+        self._allowed_before, self._denied_before = self._asked(allowed=True), self._asked(allowed=False)
 
-    def called(self) -> set[Permission]:
-        """What the roles have been let in this scene; resources are ARNs."""
-        return set(self._asked(allowed=True) - self._called_before)
+    def allowed(self) -> set[Permission]:
+        """Return the permissions that the roles have used since the start of the scenario; resources are ARNs."""
+        return set(self._asked(allowed=True) - self._allowed_before)
 
-    def refused(self) -> set[Permission]:
-        """... and what they have been refused."""
-        return set(self._asked(allowed=False) - self._refused_before)
+    def denied(self) -> set[Permission]:
+        """Return the permissions that they have been denied since then."""
+        return set(self._asked(allowed=False) - self._denied_before)
 
     def _asked(self, allowed: bool) -> Counter[Permission]:
-        """... since the start."""
+        """Return the permissions since the start of the local AWS, with their number of uses."""
         own = f"{ROLE_PREFIX}-"
         return Counter(
             {
@@ -295,22 +295,22 @@ class Scene:
         )
 
     def reached(self, done: Callable[[], object]) -> bool:
-        """Waits until it is done, or until a role was refused something, which is as good as never."""
-        eventually(lambda: done() or self.refused())
+        """Wait until `done` is true, or a call was denied. Return whether `done` is true."""
+        eventually(lambda: done() or self.denied())
         return bool(done())
 
     def invoke(self, function: str, **event: Any) -> str:
-        """What the function says, or its error."""
+        """Return the function's response, or its error."""
         answer = self.aws.client("lambda").invoke(FunctionName=f"{PREFIX}-{function}", Payload=json.dumps(event))
         return answer["Payload"].read().decode()  # type: ignore[no-any-return]
 
     def leave_item(self, sub: str, username: str) -> None:
-        """The item of a user whom the pool does not know any more."""
+        """Put the item of a user that the pool does not have any more."""
         item = {
             "id": sub,
             "username": username,
-            "shard": f"{self.people.id}#{sub[0]}",
-            "user_pool_id": self.people.id,
+            "shard": f"{self.pool.id}#{sub[0]}",
+            "user_pool_id": self.pool.id,
             "observed_at": "2026-01-01T00:00:00.000Z",
         }
         self.aws.client("dynamodb").put_item(
@@ -319,9 +319,9 @@ class Scene:
         )
 
     def sign_up(self) -> str:
-        sub = self.people.sign_up(self.username, email=f"{self.username}@example.com", custom__plan="canary")
+        sub = self.pool.sign_up(self.username, email=f"{self.username}@example.com", custom__plan="canary")
         self.aws.reset_calls()
-        self.people.confirm(self.username)
+        self.pool.confirm(self.username)
         return sub
 
     def item(self, sub: str) -> dict[str, Any]:
@@ -331,173 +331,173 @@ class Scene:
         return self.invoke(
             "pool-trigger",
             action=action,
-            user_pool_id=self.people.id,
+            user_pool_id=self.pool.id,
             function_arn=self.deployed.outputs["post_confirmation_function_arn"],
             chained_function_arn=self.deployed.outputs["user_pool_trigger"]["chained_function_arn"],
         )
 
 
-def a_sign_up_is_started_and_greeted(scene: Scene) -> None:
-    sub = scene.sign_up()
-    calls = scene.aws.calls_by_caller()[f"{PREFIX}-post-confirmation"]
+def sign_up_is_synced_with_email(context: ScenarioContext) -> None:
+    sub = context.sign_up()
+    calls = context.aws.calls_by_caller()[f"{PREFIX}-post-confirmation"]
     assert calls == {"states:StartExecution": 1, "lambda:InvokeFunction": 1}
-    assert scene.deployed.settled(sub)[0]["status"] == "SUCCEEDED"
-    assert scene.item(sub)["status"] == "CONFIRMED"
-    assert len(scene.deployed.welcomes_to(f"{scene.username}@example.com")) == 1
+    assert context.deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert context.item(sub)["status"] == "CONFIRMED"
+    assert len(context.deployed.welcomes_to(f"{context.username}@example.com")) == 1
 
 
-def a_sign_up_is_parked_and_replayed(scene: Scene) -> None:
-    scene.aws.set_faults([{"operation": "states:StartExecution", "fault": "500"}])
+def sign_up_is_queued_and_retried(context: ScenarioContext) -> None:
+    context.aws.set_faults([{"operation": "states:StartExecution", "fault": "500"}])
     try:
-        sub = scene.sign_up()
-        assert scene.aws.calls_by_caller()[f"{PREFIX}-post-confirmation"]["sqs:SendMessage"] == 1
+        sub = context.sign_up()
+        assert context.aws.calls_by_caller()[f"{PREFIX}-post-confirmation"]["sqs:SendMessage"] == 1
     finally:
-        scene.aws.clear_faults()
-    assert scene.reached(lambda: scene.item(sub))
+        context.aws.clear_faults()
+    assert context.reached(lambda: context.item(sub))
 
 
-def the_chained_function_is_called(scene: Scene) -> None:
-    scene.sign_up()
-    assert any(scene.username in line for line in scene.aws.logs()["theirs"])
+def chained_function_is_invoked(context: ScenarioContext) -> None:
+    context.sign_up()
+    assert any(context.username in line for line in context.aws.logs()["theirs"])
 
 
-def a_change_is_synced(scene: Scene) -> None:
-    sub = scene.sign_up()
-    assert scene.reached(lambda: scene.item(sub))
-    scene.people.cognito.admin_update_user_attributes(
-        UserPoolId=scene.people.id,
-        Username=scene.username,
+def change_is_synced(context: ScenarioContext) -> None:
+    sub = context.sign_up()
+    assert context.reached(lambda: context.item(sub))
+    context.pool.cognito.admin_update_user_attributes(
+        UserPoolId=context.pool.id,
+        Username=context.username,
         UserAttributes=[{"Name": "custom:plan", "Value": "silver canary"}],
     )
-    assert scene.reached(lambda: scene.item(sub)["custom:plan"] == "silver canary")
+    assert context.reached(lambda: context.item(sub)["custom:plan"] == "silver canary")
 
 
-def an_invited_user_is_welcomed(scene: Scene) -> None:
-    attributes = {"email": f"{scene.username}@example.com", "email_verified": "true"}
-    cognito = scene.people.cognito
+def invited_user_gets_welcome_email(context: ScenarioContext) -> None:
+    attributes = {"email": f"{context.username}@example.com", "email_verified": "true"}
+    cognito = context.pool.cognito
     cognito.admin_create_user(
-        UserPoolId=scene.people.id,
-        Username=scene.username,
+        UserPoolId=context.pool.id,
+        Username=context.username,
         TemporaryPassword="Temporary-horse-1",
         MessageAction="SUPPRESS",
         UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
     )
     challenge = cognito.admin_initiate_auth(
-        UserPoolId=scene.people.id,
-        ClientId=scene.people.client_id,
+        UserPoolId=context.pool.id,
+        ClientId=context.pool.client_id,
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": scene.username, "PASSWORD": "Temporary-horse-1"},
+        AuthParameters={"USERNAME": context.username, "PASSWORD": "Temporary-horse-1"},
     )
     cognito.respond_to_auth_challenge(
-        ClientId=scene.people.client_id,
+        ClientId=context.pool.client_id,
         ChallengeName=challenge["ChallengeName"],
         Session=challenge["Session"],
-        ChallengeResponses={"USERNAME": scene.username, "NEW_PASSWORD": PASSWORD},
+        ChallengeResponses={"USERNAME": context.username, "NEW_PASSWORD": PASSWORD},
     )
-    assert scene.reached(lambda: scene.deployed.welcomes_to(f"{scene.username}@example.com"))
+    assert context.reached(lambda: context.deployed.welcomes_to(f"{context.username}@example.com"))
 
 
-def a_user_who_leaves_is_deleted(scene: Scene) -> None:
-    sub = scene.sign_up()
-    assert scene.reached(lambda: scene.item(sub))
-    scene.people.cognito.admin_delete_user(UserPoolId=scene.people.id, Username=scene.username)
-    assert scene.reached(lambda: "deleted_at" in scene.item(sub))
+def deleted_user_is_synced(context: ScenarioContext) -> None:
+    sub = context.sign_up()
+    assert context.reached(lambda: context.item(sub))
+    context.pool.cognito.admin_delete_user(UserPoolId=context.pool.id, Username=context.username)
+    assert context.reached(lambda: "deleted_at" in context.item(sub))
 
 
-def a_user_whose_username_changed_hands_is_deleted(scene: Scene) -> None:
-    """A request of a user who is deleted meanwhile, and whose username another user has now."""
-    successor = scene.sign_up()
-    assert scene.reached(lambda: scene.item(successor))
+def user_of_reassigned_username_is_deleted(context: ScenarioContext) -> None:
+    """The user of the request was deleted, and another user has the username now."""
+    successor = context.sign_up()
+    assert context.reached(lambda: context.item(successor))
     deleted = f"{(int(successor[0], 16) + 1) % 16:x}{successor[1:]}"
-    scene.leave_item(deleted, scene.username)
-    scene.aws.client("stepfunctions").start_execution(
-        stateMachineArn=scene.deployed.outputs["user_sync_state_machine_arn"],
+    context.leave_item(deleted, context.username)
+    context.aws.client("stepfunctions").start_execution(
+        stateMachineArn=context.deployed.outputs["user_sync_state_machine_arn"],
         name=f"password-reset-{deleted}",
-        input=json.dumps({"sub": deleted, "username": scene.username, "reason": "password_reset"}),
+        input=json.dumps({"sub": deleted, "username": context.username, "reason": "password_reset"}),
     )
-    (execution,) = scene.deployed.settled(deleted)
+    (execution,) = context.deployed.settled(deleted)
     assert execution["status"] == "SUCCEEDED"
     assert json.loads(execution["output"])["outcome"] == "deleted"
-    assert "deleted_at" in scene.item(deleted)
+    assert "deleted_at" in context.item(deleted)
 
 
-def the_pool_is_reconciled(scene: Scene) -> None:
-    """Somebody has no item, and of somebody nothing is left but the item."""
-    leave_no_user_of_prefix_0(scene.people)
-    table, dynamodb = scene.deployed.outputs["user_table_name"], scene.aws.client("dynamodb")
-    (known,) = scene.people.cognito.list_users(UserPoolId=scene.people.id, Limit=1, Filter='sub ^= "1"')["Users"]
+def pool_is_reconciled(context: ScenarioContext) -> None:
+    """One user has no item, and one item has no user."""
+    leave_no_user_of_prefix_0(context.pool)
+    table, dynamodb = context.deployed.outputs["user_table_name"], context.aws.client("dynamodb")
+    (known,) = context.pool.cognito.list_users(UserPoolId=context.pool.id, Limit=1, Filter='sub ^= "1"')["Users"]
     sub = next(attribute["Value"] for attribute in known["Attributes"] if attribute["Name"] == "sub")
     dynamodb.delete_item(TableName=table, Key={"id": {"S": sub}})
-    gone = f"2{sub[1:]}"
-    scene.leave_item(gone, f"{scene.username}-gone")
-    assert scene.deployed.reconcile()["status"] == "SUCCEEDED"
-    assert scene.item(sub)["username"] == known["Username"]
-    assert "deleted_at" in scene.item(gone)
+    deleted = f"2{sub[1:]}"
+    context.leave_item(deleted, f"{context.username}-deleted")
+    assert context.deployed.reconcile()["status"] == "SUCCEEDED"
+    assert context.item(sub)["username"] == known["Username"]
+    assert "deleted_at" in context.item(deleted)
 
 
-def a_run_is_started(scene: Scene) -> None:
-    said = scene.invoke("start-run", input={})
-    (newest, *_) = scene.deployed.runs()
-    assert newest["executionArn"] in said
-    assert scene.deployed.ended(newest["executionArn"])["status"] == "SUCCEEDED"
+def run_is_started(context: ScenarioContext) -> None:
+    output = context.invoke("start-run", input={})
+    (newest, *_) = context.deployed.runs()
+    assert newest["executionArn"] in output
+    assert context.deployed.ended(newest["executionArn"])["status"] == "SUCCEEDED"
 
 
-def the_trigger_is_given_back_and_taken_again(scene: Scene) -> None:
-    theirs = scene.deployed.outputs["user_pool_trigger"]["chained_function_arn"]
-    assert f"detached, {theirs} restored" in scene.set_trigger("detach")
-    assert f"attached, in place of {theirs}" in scene.set_trigger("attach")
+def trigger_is_detached_and_attached(context: ScenarioContext) -> None:
+    theirs = context.deployed.outputs["user_pool_trigger"]["chained_function_arn"]
+    assert f"detached, {theirs} restored" in context.set_trigger("detach")
+    assert f"attached, in place of {theirs}" in context.set_trigger("attach")
 
 
-def a_lost_mfa_setting_is_put_back(scene: Scene) -> None:
-    """It is lost between the update and the look at it."""
+def lost_mfa_setting_is_restored(context: ScenarioContext) -> None:
+    """It is lost between the update and the read after it."""
     message = {"Message": "It is {####}", "Subject": "Your code"}
 
     def set_message(configuration: dict[str, str]) -> None:
-        scene.people.cognito.set_user_pool_mfa_config(
-            UserPoolId=scene.people.id, MfaConfiguration="OPTIONAL", EmailMfaConfiguration=configuration
+        context.pool.cognito.set_user_pool_mfa_config(
+            UserPoolId=context.pool.id, MfaConfiguration="OPTIONAL", EmailMfaConfiguration=configuration
         )
 
-    def looks() -> int:
-        return scene.aws.calls().get("cognito-idp:GetUserPoolMfaConfig", 0)
+    def reads() -> int:
+        return context.aws.calls().get("cognito-idp:GetUserPoolMfaConfig", 0)
 
     set_message(message)
-    scene.aws.set_faults([{"operation": "cognito-idp:GetUserPoolMfaConfig", "fault": "latency", "latency_ms": 500}])
-    scene.aws.reset_calls()
+    context.aws.set_faults([{"operation": "cognito-idp:GetUserPoolMfaConfig", "fault": "latency", "latency_ms": 500}])
+    context.aws.reset_calls()
     try:
         with ThreadPoolExecutor(1) as terraform:
-            answer = terraform.submit(scene.set_trigger, "detach")
-            eventually(lambda: looks() == 2)
+            answer = terraform.submit(context.set_trigger, "detach")
+            eventually(lambda: reads() == 2)
             set_message({})
-            said = answer.result()
+            output = answer.result()
     finally:
-        scene.aws.clear_faults()
-        scene.set_trigger("attach")
-    assert "EmailMfaConfiguration.Message, EmailMfaConfiguration.Subject disappeared (restored)" in said
-    assert scene.people.configuration()["mfa"]["EmailMfaConfiguration"] == message
+        context.aws.clear_faults()
+        context.set_trigger("attach")
+    assert "EmailMfaConfiguration.Message, EmailMfaConfiguration.Subject disappeared (restored)" in output
+    assert context.pool.configuration()["mfa"]["EmailMfaConfiguration"] == message
 
 
-SCENARIOS: dict[str, Callable[[Scene], None]] = {
+SCENARIOS: dict[str, Callable[[ScenarioContext], None]] = {
     scenario.__name__: scenario
     for scenario in (
-        a_sign_up_is_started_and_greeted,
-        a_sign_up_is_parked_and_replayed,
-        the_chained_function_is_called,
-        a_change_is_synced,
-        an_invited_user_is_welcomed,
-        a_user_who_leaves_is_deleted,
-        a_user_whose_username_changed_hands_is_deleted,
-        the_pool_is_reconciled,
-        a_run_is_started,
-        the_trigger_is_given_back_and_taken_again,
-        a_lost_mfa_setting_is_put_back,
+        sign_up_is_synced_with_email,
+        sign_up_is_queued_and_retried,
+        chained_function_is_invoked,
+        change_is_synced,
+        invited_user_gets_welcome_email,
+        deleted_user_is_synced,
+        user_of_reassigned_username_is_deleted,
+        pool_is_reconciled,
+        run_is_started,
+        trigger_is_detached_and_attached,
+        lost_mfa_setting_is_restored,
     )
 }
 ENFORCED = [permission for permission, shown_by in table().items() if shown_by in SCENARIOS]
 
 
 @pytest.fixture
-def scene(aws: LocalAws, deployed: Deployment, people: Pool, username: str) -> Scene:
-    return Scene(aws, deployed, people, username)
+def context(aws: LocalAws, deployed: Deployment, pool_with_trigger: Pool, username: str) -> ScenarioContext:
+    return ScenarioContext(aws, deployed, pool_with_trigger, username)
 
 
 def test_every_permission_has_evidence() -> None:
@@ -505,7 +505,7 @@ def test_every_permission_has_evidence() -> None:
     assert SCENARIOS.keys() <= shown_by
     others = {each for each in shown_by - SCENARIOS.keys() if not each.startswith("[")}
     assert others == {DEFINITION}
-    # What the laptop AWS enforces is not left to a page.
+    # A page of AWS is evidence only for what the local AWS does not enforce.
     claimed = {(each.role, each.action) for each in ENFORCED}
     made = {("pool-trigger", "iam:PassRole"), ("pool-trigger", "kms:CreateGrant")}
     pages = {(each.role, each.action) for each, by in table().items() if by.startswith("[")}
@@ -514,13 +514,13 @@ def test_every_permission_has_evidence() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario_succeeds_with_all_permissions(scene: Scene, names: Names, scenario: str) -> None:
-    """Nothing is refused, and everything that the scenario is to show is called."""
-    SCENARIOS[scenario](scene)
-    assert scene.refused() == set()
-    called = {each._replace(resource=names.resource(each.resource)) for each in scene.called()}
+def test_scenario_succeeds_with_all_permissions(context: ScenarioContext, names: Names, scenario: str) -> None:
+    """No call is denied, and each permission of the scenario is used."""
+    SCENARIOS[scenario](context)
+    assert context.denied() == set()
+    allowed = {each._replace(resource=names.resource(each.resource)) for each in context.allowed()}
     shown = [permission for permission in ENFORCED if table()[permission] == scenario]
-    assert [each for each in shown if not any(fits(each, call) for call in called)] == []
+    assert [each for each in shown if not any(fits(each, call) for call in allowed)] == []
 
 
 def fits(permission: Permission, call: Permission) -> bool:
@@ -528,8 +528,8 @@ def fits(permission: Permission, call: Permission) -> bool:
 
 
 @contextmanager
-def taken_out(aws: LocalAws, policies: list[Policy], names: Names, permission: Permission) -> Iterator[str]:
-    """The role has all but this one permission. Gives the ARN."""
+def without_permission(aws: LocalAws, policies: list[Policy], names: Names, permission: Permission) -> Iterator[str]:
+    """Remove one permission from its role in the context. Yields the ARN."""
     iam = aws.client("iam")
 
     def put(policy: Policy, statements: list[dict[str, Any]]) -> None:
@@ -553,17 +553,17 @@ def taken_out(aws: LocalAws, policies: list[Policy], names: Names, permission: P
 
 @pytest.mark.parametrize("permission", ENFORCED, ids=" ".join)
 def test_scenario_fails_without_one_permission(
-    scene: Scene, policies: list[Policy], names: Names, permission: Permission
+    context: ScenarioContext, policies: list[Policy], names: Names, permission: Permission
 ) -> None:
-    fails = pytest.raises((AssertionError, scene.people.cognito.exceptions.ClientError))
-    with taken_out(scene.aws, policies, names, permission) as arn, fails:
-        SCENARIOS[table()[permission]](scene)
-    refused = scene.refused()
-    assert {(each.role, each.action) for each in refused} == {(permission.role, permission.action)}
-    assert all(re.fullmatch(arn.replace("*", ".*"), each.resource) for each in refused)
+    fails = pytest.raises((AssertionError, context.pool.cognito.exceptions.ClientError))
+    with without_permission(context.aws, policies, names, permission) as arn, fails:
+        SCENARIOS[table()[permission]](context)
+    denied = context.denied()
+    assert {(each.role, each.action) for each in denied} == {(permission.role, permission.action)}
+    assert all(re.fullmatch(arn.replace("*", ".*"), each.resource) for each in denied)
 
 
-# --- what rests, and what is logged
+# --- encryption and logs
 
 
 def test_key_encrypts_all_data_at_rest(aws: LocalAws, deployed: Deployment, key: str) -> None:
@@ -573,7 +573,7 @@ def test_key_encrypts_all_data_at_rest(aws: LocalAws, deployed: Deployment, key:
         found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["KmsMasterKeyId"])
         keys[url.rpartition("/")[2]] = found["Attributes"]["KmsMasterKeyId"]
     for group in aws.client("logs").describe_log_groups()["logGroups"]:
-        # Nothing is written to the deployment's own.
+        # The log group of the deployment is always empty.
         if PREFIX in group["logGroupName"] and group["logGroupName"] != f"/cognito-user-sync/{PREFIX}":
             assert group["retentionInDays"] == 30
             keys[group["logGroupName"]] = group["kmsKeyId"]
@@ -593,10 +593,12 @@ def test_key_encrypts_all_data_at_rest(aws: LocalAws, deployed: Deployment, key:
     assert keys.keys() == {"table", *queues, *logs, *STATE_MACHINES, *functions}
 
 
-# --- who may call
+# --- callers
 
 
-def test_only_cognito_for_this_pool_may_invoke_a_function(aws: LocalAws, deployed: Deployment, people: Pool) -> None:
+def test_only_cognito_for_this_pool_may_invoke_a_function(
+    aws: LocalAws, deployed: Deployment, pool_with_trigger: Pool
+) -> None:
     functions = aws.client("lambda")
     allowed = []
     for name in deployed.functions():
@@ -608,7 +610,7 @@ def test_only_cognito_for_this_pool_may_invoke_a_function(aws: LocalAws, deploye
     assert function == f"{PREFIX}-post-confirmation"
     assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
     assert statement["Principal"] == {"Service": "cognito-idp.amazonaws.com"}
-    pool_arn = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]["Arn"]
+    pool_arn = pool_with_trigger.cognito.describe_user_pool(UserPoolId=pool_with_trigger.id)["UserPool"]["Arn"]
     assert statement["Condition"] == {
         "ArnLike": {"AWS:SourceArn": pool_arn},
         "StringEquals": {"AWS:SourceAccount": ACCOUNT},
@@ -616,7 +618,7 @@ def test_only_cognito_for_this_pool_may_invoke_a_function(aws: LocalAws, deploye
 
 
 def test_only_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployment) -> None:
-    """Not even a function that may send to every queue."""
+    """A function with permission to send to every queue cannot."""
     anything = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
     code = """
     import boto3
@@ -631,7 +633,7 @@ def test_only_the_rule_can_send_a_change(aws: LocalAws, deployed: Deployment) ->
         return answer["Payload"].read().decode()  # type: ignore[no-any-return]
 
     assert "explicit deny" in send("changes_queue_url")
-    assert send("retry_queue_url") == "null", "where it may, the function can"
+    assert send("retry_queue_url") == "null", "the function can send to another queue"
 
 
 def test_role_is_assumed_by_its_service_only(aws: LocalAws, deployed: Deployment) -> None:

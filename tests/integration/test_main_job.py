@@ -1,6 +1,6 @@
-"""The main job, end to end: a confirmed user is greeted and lands in the table.
+"""The main job, end to end: a confirmed user is synced to the table and gets a welcome email.
 
-One deployment for all of it, since a queue alone takes the provider 25 s; the last test destroys it.
+One deployment for all tests, since the provider takes 25 s for a queue. The last test destroys it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tests.deployed import (
     Pool,
     SignUps,
     Terraform,
-    assert_data_has_no_attributes,
+    assert_requests_have_no_attributes,
     eventually,
     make_pool,
 )
 
 pytestmark = pytest.mark.usefixtures("aws", "pool")
 
-# The pool as it is found, before the module is applied to it.
+# The configuration of the pool before the module is applied.
 FOUND: dict[str, Any] = {}
 
 
@@ -66,7 +66,7 @@ def test_attach_changes_only_the_trigger_of_the_pool(deployed: Deployment, pool:
 def test_sign_ups_during_first_apply_are_synced_once_attached(
     aws: LocalAws, deployed: Deployment, during_first_apply: SignUps
 ) -> None:
-    """Each invocation of the trigger leads to one execution, one item and one welcome, from the first on."""
+    """From the first on, each invocation of the trigger results in one execution, one item and one welcome email."""
     states, machine = aws.client("stepfunctions"), deployed.outputs["user_sync_state_machine_arn"]
 
     def executions() -> list[Any]:
@@ -77,7 +77,7 @@ def test_sign_ups_during_first_apply_are_synced_once_attached(
     during_first_apply.stop()
     assert during_first_apply.failures == []
     invocations = aws.calls_by_caller()["cognito-idp.amazonaws.com"]["lambda:InvokeFunction"]
-    assert len(during_first_apply.subs) > invocations, "the first users sign up before the trigger is attached"
+    assert len(during_first_apply.subs) > invocations, "some users sign up before the trigger is attached"
     expected = {f"sign-up-{sub}": "SUCCEEDED" for sub in during_first_apply.subs[-invocations:]}
     eventually(lambda: {execution["name"]: execution["status"] for execution in executions()} == expected)
     addresses = [(deployed.item(sub) or {})["email"] for sub in during_first_apply.subs[-invocations:]]
@@ -131,7 +131,7 @@ def test_confirmed_user_is_synced_and_gets_welcome_email(deployed: Deployment, p
 
 
 def test_requests_hold_no_attribute_of_the_user(aws: LocalAws, deployed: Deployment, pool: Pool, username: str) -> None:
-    """Neither the message of the queue nor the execution, whose events any rule of the account may match."""
+    """Neither the message of the queue nor the execution, whose events every rule of the account can match."""
     sub = pool.sign_up(username, email=f"{username}@example.com", name="Ada Canary", custom__plan="canary")
     aws.set_faults([{"operation": "states:StartExecution", "fault": "500", "times": 1}])
     try:
@@ -143,12 +143,12 @@ def test_requests_hold_no_attribute_of_the_user(aws: LocalAws, deployed: Deploym
     data = aws.data()
     prefix = "cognito-user-sync-test"
     for where in (f"messages of {prefix}-retry", f"history of {prefix}-user-sync", "events of aws.states"):
-        assert any(username in text for text in data[where]), f"{where}: not kept, so the next line shows nothing"
-    assert_data_has_no_attributes(aws)
+        assert any(username in text for text in data[where]), f"{where}: not recorded, so the next line proves nothing"
+    assert_requests_have_no_attributes(aws)
 
 
 def events_of(data: dict[str, list[str]], sub: str) -> list[str]:
-    """The statuses of the user's executions, by their status-change events."""
+    """Return the statuses of the user's executions, from their status-change events."""
     details = [json.loads(detail) for detail in data["events of aws.states"] if sub in detail]
     return [detail["status"] for detail in details]
 
@@ -229,7 +229,7 @@ def test_password_reset_syncs_without_welcome_email(
     assert len(deployed.welcomes_to(email)) == 1
     item = deployed.item(sub)
     assert item is not None
-    assert item["score"] == "7", "what the application keeps in the item stays"
+    assert item["score"] == "7", "attributes of the application are kept"
     assert item["status"] == "CONFIRMED"
     assert item["observed_at"] >= reset["request"]["occurred_at"]
     assert json.loads(reset["output"]) == {
@@ -283,7 +283,7 @@ def test_user_without_email_is_synced_without_welcome_email(deployed: Deployment
     item = deployed.item(sub)
     assert item is not None
     assert item["name"] == "Canary's mail"
-    assert not {"email", "email_lower"} & item.keys(), "DynamoDB takes no empty key of an index"
+    assert not {"email", "email_lower"} & item.keys(), "DynamoDB rejects an empty key of an index"
 
 
 def test_sign_up_is_retried_when_step_functions_fails(
@@ -319,7 +319,7 @@ def test_second_plan_has_no_changes_and_no_warnings(deployed: Deployment, terraf
             {"stage": "other"},
             "This state holds cognito-user-sync-test of user pool {pool}, but the variables say"
             " cognito-user-sync-other of user pool {pool}.",
-            id="another stage on this state",
+            id="state of another value of stage",
         ),
         pytest.param(
             {"user_pool_id": "us-east-1_Missing01"},
@@ -351,7 +351,7 @@ def test_second_deployment_of_same_name_fails_without_changes(
     failed = second("apply", "-auto-approve", variables=variables, expect=1)
     assert "creating CloudWatch Logs Log Group (/cognito-user-sync/cognito-user-sync-test)" in failed.stderr
     assert "Another deployment has this name and stage: change one." in failed.stderr
-    # It can be renamed, or removed.
+    # The second deployment can be renamed or destroyed.
     second("plan", variables={**variables, "stage": "second"})
     second("destroy", "-auto-approve", variables=variables)
     reads = ("Describe", "Get", "List")

@@ -1,4 +1,4 @@
-"""examples/owned_pool: the configuration that makes the pool names the trigger."""
+"""examples/owned_pool: the configuration that creates the pool also sets its trigger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local_aws.client import LocalAws
 from tests.deployed import ROOT, Deployment, Pool, SignUps, Terraform
 
 REGION = {"region": LocalAws.region}
-# Of a change that Terraform makes with UpdateUserPool.
+# A change that Terraform makes with UpdateUserPool.
 UNCHANGED = 'auto_verified_attributes = ["email"]'
 CHANGED = f'{UNCHANGED}\n  email_verification_subject = "Your code"'
 
@@ -41,7 +41,7 @@ def test_owned_pool_names_the_trigger_without_a_cycle(aws: LocalAws, terraform: 
 
 
 def test_sign_ups_succeed_while_the_pool_is_changed(aws: LocalAws, terraform: Terraform) -> None:
-    """Also if Cognito rejects the change: Terraform leaves the permission of the trigger alone."""
+    """Also if Cognito rejects the change: Terraform does not change the permission of the trigger."""
     configuration = terraform.folder / "main.tf"
     configuration.write_text(configuration.read_text().replace(UNCHANGED, CHANGED))
     with SignUps(owned_pool(aws, terraform)) as users:

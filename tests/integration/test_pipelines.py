@@ -1,7 +1,7 @@
 """Plan and apply as pipelines run them: on two machines, for two accounts and regions, and after a failed upload.
 
-Each folder is a clone of a user's configuration. To save time only a part of the module is applied: the function
-send-welcome, which has both packages, and what it depends on.
+Each folder is a clone of a configuration that uses the module. To save time, only a part of the module is applied: the
+function send-welcome, which has both packages, and its dependencies.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ resource "terraform_data" "before" {}
 module "user_sync" {
   depends_on = [terraform_data.before]
 """
-# Packages by name: Terraform leaves the old object of what it only depends on.
+# The packages are targets too: Terraform does not delete the old object of a resource that is only a dependency.
 PART = [f"-target=module.user_sync.module.{name}" for name in ("user_sync.module.send_welcome", "functions_package")]
-# What the sources have, and no plan or state should show.
+# A text of the sources, which must be in no plan and no state.
 SOURCE = "def handler("
 
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ CARRIED = re.findall(r"^            (\S+)$", JOBS["plan"], re.MULTILINE)
 
 
 class Clone:
-    """A clone of a configuration, with the module in its folder `module`. Clones of a folder share a state."""
+    """A clone of a configuration, with the module in its folder `module`. Clones in the same folder share a state."""
 
     def __init__(self, folder: Path, configuration: str, **variables: str) -> None:
         self.folder = folder
@@ -81,7 +81,7 @@ class Clone:
         self("terraform init -input=false")
 
     def __call__(self, command: str, expect: int = 0) -> str:
-        """Run a command, and return what it prints, without frames and line breaks."""
+        """Run a command, and return its output without frames and line breaks."""
         done = subprocess.run(
             ["bash", "-euc", command],
             cwd=self.folder,
@@ -95,7 +95,7 @@ class Clone:
         return " ".join(done.stdout.replace("│", " ").split())
 
     def _archive_provider(self) -> dict[str, str]:
-        """It is in the folder of this clone; the running AWS provider may be in another."""
+        """Return the variable of the archive provider in this clone's folder. The AWS provider may run in another."""
         running = os.environ.get(REATTACH_VARIABLE)
         return with_addresses(running, archive_provider_in(self.folder)) if running else {}
 
@@ -105,7 +105,7 @@ class Clone:
         return " ".join([*map(self, commands), self(last, expect)])
 
     def take(self, names: list[str], source: Clone) -> None:
-        """Take what a pipeline hands from one job to the next. Nothing else is left of an earlier run."""
+        """Copy what a pipeline passes from one job to the next, and remove the rest of an earlier run."""
         shutil.rmtree(self.folder / ".terraform", ignore_errors=True)
         for name in names:
             if name.endswith("/"):
@@ -114,7 +114,7 @@ class Clone:
                 shutil.copy(source.folder / name, self.folder / name)
 
     def change_code(self, release: str) -> None:
-        """Get another release of the module."""
+        """Change the sources as another release does."""
         file = self.folder / "module/lambda_src/cognito_user_sync/__init__.py"
         file.write_text(file.read_text() + f"# {release}\n")
 
@@ -124,7 +124,7 @@ class Clone:
 
 
 def running_code(aws: LocalAws, name: str) -> str:
-    """The SHA-256 of the code that the function runs, as AWS states it."""
+    """Return the SHA-256 of the code that the function runs, from AWS."""
     function = aws.client("lambda").get_function(FunctionName=f"{name}-dev-send-welcome")
     return str(function["Configuration"]["CodeSha256"])
 
@@ -142,7 +142,7 @@ def test_documented_pipelines_run_the_same_commands() -> None:
 
 
 def test_saved_plan_applies_in_another_clone_from_a_bucket(aws: LocalAws, pool: Pool, tmp_path: Path) -> None:
-    """The plan carries the packages. Neither it nor the state has the sources."""
+    """The plan contains the packages. Neither the plan nor the state has the sources as text."""
     aws.client("s3").create_bucket(Bucket="code")
     configuration = CONFIGURATION.replace("NAME", "bucket")
     plans, applies = (
@@ -167,7 +167,7 @@ def test_saved_plan_applies_in_another_clone_from_a_bucket(aws: LocalAws, pool: 
 
 @pytest.fixture(scope="module")
 def clones(aws: LocalAws, pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clone, Clone]]:
-    """A clone that plans and one that applies, where the AWS provider looks for zips."""
+    """A clone that plans, and one that applies, in whose folder the AWS provider reads zips."""
     folder = tmp_path_factory.mktemp("clones")
     (folder / "apply").mkdir()
     with running_providers(os.environ, folder / "apply") as given, pytest.MonkeyPatch.context() as patch:
@@ -181,7 +181,7 @@ def clones(aws: LocalAws, pool: Pool, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_saved_plan_without_its_zips_fails_before_anything_changes(aws: LocalAws, clones: tuple[Clone, Clone]) -> None:
-    """With the folder of the zips a plan applies. Zips of other code are no substitute."""
+    """With the folder of the zips, the plan applies. Zips of other code do not replace them."""
     plans, applies = clones
     plans.job("plan")
     applies.take(["tfplan"], plans)
@@ -193,14 +193,14 @@ def test_saved_plan_without_its_zips_fails_before_anything_changes(aws: LocalAws
     resources = json.loads((applies.folder / "../terraform.tfstate").read_text())["resources"]
     assert [each for each in resources if each["mode"] == "managed" and each["instances"]] == []
 
-    plans.job("plan")  # Terraform takes a saved plan once.
+    plans.job("plan")  # Terraform applies a saved plan once.
     applies.take(CARRIED, plans)
     applies.job("apply")
     assert running_code(aws, "carried") == hash_of(plans.newest_code())
 
 
 def test_depends_on_of_the_module_leaves_the_zips_to_the_apply(aws: LocalAws, clones: tuple[Clone, Clone]) -> None:
-    """Terraform then reads data sources at apply, and so makes the zips there."""
+    """Terraform then reads data sources at apply, and so creates the zips at apply."""
     plans, applies = clones
     for each in clones:
         configuration = CONFIGURATION.replace("NAME", "carried").replace('module "user_sync" {', DEPENDS_ON)
@@ -214,7 +214,7 @@ def test_depends_on_of_the_module_leaves_the_zips_to_the_apply(aws: LocalAws, cl
 def test_plan_after_a_failed_upload_names_the_function_and_the_repair(
     aws: LocalAws, clones: tuple[Clone, Clone]
 ) -> None:
-    """Provider 5.100 stores the hash of the package that AWS rejected, so that Terraform sees nothing to change."""
+    """Provider 5.100 stores the hash of the package that AWS rejected, so that Terraform plans no change."""
     _, applies = clones
     applies("terraform plan -out=tfplan && terraform apply tfplan")
     applies.change_code("3.0.0")
@@ -259,9 +259,9 @@ def test_rollback_lasts_until_it_is_undone_or_another_release(
     assert "carried-dev-send-welcome: runs it now" in rollback()
     assert "carried-dev-send-welcome: runs it already" in rollback()
     assert running_code(aws, "carried") == good
-    refused = applies("terraform plan", expect=1)
-    assert "The function carried-dev-send-welcome does not run the code of this module" in refused
-    assert "To end a rollback: cognito-user-sync rollback --undo" in refused
+    failed = applies("terraform plan", expect=1)
+    assert "The function carried-dev-send-welcome does not run the code of this module" in failed
+    assert "To end a rollback: cognito-user-sync rollback --undo" in failed
 
     rollback("--undo")
     assert running_code(aws, "carried") == bad
@@ -277,8 +277,8 @@ def test_rollback_lasts_until_it_is_undone_or_another_release(
 def test_same_name_is_deployed_to_two_accounts_and_two_regions(
     aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one configuration: no zip, role or object of one is another's."""
-    # A running provider has one configuration at a time.
+    """One configuration deploys all three. They share no zip, role or object."""
+    # A running provider has one configuration only.
     monkeypatch.delenv(REATTACH_VARIABLE)
     places: dict[str, dict[str, Any]] = {
         "here": {},

@@ -1,6 +1,6 @@
-"""The trigger of a pool that has one already: rejected, chained, changed while users sign up, lost and attached again.
+"""A pool with a post-confirmation trigger: the trigger is rejected, chained, changed during sign-ups, lost, attached.
 
-One deployment that goes from change to change: each test begins where the one before it ended.
+One deployment for all tests: each test starts with the state of the one before it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ FUNCTION = f"cognito-user-sync-{STAGE}-post-confirmation"
 POOL_TRIGGER = f"cognito-user-sync-{STAGE}-pool-trigger"
 MODULE = "module.user_sync.module.pool_trigger[0]"
 ATTACH, GUARD = f"{MODULE}.aws_lambda_invocation.attach", f"{MODULE}.aws_lambda_invocation.guard"
-REFUSED = "refused"
+REJECTED = "rejected"
 
-# The pool's own trigger. It keeps the events that it gets, and lets some people's sign-up end with its error.
+# The pool's existing trigger. It stores its events, and rejects the sign-ups of some usernames.
 THEIRS = """
 import boto3, json
 def handler(event, context):
     boto3.client("sqs").send_message(QueueUrl="{queue}", MessageBody=json.dumps(event))
-    if event["userName"].startswith("refused"):
-        raise ValueError("no room for " + event["userName"])
-    event["response"]["greeting"] = "theirs"
+    if event["userName"].startswith("rejected"):
+        raise ValueError("not allowed: " + event["userName"])
+    event["response"]["addedBy"] = "theirs"
     return event
 """
 
@@ -44,7 +44,7 @@ class TheirTrigger:
         self.arn = make_function(aws, "their-trigger", THEIRS.format(queue=self._queue), sending)
 
     def events(self) -> list[dict[str, Any]]:
-        """The events since it was last asked."""
+        """Return the events since the last call."""
         found = []
         while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
@@ -67,13 +67,13 @@ def owned(aws: LocalAws, theirs: TheirTrigger) -> Pool:
 
 @pytest.fixture(scope="module")
 def found(owned: Pool) -> dict[str, Any]:
-    """The pool's configuration, before the module is applied to it."""
+    """The pool's configuration before the module is applied."""
     return owned.configuration()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def terraform(tmp_path_factory: pytest.TempPathFactory, owned: Pool) -> Iterator[Terraform]:
-    """The configuration of the other tests, in a folder of its own, for this pool."""
+    """The configuration of the other tests, for this pool, in another folder."""
     run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("changes"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_VAR_user_pool_id", owned.id)
@@ -98,7 +98,7 @@ def error_at_confirmation(pool: Pool, username: str) -> str:
     return str(raised.value).replace(username, "<username>")
 
 
-# Refuse or chain.
+# Reject or chain.
 
 
 def test_plan_fails_when_pool_has_a_foreign_trigger(
@@ -124,20 +124,20 @@ def test_plan_fails_when_pool_has_a_foreign_trigger(
 def test_apply_replaces_only_the_trigger_when_it_is_chained(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
 ) -> None:
-    with SignUps(owned) as people:
+    with SignUps(owned) as sign_ups:
         terraform("apply", "-auto-approve", variables={"chained_function_arn": theirs.arn})
-    assert people.failures == []
+    assert sign_ups.failures == []
     arn = terraform.outputs()["user_sync"]["post_confirmation_function_arn"]
     assert terraform.outputs()["user_sync"]["user_pool_trigger"] == {
         "attached_function_arn": arn,
         "chained_function_arn": theirs.arn,
     }
     assert configuration_of(owned) == with_trigger(found, arn)
-    assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
+    assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(sign_ups.subs)
 
 
 def test_policy_of_chained_function_is_deleted_after_its_calls(terraform: Terraform) -> None:
-    """Terraform then updates the function first. The retries of a call hide the other order, if it takes short."""
+    """Terraform then updates the function first. The order needs this test: retries of a call can hide a wrong one."""
     resources = json.loads(terraform.state.read_text())["resources"]
     (policy,) = [each for each in resources if (each["type"], each["name"]) == ("aws_iam_role_policy", "chained")]
     assert [instance.get("create_before_destroy") for instance in policy["instances"]] == [True]
@@ -157,40 +157,40 @@ def test_chained_function_gets_event_and_its_answer_is_returned(
     assert event["request"]["userAttributes"]["custom:plan"] == "canary"
     answer = json.load(aws.client("lambda").invoke(FunctionName=ours, Payload=json.dumps(event))["Payload"])
     assert theirs.events() == [event]
-    assert answer == {**event, "response": {"greeting": "theirs"}}
+    assert answer == {**event, "response": {"addedBy": "theirs"}}
 
 
 def test_error_of_chained_function_reaches_the_user_unchanged(
     terraform: Terraform, deployed: Deployment, owned: Pool, theirs: TheirTrigger, ours: str
 ) -> None:
-    with_us = error_at_confirmation(owned, f"{REFUSED}-1")
+    chained = error_at_confirmation(owned, f"{REJECTED}-1")
     set_trigger(owned, theirs.arn)
     lost = f"post-confirmation trigger of user pool {owned.id} is {theirs.arn}, and not this module's function"
     assert lost in terraform.warnings({"chained_function_arn": theirs.arn})
-    without_us = error_at_confirmation(owned, f"{REFUSED}-2")
+    direct = error_at_confirmation(owned, f"{REJECTED}-2")
     set_trigger(owned, ours)
-    assert with_us == without_us
-    assert "no room for <username>" in with_us
+    assert chained == direct
+    assert "not allowed: <username>" in chained
     (event, _) = theirs.events()
     sub = event["request"]["userAttributes"]["sub"]
-    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed all the same, and synced"
+    assert deployed.settled(sub)[0]["status"] == "SUCCEEDED", "the user is confirmed and synced despite the error"
 
 
 def test_apply_fails_when_chained_function_does_not_exist(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
-    """The pool's trigger invokes it by then: the client hears of that, but of no ARN."""
+    """The trigger is attached by then, and its error at a confirmation names no ARN."""
     failed = terraform("apply", "-auto-approve", variables={"chained_function_arn": f"{theirs.arn}-typo"}, expect=1)
     named = f"chained_function_arn is {theirs.arn}-typo, which {ours} cannot invoke: ResourceNotFoundException."
     assert named in failed.stderr
-    shown = error_at_confirmation(owned, f"{REFUSED}-3")
+    shown = error_at_confirmation(owned, f"{REJECTED}-3")
     assert "could not be invoked: ResourceNotFoundException" in shown
     assert "arn:" not in shown
     terraform("apply", "-auto-approve", variables={"chained_function_arn": theirs.arn})
     assert configuration_of(owned) == with_trigger(found, ours)
 
 
-# What anybody may have the function do who may invoke it.
+# What a caller with permission to invoke the function can do with it.
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_pool_trigger_rejects_other_functions(
     assert configuration_of(owned) == with_trigger(found, ours)
 
 
-# Noticing loss.
+# A lost trigger.
 
 
 def test_plan_reports_lost_trigger_and_how_to_attach_it(
@@ -232,7 +232,7 @@ def test_plan_reports_lost_trigger_and_how_to_attach_it(
 
 
 def test_schedule_attaches_a_lost_trigger_again(aws: LocalAws, owned: Pool, found: dict[str, Any], ours: str) -> None:
-    """By its own target and input. The alarm trigger-missing counts the error of the function."""
+    """With the target and input of the schedule. The alarm trigger-missing counts the error of the function."""
     scheduler = aws.client("scheduler")
     schedule = scheduler.get_schedule(Name=f"cognito-user-sync-{STAGE}-trigger-check")
     expression = schedule.pop("ScheduleExpression")
@@ -249,7 +249,7 @@ def test_schedule_attaches_a_lost_trigger_again(aws: LocalAws, owned: Pool, foun
 
 
 def errors_of_pool_trigger(aws: LocalAws) -> list[str]:
-    """The types of errors with which invocations ended."""
+    """Return the types of errors with which invocations ended."""
     events = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{POOL_TRIGGER}")["events"]
     lines = [json.loads(event["message"]) for event in events]
     return [line["errorType"] for line in lines if "errorType" in line]
@@ -274,24 +274,24 @@ def test_apply_reports_foreign_trigger_and_leaves_it(
 
     set_trigger(owned, None)
     aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
-    assert configuration_of(owned) == with_trigger(found, ours), "an empty place is filled"
+    assert configuration_of(owned) == with_trigger(found, ours), "the trigger is attached if the pool has none"
 
 
-# Changes, each in one apply, while people sign up.
+# Changes, each in one apply, while users sign up.
 
 
 def test_attach_trigger_detaches_when_false_and_attaches_when_true(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
     given = {"chained_function_arn": theirs.arn}
-    with SignUps(owned) as people:
+    with SignUps(owned) as sign_ups:
         terraform("apply", "-auto-approve", variables=given | {"attach_trigger": "false"})
         assert configuration_of(owned) == with_trigger(found, theirs.arn)
         assert terraform.warnings(given | {"attach_trigger": "false"}) == ""
         terraform("apply", "-auto-approve", variables=given)
-    assert people.failures == []
+    assert sign_ups.failures == []
     assert configuration_of(owned) == with_trigger(found, ours)
-    assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(people.subs)
+    assert {event["request"]["userAttributes"]["sub"] for event in theirs.events()} == set(sign_ups.subs)
 
 
 def test_replaced_function_is_detached_until_it_exists_again(
@@ -299,9 +299,9 @@ def test_replaced_function_is_detached_until_it_exists_again(
 ) -> None:
     given = {"chained_function_arn": theirs.arn}
     replace = "-replace=module.user_sync.module.sign_up.module.post_confirmation.aws_lambda_function.this"
-    with SignUps(owned) as people:
+    with SignUps(owned) as sign_ups:
         terraform("apply", "-auto-approve", replace, variables=given)
-    assert people.failures == []
+    assert sign_ups.failures == []
     assert configuration_of(owned) == with_trigger(found, ours)
     assert terraform.warnings(given) == ""
     with SignUps(owned) as later:
@@ -314,9 +314,9 @@ def test_replaced_function_is_detached_until_it_exists_again(
 def test_chained_function_is_not_invoked_when_no_longer_named(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any], ours: str
 ) -> None:
-    with SignUps(owned) as people:
+    with SignUps(owned) as sign_ups:
         terraform("apply", "-auto-approve")
-    assert people.failures == []
+    assert sign_ups.failures == []
     assert configuration_of(owned) == with_trigger(found, ours)
     theirs.events()
     with SignUps(owned) as later:
@@ -328,7 +328,7 @@ def test_chained_function_is_not_invoked_when_no_longer_named(
 def test_destroy_restores_chained_function_after_partial_apply(
     terraform: Terraform, owned: Pool, theirs: TheirTrigger, found: dict[str, Any]
 ) -> None:
-    """The input of the guard is that of the apply before."""
+    """The guard still has the input of the apply before."""
     given = {"chained_function_arn": theirs.arn}
     terraform("apply", "-auto-approve", f"-target={MODULE}.module.function", variables=given)
     terraform("destroy", "-auto-approve", f"-target={GUARD}", variables=given)

@@ -1,6 +1,6 @@
-"""The shapes of docs/table.md on an application's tables: what is written, and that nothing else is touched.
+"""The shapes of docs/table.md on tables of an application: the module writes its attributes and changes nothing else.
 
-One apply for three deployments: two pools share a single-table design, and a third one has a table of AppSync.
+One apply for three deployments: two pools share a single-table design, and the third has a table of AppSync.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from tests.deployed import (
 )
 
 Item = dict[str, Any]
-"""As DynamoDB has it, with types."""
+"""An item with DynamoDB's types."""
 
 PAGE = (ROOT / "docs" / "table.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- shape: ([a-z ]+) -->\n\n```hcl\n(.*?)```\n", PAGE, re.DOTALL))
 SINGLE_TABLE, APPSYNC = "app", "User-abcdefghijklmnopqrstuvwxyz-dev"
-# What this module writes with either shape, besides the keys.
+# Attributes without the keys that this module writes in both shapes.
 PREFIXED = [
     *("username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at"),
     *("shard", "user_pool_id", "synced_attributes", "deleted_at", "name", "email", "custom:plan"),
@@ -67,7 +67,7 @@ FAULTS: list[Fault] = [
     {"operation": "dynamodb:Query", "fault": "throttle", "rate": 0.1, "seed": 3},
     {"operation": "cognito-idp:ListUsers", "fault": "throttle", "rate": 0.2, "seed": 4},
     {"operation": "cognito-idp:AdminGetUser", "fault": "500", "rate": 0.2, "seed": 5},
-    # A worker does its work, and its answer is lost: it works again.
+    # The response of a worker is lost, so it runs again.
     {
         "operation": "lambda:InvokeFunction",
         "function": "reconcile-shards",
@@ -80,15 +80,15 @@ FAULTS: list[Fault] = [
 
 
 @dataclass
-class Scene:
-    """A pool, its deployment's name, and the table of the application."""
+class SyncedPool:
+    """A pool, the name of its deployment, and the table of the application."""
 
     aws: LocalAws
     pool: Pool
     name: str
     table: str
     usernames: dict[str, str]
-    """By sub, of the users whom the pool has."""
+    """The usernames of the pool's users, by sub."""
     deleted: set[str] = field(default_factory=set)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -105,7 +105,7 @@ class Scene:
         return found
 
     def items(self) -> dict[str, Item]:
-        """All items that name this pool, by sub."""
+        """Return all items that name this pool, by sub."""
         found = [
             item
             for item in scan(self.aws, self.table).values()
@@ -114,7 +114,7 @@ class Scene:
         return {item["PK" if self.table == SINGLE_TABLE else "id"]["S"].removeprefix("USER#"): item for item in found}
 
     def make_user(self, username: str) -> None:
-        """As an administrator: no trigger is invoked."""
+        """Create a user as an administrator, which invokes no trigger."""
         made = self.pool.cognito.admin_create_user(
             UserPoolId=self.pool.id,
             Username=username,
@@ -141,18 +141,18 @@ def key_in(table: str, sub: str) -> Item:
 
 
 def scan(aws: LocalAws, table: str) -> dict[str, Item]:
-    """All items, by key."""
+    """Return all items by key."""
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     return {name_of(item): item for page in pages for item in page["Items"]}
 
 
 def name_of(item: Item) -> str:
-    """The key of an item, in one text."""
+    """Return the key of an item as one text."""
     return " ".join(item[name]["S"] for name in ("PK", "SK", "id") if name in item)
 
 
 def foreign(table: str, items: Mapping[str, Item]) -> dict[str, Item]:
-    """What is not this module's. Items that have nothing else than a key are left out."""
+    """Return the attributes of other writers than this module. Items with no attribute but the key are left out."""
     keys = {"PK", "SK", "id"}
     parts = {
         key: {name: value for name, value in item.items() if name not in OURS[table]} for key, item in items.items()
@@ -181,7 +181,7 @@ def create_table(aws: LocalAws, name: str, keys: list[str], indexes: Mapping[str
 
 
 def application_writes(aws: LocalAws, table: str, sub: str) -> None:
-    """An item of the application for a user, with attributes that are named like this module's."""
+    """Put an item of the application for a user, with attributes that have the names of this module's."""
     in_every_table = {
         "status": {"N": "3"},
         "enabled": {"S": "since Monday"},
@@ -214,7 +214,7 @@ def application_items_of_no_user(aws: LocalAws, subs: list[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def scenes(aws: LocalAws) -> dict[str, Scene]:
+def synced_pools(aws: LocalAws) -> dict[str, SyncedPool]:
     create_table(
         aws,
         SINGLE_TABLE,
@@ -225,7 +225,7 @@ def scenes(aws: LocalAws) -> dict[str, Scene]:
     found = {}
     for name, table in (("single-a", SINGLE_TABLE), ("single-b", SINGLE_TABLE), ("appsync", APPSYNC)):
         pool = make_pool(aws)
-        found[name] = Scene(aws, pool, name, table, make_users(pool, USERS))
+        found[name] = SyncedPool(aws, pool, name, table, make_users(pool, USERS))
         for sub in list(found[name].usernames)[::2]:
             application_writes(aws, table, sub)
     application_items_of_no_user(aws, list(found["single-a"].usernames))
@@ -233,46 +233,46 @@ def scenes(aws: LocalAws) -> dict[str, Scene]:
 
 
 @pytest.fixture(scope="module")
-def before(aws: LocalAws, scenes: dict[str, Scene]) -> dict[str, dict[str, Item]]:
-    """The tables before this module is applied to them."""
+def before(aws: LocalAws, synced_pools: dict[str, SyncedPool]) -> dict[str, dict[str, Item]]:
+    """The items of the tables before this module is applied."""
     return {table: scan(aws, table) for table in OURS}
 
 
 @pytest.fixture(scope="module")
-def pools_before(scenes: dict[str, Scene]) -> dict[str, dict[str, Any]]:
-    return {name: scene.pool.configuration() for name, scene in scenes.items()}
+def pools_before(synced_pools: dict[str, SyncedPool]) -> dict[str, dict[str, Any]]:
+    return {name: synced.pool.configuration() for name, synced in synced_pools.items()}
 
 
 @pytest.fixture(scope="module")
 def terraform(
     aws: LocalAws,
-    scenes: dict[str, Scene],
+    synced_pools: dict[str, SyncedPool],
     before: dict[str, dict[str, Item]],
     pools_before: dict[str, dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Terraform:
     aws.client("s3").create_bucket(Bucket=CODE_BUCKET)
     folder = tmp_path_factory.mktemp("shapes").resolve()
-    (folder / "main.tf").write_text("\n".join(module_call(folder, scene) for scene in scenes.values()))
+    (folder / "main.tf").write_text("\n".join(module_call(folder, synced) for synced in synced_pools.values()))
     run = Terraform(folder, folder / "data", folder / "terraform.tfstate")
     run("init")
-    # Most of an apply is waiting for queues.
+    # Most of the time of an apply is waiting for queues.
     run("apply", "-auto-approve", "-parallelism=40")
-    for name, scene in scenes.items():
-        scene.outputs = run.outputs()[name]
+    for name, synced in synced_pools.items():
+        synced.outputs = run.outputs()[name]
     return run
 
 
-def module_call(folder: Path, scene: Scene) -> str:
-    """The block of the page, with what a deployment needs besides."""
-    block = BLOCKS["appsync" if scene.table == APPSYNC else "single table"]
+def module_call(folder: Path, synced: SyncedPool) -> str:
+    """Return the block of the page, with the other arguments of a deployment."""
+    block = BLOCKS["appsync" if synced.table == APPSYNC else "single table"]
     return f"""
-module "{scene.name}" {{
+module "{synced.name}" {{
   source        = "{os.path.relpath(ROOT, folder)}"
-  user_pool_id  = "{scene.pool.id}"
-  name          = "{scene.name}"
+  user_pool_id  = "{synced.pool.id}"
+  name          = "{synced.name}"
   stage         = "test"
-  track_changes = {json.dumps(scene.name != "single-b")}
+  track_changes = {json.dumps(synced.name != "single-b")}
   alarms        = {json.dumps(NO_ALARMS)}
   # The provider creates one function at a time from local files.
   lambda        = {{ code_bucket = "{CODE_BUCKET}" }}
@@ -280,8 +280,8 @@ module "{scene.name}" {{
 {block}
 }}
 
-output "{scene.name}" {{
-  value = module.{scene.name}
+output "{synced.name}" {{
+  value = module.{synced.name}
 }}
 """
 
@@ -292,10 +292,8 @@ def applied(terraform: Terraform) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_of_the_application_is_touched(
-    aws: LocalAws, applied: None, before: dict[str, dict[str, Item]]
-) -> Iterator[None]:
-    """After each test, byte for byte. A test that lets the application write adds it to `before`."""
+def application_data_is_unchanged(aws: LocalAws, applied: None, before: dict[str, dict[str, Item]]) -> Iterator[None]:
+    """Check after each test. A test in which the application writes adds that to `before`."""
     yield
     for table, items in before.items():
         assert foreign(table, scan(aws, table)) == foreign(table, items)
@@ -305,7 +303,7 @@ def nothing_of_the_application_is_touched(
 
 
 def test_shape_of_the_modules_own_table_is_deployed() -> None:
-    """By test_main_job.py and test_every_user.py."""
+    """test_main_job.py and test_every_user.py deploy this shape."""
     (call,) = hcl2.loads((DEPLOYMENT / "main.tf").read_text())["module"]
     shown = hcl2.loads(BLOCKS["own"])
     (deployed,) = call.values()
@@ -314,17 +312,17 @@ def test_shape_of_the_modules_own_table_is_deployed() -> None:
 
 
 def test_first_run_is_a_dry_run(
-    aws: LocalAws, scenes: dict[str, Scene], before: dict[str, dict[str, Item]], tmp_path: Path
+    aws: LocalAws, synced_pools: dict[str, SyncedPool], before: dict[str, dict[str, Item]], tmp_path: Path
 ) -> None:
-    for scene in scenes.values():
-        first = scene.outputs["first_run"]
+    for synced in synced_pools.values():
+        first = synced.outputs["first_run"]
         assert first["dry_run"] is True
-        ended = scene.deployed.ended(first["execution_arn"])
+        ended = synced.deployed.ended(first["execution_arn"])
         assert ended["status"] == "SUCCEEDED", ended
         assert CANARY not in ended["output"]
         summary = json.loads(ended["output"])
-        # What the application has already under the names of this module makes an item to be updated.
-        updated = USERS // 2 if scene.table == APPSYNC else 0
+        # An item counts as updated if the application has written attributes with this module's names.
+        updated = USERS // 2 if synced.table == APPSYNC else 0
         counts = {name: summary[name] for name in ("listed", "created", "updated", "other_pool", "deleted")}
         assert counts == {
             "listed": USERS,
@@ -337,48 +335,48 @@ def test_first_run_is_a_dry_run(
         examples = summary["examples"]
         assert len(examples) == 10
         for example in examples:
-            assert example["sub"] in scene.usernames
-            assert {*example["adds"], *example["replaces"]} <= OURS[scene.table]
+            assert example["sub"] in synced.usernames
+            assert {*example["adds"], *example["replaces"]} <= OURS[synced.table]
             assert example["removes"] == []
             assert example["replaces"] in ([], ["emailAddress", "updatedAt"])
     assert {table: scan(aws, table) for table in before} == before
 
-    operator = Operator.of(scenes["appsync"].deployed, tmp_path)
-    said = operator("status", expect=1)
-    assert "the last reconciliation was a dry run and wrote nothing" in said
-    assert "emailAddress" in said
+    operator = Operator.of(synced_pools["appsync"].deployed, tmp_path)
+    output = operator("status", expect=1)
+    assert "the last reconciliation was a dry run and wrote nothing" in output
+    assert "emailAddress" in output
     schedules = aws.client("scheduler")
     given = schedules.get_schedule(Name="appsync-test-reconciliation")["Target"]["Input"]
     assert json.loads(given) == {"dry_run": True}
 
 
-def test_run_of_the_operator_writes_every_user(scenes: dict[str, Scene], tmp_path: Path) -> None:
-    for scene in scenes.values():
-        operator = Operator.of(scene.deployed, tmp_path)
+def test_run_of_the_operator_writes_every_user(synced_pools: dict[str, SyncedPool], tmp_path: Path) -> None:
+    for synced in synced_pools.values():
+        operator = Operator.of(synced.deployed, tmp_path)
         operator("reconcile")
         operator("status")
-        found = scene.items()
-        assert {sub: item["cognito_username"]["S"] for sub, item in found.items()} == scene.usernames
+        found = synced.items()
+        assert {sub: item["cognito_username"]["S"] for sub, item in found.items()} == synced.usernames
 
 
 @pytest.mark.parametrize("name", ["single-a", "appsync"])
 def test_user_of_shape_is_synced_from_sign_up_to_deletion(
-    aws: LocalAws, scenes: dict[str, Scene], before: dict[str, dict[str, Item]], username: str, name: str
+    aws: LocalAws, synced_pools: dict[str, SyncedPool], before: dict[str, dict[str, Item]], username: str, name: str
 ) -> None:
-    scene = scenes[name]
+    synced = synced_pools[name]
     email = f"{username.title()}@Example.com"
-    sub = scene.pool.sign_up(username, email=email, custom__plan="gold")
-    scene.usernames[sub] = username
-    # The application is faster than this module.
-    application_writes(aws, scene.table, sub)
-    own = scene.item(sub) or {}
-    before[scene.table][name_of(own)] = own
-    scene.pool.confirm(username)
-    (execution,) = scene.deployed.settled(sub)
+    sub = synced.pool.sign_up(username, email=email, custom__plan="gold")
+    synced.usernames[sub] = username
+    # The application writes before this module.
+    application_writes(aws, synced.table, sub)
+    own = synced.item(sub) or {}
+    before[synced.table][name_of(own)] = own
+    synced.pool.confirm(username)
+    (execution,) = synced.deployed.settled(sub)
     assert execution["status"] == "SUCCEEDED", execution
-    assert written(scene, sub) == expected(scene, sub, username, email=email, custom__plan="gold")
+    assert written(synced, sub) == expected(synced, sub, username, email=email, custom__plan="gold")
 
-    if scene.table == SINGLE_TABLE:
+    if synced.table == SINGLE_TABLE:
         answer = aws.client("dynamodb").query(
             TableName=SINGLE_TABLE,
             IndexName="GSI1",
@@ -387,45 +385,45 @@ def test_user_of_shape_is_synced_from_sign_up_to_deletion(
         )
         assert [item["PK"]["S"] for item in answer["Items"]] == [f"USER#{sub}"]
 
-    scene.change_user(sub, name="Ada", email=f"{username}@example.org")
-    ada = expected(scene, sub, username, name="Ada", email=f"{username}@example.org", custom__plan="gold")
-    eventually(lambda: written(scene, sub) == ada)
-    scene.pool.cognito.admin_delete_user_attributes(
-        UserPoolId=scene.pool.id, Username=username, UserAttributeNames=["custom:plan"]
+    synced.change_user(sub, name="Ada", email=f"{username}@example.org")
+    ada = expected(synced, sub, username, name="Ada", email=f"{username}@example.org", custom__plan="gold")
+    eventually(lambda: written(synced, sub) == ada)
+    synced.pool.cognito.admin_delete_user_attributes(
+        UserPoolId=synced.pool.id, Username=username, UserAttributeNames=["custom:plan"]
     )
-    ada = expected(scene, sub, username, name="Ada", email=f"{username}@example.org")
-    eventually(lambda: written(scene, sub) == ada)
+    ada = expected(synced, sub, username, name="Ada", email=f"{username}@example.org")
+    eventually(lambda: written(synced, sub) == ada)
 
-    run = scene.deployed.reconcile()
+    run = synced.deployed.reconcile()
     assert run["status"] == "SUCCEEDED", run
     assert (run["summary"]["unchanged"], run["summary"]["updated"]) == (USERS + 1, 0)
 
-    scene.delete_user(sub)
-    eventually(lambda: "cognito_deleted_at" in (scene.item(sub) or {}))
-    if scene.table == SINGLE_TABLE:
-        assert_tombstone(scene, sub, own)
+    synced.delete_user(sub)
+    eventually(lambda: "cognito_deleted_at" in (synced.item(sub) or {}))
+    if synced.table == SINGLE_TABLE:
+        assert_tombstone(synced, sub, own)
     else:
-        marked = written(scene, sub)
+        marked = written(synced, sub)
         assert marked.pop("cognito_deleted_at")["S"] > "2020"
-        says = {"cognito_status": {"S": "DELETED"}, "cognito_enabled": {"BOOL": False}}
-        assert marked == {key: value for key, value in (ada | says).items() if key != "cognito_shard"}
+        marks = {"cognito_status": {"S": "DELETED"}, "cognito_enabled": {"BOOL": False}}
+        assert marked == {key: value for key, value in (ada | marks).items() if key != "cognito_shard"}
 
 
-MOMENTS = {
+TIMES = {
     *("cognito_observed_at", "cognito_synced_at", "cognito_cognito_created_at", "cognito_cognito_modified_at"),
     *("createdAt", "updatedAt"),
 }
 
 
-def written(scene: Scene, sub: str) -> dict[str, Any]:
-    """What this module wrote to an item, apart from moments and the key."""
-    ours = OURS[scene.table]
-    return {name: value for name, value in (scene.item(sub) or {}).items() if name in ours - MOMENTS}
+def written(synced: SyncedPool, sub: str) -> dict[str, Any]:
+    """Return what this module wrote to an item, without times and the key."""
+    ours = OURS[synced.table]
+    return {name: value for name, value in (synced.item(sub) or {}).items() if name in ours - TIMES}
 
 
-def expected(scene: Scene, sub: str, username: str, **attributes: str) -> dict[str, Any]:
+def expected(synced: SyncedPool, sub: str, username: str, **attributes: str) -> dict[str, Any]:
     of_user = {name.replace("__", ":"): value for name, value in attributes.items()}
-    if scene.table == SINGLE_TABLE:
+    if synced.table == SINGLE_TABLE:
         item = {f"cognito_{name}": value for name, value in of_user.items()} | {
             "entity": "User",
             "GSI1PK": f"EMAIL#{of_user['email'].lower()}",
@@ -438,47 +436,47 @@ def expected(scene: Scene, sub: str, username: str, **attributes: str) -> dict[s
             "owner": f"{sub}::{username}",
         }
     item |= {"cognito_username": username, "cognito_status": "CONFIRMED"}
-    created_at = {"createdAt"} if scene.table == APPSYNC else {"cognito_cognito_created_at"}
-    synced = {*item, "cognito_enabled", "cognito_cognito_modified_at", *created_at}
-    item |= {"cognito_user_pool_id": scene.pool.id, "cognito_shard": f"{scene.pool.id}#{sub[0]}"}
+    created_at = {"createdAt"} if synced.table == APPSYNC else {"cognito_cognito_created_at"}
+    synced_attributes = {*item, "cognito_enabled", "cognito_cognito_modified_at", *created_at}
+    item |= {"cognito_user_pool_id": synced.pool.id, "cognito_shard": f"{synced.pool.id}#{sub[0]}"}
     return {
         **{name: {"S": value} for name, value in item.items()},
         "cognito_enabled": {"BOOL": True},
-        "cognito_synced_attributes": {"SS": sorted(synced)},
+        "cognito_synced_attributes": {"SS": sorted(synced_attributes)},
     }
 
 
-def assert_tombstone(scene: Scene, sub: str, own: Item) -> None:
-    """The item is what the application has in it (`own`), and the deletion."""
-    item = scene.item(sub) or {}
+def assert_tombstone(synced: SyncedPool, sub: str, own: Item) -> None:
+    """Fails the test unless the item has the application's attributes (`own`) and the deletion only."""
+    item = synced.item(sub) or {}
     assert item.pop("cognito_deleted_at")["S"] > "2020"
-    assert item == {**scene.key(sub), **own, "cognito_user_pool_id": {"S": scene.pool.id}}
+    assert item == {**synced.key(sub), **own, "cognito_user_pool_id": {"S": synced.pool.id}}
 
 
 def test_two_pools_on_one_table_stay_apart_under_faults(
-    aws: LocalAws, scenes: dict[str, Scene], before: dict[str, dict[str, Item]]
+    aws: LocalAws, synced_pools: dict[str, SyncedPool], before: dict[str, dict[str, Item]]
 ) -> None:
-    """Users come, change and go between ten runs of both reconciliations, side by side."""
-    a_and_b = [scenes["single-a"], scenes["single-b"]]
-    # Of the changes only the reconciliation hears.
+    """Users are created, changed and deleted between ten runs of both reconciliations at the same time."""
+    a_and_b = [synced_pools["single-a"], synced_pools["single-b"]]
+    # Only the reconciliation syncs the changes.
     aws.client("events").disable_rule(Name="single-a-test-changes")
     aws.set_faults(FAULTS)
     try:
         for number in range(ROUNDS):
-            for scene in a_and_b:
-                for sub in sorted(scene.usernames)[:2]:
-                    scene.delete_user(sub)
+            for synced in a_and_b:
+                for sub in sorted(synced.usernames)[:2]:
+                    synced.delete_user(sub)
                 # Both pools have users of these names.
                 for index in range(2):
-                    scene.make_user(f"{CANARY}-round-{number}-{index}")
-                for sub in sorted(scene.usernames)[:2]:
-                    scene.change_user(sub, name=f"Ada {number}")
+                    synced.make_user(f"{CANARY}-round-{number}-{index}")
+                for sub in sorted(synced.usernames)[:2]:
+                    synced.change_user(sub, name=f"Ada {number}")
             with ThreadPoolExecutor() as threads:
-                runs = list(threads.map(lambda scene: scene.deployed.reconcile(), a_and_b))
-            for scene, run in zip(a_and_b, runs, strict=True):
+                runs = list(threads.map(lambda synced: synced.deployed.reconcile(), a_and_b))
+            for synced, run in zip(a_and_b, runs, strict=True):
                 assert run["status"] == "SUCCEEDED", run
                 assert run["summary"]["deletion_check_skipped"] is None
-                assert_exactly_its_own(scene, before)
+                assert_items_of_pool(synced, before)
             assert foreign(SINGLE_TABLE, scan(aws, SINGLE_TABLE)) == foreign(SINGLE_TABLE, before[SINGLE_TABLE])
     finally:
         fired = aws.faults()
@@ -486,21 +484,21 @@ def test_two_pools_on_one_table_stay_apart_under_faults(
     assert all(rule["fired"] for rule in fired), fired
 
 
-def assert_exactly_its_own(scene: Scene, before: dict[str, dict[str, Item]]) -> None:
-    found = scene.items()
+def assert_items_of_pool(synced: SyncedPool, before: dict[str, dict[str, Item]]) -> None:
+    found = synced.items()
     active = {sub: item for sub, item in found.items() if "cognito_deleted_at" not in item}
-    assert {sub: item["cognito_username"]["S"] for sub, item in active.items()} == scene.usernames
-    assert found.keys() - active.keys() == scene.deleted
-    for sub in scene.deleted:
-        own = before[scene.table].get(name_of(scene.key(sub)), {})
-        assert_tombstone(scene, sub, {name: value for name, value in own.items() if name not in OURS[scene.table]})
+    assert {sub: item["cognito_username"]["S"] for sub, item in active.items()} == synced.usernames
+    assert found.keys() - active.keys() == synced.deleted
+    for sub in synced.deleted:
+        own = before[synced.table].get(name_of(synced.key(sub)), {})
+        assert_tombstone(synced, sub, {name: value for name, value in own.items() if name not in OURS[synced.table]})
 
 
 def test_destroy_leaves_tables_and_pools(
-    aws: LocalAws, terraform: Terraform, scenes: dict[str, Scene], pools_before: dict[str, dict[str, Any]]
+    aws: LocalAws, terraform: Terraform, synced_pools: dict[str, SyncedPool], pools_before: dict[str, dict[str, Any]]
 ) -> None:
-    """And the attributes that this module wrote."""
+    """It also leaves the attributes that this module wrote."""
     left = {table: scan(aws, table) for table in OURS}
     terraform("destroy", "-auto-approve", "-parallelism=40")
     assert {table: scan(aws, table) for table in OURS} == left
-    assert {name: scene.pool.configuration() for name, scene in scenes.items()} == pools_before
+    assert {name: synced.pool.configuration() for name, synced in synced_pools.items()} == pools_before

@@ -1,6 +1,6 @@
-"""The trigger of a pool without one: handed over, attached half-way, replaced by its owner, and its pool deleted.
+"""A pool without a post-confirmation trigger: handover, a partial attach, a replaced trigger, a deleted pool.
 
-One deployment that goes from change to change: each test begins where the one before it ended.
+One deployment for all tests: each test starts with the state of the one before it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def owned(aws: LocalAws) -> Pool:
 
 @pytest.fixture(scope="module")
 def found(owned: Pool) -> dict[str, Any]:
-    """The pool's configuration before the module is applied to it."""
+    """The pool's configuration before the module is applied."""
     return owned.configuration()
 
 
@@ -54,7 +54,7 @@ def trigger_arn(terraform: Terraform) -> str:
 
 
 def assert_trigger_is_not_reported(terraform: Terraform) -> None:
-    """The pool's pre-sign-up trigger is, because of the welcome email."""
+    """Fails the test if a plan warns of the trigger. It warns of the pre-sign-up trigger, because of the email."""
     warnings = terraform.warnings()
     assert warnings.count("Warning: Check block") == 1, warnings
     assert ":function:their-recovery-pre-sign-up. If this function sets autoVerifyEmail" in warnings
@@ -65,7 +65,7 @@ def resources(terraform: Terraform) -> list[dict[str, Any]]:
     return found
 
 
-def times_said_by_pool_trigger(aws: LocalAws, words: str) -> int:
+def times_logged_by_pool_trigger(aws: LocalAws, words: str) -> int:
     events = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{POOL_TRIGGER}")["events"]
     return sum(words in event["message"] for event in events)
 
@@ -75,17 +75,17 @@ def test_trigger_moves_to_other_configuration_without_a_gap(
 ) -> None:
     terraform.forget(GUARD)
     terraform("apply", "-auto-approve", variables={"attach_trigger": "false"})
-    assert configuration_of(owned) == with_trigger(found, ours), "the owner's configuration names it from now on"
+    assert configuration_of(owned) == with_trigger(found, ours), "the owner's configuration manages it from now on"
     terraform("apply", "-auto-approve")
     assert configuration_of(owned) == with_trigger(found, ours)
     assert_trigger_is_not_reported(terraform)
 
 
-# An attach that failed half-way, and detaching.
+# A partial attach, and detaching.
 
 
-def attach_half_way(aws: LocalAws, terraform: Terraform, pool: Pool, ours: str) -> None:
-    """The trigger is lost, attached again, and Terraform does not hear of it."""
+def attach_partially(aws: LocalAws, terraform: Terraform, pool: Pool, ours: str) -> None:
+    """Remove the trigger, and attach it by an apply that fails: Terraform loses the response of the function."""
     set_trigger(pool, None)
     lost_answer: Fault = {
         "operation": "lambda:InvokeFunction",
@@ -105,7 +105,7 @@ def attach_half_way(aws: LocalAws, terraform: Terraform, pool: Pool, ours: str) 
 def test_apply_retries_partial_attach(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
-    attach_half_way(aws, terraform, owned, ours)
+    attach_partially(aws, terraform, owned, ours)
     terraform("apply", "-auto-approve")
     assert configuration_of(owned) == with_trigger(found, ours)
     assert_trigger_is_not_reported(terraform)
@@ -114,7 +114,7 @@ def test_apply_retries_partial_attach(
 def test_apply_detaches_after_partial_attach(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
-    attach_half_way(aws, terraform, owned, ours)
+    attach_partially(aws, terraform, owned, ours)
     terraform("apply", "-auto-approve", variables={"attach_trigger": "false"})
     assert configuration_of(owned) == with_trigger(found, None)
 
@@ -129,16 +129,16 @@ def test_detach_leaves_replaced_trigger(
     for _ in range(2):
         answer = aws.client("lambda").invoke(FunctionName=POOL_TRIGGER, Payload=json.dumps(request))
         assert json.load(answer["Payload"])["result"] == f"nothing to detach: the trigger is {theirs}"
-    before = times_said_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs}")
+    before = times_logged_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs}")
     terraform("destroy", "-auto-approve", f"-target={GUARD}")
-    assert times_said_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs}") == before + 1
+    assert times_logged_by_pool_trigger(aws, f"nothing to detach: the trigger is {theirs}") == before + 1
     assert configuration_of(owned) == with_trigger(found, theirs)
 
 
 def test_destroy_succeeds_when_deleted_function_is_created_again(
     aws: LocalAws, terraform: Terraform, owned: Pool, found: dict[str, Any], ours: str
 ) -> None:
-    """Nothing else can detach the trigger: docs/operations.md."""
+    """Only this function can detach the trigger: docs/operations.md."""
     set_trigger(owned, None)
     terraform("apply", "-auto-approve")
     aws.client("lambda").delete_function(FunctionName=POOL_TRIGGER)
@@ -146,7 +146,7 @@ def test_destroy_succeeds_when_deleted_function_is_created_again(
     assert f"Function not found: {ours.replace('post-confirmation', 'pool-trigger')}" in destroyed.stderr
     assert configuration_of(owned) == with_trigger(found, ours)
     function = f"{MODULE}.module.function"
-    # make destroy knows it by the state.
+    # make destroy finds it in the state.
     kept = {(each.get("module"), each["type"]) for each in resources(terraform)}
     assert {(MODULE, "aws_lambda_invocation"), (function, "aws_lambda_function")} & kept == {
         (MODULE, "aws_lambda_invocation")

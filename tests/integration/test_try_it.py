@@ -1,4 +1,4 @@
-"""docs/try-it.md, typed line by line in a shell, in a clone and on a local AWS of its own."""
+"""The commands of docs/try-it.md, run one by one in a shell, in a clone and on a separate local AWS."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PAGE = (ROOT / "docs" / "try-it.md").read_text(encoding="utf-8")
 MADE = shutil.ignore_patterns(
     ".git", ".venv*", ".local", ".terraform*", "terraform.tfstate*", "*.tfplan", "*_cache", "__pycache__", "build"
 )
-# What make exports to the tests.
+# Variables that make exports to the tests.
 OF_MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENV", "PLAN", "ARGS", "ALLOW_ORIGIN"}
 STATUS = "status of the line:"
 USES_LOCAL_AWS = 'eval "$(make -s local-aws-env)"'
 
 
 class Shell:
-    """A shell that somebody types into."""
+    """A shell that runs one line after the other."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder = folder
@@ -56,7 +56,7 @@ class Shell:
         raise AssertionError(f"the shell ended: {printed}")
 
     def share_provider(self) -> None:
-        """Let all commands of Terraform use the same providers, which would start several times a command."""
+        """Let all Terraform commands use the same providers. Otherwise each command starts them several times."""
         printed, _ = self.type("env -0")
         environment = dict(each.split("=", 1) for each in printed.rstrip("\n").split("\0") if each)
         for name, value in self._providers.enter_context(running_providers(environment, self._folder)).items():
@@ -88,7 +88,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 def steps(page: str) -> Iterator[tuple[list[str], list[str]]]:
-    """The commands of each block, and what they print among other things: the lines of a block of text that follows."""
+    """Yield the commands of each block, and lines that they print: those of the text block after it."""
     fences = [token for token in MarkdownIt("commonmark").parse(page) if token.type == "fence"]
     for fence, following in pairwise([*fences, fences[0]]):
         if fence.info == "sh":
@@ -111,7 +111,7 @@ def in_order(expected: list[str], printed: str) -> bool:
 
 def holds(commands: list[str], results: list[tuple[str, int]], expected: list[str]) -> bool:
     statuses_hold = all(map(is_expected, commands, (status for _, status in results)))
-    return statuses_hold and in_order(expected, "".join(said for said, _ in results))
+    return statuses_hold and in_order(expected, "".join(printed for printed, _ in results))
 
 
 def test_commands_of_the_page_print_what_it_shows(shell: Shell) -> None:
@@ -119,7 +119,7 @@ def test_commands_of_the_page_print_what_it_shows(shell: Shell) -> None:
         results = [shell.type(command) for command in commands]
         if USES_LOCAL_AWS in commands:
             shell.share_provider()
-        # Executions and reconciliations take a moment, for a reader too.
+        # A reader also has to wait for executions and reconciliations.
         deadline = time.monotonic() + 30
         while not holds(commands, results, expected) and any(map(only_reads, commands)) and time.monotonic() < deadline:
             results = [
@@ -127,6 +127,6 @@ def test_commands_of_the_page_print_what_it_shows(shell: Shell) -> None:
                 for command, result in zip(commands, results, strict=True)
             ]
         shown = "\n".join(
-            f"$ {command}\n{said}[{status}]" for command, (said, status) in zip(commands, results, strict=True)
+            f"$ {command}\n{printed}[{status}]" for command, (printed, status) in zip(commands, results, strict=True)
         )
         assert holds(commands, results, expected), f"expected {expected} of\n{shown}"

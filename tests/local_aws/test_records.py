@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.deployed import CANARY_PHONE, SENDER, assert_data_has_no_attributes
+from tests.deployed import CANARY_PHONE, SENDER, assert_requests_have_no_attributes
 from tests.local_aws.conftest import make_function, make_machine, receives_events, run, until
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def kept(where: str, text: str) -> LocalAws:
 
 @pytest.mark.parametrize("value", ["canary gold", "Ada Canary", "canary-1f@example.com", CANARY_PHONE])
 def test_attribute_of_a_user_in_data_is_found(value: str) -> None:
-    assert_data_has_no_attributes(kept("messages of theirs", value))
+    assert_requests_have_no_attributes(kept("messages of theirs", value))
     with pytest.raises(AssertionError, match="an attribute of a user is in the history of user-sync"):
-        assert_data_has_no_attributes(kept("history of user-sync", json.dumps({"output": json.dumps([value])})))
+        assert_requests_have_no_attributes(kept("history of user-sync", json.dumps({"output": json.dumps([value])})))
 
 
 def test_username_and_sender_in_data_are_no_attributes() -> None:
     said = {"username": "canary-1f0c", "who": "Google_canary-1f0c", "error": f"{SENDER} is not verified"}
-    assert_data_has_no_attributes(kept("history of user-sync", json.dumps(said)))
+    assert_requests_have_no_attributes(kept("history of user-sync", json.dumps(said)))
