@@ -1,8 +1,8 @@
 """Checks the locked dependencies for known vulnerabilities, by pip-audit. Prints each; exits 1 if there is one.
 
-Believed is only a vulnerability service that knows those of a release which has some: pip-audit is content with a
-mirror of the package index that answers "not found" to whatever it is asked. Where no service is in reach, nothing is
-audited, and that is said.
+A vulnerability service is used only if it knows the vulnerabilities of a vulnerable release. pip-audit also passes with
+a mirror of the package index that answers "not found" to every request. If no service is reachable, the check reports
+that nothing was audited, and exits 0.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ KNOWN_TO_BE_VULNERABLE = """\
 requests==2.19.0 --hash=sha256:421cfc8d9dde7d6aff68196420afd86b88c65d77d8da9cf83f4ecad785d7b9d6
 """
 
-# How pip-audit ends where there is no connection, or where something in between answers that cannot prove to be the
-# service. What is wrong with the service itself (status 5xx) is an error.
+# Errors of pip-audit without a connection, or if a proxy answers without the service's certificate. A failure of the
+# service (status 5xx) is another error.
 NO_CONNECTION = re.compile(
     r"^requests\.exceptions\.(ConnectionError|ProxyError|SSLError|ConnectTimeout|ReadTimeout)\b"
     r"|network may be blocking this",
     re.MULTILINE,
 )
 
-# Vulnerabilities that stay, each with the reason.
+# Accepted vulnerabilities, each with the reason.
 IGNORED = {
-    "CVE-2024-23342": "ecdsa: the time that signing takes, which is not going to be mended; checkov never signs",
+    "CVE-2024-23342": "ecdsa: timing of signatures, which the project will not fix; checkov never signs",
 }
 
 
 class AuditError(Exception):
-    """A vulnerability service answered, but not as it should."""
+    """A vulnerability service failed."""
 
 
 def is_in_reach(service: str) -> bool:
-    # A cache of its own: an answer that is still there from before says nothing of now.
+    # With a new cache: a cached answer does not show that the service is reachable now.
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "requirements.txt")
         lock.write_text(KNOWN_TO_BE_VULNERABLE, encoding="utf-8")
@@ -61,7 +61,7 @@ def is_in_reach(service: str) -> bool:
 
 
 def unlocked() -> list[str]:
-    """What the command line depends on and no lock has."""
+    """Return the dependencies of the command line that are in no lock."""
     locked = {
         name.lower()
         for lock in LOCKS
@@ -74,7 +74,7 @@ def unlocked() -> list[str]:
 def is_sound(lock: str, service: str) -> bool:
     print(f"pip-audit: {lock}, by {service}", flush=True)
     ignored = [f"--ignore-vuln={vulnerability}" for vulnerability in IGNORED]
-    # Strict: a release that the service does not know was not audited.
+    # --strict fails if the service does not know a release, which was then not audited.
     options = ["--strict", "--vulnerability-service", service, "--requirement", lock, *ignored]
     return subprocess.run([*PIP_AUDIT, *options], cwd=ROOT, check=False).returncode == 0
 

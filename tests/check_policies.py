@@ -1,6 +1,6 @@
 """Checks the policies that tests/rendered_policies.py prints, with parliament. Exits 1 if there is a finding.
 
-A finding that stays is in ACCEPTED, with its reason. An entry that no finding needs is an error, too.
+An accepted finding is in ACCEPTED, with its reason. An entry without a finding is also an error.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def findings(document: dict[str, Any], attached_to: str | None) -> set[Finding]:
         document: The policy.
         attached_to: The ARN of the resource that has the policy; None for what a role may do.
     """
-    # A resource's own policy may leave the resource out, or call it "*". parliament has to know it.
+    # A resource-based policy can omit the resource, or name it "*". parliament needs its ARN.
     statements = [
         {**each, "Resource": attached_to} if attached_to and each.get("Resource", "*") == "*" else each
         for each in document["Statement"]
@@ -105,7 +105,7 @@ def _analyze(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _subjects(detail: Any, location: dict[str, Any]) -> list[str]:
-    """Take a finding of several actions apart: an accepted one must not cover an action that is added later."""
+    """Split a finding by action, so that an accepted finding does not cover an action that is added later."""
     if isinstance(detail, list):
         return [each if isinstance(each, str) else f"{each['action']} on {each['required_format']}" for each in detail]
     if "actions" in location and "type" not in location:
@@ -114,7 +114,7 @@ def _subjects(detail: Any, location: dict[str, Any]) -> list[str]:
 
 
 def problems(found: list[tuple[str, Finding]], accepted: dict[Finding, str]) -> Iterator[str]:
-    """Yield the findings, by the address of the policy, that are not accepted, and what is accepted without need."""
+    """Yield the findings that are not accepted, by the address of the policy, and the unused entries of `accepted`."""
     unused = set(accepted)
     for address, finding in found:
         entries = {entry for entry in accepted if all(map(fnmatchcase, finding, entry))}
@@ -127,7 +127,7 @@ def problems(found: list[tuple[str, Finding]], accepted: dict[Finding, str]) -> 
 
 
 def main() -> int:
-    # Nothing, if Terraform failed: its error is above.
+    # Empty if Terraform failed. Its error was printed before.
     policies = json.loads(sys.stdin.read() or "[]")
     found = [
         (policy["address"], finding)

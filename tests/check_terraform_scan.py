@@ -1,7 +1,7 @@
-"""Scans the Terraform code with checkov, as .checkov.yaml says. Prints each failed check; exits 1 if there is one.
+"""Scans the Terraform code with checkov, by .checkov.yaml. Prints each failed check; exits 1 if there is one.
 
-checkov itself is content with what it could not read, with nothing at all, and with a skip that gives no reason. Not so
-here: every resource of the module and its examples must have been scanned.
+checkov passes if it cannot read a file, if it scans no resource, and if a skip has no reason. This check then fails.
+Every resource of the module and its examples must be scanned.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SOURCES = ("*.tf", "modules/*/*.tf", "examples/*/*.tf")
 
 
 def declared_resources() -> set[str]:
-    """Each resource in the sources, as path:type.name."""
+    """Return each resource in the sources, as path:type.name."""
     return {
         f"{path.relative_to(ROOT).as_posix()}:{kind}.{name}"
         for pattern in SOURCES
@@ -27,15 +27,15 @@ def declared_resources() -> set[str]:
 
 
 def scanned_resource(resource: str) -> str:
-    """The same of one that checkov scanned: it gives the absolute path, and the modules on the way to the resource."""
+    """Return a scanned resource in the same form. checkov reports the absolute path and the modules of the address."""
     path, _, address = resource.rpartition(":")
     kind, name = address.split(".")[-2:]
     return f"{Path(path).relative_to(ROOT).as_posix()}:{kind}.{name.partition('[')[0]}"
 
 
 def problems() -> Iterator[str]:
-    # Before checkov is imported: that is when it reads them, and asks the package index for a newer checkov. A
-    # skip-path in .checkov.yaml would leave out a clone in somebody's folder build as well: it looks at whole paths.
+    # checkov reads these when it is imported, and looks up a newer version of itself. A skip-path in .checkov.yaml
+    # applies to whole paths, so it would also skip a clone below a folder named build.
     os.environ["CKV_SKIP_PACKAGE_UPDATE_CHECK"] = "true"
     os.environ["CKV_IGNORED_DIRECTORIES"] = "build,node_modules"
     from checkov.main import Checkov
@@ -56,15 +56,15 @@ def problems() -> Iterator[str]:
             if skip.check_result["suppress_comment"].strip() in ("", "No comment provided"):
                 yield f"{skip.file_path}: {skip.check_id} is skipped for {skip.resource} without a reason"
     if scan.config.check or scan.config.skip_check:
-        yield "checks are left out for all: skip one at its resource, with its reason"
+        yield "a check is skipped for all resources: skip it at its resource, with its reason"
     declared = declared_resources()
     for resource in sorted(declared - scanned):
         yield f"{resource} was not scanned"
     if not declared or not passed:
         yield "nothing was scanned"
-    # Either alone: a setting can turn the status off, and a run that breaks off has no report.
+    # Both are needed: a setting can disable the exit status, and an aborted run has no report.
     if failed or status != 0:
-        yield f"{failed} checks failed (it ended with {status})"
+        yield f"{failed} checks failed (exit status {status})"
     print(f"checkov: {len(scanned)} resources, as often as they are called: {passed} checks passed, {len(skips)} skips")
 
 

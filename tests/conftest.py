@@ -1,4 +1,4 @@
-"""What the tests of the deployed module share: one local AWS a process, since its environment can name only one."""
+"""Fixtures for tests of the deployed module. There is one local AWS per process, since its environment names it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.deployed import (
     running_local_aws,
 )
 
-# These take the longest, so they begin first: a worker runs all tests of a deployment. test_storm, of faults, waits
-# until the other workers have ended.
+# The slowest files, which start first: a worker runs all tests of a deployment. test_storm waits until the other
+# workers have ended.
 _FIRST = (
     *("test_incidents", "test_every_user", "test_benchmarks", "test_least_privilege", "test_operating"),
     *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_faults", "test_storm", "test_trigger_recovery"),
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class DeploymentScheduling(LoadFileScheduling):
-    """Runs the tests of one deployment in one worker: of a file, or of all files of a folder of _ONE_DEPLOYMENT."""
+    """Runs the tests of a deployment in one worker. A deployment is of a file, or of a folder of _ONE_DEPLOYMENT."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(super()._split_scope(nodeid))
@@ -51,7 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> DeploymentSc
 
 @pytest.fixture(scope="session")
 def busy(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[IO[str]]:
-    """A file that each worker has locked until it ends."""
+    """A file that each worker locks until it ends."""
     folder = tmp_path_factory.getbasetemp()
     with (folder if worker_id == "master" else folder.parent).joinpath("busy").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
@@ -77,5 +77,5 @@ def aws(busy: IO[str]) -> Iterator[LocalAws]:
 
 @pytest.fixture
 def username() -> str:
-    """A name that no other test has."""
+    """A unique username."""
     return f"{CANARY}-{uuid.uuid4().hex[:12]}"

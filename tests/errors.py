@@ -1,8 +1,8 @@
-"""Error situations: what is typed, what the message says is wrong, and what it says to do. They are docs/errors.md.
+"""Error situations: the command, the part of the message with the problem, and the part with the fix.
 
-    python -m tests.errors    writes the page
+    python -m tests.errors    writes docs/errors.md
 
-Each is provoked by a test: tests/unit/test_errors.py, and for plans tests/terraform.
+Tests provoke each: tests/unit/test_errors.py, and for plans tests/terraform.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGE = ROOT / "docs" / "errors.md"
 
 
 class Situation(NamedTuple):
-    """The message is `wrong`, a space, and `to_do`."""
+    """A command that fails, with the message `wrong`, a space, and `to_do`."""
 
     command: str
     wrong: str
@@ -98,7 +98,7 @@ MAKE = [
     ),
 ]
 
-# Of a port that another process has taken, where it is 4566.
+# Port 4566 is in use by another process.
 LOCAL_AWS = [
     Situation(
         "make local-aws-up PORT=4566",
@@ -126,7 +126,7 @@ ACCOUNT = USER_SYNC.split(":")[4]
 OUTPUTS = outputs(user_sync_state_machine_arn=USER_SYNC.replace(":user-sync", f":{PREFIX}-user-sync"))
 OLDER = {name: value for name, value in OUTPUTS.items() if name != "alarm_names"}
 
-# Files in the folder in which the command is typed. A command without a deployment uses outputs.json.
+# Files in the folder of the command. A command without a deployment uses outputs.json.
 FILES = {
     "outputs.json": {"user_sync": {"value": OUTPUTS}},
     "two.json": {name: {"value": OUTPUTS} for name in ("one", "two")},
@@ -144,7 +144,7 @@ def identity(account: str) -> Response:
     return Response(f"<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>".encode())
 
 
-WELL: dict[str, Answer] = {"sts.GetCallerIdentity": identity(ACCOUNT), "sfn.DescribeStateMachine": Response({})}
+HEALTHY: dict[str, Answer] = {"sts.GetCallerIdentity": identity(ACCOUNT), "sfn.DescribeStateMachine": Response({})}
 CONFIGURED: dict[str, Answer] = {
     "lambda.GetFunctionConfiguration": Response({"Environment": {"Variables": environment()}})
 }
@@ -368,20 +368,20 @@ COMMAND_LINE = [
 # --- make plan, or terraform plan
 
 
-# What is to do begins after the first of these.
+# The fix begins after the first of these.
 _TO_DO = re.compile(r"(?::|\.) (?=(?:it|each|Each|they|the|there|with|upper|for|a table with) )")
 
 
 def _of_message(command: str, message: str) -> Situation:
-    """Raises ValueError if the message does not say what to do."""
+    """Split a message. Raises ValueError if it has no fix."""
     found = _TO_DO.search(message)
     if found is None:
-        raise ValueError(f"no part of this message begins as one that says what to do, like it must be: {message}")
+        raise ValueError(f'no part of this message begins as a fix does, for example "it must be": {message}')
     return Situation(command, message[: found.start() + 1], message[found.end() :])
 
 
 def variables() -> list[Situation]:
-    """One rejected value of each validation, as tests/terraform/test_validations.py has them."""
+    """Return one rejected value of each validation in tests/terraform/test_validations.py."""
     by_advice: dict[str, Situation] = {}
     for rule in RULES:
         value = min(filter(None, rule.rejected), key=lambda each: len(str(each)), default=rule.rejected[0])
@@ -394,7 +394,7 @@ def variables() -> list[Situation]:
     return list(by_advice.values())
 
 
-# What only a plan with the pool and the table can find: tests/terraform/test_plan_messages.py provokes them.
+# Errors that need the pool and the table: tests/terraform/test_plan_messages.py provokes them.
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/"
 FUNCTION = "arn:aws:lambda:{}:123456789012:function:"
 IDENTITY_CHANGED = (

@@ -1,4 +1,4 @@
-"""Run Terraform on this module without AWS, and return as data what it reports and what it would make."""
+"""Runs Terraform on this module without AWS, and returns its messages and planned resources as data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a terraform that keeps its data in a folder and has no credentials."""
+    """Return an environment for Terraform with its data in a folder and without credentials."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     terraform = {"TF_DATA_DIR": str(folder / ".terraform"), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     # The schema of the AWS provider is large: fewer garbage collections save a quarter of the processor time.
@@ -35,14 +35,14 @@ def terraform_init(folder: Path, environment: dict[str, str]) -> None:
 
 
 def as_json_configuration(value: Any) -> str:
-    """Write a value as Terraform's JSON syntax takes it: a string is a template there."""
+    """Write a value in Terraform's JSON syntax, in which strings are templates."""
     return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
 def validation_errors(folder: Path, cases: list[dict[str, Any]]) -> list[list[str]]:
     """Return the error messages of the module's variables for each case, which is the arguments of a module block.
 
-    A plan of the variables alone: it takes no provider.
+    The plan has the variables only, so it needs no provider.
     """
     (folder / "variables").mkdir()
     for file in ("variables.tf", "alarms.tf"):
@@ -66,7 +66,7 @@ def validation_errors(folder: Path, cases: list[dict[str, Any]]) -> list[list[st
 
 REGION, ACCOUNT_ID, USER_POOL_ID = "eu-west-1", "123456789012", "eu-west-1_AbCdEfGhI"
 
-# The names of what the module makes, without the prefix, and where it makes it.
+# The names of the module's resources, without the prefix, and their modules.
 FUNCTIONS = {
     "post-confirmation": "module.sign_up.module.post_confirmation",
     "retry-sign-ups": "module.sign_up.module.retry_queue.module.function",
@@ -102,7 +102,7 @@ def queue_url(name: str) -> str:
     return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{name}"
 
 
-# The ARNs that AWS would assign, by address. They differ, so that a test can tell them apart.
+# The ARNs that AWS would assign, by address. All are different, so that tests can distinguish them.
 MADE = {
     **{
         f"{at}.aws_lambda_function.this": {"arn": arn("lambda", f"function:{name}"), "code_sha256": "mocked"}
@@ -125,7 +125,7 @@ MADE = {
 
 
 def packages(module: str) -> list[dict[str, Any]]:
-    """Override the packages with a zip that exists, the configuration itself: the real Terraform shows real ones."""
+    """Override the packages with an existing file, the configuration. Other tests use real packages."""
     outputs = {"zip_path": "main.tf.json", "package": {"filename": "main.tf.json", "source_code_hash": "mocked"}}
     names = ("functions_package", "welcome_email_package")
     return [{"target": f"{module}.module.{name}", "outputs": outputs} for name in names]
@@ -138,7 +138,7 @@ TABLE_ADDRESS = "module.user_table.data.aws_dynamodb_table.existing"
 def user_pool(
     post_confirmation: str = "", kms_key_id: str = "", pre_sign_up: str = "", verified: tuple[str, ...] = ("email",)
 ) -> dict[str, Any]:
-    """A pool as the data source reads it. `verified` are the attributes that Cognito verifies at sign-up."""
+    """Return a pool as the data source reads it. `verified` are the attributes that Cognito verifies at sign-up."""
     return {
         "id": USER_POOL_ID,
         "arn": arn("cognito-idp", f"userpool/{USER_POOL_ID}"),
@@ -156,12 +156,12 @@ class Case:
 
     arguments: dict[str, Any] = field(default_factory=dict)
     found: dict[str, dict[str, Any]] = field(default_factory=dict)  # by address
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of modules that are not made, by address
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of overridden modules, by address
 
 
 @dataclass(frozen=True)
 class Made:
-    """What the module made for a case: resources and data sources by address, and its outputs."""
+    """The module's resources and data sources for a case by address, and its outputs."""
 
     resources: dict[str, dict[str, Any]]
     outputs: dict[str, Any]
@@ -176,18 +176,18 @@ class Made:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Cases that are applied together, and then cases that are planned: some of the same names, some new."""
+    """Cases to apply together, and then cases to plan, with the same or new names."""
 
     applied: dict[str, Case]
     planned: dict[str, Case]
-    targets: tuple[str, ...] = ()  # what is applied and planned of each case; empty: everything
+    targets: tuple[str, ...] = ()  # the targets of apply and plan in each case; empty means everything
 
 
 def mocked_terraform(folder: Path, scenarios: dict[str, Scenario]) -> dict[str, tuple[dict[str, Made], list[str]]]:
     """Run scenarios with mocked providers, each with a new state.
 
     Returns:
-        What was made, by case, and the errors of the plan. Terraform does not name the case of an error.
+        The resources by case, and the errors of the plan. Terraform does not name the case of an error.
     """
     _write_stub(folder)
     for name, scenario in scenarios.items():
@@ -207,7 +207,7 @@ def mocked_terraform(folder: Path, scenarios: dict[str, Scenario]) -> dict[str, 
 
 
 def events_of_tests(folder: Path, files: int) -> Iterator[dict[str, Any]]:
-    """Yield what `terraform test` reports, until only the teardown of the last file is left: nothing real exists."""
+    """Yield the messages of `terraform test` before the teardown of the last file, which has no real resources."""
     with_providers = environment(folder, **terraform_environment())
     terraform_init(folder, with_providers)
     teardowns = 0
@@ -230,7 +230,7 @@ def events_of_tests(folder: Path, files: int) -> Iterator[dict[str, Any]]:
                 if teardowns == files:
                     return
         finally:
-            # With its providers, which are in the same session.
+            # Its providers are in the same session.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(terraform.pid, signal.SIGKILL)
 
@@ -262,7 +262,7 @@ def copy_module(folder: Path) -> None:
 
 
 def _write_stub(folder: Path) -> None:
-    """Write a configuration that uses the module once for each case of the variable `cases`, which is JSON."""
+    """Write a configuration with one use of the module for each case of the variable `cases`, which is JSON."""
     copy_module(folder)
     variables = re.findall(r'^variable "(\w+)"', (ROOT / "variables.tf").read_text(encoding="utf-8"), re.MULTILINE)
     stub = {
@@ -271,7 +271,7 @@ def _write_stub(folder: Path) -> None:
             "case": {
                 "source": "./module",
                 "for_each": "${jsondecode(var.cases)}",
-                # null is the default of a variable that cannot be null.
+                # null selects the default of a variable that is not nullable.
                 **{name: f"${{try(each.value.{name}, null)}}" for name in variables},
             }
         },

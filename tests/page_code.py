@@ -1,4 +1,4 @@
-"""The code of docs/using-the-table.md, run as it is, in each of its languages."""
+"""Runs the code of docs/using-the-table.md without changes, in each of its languages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.deployed import ROOT
 PAGE = (ROOT / "docs" / "using-the-table.md").read_text(encoding="utf-8")
 
 Call: TypeAlias = Sequence[Any]
-"""A function of the page, in the spelling of Python, and its arguments."""
+"""The Python name of a function of the page, and its arguments."""
 Code: TypeAlias = Callable[[Path, Mapping[str, str], Sequence[Call]], list[Any]]
-"""Makes calls with these environment variables. Returns the answers as JSON has them, and the name of an error."""
+"""Makes calls with these environment variables. Returns the results as JSON, or the name of the error."""
 
-# Calls each function, one after the other. A set of DynamoDB becomes a list.
+# Calls the functions one after the other. A set of DynamoDB becomes a list.
 DRIVER = """
 import * as users from "./users.mjs";
 

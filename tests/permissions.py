@@ -1,4 +1,4 @@
-"""The permissions of the module's roles, as docs/security.md has them in a table."""
+"""The permissions of the module's roles, from the table in docs/security.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFINITION = "**definition**"
 
 
 class Permission(NamedTuple):
-    """`role` without the prefix; `resource` as the table has it."""
+    """A permission. `role` has no prefix, and `resource` is the text of the table."""
 
     role: str
     action: str
@@ -27,7 +27,7 @@ class Permission(NamedTuple):
 
 @cache
 def table() -> dict[Permission, str]:
-    """Every permission in docs/security.md, and by what it is shown."""
+    """Return every permission in docs/security.md with its evidence."""
     _, _, rest = SECURITY.read_text(encoding="utf-8").partition("<!-- permissions: read by")
     found: dict[Permission, str] = {}
     for line in rest.partition("<!-- permissions: end")[0].splitlines()[4:]:

@@ -1,8 +1,8 @@
 """Prints every policy that Terraform renders for the module and its examples, as JSON for tests/check_policies.py.
 
-The real provider plans the module with everything switched on that adds a statement. A plan does not know the ARN of a
-resource that does not exist yet: this plan starts from a state that has the resources that policies name. Exits 1 if a
-policy is unknown all the same, or if the sources have a policy or a statement that was not rendered.
+The real provider plans the module with every option that adds a statement. A plan does not know the ARN of a resource
+that does not exist yet, so this plan starts from a state with the resources that policies name. Exits 1 if a policy is
+unknown nevertheless, or if the sources have a policy or a statement that was not rendered.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SOURCES = ("*.tf", "modules/*/*.tf", "examples/*/*.tf")
 NAME, STAGE = "user-sync", "policies"
 PREFIX = f"{NAME}-{STAGE}"
 ACCOUNT, TABLE = "000000000000", "people"
-# An example's policies: planned beside the module.
+# The policies of an example, planned together with the module.
 KEY = ROOT / "examples" / "complete" / "key.tf"
 APPLICATION = KEY.with_name("application.tf")
 KMS_KEY = "key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
@@ -50,7 +50,7 @@ class IncompleteError(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy document. `attached_to` is the ARN of the resource that has it, or None for what a role may do."""
+    """A policy document. `attached_to` is the ARN of its resource, or None for the permissions of a role."""
 
     address: str
     document: Json
@@ -66,7 +66,7 @@ def arn(service: str, resource: str) -> str:
 
 
 def everything(user_pool_id: str) -> Json:
-    """Return the arguments of the module that add a statement, all of them."""
+    """Return all arguments of the module that add a statement."""
     return {
         "user_pool_id": user_pool_id,
         "name": NAME,
@@ -77,7 +77,7 @@ def everything(user_pool_id: str) -> Json:
         "previous_kms_key_arns": [arn("kms", "key/2a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")],
         "lambda": {"vpc_config": {"subnet_ids": ["subnet-0a1b2c3d"], "security_group_ids": ["sg-0a1b2c3d"]}},
         "reconciliation": {"run_on_apply": "dry_run"},
-        # An existing table, because only the key of an existing table has a statement. A table of the module adds none.
+        # An existing table, because only its key has a statement. A table of the module adds none.
         "table": {"name": TABLE, "attribute_prefix": "cognito_"},
         "track_changes": True,
         "tracing": True,
@@ -86,7 +86,7 @@ def everything(user_pool_id: str) -> Json:
 
 
 def make_pool_and_table(aws: LocalAws) -> str:
-    """Make what the module reads, each with a key. Returns the pool's ID."""
+    """Create the pool and the table that the module reads, both with a key. Return the pool's ID."""
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     pool = aws.client("cognito-idp").create_user_pool(PoolName="theirs", LambdaConfig={"KMSKeyID": key})["UserPool"]
     aws.client("dynamodb").create_table(
@@ -100,7 +100,7 @@ def make_pool_and_table(aws: LocalAws) -> str:
 
 
 def plan_everything(folder: Path) -> Json:
-    """Plan the module and the example's policies in an empty folder. Returns what `terraform show -json` says."""
+    """Plan the module and the policies of the example in an empty folder. Return `terraform show -json`."""
     with LocalAws.started() as aws:
         module = {"source": str(ROOT), **everything(make_pool_and_table(aws))}
         configuration = {"locals": {"name": NAME, "stage": STAGE}, "module": {"user_sync": module}}
@@ -149,7 +149,7 @@ def existing() -> Iterator[tuple[str, Json]]:
                 "code_sha256": "",
             },
         )
-        # Without any change. Terraform defers a data source that names a resource of its own module with changes.
+        # Without changes: Terraform defers a data source that names a changed resource of the same module.
         yield (
             f"{module}.aws_cloudwatch_log_group.this",
             {

@@ -13,7 +13,7 @@ TABLE: Final = "users"
 SUB: Final = "b4c8d9e0-1234-4abc-8def-001122334455"
 OTHER_SUB: Final = "b5c8d9e0-1234-4abc-8def-001122334455"
 
-# What a run of the reconciliation counts.
+# The counts of a reconciliation run.
 COUNTS: Final = (
     *("listed", "created", "updated", "unchanged", "unconfirmed", "other_pool", "failed"),
     *("deleted", "still_in_pool", "over_limit", "unlisted_shards"),
@@ -23,7 +23,7 @@ _STATE_MACHINES: Final = "arn:aws:states:eu-central-1:111122223333:stateMachine"
 USER_SYNC, RECONCILIATION = f"{_STATE_MACHINES}:user-sync", f"{_STATE_MACHINES}:reconciliation"
 QUEUE_URL: Final = "https://sqs.eu-central-1.amazonaws.com/111122223333/retry"
 
-# Functions that a pool may have as triggers: the module's, the application's, and one of another trigger.
+# Functions of a pool's triggers: of this module, of the application, and of another trigger.
 _LAMBDA: Final = "arn:aws:lambda:eu-central-1:111122223333:function"
 OURS, THEIRS, OTHER = f"{_LAMBDA}:ours", f"{_LAMBDA}:theirs", f"{_LAMBDA}:other"
 
@@ -78,7 +78,7 @@ def table_definition(name: str = TABLE, layout: ItemLayout | None = None, email_
     Args:
         name: The table's name.
         layout: The layout of its items; by default, that of a table of the module without any settings.
-        email_index: With an index on `email`, as an existing table may have one.
+        email_index: Add an index on `email`, as an existing table can have.
     """
     layout = layout or ItemLayout(POOL_ID, ("name", "email"))
     partition_key = layout.partition_key.name

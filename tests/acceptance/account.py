@@ -1,4 +1,4 @@
-"""The AWS account that the acceptance tests run in, and the mailbox that their mails go to.
+"""The AWS account of the acceptance tests, and the mailbox that receives their emails.
 
 `make acceptance` takes the account from the environment, after ACCEPTANCE_ACCOUNT has confirmed it. In CI the account
 is the local AWS.
@@ -52,7 +52,11 @@ class OperatorsMailbox:
         """Ask for a code if there is a terminal. Returns None for an empty line, and after `seconds`."""
         if not sys.stdin.isatty():
             return None
-        print(f"\nType the code from Cognito's mail ({purpose}), or press Enter to go on without: ", end="", flush=True)
+        print(
+            f"\nType the code from Cognito's mail ({purpose}), or press Enter to continue without it: ",
+            end="",
+            flush=True,
+        )
         answered, _, _ = select.select([sys.stdin], [], [], seconds)
         return (sys.stdin.readline().strip() or None) if answered else None
 
@@ -73,14 +77,14 @@ class Account:
 
     @classmethod
     def from_environment(cls, mailbox: Mailbox | None = None, sends_mail: bool = True) -> Account:
-        """The account of the environment's credentials.
+        """Return the account of the environment's credentials.
 
         Args:
-            mailbox: the mailbox of ACCEPTANCE_EMAIL, if it is not only the operator's.
-            sends_mail: False to delete only; needs no ACCEPTANCE_EMAIL.
+            mailbox: The mailbox of ACCEPTANCE_EMAIL. None means that only the operator can read it.
+            sends_mail: False to delete only, for which ACCEPTANCE_EMAIL is not required.
 
         Raises:
-            AccountError: something is missing, or ACCEPTANCE_ACCOUNT does not confirm the account.
+            AccountError: A setting is missing, or ACCEPTANCE_ACCOUNT does not confirm the account.
         """
         confirmed, email = (os.environ.get(name, "") for name in ("ACCEPTANCE_ACCOUNT", "ACCEPTANCE_EMAIL"))
         session = boto3.session.Session()
@@ -112,11 +116,11 @@ class Account:
         return self._clients[service]
 
     def eventually(self, question: Callable[[], Answer | None], seconds: float = 180) -> Answer:
-        """The first true answer. Asks AWS less often than the local AWS, since AWS throttles."""
+        """Return the first true answer. AWS is called less often than the local AWS, because it throttles."""
         return eventually(question, seconds, pause=3 if self.is_aws else 0.2)
 
     def require_verified_email(self) -> None:
-        """Raises AccountError if SES cannot send from the address, or from its domain, in this region."""
+        """Raise AccountError if SES cannot send from the address or its domain in this region."""
         ses = self.client("sesv2")
         identities = (self.email, self.email.rpartition("@")[2])
         for identity in identities:
@@ -133,7 +137,7 @@ class Account:
         )
 
     def logs_management_events(self) -> bool:
-        """Whether a trail is known that logs the management events of this region."""
+        """Return whether a trail logs the management events of this region."""
         cloudtrail = self.client("cloudtrail")
         for trail in cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]:
             if trail.get("IsMultiRegionTrail") or trail.get("HomeRegion") == self.region:
@@ -162,7 +166,7 @@ def _account_of(session: Any) -> str:
 
 
 def _selects_management_events(selectors: dict[str, Any]) -> bool:
-    """Whether selectors of a trail include calls that write.
+    """Return whether selectors of a trail include calls that write.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
     """

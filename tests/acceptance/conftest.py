@@ -12,12 +12,12 @@ from tests.acceptance.account import Account, Mailbox
 from tests.acceptance.run import HOME, Run
 from tests.deployed import RESET_CODE, SIGN_UP_CODE
 
-# The sender is in the plan, so it has no mark of personal data.
+# Without the mark of personal data, because the plan shows the sender.
 EMAIL = "acceptance@example.com"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    # An option, and not a variable, which could be set in a shell that runs `make test`.
+    # An option. A variable could be set in a shell that runs `make test`.
     parser.addoption(
         "--on-aws", action="store_true", help="run the acceptance tests in an AWS account, which costs money"
     )
@@ -55,7 +55,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 
 @pytest.fixture(scope="module")
 def run(request: pytest.FixtureRequest, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A run that is cleaned up in any case."""
+    """A run that is cleaned up in every case."""
     home: Path = HOME if request.config.getoption("--on-aws") else tmp_path_factory.mktemp("acceptance")
     begun = Run.begin(account, home)
     yield begun

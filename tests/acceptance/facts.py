@@ -1,7 +1,7 @@
-"""Questions about AWS that its documentation leaves open and that this module depends on, each with a probe.
+"""Questions about AWS that its documentation does not answer and that this module depends on, each with a probe.
 
-The acceptance tests ask them and write docs/aws-facts.md, but only in an AWS account: what the local AWS answers is no
-fact about AWS.
+The acceptance tests ask them. They write docs/aws-facts.md only in an AWS account, because answers of the local AWS are
+not facts about AWS.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECORD_SECONDS: Final = 480
 
 @dataclass
 class Context:
-    """What the tests have done in the account and seen there, for the probes."""
+    """What the tests have done and seen in the account. Probes use it."""
 
     account: Account
     pool: Pool
@@ -38,18 +38,18 @@ class Context:
     username: str
     sub: str
     unconfirmed_username: str
-    # A user whose name an administrator changed, and one who changed it by a call of their own; both since then.
+    # A user whose name an administrator changed, and a user that made the change. Both changes are after `changed_at`.
     changed_sub: str
     self_service_sub: str
     changed_at: datetime
     record_seconds: float = RECORD_SECONDS
-    # Answers that the tests saw on their way, by the question's key.
+    # Answers that the tests saw, by the question's key.
     seen: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question, why it matters, how it is asked, and the probe that asks it.
+    """A question, why it matters, how it is tested, and the probe that tests it.
 
     A probe returns one line without IDs or personal data.
     """
@@ -94,7 +94,7 @@ def filtered(template: str) -> Callable[[Context], str]:
 
 
 def filtered_twice(context: Context) -> str:
-    """Which condition applies, seen with two conditions that no user meets."""
+    """Find out which condition applies, with two conditions that no user meets."""
     users = _list(context, f'sub ^= "{context.sub[:8]}" and username = "{context.unconfirmed_username}"')
     names = {user["Username"] for user in users}
     return {
@@ -209,20 +209,20 @@ NOT_ASKED = (
 
 
 def ask(context: Context) -> dict[str, Answer]:
-    """The answers to all questions. An error of AWS is an answer, too."""
+    """Return the answers to all questions. An error of AWS is also an answer."""
     answers = {}
     for question in QUESTIONS:
         try:
             seen = question.probe(context)
         except ClientError as error:
-            seen = _impersonal(f"no: {error.response['Error']['Code']}: {error.response['Error']['Message']}", context)
+            seen = _without_ids(f"no: {error.response['Error']['Code']}: {error.response['Error']['Message']}", context)
         print(f"\n{question.text}\n  {seen}", flush=True)
         answers[question.key] = Answer(seen, f"{datetime.now(UTC):%Y-%m-%d}", context.account.region)
     return answers
 
 
 def record_answers(account: Account, answers: Mapping[str, Answer], page: Path = PAGE) -> bool:
-    """Write answers to the page, beside those that it has. Does nothing unless they are AWS's."""
+    """Add answers to the page if they are from AWS. Return whether they are."""
     if not account.is_aws:
         return False
     page.write_text(page_of({**answers_of(page.read_text(encoding="utf-8")), **answers}), encoding="utf-8")
@@ -233,7 +233,7 @@ def record_answers(account: Account, answers: Mapping[str, Answer], page: Path =
 
 
 def page_of(answers: Mapping[str, Answer]) -> str:
-    """docs/aws-facts.md with these answers, by question."""
+    """Return docs/aws-facts.md with these answers, by question."""
     state = (
         "Each answer has the date and the region of its run of `make acceptance`."
         if answers
@@ -274,7 +274,7 @@ def page_of(answers: Mapping[str, Answer]) -> str:
 
 
 def answers_of(page: str) -> dict[str, Answer]:
-    """The answers that a page has, to the questions that there still are."""
+    """Return the answers of a page to the current questions."""
     keys = {_cell(question.text): question.key for question in QUESTIONS}
     answers = {}
     for line in page.splitlines():
@@ -288,7 +288,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-# --- what probes share
+# --- helpers of probes
 
 
 def _list(context: Context, query: str) -> list[dict[str, Any]]:
@@ -310,7 +310,7 @@ def _records(context: Context, event_name: str, sub: str) -> Iterator[dict[str, 
 
 
 def _places(value: object, wanted: str, path: str = "") -> list[str]:
-    """Where in a record a text is: paths like additionalEventData.sub."""
+    """Return the paths of a text in a record, such as additionalEventData.sub."""
     if isinstance(value, dict):
         return [place for key, each in value.items() for place in _places(each, wanted, f"{path}.{key}".lstrip("."))]
     if isinstance(value, list):
@@ -318,7 +318,7 @@ def _places(value: object, wanted: str, path: str = "") -> list[str]:
     return [path] if isinstance(value, str) and wanted in value else []
 
 
-def _impersonal(text: str, context: Context) -> str:
+def _without_ids(text: str, context: Context) -> str:
     for secret, name in (
         (context.sub, "<sub>"),
         (context.sub[:8], "<prefix>"),

@@ -1,7 +1,7 @@
-"""Finds the resources of a run, by tag and by name, and deletes what is left.
+"""Finds the remaining resources of a run by tag and by name, and deletes them.
 
 Dashboards and schedules have no tags, the Resource Groups Tagging API does not list roles, and its index is eventually
-consistent. So resources are listed by name, too.
+consistent. So resources are also listed by name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAG = "acceptance-run"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of resource: how to list the names (IDs, ARNs, URLs) of all, and how to delete one by it."""
+    """A kind of resource: how to list all names (or IDs, ARNs, URLs), and how to delete a resource by name."""
 
     name: str
     service: str
@@ -28,7 +28,7 @@ class Kind:
 
 
 def listed(operation: str, key: str, name: str | None, **arguments: Any) -> Callable[[Any], Iterable[str]]:
-    """All names of a paginated list operation. `name` is None where the list is one of names."""
+    """Return a function that lists the names of a paginated operation. `name` is None for a list of names."""
 
     def names(client: Any) -> Iterable[str]:
         for page in client.get_paginator(operation).paginate(**arguments):
@@ -52,7 +52,7 @@ def delete_rule(events: Any, rule: str) -> None:
 
 
 def mappings(client: Any) -> Iterable[str]:
-    """Event source mappings, each as <function ARN> <UUID>, since they have no names."""
+    """Yield event source mappings, each as <function ARN> <UUID>, because they have no names."""
     for page in client.get_paginator("list_event_source_mappings").paginate():
         for mapping in page["EventSourceMappings"]:
             yield f"{mapping['FunctionArn']} {mapping['UUID']}"
@@ -63,7 +63,7 @@ def delete_layer(functions: Any, layer: str) -> None:
         functions.delete_layer_version(LayerName=layer, VersionNumber=version["Version"])
 
 
-# In the order of deletion: the pool first, which invokes the trigger, then what else invokes functions.
+# In the order of deletion: first the pool, which invokes the trigger, then other resources that invoke functions.
 KINDS = (
     Kind(
         "user pool",
@@ -150,12 +150,12 @@ KINDS = (
 
 
 def prefix(run_id: str) -> str:
-    """The text that the name of each resource of a run contains. The ID makes it unique."""
+    """Return the text that the name of each resource of a run contains. The ID makes it unique."""
     return f"acc-{run_id}"
 
 
 def tagged(account: Account, run_id: str) -> list[str]:
-    """ARNs of the resources that have the run's tag."""
+    """Return the ARNs of the resources with the run's tag."""
     pages = account.client("resourcegroupstaggingapi").get_paginator("get_resources")
     filters = [{"Key": TAG, "Values": [run_id]}]
     return [
@@ -164,21 +164,21 @@ def tagged(account: Account, run_id: str) -> list[str]:
 
 
 def named(account: Account, run_id: str) -> list[tuple[Kind, str]]:
-    """The resources with the run's prefix in their name, in the order of deletion."""
+    """Return the resources with the run's prefix in their name, in the order of deletion."""
     return [
         (kind, name) for kind in KINDS for name in kind.list(account.client(kind.service)) if prefix(run_id) in name
     ]
 
 
 def left_over(account: Account, run_id: str) -> list[str]:
-    """Everything of a run that exists."""
+    """Return the existing resources of a run."""
     return [f"{kind.name} {name}" for kind, name in named(account, run_id)] + tagged(account, run_id)
 
 
 def delete_named(account: Account, run_id: str) -> list[str]:
-    """Delete everything that has the run's prefix in its name.
+    """Delete all resources with the run's prefix in their name. Return those that could not be deleted, and why.
 
-    Terraform that was killed has resources that are not in its state. Returns what could not be deleted, and why.
+    If Terraform was killed, some resources are not in its state.
     """
     failures = []
     for kind, name in named(account, run_id):

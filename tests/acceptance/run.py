@@ -1,6 +1,6 @@
-"""One run of the acceptance tests: a pool and a deployment with a tag of their own, and a folder with their state.
+"""One run of the acceptance tests: a pool and a deployment with the run's tag, and a folder with their state.
 
-The folder is kept until nothing of the run is left.
+The folder is kept until all resources of the run are deleted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 CONFIGURATION = Path(__file__).parent / "deployment"
 HOME = ROOT / ".local" / "acceptance"
 
-# All settings of the pool that a request of UpdateUserPool has to repeat.
+# All settings of the pool that a request of UpdateUserPool must repeat.
 POOL_SETTINGS: dict[str, Any] = {
-    "UserPoolTier": "LITE",  # the one with the lowest price per active user
+    "UserPoolTier": "LITE",  # the lowest price per active user
     "AutoVerifiedAttributes": ["email"],
     "Policies": {
         "PasswordPolicy": {
@@ -44,17 +44,17 @@ POOL_SETTINGS: dict[str, Any] = {
 }
 
 
-class PatientTerraform(Terraform):
-    """Terraform that an interrupt does not kill, because resources that it was creating would not be in its state.
+class UninterruptedTerraform(Terraform):
+    """Terraform that finishes after an interrupt. If it were killed, new resources would not be in its state.
 
-    Its output is in terraform-<command>.log in its folder, too.
+    Its output is also in terraform-<command>.log in its folder.
     """
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         log = self.folder / f"terraform-{arguments[0]}.log"
         with log.open("w") as output:
-            # In a session of its own: Ctrl-C in a terminal goes to all processes there, and Terraform exits at once,
-            # without its state, when it gets a second interrupt.
+            # In a new session: Ctrl-C in a terminal goes to all processes of the session, and Terraform exits
+            # immediately, without its state, after a second interrupt.
             process = subprocess.Popen(
                 ["nice", "-n", "5", "terraform", *arguments],
                 cwd=self.folder,
@@ -67,7 +67,7 @@ class PatientTerraform(Terraform):
             try:
                 process.wait()
             except KeyboardInterrupt:
-                print("\nInterrupted. Terraform finishes what it has begun.", flush=True)
+                print("\nInterrupted. Terraform finishes the running operations.", flush=True)
                 process.send_signal(signal.SIGINT)
                 process.wait()
                 raise
@@ -78,12 +78,12 @@ class PatientTerraform(Terraform):
 class Run:
     """A run. Everything that it creates has acc-<ID> in its name, and the tag acceptance-run if it accepts tags."""
 
-    account: Account
+    account: Account  # in which the resources are
     id: str
     folder: Path
     email: str
     pool_id: str | None = None
-    # Usernames of the users whom the pool had before the module, by sub.
+    # Usernames of the users that the pool had before the module, by sub.
     existing_users: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -96,12 +96,12 @@ class Run:
 
     @classmethod
     def load(cls, account: Account, folder: Path) -> Run:
-        """The run of a folder, as it was last saved."""
+        """Return the run of a folder, as last saved."""
         saved = json.loads((folder / "run.json").read_text())
         return cls(account, folder.name, folder, saved["email"], saved["pool_id"])
 
     def save(self) -> None:
-        """Write what `load` reads."""
+        """Write the file that `load` reads."""
         saved = {
             "account": self.account.id,
             "region": self.account.region,
@@ -116,7 +116,7 @@ class Run:
 
     @property
     def _aws(self) -> LocalAws:
-        """The account, for helpers that only need its clients."""
+        """The account, for helpers that need only its clients."""
         return cast("LocalAws", self.account)
 
     @property
@@ -142,7 +142,7 @@ class Run:
             UserPoolId=made["Id"],
             ClientName="app",
             ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-            # Without them a client may write the standard attributes alone.
+            # Without these, a client can write only the standard attributes.
             ReadAttributes=["email", "name", "custom:plan"],
             WriteAttributes=["email", "name", "custom:plan"],
         )["UserPoolClient"]
@@ -155,8 +155,8 @@ class Run:
     def variables(self) -> dict[str, str]:
         return {"user_pool_id": str(self.pool_id), "run_id": self.id, "email": self.email}
 
-    def terraform(self) -> PatientTerraform:
-        return PatientTerraform.of_copy(CONFIGURATION, self.folder)
+    def terraform(self) -> UninterruptedTerraform:
+        return UninterruptedTerraform.of_copy(CONFIGURATION, self.folder)
 
     def deployment(self, terraform: Terraform) -> Deployment:
         return Deployment(self._aws, terraform.outputs()["user_sync"])
@@ -165,10 +165,10 @@ class Run:
         return leftovers.left_over(self.account, self.id)
 
     def clean(self) -> None:
-        """Destroy the deployment, delete the pool and everything else that is left, and then the folder.
+        """Destroy the deployment, delete the pool and all remaining resources, and then the folder.
 
         Raises:
-            AssertionError: something is left. The folder is kept, so that this can be tried again.
+            AssertionError: A resource remains. The folder is kept for another try.
         """
         if (self.folder / "terraform.tfstate").exists():
             terraform = self.terraform()
@@ -178,7 +178,7 @@ class Run:
                 "-no-color",
                 "-auto-approve",
                 f"-state={terraform.state}",
-                "-lock-timeout=15m",  # an apply whose test was killed goes on
+                "-lock-timeout=15m",  # an apply continues if its test was killed
                 *(f"-var={name}={value}" for name, value in self.variables.items()),
             )
             if done.returncode:
@@ -191,7 +191,7 @@ class Run:
             return not left
 
         try:
-            # The index of tags lags by minutes.
+            # The index of tags is eventually consistent, with a delay of minutes.
             self.account.eventually(nothing_left, seconds=300)
         except AssertionError as error:
             raise AssertionError(
@@ -203,7 +203,7 @@ class Run:
 
 
 def create_user(pool: Pool, username: str) -> str:
-    """Create a user as an administrator, which sends no mail and invokes no trigger. Returns the sub."""
+    """Create a user as an administrator, without an email or an invocation of the trigger. Return the sub."""
     made = pool.cognito.admin_create_user(
         UserPoolId=pool.id,
         Username=username,
@@ -215,12 +215,12 @@ def create_user(pool: Pool, username: str) -> str:
 
 
 def interrupted(home: Path = HOME) -> list[Path]:
-    """Folders of runs that have not been cleaned up."""
+    """Return the folders of runs that were not cleaned up."""
     return sorted(found.parent for found in home.glob("*/run.json"))
 
 
 def clean_up(account: Account, home: Path = HOME) -> list[str]:
-    """Clean up after the interrupted runs in this account and region. Returns what is left, and why."""
+    """Clean up after the interrupted runs in this account and region. Return the remaining problems."""
     problems = []
     for folder in interrupted(home):
         saved = json.loads((folder / "run.json").read_text())

@@ -1,6 +1,6 @@
-"""The main job in an account, from a pool without the module until nothing is left: see docs/acceptance.md.
+"""The main job in an account, from a pool without the module to the deletion of all resources: docs/acceptance.md.
 
-One deployment for all of it: each test begins where the one before it ended.
+One deployment for all tests: each test starts with the state of the one before it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance import facts, leftovers
 from tests.acceptance.account import Account
-from tests.acceptance.run import POOL_SETTINGS, PatientTerraform, Run, clean_up, interrupted
+from tests.acceptance.run import POOL_SETTINGS, Run, UninterruptedTerraform, clean_up, interrupted
 from tests.deployed import PASSWORD, Deployment, Pool
 
 USERNAME = "canary-acceptance"
@@ -35,26 +35,26 @@ def found(pool: Pool) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def terraform(run: Run, found: dict[str, Any]) -> PatientTerraform:
+def terraform(run: Run, found: dict[str, Any]) -> UninterruptedTerraform:
     terraform = run.terraform()
     terraform("apply", "-auto-approve", variables=run.variables)
     return terraform
 
 
 @pytest.fixture(scope="module")
-def deployed(run: Run, terraform: PatientTerraform) -> Deployment:
+def deployed(run: Run, terraform: UninterruptedTerraform) -> Deployment:
     return run.deployment(terraform)
 
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, str]:
-    """Answers to questions of facts.py that the tests see on their way."""
+    """Answers to questions of facts.py that the tests see."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def sub(account: Account, pool: Pool, deployed: Deployment) -> str:
-    """A user who signs up and is confirmed, with the mailed code if it can be read."""
+    """The sub of a user that signs up and is confirmed, with the emailed code if it can be read."""
     attributes = {"email": account.email, "name": "Zoë <b> Canary", "custom:plan": "canary gold"}
     user: str = pool.cognito.sign_up(
         ClientId=pool.client_id,
@@ -75,7 +75,7 @@ def sub(account: Account, pool: Pool, deployed: Deployment) -> str:
 
 @pytest.fixture(scope="module")
 def changed_at(run: Run, pool: Pool, sub: str, deployed: Deployment) -> datetime:
-    """When an administrator changed the name of an existing user, and the new user changed an attribute."""
+    """The time when an administrator changed the name of an existing user, and the new user changed an attribute."""
     wait_for_item(run, deployed, sub)
     for user in run.existing_users:
         wait_for_item(run, deployed, user)
@@ -96,7 +96,7 @@ def changed_at(run: Run, pool: Pool, sub: str, deployed: Deployment) -> datetime
 
 
 def settings_of(pool: Pool) -> dict[str, Any]:
-    """All settings of the pool, as JSON has them; no triggers are the same as an empty list of them."""
+    """Return all settings of the pool as JSON. A missing list of triggers is an empty one."""
     settings: dict[str, Any] = json.loads(json.dumps(pool.configuration(), default=str))
     settings["pool"].setdefault("LambdaConfig", {})
     return settings
@@ -107,7 +107,7 @@ def wait_for_item(run: Run, deployed: Deployment, sub: str) -> dict[str, Any]:
 
 
 def execution_of(run: Run, deployed: Deployment, sub: str, reason: str) -> dict[str, Any]:
-    """The user's only execution for a reason, once it has ended."""
+    """Return the user's only execution for a reason when it has ended."""
 
     def ended() -> dict[str, Any] | None:
         executions = [each for each in deployed.executions(sub) if each["request"]["reason"] == reason]
@@ -213,7 +213,7 @@ def invoke_trigger(account: Account, pool: Pool, deployed: Deployment, sub: str)
 
 
 def test_lost_trigger_is_reported_by_plan_and_repaired_by_apply(
-    run: Run, pool: Pool, terraform: PatientTerraform, deployed: Deployment
+    run: Run, pool: Pool, terraform: UninterruptedTerraform, deployed: Deployment
 ) -> None:
     pool.cognito.update_user_pool(
         UserPoolId=pool.id,
@@ -225,7 +225,7 @@ def test_lost_trigger_is_reported_by_plan_and_repaired_by_apply(
     assert settings_of(pool)["pool"]["LambdaConfig"] == {}
     warning = terraform.warnings(run.variables)
     assert "is none, and not this module's function" in warning
-    # The command that it gives, with the name of the module in this configuration.
+    # The command in the warning, with the name of the module in this configuration.
     replace = re.search(r"-replace='(?:<module\.NAME\.>)?([^']+)'", warning)
     assert replace
     terraform("apply", "-auto-approve", f"-replace=module.user_sync.{replace[1]}", variables=run.variables)
@@ -293,7 +293,7 @@ def test_destroy_restores_the_pool_and_leaves_nothing(run: Run, pool: Pool) -> N
 
 
 def test_clean_up_deletes_what_a_killed_terraform_left(run: Run, account: Account) -> None:
-    """They are in no state, since Terraform was killed while it created them."""
+    """They are in no state, because Terraform was killed during their creation."""
     killed = Run.begin(account, run.folder.parent)
     killed.create_pool()
     name = killed.name

@@ -1,4 +1,4 @@
-# What AWS would answer, as far as the provider or this module looks at it.
+# Responses of AWS, with the attributes that the provider or this module reads.
 
 mock_data "aws_caller_identity" {
   defaults = {

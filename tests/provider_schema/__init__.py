@@ -1,8 +1,8 @@
 """The AWS provider's schema, for the resources and data sources that this repository uses.
 
-schemas.json holds it for the oldest supported version of the provider and for a current one: `make provider-schema`
-renews it. `make check` compares every .tf file with both: each attribute and block must exist and not be deprecated,
-and nothing that is required may be missing.
+schemas.json has it for the oldest supported version of the provider and for a current one. `make provider-schema`
+renews it. `make check` compares every .tf file with both: each attribute and block must exist and must not be
+deprecated, and no required one may be missing.
 
 A type is "aws_sqs_queue", or "data.aws_region". An entry of a type is one of
 
@@ -27,11 +27,11 @@ SCHEMAS = Path(__file__).with_name("schemas.json")
 Entry: TypeAlias = Union[str, "Block"]
 Block: TypeAlias = dict[str, Entry]
 
-# What Terraform itself takes in any resource or data source.
+# Arguments and blocks of Terraform, in every resource and data source.
 META_ARGUMENTS = frozenset({"count", "depends_on", "for_each", "provider"})
 META_BLOCKS = frozenset({"connection", "lifecycle", "provisioner"})
 
-# Deprecated in the current version, and used all the same, with the reason.
+# Deprecated in the current version, but used for this reason.
 ACCEPTED = {
     "aws_dynamodb_table.global_secondary_index.hash_key": "required up to 6.28; key_schema exists from 6.29 on",
     "aws_dynamodb_table.global_secondary_index.range_key": "as hash_key",
@@ -43,12 +43,12 @@ SELF = re.compile(r"(?<![\w.])self((?:\.[a-z_]\w*|\[[^\[\]]*\])+)")
 
 @dataclass(frozen=True)
 class Problem:
-    """A use that a version of the provider does not accept as it is.
+    """A use that a version of the provider does not accept.
 
     Attributes:
         place: Path of the file, with the line.
-        path: What is used, for example "aws_sqs_queue.name".
-        what: What is wrong with it.
+        path: The attribute or block, for example "aws_sqs_queue.name".
+        what: The problem.
     """
 
     place: str
@@ -78,7 +78,7 @@ def used_types(paths: Iterable[Path]) -> set[str]:
 
 
 def problems(source: str, place: str, schema: Mapping[str, Block]) -> Iterator[Problem]:
-    """Yield what a version of the provider does not accept in a Terraform source.
+    """Yield the problems of a Terraform source with a version of the provider.
 
     Objects that are passed on as a whole (`one(aws_sqs_queue.this)`) are not followed.
 
@@ -110,7 +110,7 @@ def _declared(source: str) -> Iterator[tuple[str, BlockView]]:
 
 
 def _misused(body: BlockView, schema: Block, path: str, place: str) -> Iterator[Problem]:
-    """Yield what is wrong with the arguments and blocks of a resource, data source or block."""
+    """Yield the problems of the arguments and blocks of a resource, data source or block."""
     given = set()
     for attribute in (view for view in body.attributes() if isinstance(view, AttributeView)):
         if attribute.name in META_ARGUMENTS and "." not in path.removeprefix("data."):
@@ -136,12 +136,12 @@ def _misused(body: BlockView, schema: Block, path: str, place: str) -> Iterator[
 
 
 def _read(steps: str, schema: Block, path: str, place: str) -> Iterator[Problem]:
-    """Yield what is wrong with a reference's attributes: `[0].lambda_config[0].post_confirmation`."""
+    """Yield the problems of the attributes in a reference, such as `[0].lambda_config[0].post_confirmation`."""
     for name in re.findall(r"\.(\w+)", re.sub(r"\[.*?\]", "", steps)):
         yield from _unusable(name, schema, path, place, argument=False)
         entry = schema.get(name)
         if not isinstance(entry, dict):
-            return  # what follows is in a map, or in a JSON value
+            return  # the rest is in a map, or in a JSON value
         schema, path = entry, f"{path}.{name}"
 
 
@@ -156,13 +156,13 @@ def _unusable(name: str, schema: Block, path: str, place: str, *, argument: bool
 
 
 def _is(entry: Entry, *flags: str) -> bool:
-    """Whether an entry has one of these flags."""
+    """Return whether an entry has one of these flags."""
     text = entry.get("", "") if isinstance(entry, dict) else entry
     return isinstance(text, str) and not set(flags).isdisjoint(text.split(", "))
 
 
 def _code(source: str) -> str:
-    """Return a source without its comments, as far as a line shows them."""
+    """Return a source without comments."""
     return re.sub(r"(?m)(^|\s)#.*$", "", source)
 
 

@@ -1,4 +1,4 @@
-"""Deployments of the module with mocked providers: one run of Terraform makes them all."""
+"""Deployments of the module with mocked providers, all in one run of Terraform."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def table(
     ttl: str = "expires_at",
     **kinds: str,
 ) -> dict[str, Any]:
-    """An existing table as the data source reads it. `kinds` are types of index keys, if not S."""
+    """Return an existing table as the data source reads it. `kinds` are the types of index keys other than S."""
     names = [key, sort_key, *(name for _, *keys in indexes for name in keys)]
     attributes = dict.fromkeys(filter(None, names), "S") | {key: kind} | kinds
     return {
@@ -138,7 +138,7 @@ APPLIED = {
             "reconciliation": {"schedule": "none", "run_on_apply": "none"},
             "previous_kms_key_arns": [PREVIOUS_KEY],
         },
-        # No index is by_shard with the keys shard and id, and no item expires: with keep, nothing needs them.
+        # No index by_shard has the keys shard and id, and no item expires. With keep, nothing needs them.
         {
             TABLE_ADDRESS: table(
                 ("by_shard", "email", "id"), ("by_shard", "shard", ""), ("by_email", "shard", "id"), ttl=""
@@ -204,7 +204,7 @@ def ours(stage: str = "dev") -> str:
     return arn("lambda", f"function:cognito-user-sync-{stage}-post-confirmation")
 
 
-# Deployed only to see what follows: the keys of a deployment.
+# Applied for the plan that follows: the keys of a deployment.
 KEYED = {
     "key_without_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
     "key_with_previous": Case({**SMALL, "kms_key_arn": PREVIOUS_KEY}),
@@ -212,14 +212,14 @@ KEYED = {
 }
 
 ATTACHING: dict[str, Any] = {"reconciliation": {"enabled": False}}
-# Deployed only to see what follows: a chained function, which the plan then does not name.
+# Applied for the plan that follows: a chained function that the plan does not name any more.
 CHAINED = {"chained_no_longer": Case({**ATTACHING, "chained_function_arn": f"{THEIRS}-2"})}
 
 
-# What is planned next, and what the message names; nothing where there is none.
+# The plan that follows, and parts of its message; no parts if there is no message.
 Plan = dict[str, tuple[Case, tuple[str, ...]]]
 
-# The trigger of the pool: Terraform reports it, and applies.
+# The trigger of the pool. Terraform reports it and applies.
 TRIGGERS: Plan = {
     "defaults": (Case(found={POOL_ADDRESS: user_pool(ours())}), ()),
     "everything": (
@@ -253,7 +253,7 @@ ON_FIRST_SIGN_IN: dict[str, Any] = {**SMALL, "welcome_email": {"from": "a@exampl
 INVITING = {**user_pool(), "admin_create_user_config": [{"allow_admin_create_user_only": True}]}
 PRE_SIGN_UP = arn("lambda", "function:pre-sign-up")
 
-# Whom the welcome email goes to, or does not: Terraform reports it, and applies.
+# The recipients of the welcome email. Terraform reports them and applies.
 WELCOMES: Plan = {
     "welcome_by_default": (Case(WELCOMED, {POOL_ADDRESS: user_pool(verified=("phone_number", "email"))}), ()),
     "welcome_to_anyone": (
@@ -293,7 +293,7 @@ RENAMED: dict[str, Any] = {
     "ttl_attribute": "ttl",
 }
 
-# An existing table that lacks something: Terraform reports it, and applies.
+# Missing parts of an existing table. Terraform reports them and applies.
 TABLES: Plan = {
     "table_without_shard_index": (
         Case(EXISTING, {TABLE_ADDRESS: table(("by_shard", "shard", ""))}),
@@ -339,7 +339,7 @@ TABLES: Plan = {
         ),
         ("The table users has the TTL attribute until", "Without TTL on ttl", "do not expire", '"AttributeName":"ttl"'),
     ),
-    # Nothing looks for deleted users, and no marked item expires.
+    # There is no deletion check, and no marked item expires.
     "table_that_needs_neither": (Case({**EXISTING, **SMALL}, {TABLE_ADDRESS: table(ttl="")}), ()),
     "table_without_ttl_and_delete": (
         Case({**EXISTING, **SMALL, "deleted_users": {"action": "delete"}}, {TABLE_ADDRESS: table(ttl="")}),
@@ -352,7 +352,7 @@ def existing(found: dict[str, dict[str, Any]], prefix: str = "", **given: Any) -
     return Case({**SMALL, "table": {"name": "users", "attribute_prefix": prefix, **given}}, found)
 
 
-# Deployed only to see what follows: where a deployment's items are.
+# Applied for the plan that follows: the table and keys of a deployment.
 LOCATED = {
     **dict.fromkeys(
         [
@@ -365,7 +365,7 @@ LOCATED = {
 }
 
 
-# The longest time from run to run, in hours, by schedule, as far as it is certain.
+# The longest known time between runs, in hours, by schedule.
 NOT_OVERDUE_YET = {
     "rate(120 minutes)": 2,
     "rate(12 hours)": 12,
@@ -380,7 +380,7 @@ NOT_OVERDUE_YET = {
 }
 
 
-# What fails the plan.
+# Cases that fail the plan.
 FAILURES: Plan = {
     # Messages and executions are still encrypted with the previous key.
     "key_without_previous": (
@@ -392,7 +392,7 @@ FAILURES: Plan = {
         Case(SMALL),
         (f"kms_key_arn was {PREVIOUS_KEY} and is now null.", "Add it to previous_kms_key_arns"),
     ),
-    # The state of one deployment, and the variables of another.
+    # The state of one deployment with the variables of another.
     "small": (Case({**SMALL, "stage": "production"}), ("cognito-user-sync-dev of", "cognito-user-sync-production of")),
     "least": (
         Case({**APPLIED["least"].arguments, "name": "other"}, APPLIED["least"].found),
@@ -402,7 +402,7 @@ FAILURES: Plan = {
         Case({**APPLIED["no_reconciliation"].arguments, "user_pool_id": "eu-west-1_Another"}),
         (f"of user pool {USER_POOL_ID}", "of user pool eu-west-1_Another"),
     ),
-    # What variables cannot validate themselves.
+    # Conditions that validations of variables cannot check.
     "pool_of_another_region": (
         Case({**SMALL, "user_pool_id": "us-east-1_AbCdEfGhI"}),
         ("us-east-1_AbCdEfGhI", "us-east-1", "eu-west-1", "AWS_REGION=us-east-1"),
@@ -617,7 +617,7 @@ FAILURES: Plan = {
         ),
         (),
     ),
-    # What a change of the table would lose.
+    # Items that a change of the table would lose.
     "identity_table": (
         Case({**SMALL, "table": {"name": "users", "attribute_prefix": ""}}, {TABLE_ADDRESS: table()}),
         (
@@ -664,7 +664,7 @@ FAILURES: Plan = {
         existing({TABLE_ADDRESS: {**table(), "name": "others"}}, name="others"),
         ('table.name was "users" and is now "others". This module would no longer update or delete',),
     ),
-    # Synced attributes can be renamed, and everything else changed.
+    # Renamed attributes and all other changes are allowed.
     "identity_same": (
         Case(
             {
@@ -682,7 +682,7 @@ FAILURES: Plan = {
     ),
 }
 
-# What fails the plan, too. Apart, because Terraform plans nothing that depends on a resource whose condition failed.
+# Other cases that fail the plan, separate because Terraform plans nothing that depends on a failed condition.
 FOREIGN_TRIGGERS: Plan = {
     "trigger_of_another": (
         Case(ATTACHING, {POOL_ADDRESS: user_pool(THEIRS)}),
@@ -698,7 +698,7 @@ FOREIGN_TRIGGERS: Plan = {
 }
 
 
-# Attributes that the pool has, or lacks: Terraform reports it, and applies.
+# Attributes that the pool has or lacks. Terraform reports missing ones and applies.
 ATTRIBUTES: Plan = {
     "attributes_of_the_pool": (
         Case({**SMALL, "attributes": ["email", "zoneinfo", "custom:plan", "dev:custom:team"]}),
@@ -725,7 +725,7 @@ class Terraform(NamedTuple):
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     reports, failures = ({name: case for name, (case, _) in plan.items()} for plan in (REPORTS, FAILURES))
-    # What fails the plan are the conditions of the deployment and of the table, which a function takes the name of.
+    # The conditions of the deployment and of the table fail the plan. A function has the table's name.
     conditions = (
         "terraform_data.deployment",
         "module.key_change.terraform_data.key",

@@ -1,4 +1,4 @@
-"""Each alarm's metric, dimensions and threshold, against the names of what is made."""
+"""Each alarm's metric, dimensions and threshold, compared with the names of the resources."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ USER_SYNC = {"StateMachineArn": arn("states", f"stateMachine:{PREFIX}-user-sync"
 RECONCILIATION = {"StateMachineArn": arn("states", f"stateMachine:{PREFIX}-reconciliation")}
 CHANGES = {"RuleName": f"{PREFIX}-changes"}
 
-# Namespace, metric, dimensions, statistic, threshold that is exceeded, seconds, periods, how many of them.
+# Namespace, metric, dimensions, statistic, threshold, seconds of a period, evaluated periods, datapoints to alarm.
 ALARMS: dict[str, tuple[Any, ...]] = {
     "trigger-errors": ("AWS/Lambda", "Errors", TRIGGER, "Sum", 0, 60, 1, 1),
     "trigger-throttles": ("AWS/Lambda", "Throttles", TRIGGER, "Sum", 0, 60, 3, 2),
@@ -48,13 +48,13 @@ ALARMS: dict[str, tuple[Any, ...]] = {
     ),
     "reconciliation-failed": ("AWS/States", "ExecutionsFailed", RECONCILIATION, "Sum", 0, 60, 1, 1),
     "reconciliation-timed-out": ("AWS/States", "ExecutionsTimedOut", RECONCILIATION, "Sum", 0, 60, 1, 1),
-    # Of the account.
+    # Metrics of the account.
     "ses-bounce-rate": ("AWS/SES", "Reputation.BounceRate", {}, "Average", 0.05, 3600, 1, 1),
     "ses-complaint-rate": ("AWS/SES", "Reputation.ComplaintRate", {}, "Average", 0.001, 3600, 1, 1),
 }
 
 
-# On metric math: expression, the metrics by ID with namespace and dimensions, statistic; and as above.
+# Alarms on metric math: the expression, the metrics by ID with namespace and dimensions, the statistic; then as above.
 def failing(function: str) -> tuple[Any, ...]:
     dimensions = {"FunctionName": f"{PREFIX}-{function}"}
     metrics = {"errors": ("Errors", "AWS/Lambda", dimensions), "invocations": ("Invocations", "AWS/Lambda", dimensions)}
@@ -62,7 +62,7 @@ def failing(function: str) -> tuple[Any, ...]:
 
 
 def age(queue: str, minutes: int) -> tuple[Any, ...]:
-    """In each of the minutes a message was waiting, or invisible while it was handled."""
+    """Return the expression for messages that were waiting or being handled in each of the minutes."""
     dimensions = {"QueueName": f"{PREFIX}-{queue}"}
     metrics = {
         "waiting": ("ApproximateNumberOfMessagesVisible", "AWS/SQS", dimensions),
@@ -72,12 +72,12 @@ def age(queue: str, minutes: int) -> tuple[Any, ...]:
 
 
 EXPRESSIONS: dict[str, tuple[Any, ...]] = {
-    # No invocation has succeeded in 20 minutes.
+    # No invocation succeeded in 20 minutes.
     "sync-user-failing": failing("sync-user"),
     "send-welcome-failing": failing("send-welcome"),
     "retry-age": age("retry", 15),
     "changes-age": age("changes", 30),
-    # Fewer than one success in overdue_hours, which are 24 here. An hour before the deployment has no polls.
+    # No success in overdue_hours, here 24. An hour before the deployment has no polls.
     "reconciliation-overdue": (
         "IF(polls >= 0, FILL(runs, 0))",
         {
@@ -93,7 +93,7 @@ PAGES = {
     *("trigger-errors", "trigger-throttles", "trigger-missing", LOST),
     *("sync-user-failing", "send-welcome-failing", "retry-age"),
 }
-# Their end means that all is well again; an alarm that counts failures ends in the next minute.
+# Alarms that also notify of OK. An alarm that counts failures ends in the next minute, which does not mean healthy.
 ENDS = {
     *("trigger-missing", "sync-user-failing", "send-welcome-failing", "reconciliation-overdue"),
     *("retry-age", "retry-dead-letter", "changes-age", "changes-dead-letter"),
@@ -150,7 +150,7 @@ def test_variable_alarms_is_validated_with_the_defaults_of_monitoring() -> None:
 
 
 def test_lost_sign_ups_are_counted_in_the_log_of_the_trigger(terraform: Terraform) -> None:
-    """The level is post_confirmation's: tests/unit/test_log_fields.py."""
+    """tests/unit/test_log_fields.py tests the level that post_confirmation logs."""
     made = terraform.made["defaults"]
     filters = made.of_type("aws_cloudwatch_log_metric_filter")
     (counted,) = [each for each in filters.values() if each["name"].endswith(LOST)]
@@ -167,12 +167,12 @@ def test_a_run_is_overdue_after_two_days_by_default(terraform: Terraform) -> Non
 
 
 def test_missing_data_is_reported_where_aws_always_has_some(everything: dict[str, Any]) -> None:
-    """A new alarm has INSUFFICIENT_DATA. None breaches for lack of data, so none begins in ALARM."""
+    """A new alarm has INSUFFICIENT_DATA. Missing data is never breaching, so no alarm starts in ALARM."""
     reported = {"trigger-missing", "retry-age", "changes-age"}
     for name, alarm in everything.items():
         overdue = name == "reconciliation-overdue"
         assert alarm["comparison_operator"] == ("LessThanThreshold" if overdue else "GreaterThanThreshold"), name
-        # SES may publish no rate while nothing is sent: an alarm stays as it is.
+        # SES may publish no rate if nothing is sent. The alarm then keeps its state.
         others = "ignore" if name.startswith("ses-") else "notBreaching"
         assert alarm["treat_missing_data"] == ("missing" if name in reported else others), name
         assert (alarm["insufficient_data_actions"] or []) == (alarm["alarm_actions"] if name in reported else []), name
@@ -181,7 +181,7 @@ def test_missing_data_is_reported_where_aws_always_has_some(everything: dict[str
 def test_alarms_name_a_command_and_a_section_of_the_runbook(everything: dict[str, Any], terraform: Terraform) -> None:
     page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-    # As GitHub makes them.
+    # As on GitHub.
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     by_default = alarms(terraform.made["defaults"])
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -216,11 +216,9 @@ def test_alarms_that_cannot_wait_page_and_all_others_warn(everything: dict[str, 
     ],
 )
 def test_what_is_not_made_has_no_alarm(terraform: Terraform, case: str, missing: set[str]) -> None:
-    """With logs that CloudWatch does not filter.
+    """Resources that are missing: welcome email, change tracking, log filters, schedule, reconciliation.
 
-    With no schedule, with overdue_hours = 0 and one alarm off, with no reconciliation, and with all alarms off.
-
-    no_reconciliation sends the welcome email by SES of another region, whose metrics no alarm of this one can watch.
+    no_reconciliation sends the welcome email by SES of another region. An alarm cannot use metrics of another region.
     """
     expected = {name for name in [*ALARMS, *EXPRESSIONS, LOST] if not name.startswith(tuple(missing))}
     assert set(alarms(terraform.made[case], PREFIX if case == "everything" else DEV)) == expected
@@ -246,7 +244,7 @@ def test_alarm_takes_changes_and_keeps_the_rest(terraform: Terraform) -> None:
         "trigger-errors": (5, 300, 3, 3),
         "trigger-duration": (2500, 60, 3, 2),
         LOST: (0, 60, 3, 2),
-        # On metric math: each metric has the period.
+        # In metric math, each metric has the period.
         "retry-age": (2, None, 10, 10),
     }
     periods = [query["metric"][0]["period"] for query in found["retry-age"]["metric_query"] if query["metric"]]
@@ -302,7 +300,7 @@ def test_dashboard_answers_the_questions_of_an_incident_in_order(everything_made
     search = f'{{AWS/Cognito,UserPool,UserPoolClient}} MetricName="SignUpSuccesses" UserPool="{USER_POOL_ID}"'
     assert search in cognito[0]["expression"]
     assert ["AWS/Lambda", "Invocations"] in [metric[:2] for metric in of_trigger]
-    # Ages leave out messages that fail again and again.
+    # The queue's metric of age ignores messages that fail repeatedly.
     metrics = {
         (metric, queue.removeprefix(f"{PREFIX}-")) for _, metric, _, queue, _ in charts(everything_made)["Queues"]
     }
@@ -316,7 +314,7 @@ def test_dashboard_answers_the_questions_of_an_incident_in_order(everything_made
 
 @pytest.mark.parametrize(("case", "prefix"), [("defaults", DEV), ("everything", PREFIX), ("small", DEV)])
 def test_saved_queries_read_the_logs_of_the_functions(terraform: Terraform, case: str, prefix: str) -> None:
-    """All but start-run's, which is about no user. The widget "Who is affected" runs one of them."""
+    """All logs but that of start-run, which names no user. The widget "Who is affected" runs one of the queries."""
     made = terraform.made[case]
     groups = {each["name"] for each in made.of_type("aws_cloudwatch_log_group").values() if "/lambda/" in each["name"]}
     groups.discard(f"/aws/lambda/{prefix}-start-run")
@@ -335,7 +333,7 @@ def test_saved_queries_read_the_logs_of_the_functions(terraform: Terraform, case
 
 
 def test_welcome_emails_are_counted_by_outcome_and_shown(terraform: Terraform) -> None:
-    """The field is send_welcome's: tests/unit/test_log_fields.py."""
+    """tests/unit/test_log_fields.py tests the field that send_welcome logs."""
     made = terraform.made["no_reconciliation"]
     filters = made.of_type("aws_cloudwatch_log_metric_filter")
     (counted,) = [each for each in filters.values() if each["name"].endswith("welcome-emails")]
@@ -350,7 +348,7 @@ def test_welcome_emails_are_counted_by_outcome_and_shown(terraform: Terraform) -
 
 @pytest.mark.parametrize("case", ["defaults", "everything"])
 def test_welcome_emails_are_not_counted_if_nothing_can(terraform: Terraform, case: str) -> None:
-    """No welcome email, and a log group that CloudWatch does not filter."""
+    """Without a welcome email, and with a log group that CloudWatch does not filter."""
     made = terraform.made[case]
     names = [each["name"] for each in made.of_type("aws_cloudwatch_log_metric_filter").values()]
     assert names == ([] if case == "everything" else [f"{DEV}-{LOST}"])

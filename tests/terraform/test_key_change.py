@@ -1,4 +1,4 @@
-"""The module key_change, step by step: it is Terraform alone, and needs no provider."""
+"""modules/key_change, step by step. It needs no provider."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Step(NamedTuple):
 
 
 A, B = KEY, PREVIOUS_KEY
-STORIES = {
-    "a key follows another": [Step(A, []), Step(B, [], True), Step(B, [A]), Step(B, []), Step(A, [], True)],
-    "a key goes": [Step(A, []), Step(None, [], True), Step(None, [A]), Step(None, [])],
-    "a key comes": [Step(None, []), Step(A, []), Step(B, [], True), Step(B, [A])],
-    "a key comes back": [Step(A, []), Step(None, [A]), Step(A, [A]), Step(A, []), Step(None, [], True)],
+SEQUENCES = {
+    "a key replaces another": [Step(A, []), Step(B, [], True), Step(B, [A]), Step(B, []), Step(A, [], True)],
+    "a key is removed": [Step(A, []), Step(None, [], True), Step(None, [A]), Step(None, [])],
+    "a key is added": [Step(None, []), Step(A, []), Step(B, [], True), Step(B, [A])],
+    "a key is used again": [Step(A, []), Step(None, [A]), Step(A, [A]), Step(A, []), Step(None, [], True)],
 }
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_key_change_fails_unless_the_previous_key_is_named(tmp_path: Path, story: str) -> None:
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_key_change_fails_unless_the_previous_key_is_named(tmp_path: Path, sequence: str) -> None:
     configuration = {
         "variable": {"key": {}, "previous": {"type": "list(string)"}},
         "module": {
@@ -46,7 +46,7 @@ def test_key_change_fails_unless_the_previous_key_is_named(tmp_path: Path, story
     (tmp_path / "main.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
     terraform_init(tmp_path, environment(tmp_path))
     before = None
-    for step in STORIES[story]:
+    for step in SEQUENCES[sequence]:
         given = {"key": step.key, "previous": step.previous}
         (tmp_path / "terraform.tfvars.json").write_text(json.dumps(given), encoding="utf-8")
         done = subprocess.run(
@@ -57,10 +57,10 @@ def test_key_change_fails_unless_the_previous_key_is_named(tmp_path: Path, story
             text=True,
             check=False,
         )
-        said = " ".join(done.stderr.replace("│", " ").split())
-        assert (done.returncode == 1) == step.fails, (step, said)
-        assert said.count("Error:") == step.fails, said
+        errors = " ".join(done.stderr.replace("│", " ").split())
+        assert (done.returncode == 1) == step.fails, (step, errors)
+        assert errors.count("Error:") == step.fails, errors
         if step.fails:
-            assert f"kms_key_arn was {before} and is now {step.key or 'null'}." in said
+            assert f"kms_key_arn was {before} and is now {step.key or 'null'}." in errors
         else:
             before = step.key

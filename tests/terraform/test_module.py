@@ -1,4 +1,4 @@
-"""What the module makes, as it reaches AWS: with the defaults, with every option, and with as little as possible."""
+"""The resources that the module creates with the defaults, with every option, and with the fewest options."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def environments(made: Made, prefix: str) -> dict[str, dict[str, str]]:
 
 
 def user_table(made: Made, prefix: str) -> dict[str, Any]:
-    """USER_TABLE, which is the same in each function that has it, and in the output."""
+    """Return USER_TABLE, which must be the same in all functions that have it, and in the output."""
     (found,) = {each["USER_TABLE"] for each in environments(made, prefix).values() if "USER_TABLE" in each}
     layout: dict[str, Any] = json.loads(found)
     assert layout == made.outputs["user_table_layout"]
@@ -123,7 +123,7 @@ def test_environment_of_every_function_by_default(defaults: Made) -> None:
 
 
 def test_layout_of_the_table_by_default(defaults: Made) -> None:
-    """The unit tests use the same."""
+    """The unit tests use the same names."""
     expected = json.loads(environment(["id", "shard"])["USER_TABLE"])
     assert user_table(defaults, DEV) == {**expected, "name": f"{DEV}-users"}
 
@@ -140,7 +140,7 @@ def test_layout_of_the_table_with_every_option(everything: Made) -> None:
 
 
 def test_layout_of_an_existing_table(least: Made, terraform: Terraform) -> None:
-    """The index keys are all attributes that the table defines, an application's, too."""
+    """The index keys are all attributes that the table defines, also those of an application."""
     for made, prefix, index_keys in (
         (least, "", ["email", "id", "shard"]),
         (terraform.made["not_overdue"], "cognito_", ["cognito_shard", "id"]),
@@ -157,7 +157,7 @@ def test_layout_with_an_email_index(terraform: Terraform) -> None:
 
 
 def test_bookkeeping_names_are_those_of_this_module(everything: Made) -> None:
-    """As docs and the message about unknown names have them."""
+    """The names are those of the documentation and of the message about unknown names."""
     written = json.loads(
         everything["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["triggers"]["written"]
     )
@@ -169,7 +169,7 @@ def test_bookkeeping_names_are_those_of_this_module(everything: Made) -> None:
 
 
 def test_marked_items_expire_by_default_in_a_table_of_this_module(defaults: Made, terraform: Terraform) -> None:
-    """In an existing table, an application's attributes would expire, too."""
+    """In an existing table, attributes of an application would also expire."""
     assert defaults.outputs["deleted_users"] == {"action": "mark", "retention_days": 30}
     existing = terraform.made["not_overdue"]
     assert existing.outputs["deleted_users"] == {"action": "mark", "retention_days": None}
@@ -223,7 +223,7 @@ def test_functions_run_their_handlers(everything: Made) -> None:
 
 
 def test_functions_take_memory_and_architecture(defaults: Made, everything: Made) -> None:
-    """A reconciliation worker has a whole CPU at least: 1,769 MB."""
+    """A reconciliation worker has at least one full CPU: 1,769 MB."""
     for name, values in functions(defaults, DEV).items():
         assert (values["memory_size"], values["architectures"]) == (
             1769 if name == "reconcile-shards" else 512,
@@ -256,7 +256,7 @@ def test_functions_take_runtime_layer_and_vpc(defaults: Made, everything: Made) 
 
 
 def test_everything_is_made_after_the_log_group_of_the_deployment(everything: Made) -> None:
-    """AWS rejects a second one of this name; queues, rules and alarms it would hand over to a second deployment."""
+    """AWS rejects a second log group of this name. A second deployment would take over queues, rules and alarms."""
     group = "module.case.aws_cloudwatch_log_group.deployment"
     before = {
         address
@@ -280,13 +280,13 @@ def test_names_are_within_the_limits_of_aws(everything: Made) -> None:
         "aws_cloudwatch_metric_alarm": ("alarm_name", 255),
     }
     for kind, (name, limit) in limits.items():
-        # IAM's provider adds 26 characters to a prefix.
+        # The provider adds 26 characters to a prefix of an IAM name.
         names = [
             f"{values['name_prefix']}{'x' * 26}" if values.get("name_prefix", "").startswith(LONGEST) else values[name]
             for values in everything.of_type(kind).values()
         ]
         assert names
-        # IAM knows names per account, not per region.
+        # IAM names are unique per account, not per region.
         prefix = f"{LONGEST}-eu-west-1" if kind == "aws_iam_role" else LONGEST
         assert all(len(name) <= limit and name.startswith(f"{prefix}-") for name in names), names
 
@@ -298,7 +298,7 @@ def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
         for values in made.of_type("aws_sqs_queue").values():
             assert (values["kms_master_key_id"], bool(values["sqs_managed_sse_enabled"])) == (key, key is None)
         for address, values in made.of_type("aws_cloudwatch_log_group").items():
-            # Nothing is written to the deployment's own.
+            # The log group of the deployment is always empty.
             assert values["kms_key_id"] == (None if address == "aws_cloudwatch_log_group.deployment" else key)
         for values in made.of_type("aws_sfn_state_machine").values():
             (found,) = values["encryption_configuration"]
@@ -312,7 +312,7 @@ def test_key_encrypts_everything(defaults: Made, everything: Made) -> None:
 
 
 def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
-    """DynamoDB uses the table's key with the permissions of the caller: the roles must have a new key first."""
+    """DynamoDB uses the table's key with the permissions of the caller, so the roles need a new key first."""
     depends_on = everything.resources["module.user_table.aws_dynamodb_table.this[0]"]["depends_on"]
     for function in ("sync-user", "sync-changes", "plan-shards", "reconcile-shards"):
         address = re.sub(r"\[\d\]", "", FUNCTIONS[function])
@@ -320,7 +320,7 @@ def test_table_changes_after_the_roles_that_use_it(everything: Made) -> None:
 
 
 def test_log_policy_of_each_function_is_separate(everything: Made) -> None:
-    """A function without its other policy can log its errors, such as a lost sign-up."""
+    """A function can log its errors, such as a lost sign-up, even if its other policy is missing."""
     for name, address in FUNCTIONS.items():
         (statement,) = everything[f"{address}.data.aws_iam_policy_document.log"]["statement"]
         assert statement["actions"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -330,7 +330,7 @@ def test_log_policy_of_each_function_is_separate(everything: Made) -> None:
 
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
-    """A function that writes to a queue or an execution may encrypt with it, too."""
+    """A function that writes to a queue or an execution also has permission to encrypt."""
     writers = {"post-confirmation", "retry-sign-ups", "start-run", "sync-changes"}
     for name, address in FUNCTIONS.items():
         found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
@@ -341,13 +341,13 @@ def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made)
 RUN_SCHEDULE = "module.reconciliation[0].module.schedule[0].aws_scheduler_schedule.this"
 POLICIES = {
     **{name: f"{at}.data.aws_iam_policy_document.this" for name, at in {**FUNCTIONS, **STATE_MACHINES}.items()},
-    # The schedule trigger-check invokes a function, for which its role needs no key.
+    # The schedule trigger-check invokes a function, which needs no permission for the key.
     "schedule": "module.reconciliation[0].module.schedule[0].data.aws_iam_policy_document.this",
 }
 
 
 def test_roles_may_use_previous_keys_as_the_present_one(everything: Made, least: Made, defaults: Made) -> None:
-    """Messages stay encrypted with the key of their time. So it is, too, if there is no key any more."""
+    """Messages stay encrypted with the previous key, also if there is no key any more."""
     for made, keys in ((everything, [PREVIOUS_KEY, KEY]), (least, [PREVIOUS_KEY]), (defaults, [])):
         found = {
             name: sorted(statements(made, address).get("UseKey", {}).get("resources", []))
@@ -377,7 +377,7 @@ def test_logs_traces_boundary_and_tags_reach_every_resource(defaults: Made, ever
     ):
         for address, values in made.of_type("aws_cloudwatch_log_group").items():
             assert values["retention_in_days"] == days
-            # Nothing is written to the deployment's own.
+            # The log group of the deployment is always empty.
             assert values["log_group_class"] == kind or address == "aws_cloudwatch_log_group.deployment"
         for values in made.of_type("aws_lambda_function").values():
             assert values["tracing_config"][0]["mode"] == mode
@@ -401,7 +401,7 @@ def test_dashboard_url_is_in_the_console_of_the_partition(terraform: Terraform) 
 
 @pytest.mark.parametrize("case", ["defaults", "everything", "least", "small"])
 def test_arn_outputs_have_a_key_for_each_resource(terraform: Terraform, case: str) -> None:
-    """Each name ends with its key. The deployment's own log group is left out: nothing is written to it."""
+    """Each name ends with its key. The log group of the deployment is not in the output, because it is always empty."""
     made = terraform.made[case]
     for output, (kind, name) in {
         "function_arns": ("aws_lambda_function", "function_name"),
@@ -432,7 +432,7 @@ def test_deployment_record_names_what_is_made(terraform: Terraform, case: str) -
     record = json.loads(parameter["insecure_value"])
     assert record.pop("version") == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert set(record.pop("functions")) == set(made.outputs["function_arns"])
-    # The record is made of names. Mocked ARNs have no prefix.
+    # The record contains names. Mocked ARNs have no prefix.
     outputs = {name: made.outputs[name] for name in record}
     assert without(f"{prefix}-", record) == without(f"{prefix}-", outputs)
 
@@ -477,9 +477,9 @@ def test_queue_is_read_in_batches_that_may_fail_in_part(
     mapping = everything[f"{at}.aws_lambda_event_source_mapping.this"]
     assert mapping["event_source_arn"] == arn("sqs", name)
     assert mapping["function_name"] == arn("lambda", f"function:{function}")
-    # A message that fails must not bring back its whole batch.
+    # Only failed messages of a batch must be delivered again.
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
-    # More would let a bulk change take all of the account's ListUsers requests.
+    # With more, a bulk change could use the account's whole quota of ListUsers.
     assert mapping["scaling_config"] == [{"maximum_concurrency": 2}]
     assert everything[f"{FUNCTIONS[function]}.aws_lambda_function.this"]["timeout"] == timeout_seconds
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -534,7 +534,7 @@ def test_queues_deny_plain_http_and_other_senders_than_the_rule(everything: Made
         "retry": [plain_http("retry")],
         "retry-dead-letter": [plain_http("retry-dead-letter")],
         "changes": [plain_http("changes"), deny_others, rule_sends("changes")],
-        # SQS itself moves messages there, so it is not denied.
+        # SQS moves messages there, so this is not denied.
         "changes-dead-letter": [plain_http("changes-dead-letter"), rule_sends("changes-dead-letter")],
     }
 
@@ -547,7 +547,7 @@ POLICY_OF_POOL_TRIGGER = "module.pool_trigger[0].data.aws_iam_policy_document.th
 
 def test_pool_trigger_attaches_once_and_detaches_on_destroy(defaults: Made, everything: Made) -> None:
     for made, chained in ((defaults, ""), (everything, THEIRS)):
-        # The chained function is that of the environment: destroy may send an older input.
+        # The chained function is in the environment, because destroy can send an older input.
         request = {"user_pool_id": USER_POOL_ID, "function_arn": arn("lambda", "function:post-confirmation")}
         guard = made["module.pool_trigger[0].aws_lambda_invocation.guard"]
         attach = made["module.pool_trigger[0].aws_lambda_invocation.attach"]
@@ -556,12 +556,12 @@ def test_pool_trigger_attaches_once_and_detaches_on_destroy(defaults: Made, ever
         assert (guard["lifecycle_scope"], attach["lifecycle_scope"]) == ("CRUD", "CREATE_ONLY")
         # A trigger that is replaced is detached first.
         assert guard["triggers"] == {"function_arn": arn("lambda", "function:post-confirmation")}
-        # The pool may have the function that is newly named.
+        # The pool can have the function that is new in the configuration.
         assert attach["triggers"] == {"chained_function_arn": chained}
 
 
 def test_trigger_is_attached_after_all_that_a_sign_up_needs(everything: Made) -> None:
-    """And detached before them, on destroy."""
+    """On destroy, it is detached before they are deleted."""
     attach = everything.resources["module.pool_trigger[0].aws_lambda_invocation.attach"]
     functions = ("sign_up.module.post_confirmation", "user_sync.module.sync_user", "user_sync.module.send_welcome")
     needed = {
@@ -581,7 +581,7 @@ def test_trigger_is_attached_after_all_that_a_sign_up_needs(everything: Made) ->
 
 
 def test_pool_trigger_may_grant_the_key_of_the_pool_alone(defaults: Made, everything: Made) -> None:
-    """UpdateUserPool needs it for a pool with custom sender triggers. Another pool has no key."""
+    """UpdateUserPool needs it for a pool with custom sender triggers. Other pools have no key."""
     assert "KeepSenderKey" not in statements(defaults, POLICY_OF_POOL_TRIGGER)
     grant = statements(everything, POLICY_OF_POOL_TRIGGER)["KeepSenderKey"]
     assert (grant["actions"], grant["resources"]) == (["kms:CreateGrant"], [SENDER_KEY])
@@ -591,7 +591,7 @@ def test_pool_trigger_may_grant_the_key_of_the_pool_alone(defaults: Made, everyt
 
 
 def test_pool_trigger_passes_the_sms_role_of_the_pool_alone(defaults: Made, everything: Made) -> None:
-    """And any role, where the pool's is not named: no data source tells it."""
+    """Without sms_role_arn, it can pass every role, because no data source returns the role of the pool."""
     for made, role in ((everything, SMS_ROLE), (defaults, f"arn:aws:iam::{ACCOUNT_ID}:role/*")):
         statement = statements(made, POLICY_OF_POOL_TRIGGER)["KeepSmsRole"]
         assert (statement["actions"], statement["resources"]) == (["iam:PassRole"], [role])
@@ -633,7 +633,7 @@ START_USER_SYNC = (["states:StartExecution"], [arn("states", f"stateMachine:{LON
 
 
 def test_changed_users_start_no_execution_by_default(terraform: Terraform) -> None:
-    """With welcome_email.on_first_sign_in alone: START_USER_SYNC."""
+    """START_USER_SYNC is set only with welcome_email.on_first_sign_in."""
     made = terraform.made["table_key"]
     assert "USER_SYNC_STATE_MACHINE_ARN" not in environments(made, DEV)["sync-changes"]
     address = "module.change_tracking[0].data.aws_iam_policy_document.sync_changes"
@@ -675,7 +675,7 @@ def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Mad
 
 
 def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform: Terraform) -> None:
-    """An identity of another account or region says which region that is."""
+    """The ARN of an identity of another account or region contains the region."""
     for made, region, names, theirs in (
         (everything, "eu-west-1", ["configuration-set/ours", "identity/*"], []),
         (terraform.made["no_reconciliation"], "eu-central-1", ["identity/*"], [THEIR_IDENTITY]),
@@ -688,7 +688,7 @@ def test_welcome_email_is_sent_by_ses_of_its_region(everything: Made, terraform:
 
 
 def test_welcome_email_is_sent_from_one_address_and_name(everything: Made, terraform: Terraform) -> None:
-    """A sender without a plain name has no condition on it. An international label is any in Punycode."""
+    """A display name that is not ASCII has no condition. For an international label, each Punycode label is allowed."""
     address = {"test": "StringEquals", "variable": "ses:FromAddress", "values": ["welcome@example.com"]}
     name = {"test": "StringEquals", "variable": "ses:FromDisplayName", "values": ["Example"]}
     international = {"test": "StringLike", "variable": "ses:FromAddress", "values": ["hallo@post.xn--*.de"]}
@@ -704,7 +704,7 @@ def test_welcome_email_is_sent_from_one_address_and_name(everything: Made, terra
 # --- changes
 
 
-# Cognito's API calls that change a user and whose CloudTrail event has the user's sub.
+# Cognito API calls that change a user, and whose CloudTrail event has the user's sub.
 EVENT_NAMES = {
     "AdminCreateUser": "a new user, who does not sign up",
     "AdminDeleteUser": "a deleted user",
@@ -734,7 +734,7 @@ def changes_pattern(made: Made) -> str:
 
 
 def record(name: str, request: dict[str, str], additional: dict[str, str], **changed: Any) -> dict[str, Any]:
-    """The event of a call that CloudTrail recorded."""
+    """Return the CloudTrail event of a call."""
     detail = {
         "eventSource": "cognito-idp.amazonaws.com",
         "eventName": name,
@@ -751,7 +751,7 @@ def record(name: str, request: dict[str, str], additional: dict[str, str], **cha
 
 
 def calls_of(name: str) -> dict[str, str]:
-    """The request parameters with which a call changes a user."""
+    """Return request parameters with which a call changes a user."""
     return {"challengeName": "NEW_PASSWORD_REQUIRED"} if name in CHALLENGES else {}
 
 
@@ -769,7 +769,7 @@ def calls_of(name: str) -> dict[str, str]:
 def test_changes_rule_matches_events_of_this_pool_or_none(
     everything: Made, request_pool: str | None, additional_pool: str | None, matches: bool
 ) -> None:
-    """Each form for every call. ConfirmSignUp is not among them: the trigger has it."""
+    """All forms of events for every call but ConfirmSignUp, which invokes the trigger."""
     pattern = EventPattern.load(changes_pattern(everything))
     request, additional = ({} if pool is None else {"userPoolId": pool} for pool in (request_pool, additional_pool))
     for name in [*EVENT_NAMES, *CHALLENGES]:
@@ -780,7 +780,7 @@ def test_changes_rule_matches_events_of_this_pool_or_none(
 
 
 def test_changes_rule_matches_the_new_password_challenge_alone(everything: Made) -> None:
-    """Sign-ins with SRP and answers to MFA change nothing in an item, and are as frequent as sign-ins."""
+    """Sign-ins with SRP and MFA challenges change no item, and are as frequent as sign-ins."""
     pattern = EventPattern.load(changes_pattern(everything))
     for name in CHALLENGES:
         for request in ({}, {"challengeName": "PASSWORD_VERIFIER"}, {"challengeName": "SMS_MFA"}):
@@ -794,7 +794,7 @@ def test_changes_rule_matches_the_new_password_challenge_alone(everything: Made)
     [
         {"errorCode": "NotAuthorizedException"},
         {"eventSource": "cognito-identity.amazonaws.com"},
-        # Without a sub, the user cannot be read.
+        # Without a sub, the function cannot read the user.
         {"additionalEventData": {"userPoolId": USER_POOL_ID}},
     ],
     ids=lambda changed: next(iter(changed)),
@@ -805,7 +805,7 @@ def test_changes_rule_matches_successful_calls_that_name_a_user(everything: Made
 
 
 def test_changes_rule_matches_no_event_of_another_account(everything: Made) -> None:
-    """The policy of the default event bus may let other accounts in."""
+    """The policy of the default event bus can allow other accounts."""
     pattern = EventPattern.load(changes_pattern(everything))
     event = record("AdminUpdateUserAttributes", {"userPoolId": USER_POOL_ID}, {})
     assert pattern.matches_event(event)
@@ -813,7 +813,7 @@ def test_changes_rule_matches_no_event_of_another_account(everything: Made) -> N
 
 
 def test_changes_rule_names_each_call_once(everything: Made) -> None:
-    """An event pattern may have 2,048 characters, also with the longest pool ID."""
+    """An event pattern has at most 2,048 characters, also with the longest user pool ID."""
     pattern = changes_pattern(everything)
     assert len(pattern.replace(USER_POOL_ID, f"ap-southeast-1_{'A' * 45}")) <= 2048
     for name in EVENT_NAMES.keys() | CHALLENGES:
@@ -870,7 +870,7 @@ def test_reconciliation_runs_on_its_schedule(defaults: Made, everything: Made) -
         (target,) = schedule["target"]
         assert target["arn"] == arn("states", "stateMachine:reconciliation")
         assert target["role_arn"] == f"arn:aws:iam::{ACCOUNT_ID}:role/schedule"
-        # It may start a run from its first moment on.
+        # The schedule can start a run immediately after its creation.
         depends_on = made.resources[RUN_SCHEDULE]["depends_on"]
         assert "module.case.module.reconciliation.module.schedule.aws_iam_role_policy.this" in depends_on
 
@@ -886,7 +886,7 @@ def test_trigger_is_checked_every_15_minutes_once_it_is_attached(defaults: Made)
         "user_pool_id": USER_POOL_ID,
         "function_arn": arn("lambda", "function:post-confirmation"),
     }
-    # So a destroy deletes it before it detaches the trigger.
+    # So destroy deletes it before it detaches the trigger.
     assert "module.case.module.pool_trigger.aws_lambda_invocation.attach" in defaults.resources[address]["depends_on"]
 
 
@@ -906,7 +906,7 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
             "table": f"{prefix}-users",
             "attributes": json.dumps(attributes, separators=(",", ":")),
         }
-        # What every item depends on, besides the attributes.
+        # Settings that every item depends on, other than the attributes.
         layout = user_table(made, prefix)
         assert written["extra_attributes"] == layout["extra_attributes"]
         identity = ("partition_key", "sort_key", "attribute_prefix", "ttl_attribute")
@@ -918,7 +918,7 @@ def test_first_run_starts_again_for_new_attributes_or_table(defaults: Made, ever
 def test_first_run_of_an_existing_table_is_a_dry_run(
     defaults: Made, everything: Made, least: Made, terraform: Terraform
 ) -> None:
-    """And the scheduled runs, until the operator says otherwise. `everything` has run_on_apply = dry_run."""
+    """Scheduled runs are also dry runs, until the operator changes it. `everything` has run_on_apply = dry_run."""
     existing = terraform.made["not_overdue"]
     assert "run_on_apply" not in APPLIED["not_overdue"].arguments["reconciliation"]
     for made, run_input in ((defaults, {}), (everything, {"dry_run": True}), (existing, {"dry_run": True})):
@@ -970,7 +970,7 @@ def test_user_table_has_its_keys_index_and_expiry(defaults: Made, everything: Ma
 
 
 def test_user_table_has_replicas_with_its_settings(defaults: Made, everything: Made) -> None:
-    """A replica's key has the ID of the table's key, in the replica's region."""
+    """The key of a replica has the ID of the table's key, in the region of the replica."""
     assert defaults["module.user_table.aws_dynamodb_table.this[0]"]["replica"] == []
     replicas = everything["module.user_table.aws_dynamodb_table.this[0]"]["replica"]
     expected = {
@@ -1003,7 +1003,7 @@ def test_user_table_is_protected_and_backed_up_by_default(defaults: Made, everyt
 
 
 def test_existing_table_is_used_with_its_indexes(least: Made, terraform: Terraform) -> None:
-    """by_shard counts only with the keys that the table's settings give it."""
+    """by_shard is used only if it has the keys of the table's settings."""
     for made, has_shard_index in ((least, "false"), (terraform.made["not_overdue"], "true")):
         assert made.of_type("aws_dynamodb_table").keys() == {"module.user_table.data.aws_dynamodb_table.existing[0]"}
         assert made.outputs["user_table_name"] == "users"

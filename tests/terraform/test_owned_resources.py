@@ -1,4 +1,4 @@
-"""Changes of other resources in the same configuration, also of the pool and the table, must not touch the module."""
+"""Changes of other resources in the same configuration, also of the pool and the table, replace nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONFIGURATION = {
             }
         },
         "aws_sns_topic": {"theirs": {"name": "alarms"}},
-        # Like a subscription filter for each log group: the keys are known at plan.
+        # As a subscription filter for each log group has: the keys are known at plan.
         "terraform_data": {
             output: {"for_each": f"${{module.user_sync.{output}}}", "input": "${each.value}"}
             for output in ("function_arns", "role_arns", "log_group_arns", "queue_arns", "alarm_arns")
@@ -45,19 +45,19 @@ CONFIGURATION = {
             "stage": "dev",
             "attach_trigger": False,
             "table": {"name": "${aws_dynamodb_table.theirs.name}", "attribute_prefix": ""},
-            # Unknown until the topic exists, and so must not decide which alarms exist.
+            # The ARN is unknown until the topic exists, so the set of alarms must not depend on it.
             "alarms": {
                 "trigger-errors": {"topic_arns": ["${aws_sns_topic.theirs.arn}"]},
                 "trigger-throttles": {"enabled": False},
                 "trigger-duration": {"topic_arns": "${aws_sns_topic.theirs[*].arn}"},
             },
         },
-        # Terraform reads every data source of the module at apply, account and region, too.
+        # Terraform reads every data source of the module at apply, also account and region.
         "depending": {
             "source": "./module",
             "user_pool_id": USER_POOL_ID,
             "stage": "depending",
-            # A test fails if a check waits for the apply, as the one of the trigger does; a plan only warns.
+            # The check of the trigger waits for the apply. A plan then only warns, but `terraform test` fails.
             "attach_trigger": False,
             "welcome_email": {"from": "welcome@example.com"},
             "chained_function_arn": arn("lambda", "function:theirs"),
@@ -66,7 +66,7 @@ CONFIGURATION = {
         },
     },
 }
-# A change of one of these replaces the resource, which a mocked provider does not know. So none may be unknown at plan.
+# A change of one of these replaces the resource, but a mocked provider plans no replacement. So no one may be unknown.
 REPLACING = {
     "aws_cloudwatch_dashboard": {"dashboard_name"},
     "aws_cloudwatch_log_group": {"name"},
@@ -106,7 +106,7 @@ TESTS = {
 def test_change_of_other_resources_replaces_nothing(tmp_path: Path) -> None:
     """A deferred data source makes ARNs unknown: Terraform then replaces Cognito's permission, and sign-ups fail."""
     copy_module(tmp_path)
-    # As for attach_trigger above: a check of the welcome email waits for the apply.
+    # Like the check of the trigger, a check of the welcome email would wait for the apply.
     (tmp_path / "module" / "checks.tf").unlink()
     (tmp_path / "main.tf.json").write_text(json.dumps(CONFIGURATION), encoding="utf-8")
     (tmp_path / "owned.tftest.json").write_text(as_json_configuration(TESTS), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a plan reports: triggers, what a table lacks, unverified addresses, another deployment, invalid variables."""
+"""Messages of a plan: triggers, incomplete tables, unverified addresses, another deployment, invalid variables."""
 
 from __future__ import annotations
 

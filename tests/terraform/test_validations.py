@@ -1,4 +1,4 @@
-"""Which values each variable accepts and rejects, and the whole message of the validation that rejects one."""
+"""The values that each variable accepts and rejects, and the complete message of each validation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     shown: Callable[[Any], Any] = lambda value: value  # what the message shows of a rejected value
 
     def message_of(self, value: Any) -> str:
-        """The whole message of a rejected value."""
+        """Return the complete message for a rejected value."""
         given = self.shown(value)
         text = given or "" if '"{}"' in self.message else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
         return self.message.replace("{}", text)
@@ -57,12 +57,12 @@ AT_MOST = "at most 86400 (one day), or 604800 (seven days) if period_seconds is 
 
 
 def _json(value: Any) -> str:
-    """As Terraform's jsonencode does it."""
+    """Encode a value as Terraform's jsonencode does."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def alarm_rules(field: str, allowed: str, accepted: list[Any], rejected: list[Any]) -> list[Rule]:
-    """Of a field of an alarm: the message names the alarm, and not one that leaves the field out."""
+    """Return the rule of an alarm's field. The message names the alarm, and no alarm without the field."""
     return [
         Rule(
             "alarms",
@@ -685,15 +685,15 @@ RULES = [
                 *("trigger-errors", {"period_seconds": 3540, "evaluation_periods": 24}),
                 *({"period_seconds": 3540, "evaluation_periods": 25}, 88500),
             ),
-            # With its 15 periods.
+            # 15 periods.
             ("retry-age", {"period_seconds": 40320}, {"period_seconds": 40380}, 605700),
-            # With its two checks.
+            # Two checks.
             ("trigger-missing", {"evaluation_periods": 48}, {"evaluation_periods": 49}, 88200),
-            # With its 30 periods.
+            # 30 periods.
             ("changes-age", {"period_seconds": 2880}, {"period_seconds": 2940}, 88200),
-            # With its two periods of 10 minutes.
+            # Two periods of 10 minutes.
             ("sync-user-failing", {"evaluation_periods": 144}, {"evaluation_periods": 145}, 87000),
-            # With its hour.
+            # One hour.
             ("ses-bounce-rate", {"evaluation_periods": 168}, {"evaluation_periods": 169}, 608400),
         )
     ],
@@ -878,7 +878,7 @@ RULES = [
     ),
 ]
 
-# What a valid configuration has besides the value in question.
+# The other arguments of a valid configuration.
 REQUIRED: dict[str, Any] = {"user_pool_id": "eu-west-1_AbCdEfGhI", "stage": "dev"}
 BESIDES = {"welcome_email": {"from": "a@example.com"}}
 
@@ -894,7 +894,7 @@ def name(given: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def rejections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The messages of every rejected value, by `name`: one run of Terraform reports them all."""
+    """The messages of all rejected values, by `name`, from one run of Terraform."""
     cases = [arguments(rule.path, value) for rule in RULES for value in rule.rejected]
     messages = validation_errors(tmp_path_factory.mktemp("rejected"), [REQUIRED | given for given in cases])
     return dict(zip(map(name, cases), messages, strict=True))
@@ -909,14 +909,14 @@ def without_position(message: str) -> str:
 
 @every_rule
 def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: dict[str, list[str]]) -> None:
-    """With one message: the value breaks no other rule."""
+    """There is one message only: the value violates no other rule."""
     for value in rule.rejected:
         found = [without_position(message) for message in rejections[name(arguments(rule.path, value))]]
         assert found == [rule.message_of(value)], value
 
 
 def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
-    """Except the seven that compare two variables: the next test has them."""
+    """Without the seven validations that compare two variables, which the next test has."""
     lines = (ROOT / "variables.tf").read_text(encoding="utf-8").splitlines()
     validations = {number for number, line in enumerate(lines, 1) if line.strip() == "validation {"}
     used = {int(line) for line in re.findall(r"variables\.tf:(\d+)", str(rejections))}
@@ -924,7 +924,7 @@ def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> N
 
 
 def accepted_arguments() -> list[dict[str, Any]]:
-    """Every accepted value, in as few modules as possible: a module takes one value of each variable."""
+    """Test all accepted values in the smallest number of modules. A module takes one value of each variable."""
     by_variable: dict[str, list[dict[str, Any]]] = {}
     for rule in RULES:
         given = [arguments(rule.path, value) for value in rule.accepted]
@@ -987,7 +987,7 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
 
 
 def test_variables_accept_boundaries(tmp_path: Path) -> None:
-    """And compare variables with each other, which Terraform does only if each is valid by itself."""
+    """Also the comparisons of variables, which Terraform makes only if each variable is valid."""
     two_variables: list[dict[str, Any]] = [
         {"table": {"email_index": True}, "attributes": ["name", "email"]},
         {"table": {"email_index": False}, "attributes": ["name"]},

@@ -1,4 +1,4 @@
-"""No unit test reaches AWS: credentials are made up, and what would leave this machine is refused."""
+"""No unit test reaches AWS: the credentials are invalid, and a request to another machine fails."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_NO_ACCOUNT = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
-# It makes a client when it is imported.
+# It creates a client when it is imported.
 with patch.dict(os.environ, OF_NO_ACCOUNT):
     from cognito_user_sync.handlers import post_confirmation
 
@@ -39,7 +39,7 @@ _send = URLLib3Session.send
 
 
 def _send_on_this_machine(self: URLLib3Session, request: AWSPreparedRequest) -> Any:
-    """Every request of botocore goes through here, the ones to a metadata service or through a proxy included."""
+    """Fail for a request to another machine. All requests of botocore use this, also to a metadata service or proxy."""
     assert urlsplit(request.url).hostname == LOOPBACK, f"a unit test called {request.url}"
     return _send(self, request)
 
@@ -65,7 +65,7 @@ def _cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def session(_nothing_reaches_aws: None) -> boto3.Session:
-    """What boto3.client uses. One for a module, because it takes its time to read the services' models."""
+    """The session of boto3.client. One per module, because reading the services' models takes time."""
     return boto3.Session()
 
 
@@ -81,7 +81,7 @@ def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto
 
 @pytest.fixture
 def aws(session: boto3.Session) -> Iterator[FakeAws]:
-    """Answers every client that the test, or the code under test with boto3.client, makes."""
+    """Answers all clients that the test makes, or that the code under test makes with boto3.client."""
     fake = FakeAws(session)
     with fake.answering():
         yield fake

@@ -1,4 +1,4 @@
-"""Every handler run once with all the AWS calls that it can make, to see the boto3 clients that it makes."""
+"""Runs every handler once with all AWS calls that it can make, to find the boto3 clients that it creates."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MEMBERS = {
 }
 # The user in the answers of ListUsers and AdminGetUser.
 USER, GOT_USER = {**MEMBERS, "Attributes": ATTRIBUTES}, {**MEMBERS, "UserAttributes": ATTRIBUTES}
-# A good answer of each operation that a handler calls.
+# A successful response of each operation that a handler calls.
 ANSWERS: Mapping[str, Response] = {
     f"{COGNITO}.DescribeUserPool": Response(
         {
@@ -60,7 +60,7 @@ ANSWERS: Mapping[str, Response] = {
     "dynamodb.BatchGetItem": Response({"Responses": {"users": []}, "UnprocessedKeys": {}}),
     "dynamodb.Query": Response({"Items": []}),
     "dynamodb.UpdateItem": Response({}),
-    # As post_confirmation answers a dry run.
+    # The response of post_confirmation to a dry run.
     "lambda.Invoke": Response({"error": None}),
     "sesv2.SendEmail": Response({"MessageId": "message-1"}),
     "sfn.StartExecution": Response({"executionArn": "arn", "startDate": 1767225600}),
@@ -73,10 +73,10 @@ SYNC_REQUEST = {
     "occurred_at": "2026-01-01T00:00:00.000Z",
     "client_id": "app1",
 }
-# What SyncUser leaves for SendWelcome.
+# The input of SendWelcome, from SyncUser.
 SYNCED = {"sub": SUB, "username": "ada", "reason": "sign_up", "client_id": "app1", "outcome": "created"}
 CHANGE = {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "occurred_at": "2026-01-01T00:00:00Z"}
-# The first sign-in of an invited user, who is new.
+# The first sign-in of an invited user.
 FIRST_SIGN_IN = {**CHANGE, "event_name": "RespondToAuthChallenge"}
 NEW_USER = {**USER, "UserCreateDate": time.time()}
 WELCOME: dict[str, Any] = {
@@ -91,18 +91,18 @@ WELCOME: dict[str, Any] = {
 
 
 def queue_event(*requests: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the batch of SQS messages that holds these requests."""
+    """Return a batch of SQS messages with these requests."""
     return {"Records": [{"messageId": f"m{n}", "body": json.dumps(body)} for n, body in enumerate(requests)]}
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """An invocation in which a handler makes all of its clients.
+    """An invocation in which a handler creates all of its clients.
 
     Attributes:
-        event: What the handler is invoked with.
-        seconds: Time that Lambda has left at the start.
-        answers: Answers other than ANSWERS, without which a client is not made.
+        event: The event.
+        seconds: The remaining time at the start.
+        answers: Answers that replace ANSWERS, without which the handler does not create all clients.
     """
 
     event: Any
@@ -119,7 +119,7 @@ TRIGGER_EVENT = {
 }
 
 EXERCISES: Mapping[str, Exercise] = {
-    # Step Functions fails, so that the queue is used too.
+    # Step Functions fails, so that the handler also uses the queue.
     "post_confirmation": Exercise(TRIGGER_EVENT, 5, {"sfn.StartExecution": [error_response("InternalFailure", 500)]}),
     "retry_sign_ups": Exercise(queue_event(SYNC_REQUEST), 30),
     "sync_changes": Exercise(
@@ -127,7 +127,7 @@ EXERCISES: Mapping[str, Exercise] = {
     ),
     "sync_user": Exercise(SYNC_REQUEST, 60),
     "send_welcome": Exercise(SYNCED, 15),
-    # One prefix has users; for each of the others the table is asked.
+    # One prefix has users. For each other prefix, the handler queries the table.
     "plan_shards": Exercise(
         {"input": {}, "started_at": "2026-01-31T12:00:00.000Z"},
         900,
@@ -149,14 +149,14 @@ def invoke(handler: str, event: Any = None, seconds: float | None = None) -> Any
 
 
 def answer_every_call(aws: FakeAws) -> None:
-    """Answer every operation with its good answer."""
+    """Answer every operation successfully."""
     for operation, answer in ANSWERS.items():
         aws.on(operation, answer)
 
 
 @contextmanager
 def handler_environment(folder: Path) -> Iterator[None]:
-    """Set what Terraform sets, for all handlers; `folder` takes the welcome email's file; nothing sleeps."""
+    """Set the environment of all handlers, write the welcome email's file to `folder`, and replace sleep."""
     file = folder / "welcome_email.json"
     file.write_text(json.dumps(WELCOME), encoding="utf-8")
     with (
@@ -168,7 +168,7 @@ def handler_environment(folder: Path) -> Iterator[None]:
 
 
 def clients_of(handler: str, aws: FakeAws) -> dict[str, Any]:
-    """Run the exercise of a handler; return the clients that it made, by service."""
+    """Run the exercise of a handler. Return the clients that it created, by service."""
     answer_every_call(aws)
     for operation, answers in EXERCISES[handler].answers.items():
         aws.on(operation, *answers)

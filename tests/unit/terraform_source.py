@@ -1,4 +1,4 @@
-"""The module's Terraform and ASL files, read as data where a test compares their numbers with those of the code."""
+"""Reads the module's Terraform and ASL files as data, for tests that compare their numbers with those of the code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _main(module: str) -> Any:
 
 
 def number(module: str, value: Any, variables: Mapping[str, float] | None = None) -> float:
-    """Return the number that an expression of a module's main.tf comes to: arithmetic over its locals.
+    """Evaluate an expression of a module's main.tf: arithmetic with its locals.
 
     Args:
         module: The module.
@@ -49,7 +49,7 @@ def resource(module: str, kind: str, name: str) -> Json:
 
 
 def _calls(source: str) -> Iterator[tuple[str, Json]]:
-    """Each use of a building block: the module that uses it, and the arguments."""
+    """Yield each use of a building block: the module that uses it, and the arguments."""
     for folder in sorted(MODULES.iterdir()):
         for block in _main(folder.name).get("module", []):
             for arguments in block.values():
@@ -70,7 +70,7 @@ def function_timeouts() -> dict[str, float]:
 
 @cache
 def state_machine(module: str) -> Json:
-    """Return a module's state machine definition; each template variable becomes its own name."""
+    """Return a module's state machine definition, in which each template variable is replaced by its name."""
     text = (MODULES / module / f"{module}.asl.json").read_text(encoding="utf-8")
     rendered = re.sub(r"\$\{(\w+)\}", lambda match: "4" if match[1] == "max_concurrency" else match[1], text)
     definition: Json = json.loads(rendered)
@@ -78,7 +78,7 @@ def state_machine(module: str) -> Json:
 
 
 def states(module: str) -> dict[str, Json]:
-    """Return all states of a module's state machine, those inside a Map included."""
+    """Return all states of a module's state machine, also those in a Map."""
     found: dict[str, Json] = {}
 
     def add(level: dict[str, Json]) -> None:

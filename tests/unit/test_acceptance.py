@@ -1,4 +1,4 @@
-"""The account of the acceptance tests, and the page of their answers."""
+"""The account of the acceptance tests, and the page with their answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWERED = {"filter-sub": Answer("no: a | b", "2030-01-02", "eu-west-1")}
 
 @pytest.fixture
 def confirmed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment that names everything."""
+    """An environment with all settings."""
     monkeypatch.setenv("ACCEPTANCE_ACCOUNT", MOTOS_ACCOUNT)
     monkeypatch.setenv("ACCEPTANCE_EMAIL", EMAIL)
     return monkeypatch
@@ -33,25 +33,25 @@ def confirmed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_all_missing_settings_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACCEPTANCE_ACCOUNT", "ACCEPTANCE_EMAIL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(AccountError) as refused:
+    with pytest.raises(AccountError) as raised:
         Account.from_environment()
-    assert str(refused.value).splitlines()[1:] == [
+    assert str(raised.value).splitlines()[1:] == [
         f"- {what}" for what in (account.ACCOUNT, account.EMAIL, account.REGION, account.CREDENTIALS)
     ]
 
 
 def test_account_must_be_the_confirmed_one(confirmed: pytest.MonkeyPatch) -> None:
     confirmed.setenv("ACCEPTANCE_ACCOUNT", "111111111111")
-    with mock_aws(), pytest.raises(AccountError) as refused:
+    with mock_aws(), pytest.raises(AccountError) as raised:
         Account.from_environment()
     assert f"ACCEPTANCE_ACCOUNT is 111111111111, but the credentials are of account {MOTOS_ACCOUNT}" in str(
-        refused.value
+        raised.value
     )
 
 
 def test_email_must_be_verified(confirmed: pytest.MonkeyPatch) -> None:
     with mock_aws():
-        boto3.client("sesv2").create_email_identity(EmailIdentity=EMAIL)  # which is not verified
+        boto3.client("sesv2").create_email_identity(EmailIdentity=EMAIL)  # not verified
         with pytest.raises(AccountError, match=f"{EMAIL}: neither the address nor its domain is a verified identity"):
             Account.from_environment()
         assert Account.from_environment(sends_mail=False).id == MOTOS_ACCOUNT
@@ -155,4 +155,4 @@ def test_answers_have_no_ids() -> None:
     context = facts.Context(ON_AWS, Any, "ada", "0123-4567-89ab", "bob", "", "", None)  # type: ignore[arg-type]
     context.pool = type("Pool", (), {"id": "eu-west-1_Abc"})()
     text = f"{context.sub} of {context.pool.id}, {ON_AWS.id}, {EMAIL}"
-    assert facts._impersonal(text, context) == "<sub> of <pool>, <account>, <email>"
+    assert facts._without_ids(text, context) == "<sub> of <pool>, <account>, <email>"

@@ -1,4 +1,4 @@
-"""When the audit of the locks fails, when it passes, and when it says that there was none."""
+"""When the audit of the locks fails, when it passes, and when it reports that nothing was audited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests import check_dependencies
 
 NOT_AUDITED = "pip-audit: no vulnerability service reachable; dependencies were not audited\n"
 
-# What pip-audit 2.10 does for each of these services.
+# The exit status and output of pip-audit 2.10 for each of these services.
 KNOWS = (
     1,
     '{"dependencies": [{"name": "requests", "version": "2.19.0", "vulns": [{"id": "PYSEC-2018-28"}]}]}',
@@ -23,11 +23,11 @@ IS_A_MIRROR = (0, '{"dependencies": [{"name": "requests", "skip_reason": "Depend
 IS_UNKNOWN = (1, "", "Traceback ...\nrequests.exceptions.ConnectionError: Failed to resolve 'example.com'\n")
 IS_SILENT = (1, "", "ERROR:pip_audit._cli:Tip: your network may be blocking this service. Try another service\n")
 IS_BROKEN = (1, "", "Traceback ...\npip_audit._service.interface.ServiceError\n")
-IS_SOMEBODY_ELSE = (1, "", "Traceback ...\nrequests.exceptions.SSLError: certificate verify failed\n")
+IS_ANOTHER_HOST = (1, "", "Traceback ...\nrequests.exceptions.SSLError: certificate verify failed\n")
 
 Answer = tuple[int, str, str]
 
-# Answers as the service named after --vulnerability-service does, to the probe; and of a lock, whether it is sound.
+# A fake pip-audit. It answers the probe as the service of --vulnerability-service, and audits a lock.
 PIP_AUDIT = """
 import json, sys
 answers, unsound = json.loads(sys.argv[1])
@@ -47,8 +47,8 @@ sys.exit(lock in unsound)
 
 
 def audit(monkeypatch: pytest.MonkeyPatch, pypi: Answer, osv: Answer, unsound: tuple[str, ...] = ()) -> int:
-    told = json.dumps([{"pypi": pypi, "osv": osv}, unsound])
-    monkeypatch.setattr(check_dependencies, "PIP_AUDIT", [sys.executable, "-c", PIP_AUDIT, told])
+    answers = json.dumps([{"pypi": pypi, "osv": osv}, unsound])
+    monkeypatch.setattr(check_dependencies, "PIP_AUDIT", [sys.executable, "-c", PIP_AUDIT, answers])
     return check_dependencies.main()
 
 
@@ -63,7 +63,7 @@ def test_check_audits_every_lock_with_the_first_working_service(
     ]
 
 
-@pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_SOMEBODY_ELSE, IS_BROKEN])
+@pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_ANOTHER_HOST, IS_BROKEN])
 def test_check_asks_another_service_when_the_first_fails(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pypi: Answer
 ) -> None:
@@ -76,7 +76,7 @@ def test_check_fails_when_any_lock_has_a_vulnerability(monkeypatch: pytest.Monke
     assert audit(monkeypatch, pypi=KNOWS, osv=KNOWS, unsound=(lock,)) == 1
 
 
-@pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_SOMEBODY_ELSE])
+@pytest.mark.parametrize("pypi", [IS_A_MIRROR, KNOWS_NOTHING, IS_UNKNOWN, IS_SILENT, IS_ANOTHER_HOST])
 def test_check_reports_that_nothing_was_audited_without_a_service(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], pypi: Answer
 ) -> None:

@@ -1,4 +1,4 @@
-"""What environments/check_keys.sh rejects: the real Terraform reads the files."""
+"""The keys that environments/check_keys.sh rejects. Terraform reads the files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# An unknown key in each object of variables.tf, beside those that the object needs.
+# An unknown key in each object of variables.tf, with the required keys of the object.
 MISSPELLED = """
 welcome_email = {
   from = "a@example.com"

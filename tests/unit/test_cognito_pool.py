@@ -1,4 +1,4 @@
-"""CognitoPool is as strict as Cognito, and every carrier brings the same answer of it."""
+"""CognitoPool is as strict as Cognito, and every way to call it returns the same answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def listed(pool: CognitoPool, **arguments: Any) -> list[list[str]]:
 
 
 def misfits(value: Any, shape: Any, path: str = "") -> list[str]:
-    """Return what of a value does not fit into a shape of botocore's model."""
+    """Return the parts of a value that do not match a shape of botocore's model."""
     match shape.type_name:
         case "structure":
             unknown = [f"{path}.{name} is unknown" for name in value.keys() - shape.members.keys()]
@@ -139,7 +139,7 @@ def test_cognito_pool_throttles_calls_over_quota() -> None:
 
 
 @contextmanager
-def carried(by: str, pool: CognitoPool, session: boto3.Session) -> Iterator[CognitoIdentityProviderClient]:
+def client_of(by: str, pool: CognitoPool, session: boto3.Session) -> Iterator[CognitoIdentityProviderClient]:
     if by == "client":
         yield cognito_client(pool)
     elif by == "http":
@@ -155,7 +155,7 @@ def carried(by: str, pool: CognitoPool, session: boto3.Session) -> Iterator[Cogn
 @pytest.mark.parametrize("by", ["client", "before-call", "before-send", "http"])
 def test_fake_client_returns_answer_and_raises_error(by: str, session: boto3.Session) -> None:
     pool = a_pool()
-    with carried(by, pool, session) as client:
+    with client_of(by, pool, session) as client:
         found: Any = client.list_users(UserPoolId=POOL_ID, Filter=f'sub = "{SUB}"', Limit=1)
         found.pop("ResponseMetadata", None)
         assert found == {"Users": [CognitoUser(SUB, "ada", {"email": "ada@example.com"}).listed()]}

@@ -1,4 +1,4 @@
-"""The generated parts of the documentation, and what all of it says: links, make targets, commands."""
+"""The generated parts of the documentation, and the links, make targets and commands of all pages."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_outputs_are_the_table_of_terraform_docs(tmp_path: Path) -> None:
 
 
 def test_description_of_an_object_names_each_of_its_keys() -> None:
-    """As `- key: meaning` or `- key, key: meaning`."""
+    """Each line has the form `- key: meaning` or `- key, key: meaning`."""
     for block in generate.blocks(ROOT / "variables.tf", "variable"):
         keys = re.findall(r"^    (\w+) +=", block.attribute("type").value_node.to_hcl(), re.MULTILINE)
         listed = re.findall(r"<br/>- ([\w, ]+):", generate.description(block))
@@ -200,7 +200,7 @@ def test_check_names_each_stale_file_and_writes_nothing(repository: Path, capsys
     assert readme.read_text(encoding="utf-8") == stale
 
 
-# --- what the documents point to
+# --- links
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -211,7 +211,7 @@ def tokens(text: str) -> Iterator[Token]:
 
 @cache
 def anchors(text: str) -> set[str]:
-    """The anchors of a document: those that GitHub gives its headings, and <a name="...">."""
+    """Return the anchors of a document: those of GitHub for headings, and <a name="...">."""
     found = set(re.findall(r'<a name="([^"]+)">', text))
     blocks = list(tokens(text))
     for heading, inline in pairwise(blocks):
@@ -248,7 +248,7 @@ def test_every_link_has_a_target(document: Path) -> None:
 
 @every_document
 def test_every_placeholder_is_in_code(document: Path) -> None:
-    """GitHub shows nothing of <name> in a text."""
+    """GitHub does not show <name> outside of code."""
     html = [token.content for token in tokens(document.read_text(encoding="utf-8")) if token.type == "html_inline"]
     assert [tag for tag in html if not re.fullmatch(r'<a name="\w+">|</a>|<br/>|</?pre>|<!--.*-->', tag)] == []
 
@@ -272,7 +272,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     assert broken_links(document) == broken
 
 
-# --- what the documents tell people to type
+# --- tests, make targets and commands
 
 
 @cache
@@ -282,7 +282,7 @@ def defined_tests() -> set[str]:
 
 
 def missing_tests(text: str) -> list[str]:
-    """Return the names like `test_...` that no test has."""
+    """Return the names like `test_...` without a test."""
     return [name for name in re.findall(r"`(test_\w+)`", text) if name not in defined_tests()]
 
 
@@ -297,7 +297,7 @@ def test_missing_test_is_found() -> None:
 
 
 def calls(text: str, program: str) -> Iterator[list[str]]:
-    """The arguments of each call of a program, in the code of a document."""
+    """Yield the arguments of each call of a program in the code of a document."""
     for token in tokens(text):
         if token.type == "code_inline" or (token.type == "fence" and token.info in ("sh", "bash", "console")):
             for line in token.content.replace("\\\n", " ").splitlines():
@@ -384,7 +384,7 @@ def misuse(arguments: list[str]) -> str | None:
 
 
 def undocumented_commands(text: str) -> list[str]:
-    """The commands of the command line that are in the first cell of no row of a table."""
+    """Return the commands that are in no first cell of a table row."""
     rows = re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
     group = command_line()
@@ -422,7 +422,7 @@ PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False, st
 
 @cache
 def settings() -> dict[str, set[str]]:
-    """The module's variables, and the keys of those that are objects."""
+    """Return the module's variables and the keys of objects."""
     blocks = re.split(r"^variable ", (ROOT / "variables.tf").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     # The keys of nested objects are indented further.
     return {

@@ -1,4 +1,4 @@
-"""The stages' files: each valid key is a variable, and only dev may lose its users."""
+"""The tfvars files of the environments: only dev may lose its users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Provoke the error situations of docs/errors.md, and compare the page."""
+"""Provoke the error situations of docs/errors.md, and compare them with the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
 from local_aws.terraform_providers import CONFIG_VARIABLE
-from tests.errors import COMMAND_LINE, FILES, LOCAL_AWS, MAKE, PAGE, PLANS, WELL, Situation, page, variables
+from tests.errors import COMMAND_LINE, FILES, HEALTHY, LOCAL_AWS, MAKE, PAGE, PLANS, Situation, page, variables
 from tests.fakes.fake_aws import FakeAws
 from tests.mocked_terraform import ROOT
 
@@ -28,14 +28,14 @@ def name(situation: Situation) -> str:
     return f"{situation.command}: {situation.wrong}"
 
 
-def assert_says(situation: Situation, output: str) -> None:
-    """In this order, whatever box it is in."""
-    said = " ".join(output.replace("│", " ").split())
-    assert f"{situation.wrong} {situation.to_do}" in said
+def assert_has_message(situation: Situation, output: str) -> None:
+    """Fail unless the output has the message, also if a box breaks it into lines."""
+    text = " ".join(output.replace("│", " ").split())
+    assert f"{situation.wrong} {situation.to_do}" in text
 
 
 def run(command: str, folder: Path, **variables: str) -> str:
-    """Type a command that fails, in a shell."""
+    """Run a command that fails in a shell. Return stderr."""
     unset = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TF_WORKSPACE", "AWS_ENDPOINT_URL", CONFIG_VARIABLE)
     inherited = {name: value for name, value in os.environ.items() if name not in unset}
     done = subprocess.run(
@@ -56,16 +56,16 @@ def test_make_reports_what_is_wrong_and_what_to_do(tmp_path: Path, situation: Si
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    said = run(situation.command, tmp_path, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    assert_says(situation, said.replace(str(tmp_path), "<clone>"))
+    stderr = run(situation.command, tmp_path, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert_has_message(situation, stderr.replace(str(tmp_path), "<clone>"))
 
 
 @pytest.mark.parametrize("situation", LOCAL_AWS, ids=name)
 def test_local_aws_reports_what_is_wrong_and_what_to_do(situation: Situation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        said = run(situation.command.replace("4566", port), ROOT)
-    assert_says(situation, said.replace(port, "4566"))
+        stderr = run(situation.command.replace("4566", port), ROOT)
+    assert_has_message(situation, stderr.replace(port, "4566"))
 
 
 @pytest.mark.parametrize("situation", COMMAND_LINE, ids=name)
@@ -78,14 +78,14 @@ def test_command_line_reports_what_is_wrong_and_what_to_do(
         monkeypatch.setattr(console, "width", 200)
     for name, content in FILES.items():
         (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    for operation, answer in {**WELL, **situation.given}.items():
+    for operation, answer in {**HEALTHY, **situation.given}.items():
         aws.on(operation, answer)
     _, *arguments = shlex.split(situation.command)
     if not set(arguments) & set(OF_DEPLOYMENT):
         arguments = ["--outputs", "outputs.json", *arguments]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code in (1, 2), (result.output, result.exception)
-    assert_says(situation, result.output)
+    assert_has_message(situation, result.output)
 
 
 @pytest.mark.parametrize("situation", MAKE + LOCAL_AWS + PLANS + COMMAND_LINE + variables(), ids=name)

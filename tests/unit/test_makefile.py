@@ -1,4 +1,4 @@
-"""What make says to somebody who is new here, or who mistypes a stage."""
+"""The messages of make to a new operator, and for a mistyped environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def make_in(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    # As a user's shell has it, also when make itself runs the tests.
+    # The environment of a shell, also if make runs the tests.
     unset = OF_MAKE + OF_DEPLOYING
     environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
     return subprocess.run(
@@ -50,11 +50,11 @@ def test_make_alone_lists_the_targets() -> None:
 @pytest.mark.parametrize("target", DEPLOYING)
 @pytest.mark.parametrize("stage", ["", "prod", "dev staging", "../dev"])
 def test_make_rejects_unknown_environment_and_names_the_known(target: str, stage: str) -> None:
-    refused = make(target, f"ENV={stage}")
-    assert refused.returncode == 2
+    rejected = make(target, f"ENV={stage}")
+    assert rejected.returncode == 2
     known = " ".join(sorted(path.stem for path in (ROOT / "environments").glob("*.tfvars")))
-    assert f'ENV is "{stage}": it must be one of {known}, as in: make plan ENV=dev' in refused.stderr
-    assert refused.stdout == ""
+    assert f'ENV is "{stage}": it must be one of {known}, as in: make plan ENV=dev' in rejected.stderr
+    assert rejected.stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_make_variable_is_not_text_of_a_command(tmp_path: Path, text: str) -> No
 
 @pytest.fixture
 def terraform(tmp_path: Path) -> dict[str, str]:
-    """A terraform on PATH that prints its arguments, and what of its environment matters here."""
+    """A terraform on PATH that prints its arguments and the relevant variables of its environment."""
     program = tmp_path / "terraform"
     seen = f"${{TF_WORKSPACE-no workspace}}, $AWS_REGION, ${{{CONFIG_VARIABLE}-its own providers}}"
     program.write_text(
@@ -122,22 +122,22 @@ POOL_TRIGGER = "module.pool_trigger[0].module.function.aws_lambda_function.this"
 
 
 @pytest.mark.parametrize(
-    ("state", "is_said"),
+    ("state", "is_shown"),
     [([GUARD], True), ([GUARD, POOL_TRIGGER], False), ([POOL_TRIGGER], False), ([], False)],
     ids=str,
 )
 def test_failed_destroy_shows_how_to_create_the_deleted_function(
-    terraform: dict[str, str], state: list[str], is_said: bool
+    terraform: dict[str, str], state: list[str], is_shown: bool
 ) -> None:
     failed = make("destroy", "ENV=dev", FAILS="destroy", STATE="\n".join(state), **terraform)
     assert failed.returncode == 2
     command = "make apply ENV=dev ARGS='-target=module.pool_trigger[0].module.function'"
-    assert (command in failed.stderr.splitlines()) == is_said
+    assert (command in failed.stderr.splitlines()) == is_shown
 
 
 @pytest.mark.parametrize("target", DEPLOYING)
 def test_plan_and_apply_check_the_keys_of_the_environment(target: str) -> None:
-    """A destroy does not: an unknown key is no reason to keep a deployment."""
+    """destroy does not check them: an unknown key must not prevent it."""
     assert ("environments/check_keys.sh" in make("-n", target, "ENV=dev").stdout) == (target != "destroy")
 
 
@@ -156,7 +156,7 @@ def test_callers_own_provider_configuration_is_used(terraform: dict[str, str]) -
 def test_deploying_to_aws_rejects_providers_of_the_local_aws(
     terraform: dict[str, str], target: str, endpoint: str
 ) -> None:
-    """A shell in which the local AWS was used has them still."""
+    """A shell in which the local AWS was used still has them."""
     local = {CONFIG_VARIABLE: str(ROOT / ".local/terraform/terraform.rc")}
     rejected = make(target, "ENV=dev", **terraform, **local, AWS_ENDPOINT_URL=endpoint)
     assert rejected.returncode == 2
@@ -173,8 +173,8 @@ def test_a_saved_plan_is_applied_without_variables(terraform: dict[str, str]) ->
 
 
 def test_another_workspace_in_the_environment_is_not_used(terraform: dict[str, str]) -> None:
-    said, *lines = deploy("plan", TF_WORKSPACE="production", **terraform)
-    assert said == "TF_WORKSPACE is production: using dev, the workspace of environments/dev.tfvars"
+    message, *lines = deploy("plan", TF_WORKSPACE="production", **terraform)
+    assert message == "TF_WORKSPACE is production: using dev, the workspace of environments/dev.tfvars"
     assert all("(no workspace, eu-west-1, " in line for line in lines)
 
 
@@ -209,7 +209,7 @@ def copied_environment() -> Iterator[Path]:
 
 @pytest.fixture
 def bare_clone(tmp_path: Path) -> Path:
-    """A clone without .venv, and the folder bin of programs that print a version."""
+    """A clone without .venv, with a folder bin of programs that print a version."""
     for name in ("Makefile", "requirements/dev.txt", "bin/terraform", "bin/python3", "bin/python3.12"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
@@ -273,18 +273,18 @@ def test_arguments_reach_pytest() -> None:
 
 
 def test_cli_is_the_command_line_of_the_clone(tmp_path: Path) -> None:
-    """From any folder. An installed copy of another version would not be noticed."""
+    """In every folder. It does not use an installed copy, which could be another version."""
     assert make("cli").returncode == 0
-    said = subprocess.run(
+    shown = subprocess.run(
         [ROOT / ".venv/bin/cognito-user-sync", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "Usage: cognito-user-sync" in said.stdout
+    assert "Usage: cognito-user-sync" in shown.stdout
 
 
 def test_clean_stops_the_local_aws_first(tmp_path: Path) -> None:
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "local-aws-4599.pid").touch()
-    # Without the folder that a make in a make names.
+    # Without the message of the folder that a make in a make prints.
     command = ["make", "--no-print-directory", "-n", "-f", str(ROOT / "Makefile"), "clean"]
     commands = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     stop, remove = commands.splitlines()

@@ -1,4 +1,4 @@
-"""The table of mutants follows the code: `make mutants` runs them."""
+"""Each mutant applies to the code, and its test exists. `make mutants` runs them."""
 
 from __future__ import annotations
 

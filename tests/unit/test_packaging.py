@@ -1,4 +1,4 @@
-"""The package of the command line. It is built only where pip has a network, so its settings are looked at."""
+"""The package of the command line. A build needs a network, so these tests check the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_install_leaves_nothing_in_the_clone() -> None:
-    """As setuptools does: build/ and *.egg-info."""
+    """setuptools would leave build/ and *.egg-info."""
     assert SETTINGS["build-system"]["build-backend"] == "hatchling.build"
 
 

@@ -1,4 +1,4 @@
-"""The .tf files fit the schema of both major versions of the AWS provider."""
+"""The .tf files match the schemas of both major versions of the AWS provider."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_schemas_hold_every_type() -> None:
 
 
 def test_schemas_are_of_supported_versions() -> None:
-    """Every versions.tf starts at the older of the compared versions, and ends after the newer one."""
+    """The range of every versions.tf starts at the older of the compared versions and includes the newer one."""
     constraints = {
         match for path in sources() for match in re.findall(r'"hashicorp/aws"\s+version = "(.*)"', path.read_text())
     }

@@ -1,4 +1,4 @@
-"""The list of regions without SES in welcome_email.tf, which gets old: AWS adds regions, and SES to regions."""
+"""The list of regions without SES in welcome_email.tf, which must be renewed when AWS adds regions, or SES to one."""
 
 from __future__ import annotations
 

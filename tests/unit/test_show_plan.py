@@ -1,4 +1,4 @@
-"""The summary at the end of `make plan`, from what Terraform prints."""
+"""The summary at the end of `make plan`, made from Terraform's output."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ def test_summary_of_a_plan_without_changes() -> None:
 
 
 def test_failed_plan_leaves_out_what_it_had_planned() -> None:
-    """The error, on stderr, is then the last that is printed, and not after thousands of lines."""
+    """The error on stderr is then the last output, without thousands of lines before it."""
     assert shown(READING + PLAN_OF_ERROR) == READING + "\n"

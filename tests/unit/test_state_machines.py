@@ -1,6 +1,6 @@
-"""The state machines' definitions: what each Task retries and catches, and where each Choice leads.
+"""The definitions of the state machines: what each Task retries and catches, and the next state of each Choice.
 
-Every error class that a handler's code defines has a decision here. A new one fails the test until it has, too.
+Every error class of a handler's code has a decision here. A new class without a decision fails a test.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.unit.terraform_source import Json, handler_of, state_machine, states,
 SOURCES = Path(__file__).parents[2] / "lambda_src"
 PACKAGE = "cognito_user_sync"
 
-# What Step Functions retries by these names. docs/reliability.md says why, of each name that AWS documents.
+# Errors that Step Functions retries. docs/reliability.md has the reason for each name that AWS documents.
 # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
 NOT_INVOKED = frozenset(
     {
@@ -51,7 +51,7 @@ UNKNOWN_END = frozenset(
     }
 )
 IDEMPOTENT = NOT_INVOKED | SERVICE | UNKNOWN_END
-# What was created a moment ago may not be known everywhere. All but the first say that the function was not invoked.
+# New resources and permissions are eventually consistent. All but the first error mean that there was no invocation.
 DENIED = frozenset(
     {
         "Lambda.AWSLambdaException",
@@ -62,8 +62,8 @@ DENIED = frozenset(
     }
 )
 
-# How often, and how long a wait may become. Jitter halves the waits: for those of the reconciliation, whose workers
-# fail together. Sign-ups do not begin together.
+# The number of retries and the longest wait. Jitter, which halves the waits, is for workers of the reconciliation,
+# which fail at the same time. Sign-ups do not start at the same time.
 TWELVE_HOURS: Json = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxDelaySeconds": 480, "MaxAttempts": 97}
 SIX_MINUTES: Json = {"IntervalSeconds": 2, "BackoffRate": 2, "MaxDelaySeconds": 60, "MaxAttempts": 10}
 SEVEN_MINUTES: Json = {**SIX_MINUTES, "IntervalSeconds": 5}
@@ -85,11 +85,11 @@ class Retrier(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a Task does about errors.
+    """How a Task handles errors.
 
     Attributes:
         retries: Its Retry, in order.
-        fails: Error classes of the handler's code that end the Task at once.
+        fails: Error classes of the handler's code that fail the Task without a retry.
         caught: Whether every error is caught, with the state that follows.
     """
 
@@ -112,7 +112,7 @@ TASKS = {
             }
         ),
     ),
-    # Retried only if the email was certainly not sent: Cognito is read before.
+    # Retried only if the email was certainly not sent. Errors of Cognito are before the send.
     "SendWelcome": Task(
         (
             Retrier(frozenset({"NotConsistentYetError"}), SEVEN_MINUTES),
@@ -128,7 +128,7 @@ TASKS = {
         ),
     ),
     "ListRuns": Task((Retrier(frozenset({"States.ALL"}), SIX_MINUTES),)),
-    # It retries Cognito's errors itself. Its failure is reported at the end of the run.
+    # The function retries Cognito's errors. The run reports its failure at the end.
     "EnsureTrigger": Task(
         (Retrier(DENIED, SIX_MINUTES), Retrier(NOT_INVOKED | SERVICE, ONE_MINUTE)),
         fails=frozenset(
@@ -158,7 +158,7 @@ TASKS = {
             {
                 *("InvalidEventError", "MissingSettingError", "TableRejectedError", "UnusableUserError"),
                 *("PagingTokenRejectedError", "CognitoRejectedError", "PrefixRejectedError"),
-                # The planner waits for these as long as it has time: OutOfTimeError.
+                # The planner retries these until its time ends, with OutOfTimeError.
                 *("CognitoUnavailableError", "TableUnavailableError"),
             }
         ),
@@ -217,7 +217,7 @@ def error_classes(handler: str) -> set[str]:
 def test_task_retries_and_catches_exactly_these_errors(name: str) -> None:
     state, task = states(MACHINE_OF[name])[name], TASKS[name]
     listed = [error for retrier in state["Retry"] for error in retrier["ErrorEquals"]]
-    # The first retrier that names an error decides, and counts alone.
+    # Only the first retrier that names an error is used.
     assert len(listed) == len(set(listed))
     assert [
         Retrier(frozenset(retrier["ErrorEquals"]), {key: retrier[key] for key in retrier if key != "ErrorEquals"})
@@ -244,7 +244,7 @@ def test_every_task_is_in_the_table() -> None:
 
 # --- docs/reliability.md
 
-# Names that Lambda's runtime and its sandbox give an invocation that ends otherwise than by the handler.
+# Error names of Lambda's runtime and sandbox for invocations that end without the handler's return or exception.
 # https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-execution.html
 # https://github.com/aws/aws-lambda-runtime-interface-emulator/blob/main/internal/lambda/fatalerror/fatalerror.go
 # https://github.com/aws/aws-lambda-python-runtime-interface-client/tree/main/awslambdaric
@@ -259,7 +259,7 @@ OF_THE_RUNTIME = frozenset(
         *("Runtime.LambdaContextUnmarshalError", "Runtime.MarshalError", "Runtime.UnmarshalError"),
     }
 )
-# What Step Functions adds. https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+# Error names of Step Functions. https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
 OF_STEP_FUNCTIONS = frozenset(
     {
         *("Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException"),
@@ -270,7 +270,7 @@ STEPS = ("SyncUser", "SendWelcome", "PlanShards", "ReconcileShards", "EnsureTrig
 
 
 def documented() -> dict[str, tuple[str, ...]]:
-    """Return the rows of the page's table, by error: for how long each of STEPS retries it."""
+    """Return the rows of the page's table by error: how long each of STEPS retries it."""
     page = (SOURCES.parent / "docs/reliability.md").read_text(encoding="utf-8")
     heading, _, rows = page.partition("## What each step retries")[2].partition("|--")
     assert heading.rstrip().splitlines()[-1] == f"| error | {' | '.join(STEPS)} | why |"
@@ -283,7 +283,7 @@ def documented() -> dict[str, tuple[str, ...]]:
 
 
 def retried_for(step: str, error: str) -> str:
-    """Return for how long a step retries an error, on average, as the page says it."""
+    """Return how long a step retries an error, on average, in the format of the page."""
     for retry in states(MACHINE_OF[step])[step]["Retry"]:
         if error in retry["ErrorEquals"]:
             seconds = sum(waits(retry)) / (2 if "JitterStrategy" in retry else 1)
@@ -292,7 +292,7 @@ def retried_for(step: str, error: str) -> str:
 
 
 def test_page_shows_whether_each_documented_error_is_retried() -> None:
-    """Lambda's own errors are those of the SDK's model: a new version may bring one without a decision."""
+    """Lambda's errors are from the SDK's model. A new version can have one without a decision."""
     invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
     of_lambda = {f"Lambda.{shape.name}" for shape in invoke.error_shapes}
     page = documented()
@@ -303,7 +303,7 @@ def test_page_shows_whether_each_documented_error_is_retried() -> None:
 
 
 def test_redrive_skips_what_send_welcome_must_not_retry() -> None:
-    """An error that is retried there says that no email was sent; so redrive is safe after it, too."""
+    """An error that SendWelcome retries means that no email was sent, so redrive is also safe after it."""
     retried = {error for retrier in TASKS["SendWelcome"].retries for error in retrier.errors}
     assert retried <= NOT_SENT
     assert not NOT_SENT & (SERVICE | UNKNOWN_END | {"Lambda.AWSLambdaException", "WelcomeOutcomeUnknownError"})
@@ -313,7 +313,7 @@ def test_redrive_skips_what_send_welcome_must_not_retry() -> None:
 
 
 def value_at(path: str, data: Json) -> object:
-    """Return what a reference path such as $.plan.batches[0] finds; None if there is nothing."""
+    """Return the value at a reference path such as $.plan.batches[0], or None."""
     value: object = data
     for step in path.removeprefix("$.").replace("[0]", ".0").split("."):
         found = value.get(step) if isinstance(value, dict) else None
@@ -322,7 +322,7 @@ def value_at(path: str, data: Json) -> object:
 
 
 def holds(rule: Json, data: Json) -> bool:
-    """Return whether a rule of a Choice state matches; of the rules that the definitions use."""
+    """Return whether a rule of a Choice state matches. Supports the operators that the definitions use."""
     if "And" in rule:
         return all(holds(each, data) for each in rule["And"])
     if "Not" in rule:
@@ -342,7 +342,7 @@ def holds(rule: Json, data: Json) -> bool:
 
 
 def chosen(name: str, data: Json) -> str:
-    """Return the state that a Choice state leads to."""
+    """Return the next state of a Choice state."""
     state = states(MACHINE_OF[name])[name]
     return str(next((rule["Next"] for rule in state["Choices"] if holds(rule, data)), state["Default"]))
 
@@ -357,7 +357,7 @@ def chosen(name: str, data: Json) -> str:
         ("IsTriggerEnsured", {"attach_trigger": "true", "input": {}}, "EnsureTrigger"),
         ("IsTriggerEnsured", {"attach_trigger": "true", "input": {"dry_run": False}}, "EnsureTrigger"),
         ("IsTriggerEnsured", {"attach_trigger": "true", "input": {"dry_run": True}}, "PlanShards"),
-        # What is not a boolean is the planner's to reject; nothing may change before that.
+        # The planner rejects a value that is not a boolean. Nothing may change before that.
         ("IsTriggerEnsured", {"attach_trigger": "true", "input": {"dry_run": "yes"}}, "PlanShards"),
         ("IsTriggerEnsured", {"attach_trigger": "false", "input": {}}, "PlanShards"),
         ("IsWorkLeft", {"plan": {"batches": [{}]}}, "ReconcileBatches"),
@@ -397,14 +397,14 @@ def test_states_follow_each_other() -> None:
 
 
 def test_user_sync_has_two_states_that_pass_the_payload_on() -> None:
-    """Each transition is paid for. What an execution shows is what the functions return, and nothing else."""
+    """AWS bills each transition. The output of an execution is the functions' return value only."""
     steps = states("user_sync")
     assert list(steps) == ["SyncUser", "SendWelcome"]
     for name, step in steps.items():
         assert step["Type"] == "Task", name
         assert step["Parameters"]["Payload.$"] == "$", name
         assert step["OutputPath"] == "$.Payload", name
-        # Those would keep the input, which anyone who may start an execution writes.
+        # These would keep the input, which everyone with permission to start an execution can write.
         assert not step.keys() & {"ResultPath", "ResultSelector", "InputPath"}, name
 
 
