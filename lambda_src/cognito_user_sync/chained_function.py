@@ -25,7 +25,7 @@ _ATTACH_SECONDS = 45.0
 
 
 class ChainedFunctionUnavailableError(Exception):
-    """post_confirmation cannot invoke the chained function. The message names it, and says what to do."""
+    """post_confirmation cannot invoke the chained function. The message names it, and has the fix."""
 
 
 def verify(

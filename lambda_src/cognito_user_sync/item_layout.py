@@ -1,8 +1,8 @@
-"""Where a user's item is in the table, and what it looks like: its key, and the names and values of its attributes.
+"""The layout of a user's item: its key, and the names and values of its attributes.
 
-The table may be the application's, with keys and attributes of any name. So each name is configured (the root's
-variable `table`), and an item remembers which attributes it got from Cognito (`synced_attributes`): they can be removed
-again, and nothing else is.
+The table may belong to the application, with other keys and attributes. So all names are configured (variable `table`
+of the root module), and each item has the names of the attributes from Cognito (`synced_attributes`): only these are
+removed again.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from cognito_user_sync.user import SUB, User
 
 ItemValue: TypeAlias = str | bool | int | frozenset[str]
 Item: TypeAlias = Mapping[str, Any]
-"""An item as boto3's client gives it: {"id": {"S": "..."}, "enabled": {"BOOL": True}}."""
+"""An item as boto3's client returns it: {"id": {"S": "..."}, "enabled": {"BOOL": True}}."""
 
 # DynamoDB's limit for a sort key, the smaller of its two key limits, in UTF-8 bytes.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_INDEX_KEY_BYTES = 1024
 
-# What this module writes besides the key, the synced attributes, the extra attributes and the TTL attribute.
-# Of Cognito:
+# Fields besides the key, the synced attributes, the extra attributes and the TTL attribute: first those from Cognito,
+# then those of this module.
 FROM_COGNITO = ("username", "status", "enabled", "cognito_created_at", "cognito_modified_at")
-# Of this module:
 BOOKKEEPING = ("observed_at", "synced_at", "shard", "user_pool_id", "synced_attributes", "deleted_at")
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|(lower|upper))?\}")
@@ -34,7 +33,7 @@ _FILTERS: dict[str | None, Callable[[str], str]] = {"lower": str.lower, "upper":
 
 @dataclass(frozen=True)
 class Key:
-    """A key of the table: `value` is a template of {sub}, {user_pool_id} and literals."""
+    """A key of the table. `value` is a template with {sub} and {user_pool_id}."""
 
     name: str
     value: str
@@ -45,13 +44,13 @@ class ItemLayout:
     """The layout of the items of one pool's users.
 
     Attributes:
-        attributes: The synced attributes, by Cognito's names.
-        partition_key: Holds {sub} exactly once.
-        attribute_prefix: Before the name of each field that `attribute_names` does not rename.
-        attribute_names: Names in the item, by field.
-        extra_attributes: Templates of {sub}, {username} and synced attributes, each with |lower or |upper if wanted, by
-            name in the item.
-        ttl_attribute: The table's TTL attribute.
+        attributes: Names of the synced attributes in Cognito.
+        partition_key: Contains {sub} exactly once.
+        attribute_prefix: Prefix of each field that is not in `attribute_names`.
+        attribute_names: Names in the item by field.
+        extra_attributes: Templates by name in the item, with {sub}, {username} and synced attributes. |lower and |upper
+            convert a value.
+        ttl_attribute: TTL attribute of the table.
         index_keys: Attributes that are keys of an index.
     """
 
@@ -70,52 +69,52 @@ class ItemLayout:
         return self.attribute_names.get(field, f"{self.attribute_prefix}{field}")
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the keys and of all that this module writes."""
+        """Return the names of the keys and of all attributes that this module writes."""
         fields = (*self.attributes, *FROM_COGNITO, *BOOKKEEPING)
         named = (*map(self.name, fields), *self.extra_attributes, self.ttl_attribute)
         return tuple(dict.fromkeys((*self.key(""), *named)))
 
     def key(self, sub: str) -> dict[str, dict[str, str]]:
-        """Return the key of a user's item, as boto3's client takes it."""
+        """Return the key of a user's item for boto3's client."""
         keys = [self.partition_key, *([self.sort_key] if self.sort_key else [])]
         return {key.name: {"S": _fill(key.value, sub=sub, user_pool_id=self.user_pool_id)} for key in keys}
 
     def key_prefix(self, sub_prefix: str) -> str:
-        """Return the beginning of the partition keys of the users whose sub begins with `sub_prefix`."""
+        """Return the prefix of the partition keys of users whose sub begins with `sub_prefix`."""
         return _fill(self.partition_key.value.partition("{sub}")[0], user_pool_id=self.user_pool_id) + sub_prefix
 
     def sub_of(self, item: Item) -> str | None:
-        """Return the sub in an item's key, or None if the item is not of a user."""
+        """Return the sub in an item's key, or None if the item does not belong to a user."""
         before, _, after = _fill(self.partition_key.value, user_pool_id=self.user_pool_id).partition("{sub}")
         value = str(item[self.partition_key.name]["S"])
         sub = value.removeprefix(before).removesuffix(after)
         return sub if SUB.fullmatch(sub) and value == f"{before}{sub}{after}" else None
 
     def shard(self, prefix: str) -> str:
-        """Return the key in the index by_shard of the users whose sub begins with `prefix`, at least one digit."""
+        """Return the key in the index by_shard of users whose sub begins with `prefix`, at least one digit."""
         return f"{self.user_pool_id}#{prefix[0]}"
 
     def text(self, item: Item, field: str) -> str:
-        """Return a field of an item that is text, "" if the item does not have it."""
+        """Return a string field of an item, or "" if the item lacks it."""
         return str(item.get(self.name(field), {}).get("S", ""))
 
     def is_ours(self, item: Item) -> bool:
-        """Return whether the item is of a user of this pool. An item of the application has no pool."""
+        """Return whether the item belongs to a user of this pool. Items of an application have no pool."""
         return self.text(item, "user_pool_id") == self.user_pool_id
 
     def synced(self, item: Item) -> frozenset[str]:
-        """Return the names of the attributes that the item got from Cognito."""
+        """Return the names of the item's attributes from Cognito."""
         return frozenset(item.get(self.name("synced_attributes"), {}).get("SS", ()))
 
     def removable(self, item: Item) -> list[str]:
-        """Return the names that a write removes if it does not write them: what Cognito said before, and a deletion."""
+        """Return the attributes that an update removes unless it writes them: earlier synced ones, and the deletion."""
         synced = self.synced(item) if self.is_ours(item) else ()
         return sorted({*synced, self.name("deleted_at")})
 
     def to_item(self, user: User) -> dict[str, ItemValue]:
-        """Return the item's attributes that Cognito's answer determines, without the key.
+        """Return the item's attributes for an answer of Cognito, without the key.
 
-        An attribute without a value is left out, and so is a key of an index that is too long for it.
+        Attributes without a value are left out, and also keys of an index with a value that is too long for DynamoDB.
         """
         values = {name: user.attributes.get(name, "") for name in self.attributes}
         item: dict[str, ItemValue] = {self.name(name): value for name, value in values.items()}
@@ -137,7 +136,7 @@ class ItemLayout:
         }
 
     def _fits(self, name: str, value: ItemValue) -> bool:
-        # Half of a surrogate pair, which JSON can hold, is no text to `encode` otherwise.
+        # JSON can contain half of a surrogate pair, which `encode` rejects otherwise.
         is_short = not isinstance(value, str) or len(value.encode(errors="surrogatepass")) <= MAX_INDEX_KEY_BYTES
         return is_short or name not in self.index_keys
 
@@ -145,12 +144,12 @@ class ItemLayout:
 def has(item: Item, name: str, value: ItemValue) -> bool:
     """Return whether an attribute of an item has this value."""
     found = item.get(name, {})
-    # The order of a set is DynamoDB's.
+    # The order of a set is not defined.
     return frozenset(found.get("SS", ())) == value if isinstance(value, frozenset) else found == marshal(value)
 
 
 def marshal(value: ItemValue) -> dict[str, Any]:
-    """Return a value as boto3's client takes it."""
+    """Return a value for boto3's client."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int):
@@ -165,11 +164,11 @@ def _fill(template: str, **values: str) -> str:
 
 
 def placeholders(template: str) -> frozenset[str]:
-    """Return the names that the template of an extra attribute has as placeholders."""
+    """Return the names of the placeholders in the template of an extra attribute."""
     return frozenset(match[1] for match in _PLACEHOLDER.finditer(template))
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """Return the template of an extra attribute with its placeholders filled in, or "" if one of them has no value."""
+    """Return the value of an extra attribute, or "" if one of the placeholders of its template has no value."""
     used = [values[name] for name in placeholders(template)]
     return _PLACEHOLDER.sub(lambda match: _FILTERS[match[2]](values[match[1]]), template) if all(used) else ""

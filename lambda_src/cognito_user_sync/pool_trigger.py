@@ -69,7 +69,7 @@ class PoolUnverifiedError(Exception):
 
 
 class UpdateRejectedError(Exception):
-    """Cognito rejects the update, and nothing was changed. The message says what to do."""
+    """Cognito rejects the update, and nothing was changed. The message has the fix."""
 
 
 @dataclass(frozen=True)

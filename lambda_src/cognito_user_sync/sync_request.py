@@ -1,6 +1,6 @@
-"""What names a user: the input of a user_sync execution, and a message of the change queue.
+"""Requests that name a user: the input of a user_sync execution, and a message of the change queue.
 
-Neither says what the user is: the functions that need that read it from Cognito.
+They hold no attributes of the user: the functions read these from Cognito.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ REASON_OF_TRIGGER_SOURCE = {
 }
 REASONS = frozenset(REASON_OF_TRIGGER_SOURCE.values())
 
-# What Cognito's event has as the client ID where there is none, after AdminConfirmSignUp.
+# The client ID in Cognito's event after AdminConfirmSignUp, which has no app client.
 NO_APP_CLIENT = "CLIENT_ID_NOT_APPLICABLE"
 
-# CloudTrail's times have whole seconds.
+# CloudTrail's timestamps have whole seconds.
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3})?Z", re.ASCII)
 
 
 class NotConsistentYetError(Exception):
-    """Cognito does not show the sign-up or the change yet: its answers are eventually consistent. Worth a retry."""
+    """Cognito, which is eventually consistent, does not show the sign-up or the change yet. A retry may succeed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SyncRequest:
 
     Attributes:
         occurred_at: When the trigger was invoked, as a `user.timestamp`; "" in the input of SendWelcome.
-        client_id: App client of the sign-up; "" if Cognito does not say it.
+        client_id: App client of the sign-up; "" if it is unknown.
     """
 
     sub: str
@@ -50,10 +50,10 @@ class SyncRequest:
     client_id: str = ""
 
     def execution_name(self) -> str:
-        """Return a name for the execution, which contains the sub.
+        """Return a name for the execution that contains the sub.
 
-        A sign-up's name is fixed: Step Functions rejects a second execution of a name for 90 days, so the welcome email
-        is sent once. A password reset may happen again, so each call returns another name.
+        The name of a sign-up is fixed: Step Functions rejects a second execution with the same name for 90 days, so
+        the welcome email is sent once. Password resets can be repeated, so each call returns another name.
         """
         name = f"{self.reason.replace('_', '-')}-{self.sub}"
         return name if self.reason == "sign_up" else f"{name}-{secrets.token_hex(8)}"
@@ -68,7 +68,7 @@ class Change:
     """A CloudTrail event of a user, as a message of the change queue.
 
     Attributes:
-        event_name: CloudTrail's name of the call, for example "AdminUpdateUserAttributes"; "" for a sync on demand.
+        event_name: CloudTrail's event name, for example "AdminUpdateUserAttributes"; "" for a sync on demand.
         occurred_at: When CloudTrail recorded it, as a `user.timestamp`.
     """
 
@@ -78,9 +78,9 @@ class Change:
 
 
 def happened_within(age: timedelta, occurred_at: str) -> bool:
-    """Return whether a request is of the last `age`. One of the future, which is forged, is not."""
+    """Return whether a request happened within the last `age`. A forged one of the future did not."""
     moment = datetime.now(UTC)
-    # Clocks of two functions may differ.
+    # The clocks of two functions may differ.
     return timestamp(moment - age) < occurred_at <= timestamp(moment + timedelta(minutes=1))
 
 
@@ -88,7 +88,7 @@ def from_trigger_event(event: Any, occurred_at: str) -> SyncRequest:
     """Return the request for a post-confirmation event. Raises InvalidEventError."""
     reason = REASON_OF_TRIGGER_SOURCE.get(_field(event, "triggerSource", str))
     if reason is None:
-        raise InvalidEventError(f"triggerSource is none of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
+        raise InvalidEventError(f"triggerSource is not one of {', '.join(REASON_OF_TRIGGER_SOURCE)}")
     user_attributes = _field(_field(event, "request", dict), "userAttributes", dict)
     caller = event.get("callerContext")
     client_id = caller.get("clientId") if isinstance(caller, dict) else None
@@ -110,7 +110,7 @@ def parse(execution_input: Any) -> SyncRequest:
     """
     reason = _field(execution_input, "reason", str)
     if reason not in REASONS:
-        raise InvalidEventError(f"reason is none of {', '.join(sorted(REASONS))}")
+        raise InvalidEventError(f"reason is not one of {', '.join(sorted(REASONS))}")
     username = _field(execution_input, "username", str)
     if not username:
         raise InvalidEventError("username is empty")
@@ -133,7 +133,7 @@ def parse_change(message: Any) -> Change:
 
 
 def sub_in(message: Any) -> str | None:
-    """Return the user that a message names, which may be no request; None if it names none."""
+    """Return the sub in a message, which may be invalid otherwise, or None."""
     try:
         return _sub(message)
     except InvalidEventError:

@@ -1,4 +1,4 @@
-"""The welcome email: rendering its templates and sending it through Amazon SES."""
+"""Renders the welcome email from its templates, and sends it through Amazon SES."""
 
 from __future__ import annotations
 
@@ -31,43 +31,45 @@ if TYPE_CHECKING:
 # {{name}} or {{name|fallback}}. welcome_email.tf has the same pattern: an unknown placeholder fails the plan.
 _PLACEHOLDER = re.compile(r"{{\s*([^{}|\s]+)\s*(?:\|([^{}]*))?}}")
 
-# What an application or an identity provider makes for a user: a UUID, with or without hyphens.
+# A username that an application or an identity provider generates: a UUID, with or without hyphens.
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
 
-# A dot-atom before the @ (https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3), and what may be a domain behind it.
+# A dot-atom before the @ (https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3), and perhaps a domain after it.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([^@]+)")
-# https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1, where a path has < and >.
+# https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1, whose limit of a path includes < and >.
 _MAX_LOCAL_PART, _MAX_ADDRESS = 64, 254
 
 # The message tag of each email. Names and values are ASCII letters, digits, hyphens and underscores:
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 SUB_TAG = "sub"
 
-# A display name, and an address. variables.tf has the characters that each may have.
+# A display name and an address. variables.tf has the characters that each may contain.
 _NAMED = re.compile(r"(.+) <([^<>]+)>")
 
 
 class UnknownPlaceholderError(Exception):
-    """A template names a placeholder that has no value; the message is its name."""
+    """A template has an unknown placeholder. The message is its name."""
 
 
 class WelcomeNotSentError(Exception):
-    """SES did not take the mail now, and says so: worth a retry."""
+    """SES did not accept the email, and a retry may succeed."""
 
 
 class WelcomeRejectedError(Exception):
-    """SES refuses the mail, and will again until somebody mends the sender, the account or the permission."""
+    """SES rejects the email, and a retry, until an operator fixes the sender, the account or the permission."""
 
 
 class WelcomeOutcomeUnknownError(Exception):
-    """The answer of SES did not arrive: the mail may be on its way. Sending again could greet twice, so it is left
-    to a person: look in the SES sending statistics, then redrive the execution or leave it."""
+    """No response from SES arrived: the email may have been sent, and a retry could send it twice.
+
+    So an operator decides: check the SES sending statistics, and redrive the execution if the email was not sent.
+    """
 
 
 @dataclass(frozen=True)
 class Email:
-    """What an email says, or the templates of it."""
+    """The content of an email, or its templates."""
 
     subject: str
     text: str
@@ -76,7 +78,7 @@ class Email:
 
 @dataclass(frozen=True)
 class WelcomeEmail:
-    """The module's variable `welcome_email`, with the templates' content."""
+    """The module's variable `welcome_email`, with the content of the templates."""
 
     sender: str
     subject: str
@@ -85,32 +87,32 @@ class WelcomeEmail:
     reply_to: str | None
     configuration_set: str | None
     app_client_ids: frozenset[str]
-    """Greet only who signed up through these; everyone, if there are none."""
+    """Send the email only to users who signed up through these. If empty, to all."""
     verified_only: bool = True
-    """Greet only whose address Cognito has verified: only then is it known to be theirs."""
+    """Send the email only to addresses that Cognito has verified: others may not belong to the user."""
     region: str | None = None
-    """Region of SES; None for the function's own."""
+    """Region of SES. None is the function's region."""
     identity_arn: str | None = None
-    """The sender's SES identity, if its owner lets this account send (sending authorization)."""
+    """SES identity of the sender, if another account authorizes this one to use it (sending authorization)."""
     translations: Mapping[str, Email] = field(default_factory=dict)
     """Templates by language tag (de, pt-BR)."""
 
     @classmethod
     def from_json(cls, content: str) -> WelcomeEmail:
-        """Read the file that Terraform puts into the function's layer.
+        """Return the email in the file that Terraform adds to the function's layer.
 
-        The command line may read the file of an older deployment, without a newer setting, or of a newer one.
+        The command line may read the file of an older or newer deployment, with fewer or more settings.
         """
-        given = json.loads(content)
-        given |= {
-            "sender": given["from"],
-            "app_client_ids": frozenset(given["app_client_ids"]),
+        settings = json.loads(content)
+        settings |= {
+            "sender": settings["from"],
+            "app_client_ids": frozenset(settings["app_client_ids"]),
             "translations": {
                 tag: Email(each["subject"], each["text"], each["html"])
-                for tag, each in given.get("translations", {}).items()
+                for tag, each in settings.get("translations", {}).items()
             },
         }
-        return cls(**{each.name: given[each.name] for each in fields(cls) if each.name in given})
+        return cls(**{each.name: settings[each.name] for each in fields(cls) if each.name in settings})
 
     def recipient(self, attributes: Mapping[str, str]) -> str | WhyNot:
         """Return the address of a user with these attributes, or why the user gets no email."""
@@ -122,9 +124,9 @@ class WelcomeEmail:
         return address
 
     def translation(self, locale: str) -> str | None:
-        """Return the tag of the translation for a user's attribute `locale`; None for the default templates.
+        """Return the tag of the translation for a user's attribute `locale`, or None for the default templates.
 
-        pt_BR.UTF-8 is pt-BR. Without a translation for it, the language alone counts: pt.
+        For pt_BR.UTF-8 it is pt-BR, or pt if there is no translation for pt-BR.
         """
         tags = {tag.lower(): tag for tag in self.translations}
         wanted = re.split("[.@]", locale.strip().lower().replace("_", "-"))[0]
@@ -133,11 +135,12 @@ class WelcomeEmail:
         return tags.get(wanted)
 
     def render(self, values: Mapping[str, str], locale: str = "") -> Email:
-        """Return the email in the language of `locale`, a user's attribute.
+        """Return the email in the language of a user's attribute `locale`.
 
-        Each {{placeholder}} is replaced by its value, {{placeholder|fallback}} by the fallback if the value is empty.
-        A value is cleaned (`clean_value`): it is one short line, so that none can begin a header or forge a paragraph,
-        and no link. In the HTML part it is escaped besides. A value is never read as a template.
+        {{placeholder}} is replaced with its value, and {{placeholder|fallback}} with the fallback if the value is
+        empty. Values are sanitized (`clean_value`), so they cannot add a header, a paragraph or a link. In the HTML
+        part they are escaped, too. Placeholders in values are not replaced.
+
         Raises UnknownPlaceholderError.
         """
         tag = self.translation(locale)
@@ -149,10 +152,16 @@ class WelcomeEmail:
         )
 
     def send(self, client: SESV2Client, address: str, email: Email, sub: str) -> str:
-        """Send to one `deliverable_address`; returns the message id of SES.
+        """Send the email to a `deliverable_address`. Returns the message ID of SES.
 
-        `client` must make one attempt only. SES repeats `sub` in each event of the email, so that the events tell who
-        got one. Raises WelcomeNotSentError, AccessDeniedError, WelcomeRejectedError or WelcomeOutcomeUnknownError.
+        Args:
+            client: Must make one attempt only.
+            address: The recipient.
+            email: What `render` returned.
+            sub: SES adds it to each event of the email, so that the events identify the user.
+
+        Raises:
+            WelcomeNotSentError, AccessDeniedError, WelcomeRejectedError, WelcomeOutcomeUnknownError
         """
         subject, text, html = ({"Data": part, "Charset": "UTF-8"} for part in (email.subject, email.text, email.html))
         request: Any = {
@@ -187,9 +196,9 @@ class WelcomeEmail:
 def placeholder_values(
     sub: str, username: str, status: str, attributes: Mapping[str, str], names: tuple[str, ...]
 ) -> dict[str, str]:
-    """Return what the templates may name: `display_name`, `username`, `name` and each synced attribute.
+    """Return the values of placeholders: `display_name`, `username`, `name` and each synced attribute.
 
-    A value that the user does not have is "".
+    The value of a missing attribute is "".
     """
     values = {name: attributes.get(name, "") for name in ("name", *names)}
     values["username"] = username
@@ -198,28 +207,28 @@ def placeholder_values(
 
 
 def _display_name(sub: str, username: str, status: str, attributes: Mapping[str, str]) -> str:
-    """Return the first of these that the email can show: name, given_name, preferred_username, the username if the user
-    chose it, the part of the email address before the @. "" if there is none.
+    """Return the first that the email can show: name, given_name, preferred_username, username, or the part of the
+    email address before the @. Return "" if there is none.
 
-    A federated user's username is Google_1084... or SignInWithApple_0012..., and a pool with email addresses or phone
-    numbers as usernames makes the sub the username.
+    A generated username does not count: the username of a federated user is Google_1084... or SignInWithApple_0012...,
+    and pools with email addresses or phone numbers as usernames use the sub.
     """
-    is_technical = status == EXTERNAL_PROVIDER or username == sub or _UUID.fullmatch(username)
+    is_generated = status == EXTERNAL_PROVIDER or username == sub or _UUID.fullmatch(username)
     candidates = (
         attributes.get("name", ""),
         attributes.get("given_name", ""),
         attributes.get("preferred_username", ""),
-        "" if is_technical else username,
+        "" if is_generated else username,
         attributes.get("email", "").rpartition("@")[0],
     )
     return next((each for each in candidates if clean_value(each).strip()), "")
 
 
 def deliverable_address(email: str) -> str | None:
-    """Return the address as SES takes it, an international domain in its ASCII form.
+    """Return the address in the form that SES accepts, with the domain in ASCII.
 
-    None if it is not exactly one plain address (no display name, list, route or quotes), or if it is not certain which
-    mailbox was meant: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
+    None if it is not one plain address (without a display name, list, route or quotes), or if the mailbox is
+    ambiguous: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
     """
     match = _ADDRESS.fullmatch(email)
     if match is None:
@@ -232,21 +241,21 @@ def deliverable_address(email: str) -> str | None:
     return address if len(address) <= _MAX_ADDRESS else None
 
 
-def header_mailbox(given: str) -> str:
-    """Return a sender as SES takes it: in ASCII, the display name quoted or encoded (RFC 2047) where it has to be.
+def header_mailbox(sender: str) -> str:
+    """Return a sender in the form that SES accepts: ASCII, the display name quoted or encoded (RFC 2047) if needed.
 
     Args:
-        given: address, Name <address> or "Name" <address>. A quoted name may have any character, \\" and \\\\ too.
+        sender: address, Name <address> or "Name" <address>. A quoted name may have any character, also \\" and \\\\.
 
     Raises:
-        WelcomeRejectedError: The address is not one that SES takes. A plan rejects it, too.
+        WelcomeRejectedError: SES does not accept the address. A plan rejects it, too.
     """
-    match = _NAMED.fullmatch(given)
-    name, typed = match.groups() if match else ("", given)
+    match = _NAMED.fullmatch(sender)
+    name, typed = match.groups() if match else ("", sender)
     address = deliverable_address(typed)
     if address is None:
         raise WelcomeRejectedError(
-            f"{given!r} is not a sender: expected address@example.com or Name <address@example.com>"
+            f"{sender!r} is not a valid sender: expected address@example.com or Name <address@example.com>"
         )
     if name.startswith('"'):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
@@ -265,6 +274,6 @@ def _fill(template: str, values: Mapping[str, str], escape: Callable[[str], str]
         shown = clean_value(values[name])
         if fallback is None or shown.strip():
             return escape(shown)
-        return fallback.strip()  # a part of the template, which is not escaped
+        return fallback.strip()  # part of the template, so it is not escaped
 
     return _PLACEHOLDER.sub(value, template)

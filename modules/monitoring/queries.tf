@@ -16,7 +16,7 @@ locals {
   queries = {
     users-not-handled = "fields @timestamp, sub, message, error, code, @log | filter ispresent(sub) and level in ['WARNING', 'ERROR'] | sort @timestamp desc | limit 200"
     errors-by-code    = "filter level in ['WARNING', 'ERROR'] | stats count(*) as lines, count_distinct(sub) as users by message, error, code | sort lines desc"
-    lost-sign-ups     = "fields @timestamp, sub, error, park_error, reason | filter level = 'ERROR' and @log like 'post-confirmation' | sort @timestamp desc"
+    lost-sign-ups     = "fields @timestamp, sub, error, queue_error, reason | filter level = 'ERROR' and @log like 'post-confirmation' | sort @timestamp desc"
     one-user          = "fields @timestamp, level, message, outcome, welcome_email, error, code, @log | filter sub = 'SUB' | sort @timestamp desc"
   }
 }

@@ -507,7 +507,7 @@ def log_lines(well: FakeAws, *lines: dict[str, Any]) -> None:
 
 
 def lost(sub: str) -> dict[str, str]:
-    return {"level": "ERROR", "message": "execution neither started nor parked", "sub": sub}
+    return {"level": "ERROR", "message": "execution neither started nor queued for retry", "sub": sub}
 
 
 def test_status_reports_lost_sign_ups(well: FakeAws, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ MAX_ITEM = 400 * 1024
 
 LIST, GET, DESCRIBE = f"{COGNITO}.ListUsers", f"{COGNITO}.AdminGetUser", f"{COGNITO}.DescribeUserPool"
 READ, WRITE, QUERY = "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "dynamodb.Query"
-START, PARK, SEND = "sfn.StartExecution", "sqs.SendMessage", "sesv2.SendEmail"
+START, QUEUE, SEND = "sfn.StartExecution", "sqs.SendMessage", "sesv2.SendEmail"
 
 GENERATED = settings(
     max_examples=DEALS,
@@ -187,14 +187,14 @@ def start_execution(drawn: Drawn, started: list[Json], request: Json) -> Answer:
     return Response({"executionArn": "arn", "startDate": 1767225600})
 
 
-def send_message(drawn: Drawn, parked: list[Json], request: Json) -> Answer:
+def send_message(drawn: Drawn, queued: list[Json], request: Json) -> Answer:
     assert request["QueueUrl"] == QUEUE_URL
     assert request["MessageBody"].isascii()
     if len(request["MessageBody"].encode()) > MAX_MESSAGE:
         return refused("InvalidParameterValue", request)
     if drawn.chance(0.1):
         return drawn.among([refused("AccessDenied", request), refused("InternalError", request, 500)])
-    parked.append(request)
+    queued.append(request)
     return Response({"MessageId": "m1", "MD5OfMessageBody": "0" * 32})
 
 
@@ -529,8 +529,8 @@ def test_post_confirmation_returns_every_event_as_it_came(
     @given(draws)
     def check(drawn: Drawn) -> None:
         started: list[Json] = []
-        parked: list[Json] = []
-        aws.answers = {START: partial(start_execution, drawn, started), PARK: partial(send_message, drawn, parked)}
+        queued: list[Json] = []
+        aws.answers = {START: partial(start_execution, drawn, started), QUEUE: partial(send_message, drawn, queued)}
         for event in as_events(drawn, trigger_event):
             before = copy.deepcopy(event)
             assert post_confirmation.handler(event, FakeContext()) is event
@@ -538,15 +538,15 @@ def test_post_confirmation_returns_every_event_as_it_came(
             lines.hold_no_value()
             for request in started:
                 assert_is_of(event, json.loads(request["input"]), request["name"])
-            for request in parked:
+            for request in queued:
                 assert_is_of(event, json.loads(request["MessageBody"]))
-            seen.update(events=1, started=len(started), parked=len(parked))
+            seen.update(events=1, started=len(started), queued=len(queued))
             started.clear()
-            parked.clear()
+            queued.clear()
 
     check()
     assert seen["events"] >= WANTED
-    assert min(seen["started"], seen["parked"]) > 100
+    assert min(seen["started"], seen["queued"]) > 100
 
 
 def assert_is_of(event: Json, request: Json, name: str | None = None) -> None:

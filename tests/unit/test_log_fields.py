@@ -34,7 +34,7 @@ from tests.unit.handler_clients import (
     queue_event,
 )
 
-START, PARK = "sfn.StartExecution", "sqs.SendMessage"
+START, QUEUE = "sfn.StartExecution", "sqs.SendMessage"
 FAILURE = error_response("InternalFailure", 500)
 INTERNAL_FAILURE = {"error": "InternalFailure", "code": "InternalFailure"}
 ALREADY_STARTED = error_response("ExecutionAlreadyExists")
@@ -62,16 +62,16 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
     (
         "post_confirmation",
         TRIGGER_EVENT,
-        {START: FAILURE, PARK: error_response("AccessDenied")},
-        "WARNING execution not parked",
+        {START: FAILURE, QUEUE: error_response("AccessDenied")},
+        "WARNING not queued for retry",
         {"sub": SUB, "error": "AccessDenied"},
     ),
     (
         "post_confirmation",
         TRIGGER_EVENT,
-        {START: FAILURE, PARK: FAILURE},
-        "ERROR execution neither started nor parked: this user waits for the next reconciliation",
-        {"sub": SUB, "error": "InternalFailure", "park_error": "InternalFailure"},
+        {START: FAILURE, QUEUE: FAILURE},
+        "ERROR execution neither started nor queued for retry: the next reconciliation syncs this user",
+        {"sub": SUB, "error": "InternalFailure", "queue_error": "InternalFailure"},
     ),
     (
         "post_confirmation",
@@ -85,7 +85,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         "retry_sign_ups",
         queue_event(SYNC_REQUEST),
         {START: ALREADY_STARTED},
-        "INFO had been started before",
+        "INFO was started before",
         {"sub": SUB},
     ),
     (
@@ -128,7 +128,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         "sync_changes",
         queue_event(FIRST_SIGN_IN),
         {START: ALREADY_STARTED},
-        "INFO had been started before",
+        "INFO was started before",
         {"sub": SUB},
     ),
     (

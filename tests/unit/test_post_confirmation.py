@@ -36,11 +36,11 @@ from tests.fakes.fake_aws import FakeAws
 from tests.samples import QUEUE_URL, SUB, THEIRS, USER_SYNC
 
 START = "sfn.StartExecution"
-PARK = "sqs.SendMessage"
+QUEUE = "sqs.SendMessage"
 INVOKE = "lambda.Invoke"
 
 STARTED = Response({"executionArn": "arn", "startDate": 1767225600})
-PARKED = Response({"MessageId": "1"})
+QUEUED = Response({"MessageId": "1"})
 
 OF_THE_POOL = "the user pool's own post-confirmation function"
 
@@ -175,9 +175,9 @@ def test_a_sign_ups_execution_has_the_fixed_name_and_the_request_as_input(aws: F
 def test_no_attribute_of_the_user_leaves_the_function(aws: FakeAws, source: str) -> None:
     """Neither in an execution nor in the queue."""
     aws.on(START, error_response("ThrottlingException"))
-    aws.on(PARK, PARKED)
+    aws.on(QUEUE, QUEUED)
     post_confirmation.handler(an_event(source), FakeContext())
-    assert aws.operations == [START, PARK]
+    assert aws.operations == [START, QUEUE]
     sent = json.dumps([call.body for call in aws.calls])
     assert [value for value in PERSONAL if value != "ada.l" and value in sent] == []
 
@@ -240,9 +240,9 @@ def test_execution_is_not_started_again_after_the_first_seconds(aws: FakeAws, cl
         return WAYS_TO_FAIL["read-timeout"]
 
     aws.answers[START] = hang
-    aws.on(PARK, PARKED)
+    aws.on(QUEUE, QUEUED)
     post_confirmation.handler(an_event(), FakeContext())
-    assert aws.operations == [START, PARK]
+    assert aws.operations == [START, QUEUE]
 
 
 @pytest.mark.parametrize("failure", WAYS_TO_FAIL)
@@ -250,21 +250,21 @@ def test_a_request_that_could_not_be_started_is_parked_whole(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, failure: str
 ) -> None:
     aws.on(START, WAYS_TO_FAIL[failure])
-    aws.on(PARK, PARKED)
+    aws.on(QUEUE, QUEUED)
     event = an_event()
     original = copy.deepcopy(event)
     assert post_confirmation.handler(event, FakeContext()) is event
     assert event == original
 
-    *starts, park = aws.calls
+    *starts, sent = aws.calls
     start = starts[0]
     # One attempt if there was an answer: the queue is the retry.
-    assert [*starts, park.operation] == [*[start] * (2 if failure in NO_ANSWER else 1), PARK]
-    assert park.body["QueueUrl"] == QUEUE_URL
-    parked = sync_request.parse(json.loads(park.body["MessageBody"]))
-    assert parked == sync_request.parse(json.loads(start.body["input"]))
-    assert parked == sync_request.SyncRequest(SUB, "ada.l", "sign_up", parked.occurred_at, "app1")
-    assert parked.occurred_at
+    assert [*starts, sent.operation] == [*[start] * (2 if failure in NO_ANSWER else 1), QUEUE]
+    assert sent.body["QueueUrl"] == QUEUE_URL
+    queued = sync_request.parse(json.loads(sent.body["MessageBody"]))
+    assert queued == sync_request.parse(json.loads(start.body["input"]))
+    assert queued == sync_request.SyncRequest(SUB, "ada.l", "sign_up", queued.occurred_at, "app1")
+    assert queued.occurred_at
     assert levels(caplog) == [*["INFO"] * (len(starts) - 1), "WARNING", "INFO"]
     assert_nothing_personal_logged(caplog)
 
@@ -281,10 +281,10 @@ def test_a_user_who_could_not_even_be_parked_is_one_error_with_the_sub(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock, failure: str
 ) -> None:
     aws.on(START, error_response("InternalFailure", 500, "ada@example.com"))
-    aws.on(PARK, WAYS_TO_FAIL[failure])
+    aws.on(QUEUE, WAYS_TO_FAIL[failure])
     event = an_event()
     assert post_confirmation.handler(event, FakeContext()) is event
-    assert aws.operations == [START, PARK] * 5
+    assert aws.operations == [START, QUEUE] * 5
     assert clock.seconds <= 1.5
     [error] = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert vars(error)["sub"] == SUB
@@ -293,26 +293,26 @@ def test_a_user_who_could_not_even_be_parked_is_one_error_with_the_sub(
 
 def test_where_both_failed_both_are_tried_again(aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     aws.on(START, error_response("ThrottlingException"), error_response("ThrottlingException"), STARTED)
-    aws.on(PARK, error_response("ThrottlingException"))
+    aws.on(QUEUE, error_response("ThrottlingException"))
     post_confirmation.handler(an_event(), FakeContext())
-    assert aws.operations == [START, PARK, START, PARK, START]
+    assert aws.operations == [START, QUEUE, START, QUEUE, START]
     assert "ERROR" not in levels(caplog)
 
 
 def test_where_both_failed_slowly_nothing_is_tried_again(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    park_error = post_confirmation._park_error
+    queue_error = post_confirmation._queue_error
 
     def slowly(request: sync_request.SyncRequest) -> str | None:
         clock.sleep(1.5)
-        return park_error(request)
+        return queue_error(request)
 
-    monkeypatch.setattr(post_confirmation, "_park_error", slowly)
+    monkeypatch.setattr(post_confirmation, "_queue_error", slowly)
     aws.on(START, error_response("ThrottlingException"))
-    aws.on(PARK, error_response("ThrottlingException"))
+    aws.on(QUEUE, error_response("ThrottlingException"))
     post_confirmation.handler(an_event(), FakeContext())
-    assert aws.operations == [START, PARK]
+    assert aws.operations == [START, QUEUE]
     assert levels(caplog)[-1] == "ERROR"
 
 
@@ -328,7 +328,7 @@ def test_handler_ends_in_time_when_every_call_hangs(aws: FakeAws, clock: Clock, 
             clock.sleep(1.2)
         return WAYS_TO_FAIL["reset" if failures <= fast else "read-timeout"]
 
-    aws.answers = {START: fail, PARK: fail}
+    aws.answers = {START: fail, QUEUE: fail}
     post_confirmation.handler(an_event(), FakeContext())
     assert clock.seconds <= 3.9
 
@@ -456,7 +456,7 @@ def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: F
 
 def test_the_chained_function_is_called_even_when_ours_failed(aws: FakeAws, chained: None) -> None:
     aws.on(START, error_response("ThrottlingException"))
-    aws.on(PARK, error_response("AccessDenied"))
+    aws.on(QUEUE, error_response("AccessDenied"))
     aws.on(INVOKE, Response({"theirs": True}))
     assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
 
@@ -507,7 +507,7 @@ def test_an_answer_of_the_chained_function_that_is_no_json_is_its_failure(
 ) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response(payload))
-    with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} did not answer with JSON"):
+    with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} did not return JSON"):
         post_confirmation.handler(an_event(), FakeContext())
 
 

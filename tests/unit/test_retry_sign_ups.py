@@ -48,7 +48,7 @@ def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -
 
 
 def test_one_that_was_started_before_all_is_done(aws: FakeAws) -> None:
-    # StartExecution took effect and its answer was lost: the trigger parked the request all the same.
+    # StartExecution took effect and its answer was lost: the trigger queued the request nevertheless.
     aws.on(START, error_response("ExecutionAlreadyExists"))
     assert replay(REQUESTS[0].to_json()) == []
 
@@ -112,7 +112,7 @@ def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixtu
     aws.on(START, STARTED, error_response("ExecutionAlreadyExists", message="ada@example.com"), personal)
     replay(*[request.to_json() for request in REQUESTS])
     ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
-    assert [record["msg"] for record in ours] == ["started", "had been started before", "message not handled"]
+    assert [record["msg"] for record in ours] == ["started", "was started before", "message not handled"]
     assert "ada" not in repr(ours)
 
 

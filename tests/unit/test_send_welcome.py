@@ -104,7 +104,7 @@ def assert_not_sent(ses: FakeAws, why_not: str, **changes: Any) -> None:
 
 def test_missing_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
-    with pytest.raises(MissingSettingError, match="layer .* welcome_email.json"):
+    with pytest.raises(MissingSettingError, match="layers .* welcome_email.json"):
         send()
 
 

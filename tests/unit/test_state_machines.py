@@ -168,13 +168,7 @@ TASKS = {
         (Retrier(DENIED | {"AccessDeniedError"}, SIX_MINUTES), Retrier(IDEMPOTENT, THREE_MINUTES)),
         fails=frozenset(
             {
-                *(
-                    "InvalidEventError",
-                    "MissingSettingError",
-                    "OutOfTimeError",
-                    "CognitoUnavailableError",
-                    "TableUnavailableError",
-                ),
+                *("MissingSettingError", "OutOfTimeError", "CognitoUnavailableError", "TableUnavailableError"),
                 *(
                     "PagingTokenRejectedError",
                     "CognitoRejectedError",

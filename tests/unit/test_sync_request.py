@@ -194,9 +194,9 @@ def test_what_is_no_change_is_refused_by_field_without_personal_data(message: An
 
 
 def test_a_refused_value_is_not_repeated() -> None:
-    with pytest.raises(InvalidEventError, match="^triggerSource is none of ") as of_event:
+    with pytest.raises(InvalidEventError, match="^triggerSource is not one of ") as of_event:
         from_trigger_event(an_event(triggerSource="ada@example.com"), OCCURRED_AT)
-    with pytest.raises(InvalidEventError, match="^reason is none of ") as of_request:
+    with pytest.raises(InvalidEventError, match="^reason is not one of ") as of_request:
         parse(an_input(reason="ada@example.com"))
     assert "ada" not in f"{of_event.value} {of_request.value}"
 

@@ -1,4 +1,4 @@
-"""Starts the executions that post_confirmation could not start, from the queue in which it put their requests."""
+"""Starts the executions of the retry queue, which post_confirmation could not start."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def _states() -> SFNClient:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of SQS messages in, each a SyncRequest; the messages to be delivered again out.
+    """Handle a batch of SQS messages, each a SyncRequest. Returns the messages that SQS must deliver again.
 
-    Raises InvalidEventError if the event is not such a batch.
+    Raises InvalidEventError if the event is not a batch of SQS messages.
     """
     return message_batch.handle(
         event,
@@ -46,4 +46,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _start(message: Any) -> None:
     request = parse(message)
     started = executions.start(_states(), settings.user_sync_state_machine_arn(), request)
-    logger.info("started" if started else "had been started before", extra={"sub": request.sub})
+    logger.info("started" if started else "was started before", extra={"sub": request.sub})

@@ -26,27 +26,35 @@ logger = logging.getLogger(__name__)
 
 @cache
 def _ses(region: str | None = None) -> SESV2Client:
-    # One attempt: botocore would repeat a send that timed out, and that may have gone out.
+    # One attempt: botocore would repeat a request that timed out, although SES may have sent the email.
     config = Config(connect_timeout=2, read_timeout=8, retries={"total_max_attempts": 1})
     return boto3.client("sesv2", region_name=region, config=config)
 
 
 @cache
 def _welcome() -> WelcomeEmail:
-    # In the function's layer, whose folder python/ Lambda puts on sys.path:
+    # The file is in the function's layer. Lambda adds its folder python/ to sys.path:
     # https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
     files = (Path(folder, "welcome_email.json") for folder in sys.path)
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        raise settings.MissingSettingError("no layer of this function has the file welcome_email.json")
+        raise settings.MissingSettingError("the layers of this function have no file welcome_email.json")
     return WelcomeEmail.from_json(file.read_text(encoding="utf-8"))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
-    """The output of SyncUser in; the same with `sent`, and `message_id` or `why_not` (a WhyNot), out.
+    """Send the welcome email to a user who signed up.
 
-    Raises NotConsistentYetError, CognitoUnavailableError or AccessDeniedError, which the state machine retries,
-    CognitoRejectedError, UnusableUserError, or what WelcomeEmail.send raises.
+    Args:
+        event: The output of SyncUser.
+        context: Lambda's context.
+
+    Returns:
+        The event with `sent`, and with `message_id` or `why_not`, a WhyNot.
+
+    Raises:
+        NotConsistentYetError, CognitoUnavailableError, AccessDeniedError: The state machine retries these.
+        InvalidEventError, CognitoRejectedError, UnusableUserError, and the errors of WelcomeEmail.send
     """
     request = parse(event)
     with log_fields.failure_logged(request.sub):
@@ -55,7 +63,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
 
 def _welcome_user(event: dict[str, Any], request: SyncRequest) -> dict[str, Any]:
     if request.reason != "sign_up":
-        # Not logged: it is no email that CloudWatch has to count.
+        # Not logged, because CloudWatch counts the log lines of sign-ups.
         return {**event, "sent": False, "why_not": WhyNot.NOT_A_SIGN_UP}
     welcome = _welcome()
     if welcome.app_client_ids and request.client_id not in welcome.app_client_ids:

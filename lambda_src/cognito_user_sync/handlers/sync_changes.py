@@ -1,7 +1,7 @@
 """Syncs the users whose changes are in the change queue.
 
-Each change costs a ListUsers request, of which an account has 30 a second in a region. Lambda runs two of this function
-at most (modules/request_queue), so the pause before each message limits the rate.
+Each change costs a ListUsers request. Their quota is 30 per second for an account in a region. Lambda runs at most two
+of this function at the same time (modules/request_queue), so the pause before each message limits the rate.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from cognito_user_sync.user_table import TableRejectedError, TableUnavailableErr
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-# With two functions at most 10 requests a second: a third of the quota.
+# With two functions at most 10 requests per second: a third of the quota.
 _PAUSE_SECONDS = 0.2
-# Three calls of Cognito of 1 + 2 s, and three of DynamoDB of 3 x (1 + 2) s and two short pauses, since a write may take
-# two attempts. Or, at a first sign-in, one call of Cognito, those of DynamoDB, and one of Step Functions of 1 + 3 s.
+# Three calls of Cognito of 1 + 2 s, and three of DynamoDB of 3 x (1 + 2) s and two short pauses: a write may need two
+# attempts. Or, at a first sign-in, one call of Cognito, those of DynamoDB, and one of Step Functions of 1 + 3 s.
 _SLOWEST_CHANGE_SECONDS = 50.0
 
 logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of SQS messages in, each a Change; the messages to be delivered again out.
+    """Handle a batch of SQS messages, each a Change. Returns the messages that SQS must deliver again.
 
-    Raises InvalidEventError if the event is not such a batch.
+    Raises InvalidEventError if the event is not a batch of SQS messages.
     """
     return message_batch.handle(
         event,
@@ -67,7 +67,7 @@ def _states() -> SFNClient:
 
 
 def _sync(message: Any) -> None:
-    # First, so that changes that fail are limited, too.
+    # First, to limit also the rate of changes that fail.
     time.sleep(_PAUSE_SECONDS)
     change = parse_change(message)
     state_machine_arn = settings.first_sign_in_state_machine_arn()
@@ -78,4 +78,4 @@ def _sync(message: Any) -> None:
 
 def _start(state_machine_arn: str, request: SyncRequest) -> None:
     started = executions.start(_states(), state_machine_arn, request)
-    logger.info("started" if started else "had been started before", extra={"sub": request.sub})
+    logger.info("started" if started else "was started before", extra={"sub": request.sub})

@@ -11,18 +11,23 @@ from cognito_user_sync.deletion import sync_missing_user
 from cognito_user_sync.sync_request import NotConsistentYetError, SyncRequest, happened_within, parse
 from cognito_user_sync.user_table import Outcome
 
-# An answer right after the trigger may still say UNCONFIRMED, or not know a user whom it has just created: the state
-# machine retries for as long as this.
+# Right after the trigger, Cognito may still show UNCONFIRMED, or not show a new user at all. The state machine retries
+# for this time.
 _SHOWN_WITHIN = timedelta(minutes=5)
 
 logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG001
-    """A SyncRequest in; sub, username, reason, client_id and the outcome (user_table.Outcome) out.
+    """Sync the user of a SyncRequest.
 
-    Raises NotConsistentYetError, CognitoUnavailableError, TableUnavailableError or AccessDeniedError, which the state
-    machine retries, or InvalidEventError, CognitoRejectedError, TableRejectedError or UnusableUserError.
+    Returns:
+        {"sub", "username", "reason", "client_id", "outcome": a user_table.Outcome}
+
+    Raises:
+        NotConsistentYetError, CognitoUnavailableError, TableUnavailableError, AccessDeniedError: The state machine
+            retries these.
+        InvalidEventError, CognitoRejectedError, TableRejectedError, UnusableUserError: It does not retry these.
     """
     request = parse(event)
     with log_fields.failure_logged(request.sub):
@@ -40,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:  # noqa: ARG
 def _sync(request: SyncRequest) -> Outcome:
     pool, table = clients.user_pool(), clients.user_table()
     user = pool.get(request.username)
-    # Another sub: the user was deleted, and another user has the username now.
+    # With another sub, the user was deleted, and another user has the username.
     is_this_user = user is not None and user.sub == request.sub
     outcome = table.write(user) if user and is_this_user else sync_missing_user(pool, table, request.sub)
     if outcome in (Outcome.UNCONFIRMED, Outcome.NOT_OURS) and happened_within(_SHOWN_WITHIN, request.occurred_at):
