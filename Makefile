@@ -34,7 +34,7 @@ NEED_PYTHON = { $(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 1
 NEED_TERRAFORM = found="$$(CHECKPOINT_DISABLE=1 terraform version 2> /dev/null | sed -nE '1s/^Terraform v//p' || :)"; printf '1.9\n%s\n' "$$found" | sort -V -C || { echo "terraform >= 1.9 is required (found $${found:-none}): install it from https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 
 # For tests and checks on a machine that cannot reach the Terraform registry. On other machines, it sets nothing.
-USE_PROVIDERS = providers="$$($(VENV_PYTHON) -m local_aws.terraform_providers)" && eval "$$providers"
+USE_PROVIDERS = providers="$$($(VENV_PYTHON) -m local_aws.offline.terraform_providers)" && eval "$$providers"
 
 .PHONY: help
 help: ## list the targets
@@ -169,7 +169,7 @@ check-python: $(READY)
 .PHONY: check-terraform
 check-terraform: $(READY)
 	terraform fmt -check -recursive
-	@mkdir -p .local/validate && find .local/validate -name "*.tf" -delete && cp -R $(wildcard *.tf) pyproject.toml modules examples emails .local/validate
+	@mkdir -p .local/validate && find .local/validate \( -name "*.tf" -o -name .terraform.lock.hcl \) -delete && cp -R $(wildcard *.tf) pyproject.toml modules examples emails .local/validate
 	@$(USE_PROVIDERS) && export GOGC=off GOMEMLIMIT=1GiB TF_DATA_DIR="$$PWD/.local/terraform-data" && cd .local/validate && for folder in . $(wildcard examples/*/); do \
 		echo "terraform validate: $$folder"; \
 		terraform -chdir="$$folder" init -input=false -backend=false > /dev/null; \

@@ -17,7 +17,7 @@ from benchmarks.results import ColdStart, Reconciliation, Results, this_machine,
 from benchmarks.simulated_run import Assumptions
 from demo.report import Report, Unexpected
 from local_aws.client import LocalAwsError
-from local_aws.terraform_providers import ProvidersError
+from local_aws.offline.terraform_providers import ProvidersError
 
 SIZES = (1_000, 10_000, scenarios.MIDDLE_USERS, 1_000_000)
 

@@ -15,8 +15,8 @@ from demo.deployment import MODULE, Deployment, clean_environment
 from demo.pool import SENDER, make_foreign_pool
 from demo.report import Report
 from local_aws.client import LocalAws
-from local_aws.provider_processes import RARELY_COLLECTED, running_providers
-from local_aws.terraform_providers import terraform_environment
+from local_aws.offline.provider_processes import RARELY_COLLECTED, running_providers
+from local_aws.offline.terraform_providers import terraform_environment
 
 
 def measure(

@@ -20,7 +20,7 @@ from demo.deployment import MODULE
 from demo.report import Interrupted, Report, Unexpected
 from demo.steps import Demo
 from local_aws.client import HOST, LocalAws, LocalAwsError
-from local_aws.terraform_providers import ProvidersError, terraform_environment
+from local_aws.offline.terraform_providers import ProvidersError, terraform_environment
 
 
 def main() -> int:

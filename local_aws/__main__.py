@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 from local_aws import client, processes
 from local_aws.client import LocalAws, LocalAwsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from local_aws.offline.terraform_providers import terraform_environment
 
 DEFAULT_PORT = 4566
 
@@ -145,7 +141,7 @@ def _env(port: int) -> int:
             f"no local AWS that was started here answers at {_endpoint(port)}; start one with: make local-aws-up"
         )
     # Terraform's own data directory, so that a deployment to AWS does not use the providers of the local AWS.
-    lines = {**aws.environment(), **_terraform_environment(), "TF_DATA_DIR": ".terraform/local-aws"}
+    lines = {**aws.environment(), **terraform_environment(), "TF_DATA_DIR": ".terraform/local-aws"}
     for name, value in lines.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
@@ -175,12 +171,6 @@ def _aws(words: list[str]) -> int:
     _of_environment()
     print(aws_cli.call(words[0], words[1], words[2:]), end="")
     return 0
-
-
-def _terraform_environment() -> dict[str, str]:
-    """Return the variables that Terraform needs on this machine."""
-    providers = importlib.import_module("local_aws.terraform_providers")
-    return cast("Callable[[], dict[str, str]]", providers.terraform_environment)()
 
 
 if __name__ == "__main__":

@@ -25,15 +25,15 @@ from typer.testing import CliRunner, Result
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app as command_line
 from local_aws.client import LocalAws, Mail
-from local_aws.provider_processes import (
+from local_aws.offline.provider_processes import (
     RARELY_COLLECTED,
     REATTACH_VARIABLE,
     running_archive_provider,
     running_providers,
     with_addresses,
 )
+from local_aws.offline.terraform_providers import terraform_environment
 from local_aws.resources import let_pool_invoke
-from local_aws.terraform_providers import terraform_environment
 from tests import permissions
 
 SENDER = "welcome@example.com"

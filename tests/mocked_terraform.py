@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws.provider_processes import pinned_versions, running_providers
-from local_aws.terraform_providers import terraform_environment
+from local_aws.offline.provider_processes import pinned_versions, running_providers
+from local_aws.offline.terraform_providers import terraform_environment
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from local_aws.client import LocalAws
-from local_aws.provider_processes import RARELY_COLLECTED, pinned_versions, running_providers
-from local_aws.terraform_providers import terraform_environment
+from local_aws.offline.provider_processes import RARELY_COLLECTED, pinned_versions, running_providers
+from local_aws.offline.terraform_providers import terraform_environment
 from tests.mocked_terraform import (
     FUNCTIONS,
     QUEUES,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local_aws.client import LocalAws
-from local_aws.provider_processes import pinned_versions
+from local_aws.offline.provider_processes import pinned_versions
 from tests.deployed import ROOT, Terraform
 
 WARNING = "Warning: Check block"

@@ -21,7 +21,7 @@ import pytest
 
 from cognito_user_sync_cli.deployed_email import read_deployed_email
 from local_aws.client import LocalAws
-from local_aws.provider_processes import REATTACH_VARIABLE, running_providers, with_addresses
+from local_aws.offline.provider_processes import REATTACH_VARIABLE, running_providers, with_addresses
 from tests.deployed import ROOT, Pool, archive_provider_in
 from tests.fakes.command_line import invoke
 from tests.samples import outputs

@@ -18,7 +18,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from demo.deployment import clean_environment
-from local_aws.provider_processes import RARELY_COLLECTED, running_providers
+from local_aws.offline.provider_processes import RARELY_COLLECTED, running_providers
 from tests.deployed import ROOT
 
 PAGE = (ROOT / "docs" / "try-it.md").read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ def test_attaching_to_one_that_runs(aws: LocalAws) -> None:
 
 def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "_terraform_environment", lambda: {"TF_CLI_CONFIG_FILE": "/a b/terraform.rc"})
+    monkeypatch.setattr(command, "terraform_environment", lambda: {"TF_CLI_CONFIG_FILE": "/a b/terraform.rc"})
     port = free_port()
     arguments = ["--port", str(port)]
     workspaces = ("dev", f"dev-local-{port}", f"dev-local-{port}1")

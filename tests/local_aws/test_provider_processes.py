@@ -10,13 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local_aws.provider_processes import (
+from local_aws.offline.provider_processes import (
     REATTACH_VARIABLE,
     pinned_versions,
     running_providers,
 )
-from local_aws.provider_relay import named_types
-from local_aws.terraform_providers import PROJECT, terraform_environment
+from local_aws.offline.provider_relay import named_types
+from local_aws.offline.terraform_providers import PROJECT, terraform_environment
 from tests.deployed import eventually
 
 ADDRESS = "registry.terraform.io/hashicorp/aws"
@@ -66,7 +66,7 @@ def test_running_providers_end_when_their_starter_is_killed(tmp_path: Path) -> N
     starter = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from local_aws import provider_processes\n"
+        "from local_aws.offline import provider_processes\n"
         "provider_processes._installed = lambda _: [Path(sys.argv[1])]\n"
         "with provider_processes.running_providers(os.environ) as given:\n"
         "    print(given[provider_processes.REATTACH_VARIABLE], flush=True)\n"

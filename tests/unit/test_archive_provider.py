@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from local_aws.archive_provider import entries, zip_bytes
-from local_aws.terraform_providers import CONFIG_VARIABLE, find_terraform, write_configuration
+from local_aws.offline.archive_provider import entries, zip_bytes
+from local_aws.offline.terraform_providers import CONFIG_VARIABLE, find_terraform, write_configuration
 
 CONFIGURATION = """\
 terraform {

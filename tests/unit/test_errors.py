@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from cognito_user_sync_cli import terminal
 from cognito_user_sync_cli.app import app
-from local_aws.terraform_providers import CONFIG_VARIABLE
+from local_aws.offline.terraform_providers import CONFIG_VARIABLE
 from tests.errors import COMMAND_LINE, FILES, HEALTHY, LOCAL_AWS, MAKE, PAGE, PLANS, Situation, page, variables
 from tests.fakes.fake_aws import FakeAws
 from tests.mocked_terraform import ROOT

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.terraform_providers import CONFIG_VARIABLE
+from local_aws.offline.terraform_providers import CONFIG_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 DEPLOYING = ("plan", "apply", "destroy")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import terraform_providers
-from local_aws.terraform_providers import AWS, CONFIG_VARIABLE, ProvidersError, terraform_environment
+from local_aws.offline import terraform_providers
+from local_aws.offline.terraform_providers import AWS, CONFIG_VARIABLE, ProvidersError, terraform_environment
 
 PLATFORM = "linux_amd64"
 
@@ -72,8 +72,8 @@ def test_where_it_does_not_the_provider_on_the_machine_is_used(tmp_path: Path, m
     configuration = tmp_path / "home" / "terraform.rc"
     assert environment == {CONFIG_VARIABLE: str(configuration)}
     assert f'path    = "{mirror}"' in configuration.read_text()
-    (stand_in,) = (tmp_path / "home").rglob("terraform-provider-archive_*")
-    assert stand_in.stat().st_mode & 0o111
+    (substitute,) = (tmp_path / "home").rglob("terraform-provider-archive_*")
+    assert substitute.stat().st_mode & 0o111
 
 
 @pytest.mark.parametrize("version", ["5.99.0", "7.0.0"])

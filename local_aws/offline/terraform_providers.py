@@ -1,15 +1,11 @@
-"""Where Terraform gets its providers from, in tests, checks and the demo: by itself, or from this machine if it cannot.
+"""Finds Terraform's providers on a machine that cannot reach the registry.
 
-Deployments do not use this: there, Terraform alone decides.
+It searches the machine for hashicorp/aws in a folder that no other user can write, and configures a substitute for
+hashicorp/archive (`archive_provider.py`), through a CLI configuration under `.local/`:
 
-`terraform init` of a folder that asks for nothing but hashicorp/archive shows whether it can, with whatever
-the user has set up: a mirror, a proxy, a plugin cache. If it works, nothing is changed. If it does not,
-hashicorp/aws is looked for on this machine, where only root and this user can write, and hashicorp/archive is served by
-`archive_provider.py`, through a CLI configuration under `.local/`:
+    env="$(python -m local_aws.offline.terraform_providers)" && eval "$env" && terraform init
 
-    env="$(python -m local_aws.terraform_providers)" && eval "$env" && terraform init
-
-What was found out is kept in `.local/terraform/decision.json`; `make clean` forgets it.
+`.local/terraform/decision.json` remembers the result; `make clean` deletes it.
 """
 
 from __future__ import annotations
@@ -35,7 +31,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 # As in versions.tf.
 TERRAFORM_AT_LEAST = (1, 9)
@@ -44,7 +40,7 @@ AWS_AT_LEAST, AWS_BELOW = (5, 100), (7,)
 CONFIG_VARIABLE = "TF_CLI_CONFIG_FILE"
 AWS = "registry.terraform.io/hashicorp/aws"
 ARCHIVE = "registry.terraform.io/hashicorp/archive"
-STAND_IN_VERSION = "2.7.1"  # the version of hashicorp/archive whose place the stand-in takes
+SUBSTITUTE_VERSION = "2.7.1"  # of hashicorp/archive
 
 INIT_SECONDS = 60.0
 SEARCH_SECONDS = 60.0
@@ -60,18 +56,18 @@ terraform {
 }
 """
 
-# Variables of the user's that would let the probe act somewhere else, or on something else.
+# The user's variables that would change where the probe acts, or on what.
 NOT_FOR_THE_PROBE = re.compile(r"TF_(CLI_ARGS.*|DATA_DIR|WORKSPACE|LOG.*|INPUT)")
 
-# Folders that hold no mirror, or somebody's working copy of one.
+# Folders without a mirror, or with a working copy of one.
 NOT_SEARCHED = frozenset({".cache", ".git", ".local", ".terraform", "__pycache__", "node_modules", "site-packages"})
 NOT_SEARCHED_AT = frozenset(Path(path) for path in ("/dev", "/proc", "/run", "/sys", "/System", "/Volumes", "/snap"))
 
-# Terraform checks a provider against .terraform.lock.hcl, so this file must stay the same when the project
-# moves or its virtual environment changes: the paths lie beside it. Terraform reaches it through a link.
+# Terraform checks a provider against .terraform.lock.hcl. So this file must not change if the project moves or its
+# virtual environment changes: the paths are in other files. Terraform reaches it through a link.
 WRAPPER = """\
 #!/bin/sh
-# Runs local_aws/archive_provider.py in place of hashicorp/archive. Made by local_aws/terraform_providers.py.
+# Runs local_aws/offline/archive_provider.py instead of hashicorp/archive. Written by terraform_providers.py.
 set -eu
 home=$(cd -P "$(dirname "$0")/../../../../../.." && pwd)
 IFS= read -r python < "$home/python"
@@ -81,7 +77,7 @@ exec "$python" -I "$provider" "$@"
 
 
 class ProvidersError(Exception):
-    """Terraform cannot get its providers; the message says what is missing and how to get it."""
+    """Terraform cannot get its providers. The message names what is missing, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +91,11 @@ class Terraform:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was found out, and for which settings of the user's."""
+    """Where providers come from, for some settings of the user."""
 
-    user_config: str | None  # TF_CLI_CONFIG_FILE as the user had it
+    user_config: str | None  # the user's TF_CLI_CONFIG_FILE
     terraform: str
-    mirror: str | None  # what holds registry.terraform.io/hashicorp/aws; None: Terraform needs no help
+    mirror: str | None  # folder of registry.terraform.io/hashicorp/aws; None: Terraform downloads providers
 
     def holds(self, user_config: str | None, terraform: Terraform) -> bool:
         same_question = (self.user_config, self.terraform) == (user_config, describe(terraform))
@@ -115,10 +111,7 @@ def describe(terraform: Terraform) -> str:
 
 
 def find_terraform() -> Terraform:
-    """Find terraform on PATH.
-
-    Raises ProvidersError if there is none, or one that is too old.
-    """
+    """Find terraform on PATH. Raises ProvidersError if there is none, or if it is too old."""
     required = f"terraform >= {'.'.join(map(str, TERRAFORM_AT_LEAST))} is required"
     how = "https://developer.hashicorp.com/terraform/install"
     executable = shutil.which("terraform")
@@ -132,7 +125,7 @@ def find_terraform() -> Terraform:
         parsed = json.loads(answer.stdout)
         version, platform = numbers(parsed["terraform_version"]), parsed["platform"]
     except (ValueError, KeyError, TypeError):
-        message = f"{required}, but {executable} does not say its version: {answer.stderr.strip()[:200]}"
+        message = f"{required}, but {executable} prints no version: {answer.stderr.strip()[:200]}"
         raise ProvidersError(message) from None
     if version < TERRAFORM_AT_LEAST:
         raise ProvidersError(f"{required} (found {parsed['terraform_version']}): {how}")
@@ -140,7 +133,7 @@ def find_terraform() -> Terraform:
 
 
 def terraform_gets_providers(terraform: Terraform, user_config: str | None, seconds: float) -> str | None:
-    """Let Terraform fetch hashicorp/archive on its own. None if it could, else what it said."""
+    """Let Terraform download hashicorp/archive. Returns its error, or None if it succeeds."""
     environment = {name: value for name, value in os.environ.items() if not NOT_FOR_THE_PROBE.fullmatch(name)}
     environment |= {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
     environment.pop(CONFIG_VARIABLE, None)
@@ -169,8 +162,8 @@ def terraform_gets_providers(terraform: Terraform, user_config: str | None, seco
 
 
 def holds_aws(provider: Path, platform: str) -> bool:
-    """Whether Terraform could use this `hashicorp/aws` folder of a filesystem mirror, packed or unpacked."""
-    if provider.is_symlink():  # Terraform does not follow it
+    """Return whether Terraform could use this `hashicorp/aws` folder of a filesystem mirror, packed or unpacked."""
+    if provider.is_symlink():  # Terraform does not follow links
         return False
     try:
         names = [path.name for path in provider.iterdir()]
@@ -193,10 +186,7 @@ def usual_places() -> list[Path]:
 
 
 def walk(start: Path, seconds: float) -> Iterator[Path]:
-    """Yield the folders below `start` that hold a `registry.terraform.io`, the shallow ones first.
-
-    Ends after `seconds`. Links are not followed.
-    """
+    """Yield the folders below `start` with a `registry.terraform.io`, breadth first, for at most `seconds`."""
     deadline = time.monotonic() + seconds
     pending = deque([start])
     while pending and time.monotonic() < deadline:
@@ -215,9 +205,9 @@ def walk(start: Path, seconds: float) -> Iterator[Path]:
 
 
 def is_trusted(mirror: Path) -> bool:
-    """Whether only root and this user can change its hashicorp/aws: a provider has the credentials of who runs it.
+    """Return whether only root and this user can change its hashicorp/aws. A provider runs with the user's credentials.
 
-    A sticky folder, such as /tmp, is one that others can change: they can add to it.
+    Others can add to a sticky folder, such as /tmp, so it is not trusted.
     """
     provider = mirror / AWS
     try:
@@ -233,7 +223,7 @@ def only_ours(path: Path) -> bool:
 
 
 def find_mirror(platform: str, places: Iterable[Path], start: Path, seconds: float) -> Path | None:
-    """Find a folder that holds registry.terraform.io/hashicorp/aws: in `places`, then below `start`."""
+    """Find a folder with registry.terraform.io/hashicorp/aws: in `places`, then below `start`."""
     for place in chain(places, walk(start, seconds)):
         if holds_aws(place / AWS, platform):
             mirror = place.resolve()
@@ -244,7 +234,7 @@ def find_mirror(platform: str, places: Iterable[Path], start: Path, seconds: flo
 
 
 def write(path: Path, content: str, mode: int = 0o644) -> None:
-    """Write a file at once, and only if it is to change: others may be reading it."""
+    """Replace a file atomically, and only if it changes: others may be reading it."""
     if path.is_file() and path.read_text() == content and path.stat().st_mode & 0o777 == mode:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -255,21 +245,21 @@ def write(path: Path, content: str, mode: int = 0o644) -> None:
 
 
 def write_configuration(mirror: Path, platform: str, home: Path) -> Path:
-    """Write the stand-in and the CLI configuration below `home`; returns the configuration's path."""
+    """Write the substitute and the CLI configuration below `home`. Returns the path of the configuration."""
     if importlib.util.find_spec("tf") is None:
         raise ProvidersError(
             "The Python package tf is not installed here: run `make setup`, then use .venv/bin/python."
         )
-    stand_in = home / "mirror" / ARCHIVE / STAND_IN_VERSION / platform
-    write(stand_in / f"terraform-provider-archive_v{STAND_IN_VERSION}_x5", WRAPPER, mode=0o755)
-    # Beside the mirror, where the wrapper reads them.
+    substitute = home / "mirror" / ARCHIVE / SUBSTITUTE_VERSION / platform
+    write(substitute / f"terraform-provider-archive_v{SUBSTITUTE_VERSION}_x5", WRAPPER, mode=0o755)
+    # The wrapper reads these files.
     write(home / "python", sys.executable + "\n")
-    write(home / "provider", f"{PROJECT / 'local_aws' / 'archive_provider.py'}\n")
+    write(home / "provider", f"{PROJECT / 'local_aws/offline/archive_provider.py'}\n")
     configuration = home / "terraform.rc"
     write(
         configuration,
         f"""\
-# Made by local_aws/terraform_providers.py: this machine's Terraform cannot reach a provider registry.
+# Written by local_aws/offline/terraform_providers.py: this machine cannot reach a provider registry.
 disable_checkpoint = true
 
 provider_installation {{
@@ -291,7 +281,7 @@ provider_installation {{
 
 
 def quoted(path: Path) -> str:
-    """Write a path as HCL writes a string."""
+    """Return a path as an HCL string."""
     return json.dumps(str(path), ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
@@ -305,12 +295,9 @@ def read_decision(path: Path) -> Decision | None:
 def decide(
     terraform: Terraform, user_config: str | None, places: Iterable[Path], start: Path, seconds: float
 ) -> Decision:
-    """Find out where the providers come from.
-
-    Raises ProvidersError if they come from nowhere.
-    """
-    refusal = terraform_gets_providers(terraform, user_config, seconds)
-    if refusal is None:
+    """Find out where providers come from. Raises ProvidersError if there are none."""
+    error = terraform_gets_providers(terraform, user_config, seconds)
+    if error is None:
         return Decision(user_config, describe(terraform), None)
     print("Terraform cannot download providers here; looking for them on this machine.", file=sys.stderr)
     mirror = find_mirror(terraform.platform, places, start, SEARCH_SECONDS)
@@ -322,7 +309,7 @@ def decide(
             "Either give it access to registry.terraform.io (or to a mirror, in Terraform's CLI configuration), "
             "or run `terraform providers mirror ~/.terraform.d/plugins` where there is access, in a folder that "
             "requires hashicorp/aws, and copy ~/.terraform.d/plugins here, where only you and root can write.\n"
-            f"terraform init said: {refusal[:600]}"
+            f"terraform init said: {error[:600]}"
         )
     return Decision(user_config, describe(terraform), str(mirror))
 
@@ -334,16 +321,21 @@ def terraform_environment(
     places: Iterable[Path] | None = None,
     seconds: float = INIT_SECONDS,
 ) -> dict[str, str]:
-    """Return the variables that terraform needs on this machine: none where it gets its providers by itself.
+    """Return the variables that terraform needs on this machine: none if it can download providers.
 
-    `home` takes the files that are made and the remembered decision. A provider is searched for in `places`
-    (default: where Terraform keeps plugins), then in all below `start`; `seconds` bounds the attempt to
-    download one. Raises ProvidersError.
+    Args:
+        home: Folder of the written files and of the remembered decision.
+        start: Folder that is searched for a provider.
+        places: Folders that are searched before. Default: where Terraform keeps plugins.
+        seconds: Limit of the attempt to download a provider.
+
+    Raises:
+        ProvidersError: There are no providers.
     """
     terraform = find_terraform()
     user_config = os.environ.get(CONFIG_VARIABLE) or None
     remembered = read_decision(home / "decision.json")
-    if user_config == str(home / "terraform.rc"):  # already under our environment
+    if user_config == str(home / "terraform.rc"):  # this environment is in use already
         user_config = remembered.user_config if remembered else None
     if remembered is not None and remembered.holds(user_config, terraform):
         decision = remembered
@@ -355,7 +347,7 @@ def terraform_environment(
     else:
         configuration = write_configuration(Path(decision.mirror), terraform.platform, home)
         environment = {CONFIG_VARIABLE: str(configuration)}
-    # Last: a decision is remembered only when all that it needs is there.
+    # Last, so that a remembered decision has all its files.
     write(home / "decision.json", json.dumps(vars(decision), indent=2) + "\n")
     return environment
 

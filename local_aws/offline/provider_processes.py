@@ -1,12 +1,10 @@
-"""Runs the AWS provider once for many commands, in place of several times in each command.
+"""Runs the AWS provider once for many commands. Terraform would start it several times for each command.
 
-Terraform starts each provider several times a command. A provider that is started with `-debug` prints where it
-listens, and Terraform commands with that in TF_REATTACH_PROVIDERS start none:
-https://developer.hashicorp.com/terraform/plugin/debugging
-`provider_relay.py` stands between them, so that a command reads few schemas. The provider has the environment and the
-working directory that it was started with, not the command's. It has one configuration at a time: a configuration with
-two of them (aliases) needs Terraform's own. The archive provider takes paths relative to the folder of
-the command, so each folder has its own.
+A provider that is started with `-debug` prints its address. Terraform commands with this address in
+TF_REATTACH_PROVIDERS start none: https://developer.hashicorp.com/terraform/plugin/debugging. `provider_relay.py` is
+between them, so that a command reads few schemas. The provider has the environment and the working directory of its
+start, and one configuration at a time: a configuration with aliases needs Terraform's own. The archive provider
+resolves paths in the folder of the command, so each folder has its own.
 """
 
 from __future__ import annotations
@@ -21,30 +19,29 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local_aws.terraform_providers import ARCHIVE, CONFIG_VARIABLE, PROJECT, ProvidersError
+from local_aws.offline.terraform_providers import ARCHIVE, CONFIG_VARIABLE, PROJECT, ProvidersError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 REATTACH_VARIABLE: Final = "TF_REATTACH_PROVIDERS"
 
-# Terraform and its providers are Go programs, and a command ends before there is much memory to free. Without garbage
-# collection below this limit it takes a fifth less CPU time.
+# For Terraform and its providers, which are Go programs. A command ends before there is much memory to free. Without
+# garbage collection below this limit, it needs a fifth less CPU time.
 RARELY_COLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "400MiB"}
 
-# The local AWS and the tests are verified with this version, also where the registry has newer ones.
+# The local AWS and the tests use this version, also if the registry has newer ones.
 AWS_PROVIDER_VERSION: Final = "5.100.0"
 
 
 @contextlib.contextmanager
 def running_providers(environment: Mapping[str, str], folder: Path | None = None) -> Iterator[dict[str, str]]:
-    """Start the AWS provider with `environment`, in `folder` or where this process is, and stop it in any case.
+    """Start the AWS provider, and stop it in any case. With `folder`, that of the commands, start archive, too.
 
-    Gives the variables that make Terraform commands use it. A provider that does not take `-debug` is left to
-    Terraform. With `folder`, where the commands then are, the archive provider runs, too.
+    Yields the variables with which Terraform commands use them. A provider without `-debug` is left to Terraform.
     """
-    # A temporary folder for the sockets, since a provider that is killed leaves its socket.
-    # Its path is short, since that of a socket may have about 100 characters.
+    # A temporary folder for the sockets, because a killed provider leaves its socket. The path of a socket is limited
+    # to about 100 characters.
     with tempfile.TemporaryDirectory(prefix="tf-", dir="/tmp") as sockets, contextlib.ExitStack() as processes:
         reattach: dict[str, object] = {}
         for provider in _installed(environment):
@@ -56,9 +53,9 @@ def running_providers(environment: Mapping[str, str], folder: Path | None = None
 
 @contextlib.contextmanager
 def running_archive_provider(environment: Mapping[str, str], folder: Path) -> Iterator[dict[str, object]]:
-    """Start the stand-in for hashicorp/archive in `folder`, and stop it in any case.
+    """Start the substitute for hashicorp/archive in `folder`, and stop it in any case.
 
-    Gives its address, as TF_REATTACH_PROVIDERS has it; nothing where Terraform gets the real one, which starts quickly.
+    Yields its address for TF_REATTACH_PROVIDERS; {} if Terraform has the real one, which starts quickly.
     """
     if not (Path(environment.get(CONFIG_VARIABLE, "")).parent / "mirror" / ARCHIVE).is_dir():
         yield {}
@@ -66,7 +63,7 @@ def running_archive_provider(environment: Mapping[str, str], folder: Path) -> It
     with (
         tempfile.TemporaryDirectory(prefix="tf-", dir="/tmp") as socket,
         subprocess.Popen(
-            [sys.executable, str(PROJECT / "local_aws" / "archive_provider.py"), "--dev"],
+            [sys.executable, str(PROJECT / "local_aws/offline/archive_provider.py"), "--dev"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -82,20 +79,21 @@ def running_archive_provider(environment: Mapping[str, str], folder: Path) -> It
 
 
 def with_addresses(given: str, more: Mapping[str, object]) -> dict[str, str]:
-    """Return the variable that makes Terraform use the providers of its value `given`, and more."""
+    """Return TF_REATTACH_PROVIDERS with the providers of its value `given`, and more."""
     return {REATTACH_VARIABLE: json.dumps({**json.loads(given), **more})}
 
 
 def _installed(environment: Mapping[str, str]) -> list[Path]:
-    """The provider's program, which one process installs for all others and for later."""
+    """Return the provider's program. One process installs it for all others."""
     folder = PROJECT / ".local/terraform/running"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (folder / "versions.tf").write_text(pinned_versions())
         in_folder = {**environment, "TF_DATA_DIR": str(folder / "data")}
-        # With -upgrade, since the lock file may be of other versions.
-        _terraform(folder, in_folder, "init", "-upgrade", "-input=false", "-no-color", "-backend=false")
+        # An earlier lock file may have other versions and checksums.
+        (folder / ".terraform.lock.hcl").unlink(missing_ok=True)
+        _terraform(folder, in_folder, "init", "-input=false", "-no-color", "-backend=false")
         selected = json.loads(_terraform(folder, in_folder, "version", "-json"))["provider_selections"]
     providers = folder / "data" / "providers"
     return [
@@ -126,9 +124,9 @@ def _terraform(folder: Path, environment: Mapping[str, str], *arguments: str) ->
 
 @contextlib.contextmanager
 def _running(provider: Path, environment: Mapping[str, str], folder: Path | None) -> Iterator[dict[str, object]]:
-    """Gives where the provider listens, by its address in the registry."""
+    """Yield the address of the provider, by its name in the registry."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "local_aws.provider_relay", str(provider)],
+        [sys.executable, "-m", "local_aws.offline.provider_relay", str(provider)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

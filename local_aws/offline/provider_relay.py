@@ -1,13 +1,13 @@
-"""Serves a Terraform provider with the schemas of only those resource types that this project names.
+"""Relays a Terraform provider, with the schemas of only those resource types that this project uses.
 
-Every Terraform command reads all schemas of its providers. The AWS provider has 1,500, five megabytes, and reading them
-takes most of the CPU time of a command. All other calls pass unchanged.
+Every Terraform command reads all schemas of its providers. The AWS provider has 1,500, in five megabytes, and reading
+them takes most of the CPU time of a command. All other calls are relayed unchanged.
 
-    python -m local_aws.provider_relay PROGRAM
+    python -m local_aws.offline.provider_relay PROGRAM
 
-Starts the provider, prints the line with TF_REATTACH_PROVIDERS that a provider prints under `-debug`, with the address
-of this process, and ends the provider when standard input ends, and so with the process that has the other end, however
-that ends. The provider waits for the functions of the local AWS, which have deadlines.
+Starts the provider, and prints its line with TF_REATTACH_PROVIDERS, with the address of this process. Stops the
+provider when standard input closes, and so when the parent process ends. The provider
+runs with `nice`, because the functions of the local AWS have deadlines.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from tf.gen.tfplugin_pb2 import GetProviderSchema
 
-from local_aws.provider_processes import REATTACH_VARIABLE
-from local_aws.terraform_providers import PROJECT
+from local_aws.offline.provider_processes import REATTACH_VARIABLE
+from local_aws.offline.terraform_providers import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # The provider answers with five megabytes; gRPC's default limit is four.
 _OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-# More than the calls of a command at once (-parallelism).
+# More than the concurrent calls of a command (-parallelism).
 _THREADS: Final = 64
-# The call's name in version 5 and 6 of the plugin protocol. The messages of both have the same numbers.
+# The names of the call in versions 5 and 6 of the plugin protocol. The messages have the same field numbers.
 _SCHEMA_CALLS: Final = ("/GetSchema", "/GetProviderSchema")
 
 
 def named_types() -> set[str]:
-    """Return the resource types and data sources of the AWS provider that this project's files name."""
+    """Return the resource types and data sources of the AWS provider in this project's files."""
     types: set[str] = set()
     for folder, folders, files in os.walk(PROJECT):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -71,7 +71,7 @@ class _Relay(grpc.GenericRpcHandler):
             return grpc.unary_unary_rpc_method_handler(self._answer_with_schema(details.method))
         if details.method.startswith("/tfplugin"):
             return grpc.unary_unary_rpc_method_handler(self._answer(details.method))
-        # Standard output and error of the provider, which a provider under -debug has to itself.
+        # Standard output and error of the provider are not relayed under -debug.
         return None
 
     def _answer(self, method: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
@@ -98,7 +98,7 @@ class _Relay(grpc.GenericRpcHandler):
 
 
 def relay(provider: subprocess.Popen[str]) -> Iterator[str]:
-    """Serve until the caller is done; gives the provider's line with this process's address, or nothing."""
+    """Serve until the caller is done. Yields the provider's line with the address of this process."""
     assert provider.stdout is not None
     for line in provider.stdout:
         if found := re.search(rf"{REATTACH_VARIABLE}='(.*)'", line):
