@@ -441,8 +441,7 @@ class _Expression:
         return f"({' OR '.join(f'{self.name(name)} <> {self.value(value)}' for name, value in values)})"
 
     def can_be_deleted(self, checked_at: str, found: Item) -> str:
-        """Return the condition that the item is of this pool, not observed after `checked_at`, and not yet deleted by
-        another writer."""
+        """Return the condition that the item is of this pool, not observed later, and not deleted by another writer."""
         not_observed = f"{self.is_missing('observed_at')} OR {self.compare('observed_at', '<=', checked_at)}"
         return f"{self.is_of_this_pool()} AND {self.is_as_in(found, 'deleted_at')} AND ({not_observed})"
 

@@ -207,9 +207,9 @@ def placeholder_values(
 
 
 def _display_name(sub: str, username: str, status: str, attributes: Mapping[str, str]) -> str:
-    """Return the first that the email can show: name, given_name, preferred_username, username, or the part of the
-    email address before the @. Return "" if there is none.
+    """Return a name of the user that the email can show, or "".
 
+    It is the first of name, given_name, preferred_username, username, and the part of the email address before the @.
     A generated username does not count: the username of a federated user is Google_1084... or SignInWithApple_0012...,
     and pools with email addresses or phone numbers as usernames use the sub.
     """

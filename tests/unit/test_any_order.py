@@ -36,7 +36,7 @@ from tests.samples import POOL_ID, TABLE
 
 Request: TypeAlias = SyncRequest | Change
 Step: TypeAlias = tuple[str, int, int]
-"""What happens; to which username, or which request is handled; and a number with a meaning of its own for each."""
+"""The kind of the step, its username or request, and a number whose meaning depends on the kind."""
 
 LAYOUT = ItemLayout(POOL_ID, ("name", "email"))
 FAR_FUTURE = "9999-12-31T23:59:59.000Z"
@@ -78,12 +78,12 @@ class World:
         self.cognito = CognitoPool(self.users)
         self.cognito.operations[LIST] = self._list
         self.pool = UserPool(cognito_client(self.cognito), POOL_ID)
-        database: Any = SimulatedDynamoDB(Counter(), self._something_happens)
+        database: Any = SimulatedDynamoDB(Counter(), self._change_something)
         self.table = UserTable(database, TABLE, LAYOUT, DeletionPolicy(action))
         self.requests: list[Request] = []
         self.forged: list[Request] = []
         self.handled: list[Request] = []
-        self.meanwhile: list[Step] = []
+        self.concurrent: list[Step] = []
         """What happens while a request is handled, before the next call of DynamoDB."""
         self.shown = self.users
         """What ListUsers shows: the users, or the users as they were."""
@@ -117,7 +117,7 @@ class World:
         self._nothing_was_undone()
 
     def _deliver(self, request: Request, lag: int) -> None:
-        """Handle a request while the list lags by so many changes, and remember whether it was handled to its end."""
+        """Handle a request while ListUsers lags by `lag` changes, and remember whether it was completed."""
         # A lag that no date shows is left to the reconciliation.
         can_be_noticed = not isinstance(request, Change) or request.event_name in NOTICED_LAG
         with self._lagging(lag if can_be_noticed else 0), suppress(CognitoUnavailableError, NotConsistentYetError):
@@ -210,20 +210,20 @@ class World:
 
     @contextmanager
     def _lagging(self, changes: int) -> Iterator[None]:
-        """Let ListUsers show the users as they were before so many of the last changes."""
+        """Let ListUsers show the users as before the last `changes`."""
         self.shown = self._past[-1 - min(changes, len(self._past) - 1)] if changes else self.users
         yield
         self.shown = self.users
 
-    def _something_happens(self) -> None:
-        steps, self.meanwhile = self.meanwhile, []
+    def _change_something(self) -> None:
+        steps, self.concurrent = self.concurrent, []
         for step in steps:
             self.take(step)
 
     def _nothing_was_undone(self) -> None:
         """No write replaces a state by an older one, as far as Cognito's date tells; no user is taken for deleted; and
         no deleted user is revived."""
-        steps, self.meanwhile = self.meanwhile, []
+        steps, self.concurrent = self.concurrent, []
         for sub, item in self._items().items():
             if "deleted_at" in item:
                 assert sub not in self.users
@@ -233,7 +233,7 @@ class World:
                 assert item["cognito_modified_at"] >= self._newest.get(sub, "")
                 assert sub not in self._deleted
                 self._newest[sub] = item["cognito_modified_at"]
-        self.meanwhile = steps
+        self.concurrent = steps
 
 
 def _plain(item: dict[str, ItemValue]) -> dict[str, Any]:
@@ -275,10 +275,10 @@ def test_any_order_ends_with_the_table_equal_to_the_pool(
     # Only a reconciliation finds a state that has the date of the state before.
     world = World(action, dates_always_move=not is_reconciled)
     with world.installed():
-        for step, meanwhile in steps:
-            world.meanwhile = list(meanwhile)
+        for step, concurrent in steps:
+            world.concurrent = list(concurrent)
             world.take(step)
-            world.meanwhile = []
+            world.concurrent = []
         if is_reconciled:
             world.clock.sleep(timedelta(minutes=1).total_seconds())
             world.reconcile()

@@ -165,7 +165,7 @@ def test_sync_change_writes_an_older_answer_and_comes_again(
 @pytest.mark.parametrize(
     ("seconds", "occurred_at", "is_settled"),
     [(1, OCCURRED_AT, False), (899, OCCURRED_AT, False), (900, OCCURRED_AT, True), (1, "9999-12-31T00:00:00Z", True)],
-    ids=["at once", "15 minutes", "later", "year 9999"],
+    ids=["immediately", "15 minutes", "later", "year 9999"],
 )
 @pytest.mark.parametrize(
     ("event_name", "outcome"),

@@ -100,7 +100,7 @@ def test_every_handler_is_exercised() -> None:
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_pool_trigger_reads_again_before_it_repeats_an_update(aws: FakeAws, status: int) -> None:
-    # A blind repeat would undo what another caller has changed meanwhile, such as MFA.
+    # A blind repeat would undo a change of another client, such as MFA.
     answer_every_call(aws)
     pool = {"Id": POOL_ID, "Name": "pool", "MfaConfiguration": "OFF"}
     changed = {**pool, "MfaConfiguration": "ON"}

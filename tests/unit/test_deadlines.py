@@ -61,10 +61,10 @@ def test_each_call_ends_within_its_function(handler: str) -> None:
 def test_post_confirmation_ends_within_the_time_that_cognito_waits() -> None:
     assert function_timeouts()["post_confirmation"] == COGNITO_WAITS_SECONDS
     calls = [longest_call(CLIENTS["post_confirmation"][service]) for service in ("stepfunctions", "sqs")]
-    # The last round begins before _AGAIN_WITHIN_SECONDS. A second stays for the start of a new function.
-    assert post_confirmation._AGAIN_WITHIN_SECONDS + sum(calls) <= COGNITO_WAITS_SECONDS - 1
+    # The last round begins before _RETRY_WITHIN_SECONDS. A second stays for the start of a new function.
+    assert post_confirmation._RETRY_WITHIN_SECONDS + sum(calls) <= COGNITO_WAITS_SECONDS - 1
     # A call that times out leaves time to begin one more.
-    assert max(calls) <= post_confirmation._AGAIN_WITHIN_SECONDS
+    assert max(calls) <= post_confirmation._RETRY_WITHIN_SECONDS
 
 
 def test_chained_function_has_most_of_the_time_that_cognito_waits() -> None:
@@ -189,7 +189,7 @@ def test_dead_letters_are_kept_as_long_as_is_said(file: str) -> None:
 
 
 def test_a_tombstone_outlasts_every_read_from_before_the_deletion() -> None:
-    """A function writes only what it has read itself: a request that is replayed later reads anew."""
+    """A function writes only what it has read itself: a later retry of a request reads again."""
     assert max(function_timeouts().values()) < user_table.TOMBSTONE_DAYS * DAY
     variables = (ROOT / "variables.tf").read_text(encoding="utf-8")
     assert f"retention_days, {user_table.TOMBSTONE_DAYS}) >= {user_table.TOMBSTONE_DAYS}" in variables

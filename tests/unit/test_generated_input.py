@@ -76,7 +76,7 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Of a page that a run before this one listed.
 OLD_TOKEN = "page 2"
 
-# What Step Functions and SQS take at once, and DynamoDB in an item.
+# Limits of Step Functions and SQS for one request, and of DynamoDB for an item.
 TABLE_ERRORS = ("ProvisionedThroughputExceededException", "AccessDeniedException", "ResourceNotFoundException")
 MAX_INPUT = MAX_MESSAGE = 262_144
 MAX_ITEM = 400 * 1024
@@ -90,7 +90,7 @@ GENERATED = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    # The events of a failed drawn are noted: to look for a smaller drawn would run a thousand times as many.
+    # The events of a failure are noted. Shrinking it would run a thousand times as many.
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -163,8 +163,8 @@ def outcome(named: tuple[type[Exception], ...], act: Callable[[], Any], lines: L
 # --- AWS, as strict as it is
 
 
-def refused(code: str, request: Json, status: int = 400) -> Response:
-    """As AWS refuses: its message may repeat what was sent."""
+def rejection(code: str, request: Json, status: int = 400) -> Response:
+    """Return an error response of AWS, whose message may repeat the request."""
     return error_response(code, status, json.dumps(request)[:100_000])
 
 
@@ -172,14 +172,14 @@ def start_execution(drawn: Drawn, started: list[Json], request: Json) -> Answer:
     assert re.fullmatch(r"[0-9A-Za-z_-]{1,80}", request["name"])
     assert request["stateMachineArn"] == USER_SYNC
     if len(request["input"].encode()) > MAX_INPUT:
-        return refused("ValidationException", request)
+        return rejection("ValidationException", request)
     if drawn.chance(0.15):
         lost: Any = ReadTimeoutError(endpoint_url="https://states")
         failures: list[Answer] = [
-            refused("ExecutionAlreadyExists", request),
-            refused("AccessDeniedException", request),
-            refused("InvalidExecutionInput", request),
-            refused("InternalFailure", request, 500),
+            rejection("ExecutionAlreadyExists", request),
+            rejection("AccessDeniedException", request),
+            rejection("InvalidExecutionInput", request),
+            rejection("InternalFailure", request, 500),
             lost,
         ]
         return drawn.among(failures)
@@ -191,9 +191,9 @@ def send_message(drawn: Drawn, queued: list[Json], request: Json) -> Answer:
     assert request["QueueUrl"] == QUEUE_URL
     assert request["MessageBody"].isascii()
     if len(request["MessageBody"].encode()) > MAX_MESSAGE:
-        return refused("InvalidParameterValue", request)
+        return rejection("InvalidParameterValue", request)
     if drawn.chance(0.1):
-        return drawn.among([refused("AccessDenied", request), refused("InternalError", request, 500)])
+        return drawn.among([rejection("AccessDenied", request), rejection("InternalError", request, 500)])
     queued.append(request)
     return Response({"MessageId": "m1", "MD5OfMessageBody": "0" * 32})
 
@@ -287,7 +287,7 @@ class OddUsers:
 
 
 class Users:
-    """The pool and the table, of which each answer is made anew. Remembers the users that the function saw."""
+    """The pool and the table. Each response is generated. Remembers the users that the function read."""
 
     trouble = 0.06
     """How often a call fails."""
@@ -411,11 +411,11 @@ class Users:
                 assert 1 <= len(values[name]["S"].encode(errors="surrogatepass")) <= 1024
         content = json.dumps(request["ExpressionAttributeValues"], ensure_ascii=False)
         if LONE_SURROGATE.search(content):
-            return refused("SerializationException", request)
+            return rejection("SerializationException", request)
         # What an application has in the item counts, too.
         if len(content.encode()) > MAX_ITEM or self.drawn.chance(0.01):
             self.too_large += 1
-            return refused("ValidationException", request)
+            return rejection("ValidationException", request)
         if busy := self._busy(request, *TABLE_ERRORS):
             return busy
         if self.drawn.chance(0.1):
@@ -452,13 +452,13 @@ class Users:
         if not self.drawn.chance(self.trouble):
             return None
         lost: Any = ConnectionClosedError(endpoint_url="https://aws")
-        refusals = [*(refused(code, request) for code in codes), refused("Whatever", request, 500)]
-        failures: list[Answer] = [*refusals, lost]
+        rejections = [*(rejection(code, request) for code in codes), rejection("Whatever", request, 500)]
+        failures: list[Answer] = [*rejections, lost]
         return self.drawn.among(failures)
 
 
 def sub_of(user: Json) -> str:
-    """What the answer says of it last, as the code reads it."""
+    """Return the last sub of a user in a response, as the code reads it."""
     found = [attribute.get("Value") for attribute in user.get("Attributes") or [] if attribute.get("Name") == "sub"]
     return next((sub for sub in reversed(found) if sub is None or isinstance(sub, str)), None) or ""
 
@@ -606,7 +606,7 @@ def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAw
                 assert_names(request["name"], json.loads(request["input"]))
             seen.update(messages=10, again=10 - len(requests), started=len(started))
             started.clear()
-        # What no queue delivers is refused as a whole, before anything is started.
+        # An event that no queue delivers is rejected as a whole, before an execution starts.
         corrupted = drawn.corrupted(queue_event(drawn, sync_request))
         answer = outcome((InvalidEventError,), lambda: retry_sign_ups.handler(corrupted, FakeContext(60)))
         lines.records.clear()
@@ -635,7 +635,7 @@ def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws,
             # A user may be written as the list shows, before the message comes again.
             assert all(f'"{request["Key"]["id"]["S"]}"' in bodies(event) for request in users.written)
             for request in users.written:
-                assert_is_told(assigned(request), users.shown[request["Key"]["id"]["S"]])
+                assert_is_shown(assigned(request), users.shown[request["Key"]["id"]["S"]])
             seen.update(messages=10, again=10 - len(changes), written=len(users.written))
 
     check()
@@ -670,7 +670,7 @@ def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, line
                 seen[Outcome(answer["outcome"])] += 1
             for request in users.written:
                 assert request["Key"]["id"]["S"] == event["sub"]
-                assert_is_told(assigned(request), users.shown[event["sub"]])
+                assert_is_shown(assigned(request), users.shown[event["sub"]])
             seen.update([type(answer).__name__, "events", *["too large"] * users.too_large])
 
     check()
@@ -680,13 +680,13 @@ def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, line
     assert seen["too large"] > 0
 
 
-def assert_is_told(values: Mapping[str, Json], told: list[Json]) -> None:
+def assert_is_shown(values: Mapping[str, Json], shown: list[Json]) -> None:
     """A write, unless it is a deletion, has the username and email address of one of these."""
     if "deleted_at" in values:
         assert values.keys() <= {"deleted_at", "synced_at", "expires_at", "status", "enabled"}
         return
     found = values.get("username", {}).get("S", ""), values.get("email", {}).get("S")
-    assert any(found[0] == user.get("Username") and (found[1] is None or found[1] in emails_of(user)) for user in told)
+    assert any(found[0] == user.get("Username") and (found[1] is None or found[1] in emails_of(user)) for user in shown)
 
 
 def emails_of(user: Json) -> list[Any]:
@@ -771,8 +771,8 @@ def send_email(drawn: Drawn, sent: list[Json], request: Json) -> Answer:
             "AccessDeniedException": 403,
             "InternalFailure": 500,
         }
-        refusals = [refused(code, request, status) for code, status in codes.items()]
-        failures: list[Answer] = [*refusals, unconnected, lost]
+        rejections = [rejection(code, request, status) for code, status in codes.items()]
+        failures: list[Answer] = [*rejections, unconnected, lost]
         return drawn.among(failures)
     return Response({"MessageId": "m1"})
 
@@ -819,7 +819,7 @@ def settings_of_a_pool(drawn: Drawn) -> Json:
 
 
 def a_pool(drawn: Drawn) -> tuple[CognitoPool, bool]:
-    """A pool, and whether another program changes its settings meanwhile."""
+    """Return a pool, and whether another client changes its settings at the same time."""
     facts = {"Name": drawn.any_text(), **{name: drawn.any_json() for name in drawn.among([["Arn"], []])}}
     unknown_mfa = {f"{drawn.any_text()[:20]}?": drawn.any_json() for _ in range(drawn.number(0, 2))}
     pool = CognitoPool(settings=settings_of_a_pool(drawn), facts=facts, mfa=unknown_mfa)
@@ -926,7 +926,7 @@ def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
         def start(request: Json) -> Answer:
             assert request.keys() - {"name"} == {"stateMachineArn", "input"}
             if len(request["input"].encode()) > MAX_INPUT:
-                return refused("ValidationException", request)
+                return rejection("ValidationException", request)
             started.append(request)
             return Response({"executionArn": "arn", "startDate": 1767225600})
 
@@ -947,8 +947,8 @@ def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
 
 
 def of_no_user(event: Any) -> Any:
-    """What an operator or the state machine gives, which may be told: without what marks a value of a user."""
-    return json.loads(json.dumps(event).replace(CANARY, "told"))
+    """What an operator or the state machine gives, which may be logged: without the mark of a user's values."""
+    return json.loads(json.dumps(event).replace(CANARY, "logged"))
 
 
 def run_input(drawn: Drawn) -> Json:
@@ -961,7 +961,7 @@ def run_input(drawn: Drawn) -> Json:
 
 
 class PlannedPool(Users):
-    """A pool of about so many users, as the planner looks at it."""
+    """A pool with an estimated number of users, as the planner reads it."""
 
     trouble = 0.08
 
@@ -976,7 +976,7 @@ class PlannedPool(Users):
 
     def query(self, request: Json) -> Answer:
         code = self.drawn.among(["AccessDeniedException", "ResourceNotFoundException"])
-        return refused(code, request) if self.drawn.chance(0.2) else super().query(request)
+        return rejection(code, request) if self.drawn.chance(0.2) else super().query(request)
 
 
 def prefixes(drawn: Drawn) -> list[str]:
@@ -1090,7 +1090,7 @@ def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
                 if "deleted_at" in values:
                     assert sub in users.in_index
                     assert sub not in users.listed or overlap(event["prefixes"])
-                assert_is_told(values, users.shown[sub])
+                assert_is_shown(values, users.shown[sub])
                 seen["deleted" if "deleted_at" in values else "written"] += 1
             if not isinstance(answer, Exception):
                 assert answer.keys() == {field.name for field in fields(Result)}

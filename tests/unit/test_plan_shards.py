@@ -1,4 +1,4 @@
-"""The plan of a run, and of each of its rounds: what is left is dealt again, and what a person must see is said."""
+"""Plans of a run and its rounds: shards that are not finished are planned again, and problems are reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STARTED = "2026-01-01T00:00:00.000Z"
 # The limits of a round and of a run, with the arithmetic behind them: docs/reconciliation.md.
 MAX_BATCHES_OF_ROUND, MAX_BATCHES_OF_RUN, MAX_PREFIXES_LEFT = 128, 2_500, 5_500
 NAMED_FAILURES, NAMED_BY_A_WORKER = 10, 3
-NOBODY = Response({"Users": []})
+NO_USERS = Response({"Users": []})
 NO_ITEMS = Response({"Items": [], "Count": 0})
 ITEMS = Response({"Items": [{"id": {"S": SUB}}]})
 
@@ -141,32 +141,32 @@ def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: Cl
     aws.on(LIST, *map(user_of, HEX_DIGITS))
     batches = plan()["batches"]
     assert [batch["prefixes"] for batch in batches] == [[digit] for digit in HEX_DIGITS]
-    # Four of them work at once.
+    # Four of them run at the same time.
     assert {batch["pages_per_second"] for batch in batches} == {4.0}
     assert {batch["checks_deletions"] for batch in batches} == {True}
     probes = [call.body for call in aws.calls if call.operation == LIST]
     assert [(probe["Filter"], probe["Limit"]) for probe in probes] == [(f'sub ^= "{d}"', 1) for d in HEX_DIGITS]
-    # The planner, alone, has the whole pace.
+    # The planner has the whole rate.
     assert clock.seconds == 15 / 16
 
 
 def test_an_empty_page_that_goes_on_is_taken_for_users(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), NOBODY)
+    aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), NO_USERS)
     aws.on(QUERY, NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
 
 
 def test_a_user_who_is_unusable_is_one_all_the_same(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, user_of("0", Attributes=[]), NOBODY)
+    aws.on(LIST, user_of("0", Attributes=[]), NO_USERS)
     aws.on(QUERY, NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
 
 
 def test_items_of_a_prefix_without_users_are_reconciled_too(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, user_of("0"), NOBODY)
+    aws.on(LIST, user_of("0"), NO_USERS)
     aws.on(QUERY, NO_ITEMS, ITEMS, NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"], ["2"]]
     asked = [call.body["ExpressionAttributeValues"][":prefix"]["S"] for call in aws.calls if call.operation == QUERY]
@@ -185,7 +185,7 @@ def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_
 ) -> None:
     monkeypatch.setenv(name, value)
     aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, user_of("0"), NOBODY)
+    aws.on(LIST, user_of("0"), NO_USERS)
     planned = plan()
     assert [(batch["prefixes"], batch["checks_deletions"]) for batch in planned["batches"]] == [(["0"], False)]
     assert planned["summary"]["deletion_check_skipped"] == why
@@ -195,7 +195,9 @@ def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_
 
 
 @pytest.mark.parametrize(
-    "answer", [error_response("InvalidParameterException"), user_of("f"), NOBODY], ids=["refused", "ignored", "nobody"]
+    "answer",
+    [error_response("InvalidParameterException"), user_of("f"), NO_USERS],
+    ids=["rejected", "ignored", "no-users"],
 )
 def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: FakeAws, answer: Response) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
@@ -222,11 +224,11 @@ def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: Clock) -> None:
         error_response("TooManyRequestsException"),
         error_response("InternalErrorException", 500),
         user_of("0"),
-        NOBODY,
+        NO_USERS,
     )
     aws.on(QUERY, error_response("ThrottlingException"), NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
-    # Refused twice, the pace was slower for a while.
+    # Two throttled calls lower the rate for a while.
     assert clock.seconds > 17 / 15
 
 
@@ -246,7 +248,7 @@ def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
     with pytest.raises(CognitoRejectedError):
         plan()
     aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, user_of("0"), NOBODY)
+    aws.on(LIST, user_of("0"), NO_USERS)
     aws.on(QUERY, error_response("ResourceNotFoundException"))
     with pytest.raises(TableRejectedError):
         plan()
@@ -401,7 +403,7 @@ def test_a_prefix_refused_to_a_worker_turns_the_run_into_one_listing_from_the_be
     assert following["batches"][0]["token"] == "page 2"
 
 
-# What a person has to look at
+# Problems
 
 
 def problems(*results: dict[str, Any], **changes: Any) -> list[str]:
@@ -555,7 +557,7 @@ def test_the_largest_state_of_a_run_fits_between_two_states(cut: bool) -> None:
 def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     aws.on(DESCRIBE, pool_of(100_000))
-    aws.on(LIST, user_of("0", Username="ada@example.com"), NOBODY)
+    aws.on(LIST, user_of("0", Username="ada@example.com"), NO_USERS)
     aws.on(QUERY, NO_ITEMS)
     plan()
     [record] = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]

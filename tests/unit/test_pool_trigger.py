@@ -1,4 +1,4 @@
-"""The pool is somebody else's: one field of it changes, and nothing else."""
+"""Only the trigger of an existing pool changes, and no other setting."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ONCE = Config(retries={"total_max_attempts": 1})
 # Facts about the pool, as DescribeUserPool shows them.
 POOL_FACTS: dict[str, Any] = {
     "Id": POOL_ID,
-    "Name": "somebody else's pool",
+    "Name": "another team's pool",
     "Arn": f"arn:aws:cognito-idp:eu-central-1:111122223333:userpool/{POOL_ID}",
     "CreationDate": 1767225600.123,
     "LastModifiedDate": 1767225600.456,
@@ -73,7 +73,7 @@ SETTINGS: dict[str, Any] = {
     "DeviceConfiguration": {"ChallengeRequiredOnNewDevice": True, "DeviceOnlyRememberedOnUserPrompt": False},
     "EmailConfiguration": {"EmailSendingAccount": "DEVELOPER", "From": "Shop <hello@example.com>"},
     "SmsConfiguration": {"SnsCallerArn": "arn:aws:iam::111122223333:role/sms", "ExternalId": "x"},
-    "UserPoolTags": {"owner": "somebody else", "empty": ""},
+    "UserPoolTags": {"owner": "another team", "empty": ""},
     "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": False, "InviteMessageTemplate": {"SMSMessage": "{####}"}},
     "UserPoolAddOns": {"AdvancedSecurityMode": "AUDIT"},
     "AccountRecoverySetting": {"RecoveryMechanisms": [{"Priority": 1, "Name": "verified_email"}]},
@@ -129,7 +129,7 @@ def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> No
 def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
     assert pool.attach(OURS, None) == "attached"
     assert cognito.updates == [
-        {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "somebody else's pool"},
+        {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "another team's pool"},
     ]
     assert cognito.settings == with_trigger(OURS)
 
@@ -176,7 +176,7 @@ _UNKNOWN: Any = st.dictionaries(st.text(max_size=15), _JSON, max_size=2)
 
 
 def settable(request: dict[str, Any]) -> dict[str, Any]:
-    # The old name of TemporaryPasswordValidityDays is shown with the new one's value: no setting of its own.
+    # The old name of TemporaryPasswordValidityDays is shown with the new one's value: it is not a separate setting.
     request.get("AdminCreateUserConfig", {}).pop("UnusedAccountValidityDays", None)
     return {name: value for name, value in request.items() if name not in FACTS | {"UserPoolId", "PoolName"}}
 
@@ -238,7 +238,7 @@ def test_every_member_that_can_be_set_is_generated() -> None:
     look()
     known = set(MODEL.shape_for("UserPoolType").members) & set(MODEL.shape_for("UpdateUserPoolRequest").members)
     assert known <= seen
-    assert seen - known, "and some that nobody knows"
+    assert seen - known, "and unknown ones"
 
 
 def test_a_second_attach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
@@ -275,7 +275,7 @@ def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
 
 
 def test_a_trigger_that_is_not_ours_is_not_detached(cognito: CognitoPool, pool: PoolTrigger) -> None:
-    # Somebody took the trigger over since.
+    # Another application has replaced the trigger.
     cognito.set_trigger(THEIRS)
     assert pool.detach(OURS, OTHER) == f"nothing to detach: the trigger is {THEIRS}"
     assert cognito.updates == []
@@ -333,14 +333,14 @@ def test_where_neither_name_is_shown_none_is_made_up(cognito: CognitoPool, pool:
 
 
 def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:
-    tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "somebody else", "my-aws:tag": "1"}
+    tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "another team", "my-aws:tag": "1"}
     cognito.settings["UserPoolTags"] = dict(tags)
     pool.attach(OURS, None)
-    assert cognito.updates[0]["UserPoolTags"] == {"owner": "somebody else", "my-aws:tag": "1"}
+    assert cognito.updates[0]["UserPoolTags"] == {"owner": "another team", "my-aws:tag": "1"}
     assert cognito.settings["UserPoolTags"] == tags
 
 
-# The pool differs after the update: it lost a setting, or somebody else changed one at the same moment.
+# The pool differs after the update: it lost a setting, or another client changed one at the same time.
 
 
 def test_a_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
@@ -419,7 +419,7 @@ def test_what_holds_no_setting_may_come_and_go(cognito: CognitoPool, pool: PoolT
 
 
 def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: CognitoPool, pool: PoolTrigger) -> None:
-    # Somebody else's change of another setting, in the same moment, is theirs.
+    # Another client changes another setting at the same time: that change is kept.
     def lose_and_change_once() -> None:
         del cognito.settings["QuantumLogin"]
         cognito.settings["MfaConfiguration"] = "ON"
@@ -474,22 +474,22 @@ def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
 ) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
 
-    def somebody_was_faster() -> Response:
+    def another_client_was_faster() -> Response:
         cognito.settings["MfaConfiguration"] = "ON"
         return error_response(code, 500 if code == "InternalErrorException" else 400)
 
-    cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
+    cognito.calls.answer_next("UpdateUserPool", another_client_was_faster)
     getattr(pool, action)(OURS, None)
     assert cognito.settings["MfaConfiguration"] == "ON"
     assert cognito.trigger == (OURS if action == "attach" else None)
 
 
 def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: CognitoPool, pool: PoolTrigger) -> None:
-    def somebody_was_faster() -> Response:
+    def another_client_was_faster() -> Response:
         cognito.set_trigger(THEIRS)
         return error_response("ConcurrentModificationException")
 
-    cognito.calls.answer_next("UpdateUserPool", somebody_was_faster)
+    cognito.calls.answer_next("UpdateUserPool", another_client_was_faster)
     with pytest.raises(ForeignTriggerError, match=THEIRS):
         pool.attach(OURS, None)
     assert cognito.trigger == THEIRS
@@ -771,7 +771,7 @@ def test_a_last_update_that_cannot_be_looked_for_is_unproved(
 
 
 def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoPool, pool: PoolTrigger) -> None:
-    # The update went through, and the look at its result is refused at first.
+    # The update took effect, and the read after it is throttled at first.
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
         cognito.calls.answer_next("DescribeUserPool", error_response("TooManyRequestsException"))
@@ -782,7 +782,7 @@ def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoP
 
 
 def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
-    # Time runs out on the look at the result, and by then the trigger is there.
+    # The time is over during the read after the update, and the trigger is attached.
     def then_be_busy() -> None:
         clock.seconds = SECONDS - 1.9
         cognito.calls.answer_next("DescribeUserPool", *[error_response("TooManyRequestsException")] * 2)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong behind it, the sign-up goes on and the user is not lost."""
+"""The sign-up continues and the user is synced, no matter which call of the trigger fails."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Of our own records: botocore says at times where it found credentials."""
+    """Return the levels of this module's records: botocore may log where it found credentials."""
     return [record.levelname for record in caplog.records if record.name.startswith("cognito_user_sync.")]
 
 
@@ -201,7 +201,7 @@ def test_the_request_occurred_at_the_time_of_the_call(aws: FakeAws, monkeypatch:
 def test_an_execution_that_was_started_before_is_neither_parked_nor_logged_as_a_failure(
     aws: FakeAws, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Cognito calls again when an answer of ours was lost.
+    # Cognito invokes the trigger again if the response was lost.
     aws.on(START, error_response("ExecutionAlreadyExists"))
     event = an_event()
     assert post_confirmation.handler(event, FakeContext()) is event

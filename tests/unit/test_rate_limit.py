@@ -1,4 +1,4 @@
-"""Calls that share a quota: never faster than asked for, slower while others need it, and not given up early."""
+"""Calls that share a quota: within the rate, slower while other clients need it, and retried until the deadline."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.fakes.clock import Clock
 
 
 @dataclass
-class Paced:
-    """A pace on a clock of its own, and when it let each call go."""
+class Limited:
+    """A rate limiter with its own clock, and the time of each call."""
 
     per_second: float = 4.0
     clock: Clock = field(default_factory=Clock)
     at: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pace = RateLimiter(self.per_second, self.clock, self.clock.sleep)
+        self.limiter = RateLimiter(self.per_second, self.clock, self.clock.sleep)
 
     def call(self, times: int = 1, error: Exception | None = None) -> None:
         def noted() -> None:
@@ -36,9 +36,9 @@ class Paced:
         for _ in range(times):
             if error:
                 with pytest.raises(type(error)):
-                    self.pace.call(noted)
+                    self.limiter.call(noted)
             else:
-                self.pace.call(noted)
+                self.limiter.call(noted)
 
     @property
     def gaps(self) -> list[float]:
@@ -46,16 +46,16 @@ class Paced:
 
 
 def test_calls_are_spaced_evenly_and_the_first_does_not_wait() -> None:
-    paced = Paced(per_second=4)
-    paced.call(5)
-    assert paced.at == [0, 0.25, 0.5, 0.75, 1.0]
+    limited = Limited(per_second=4)
+    limited.call(5)
+    assert limited.at == [0, 0.25, 0.5, 0.75, 1.0]
 
 
 def test_the_time_that_a_call_takes_is_part_of_its_gap() -> None:
-    paced = Paced(per_second=4)
+    limited = Limited(per_second=4)
     for _ in range(5):
-        paced.pace.call(paced.clock.sleep, 0.2)
-    assert paced.clock.seconds == pytest.approx(4 * 0.25 + 0.2)
+        limited.limiter.call(limited.clock.sleep, 0.2)
+    assert limited.clock.seconds == pytest.approx(4 * 0.25 + 0.2)
 
 
 def test_the_answer_is_passed_on_and_the_arguments_are_too() -> None:
@@ -63,37 +63,37 @@ def test_the_answer_is_passed_on_and_the_arguments_are_too() -> None:
 
 
 def test_at_most_a_second_is_caught_up() -> None:
-    paced = Paced(per_second=4)
-    paced.call()
-    paced.clock.seconds = 100
-    paced.call(8)
-    # Those of the last second at once, and then one by one again.
-    assert paced.at[1:] == [100, 100, 100, 100, 100, 100.25, 100.5, 100.75]
+    limited = Limited(per_second=4)
+    limited.call()
+    limited.clock.seconds = 100
+    limited.call(8)
+    # Those of the last second without a delay, and then one by one again.
+    assert limited.at[1:] == [100, 100, 100, 100, 100, 100.25, 100.5, 100.75]
 
 
 def test_fewer_calls_are_made_after_a_refused_one() -> None:
-    paced = Paced(per_second=4)
-    paced.call(2)
-    paced.call(error=CognitoUnavailableError())
-    paced.call()
+    limited = Limited(per_second=4)
+    limited.call(2)
+    limited.call(error=CognitoUnavailableError())
+    limited.call()
     # The turn of the next was given before; from then on it is two thirds of the pace.
-    assert paced.gaps == [0.25, 0.25, 0.25]
-    paced.call()
-    assert paced.gaps[-1] == 0.375
+    assert limited.gaps == [0.25, 0.25, 0.25]
+    limited.call()
+    assert limited.gaps[-1] == 0.375
 
 
 def test_each_refusal_slows_the_pace_again_down_to_a_floor() -> None:
-    paced = Paced(per_second=4)
-    paced.call(12, error=CognitoUnavailableError())
-    assert paced.gaps[1:7] == [0.375, 0.5625, 0.84375, 1.265625, 1.8984375, 2.0]
-    assert max(paced.gaps) == 0.25 * 8
+    limited = Limited(per_second=4)
+    limited.call(12, error=CognitoUnavailableError())
+    assert limited.gaps[1:7] == [0.375, 0.5625, 0.84375, 1.265625, 1.8984375, 2.0]
+    assert max(limited.gaps) == 0.25 * 8
 
 
 def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
-    paced = Paced(per_second=4)
-    paced.call(2, error=CognitoUnavailableError())
-    paced.call(60)
-    slowed = paced.gaps[2:]
+    limited = Limited(per_second=4)
+    limited.call(2, error=CognitoUnavailableError())
+    limited.call(60)
+    slowed = limited.gaps[2:]
     assert [round(gap, 9) for gap in slowed] == sorted((round(gap, 9) for gap in slowed), reverse=True)
     assert slowed[0] > slowed[1] > slowed[2]
     assert round(slowed[-1], 9) == 0.25
@@ -103,10 +103,10 @@ def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
     "error", [CognitoRejectedError(), TableUnavailableError(), TableRejectedError()], ids=lambda e: type(e).__name__
 )
 def test_an_error_that_says_nothing_of_the_quota_changes_no_pace(error: Exception) -> None:
-    paced = Paced(per_second=4)
-    paced.call(3, error=error)
-    paced.call(2)
-    assert paced.gaps == [0.25] * 4
+    limited = Limited(per_second=4)
+    limited.call(3, error=error)
+    limited.call(2)
+    assert limited.gaps == [0.25] * 4
 
 
 class _Interrupted(float):
@@ -119,11 +119,11 @@ class _Interrupted(float):
 
 
 def test_all_threads_together_keep_the_pace() -> None:
-    # The clock stands: how long each call is told to wait shows the turn that it got.
+    # The clock stands still, so the delay of each call shows its position.
     turns = [0.0]
-    paced = RateLimiter(_Interrupted(8), lambda: 0.0, turns.append)
+    limited = RateLimiter(_Interrupted(8), lambda: 0.0, turns.append)
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda _: paced.call(int), range(400)))
+        list(threads.map(lambda _: limited.call(int), range(400)))
     assert sorted(turns) == [turn / 8 for turn in range(400)]
 
 

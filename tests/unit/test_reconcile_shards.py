@@ -283,7 +283,7 @@ def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run:
     assert counts_of(summary) == {"listed": 40, "unchanged": 40}
     assert len(summary["problems"]) == 1
     assert gone.sub in table.active()
-    # The refused probe, and ten pages.
+    # The rejected probe, and ten pages.
     assert table.calls.count(LIST) == 11
 
 
@@ -345,7 +345,7 @@ def test_run_ends_with_every_user_although_markers_are_rejected(
     run.pool.facts["EstimatedNumberOfUsers"] = 100_000
     run.pool.rejects_prefixes = sequential
     run.pool.page_sizes = (3,)
-    # The planner makes 16 calls, or one that is refused. In both cases, pages with a marker come after the 18th.
+    # The planner makes 16 calls, or one that is rejected. In both cases, pages with a marker come after the 18th.
     table.calls.fail(LIST, error_response("InvalidParameterException"), 5 if sequential else 19)
     summary = run()
     assert summary["unlisted_shards"] == 0

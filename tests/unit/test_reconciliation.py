@@ -1,4 +1,4 @@
-"""One worker's part of a reconciliation: the table becomes what the pool is, whatever fails, and nobody is lost."""
+"""One worker's part of a reconciliation: the table is synced with the pool, no matter which call fails."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Simulation:
         replace(self.table.users(), client=self.table.client).write(read)
 
     def in_step(self) -> bool:
-        """Whether the living items are the confirmed users, with all that Cognito says of them."""
+        """Return whether the items of active users have all values of the confirmed users in Cognito."""
         living = {sub: item for sub, item in self.table.items().items() if "deleted_at" not in item}
         confirmed = {sub: user for sub, user in self.users.items() if user.status != "UNCONFIRMED"}
         moments = dict.fromkeys(("id", "observed_at", "synced_at"))
@@ -330,7 +330,7 @@ def _name(value: object) -> str:
 
 
 def _some_of_each(simulation: Simulation) -> list[CognitoUser]:
-    """A pool and a table with a new user, a changed one, one who is gone, and one who has not changed."""
+    """A pool and a table with a new user, a changed one, a deleted one, and an unchanged one."""
     users = some_users(4)
     simulation.users.add(users[0])
     simulation.knows(*users[1:])
@@ -368,10 +368,10 @@ def test_a_throttled_list_is_read_at_half_the_pace(simulation: Simulation) -> No
 def test_users_are_written_by_several_threads_at_once(simulation: Simulation) -> None:
     assert sorted(in_threads(lambda number: number * number, range(100))) == [n * n for n in range(100)]
     with pytest.raises(TableRejectedError):
-        in_threads(_refuse_one, range(100))
+        in_threads(_reject_one, range(100))
 
 
-def _refuse_one(number: int) -> int:
+def _reject_one(number: int) -> int:
     if number == 57:
         raise TableRejectedError
     return number
@@ -751,7 +751,7 @@ def test_progress_is_told_after_each_page(simulation: Simulation) -> None:
     assert told == [60, 120, 130]
 
 
-# Who is gone
+# Deleted users
 
 
 def test_who_is_gone_is_marked_once_cognito_itself_has_said_so(simulation: Simulation) -> None:
@@ -869,7 +869,7 @@ def test_a_sign_up_at_any_moment_of_a_sweep_survives_it(simulation: Simulation, 
 
 
 def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> None:
-    # Gone when AdminGetUser was asked, written anew before the item is marked: the condition of the write decides.
+    # Deleted for AdminGetUser, but written before the item is marked: the condition of the write decides.
     [user] = some_users(1)
     simulation.table.put(user)
     user.change(attributes={"name": "Ada"})
@@ -886,11 +886,11 @@ def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) 
     assert simulation.work().counts == {"deleted": 1}
 
 
-@pytest.mark.parametrize("refusals", [0, 5], ids=["undisturbed", "throttled"])
-def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, refusals: int) -> None:
+@pytest.mark.parametrize("throttled_calls", [0, 5], ids=["undisturbed", "throttled"])
+def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, throttled_calls: int) -> None:
     # Four AdminGetUser a second, or less where they are throttled, for 30 seconds: what is left goes to another worker.
     simulation.table.put(*some_users(300, "b"))
-    simulation.calls.fail(GET, error_response("TooManyRequestsException"), *range(1, 1 + refusals))
+    simulation.calls.fail(GET, error_response("TooManyRequestsException"), *range(1, 1 + throttled_calls))
     result = simulation.work("b", "c", pages_per_second=1.0, seconds=60, allow_deletes=500)
     assert result.prefixes == ["b", "c"]
     assert 60 <= len(simulation.table.active()) < 300
@@ -900,7 +900,7 @@ def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, refusals: 
 
 
 def _hold(simulation: Simulation, living: int, gone: int, start: str = "b") -> set[str]:
-    """A shard in which so many users are gone of so many in the table; returns who is not."""
+    """Make a shard with deleted users. Return the users who are not deleted."""
     users = some_users(living, start)
     simulation.knows(*users)
     simulation.users.remove(*subs_of(users[:gone]))
@@ -996,7 +996,7 @@ def test_a_larger_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Sim
 
 
 class _Life:
-    """A pool in which everything is to be done, and one run on it after another, each in a table of its own."""
+    """A pool whose users are all new or changed, and one run after another, each in its own table."""
 
     def __init__(self, client: DynamoDBClient, clock: Clock) -> None:
         self.client = client

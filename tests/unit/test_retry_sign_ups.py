@@ -30,7 +30,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
-def replay(*bodies: str) -> list[str]:
+def handle(*bodies: str) -> list[str]:
     """The ids of the messages to be delivered again."""
     records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
     answer = retry_sign_ups.handler({"Records": records}, FakeContext(30))
@@ -40,7 +40,7 @@ def replay(*bodies: str) -> list[str]:
 
 def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -> None:
     aws.on(START, STARTED)
-    assert replay(*[request.to_json() for request in REQUESTS]) == []
+    assert handle(*[request.to_json() for request in REQUESTS]) == []
     assert [call.body for call in aws.calls] == [
         {"stateMachineArn": USER_SYNC, "name": f"sign-up-{request.sub}", "input": request.to_json()}
         for request in REQUESTS
@@ -50,12 +50,12 @@ def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -
 def test_one_that_was_started_before_all_is_done(aws: FakeAws) -> None:
     # StartExecution took effect and its answer was lost: the trigger queued the request nevertheless.
     aws.on(START, error_response("ExecutionAlreadyExists"))
-    assert replay(REQUESTS[0].to_json()) == []
+    assert handle(REQUESTS[0].to_json()) == []
 
 
 def test_only_the_messages_that_failed_are_delivered_again(aws: FakeAws) -> None:
     aws.on(START, STARTED, error_response("AccessDeniedException"), STARTED)
-    assert replay(*[request.to_json() for request in REQUESTS]) == ["m1"]
+    assert handle(*[request.to_json() for request in REQUESTS]) == ["m1"]
     assert len(aws.calls) == 3
 
 
@@ -71,11 +71,11 @@ def test_only_the_messages_that_failed_are_delivered_again(aws: FakeAws) -> None
 )
 def test_a_busy_step_functions_is_asked_again_and_then_the_message_waits(aws: FakeAws, failure: Answer) -> None:
     aws.on(START, failure)
-    assert replay(REQUESTS[0].to_json()) == ["m0"]
+    assert handle(REQUESTS[0].to_json()) == ["m0"]
     assert aws.operations == [START] * 3
 
     aws.on(START, failure, STARTED)
-    assert replay(REQUESTS[0].to_json()) == []
+    assert handle(REQUESTS[0].to_json()) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     aws.on(START, STARTED)
-    assert replay(REQUESTS[0].to_json(), body, REQUESTS[1].to_json()) == ["m1"]
+    assert handle(REQUESTS[0].to_json(), body, REQUESTS[1].to_json()) == ["m1"]
     assert aws.operations == [START, START]
     [record] = [vars(record) for record in caplog.records if record.levelno >= logging.WARNING]
     assert record["message_id"] == "m1"
@@ -110,7 +110,7 @@ def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.INFO)
     personal: Any = error_response("AccessDeniedException", message="ada@example.com")
     aws.on(START, STARTED, error_response("ExecutionAlreadyExists", message="ada@example.com"), personal)
-    replay(*[request.to_json() for request in REQUESTS])
+    handle(*[request.to_json() for request in REQUESTS])
     ours = [vars(record) for record in caplog.records if record.name.startswith("cognito_user_sync.")]
     assert [record["msg"] for record in ours] == ["started", "was started before", "message not handled"]
     assert "ada" not in repr(ours)
@@ -133,5 +133,5 @@ def test_attributes_of_a_request_of_an_earlier_release_start_no_execution_of_the
     """Messages wait in the queue for up to 14 days."""
     aws.on(START, STARTED)
     earlier = {**json.loads(REQUESTS[0].to_json()), "attributes": {"email": "ada@example.com"}}
-    assert replay(json.dumps(earlier)) == []
+    assert handle(json.dumps(earlier)) == []
     assert [call.body["input"] for call in aws.calls] == [REQUESTS[0].to_json()]

@@ -115,10 +115,10 @@ def test_a_pool_that_shows_nobody_under_any_first_digit_is_listed_from_end_to_en
     assert plan(SMALL_POOL + 1, PAGES_PER_SECOND, nowhere, everywhere) == Shards(("",), sequential=True)
 
 
-@pytest.mark.parametrize("refused", ["0", "7", "f", "a3"])
-def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(refused: str) -> None:
+@pytest.mark.parametrize("rejected", ["0", "7", "f", "a3"])
+def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(rejected: str) -> None:
     def is_inhabited(prefix: str) -> bool:
-        if prefix == refused:
+        if prefix == rejected:
             raise PrefixRejectedError
         return True
 

@@ -1,4 +1,4 @@
-"""A reconciliation is started where Terraform, or a person, asks for one."""
+"""Terraform and operators start a reconciliation."""
 
 from __future__ import annotations
 

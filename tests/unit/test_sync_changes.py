@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LIST, WRITE = f"{COGNITO}.ListUsers", "dynamodb.UpdateItem"
 # The most ListUsers requests in a second of all functions, of the 30 that an account has.
 PER_SECOND = 10
-# modules/request_queue lets so many run at once.
+# The concurrency in modules/request_queue.
 FUNCTIONS = 2
 
 

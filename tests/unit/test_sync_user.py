@@ -316,7 +316,7 @@ def test_a_user_whose_username_changed_hands_is_marked(cognito: FakeAws, users: 
     assert (item()["name"], item(OTHER_SUB)) == ("Ada", {})
 
 
-@pytest.mark.parametrize("username", ["nobody", "eve"])
+@pytest.mark.parametrize("username", ["unknown", "eve"])
 def test_a_wrong_username_deletes_no_user(cognito: FakeAws, users: UsersInMemory, username: str) -> None:
     """The item has the right one, of whom Cognito is asked before anything is deleted."""
     users.add(a_user(sub=OTHER_SUB, username="eve"))

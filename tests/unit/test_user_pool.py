@@ -203,9 +203,9 @@ def test_another_user_is_not_taken_for_the_one_asked_for(
 ) -> None:
     users.add(a_user(OTHER_SUB))
     cognito.ignores_filters = True
-    with pytest.raises(CognitoRejectedError) as refused:
+    with pytest.raises(CognitoRejectedError) as rejected:
         pool.find(SUB)
-    assert type(refused.value) is CognitoRejectedError, "a listing by prefix is not at fault"
+    assert type(rejected.value) is CognitoRejectedError, "a listing by prefix is not at fault"
 
 
 def test_a_user_whom_cognito_does_not_know_is_gone(aws: FakeAws, pool: UserPool) -> None:
@@ -280,7 +280,7 @@ def test_a_busy_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str
     [
         ConnectTimeoutError(endpoint_url="https://cognito"),
         ReadTimeoutError(endpoint_url="https://cognito"),
-        EndpointConnectionError(endpoint_url="https://cognito", error="refused"),
+        EndpointConnectionError(endpoint_url="https://cognito", error="unreachable"),
         ConnectionClosedError(endpoint_url="https://cognito"),
     ],
     ids=lambda error: type(error).__name__,
@@ -302,7 +302,7 @@ def test_what_will_be_refused_again_is_pool_refused_with_its_code(
     aws.on(operation, error_response(code))
     with pytest.raises(CognitoRejectedError, match=code) as raised:
         call(pool)
-    # A pool that is refused is not gone through without its prefixes.
+    # A rejected pool is not listed without prefixes.
     assert type(raised.value) is CognitoRejectedError
 
 

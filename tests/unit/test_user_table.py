@@ -1124,7 +1124,7 @@ def test_an_item_that_keeps_changing_is_table_unavailable(aws: FakeAws, call: st
 
 
 def test_write_fails_for_an_item_whose_types_are_not_ours(aws: FakeAws) -> None:
-    """No retry would end, and the reconciliation goes on with the next user."""
+    """No retry would end, and the reconciliation continues with the next user."""
     aws.answers["dynamodb.UpdateItem"] = lambda _: _condition_failed(**OURS, cognito_modified_at={"N": "1"})
     with pytest.raises(TableRejectedError, match="type"):
         _users(aws).write(read(1, name="Ada"))
@@ -1187,7 +1187,7 @@ def test_a_busy_table_is_table_unavailable(aws: FakeAws, call: str, answer: Resp
     [
         ConnectTimeoutError(endpoint_url="https://dynamodb"),
         ReadTimeoutError(endpoint_url="https://dynamodb"),
-        EndpointConnectionError(endpoint_url="https://dynamodb", error="refused"),
+        EndpointConnectionError(endpoint_url="https://dynamodb", error="unreachable"),
         ConnectionClosedError(endpoint_url="https://dynamodb"),
         HTTPClientError(error="anything else"),
     ],
@@ -1220,7 +1220,7 @@ def test_read_asks_again_for_keys_that_were_left(aws: FakeAws) -> None:
 
 
 def test_read_of_which_nothing_is_answered_is_table_unavailable(aws: FakeAws) -> None:
-    # A throttled table: not to be asked again at once.
+    # A throttled table: no immediate retry.
     one, two, three = SUBS
     nothing, the_rest = _read_part([], two, three), _read_part([two, three])
     aws.on("dynamodb.BatchGetItem", _read_part([one], two, three), nothing, the_rest)

@@ -329,7 +329,7 @@ def test_a_plain_address_is_kept_as_it_is(email: str) -> None:
         ("ada@münchen.de", "ada@xn--mnchen-3ya.de"),
         ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"),
         ("ada@MÜNCHEN.de", "ada@xn--mnchen-3ya.de"),
-        # Somebody who types Punycode means that.
+        # Punycode is kept.
         ("info@xn--fa-hia.de", "info@xn--fa-hia.de"),
     ],
 )
@@ -601,7 +601,7 @@ def test_an_answer_that_does_not_say_whether_the_mail_went_out_is_outcome_unknow
     "error",
     [
         ConnectTimeoutError(endpoint_url="https://email"),
-        EndpointConnectionError(endpoint_url="https://email", error="refused"),
+        EndpointConnectionError(endpoint_url="https://email", error="unreachable"),
         ProxyConnectionError(proxy_url="https://proxy"),
     ],
     ids=lambda error: type(error).__name__,

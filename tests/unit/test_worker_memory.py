@@ -1,6 +1,6 @@
 """What a worker holds of the largest shards fits into its function's memory, with all of boto3 under it.
 
-The test runs this file as a process of its own, which stands for the function: what pytest and the tests before it have
+The test runs this file in a separate process, which represents the function: what pytest and the tests before it have
 taken does not count.
 """
 
@@ -124,7 +124,7 @@ def _work() -> None:
     def counted(operation: str, answer: Callable[[dict[str, Any]], Answer]) -> Callable[[dict[str, Any]], Answer]:
         def count_and_answer(body: dict[str, Any]) -> Answer:
             calls[operation.rpartition(".")[2]] += 1
-            # What the stand-in remembers is not the function's memory.
+            # The memory of the fake is not that of the function.
             aws.calls.clear()
             return answer(body)
 
