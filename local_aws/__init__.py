@@ -1,6 +1,6 @@
-"""AWS on a laptop: an emulator (ministack) patched where it differs from AWS in what this project relies on.
+"""The local AWS: ministack, an AWS emulator, with patches where it differs from AWS in what this project uses.
 
-`client.LocalAws` starts it and talks to it; `python -m local_aws` does the same from a shell. The modules
-that touch the emulator are imported by the server process alone, because the emulator reads its settings at
-import. docs/local-aws.md lists what is patched and what still differs.
+`client.LocalAws` starts it and talks to it; `python -m local_aws` does the same from a shell. Only the server process
+imports the modules that use the emulator, because the emulator reads its settings at import. docs/local-aws.md lists
+the patches and the remaining differences.
 """

@@ -1,4 +1,4 @@
-"""Decides who may call, before anything else looks at a request.
+"""Access control: rejects requests before anything else handles them.
 
 Every web page can send requests to this machine, and so can its other users. A request is rejected if it comes from a
 browser, or if it does not have the access key of this start. One origin can be allowed by name, for the operations of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEY_HEADER: Final = "x-local-aws-key"
 
-# A page that makes its domain resolve to 127.0.0.1 (DNS rebinding) still sends its own name.
+# A page whose domain resolves to 127.0.0.1 (DNS rebinding) still sends its own name.
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 _ACCOUNT_ID: Final = re.compile(r"\d{12}")
 _UNAUTHENTICATED: Final = {f"AWSCognitoIdentityProviderService.{name}" for name in unsigned_operations("cognito-idp")}
@@ -40,7 +40,7 @@ _EXPOSED: Final = b"x-amzn-requestid, x-amzn-errortype, x-amzn-errormessage, dat
 
 
 class Guard:
-    """The ASGI application, for those who may call it."""
+    """The ASGI application behind access control."""
 
     def __init__(self, allowed_origin: str | None) -> None:
         self._access_key = os.environ["AWS_ACCESS_KEY_ID"]
@@ -81,9 +81,9 @@ class Guard:
         return "the call is not signed with the access key of this start, which local-aws-env prints"
 
     def _is_signed(self, scope: Scope, headers: dict[str, str]) -> bool:
-        """Whether it names this start's key, or one that the emulator made, for which it verifies the signature."""
+        """Return whether a call has the key of this start, or a key of the emulator, which verifies the signature."""
         access_key = extract_access_key_id(headers, _query(scope))
-        if _ACCOUNT_ID.fullmatch(access_key):  # The emulator takes the ID of an account as its root's key.
+        if _ACCOUNT_ID.fullmatch(access_key):  # To the emulator, the ID of an account is its root's key.
             access_key = headers.get("x-amz-security-token", "")
         return (
             self._is_access_key(access_key)
@@ -100,13 +100,13 @@ def _query(scope: Scope) -> dict[str, list[str]]:
 
 
 def _is_signed_address(scope: Scope) -> bool:
-    """Whether it is one from which the caller was told to download."""
+    """Return whether it is an address for downloads that the emulator has returned."""
     [given, *_] = _query(scope).get("X-Amz-Signature", [""])
     return compare_digest(given.encode(), download_addresses.signature(scope["path"]).encode())
 
 
 def _is_unauthenticated(scope: Scope, headers: dict[str, str]) -> bool:
-    """Whether it is an operation of Cognito that AWS serves without credentials, in the form in which SDKs send it."""
+    """Return whether an SDK calls an operation of Cognito that AWS serves without credentials."""
     is_call = (scope.get("method"), scope["path"], scope["query_string"]) == ("POST", "/", b"")
     return is_call and headers.get("x-amz-target") in _UNAUTHENTICATED
 
@@ -116,7 +116,7 @@ def _is_public(scope: Scope) -> bool:
 
 
 def _cors(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    """What lets the page of the allowed origin call, and read the answer. The same for a preflight."""
+    """Return the headers with which pages of the allowed origin may call and read the answer, also for a preflight."""
     return [
         (b"access-control-allow-origin", headers["origin"].encode("latin-1")),
         (b"access-control-allow-methods", b"POST"),
@@ -127,7 +127,7 @@ def _cors(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def _with_cors(send: Send, cors: list[tuple[bytes, bytes]]) -> Send:
-    """Send `cors` in place of the emulator's CORS headers, which let every page read the answer."""
+    """Send `cors` instead of the emulator's CORS headers, which let every page read the answer."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -139,12 +139,12 @@ def _with_cors(send: Send, cors: list[tuple[bytes, bytes]]) -> Send:
 
 
 async def _reject(reason: str, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
-    """Answer 403, in the form that the SDK of the called service reads."""
+    """Answer 403 in the format of the called service."""
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+        await send({"type": "websocket.close", "code": 1008})  # before the handshake: 403
         return
-    while (await receive()).get("more_body"):  # else the client may see a broken connection, and no reason
+    while (await receive()).get("more_body"):  # or the client may get a broken connection, without the reason
         pass
     if scope["path"].startswith("/_"):
         await respond(send, json_error("AccessDenied", reason, 403))

@@ -24,7 +24,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# How long a "timeout" fault holds a connection whose client does not give up.
+# How long a "timeout" fault keeps a connection open if the client does not close it.
 HELD_SECONDS: Final = 60.0
 
 records.install()
@@ -40,13 +40,13 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if request is None:
         return
     if request.path.startswith(control.PREFIX):
-        # In a thread: a sign-in invokes a function, which calls back.
+        # In a thread: a sign-in invokes a function, which calls the local AWS.
         answer = await run_reentrant(control.answer, gate, request, thread_name="local-aws-control")
         await respond(send, answer)
         return
     call = call_of(request)
     if call is None:
-        await ministack_app(scope, _replay(request, receive), send)
+        await ministack_app(scope, _with_body(request, receive), send)
         return
     await _answer(call, request, scope, receive, send)
 
@@ -98,7 +98,7 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 
 async def _read(scope: Scope, receive: Receive) -> Request | None:
-    """The whole request, or None if the client went away while sending it."""
+    """Return the whole request, or None if the client disconnects while it sends it."""
     chunks = []
     while True:
         message = await receive()
@@ -111,22 +111,22 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     return Request(scope["method"], scope["path"], query, headers_of(scope), b"".join(chunks))
 
 
-def _replay(request: Request, receive: Receive) -> Receive:
-    """A `receive` that hands the body out once more, and then what really comes."""
-    handed_out = False
+def _with_body(request: Request, receive: Receive) -> Receive:
+    """Return a `receive` that returns the body again, and then continues with the real one."""
+    is_returned = False
 
-    async def replayed() -> Message:
-        nonlocal handed_out
-        if handed_out:
+    async def receive_again() -> Message:
+        nonlocal is_returned
+        if is_returned:
             return await receive()
-        handed_out = True
+        is_returned = True
         return {"type": "http.request", "body": request.body, "more_body": False}
 
-    return replayed
+    return receive_again
 
 
 async def _collect(scope: Scope, request: Request, receive: Receive) -> Response:
-    """The emulator's answer, kept from the client for now."""
+    """Return the emulator's answer. The client does not get it yet."""
     status, headers, body = 500, {}, b""
 
     async def collected(message: Message) -> None:
@@ -137,7 +137,7 @@ async def _collect(scope: Scope, request: Request, receive: Receive) -> Response
         elif message["type"] == "http.response.body":
             body += message.get("body", b"")
 
-    await ministack_app(scope, _replay(request, receive), collected)
+    await ministack_app(scope, _with_body(request, receive), collected)
     return status, headers, body
 
 

@@ -1,6 +1,6 @@
-"""Stand-in for the AWS CLI, for machines without it: `python -m local_aws aws cognito-idp list-users ...`.
+"""A substitute for the AWS CLI, on machines without it: `python -m local_aws aws cognito-idp list-users ...`.
 
-It takes the options and values of the AWS CLI as far as docs/ use them: text, numbers, JSON, lists of words, and
+It supports the options and values that docs/ use: text, numbers, JSON, lists of words, and
 Name=email,Value=ada@example.com.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def call(service: str, operation: str, words: Sequence[str]) -> str:
-    """Return what the AWS CLI would print. Raises LocalAwsError if the words are wrong or the call fails."""
+    """Return the output of the AWS CLI. Raises LocalAwsError if an option is invalid or the call fails."""
     client = boto3.client(service)  # type: ignore[call-overload]
     names = {xform_name(name, "-"): name for name in client.meta.service_model.operation_names}
     if operation not in names:
@@ -51,7 +51,7 @@ def call(service: str, operation: str, words: Sequence[str]) -> str:
 
 
 def _options(words: Sequence[str]) -> dict[str, list[str]]:
-    """The words after each --option."""
+    """Return the words after each --option."""
     found: dict[str, list[str]] = {}
     for is_option, group in itertools.groupby(words, lambda word: word.startswith("--")):
         if is_option:

@@ -1,4 +1,4 @@
-"""Lets an ASGI application close its connection without an answer, which ASGI itself has no message for."""
+"""Lets an ASGI application close its connection without an answer. ASGI has no message for that."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MARK = "local_aws.close_without_answer"
 _app_send = HTTPStream.app_send
 if "await self._send_error_response(500)" not in inspect.getsource(_app_send):
     raise RuntimeError(
-        "hypercorn's HTTPStream.app_send no longer answers 500 for an app that sent nothing: "
-        "look at it again and adapt local_aws/closed_connections.py"
+        "hypercorn's HTTPStream.app_send no longer answers 500 for an application that sends nothing: "
+        "adapt local_aws/closed_connections.py"
     )
 
 
 def close_without_answer(scope: MutableMapping[str, Any]) -> None:
-    """Call this, send nothing and return."""
+    """Close the connection when the application returns. It must not send anything."""
     scope[_MARK] = True
 
 

@@ -1,5 +1,4 @@
-"""Publishes CloudTrail's record of each call that changes a user, as EventBridge delivers it where a trail
-logs it.
+"""Publishes CloudTrail's record of each call that changes a user, as EventBridge does if there is a trail.
 
 https://docs.aws.amazon.com/cognito/latest/developerguide/logging-using-cloudtrail.html
 """
@@ -59,18 +58,18 @@ _log = logging.getLogger(__name__)
 
 
 class Record:
-    """The record of one call. Make it before the call: who is deleted has no sub to look up any more."""
+    """The record of one call. Create it before the call: the sub of a deleted user cannot be found."""
 
     def __init__(self, call: Call, data: Json) -> None:
         self.call = call
         self.data = data
         self.pool = _pool(data)
         self.sub = _sub(self.pool, data)
-        # CloudTrail's clock shows whole seconds.
+        # CloudTrail has whole seconds.
         self.time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def publish(self, response: Response) -> None:
-        """Put the record on the default event bus. A failure to do so is logged: the call itself is over."""
+        """Put the record on the default event bus. A failure is logged, because the call itself has ended."""
         pool = self.pool
         if pool is None:
             return

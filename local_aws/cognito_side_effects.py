@@ -1,4 +1,4 @@
-"""What Cognito does beside answering: the post-confirmation trigger, and CloudTrail's record of the call."""
+"""Side effects of Cognito's calls: the post-confirmation trigger, and CloudTrail's record."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def of(call: Call, request: Request) -> Callable[[Response], Awaitable[Response]] | None:
-    """What is still to be done once the emulator has answered, or None. Ask before the call is made."""
+    """Return what must happen after the emulator's answer, or None. Call it before the emulator."""
     if call.service != "cognito-idp" or call.action not in cloudtrail.RECORDED:
         return None
     try:
         data = json.loads(request.body)
         record = cloudtrail.Record(call, data)
     except (ValueError, TypeError, AttributeError):
-        return None  # not a request that Cognito takes; the emulator refuses it
+        return None  # an invalid request, which the emulator rejects
 
     def finish(response: Response) -> Response:
         if response[0] == 200 and _confirms(call.action, response[2]):
@@ -40,7 +40,7 @@ def of(call: Call, request: Request) -> Callable[[Response], Awaitable[Response]
 
 
 def _confirms(action: str, body: bytes) -> bool:
-    """Whether the call has confirmed a user, or reset a password."""
+    """Return whether the call has confirmed a user or reset a password."""
     if action == "SignUp":
         return bool(json.loads(body)["UserConfirmed"])
     return action in trigger_relay.TRIGGER_SOURCES

@@ -56,7 +56,7 @@ class FaultRule:
         self._random = random.Random(self.seed)
 
     def fires(self, called: str, function: str | None, has_marker: bool = False) -> bool:
-        """Return whether this rule fires for a call, and count it if so. Draws only for calls of its own operation."""
+        """Return whether this rule fires for a call, and count it. Draws a random number only for its operation."""
         service = self.operation.removesuffix("*")
         if called != self.operation and not (service != self.operation and called.startswith(service)):
             return False

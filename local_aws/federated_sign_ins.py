@@ -27,7 +27,7 @@ def sign_in(
     attributes: dict[str, str] | None = None,
     client_id: str | None = None,
 ) -> Response:
-    """Make the user, and return username and sub; or the error that Cognito shows if a trigger fails.
+    """Create the user. Returns username and sub, or Cognito's error if a trigger fails.
 
     Raises:
         ValueError: The pool or the client does not exist, or the user does.

@@ -1,4 +1,4 @@
-"""Sends the calls that the emulator makes inside itself through the gate: they never are HTTP requests.
+"""Sends the emulator's internal calls through the gate. They are not HTTP requests.
 
 These are a Lambda that Step Functions, Cognito, a queue or a rule invokes, an execution that a rule starts,
 and the service integrations of a state machine.
@@ -22,10 +22,10 @@ from local_aws.service_errors import KMS_ERRORS, error_of
 if TYPE_CHECKING:
     from local_aws.faults import FaultKind
 
-# The service that invokes; a call count's caller.
+# The invoking service, which is the caller in the counts.
 invoking_service: contextvars.ContextVar[str] = contextvars.ContextVar("invoking_service", default="aws")
 
-# What a failed call is named in a state machine.
+# The errors of failed calls in a state machine.
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 _LAMBDA_TASK_ERROR: Final[dict[str, tuple[str, str]]] = {
     "throttle": ("Lambda.TooManyRequestsException", "Rate Exceeded."),
@@ -75,7 +75,7 @@ def _install_lambda(gate: Gate) -> None:
         if outcome.fault is not None:
             return _failed_invocation(outcome.fault)
         if result.get("throttle") and caller == "states.amazonaws.com":
-            # A function at its reserved concurrency: the task fails with this name.
+            # The function is at its reserved concurrency.
             return _failed_invocation("throttle")
         return result
 
@@ -102,7 +102,7 @@ def _invoked_by(service: str, call: Any) -> Any:
 
 
 def _failed_invocation(fault: FaultKind) -> dict[str, Any]:
-    """As lambda_svc gives a failed invocation; `local_aws_fault`: Lambda failed, not the function."""
+    """Return a failed invocation in the form of lambda_svc. `local_aws_fault`: Lambda failed, not the function."""
     error_type, message = _LAMBDA_TASK_ERROR[fault]
     return {
         "error": True,
@@ -117,7 +117,7 @@ def _install_start_execution(gate: Gate) -> None:
 
     def gated_start(data: dict[str, Any]) -> Any:
         outcome = gate.admit_in_process("states:StartExecution", invoking_service.get())
-        # What the execution does, on a thread with a copy of this context, is not the request's own call.
+        # The execution, on a thread with a copy of this context, makes other calls than the request.
         counted_operation.set(None)
         time.sleep(outcome.delay_seconds)
         answer = start(data) if outcome.fault is None or outcome.after else None
@@ -156,7 +156,7 @@ def _install_integrations(gate: Gate) -> None:
         token = invoking_service.set("states.amazonaws.com")
         try:
             operation = integration_operation(resource)
-            # These two pass the gate where they are carried out.
+            # These two pass the gate elsewhere.
             if operation is None or operation in ("lambda:InvokeFunction", "states:StartExecution"):
                 return invoke(resource, input_data)
             outcome = gate.admit_in_process(operation, "states.amazonaws.com")
@@ -173,7 +173,7 @@ def _install_integrations(gate: Gate) -> None:
 
 
 def integration_operation(resource: str) -> str | None:
-    """arn:aws:states:::sqs:sendMessage, arn:aws:states:::aws-sdk:sfn:listExecutions -> as IAM names them."""
+    """Return the IAM action of arn:aws:states:::sqs:sendMessage or arn:aws:states:::aws-sdk:sfn:listExecutions."""
     if match := _INTEGRATION.match(resource):
         _, service, action = match.groups()
         if (service, action) == ("lambda", "invoke"):

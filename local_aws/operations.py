@@ -1,4 +1,4 @@
-"""Names the operation of an HTTP request as IAM names it, and who makes it."""
+"""Finds the operation of an HTTP request, by its IAM name, and the caller."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SES_V2 = "/v2/email/"
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request, read to its end. Header names are lower case."""
+    """A whole HTTP request. Header names are lower case."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Call:
-    """What a request asks for. `service` is the emulator's name of it, which decides the form of errors."""
+    """A call of AWS. `service` is the emulator's name, which decides the format of errors."""
 
     operation: str
     service: str
@@ -48,7 +48,7 @@ class Call:
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
-    """The headers of an ASGI scope, by lower-case name."""
+    """Return the headers of an ASGI scope, by lower-case name."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
@@ -58,7 +58,7 @@ def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
 
 
 def call_of(request: Request) -> Call | None:
-    """The AWS call that a request makes, or None where it is none (the emulator's own pages, OAuth)."""
+    """Return the AWS call of a request, or None for other requests (the emulator's own pages, OAuth)."""
     if request.path.startswith("/_"):
         return None
     params = _routing_params(request.method, request.path, request.headers, request.body, request.query)
@@ -74,7 +74,7 @@ def call_of(request: Request) -> Call | None:
 
 
 def invoked_function(path: str) -> str:
-    """The name in /2015-03-31/functions/<name, ARN or partial ARN>[:qualifier]/invocations."""
+    """Return the name in /2015-03-31/functions/<name, ARN or partial ARN>[:qualifier]/invocations."""
     return function_name(unquote(path).partition("/functions/")[2].partition("/invocations")[0])
 
 
@@ -84,7 +84,7 @@ def function_name(reference: str) -> str:
 
 
 def caller_of(request: Request) -> str:
-    """The role session's name (of a Lambda: the function's), the IAM user's name, 'root' or 'anonymous'."""
+    """Return the role session's name (the function's name), the IAM user's name, "root" or "anonymous"."""
     access_key = extract_access_key_id(request.headers, request.query)
     if not access_key:
         return "anonymous"

@@ -1,4 +1,4 @@
-"""Remembers the server that `up` started and its access key, and ends that one and no other."""
+"""Remembers the server that `up` started and its access key. Ends this server only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END_SECONDS = 15.0
 
 
 class StateFolder:
-    """`.local/` in the current folder: a log, a pid file and an access key for each port."""
+    """`.local/` in the current folder: a log, a process ID and an access key for each port."""
 
     def __init__(self, port: int, folder: Path | None = None) -> None:
         self.port = port
@@ -26,25 +26,25 @@ class StateFolder:
         self.key_file = self.folder / f"local-aws-{port}.key"
 
     def make_access_key(self) -> str:
-        """Make the key of the next start, which only this user can read."""
+        """Write a new access key, which only this user can read."""
         self.key_file.unlink(missing_ok=True)
         self.key_file.touch(mode=0o600, exist_ok=False)
         self.key_file.write_text(new_access_key())
         return self.access_key()
 
     def access_key(self) -> str:
-        """The key of the last start, or "" if there was none."""
+        """Return the key of the last start, or ""."""
         return self.key_file.read_text() if self.key_file.exists() else ""
 
     def remember(self, pid: int) -> None:
         self.pid_file.write_text(f"{pid}\n")
 
     def is_running(self) -> bool:
-        """Whether the remembered process still is the server: process ids are used again."""
+        """Return whether the remembered process is the server. Process IDs are reused."""
         return self.pid_file.exists() and self._is_server(int(self.pid_file.read_text()))
 
     def end(self) -> bool:
-        """End the remembered process and wait for it. False if there is none any more."""
+        """End the remembered process and wait for it. Returns False if it has ended before."""
         running = self.is_running()
         if running:
             self._end(int(self.pid_file.read_text()))
@@ -62,12 +62,12 @@ class StateFolder:
             if time.monotonic() > deadline:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                raise LocalAwsError(f"the laptop AWS (process {pid}) did not end within {_END_SECONDS:g} s; killed it")
+                raise LocalAwsError(f"the local AWS (process {pid}) did not end within {_END_SECONDS:g} s; killed it")
             time.sleep(0.05)
 
 
 def command_of(pid: int) -> str:
-    """The command line of a running process, or "" if there is none (a zombie has ended)."""
+    """Return the command line of a running process, or "". A zombie has ended."""
     shown = subprocess.run(
         ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()

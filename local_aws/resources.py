@@ -1,4 +1,4 @@
-"""Roles and functions that somebody else has in the account, for tests and the demo."""
+"""Creates roles and functions outside the module, for tests, benchmarks and the demo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERSION = "2012-10-17"
 
 
 def make_role(aws: LocalAws, name: str, *statements: dict[str, Any], service: str = "lambda.amazonaws.com") -> str:
-    """A role that `service` may assume, and what it may do. Returns its ARN."""
+    """Create a role that `service` may assume, with a policy of `statements`. Returns its ARN."""
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     iam = aws.client("iam")
     role = iam.create_role(
@@ -28,9 +28,9 @@ def make_role(aws: LocalAws, name: str, *statements: dict[str, Any], service: st
 
 
 def make_function(aws: LocalAws, name: str, code: str, *statements: dict[str, Any], **settings: Any) -> str:
-    """A function of this Python code, with a `handler`, and what it may do. Returns its ARN.
+    """Create a function of Python code with a `handler`, and its role with `statements`. Returns its ARN.
 
-    `settings` are CreateFunction's own.
+    `settings` are arguments of CreateFunction.
     """
     made = aws.client("lambda").create_function(
         FunctionName=name,
@@ -43,7 +43,7 @@ def make_function(aws: LocalAws, name: str, code: str, *statements: dict[str, An
 
 
 def zip_of(code: str) -> bytes:
-    """The code of a function."""
+    """Return the zip of a function."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("function.py", textwrap.dedent(code))
@@ -51,7 +51,7 @@ def zip_of(code: str) -> bytes:
 
 
 def let_pool_invoke(aws: LocalAws, function_arn: str, user_pool_arn: str) -> None:
-    """The permission with which Cognito calls a trigger of this pool."""
+    """Add the permission with which Cognito invokes a trigger of this pool."""
     aws.client("lambda").add_permission(
         FunctionName=function_arn,
         StatementId="UserPool",

@@ -1,4 +1,4 @@
-"""The answer with which each AWS service refuses a call, in the form its SDK reads."""
+"""The error responses of each AWS service, in the format of its SDK."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _INTERNAL: Final = {
     "s3": "InternalError",
 }
 
-# Of Lambda, which cannot decrypt a function's environment.
+# Errors of Lambda if it cannot decrypt a function's environment.
 # https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
 KMS_ERRORS: Final = {
     "kms_access_denied": (
@@ -52,7 +52,7 @@ KMS_ERRORS: Final = {
 
 
 def error_of(kind: Answered, service: str) -> tuple[str, int, str]:
-    """The service's own code, HTTP status and message for a kind of failure."""
+    """Return the service's code, HTTP status and message for a kind of failure."""
     if kind == "throttle":
         code, status = _THROTTLE.get(service, ("ThrottlingException", 400))
         return code, status, "Rate exceeded"
@@ -85,7 +85,7 @@ def error_response(kind: Answered, call: Call, request: Request) -> Response:
 
 
 def json_error(code: str, message: str, status: int = 400) -> Response:
-    """An error of a JSON-protocol service such as cognito-idp."""
+    """Return an error of a service with a JSON protocol, such as cognito-idp."""
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
         "x-amzn-errortype": code,

@@ -1,7 +1,7 @@
-"""Fires a user pool's PostConfirmation trigger as Cognito does.
+"""Invokes a user pool's PostConfirmation trigger as Cognito does.
 
 https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-post-confirmation.html
-The user stays confirmed whatever the trigger does: it runs after the confirmation.
+The trigger runs after the confirmation, so the user stays confirmed if it fails.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from local_aws.service_errors import Response, json_error
 
 Json = dict[str, Any]
 
-# Not a call: the first sign-in of a user through an identity provider.
+# The first sign-in of a user through an identity provider. It is not an API call.
 FEDERATED_SIGN_IN: Final = "FederatedSignIn"
 TRIGGER_SOURCES: Final = {
     FEDERATED_SIGN_IN: "PostConfirmation_ConfirmSignUp",
@@ -33,7 +33,7 @@ TRIGGER_SOURCES: Final = {
 }
 _COGNITO: Final = "cognito-idp.amazonaws.com"
 _ATTEMPTS: Final = 3
-# Cognito's own limit is five seconds and cannot be changed; a test may shorten it.
+# Cognito's limit is five seconds and cannot be changed. A test may shorten it.
 _LIMIT_SECONDS: Final = float(os.environ.get("LOCAL_AWS_TRIGGER_TIMEOUT_SECONDS", "5"))
 
 
@@ -50,7 +50,7 @@ class Pool:
 
 
 class TriggerError(Exception):
-    """The answer that Cognito gives for a failed trigger."""
+    """Cognito's error for a failed trigger."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class TriggerError(Exception):
 
 
 def fire(action: str, data: Json) -> Response | None:
-    """Invoke the trigger for a confirmation that succeeded: Cognito's error, or None where all is well."""
+    """Invoke the trigger after a confirmation. Returns Cognito's error if it fails, or None."""
     pool = find_pool(data)
     if pool is None:
         return None
@@ -75,7 +75,7 @@ def fire(action: str, data: Json) -> Response | None:
 
 
 def find_pool(data: Json) -> Pool | None:
-    """The pool that a request names by its id or by one of its app clients."""
+    """Return the pool that a request names by its ID or by one of its app clients."""
     for (account, region, pool_id), settings in cognito._user_pools.all_items():
         if pool_id == data.get("UserPoolId") or data.get("ClientId") in settings["_clients"]:
             return Pool(account, region, pool_id, settings)
@@ -154,7 +154,7 @@ def _check(result: Json) -> None:
 
 
 def _attempt(executable: Json, event: Json) -> Json | None:
-    """The invocation's result, or None when it took too long; the function then runs on, as on AWS."""
+    """Return the result of an invocation, or None at a timeout. The function then continues, as on AWS."""
     results: list[Json] = []
 
     def invoke() -> None:
@@ -168,7 +168,7 @@ def _attempt(executable: Json, event: Json) -> Json | None:
 
 
 def _may_invoke(pool: Pool, function_arn: str, record: Json) -> bool:
-    """Whether the function's own policy lets Cognito invoke it for this pool."""
+    """Return whether the function's policy lets Cognito invoke it for this pool."""
     context = EvalContext(
         principal_arn=_COGNITO,
         principal_type="AWSService",

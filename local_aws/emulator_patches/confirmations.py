@@ -1,8 +1,7 @@
-"""A code that came by mail proves the address. AdminGetUser may show the user as unconfirmed for a while, if so set.
+"""Codes verify the address that they were sent to. If so configured, AdminGetUser shows confirmations with a delay.
 
-On AWS, ConfirmSignUp verifies the attribute that the code was sent to, which the pool must verify
-automatically, and ConfirmForgotPassword verifies the one that it was sent to. ministack confirms the user and
-verifies nothing. https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html
+On AWS, ConfirmSignUp verifies the attribute that the code was sent to, if the pool verifies it automatically.
+ConfirmForgotPassword always does. ministack confirms the user and verifies nothing. https://docs.aws.amazon.com/cognito/latest/developerguide/signing-up-users-in-your-app.html
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def _verifying(confirm: Any, always: bool) -> Any:
 
 def _verify(pool: dict[str, Any], user: dict[str, Any], always: bool) -> None:
     attributes = {attribute["Name"]: attribute["Value"] for attribute in user["Attributes"]}
-    # ministack sends its codes by mail alone.
+    # ministack sends its codes by email only.
     if "email" in attributes and (always or "email" in (pool.get("AutoVerifiedAttributes") or [])):
         attributes["email_verified"] = "true"
         user["Attributes"] = [{"Name": name, "Value": value} for name, value in attributes.items()]

@@ -1,5 +1,7 @@
-"""The addresses from which functions' code and layers are downloaded are signed, as AWS's are: only who was given one
-can use it. The address of a published version is that of its own code, not of what the function runs now."""
+"""Download addresses of functions and layers are signed, as on AWS. The address of a version has the version's code.
+
+ministack's addresses are public, and always have the code of $LATEST.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from local_aws.emulator_patches.patching import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Of the GetFunction that is being answered.
+# The qualifier of the GetFunction that is being answered.
 _qualifier: contextvars.ContextVar[str | None] = contextvars.ContextVar("qualifier", default=None)
 
 

@@ -1,8 +1,7 @@
-"""Step Functions executions: start once, time out, are redriven, and end before their state machine is deleted.
+"""Step Functions executions start once, time out, can be redriven, and end before their state machine is deleted.
 
-ministack walks an execution in one function, `_run_execution`, which this module replaces as a whole: AWS's
-execution timeout, redrive and deletion need to know where a run stands. States themselves are still the emulator's
-work.
+ministack runs an execution in one function, `_run_execution`, which this module replaces: timeout, redrive and deletion
+need the current state of a run. The emulator runs the states themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Json = dict[str, Any]
 _FORBIDDEN_IN_NAMES: Final = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 _REDRIVABLE: Final = ("FAILED", "ABORTED", "TIMED_OUT")
 
-# Held while an execution is created or changes its status: starts, ends, timeouts and redrives meet here.
+# Held while an execution is created or changes its status.
 _changing = threading.RLock()
 
 
@@ -127,11 +126,11 @@ def _is_deleting(machine: str | None) -> bool:
 
 
 def run_execution(arn: str) -> None:
-    """Walk the execution from its start to its end. Replaces ministack's function of the same work."""
+    """Run an execution from its start to its end. Replaces ministack's function."""
     execution = sfn._executions.get(arn)
     if execution is None:
         return
-    # As ministack: the execution shows as RUNNING for a moment, whatever it does.
+    # As in ministack: each execution is RUNNING for a moment.
     time.sleep(0.15)
     definition = _definition(execution)
     if definition is not None:
@@ -165,7 +164,7 @@ def _definition(execution: Json) -> Json | None:
 
 
 class _Run:
-    """One walk through the states. A redrive is a new run of the same execution; an outdated one changes nothing."""
+    """One run through the states. A redrive is a new run of the same execution. An outdated run has no effect."""
 
     def __init__(self, execution: Json, definition: Json) -> None:
         self.execution = execution
@@ -195,13 +194,13 @@ class _Run:
                 timer.cancel()
 
     def _enter(self, name: str, given: Any, ctx: Json) -> tuple[str | None, Any]:
-        """Run one top-level state: what comes next, and with what."""
+        """Run one top-level state. Returns the next state and its input."""
         state = self.definition.get("States", {}).get(name)
         if state is None:
             raise sfn._ExecutionError("States.Runtime", f"State '{name}' not found in definition")
         kind = state.get("Type")
         ctx["State"] = {"Name": name, "EnteredTime": sfn.now_iso(), "RetryCount": 0}
-        # Where a redrive begins again.
+        # Where a redrive continues.
         self.execution["_last_state"] = (name, given, dict(ctx["variables"]))
         sfn._add_event(
             self.execution,
@@ -230,7 +229,7 @@ class _Run:
         return following, output
 
     def _context(self, variables: Json) -> Json:
-        """The context object, $$ or $states.context."""
+        """Return the context object, $$ or $states.context."""
         execution = self.execution
         return {
             "QueryLanguage": self.definition.get("QueryLanguage", "JSONPath"),
@@ -250,7 +249,7 @@ class _Run:
         }
 
     def _timer(self) -> threading.Timer | None:
-        """AWS ends an execution that runs longer than the machine's TimeoutSeconds (real ones, as for tasks)."""
+        """Return the timer that ends the execution after the machine's TimeoutSeconds, which are not scaled."""
         seconds = self.definition.get("TimeoutSeconds")
         if seconds is None:
             return None
@@ -277,7 +276,7 @@ def _end(
     cause: str | None = None,
     output: str | None = None,
 ) -> None:
-    """End an execution, unless it has ended already or is another run's by now."""
+    """End an execution, unless it has ended or has a newer run."""
     with _changing:
         if execution["status"] != "RUNNING" or execution.get("_run") is not run:
             return
@@ -352,7 +351,7 @@ def _patch_redrive() -> None:
 
 
 def redrive(data: Json) -> Any:
-    """Run an ended execution again from the state in which it ended, with that state's input and variables.
+    """Continue an ended execution from the state in which it ended, with the input and variables of this state.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
     """

@@ -1,6 +1,6 @@
-"""An invocation that is under way outlives an update of its function, or its deletion.
+"""A running invocation continues after an update or the deletion of its function.
 
-On AWS, it ends where it began; only later invocations see the change. ministack ends its process.
+On AWS, only later invocations are affected. ministack ends the process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ministack.services import lambda_svc
 
 from local_aws.emulator_patches.patching import expect
 
-# The longest that Lambda lets a function run.
+# Lambda's longest timeout.
 _LONGEST_SECONDS: Final = 900.0
 
 _invalidating: contextvars.ContextVar[bool] = contextvars.ContextVar("invalidating", default=False)
@@ -45,7 +45,7 @@ def apply() -> None:
 
 
 def _kill_when_done(kill: Any, workers: list[Any]) -> None:
-    """They are in no pool any more: nobody else will use or end them."""
+    """Kill workers when they are done. They are in no pool, so nothing else uses or ends them."""
     deadline = time.monotonic() + _LONGEST_SECONDS
     while any(worker.in_use for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)

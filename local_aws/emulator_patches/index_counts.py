@@ -1,6 +1,6 @@
-"""An index says how many items it has. ministack says 0.
+"""DescribeTable has the item count of an index. ministack returns 0.
 
-AWS counts about every six hours; here the number is that of the moment, as ministack's is of a table.
+AWS updates the count about every six hours. Here it is current, as ministack's count of a table.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GlobalSecondaryIndexDescription.html
 """
 

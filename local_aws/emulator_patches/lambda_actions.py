@@ -1,7 +1,7 @@
-"""Calls of reserved concurrency, of an event source mapping and of a layer version have the IAM actions of AWS.
+"""Calls for reserved concurrency, event source mappings and layer versions have AWS's IAM actions.
 
-ministack takes each call of reserved concurrency for PutFunctionConcurrency, also one that only reads it.
-It lets everyone update and delete an event source mapping, and takes GetLayerVersion for ListLayers.
+ministack authorizes each call for reserved concurrency as PutFunctionConcurrency, and GetLayerVersion as ListLayers.
+It does not authorize updates and deletions of event source mappings.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 """
 

@@ -1,9 +1,9 @@
-"""Lambda functions in Python fail and log as AWS's runtime has them do.
+"""Python functions fail and log as in AWS's runtime.
 
-On AWS a caller sees an exception as {"errorType": its class, "errorMessage", "requestId", "stackTrace"}, the
-worker lives on, the root logger writes in the function's LoggingConfig, and a line logged is a line in the
-function's log. ministack names every exception Runtime.HandlerError, ends the worker, sets up no logger, and
-guesses when a worker has written its last line (which costs a silent function 50 ms a call).
+On AWS, the result of an exception is {"errorType": its class, "errorMessage", "requestId", "stackTrace"}, the process
+continues, and the root logger writes to the function's log in the format of its LoggingConfig. ministack names every
+exception Runtime.HandlerError, ends the worker, and configures no logger. It estimates when a worker has written its
+last line, which takes 50 ms for each invocation without output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from local_aws.emulator_patches import lambda_worker_prelude
 from local_aws.emulator_patches.patching import expect, expect_exactly, replace_once
 
 END_OF_INVOCATION: Final = lambda_worker_prelude._LA_END
-# A worker that died writes no end mark; its last lines are in the pipe by then.
+# A dead worker writes no end mark. Its last lines are in the pipe.
 _LAST_LINES_SECONDS: Final = 0.25
 
 _HANDLER_CALL: Final = r"""        try:
@@ -47,7 +47,7 @@ _INIT_FAILED: Final = re.compile(r"Worker init failed: (\w+): (.*)", re.DOTALL)
 
 _DURATION: Final = re.compile(r"\tDuration: ([\d.]+) ms")
 
-# The error of the last invocation on this thread, on its way from the worker to the answer.
+# The error of the last invocation on this thread.
 _last = threading.local()
 
 
@@ -69,7 +69,7 @@ def _patch_worker_script() -> None:
 
 
 def _patch_worker_environment() -> None:
-    """AWS gives a function its log format, level and group in its environment, and keys that no one can guess."""
+    """AWS sets a function's log format, level and group in its environment, and keys that cannot be guessed."""
     credentials = lambda_runtime.execution_credentials
     expect(lambda_runtime.Worker._spawn, "spawn_env.update(execution_credentials(self.config))")
     expect(
@@ -87,7 +87,7 @@ def _patch_worker_environment() -> None:
         }
         if "ApplicationLogLevel" in logging_config:
             given["AWS_LAMBDA_LOG_LEVEL"] = logging_config["ApplicationLogLevel"]
-        # The emulator makes a session's keys of the ARNs of function and role alone. The role is the ARN's last part.
+        # The emulator derives a session's keys from the ARNs of function and role. The role is the ARN's last part.
         secret_role = f"{os.environ['AWS_ACCESS_KEY_ID']}/{config.get('Role', '')}"
         return {**credentials({**config, "Role": secret_role}), **given}
 
@@ -102,7 +102,7 @@ def _patch_log_collection() -> None:
         if not str(self.config.get("Runtime", "")).startswith("python"):
             return str(original(self, *args, **kwargs))
         lines: list[str] = []
-        # A worker that died (its process is gone by now) writes no end mark.
+        # A dead worker, which has no process, writes no end mark.
         deadline = time.monotonic() + (_LAST_LINES_SECONDS if self._proc is None else 5.0)
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -152,7 +152,7 @@ def _patch_answers() -> None:
 
 
 def _runtime_error(body: dict[str, Any], config: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """An error that is not the handler's own, under the name that Lambda gives it."""
+    """Return an error outside the handler, with Lambda's name for it."""
     message = str(body["errorMessage"])
     if message == "Worker process died":
         return {
@@ -182,7 +182,7 @@ def _runtime_error(body: dict[str, Any], config: dict[str, Any], request_id: str
 
 
 def _patch_platform_lines() -> None:
-    """With JSON logs, AWS writes START and REPORT as JSON too, so that every line of the group parses."""
+    """With JSON logs, AWS also writes START and REPORT as JSON."""
     emit, append = lambda_svc._emit_lambda_logs, cloudwatch_logs._append_log_events
     expect(emit, "_cwl._append_log_events(stream, [", 'start = f"START RequestId: {request_id}')
 
@@ -208,7 +208,7 @@ def _logs_json(config: dict[str, Any]) -> bool:
 
 
 def _platform_event(event: dict[str, Any], request_id: str) -> dict[str, Any] | None:
-    """START and REPORT as JSON; END has no JSON form. Other events stay."""
+    """Return START and REPORT as JSON. END has no JSON form. Other events do not change."""
     message = event["message"]
     if message == f"END RequestId: {request_id}":
         return None

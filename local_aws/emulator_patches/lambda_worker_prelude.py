@@ -1,7 +1,7 @@
-"""Runs inside each Python Lambda worker, put in front of ministack's own worker script as text.
+"""Runs in each Python Lambda worker: this text is prepended to ministack's worker script.
 
-It does what AWS's Python runtime does around a handler: a handler on the root logger in the function's log
-format, and errors as the runtime reports them. Nothing here may import more than the standard library.
+Like AWS's Python runtime, it configures the root logger in the function's log format, and reports errors. It may import
+the standard library only.
 https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
 """
 
@@ -28,7 +28,7 @@ class _LaInvocation:
 
 
 def _la_stack(error: BaseException) -> list[str]:
-    """The traceback from the handler on, without the worker's own frame."""
+    """Return the traceback from the handler on, without the worker's frame."""
     return traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
 
 
@@ -80,7 +80,7 @@ def _la_install_logging() -> None:
 
 
 def _la_error(error: BaseException, error_type: str | None = None) -> dict[str, Any]:
-    """What Lambda answers for an exception, and how the runtime logs it (`logged`)."""
+    """Return Lambda's result for an exception, and the log line of the runtime (`logged`)."""
     stack = _la_stack(error)
     answer = {
         "errorMessage": str(error),
@@ -97,7 +97,7 @@ def _la_error(error: BaseException, error_type: str | None = None) -> dict[str, 
 
 
 def _la_invoke(handler: Any, event: Any, context: Any) -> str:
-    """The worker's answer, one line of JSON. An exception leaves the worker alive, as it does on AWS."""
+    """Return the worker's answer, one line of JSON. The worker continues after an exception, as on AWS."""
     _LaInvocation.request_id = context.aws_request_id
     try:
         result = handler(event, context)

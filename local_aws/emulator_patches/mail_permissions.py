@@ -1,8 +1,7 @@
-"""SES checks a sender against the identity that sends and against the ses:* conditions of its policy.
+"""SES authorizes an email on the sending identity, with the ses:* condition keys.
 
-On AWS a send is allowed on the ARN of the identity in use (the address if it is one, else its domain) and on
-the configuration set, with condition keys such as ses:FromAddress. ministack asks for a send on `*` and knows
-none of these keys, so every policy that names them denies.
+On AWS, the resources are the identity (the address if it is one, or its domain) and the configuration set, with
+condition keys such as ses:FromAddress. ministack authorizes on `*` without these keys, so a policy with them denies.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsesv2.html
 """
 
@@ -68,7 +67,7 @@ def apply() -> None:
 
 
 def _mail(content_type: str, body: bytes) -> Json:
-    """Sender, recipients and configuration set, under the names of SES v2."""
+    """Return sender, recipients and configuration set by their names in SES v2."""
     if not content_type.startswith("application/x-www-form-urlencoded"):
         try:
             mail: Json = json.loads(body)

@@ -1,8 +1,8 @@
-"""UpdateUserPool resets what a request leaves out, and needs the pool's SMS role. DescribeUserPool may lag, if so set.
+"""UpdateUserPool resets omitted settings, and needs the pool's SMS role. DescribeUserPool may have a delay.
 
-On AWS, a setting that the request does not name goes back to its default; ministack keeps it, and so would hide that
-somebody else's pool is being reset. Left alone here: the tier, the tags and deletion protection, whose behaviour AWS
-does not document. AWS rejects every update that names an SMS role which does not exist (any more).
+On AWS, a setting that is not in the request is reset to its default. ministack keeps it, which would hide that an
+existing pool is reset. The tier, the tags and deletion protection are kept here, too: AWS does not document them. AWS
+rejects an update with an SMS role that does not exist.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPool.html
 """
 
@@ -19,7 +19,7 @@ from local_aws import cognito_settings
 from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
-# The defaults of a new pool; None: a setting that a new pool does not have.
+# The defaults of a new pool. None: a new pool does not have this setting.
 _DEFAULTS: Final[Json] = {
     "Policies": {
         "PasswordPolicy": {
@@ -79,7 +79,7 @@ def apply() -> None:
             pool["Name"] = data.get("PoolName", pool["Name"])
         return answer
 
-    @functools.wraps(describe)  # for `expect` of user_listing.py, which patches it as well
+    @functools.wraps(describe)  # for `expect` in user_listing.py, which also patches it
     def describe_as_before(data: Json) -> Any:
         updated_at, before = cognito._user_pools.get(data.get("UserPoolId"), {}).get("_before_update", (0.0, None))
         if before and time.monotonic() - updated_at < cognito_settings.in_force.current.description_delay_seconds:

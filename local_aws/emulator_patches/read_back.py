@@ -1,7 +1,7 @@
-"""Settings read back as they were written, so that a second `terraform plan` is empty.
+"""Settings can be read as they were written, so that a second `terraform plan` is empty.
 
-ministack drops a state machine's tracing, and its XML answers (the form in which Terraform's AWS provider 5
-asks) leave out most of an alarm: period, statistic, dimensions, actions, missing data, metric math.
+ministack drops a state machine's tracing. Its XML answers, which version 5 of Terraform's AWS provider reads, omit
+most of an alarm: period, statistic, dimensions, actions, missing data, metric math.
 On AWS, a table with DynamoDB's own key has no SSEDescription, and the indexes of an on-demand table have no capacity.
 The KMS key of an existing log group can be set and removed.
 """
@@ -20,7 +20,7 @@ from local_aws.emulator_patches.patching import expect
 
 Json = dict[str, Any]
 _NO_TRACING: Final = {"enabled": False}
-# What ministack leaves out of <MetricAlarms>; the rest it writes itself.
+# What ministack omits from <MetricAlarms>.
 _LEFT_OUT: Final = (
     "AlarmDescription",
     "ActionsEnabled",
@@ -143,12 +143,12 @@ def _completed(xml: str) -> str:
         keys = _LEFT_OUT if alarm.get("Metrics") else _LEFT_OUT + _LEFT_OUT_OF_SIMPLE
         rest = "".join(as_xml(key, alarm[key]) for key in keys if alarm.get(key) not in (None, "", []))
         xml = xml.replace(beginning, beginning + rest)
-    # An alarm on metric math has no metric of its own.
+    # An alarm on metric math has no metric.
     return xml.replace("<MetricName>None</MetricName>", "").replace("<Namespace>None</Namespace>", "")
 
 
 def as_xml(name: str, value: Any) -> str:
-    """As the Query protocol writes it: a list is <member>s."""
+    """Return a value as XML of the Query protocol, with a <member> for each element of a list."""
     if isinstance(value, list):
         inner = "".join(as_xml("member", item) for item in value)
     elif isinstance(value, dict):
@@ -161,7 +161,7 @@ def as_xml(name: str, value: Any) -> str:
 
 
 def structured(params: Json) -> Json:
-    """Query parameters, "Dimensions.member.1.Name": ["x"], as the structure that they spell."""
+    """Return query parameters such as "Dimensions.member.1.Name": ["x"] as a structure."""
     structure: Json = {}
     for name, values in params.items():
         at: Json = structure

@@ -1,4 +1,4 @@
-"""A schedule of EventBridge Scheduler starts within a second of its time. ministack looks every 10 seconds.
+"""A schedule of EventBridge Scheduler starts within a second of its time. ministack checks every 10 seconds.
 
 AWS does so within a minute: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """

@@ -1,6 +1,6 @@
-"""A request counts as one over TLS.
+"""aws:SecureTransport is true, although requests to the local AWS do not use TLS.
 
-Policies deny what comes over plain HTTP (aws:SecureTransport). On a laptop all of it does, and stays on the machine.
+Policies deny plain HTTP. These requests do not leave the machine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Users have subs like Cognito's, a listing has short and empty pages, and the number of users is an estimate.
+"""Users have subs like Cognito's, ListUsers has short and empty pages, and the number of users is an estimate.
 
-On AWS, the subs of a newer pool are not random at their start: every second hex digit is that of the region. Those of
-an older pool are plain UUIDs. ministack makes plain ones; here both kinds come in turn.
-ListUsers may give fewer users than asked for, or none, although more follow: only a missing token ends a list.
+On AWS, the subs of a newer pool have the region's hex digit at every second place of their beginning. Those of an older
+pool are plain UUIDs. ministack creates plain UUIDs; here the kinds alternate.
+ListUsers may return fewer users than requested, or none, although more follow: only a missing token ends a list.
 https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html
 """
 
@@ -20,7 +20,7 @@ from local_aws.emulator_patches.patching import expect
 from local_aws.gate import gate
 
 Json = dict[str, Any]
-# The first twelve hex digits; x is any. As seen in us-east-1.
+# The first twelve hex digits in us-east-1. x: any digit.
 _REGIONAL: Final = "x4x8x4x8-x0x1"
 _kinds = itertools.cycle((True, False))
 
@@ -36,14 +36,14 @@ def _patch_subs() -> None:
     for makes_users in (cognito._sign_up, cognito._admin_create_user):
         expect(makes_users, 'attr_dict["sub"] = new_uuid()')
 
-    def like_cognitos() -> str:
+    def as_cognito() -> str:
         made: str = plain()
         if not next(_kinds):
             return made
         fixed = "".join(digit if digit != "x" else own for digit, own in zip(_REGIONAL, made, strict=False))
         return fixed + made[len(_REGIONAL) :]
 
-    cognito.new_uuid = like_cognitos
+    cognito.new_uuid = as_cognito
 
 
 def _patch_pages() -> None:

@@ -1,14 +1,14 @@
-"""Sends the head of an answer together with the first part of its body, as AWS does.
+"""Sends the head of an answer together with the start of its body, as AWS does.
 
-The server alone sends the head first, and then Terraform's AWS provider 5.100.0 loses some answers on a busy machine
+Without this patch, the head is sent first. Then Terraform's AWS provider 5.100.0 loses some answers on a busy machine
 (aws/aws-sdk-go-v2#2737):
 
-1. The provider's writing thread has sent a request, and waits for the processor.
+1. The provider's writing thread has sent a request, and waits for a processor.
 2. Another thread reads the head of the answer, and the SDK closes the body of the request.
-3. The writing thread takes the closed body for a failure and closes the connection.
+3. The writing thread handles the closed body as a failure, and closes the connection.
 4. The SDK cannot read the body of the answer and repeats the call. A create fails with "already exists".
 
-The provider reads 4096 bytes at once. What it has read with the head is not lost.
+The provider reads 4096 bytes at a time. It does not lose what it has read with the head.
 """
 
 from __future__ import annotations

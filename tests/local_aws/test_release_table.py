@@ -45,7 +45,7 @@ def test_release_table_ends_the_protection_of_this_table(aws: LocalAws, tmp_path
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].endswith("To delete it: make destroy ENV=dev")
+    assert done.stdout.splitlines()[-1].endswith("To delete the table: make destroy ENV=dev")
     protected = {
         name: dynamodb.describe_table(TableName=name)["Table"]["DeletionProtectionEnabled"]
         for name in ("released", "other")
