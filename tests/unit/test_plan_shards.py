@@ -98,7 +98,7 @@ def after(*results: dict[str, Any], plan_before: dict[str, Any] | None = None, *
 # The first round
 
 
-def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None:
+def test_plan_shards_plans_one_batch_of_a_small_pool(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     assert plan() == {
         "batches": [
@@ -131,12 +131,12 @@ def test_a_small_pool_is_one_batch_that_has_the_whole_pace(aws: FakeAws) -> None
     assert aws.calls[0].body == {"UserPoolId": POOL_ID}
 
 
-def test_a_pool_without_an_estimate_is_a_small_one(aws: FakeAws) -> None:
+def test_plan_shards_plans_one_batch_without_an_estimate(aws: FakeAws) -> None:
     aws.on(DESCRIBE, Response({"UserPool": {}}))
     assert [batch["prefixes"] for batch in plan()["batches"]] == [[""]]
 
 
-def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: Clock) -> None:
+def test_plan_shards_plans_a_batch_per_shard(aws: FakeAws, clock: Clock) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, *map(user_of, HEX_DIGITS))
     batches = plan()["batches"]
@@ -150,21 +150,21 @@ def test_a_larger_pool_is_a_batch_for_each_of_its_shards(aws: FakeAws, clock: Cl
     assert clock.seconds == 15 / 16
 
 
-def test_an_empty_page_that_goes_on_is_taken_for_users(aws: FakeAws) -> None:
+def test_plan_shards_treats_an_empty_page_with_a_token_as_users(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, Response({"Users": [], "PaginationToken": "more"}), NO_USERS)
     aws.on(QUERY, NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
 
 
-def test_a_user_who_is_unusable_is_one_all_the_same(aws: FakeAws) -> None:
+def test_plan_shards_plans_a_shard_of_an_unusable_user(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0", Attributes=[]), NO_USERS)
     aws.on(QUERY, NO_ITEMS)
     assert [batch["prefixes"] for batch in plan()["batches"]] == [["0"]]
 
 
-def test_items_of_a_prefix_without_users_are_reconciled_too(aws: FakeAws) -> None:
+def test_plan_shards_plans_a_prefix_with_items_but_without_users(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0"), NO_USERS)
     aws.on(QUERY, NO_ITEMS, ITEMS, NO_ITEMS)
@@ -180,7 +180,7 @@ def test_items_of_a_prefix_without_users_are_reconciled_too(aws: FakeAws) -> Non
         ("HAS_SHARD_INDEX", "false", "the table users has no index by_shard"),
     ],
 )
-def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_why(
+def test_plan_shards_reports_why_the_deletion_check_is_skipped(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -199,7 +199,7 @@ def test_where_nobody_is_looked_for_the_table_is_not_asked_and_the_summary_says_
     [error_response("InvalidParameterException"), user_of("f"), NO_USERS],
     ids=["rejected", "ignored", "no-users"],
 )
-def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: FakeAws, answer: Response) -> None:
+def test_plan_shards_lists_sequentially_when_prefixes_are_rejected(aws: FakeAws, answer: Response) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, answer)
     planned = plan()
@@ -217,7 +217,7 @@ def test_a_pool_that_cannot_be_listed_by_prefix_is_listed_from_end_to_end(aws: F
     assert planned["summary"]["problems"] == [f"{why}: the deletion check was skipped"]
 
 
-def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: Clock) -> None:
+def test_plan_shards_retries_throttled_calls(aws: FakeAws, clock: Clock) -> None:
     aws.on(DESCRIBE, error_response("TooManyRequestsException"), pool_of(100_000))
     aws.on(
         LIST,
@@ -232,18 +232,18 @@ def test_what_is_throttled_is_asked_again(aws: FakeAws, clock: Clock) -> None:
     assert clock.seconds > 17 / 15
 
 
-def test_it_ends_with_out_of_time_where_that_takes_too_long(aws: FakeAws) -> None:
+def test_plan_shards_raises_out_of_time_error(aws: FakeAws) -> None:
     aws.on(DESCRIBE, error_response("ThrottlingException"))
     with pytest.raises(OutOfTimeError):
         plan(seconds_left=20)
 
 
-def test_without_time_what_is_left_stays_large_for_the_workers_to_cut(aws: FakeAws) -> None:
+def test_plan_shards_leaves_large_shards_without_time(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(100_000))
     assert [batch["prefixes"] for batch in plan(seconds_left=20)["batches"]] == [[""]]
 
 
-def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
+def test_plan_shards_raises_rejected_errors_without_a_retry(aws: FakeAws) -> None:
     aws.on(DESCRIBE, error_response("ResourceNotFoundException"))
     with pytest.raises(CognitoRejectedError):
         plan()
@@ -257,7 +257,7 @@ def test_what_will_be_refused_again_ends_it_at_once(aws: FakeAws) -> None:
 # The run's input
 
 
-def test_the_operator_s_allowance_is_in_every_batch_of_every_round(aws: FakeAws) -> None:
+def test_plan_shards_passes_allow_deletes_to_all_batches(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     first = plan(input={"allow_deletes": 500})
     assert [batch["allow_deletes"] for batch in first["batches"]] == [500]
@@ -266,7 +266,7 @@ def test_the_operator_s_allowance_is_in_every_batch_of_every_round(aws: FakeAws)
     assert [batch["allow_deletes"] for batch in second["batches"]] == [500, 500]
 
 
-def test_a_dry_run_is_one_in_every_batch_of_every_round_and_in_its_summary(aws: FakeAws) -> None:
+def test_plan_shards_passes_dry_run_to_all_batches(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     first = plan(input={"dry_run": True})
     second = plan(input={"dry_run": True}, plan=first, results=[a_result("1", "2")])
@@ -292,7 +292,7 @@ def test_a_dry_run_is_one_in_every_batch_of_every_round_and_in_its_summary(aws: 
     ],
     ids=str,
 )
-def test_an_input_that_is_not_understood_is_named_before_anything_is_done(aws: FakeAws, given: Any, named: str) -> None:
+def test_plan_shards_rejects_invalid_input_before_any_call(aws: FakeAws, given: Any, named: str) -> None:
     with pytest.raises(InvalidEventError, match=named) as caught:
         plan(input=given)
     assert re.search("allow_deletes|dry_run", str(caught.value))
@@ -302,7 +302,7 @@ def test_an_input_that_is_not_understood_is_named_before_anything_is_done(aws: F
 # The rounds after it
 
 
-def test_a_run_is_done_when_nothing_is_left(aws: FakeAws) -> None:
+def test_plan_shards_ends_the_run_when_all_shards_are_finished(aws: FakeAws) -> None:
     planned = after(a_result(), a_result())
     assert planned["batches"] == []
     assert planned["summary"]["batches"] == 3
@@ -310,7 +310,7 @@ def test_a_run_is_done_when_nothing_is_left(aws: FakeAws) -> None:
     assert aws.calls == []
 
 
-def test_what_the_batches_counted_is_added_up_over_the_rounds() -> None:
+def test_plan_shards_adds_the_counts_of_all_rounds() -> None:
     first = after(
         a_result("7", counts={"listed": 5, "created": 3, "updated": 2, "deleted": 1}, failed_subs=[]),
         a_result(counts={"listed": 10, "unchanged": 4, "unconfirmed": 5, "failed": 1}, failed_subs=["a"]),
@@ -335,13 +335,13 @@ def test_what_the_batches_counted_is_added_up_over_the_rounds() -> None:
     assert summary["batches"] == 4
 
 
-def test_what_is_left_is_dealt_again() -> None:
+def test_plan_shards_plans_unfinished_shards_again() -> None:
     planned = after(a_result("1", "2"), a_result(), a_result("3"))
     assert [batch["prefixes"] for batch in planned["batches"]] == [["1"], ["2"], ["3"]]
     assert {batch["pages_per_second"] for batch in planned["batches"]} == {16 / 3}
 
 
-def test_a_round_has_a_limited_number_of_batches_and_each_prefix_is_in_one() -> None:
+def test_plan_shards_limits_the_batches_of_a_round() -> None:
     left = [f"{number:03x}" for number in range(300)]
     batches = after(a_result(*left[:200]), a_result(*left[200:]))["batches"]
     assert len(batches) == MAX_BATCHES_OF_ROUND
@@ -349,12 +349,12 @@ def test_a_round_has_a_limited_number_of_batches_and_each_prefix_is_in_one() -> 
     assert {len(batch["prefixes"]) for batch in batches} == {2, 3}
 
 
-def test_every_batch_is_what_a_worker_takes() -> None:
+def test_plan_shards_returns_batches_of_the_worker() -> None:
     [batch] = after(a_result("1"))["batches"]
     assert Batch(**batch).prefixes == ["1"]  # type: ignore[comparison-overlap]
 
 
-def test_a_sequential_listing_goes_on_where_it_stopped() -> None:
+def test_plan_shards_continues_a_sequential_listing_at_its_token() -> None:
     planned = after(a_result("", token="page 12"), plan_before=a_plan("", sequential=True))
     assert planned["sequential"]
     [batch] = planned["batches"]
@@ -366,18 +366,18 @@ def test_a_sequential_listing_goes_on_where_it_stopped() -> None:
     )
 
 
-def test_sequential_listing_goes_on_with_its_restarts() -> None:
+def test_plan_shards_continues_a_sequential_listing_with_its_restarts() -> None:
     planned = after(a_result("", token=None, restarts=3), plan_before=a_plan("", sequential=True))
     [batch] = planned["batches"]
     assert (batch["prefixes"], batch["token"], batch["restarts"]) == ([""], None, 3)
 
 
-def test_restarts_of_a_shard_are_not_those_of_its_next_worker() -> None:
+def test_plan_shards_resets_the_restarts_of_a_shard() -> None:
     [batch] = after(a_result("1", restarts=3))["batches"]
     assert batch["restarts"] == 0
 
 
-def test_a_sequential_listing_that_is_done_still_says_what_it_could_not_do() -> None:
+def test_plan_shards_reports_a_finished_sequential_listing() -> None:
     planned = after(a_result(), plan_before=a_plan("", sequential=True))
     assert planned["batches"] == []
     assert planned["summary"]["problems"] == [
@@ -385,7 +385,7 @@ def test_a_sequential_listing_that_is_done_still_says_what_it_could_not_do() -> 
     ]
 
 
-def test_a_prefix_refused_to_a_worker_turns_the_run_into_one_listing_from_the_beginning() -> None:
+def test_plan_shards_lists_sequentially_after_a_rejected_prefix() -> None:
     planned = after(
         a_result("1", "2", counts={"listed": 60, "created": 60}), a_result("3", sequential=True), a_result()
     )
@@ -412,7 +412,7 @@ def problems(*results: dict[str, Any], **changes: Any) -> list[str]:
     return list(found)
 
 
-def test_a_trigger_that_could_not_be_attached_is_a_problem_from_the_first_plan_on(aws: FakeAws) -> None:
+def test_plan_shards_reports_a_trigger_that_cannot_be_attached(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     trigger = {"Error": "ForeignTriggerError", "Cause": "another function is attached"}
     said = ["the trigger could not be attached: ForeignTriggerError: another function is attached"]
@@ -420,7 +420,7 @@ def test_a_trigger_that_could_not_be_attached_is_a_problem_from_the_first_plan_o
     assert problems(a_result(), trigger=trigger) == said
 
 
-def test_a_trigger_that_was_missing_is_a_problem_with_its_command(aws: FakeAws) -> None:
+def test_plan_shards_reports_a_missing_trigger_with_its_command(aws: FakeAws) -> None:
     """As Lambda has an error: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html."""
     aws.on(DESCRIBE, pool_of(120))
     said = "the trigger was missing: cognito-user-sync welcome --since 2026-01-31T12:00"
@@ -428,24 +428,24 @@ def test_a_trigger_that_was_missing_is_a_problem_with_its_command(aws: FakeAws) 
     assert plan(trigger={"Error": "TriggerMissingError", "Cause": cause})["summary"]["problems"] == [said]
 
 
-def test_the_reason_why_it_could_not_is_cut_where_it_is_long(aws: FakeAws) -> None:
+def test_plan_shards_truncates_a_long_cause(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     [problem] = plan(trigger={"Error": "States.TaskFailed", "Cause": "x" * CAUSE})["summary"]["problems"]
     assert len(problem) < 1_100
 
 
 @pytest.mark.parametrize("trigger", [{}, {"result": "attached already"}])
-def test_a_trigger_that_is_attached_is_none(trigger: dict[str, Any]) -> None:
+def test_plan_shards_reports_no_problem_of_an_attached_trigger(trigger: dict[str, Any]) -> None:
     assert problems(a_result(), trigger=trigger) == []
 
 
-def test_a_run_that_was_not_to_attach_a_trigger_says_nothing_of_it(aws: FakeAws) -> None:
+def test_plan_shards_reports_no_trigger_problem_without_a_check(aws: FakeAws) -> None:
     aws.on(DESCRIBE, pool_of(120))
     event = {"input": {}, "started_at": STARTED}
     assert plan_shards.handler(event, FakeContext(300))["summary"]["problems"] == []
 
 
-def test_users_who_could_not_be_synced_are_counted_and_a_few_are_named() -> None:
+def test_plan_shards_reports_failed_users_and_names_some() -> None:
     subs = [f"sub-{number}" for number in range(15)]
     results = [
         a_result(counts={"failed": 3}, failed_subs=subs[start : start + NAMED_BY_A_WORKER])
@@ -455,12 +455,12 @@ def test_users_who_could_not_be_synced_are_counted_and_a_few_are_named() -> None
     assert problem == f"15 users could not be synced, for example {', '.join(subs[:NAMED_FAILURES])}"
 
 
-def test_users_who_are_unlisted_but_known_are_a_problem() -> None:
+def test_plan_shards_reports_users_missing_only_in_the_list() -> None:
     [problem] = problems(a_result(counts={"still_in_pool": 7}))
     assert problem == "7 users are missing in the pool's list, but Cognito knows them: not deleted"
 
 
-def test_largest_number_over_the_limit_is_named_with_its_command(aws: FakeAws) -> None:
+def test_plan_shards_reports_the_command_that_allows_deletions(aws: FakeAws) -> None:
     first = after(
         a_result("7", counts={"over_limit": 65}, allow_deletes_needed=35),
         a_result(counts={"over_limit": 30}, allow_deletes_needed=30),
@@ -476,14 +476,14 @@ def test_largest_number_over_the_limit_is_named_with_its_command(aws: FakeAws) -
 
 
 @pytest.mark.parametrize(("sequential", "what"), [(False, "2 shards"), (True, "the pool")])
-def test_listing_that_was_given_up_is_a_problem(sequential: bool, what: str) -> None:
+def test_plan_shards_reports_a_listing_without_an_end(sequential: bool, what: str) -> None:
     result = a_result(counts={"unlisted_shards": 2})
     assert (
         f"Cognito did not list {what} to the end in 6 attempts: it rejected the paging marker. The next run lists again"
     ) in problems(result, plan_before=a_plan("", sequential=sequential))
 
 
-def test_problems_of_an_earlier_round_are_still_said_at_the_end() -> None:
+def test_plan_shards_reports_problems_of_earlier_rounds() -> None:
     first = after(a_result("1", counts={"still_in_pool": 1}))
     assert len(first["batches"]) == 1
     assert len(after(a_result(), plan_before=first)["summary"]["problems"]) == 1
@@ -492,7 +492,7 @@ def test_problems_of_an_earlier_round_are_still_said_at_the_end() -> None:
 UNFINISHED = "the pool is too large for one run: the next run starts over"
 
 
-def test_a_run_of_too_many_batches_ends_and_says_so() -> None:
+def test_plan_shards_ends_a_run_with_too_many_batches() -> None:
     before = a_plan("1", batches=MAX_BATCHES_OF_RUN - 2)
     assert len(after(a_result("1"), plan_before=before)["batches"]) == 1
     ended = after(a_result("1", "2"), plan_before=a_plan("1", batches=MAX_BATCHES_OF_RUN - 2))
@@ -500,7 +500,7 @@ def test_a_run_of_too_many_batches_ends_and_says_so() -> None:
     assert ended["summary"]["problems"] == [UNFINISHED]
 
 
-def test_a_run_with_more_left_than_it_can_carry_ends_and_says_so() -> None:
+def test_plan_shards_ends_a_run_with_too_many_prefixes() -> None:
     left = [f"{number:05x}" for number in range(MAX_PREFIXES_LEFT + 1)]
     assert len(after(a_result(*left[1:]))["batches"]) == MAX_BATCHES_OF_ROUND
     ended = after(a_result(*left))
@@ -508,7 +508,7 @@ def test_a_run_with_more_left_than_it_can_carry_ends_and_says_so() -> None:
     assert ended["summary"]["problems"] == [UNFINISHED]
 
 
-def test_a_run_that_ends_in_time_is_no_unfinished_one() -> None:
+def test_plan_shards_reports_no_problem_at_the_last_batch() -> None:
     assert problems(a_result(), plan_before=a_plan("1", batches=MAX_BATCHES_OF_RUN - 1)) == []
 
 
@@ -520,7 +520,7 @@ def _compact(state: Any) -> int:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["all-left", "all-left-and-cut"])
-def test_the_largest_state_of_a_run_fits_between_two_states(cut: bool) -> None:
+def test_plan_shards_state_fits_into_a_payload_of_step_functions(cut: bool) -> None:
     source = random.Random(1)
     left = [plain_sub(source)[:8] for _ in range(MAX_PREFIXES_LEFT)]
     counts = dict.fromkeys(COUNTS, 123_456_789)
@@ -554,7 +554,7 @@ def test_the_largest_state_of_a_run_fits_between_two_states(cut: bool) -> None:
     assert _compact({**state, "plan": after(*results, plan_before=before, trigger=trigger)}) < PAYLOAD
 
 
-def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+def test_plan_shards_logs_counts_and_no_personal_data(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     aws.on(DESCRIBE, pool_of(100_000))
     aws.on(LIST, user_of("0", Username="ada@example.com"), NO_USERS)
@@ -565,7 +565,7 @@ def test_a_log_of_the_plan_has_counts_and_no_message_of_cognito(aws: FakeAws, ca
     assert "ada" not in repr(record).lower()
 
 
-def test_an_input_is_named_as_far_as_an_error_can_hold_it(aws: FakeAws) -> None:
+def test_plan_shards_truncates_invalid_input_in_the_error(aws: FakeAws) -> None:
     with pytest.raises(InvalidEventError, match="allow_deletes") as raised:
         plan(input={"allow_deletes": "x" * 300_000})
     assert len(str(raised.value)) < CAUSE

@@ -119,14 +119,14 @@ def pool(cognito: CognitoPool, aws: FakeAws, clock: Clock) -> PoolTrigger:
     return PoolTrigger(boto3.client("cognito-idp", config=ONCE), POOL_ID, RunningContext(clock, SECONDS))
 
 
-def test_the_members_dropped_are_exactly_those_that_update_does_not_take() -> None:
+def test_update_drops_exactly_the_members_that_are_not_settings() -> None:
     shown = frozenset(MODEL.shape_for("UserPoolType").members)
     assert (
         shown - frozenset(MODEL.shape_for("UpdateUserPoolRequest").members) == pool_configuration.NOT_SETTINGS == FACTS
     )
 
 
-def test_attach_sends_every_setting_back_as_it_was_and_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_attach_sends_all_settings_and_the_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
     assert pool.attach(OURS, None) == "attached"
     assert cognito.updates == [
         {**with_trigger(OURS), "UserPoolId": POOL_ID, "PoolName": "another team's pool"},
@@ -194,7 +194,7 @@ def quick(session: boto3.Session) -> Iterator[QuickAws]:
         yield fake
 
 
-def test_any_configuration_outlives_attach_and_detach(quick: QuickAws, clock: Clock) -> None:
+def test_attach_and_detach_keep_any_configuration(quick: QuickAws, clock: Clock) -> None:
     client = boto3.client("cognito-idp", config=ONCE)
 
     @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -227,7 +227,7 @@ def without_dates(shown: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def test_every_member_that_can_be_set_is_generated() -> None:
+def test_generated_configurations_have_all_settings() -> None:
     seen: set[str] = set()
 
     @settings(max_examples=100, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -241,13 +241,13 @@ def test_every_member_that_can_be_set_is_generated() -> None:
     assert seen - known, "and unknown ones"
 
 
-def test_a_second_attach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_attach_is_idempotent(cognito: CognitoPool, pool: PoolTrigger) -> None:
     pool.attach(OURS, None)
     assert pool.attach(OURS, None) == "attached already"
     assert len(cognito.updates) == 1
 
 
-def test_a_second_detach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_detach_is_idempotent(cognito: CognitoPool, pool: PoolTrigger) -> None:
     pool.attach(OURS, None)
     pool.detach(OURS, None)
     assert pool.detach(OURS, None) == "nothing to detach: the trigger is not set"
@@ -255,7 +255,7 @@ def test_a_second_detach_updates_nothing(cognito: CognitoPool, pool: PoolTrigger
 
 
 @pytest.mark.parametrize("chained", [None, OTHER], ids=["none-chained", "another-chained"])
-def test_a_foreign_trigger_is_named_and_left_alone(
+def test_attach_rejects_and_keeps_a_foreign_trigger(
     cognito: CognitoPool, pool: PoolTrigger, chained: str | None
 ) -> None:
     cognito.set_trigger(THEIRS)
@@ -264,9 +264,7 @@ def test_a_foreign_trigger_is_named_and_left_alone(
     assert cognito.updates == []
 
 
-def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
-    cognito: CognitoPool, pool: PoolTrigger
-) -> None:
+def test_attach_replaces_and_detach_restores_the_chained_function(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(THEIRS)
     assert pool.attach(OURS, THEIRS) == f"attached, in place of {THEIRS}"
     assert cognito.settings == with_trigger(OURS)
@@ -274,26 +272,26 @@ def test_the_chained_trigger_is_replaced_on_attach_and_put_back_on_detach(
     assert cognito.settings == with_trigger(THEIRS)
 
 
-def test_a_trigger_that_is_not_ours_is_not_detached(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_detach_keeps_a_foreign_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # Another application has replaced the trigger.
     cognito.set_trigger(THEIRS)
     assert pool.detach(OURS, OTHER) == f"nothing to detach: the trigger is {THEIRS}"
     assert cognito.updates == []
 
 
-def test_a_pool_that_is_gone_needs_no_detach(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_detach_succeeds_if_the_pool_does_not_exist(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.exists = False
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
     assert cognito.updates == []
 
 
-def test_a_pool_that_goes_while_it_is_detached_needs_no_more(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_detach_succeeds_if_the_pool_is_deleted_at_the_same_time(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(OURS)
     cognito.calls.after("UpdateUserPool", None, lambda: setattr(cognito, "exists", False))
     assert pool.detach(OURS, None) == "nothing to detach: the user pool does not exist"
 
 
-def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_attach_fails_if_the_pool_does_not_exist(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.exists = False
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         pool.attach(OURS, None)
@@ -302,7 +300,7 @@ def test_a_pool_that_is_gone_cannot_be_attached_to(cognito: CognitoPool, pool: P
 # AdminCreateUserConfig.UnusedAccountValidityDays is the old name of PasswordPolicy.TemporaryPasswordValidityDays.
 
 
-def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_update_sends_the_old_name_of_a_setting_as_the_new_one(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 9}
     cognito.settings["Policies"] = {"PasswordPolicy": {"MinimumLength": 8}}
     pool.attach(OURS, None)
@@ -311,9 +309,7 @@ def test_the_old_name_of_a_setting_is_sent_under_the_new_one(cognito: CognitoPoo
     assert update["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
 
 
-def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sent(
-    cognito: CognitoPool, pool: PoolTrigger
-) -> None:
+def test_update_does_not_send_the_old_name_beside_the_new_one(cognito: CognitoPool, pool: PoolTrigger) -> None:
     assert cognito.shown()["UserPool"]["AdminCreateUserConfig"]["UnusedAccountValidityDays"] == 3
     pool.attach(OURS, None)
     [update] = cognito.updates
@@ -321,7 +317,7 @@ def test_where_both_names_are_shown_the_new_one_holds_and_the_old_one_is_not_sen
     assert update["AdminCreateUserConfig"] == SETTINGS["AdminCreateUserConfig"]
 
 
-def test_where_neither_name_is_shown_none_is_made_up(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_update_sends_neither_name_if_none_is_shown(cognito: CognitoPool, pool: PoolTrigger) -> None:
     del cognito.settings["Policies"], cognito.settings["AdminCreateUserConfig"]
 
     def show_neither() -> None:
@@ -332,7 +328,7 @@ def test_where_neither_name_is_shown_none_is_made_up(cognito: CognitoPool, pool:
     assert cognito.updates[0].keys().isdisjoint({"Policies", "AdminCreateUserConfig"})
 
 
-def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_update_does_not_send_tags_of_aws(cognito: CognitoPool, pool: PoolTrigger) -> None:
     tags = {"aws:cloudformation:stack-name": "theirs", "AWS:x": "", "owner": "another team", "my-aws:tag": "1"}
     cognito.settings["UserPoolTags"] = dict(tags)
     pool.attach(OURS, None)
@@ -343,7 +339,7 @@ def test_tags_of_aws_itself_are_not_sent_and_stay(cognito: CognitoPool, pool: Po
 # The pool differs after the update: it lost a setting, or another client changed one at the same time.
 
 
-def test_a_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_restores_and_names_a_lost_setting(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose_once() -> None:
         del cognito.settings["QuantumLogin"]["Level"]
         del cognito.settings["LambdaConfig"]["PreSignUp"]
@@ -359,7 +355,7 @@ def test_a_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, poo
     assert pool.attach(OURS, None) == "attached already"
 
 
-def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_restores_and_names_a_lost_mfa_setting(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose() -> None:
         del cognito.mfa["SoftwareTokenMfaConfiguration"], cognito.mfa["TelepathyConfiguration"]
 
@@ -374,7 +370,7 @@ def test_an_mfa_setting_that_vanished_is_put_back_and_named(cognito: CognitoPool
     assert len(cognito.updates) == 1
 
 
-def test_a_setting_that_cannot_be_put_back_is_named(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_names_a_setting_that_cannot_be_restored(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"]
 
@@ -388,7 +384,9 @@ def test_a_setting_that_cannot_be_put_back_is_named(cognito: CognitoPool, pool: 
 
 
 @pytest.mark.parametrize("operation", ["UpdateUserPool", "SetUserPoolMfaConfig"])
-def test_a_setting_whose_return_is_refused_is_named(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
+def test_verification_names_the_operation_that_rejects_a_restore(
+    cognito: CognitoPool, pool: PoolTrigger, operation: str
+) -> None:
     def lose() -> None:
         del cognito.settings["QuantumLogin"], cognito.mfa["TelepathyConfiguration"]
         cognito.calls.answer_next(operation, error_response("InvalidParameterException"))
@@ -398,7 +396,7 @@ def test_a_setting_whose_return_is_refused_is_named(cognito: CognitoPool, pool: 
         pool.attach(OURS, None)
 
 
-def test_a_setting_that_vanished_is_named_where_time_runs_out(
+def test_verification_names_a_lost_setting_without_time_to_restore(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock
 ) -> None:
     def lose() -> None:
@@ -412,13 +410,13 @@ def test_a_setting_that_vanished_is_named_where_time_runs_out(
 
 
 @pytest.mark.parametrize("nothing", [{}, [], None], ids=repr)
-def test_what_holds_no_setting_may_come_and_go(cognito: CognitoPool, pool: PoolTrigger, nothing: Any) -> None:
+def test_verification_ignores_empty_settings(cognito: CognitoPool, pool: PoolTrigger, nothing: Any) -> None:
     cognito.settings["AliasesOfTomorrow"] = nothing
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.pop("AliasesOfTomorrow"))
     assert pool.attach(OURS, None) == "attached"
 
 
-def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_restores_into_the_current_configuration(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # Another client changes another setting at the same time: that change is kept.
     def lose_and_change_once() -> None:
         del cognito.settings["QuantumLogin"]
@@ -430,14 +428,14 @@ def test_what_vanished_is_put_back_into_the_pool_as_it_is_by_then(cognito: Cogni
     assert cognito.settings == {**with_trigger(OURS), "MfaConfiguration": "ON"}
 
 
-def test_what_was_replaced_by_another_form_is_not_put_back(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_does_not_restore_a_replaced_setting(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(QuantumLogin="off"))
     with pytest.raises(PoolChangedError, match=r"QuantumLogin had another value"):
         pool.attach(OURS, None)
     assert cognito.settings["QuantumLogin"] == "off"
 
 
-def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_names_and_keeps_a_changed_setting(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
         cognito.settings["NewDefault"] = 1
@@ -457,9 +455,7 @@ def test_a_setting_that_changed_with_the_update_is_named_and_kept(cognito: Cogni
 
 
 @pytest.mark.parametrize("theirs", [None, THEIRS], ids=["gone", "replaced"])
-def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
-    cognito: CognitoPool, pool: PoolTrigger, theirs: str | None
-) -> None:
+def test_verification_fails_if_the_trigger_differs(cognito: CognitoPool, pool: PoolTrigger, theirs: str | None) -> None:
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.set_trigger(theirs))
     with pytest.raises(PoolChangedError, match=r"LambdaConfig\.PostConfirmation had another value"):
         pool.attach(OURS, None)
@@ -469,7 +465,7 @@ def test_a_trigger_that_is_not_ours_after_the_update_is_no_success(
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
 @pytest.mark.parametrize("code", ["ConcurrentModificationException", "InternalErrorException"])
-def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
+def test_retry_does_not_undo_a_conflicting_change(
     cognito: CognitoPool, pool: PoolTrigger, action: str, code: str
 ) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
@@ -484,7 +480,7 @@ def test_a_change_that_made_our_update_conflict_is_not_undone_by_its_retry(
     assert cognito.trigger == (OURS if action == "attach" else None)
 
 
-def test_a_trigger_that_was_set_while_ours_conflicted_is_foreign(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_retry_rejects_a_trigger_set_by_the_conflicting_change(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def another_client_was_faster() -> Response:
         cognito.set_trigger(THEIRS)
         return error_response("ConcurrentModificationException")
@@ -544,7 +540,7 @@ def test_other_change_is_named_when_it_is_shown_late(cognito: CognitoPool, pool:
         pool.attach(OURS, None)
 
 
-def test_what_was_put_back_is_waited_for(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_waits_for_a_restored_setting(cognito: CognitoPool, pool: PoolTrigger) -> None:
     def lose_once() -> None:
         del cognito.settings["QuantumLogin"]
         lag(cognito, 6)
@@ -648,7 +644,7 @@ REJECTIONS = {
 
 
 @pytest.mark.parametrize("code", REJECTIONS)
-def test_rejected_detach_says_what_to_do_and_then_ends(cognito: CognitoPool, pool: PoolTrigger, code: str) -> None:
+def test_rejected_detach_names_the_fix(cognito: CognitoPool, pool: PoolTrigger, code: str) -> None:
     cognito.set_trigger(OURS)
     cognito.calls.answer_next("UpdateUserPool", error_response(code, message="Cognito's own words."))
     with pytest.raises(UpdateRejectedError) as raised:
@@ -666,7 +662,7 @@ def test_rejected_detach_says_what_to_do_and_then_ends(cognito: CognitoPool, poo
 # With MFA off, SetUserPoolMfaConfig takes no factor.
 
 
-def test_mfa_setting_is_put_back_without_factors_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_restores_no_mfa_factors_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.settings["MfaConfiguration"] = "OFF"
     del cognito.mfa["SoftwareTokenMfaConfiguration"]
     assert "SmsMfaConfiguration" in cognito.shown()["Mfa"]
@@ -676,7 +672,7 @@ def test_mfa_setting_is_put_back_without_factors_when_mfa_is_off(cognito: Cognit
     assert cognito.mfa == {name: value for name, value in MFA.items() if name != "SoftwareTokenMfaConfiguration"}
 
 
-def test_factor_is_not_put_back_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_names_a_lost_factor_when_mfa_is_off(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.settings["MfaConfiguration"] = "OFF"
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.mfa.pop("SoftwareTokenMfaConfiguration", None))
     with pytest.raises(
@@ -699,7 +695,7 @@ BUSY = [
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
 @pytest.mark.parametrize("code", BUSY)
-def test_a_busy_cognito_is_asked_again_after_a_pause(
+def test_calls_are_retried_while_cognito_is_busy(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str, code: str
 ) -> None:
     busy = error_response(code, 500 if code in {"InternalErrorException", "ServiceUnavailable"} else 400)
@@ -711,14 +707,14 @@ def test_a_busy_cognito_is_asked_again_after_a_pause(
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
-def test_a_call_without_an_answer_is_made_again(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
+def test_calls_without_a_response_are_retried(cognito: CognitoPool, pool: PoolTrigger, operation: str) -> None:
     cognito.calls.lose_next(operation, LOST)
     assert pool.attach(OURS, None) == "attached"
     assert cognito.settings == with_trigger(OURS)
     assert len(cognito.updates) == 1, "what was carried out is not repeated"
 
 
-def test_a_connection_that_closes_without_an_answer_is_made_again(cognito: CognitoPool, clock: Clock) -> None:
+def test_calls_on_a_closed_connection_are_retried(cognito: CognitoPool, clock: Clock) -> None:
     # Over real HTTP: the connection closes under botocore.
     cognito.calls.lose_next("UpdateUserPool", LOST)
     with served(cognito) as url:
@@ -732,9 +728,7 @@ def test_a_connection_that_closes_without_an_answer_is_made_again(cognito: Cogni
 
 
 @pytest.mark.parametrize("action", ["attach", "detach"])
-def test_an_update_without_an_answer_is_proved_like_any_other(
-    cognito: CognitoPool, pool: PoolTrigger, action: str
-) -> None:
+def test_update_without_a_response_is_verified(cognito: CognitoPool, pool: PoolTrigger, action: str) -> None:
     cognito.set_trigger(OURS if action == "detach" else None)
     cognito.calls.lose_next("UpdateUserPool", LOST)
     cognito.calls.after("UpdateUserPool", None, lambda: cognito.settings.update(MfaConfiguration="ON"))
@@ -743,7 +737,7 @@ def test_an_update_without_an_answer_is_proved_like_any_other(
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
+def test_last_update_without_a_response_is_verified_in_time(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, carried_out: bool
 ) -> None:
     clock.seconds = SECONDS - (VERIFICATION_SECONDS + 0.5)  # no time for another update
@@ -759,9 +753,7 @@ def test_the_last_update_without_an_answer_is_looked_for_in_the_time_kept(
     assert cognito.calls.count("UpdateUserPool") == 1
 
 
-def test_a_last_update_that_cannot_be_looked_for_is_unproved(
-    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
-) -> None:
+def test_last_update_that_cannot_be_read_is_unverified(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
     clock.seconds = SECONDS - (VERIFICATION_SECONDS + 0.5)
     cognito.calls.lose_next("UpdateUserPool", LOST)
     throttled = [error_response("TooManyRequestsException")] * 50
@@ -770,7 +762,7 @@ def test_a_last_update_that_cannot_be_looked_for_is_unproved(
         pool.attach(OURS, None)
 
 
-def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_verification_retries_a_throttled_read(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # The update took effect, and the read after it is throttled at first.
     def change() -> None:
         cognito.settings["MfaConfiguration"] = "OFF"
@@ -781,7 +773,7 @@ def test_a_pool_whose_proof_was_delayed_is_proved_all_the_same(cognito: CognitoP
         pool.attach(OURS, None)
 
 
-def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
+def test_verification_without_time_is_not_a_success(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
     # The time is over during the read after the update, and the trigger is attached.
     def then_be_busy() -> None:
         clock.seconds = SECONDS - 1.9
@@ -794,7 +786,7 @@ def test_a_change_that_could_not_be_proved_is_no_success(cognito: CognitoPool, p
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserPool", "GetUserPoolMfaConfig", "UpdateUserPool"])
-def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
+def test_retries_end_with_cognitos_error_before_the_timeout(
     cognito: CognitoPool, pool: PoolTrigger, clock: Clock, operation: str
 ) -> None:
     cognito.calls.answer_next(operation, *[error_response("TooManyRequestsException")] * 100)
@@ -805,7 +797,7 @@ def test_it_gives_up_with_cognitos_own_error_before_the_time_is_over(
     assert cognito.trigger is None
 
 
-def test_it_gives_up_where_no_answer_comes(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_retries_end_without_a_response(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.calls.lose_next("DescribeUserPool", LOST, 100)
     with pytest.raises(ConnectionClosedError):
         pool.attach(OURS, None)
@@ -814,9 +806,7 @@ def test_it_gives_up_where_no_answer_comes(cognito: CognitoPool, pool: PoolTrigg
 @pytest.mark.parametrize(
     "code", ["InvalidParameterException", "NotAuthorizedException", "UserImportInProgressException"]
 )
-def test_what_will_be_refused_again_is_not_repeated(
-    cognito: CognitoPool, pool: PoolTrigger, clock: Clock, code: str
-) -> None:
+def test_rejected_update_is_not_retried(cognito: CognitoPool, pool: PoolTrigger, clock: Clock, code: str) -> None:
     cognito.calls.answer_next("UpdateUserPool", error_response(code))
     with pytest.raises(UpdateRejectedError, match=code):
         pool.attach(OURS, None)
@@ -824,7 +814,7 @@ def test_what_will_be_refused_again_is_not_repeated(
     assert cognito.calls.count("UpdateUserPool") == 1
 
 
-def test_the_client_sends_its_next_update_by_the_model_again(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_client_is_unchanged_after_a_raw_request(cognito: CognitoPool, pool: PoolTrigger) -> None:
     # The replaced body belongs to one call, also where that call failed.
     cognito.calls.answer_next("UpdateUserPool", error_response("InvalidParameterException"))
     with pytest.raises(UpdateRejectedError):

@@ -49,7 +49,7 @@ def call(action: str, **changes: Any) -> dict[str, str]:
     return pool_trigger.handler(event, FakeContext(60))
 
 
-def test_attach_and_detach_by_hand(cognito: CognitoPool) -> None:
+def test_handler_attaches_and_detaches(cognito: CognitoPool) -> None:
     assert call("attach") == {"action": "attach", "result": "attached"}
     assert cognito.trigger == OURS
     assert call("detach") == {"action": "detach", "result": "detached"}
@@ -74,7 +74,7 @@ def test_ensure_counts_a_trigger_that_became_the_chained_one(chained: CognitoPoo
     assert chained.trigger == OURS
 
 
-def test_ensure_leaves_a_foreign_trigger_alone(cognito: CognitoPool) -> None:
+def test_ensure_keeps_a_foreign_trigger(cognito: CognitoPool) -> None:
     cognito.set_trigger(OTHER)
     with pytest.raises(ForeignTriggerError):
         call("ensure")
@@ -82,15 +82,13 @@ def test_ensure_leaves_a_foreign_trigger_alone(cognito: CognitoPool) -> None:
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
-def test_attach_acts_whenever_terraform_calls(cognito: CognitoPool, terraform_action: str) -> None:
+def test_attach_acts_on_each_terraform_action(cognito: CognitoPool, terraform_action: str) -> None:
     call("attach", tf={"action": terraform_action, "prev_input": None})
     assert cognito.trigger == OURS
 
 
 @pytest.mark.parametrize("terraform_action", ["create", "update"])
-def test_a_detach_that_terraform_creates_or_updates_asks_cognito_nothing(
-    cognito: CognitoPool, terraform_action: str
-) -> None:
+def test_detach_does_nothing_on_create_and_update(cognito: CognitoPool, terraform_action: str) -> None:
     call("attach")
     asked = list(cognito.calls.operations)
     answer = call("detach", tf={"action": terraform_action})
@@ -99,13 +97,13 @@ def test_a_detach_that_terraform_creates_or_updates_asks_cognito_nothing(
     assert cognito.calls.operations == asked
 
 
-def test_a_detach_that_terraform_deletes_detaches(cognito: CognitoPool) -> None:
+def test_detach_acts_on_delete(cognito: CognitoPool) -> None:
     call("attach")
     assert call("detach", tf={"action": "delete"})["result"] == "detached"
     assert cognito.trigger is None
 
 
-def test_the_chained_function_is_replaced_and_put_back(chained: CognitoPool) -> None:
+def test_handler_replaces_and_restores_the_chained_function(chained: CognitoPool) -> None:
     call("attach", chained_function_arn=THEIRS)
     assert chained.trigger == OURS
     call("detach", chained_function_arn=THEIRS, tf={"action": "delete"})
@@ -241,27 +239,27 @@ def test_rejection_does_not_repeat_a_long_value(cognito: CognitoPool) -> None:
     assert len(str(raised.value)) < 500
 
 
-def test_a_foreign_trigger_fails_the_invocation_and_so_terraform(cognito: CognitoPool) -> None:
+def test_attach_fails_for_a_foreign_trigger(cognito: CognitoPool) -> None:
     cognito.set_trigger(THEIRS)
     with pytest.raises(ForeignTriggerError, match=THEIRS):
         call("attach")
     assert cognito.updates == []
 
 
-def test_a_detach_from_a_pool_that_is_gone_succeeds(cognito: CognitoPool) -> None:
+def test_handler_detaches_from_a_pool_that_does_not_exist(cognito: CognitoPool) -> None:
     # Destroy must not hang on a pool that was destroyed first.
     cognito.exists = False
     assert call("detach", tf={"action": "delete"})["result"] == "nothing to detach: the user pool does not exist"
 
 
-def test_it_waits_for_a_busy_cognito_as_long_as_the_function_may_run(cognito: CognitoPool) -> None:
+def test_handler_retries_while_cognito_is_busy(cognito: CognitoPool) -> None:
     cognito.calls.answer_next(UPDATE, *[error_response("TooManyRequestsException")] * 7)
     call("attach")
     assert cognito.trigger == OURS
 
 
 @pytest.mark.parametrize("action", [None, "", "Attach", "delete", 7, ["attach"], {}], ids=repr)
-def test_an_unknown_action_is_an_invalid_request(cognito: CognitoPool, action: Any) -> None:
+def test_handler_rejects_an_unknown_action(cognito: CognitoPool, action: Any) -> None:
     with pytest.raises(InvalidEventError, match="must be attach, detach or ensure"):
         call(action)
     assert cognito.calls.operations == []
@@ -270,15 +268,13 @@ def test_an_unknown_action_is_an_invalid_request(cognito: CognitoPool, action: A
 @pytest.mark.parametrize("action", ["attach", "detach"])
 @pytest.mark.parametrize("name", ["user_pool_id", "function_arn"])
 @pytest.mark.parametrize("value", [None, "", 7, ["x"]], ids=repr)
-def test_a_missing_field_is_an_invalid_request_that_names_it(
-    cognito: CognitoPool, action: str, name: str, value: Any
-) -> None:
+def test_handler_names_a_missing_field(cognito: CognitoPool, action: str, name: str, value: Any) -> None:
     with pytest.raises(InvalidEventError, match=f"^{name} is missing$"):
         call(action, **{name: value})
     assert cognito.calls.operations == []
 
 
-def test_an_empty_event_is_an_invalid_request() -> None:
+def test_handler_rejects_an_empty_event() -> None:
     with pytest.raises(InvalidEventError, match="action is None"):
         pool_trigger.handler({}, FakeContext(60))
 
@@ -292,7 +288,7 @@ def test_an_event_that_is_no_object_is_an_invalid_request(event: Any) -> None:
 @pytest.mark.parametrize(
     "changes", [{"tf": "delete"}, {"tf": None}, {"chained_function_arn": ["x"]}, {"chained_function_arn": 7}], ids=repr
 )
-def test_an_odd_field_is_an_invalid_request_that_names_it(cognito: CognitoPool, changes: dict[str, Any]) -> None:
+def test_handler_names_an_invalid_field(cognito: CognitoPool, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError, match=f"^{next(iter(changes))} is "):
         call("detach", **changes)
     assert cognito.calls.operations == []

@@ -82,7 +82,7 @@ def answered(aws: FakeAws) -> FakeAws:
     return aws
 
 
-def test_a_batch_is_reconciled_and_its_result_is_json(answered: FakeAws) -> None:
+def test_reconcile_shards_returns_the_result_as_json(answered: FakeAws) -> None:
     result = reconcile(a_batch())
     counts = result.pop("counts")
     assert {name: count for name, count in counts.items() if count} == {"listed": 1, "created": 1}
@@ -98,7 +98,7 @@ def test_a_batch_is_reconciled_and_its_result_is_json(answered: FakeAws) -> None
     }
 
 
-def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAws) -> None:
+def test_reconcile_shards_requests_the_shard_of_the_batch(answered: FakeAws) -> None:
     reconcile_shards.handler(a_batch(), FakeContext(900))
     assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM, QUERY_ITEMS]
     assert answered.calls[0].body == {"UserPoolId": POOL_ID, "Filter": 'sub ^= "b4"', "Limit": 60}
@@ -109,7 +109,7 @@ def test_cognito_and_dynamodb_are_asked_for_what_the_batch_says(answered: FakeAw
     }
 
 
-def test_a_sequential_batch_goes_on_at_its_token(answered: FakeAws) -> None:
+def test_reconcile_shards_continues_a_sequential_batch_at_its_token(answered: FakeAws) -> None:
     reconcile_shards.handler(
         a_batch(prefixes=[""], sequential=True, token="page 12", checks_deletions=False), FakeContext(900)
     )
@@ -117,17 +117,17 @@ def test_a_sequential_batch_goes_on_at_its_token(answered: FakeAws) -> None:
     assert QUERY_ITEMS not in answered.operations
 
 
-def test_a_batch_that_does_not_sweep_asks_for_no_items(answered: FakeAws) -> None:
+def test_reconcile_shards_reads_no_index_without_a_deletion_check(answered: FakeAws) -> None:
     reconcile_shards.handler(a_batch(checks_deletions=False), FakeContext(900))
     assert answered.operations == [LIST_USERS, READ_ITEMS, WRITE_ITEM]
 
 
-def test_the_worker_stops_with_the_function_s_time(aws: FakeAws) -> None:
+def test_reconcile_shards_stops_before_the_timeout(aws: FakeAws) -> None:
     assert reconcile(a_batch(prefixes=["1", "2"]), seconds_left=29)["prefixes"] == ["1", "2"]
     assert aws.calls == []
 
 
-def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answered: FakeAws, clock: Clock) -> None:
+def test_reconcile_shards_retries_calls_itself(answered: FakeAws, clock: Clock) -> None:
     answered.on(LIST_USERS, error_response("TooManyRequestsException"), Response({"Users": [listed()]}))
     answered.on(READ_ITEMS, error_response("ThrottlingException"), Response({"Responses": {TABLE: []}}))
     answered.on(WRITE_ITEM, error_response("InternalServerError", 500), Response())
@@ -140,7 +140,7 @@ def test_each_call_is_one_attempt_since_the_worker_repeats_it_at_its_pace(answer
     assert len(clock.slept) == 5
 
 
-def test_too_many_deletions_are_part_of_the_result(answered: FakeAws) -> None:
+def test_reconcile_shards_returns_deletions_over_the_limit(answered: FakeAws) -> None:
     subs = [f"b4c8d9e0-1234-4abc-8def-{number:012}" for number in range(21)]
     answered.on(QUERY_ITEMS, Response({"Items": [{"id": {"S": sub}} for sub in subs]}))
     result = reconcile(a_batch())
@@ -148,7 +148,7 @@ def test_too_many_deletions_are_part_of_the_result(answered: FakeAws) -> None:
     assert GET_USER not in answered.operations
 
 
-def test_what_cognito_refuses_for_good_is_raised(aws: FakeAws) -> None:
+def test_reconcile_shards_raises_cognito_rejected_error(aws: FakeAws) -> None:
     aws.on(LIST_USERS, error_response("ResourceNotFoundException"))
     with pytest.raises(CognitoRejectedError):
         reconcile(a_batch())
@@ -163,7 +163,7 @@ def test_no_personal_data_is_logged(answered: FakeAws, caplog: pytest.LogCapture
     assert "ada" not in repr(record).lower()
 
 
-def test_a_batch_says_now_and_then_how_far_it_is(
+def test_reconcile_shards_logs_its_progress(
     answered: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A page takes 3 s.
@@ -235,7 +235,7 @@ def counts_of(summary: dict[str, Any]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("estimated_users", [40, 100_000], ids=["whole", "in-shards"])
-def test_a_run_brings_the_table_to_what_the_pool_is(run: Run, table: SimulatedTable, estimated_users: int) -> None:
+def test_run_syncs_the_table_with_the_pool(run: Run, table: SimulatedTable, estimated_users: int) -> None:
     users = crowd(40)
     run.users.add(*users)
     run.pool.facts["EstimatedNumberOfUsers"] = estimated_users
@@ -252,7 +252,7 @@ def test_a_run_brings_the_table_to_what_the_pool_is(run: Run, table: SimulatedTa
     assert table.calls.count(WRITE) == 0
 
 
-def test_a_pool_that_is_larger_than_estimated_is_done_in_several_rounds(
+def test_run_reconciles_a_pool_larger_than_estimated(
     run: Run, table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
@@ -269,7 +269,7 @@ def test_a_pool_that_is_larger_than_estimated_is_done_in_several_rounds(
     assert table.active() == run.users.keys()
 
 
-def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run: Run, table: SimulatedTable) -> None:
+def test_run_lists_a_pool_without_prefixes_in_several_rounds(run: Run, table: SimulatedTable) -> None:
     users = crowd(40)
     run.users.add(*users)
     run.pool.facts["EstimatedNumberOfUsers"] = 100_000
@@ -287,7 +287,7 @@ def test_a_pool_without_prefixes_is_listed_in_one_piece_over_several_rounds(run:
     assert table.calls.count(LIST) == 11
 
 
-def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_same(
+def test_run_finishes_when_prefixes_are_rejected_later(
     run: Run, table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cognito_user_sync.reconciliation.SMALL_POOL", 10)
@@ -302,7 +302,7 @@ def test_a_pool_that_was_taken_for_small_and_refuses_prefixes_is_done_all_the_sa
     assert summary["failed"] == 0
 
 
-def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) -> None:
+def test_run_names_users_who_could_not_be_synced(run: Run, table: SimulatedTable) -> None:
     users = crowd(3)
     run.users.add(*users)
     table.calls.fail(WRITE, error_response("ValidationException"), 2)
@@ -311,7 +311,7 @@ def test_a_run_names_who_could_not_be_synced(run: Run, table: SimulatedTable) ->
     assert problem == f"1 users could not be synced, for example {missing}"
 
 
-def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable) -> None:
+def test_run_deletes_many_users_only_if_allowed(run: Run, table: SimulatedTable) -> None:
     table.put(*crowd(30))
     [problem] = run()["problems"]
     assert problem.endswith("If they were really deleted: cognito-user-sync reconcile --allow-deletes 30")
@@ -319,7 +319,7 @@ def test_a_mass_deletion_waits_for_the_operator(run: Run, table: SimulatedTable)
     assert counts_of(run(allow_deletes=30)) == {"deleted": 30}
 
 
-def test_run_names_once_what_a_purge_of_several_shards_needs(run: Run, table: SimulatedTable) -> None:
+def test_run_reports_one_limit_for_deletions_in_several_shards(run: Run, table: SimulatedTable) -> None:
     """One number is enough, whatever the order of the shards."""
     run.pool.facts["EstimatedNumberOfUsers"] = 100_000
     source = random.Random(5)
@@ -337,9 +337,7 @@ def test_run_names_once_what_a_purge_of_several_shards_needs(run: Run, table: Si
 
 
 @pytest.mark.parametrize("sequential", [False, True])
-def test_run_ends_with_every_user_although_markers_are_rejected(
-    run: Run, table: SimulatedTable, sequential: bool
-) -> None:
+def test_run_syncs_all_users_although_markers_are_rejected(run: Run, table: SimulatedTable, sequential: bool) -> None:
     users = crowd(40)
     run.users.add(*users)
     run.pool.facts["EstimatedNumberOfUsers"] = 100_000

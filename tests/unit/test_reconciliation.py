@@ -137,7 +137,7 @@ def simulation(client: DynamoDBClient, clock: Clock) -> Iterator[Simulation]:
 # What is written
 
 
-def test_every_user_of_the_pool_becomes_an_item(simulation: Simulation) -> None:
+def test_worker_writes_an_item_for_each_user(simulation: Simulation) -> None:
     simulation.users.add(*some_users(12))
     result = simulation.work()
     assert result.counts == {"listed": 12, "created": 12}
@@ -145,7 +145,7 @@ def test_every_user_of_the_pool_becomes_an_item(simulation: Simulation) -> None:
     assert simulation.in_step()
 
 
-def test_a_lagging_list_does_not_undo_a_password_reset(simulation: Simulation) -> None:
+def test_worker_keeps_a_newer_item_when_the_list_lags(simulation: Simulation) -> None:
     [user] = some_users(1)
     user.status = "RESET_REQUIRED"
     simulation.knows(user)
@@ -158,7 +158,7 @@ def test_a_lagging_list_does_not_undo_a_password_reset(simulation: Simulation) -
     assert simulation.table.items() == before
 
 
-def test_a_second_run_writes_nothing(simulation: Simulation) -> None:
+def test_worker_writes_nothing_in_a_second_run(simulation: Simulation) -> None:
     simulation.users.add(*some_users(10))
     simulation.work()
     before = simulation.table.items()
@@ -168,7 +168,7 @@ def test_a_second_run_writes_nothing(simulation: Simulation) -> None:
     assert simulation.table.items() == before
 
 
-def test_only_who_has_changed_is_written(simulation: Simulation) -> None:
+def test_worker_writes_only_changed_users(simulation: Simulation) -> None:
     users = some_users(8)
     simulation.knows(*users)
     users[3].change(attributes={"name": "Ada"})
@@ -179,7 +179,7 @@ def test_only_who_has_changed_is_written(simulation: Simulation) -> None:
     assert simulation.in_step()
 
 
-def test_what_an_application_keeps_in_an_item_stays(simulation: Simulation) -> None:
+def test_worker_keeps_attributes_of_an_application(simulation: Simulation) -> None:
     [user] = some_users(1)
     simulation.knows(user)
     simulation.table.client.update_item(
@@ -193,7 +193,7 @@ def test_what_an_application_keeps_in_an_item_stays(simulation: Simulation) -> N
     assert simulation.table.items()[user.sub]["favourite"] == "tea"
 
 
-def test_an_item_of_a_newer_state_than_the_list_shows_is_left(simulation: Simulation) -> None:
+def test_worker_keeps_an_item_that_is_newer_than_the_list(simulation: Simulation) -> None:
     [user] = some_users(1)
     simulation.knows(user)
     newer = CognitoUser(user.sub, user.username, {"name": "Newer"}, modified_at=datetime(2027, 1, 1, tzinfo=UTC))
@@ -202,7 +202,7 @@ def test_an_item_of_a_newer_state_than_the_list_shows_is_left(simulation: Simula
     assert simulation.table.items()[user.sub]["name"] == "Newer"
 
 
-def test_who_has_not_confirmed_is_no_user_yet_and_is_counted(simulation: Simulation) -> None:
+def test_worker_counts_unconfirmed_users_and_writes_none(simulation: Simulation) -> None:
     users = some_users(4)
     users[1].status = users[2].status = "UNCONFIRMED"
     simulation.users.add(*users)
@@ -212,7 +212,7 @@ def test_who_has_not_confirmed_is_no_user_yet_and_is_counted(simulation: Simulat
     assert simulation.work().counts == {"listed": 4, "created": 1, "unconfirmed": 1, "unchanged": 2}
 
 
-def test_unusable_users_are_counted_and_named_and_stop_nobody(simulation: Simulation) -> None:
+def test_worker_counts_unusable_users_and_continues(simulation: Simulation) -> None:
     users = some_users(9)
     for user in users[:5]:
         user.missing = frozenset({"UserStatus"})
@@ -224,7 +224,7 @@ def test_unusable_users_are_counted_and_named_and_stop_nobody(simulation: Simula
     assert simulation.table.active() == subs_of(users[5:])
 
 
-def test_an_unusable_user_who_has_an_item_is_not_taken_for_gone(simulation: Simulation) -> None:
+def test_worker_does_not_delete_an_unusable_user(simulation: Simulation) -> None:
     users = some_users(3)
     simulation.knows(*users)
     users[0].missing = frozenset({"Enabled"})
@@ -233,14 +233,14 @@ def test_an_unusable_user_who_has_an_item_is_not_taken_for_gone(simulation: Simu
     assert simulation.calls.count(GET) == 0
 
 
-def test_a_user_without_a_sub_is_counted(simulation: Simulation) -> None:
+def test_worker_counts_a_user_without_a_sub(simulation: Simulation) -> None:
     users = some_users(3)
     users[1].missing = frozenset({"sub"})
     simulation.users.add(*users)
     assert simulation.work().counts == {"listed": 3, "created": 2, "failed": 1}
 
 
-def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simulation) -> None:
+def test_worker_counts_a_rejected_write_and_continues(simulation: Simulation) -> None:
     users = some_users(8)
     simulation.users.add(*users)
     simulation.calls.fail(WRITE, error_response("ValidationException"), 2, 3, 5, 7)
@@ -252,21 +252,21 @@ def test_a_refused_write_is_counted_and_named_and_stops_nobody(simulation: Simul
     assert set(result.failed_subs) < missing
 
 
-def test_a_read_that_is_refused_ends_the_run(simulation: Simulation) -> None:
+def test_worker_raises_when_a_read_is_rejected(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
     simulation.calls.fail(READ, error_response("ResourceNotFoundException"), None)
     with pytest.raises(TableRejectedError, match="ResourceNotFoundException"):
         simulation.work()
 
 
-def test_a_denied_write_ends_the_run_and_is_no_users_problem(simulation: Simulation) -> None:
+def test_worker_raises_when_a_write_is_denied(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3))
     simulation.calls.fail(WRITE, error_response("AccessDeniedException"), None)
     with pytest.raises(AccessDeniedError, match="UpdateItem"):
         simulation.work()
 
 
-def test_a_pool_that_is_gone_ends_the_run(simulation: Simulation) -> None:
+def test_worker_raises_when_the_pool_does_not_exist(simulation: Simulation) -> None:
     simulation.calls.fail(LIST, error_response("ResourceNotFoundException"), None)
     with pytest.raises(CognitoRejectedError, match="ResourceNotFoundException"):
         simulation.work()
@@ -279,7 +279,7 @@ def test_a_pool_that_is_gone_ends_the_run(simulation: Simulation) -> None:
     "page_sizes", [(60,), (3, 0, 1, 60), (0, 0, 0, 7), (1,)], ids=["full", "short", "empty", "single"]
 )
 @pytest.mark.parametrize("ends_with_an_empty_page", [False, True], ids=["ends", "ends-empty"])
-def test_a_list_ends_only_where_there_is_no_token(
+def test_worker_lists_until_there_is_no_token(
     simulation: Simulation, page_sizes: tuple[int, ...], ends_with_an_empty_page: bool
 ) -> None:
     users = some_users(12)
@@ -290,20 +290,20 @@ def test_a_list_ends_only_where_there_is_no_token(
     assert simulation.table.active() == subs_of(users)
 
 
-def test_keys_that_dynamodb_leaves_unprocessed_are_read_all_the_same(simulation: Simulation) -> None:
+def test_worker_reads_unprocessed_keys_again(simulation: Simulation) -> None:
     simulation.knows(*some_users(10))
     simulation.table.keys_per_read = 3
     assert simulation.work().counts == {"listed": 10, "unchanged": 10}
     assert simulation.calls.count(READ) == 4
 
 
-def test_a_batch_lists_its_own_prefixes_alone(simulation: Simulation) -> None:
+def test_worker_lists_only_the_prefixes_of_its_batch(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3, "a"), *some_users(4, "b7"), *some_users(5, "b8"))
     assert simulation.work("a", "b8").counts == {"listed": 8, "created": 8}
     assert simulation.pool.listings == {"a": 1, "b8": 1}
 
 
-def test_the_list_is_read_at_the_batch_s_pace(simulation: Simulation) -> None:
+def test_worker_lists_at_the_rate_of_its_batch(simulation: Simulation) -> None:
     simulation.knows(*some_users(12))
     simulation.pool.page_sizes = (2,)
     simulation.work(pages_per_second=0.5, checks_deletions=False)
@@ -340,9 +340,7 @@ def _some_of_each(simulation: Simulation) -> list[CognitoUser]:
 
 
 @pytest.mark.parametrize(("operation", "error"), BUSY, ids=_name)
-def test_what_is_throttled_slows_a_run_and_does_not_fail_it(
-    simulation: Simulation, operation: str, error: Answer
-) -> None:
+def test_worker_retries_throttled_calls(simulation: Simulation, operation: str, error: Answer) -> None:
     _some_of_each(simulation)
     simulation.pool.page_sizes = (2,)
     # So that the pace itself takes no time worth mentioning.
@@ -355,7 +353,7 @@ def test_what_is_throttled_slows_a_run_and_does_not_fail_it(
     assert 1 <= len(waits) <= 3
 
 
-def test_a_throttled_list_is_read_at_half_the_pace(simulation: Simulation) -> None:
+def test_worker_lists_more_slowly_when_throttled(simulation: Simulation) -> None:
     simulation.knows(*some_users(12))
     simulation.pool.page_sizes = (2,)
     simulation.work(pages_per_second=0.05, checks_deletions=False, seconds=1e6)
@@ -365,7 +363,7 @@ def test_a_throttled_list_is_read_at_half_the_pace(simulation: Simulation) -> No
     assert simulation.clock.seconds - undisturbed > undisturbed + 20 + 20
 
 
-def test_users_are_written_by_several_threads_at_once(simulation: Simulation) -> None:
+def test_worker_writes_users_in_parallel(simulation: Simulation) -> None:
     assert sorted(in_threads(lambda number: number * number, range(100))) == [n * n for n in range(100)]
     with pytest.raises(TableRejectedError):
         in_threads(_reject_one, range(100))
@@ -381,7 +379,7 @@ def _reject_one(number: int) -> int:
 
 
 @pytest.mark.parametrize("operation", [LIST, READ, WRITE, QUERY, GET])
-def test_work_that_is_refused_for_too_long_is_left_for_another_worker(simulation: Simulation, operation: str) -> None:
+def test_worker_leaves_throttled_work_to_the_next_round(simulation: Simulation, operation: str) -> None:
     _some_of_each(simulation)
     simulation.calls.fail(operation, error_response("ThrottlingException"), None)
     result = simulation.work()
@@ -393,7 +391,7 @@ def test_work_that_is_refused_for_too_long_is_left_for_another_worker(simulation
     assert simulation.in_step()
 
 
-def test_what_there_was_no_time_for_is_left_and_nothing_else(simulation: Simulation) -> None:
+def test_worker_returns_shards_that_it_had_no_time_for(simulation: Simulation) -> None:
     groups = {digit: some_users(4, digit) for digit in "2468"}
     simulation.users.add(*itertools.chain(*groups.values()))
     simulation.pool.page_sizes = (1,)
@@ -410,7 +408,7 @@ def test_what_there_was_no_time_for_is_left_and_nothing_else(simulation: Simulat
     assert simulation.in_step()
 
 
-def test_a_worker_without_time_leaves_its_batch_as_it_is(simulation: Simulation) -> None:
+def test_worker_returns_the_whole_batch_without_time(simulation: Simulation) -> None:
     result = simulation.work("1", "2", seconds=30)
     assert result.prefixes == ["1", "2"]
     assert simulation.calls.operations == []
@@ -422,7 +420,7 @@ def _small_pools_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_small_pools_are_small")
-def test_a_shard_that_took_all_the_time_and_was_not_done_comes_back_as_its_children(simulation: Simulation) -> None:
+def test_worker_splits_a_shard_that_needs_more_than_its_time(simulation: Simulation) -> None:
     simulation.knows(*some_users(60, "b"))
     simulation.pool.page_sizes = (7,)
     result = simulation.work("b", "c", pages_per_second=1.0, seconds=33.5)
@@ -431,7 +429,7 @@ def test_a_shard_that_took_all_the_time_and_was_not_done_comes_back_as_its_child
 
 
 @pytest.mark.usefixtures("_small_pools_are_small")
-def test_a_shard_that_had_only_a_part_of_the_time_comes_back_as_it_is(simulation: Simulation) -> None:
+def test_worker_returns_a_shard_that_had_part_of_the_time(simulation: Simulation) -> None:
     simulation.knows(*some_users(60, "b"))
     simulation.pool.page_sizes = (7,)
     result = simulation.work("a", "b", "c", pages_per_second=1.0, seconds=34.5)
@@ -440,7 +438,7 @@ def test_a_shard_that_had_only_a_part_of_the_time_comes_back_as_it_is(simulation
 
 
 @pytest.mark.usefixtures("_small_pools_are_small")
-def test_a_shard_of_few_users_that_was_not_done_is_not_too_large_but_cognito_too_busy(simulation: Simulation) -> None:
+def test_worker_does_not_split_a_small_shard(simulation: Simulation) -> None:
     simulation.knows(*some_users(30, "b"))
     simulation.pool.page_sizes = (20, 10)
     simulation.calls.fail(LIST, error_response("TooManyRequestsException"), *range(2, 1_000))
@@ -451,7 +449,7 @@ def test_a_shard_of_few_users_that_was_not_done_is_not_too_large_but_cognito_too
 
 @pytest.mark.usefixtures("_small_pools_are_small")
 @pytest.mark.parametrize("start", ["", "b4c8"], ids=["the-whole-pool", "a-prefix"])
-def test_a_pool_that_was_taken_for_small_is_done_in_the_end(simulation: Simulation, start: str) -> None:
+def test_worker_finishes_a_pool_larger_than_planned(simulation: Simulation, start: str) -> None:
     simulation.knows(*some_users(50, start))
     simulation.users.add(*some_users(5, start, seed=2))
     simulation.table.put(*some_users(5, start, seed=3))
@@ -465,9 +463,7 @@ def test_a_pool_that_was_taken_for_small_is_done_in_the_end(simulation: Simulati
     assert simulation.in_step()
 
 
-def test_a_shard_with_more_users_than_a_worker_holds_is_cut_and_done(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_splits_a_shard_larger_than_its_memory(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "MAX_USERS", 20)
     gone, *users = some_users(41)
     simulation.knows(*users)
@@ -486,7 +482,7 @@ def test_a_shard_with_more_users_than_a_worker_holds_is_cut_and_done(
 
 
 @pytest.mark.parametrize("fault", ["rejects_prefixes", "ignores_filters"])
-def test_a_refused_prefix_asks_for_one_listing_from_end_to_end(simulation: Simulation, fault: str) -> None:
+def test_worker_reports_a_rejected_prefix_as_sequential(simulation: Simulation, fault: str) -> None:
     simulation.users.add(*some_users(20, "a"), *some_users(3, "b"))
     setattr(simulation.pool, fault, True)
     result = simulation.work("b", "a")
@@ -496,7 +492,7 @@ def test_a_refused_prefix_asks_for_one_listing_from_end_to_end(simulation: Simul
     assert simulation.table.items() == {}
 
 
-def test_a_prefix_that_is_refused_to_a_worker_deletes_nobody(simulation: Simulation) -> None:
+def test_worker_deletes_no_user_when_a_prefix_is_rejected(simulation: Simulation) -> None:
     simulation.table.put(*some_users(3, "b"))
     simulation.pool.rejects_prefixes = True
     assert simulation.work("b").sequential
@@ -509,7 +505,7 @@ REJECTED = error_response("InvalidParameterException")
 
 
 @pytest.mark.parametrize("start", ["", "b"], ids=["the-whole-pool", "a-prefix"])
-def test_shard_is_listed_again_when_its_marker_is_rejected(simulation: Simulation, start: str) -> None:
+def test_worker_lists_a_shard_again_after_a_rejected_marker(simulation: Simulation, start: str) -> None:
     gone, *users = some_users(7, start)
     simulation.knows(gone)
     simulation.users.remove(gone.sub)
@@ -524,7 +520,7 @@ def test_shard_is_listed_again_when_its_marker_is_rejected(simulation: Simulatio
     assert simulation.in_step()
 
 
-def test_shard_whose_markers_are_rejected_is_left_and_no_other(simulation: Simulation) -> None:
+def test_worker_skips_a_shard_whose_markers_are_rejected(simulation: Simulation) -> None:
     gone = some_users(1, "b")
     simulation.table.put(*gone)
     simulation.users.add(*some_users(5, "b", seed=2), *some_users(2, "c"))
@@ -539,7 +535,7 @@ def test_shard_whose_markers_are_rejected_is_left_and_no_other(simulation: Simul
     assert Counter(sub[0] for sub in simulation.table.active()) == {"b": 1 + 2, "c": 2}
 
 
-def test_restarts_of_a_shard_are_not_those_of_the_next(simulation: Simulation) -> None:
+def test_worker_resets_restarts_for_the_next_shard(simulation: Simulation) -> None:
     simulation.users.add(*some_users(3, "b"), *some_users(3, "c"))
     simulation.pool.page_sizes = (2,)
     rejected = range(2, 2 * MAX_RESTARTS + 1, 2)
@@ -549,7 +545,7 @@ def test_restarts_of_a_shard_are_not_those_of_the_next(simulation: Simulation) -
 
 
 @pytest.mark.usefixtures("_small_pools_are_small")
-def test_large_shard_is_listed_in_parts_when_its_marker_is_rejected(simulation: Simulation) -> None:
+def test_worker_splits_a_large_shard_after_a_rejected_marker(simulation: Simulation) -> None:
     simulation.users.add(*some_users(40, "b"), *some_users(3, "c"))
     simulation.pool.page_sizes = (7,)
     simulation.calls.fail(LIST, REJECTED, 4)
@@ -559,14 +555,14 @@ def test_large_shard_is_listed_in_parts_when_its_marker_is_rejected(simulation: 
     assert simulation.in_step()
 
 
-def test_dry_run_counts_once_what_is_listed_again(simulation: Simulation) -> None:
+def test_dry_run_counts_a_shard_once_that_is_listed_again(simulation: Simulation) -> None:
     simulation.users.add(*some_users(5))
     simulation.pool.page_sizes = (2,)
     simulation.calls.fail(LIST, REJECTED, 3)
     assert simulation.work(dry_run=True).counts == {"listed": 5, "created": 5}
 
 
-def test_sequential_listing_begins_again_when_its_token_is_rejected(simulation: Simulation) -> None:
+def test_sequential_listing_restarts_after_a_rejected_token(simulation: Simulation) -> None:
     simulation.users.add(*some_users(7))
     simulation.pool.rejects_prefixes = True
     simulation.pool.page_sizes = (3,)
@@ -576,7 +572,7 @@ def test_sequential_listing_begins_again_when_its_token_is_rejected(simulation: 
     assert result.counts == {"listed": 7, "created": 7}
 
 
-def test_sequential_listing_hands_its_restarts_on(simulation: Simulation) -> None:
+def test_sequential_listing_returns_its_restarts(simulation: Simulation) -> None:
     simulation.users.add(*some_users(20))
     simulation.pool.page_sizes = (3,)
     simulation.calls.fail(LIST, REJECTED, 2)
@@ -593,7 +589,7 @@ def test_sequential_listing_ends_after_its_last_restart(simulation: Simulation) 
     assert result.counts == {"unlisted_shards": 1}
 
 
-def test_a_sequential_listing_hands_its_token_on_and_looks_for_nobody(simulation: Simulation) -> None:
+def test_sequential_listing_returns_its_token_and_deletes_no_user(simulation: Simulation) -> None:
     simulation.users.add(*some_users(20))
     gone = some_users(3, seed=2)
     simulation.table.put(*gone)
@@ -618,7 +614,7 @@ def test_a_sequential_listing_hands_its_token_on_and_looks_for_nobody(simulation
 
 
 @pytest.mark.usefixtures("_small_pools_are_small")
-def test_a_sequential_listing_is_never_cut(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sequential_listing_is_never_split(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "MAX_USERS", 20)
     simulation.knows(*some_users(60))
     simulation.pool.page_sizes = (10,)
@@ -627,7 +623,7 @@ def test_a_sequential_listing_is_never_cut(simulation: Simulation, monkeypatch: 
     assert result.prefixes == [""]
 
 
-def test_a_page_that_was_not_written_is_listed_again(simulation: Simulation) -> None:
+def test_sequential_listing_repeats_a_page_that_was_not_written(simulation: Simulation) -> None:
     simulation.users.add(*some_users(9))
     simulation.pool.page_sizes = (3,)
     simulation.calls.fail(WRITE, error_response("ThrottlingException"), *range(5, 1_000))
@@ -641,7 +637,7 @@ def test_a_page_that_was_not_written_is_listed_again(simulation: Simulation) -> 
 # A dry run
 
 
-def test_a_dry_run_counts_what_a_run_would_do_and_writes_nothing(simulation: Simulation) -> None:
+def test_dry_run_counts_the_changes_of_a_run_and_writes_nothing(simulation: Simulation) -> None:
     users = some_users(12)
     simulation.knows(*users)
     users[0].change(attributes={"name": "Ada"})
@@ -659,7 +655,7 @@ def test_a_dry_run_counts_what_a_run_would_do_and_writes_nothing(simulation: Sim
     assert simulation.work().counts == foretold
 
 
-def test_dry_run_names_what_a_run_changes(simulation: Simulation) -> None:
+def test_dry_run_names_the_changed_attributes(simulation: Simulation) -> None:
     changed, of_the_application = some_users(2)
     simulation.knows(changed)
     changed.change(attributes={"email": "ada@example.com"})
@@ -677,7 +673,7 @@ def test_dry_run_names_what_a_run_changes(simulation: Simulation) -> None:
     assert examples[of_the_application.sub]["removes"] == ["deleted_at"]
 
 
-def test_dry_run_repeats_no_example_of_a_shard_that_is_cut(simulation: Simulation) -> None:
+def test_dry_run_repeats_no_example_of_a_split_shard(simulation: Simulation) -> None:
     simulation.users.add(*some_users(130))
     examples, left = [], [""]
     while left:
@@ -695,7 +691,7 @@ def test_dry_run_counts_deletions_over_the_limit(simulation: Simulation) -> None
     assert simulation.work("b", "c", dry_run=True, allow_deletes=25).counts == {"deleted": 28}
 
 
-def test_dry_run_logs_whom_a_run_deletes(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
+def test_dry_run_logs_users_whom_a_run_deletes(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
     """Also those of a shard over the limit, a hundred in a line: reconcile --dry-run --deletions-file reads them."""
     caplog.set_level(logging.INFO)
     simulation.knows(*some_users(1, "b", seed=2))
@@ -708,7 +704,7 @@ def test_dry_run_logs_whom_a_run_deletes(simulation: Simulation, caplog: pytest.
     assert {sub for line in lines for sub in line} == gone
 
 
-def test_a_dry_run_of_more_than_one_function_s_time_comes_to_its_end_and_to_the_same_counts(
+def test_dry_run_ends_in_several_rounds_with_the_same_counts(
     simulation: Simulation,
 ) -> None:
     users = some_users(100)
@@ -734,7 +730,7 @@ def test_a_dry_run_of_more_than_one_function_s_time_comes_to_its_end_and_to_the_
     assert counted()[0] == foretold
 
 
-def test_progress_is_told_after_each_page(simulation: Simulation) -> None:
+def test_worker_reports_progress_after_each_page(simulation: Simulation) -> None:
     simulation.users.add(*some_users(130))
     told: list[int] = []
     batch = Batch(prefixes=("",), pages_per_second=4.0)
@@ -754,7 +750,7 @@ def test_progress_is_told_after_each_page(simulation: Simulation) -> None:
 # Deleted users
 
 
-def test_who_is_gone_is_marked_once_cognito_itself_has_said_so(simulation: Simulation) -> None:
+def test_deletion_check_marks_a_user_when_cognito_confirms(simulation: Simulation) -> None:
     users = some_users(8)
     simulation.knows(*users)
     gone = users[2:5]
@@ -773,7 +769,7 @@ def test_who_is_gone_is_marked_once_cognito_itself_has_said_so(simulation: Simul
     assert simulation.calls.count(GET) == simulation.calls.count(WRITE) == 0
 
 
-def test_a_tombstone_is_left_where_the_deleted_are_to_be_deleted(simulation: Simulation) -> None:
+def test_deletion_check_leaves_a_tombstone_if_action_is_delete(simulation: Simulation) -> None:
     simulation.deletion = DeletionPolicy(DeletedUsers.DELETE)
     [gone] = some_users(1)
     simulation.table.put(gone)
@@ -781,13 +777,13 @@ def test_a_tombstone_is_left_where_the_deleted_are_to_be_deleted(simulation: Sim
     assert simulation.table.items()[gone.sub].keys() == {"id", "user_pool_id", "deleted_at"}
 
 
-def test_nobody_is_looked_for_where_the_batch_does_not_sweep(simulation: Simulation) -> None:
+def test_deletion_check_is_skipped_if_the_batch_says_so(simulation: Simulation) -> None:
     simulation.table.put(*some_users(3))
     assert simulation.work(checks_deletions=False).counts.total() == 0
     assert simulation.calls.operations == [LIST]
 
 
-def test_who_is_missing_in_the_list_but_known_to_cognito_is_counted_and_kept(simulation: Simulation) -> None:
+def test_deletion_check_keeps_a_user_missing_only_in_the_list(simulation: Simulation) -> None:
     users = some_users(5)
     simulation.knows(*users)
     simulation.users.unlisted = {users[0].sub, users[4].sub}
@@ -796,7 +792,7 @@ def test_who_is_missing_in_the_list_but_known_to_cognito_is_counted_and_kept(sim
     assert simulation.table.items() == before
 
 
-def test_a_username_that_somebody_else_has_taken_over_keeps_nobody_alive(simulation: Simulation) -> None:
+def test_deletion_check_deletes_a_user_whose_username_is_reused(simulation: Simulation) -> None:
     gone, heir = some_users(2)
     heir.username = gone.username
     simulation.knows(heir)
@@ -805,7 +801,7 @@ def test_a_username_that_somebody_else_has_taken_over_keeps_nobody_alive(simulat
     assert simulation.table.active() == {heir.sub}
 
 
-def test_an_item_of_which_nobody_can_be_asked_is_kept(simulation: Simulation) -> None:
+def test_deletion_check_keeps_an_item_without_a_username(simulation: Simulation) -> None:
     sub = plain_sub(random.Random(1))
     item = {"id": sub, "shard": f"{POOL_ID}#{sub[0]}", "user_pool_id": POOL_ID}
     simulation.table.client.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
@@ -822,7 +818,7 @@ def test_deletion_check_leaves_an_item_of_another_pool(simulation: Simulation, d
     assert simulation.table.items() == {sub: item}
 
 
-def test_the_table_is_swept_page_by_page_to_its_end(simulation: Simulation) -> None:
+def test_deletion_check_reads_all_pages_of_the_index(simulation: Simulation) -> None:
     users = some_users(15, "b")
     simulation.knows(*users)
     simulation.table.query_size = 4
@@ -832,14 +828,14 @@ def test_the_table_is_swept_page_by_page_to_its_end(simulation: Simulation) -> N
     assert simulation.table.active() == subs_of(users) - set(gone)
 
 
-def test_a_shard_sweeps_its_own_items_alone(simulation: Simulation) -> None:
+def test_deletion_check_reads_only_items_of_its_shard(simulation: Simulation) -> None:
     gone, elsewhere = some_users(4, "b4"), some_users(4, "b5")
     simulation.table.put(*gone, *elsewhere)
     assert simulation.work("b4").counts == {"deleted": 4}
     assert simulation.table.active() == subs_of(elsewhere)
 
 
-def test_an_item_written_since_the_listing_began_is_left_alone(simulation: Simulation) -> None:
+def test_deletion_check_keeps_an_item_written_after_the_listing_began(simulation: Simulation) -> None:
     # Signed up after the page was read on which the list would show it: neither the list nor AdminGetUser counts.
     simulation.knows(*some_users(3))
     [late] = some_users(1, seed=2)
@@ -855,7 +851,7 @@ def test_an_item_written_since_the_listing_began_is_left_alone(simulation: Simul
 
 
 @pytest.mark.parametrize("number", range(1, 40, 3))
-def test_a_sign_up_at_any_moment_of_a_sweep_survives_it(simulation: Simulation, number: int) -> None:
+def test_deletion_check_keeps_a_sign_up_at_any_moment(simulation: Simulation, number: int) -> None:
     users = some_users(3)
     simulation.knows(*users)
     simulation.users.remove(users[0].sub)
@@ -868,7 +864,7 @@ def test_a_sign_up_at_any_moment_of_a_sweep_survives_it(simulation: Simulation, 
         assert len(simulation.calls.operations) < number
 
 
-def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> None:
+def test_deletion_check_keeps_a_user_written_during_the_check(simulation: Simulation) -> None:
     # Deleted for AdminGetUser, but written before the item is marked: the condition of the write decides.
     [user] = some_users(1)
     simulation.table.put(user)
@@ -878,7 +874,7 @@ def test_a_user_who_returns_while_asked_for_survives(simulation: Simulation) -> 
     assert simulation.table.active() == {user.sub}
 
 
-def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) -> None:
+def test_deletion_check_counts_a_deletion_without_a_response(simulation: Simulation) -> None:
     [gone] = some_users(1)
     simulation.table.put(gone)
 
@@ -887,7 +883,7 @@ def test_a_deletion_whose_answer_was_lost_counts_as_one(simulation: Simulation) 
 
 
 @pytest.mark.parametrize("throttled_calls", [0, 5], ids=["undisturbed", "throttled"])
-def test_a_sweep_keeps_to_the_function_s_time(simulation: Simulation, throttled_calls: int) -> None:
+def test_deletion_check_stops_before_the_timeout(simulation: Simulation, throttled_calls: int) -> None:
     # Four AdminGetUser a second, or less where they are throttled, for 30 seconds: what is left goes to another worker.
     simulation.table.put(*some_users(300, "b"))
     simulation.calls.fail(GET, error_response("TooManyRequestsException"), *range(1, 1 + throttled_calls))
@@ -918,34 +914,34 @@ def _over_limit(simulation: Simulation, **batch: Any) -> int:
     return result.allow_deletes_needed
 
 
-def test_a_few_may_always_go(simulation: Simulation) -> None:
+def test_deletion_limit_allows_20_users(simulation: Simulation) -> None:
     assert _hold(simulation, 20, 20) == set()
     assert simulation.work("b").counts == {"deleted": 20}
 
 
-def test_more_than_a_few_of_a_small_shard_may_not(simulation: Simulation) -> None:
+def test_deletion_limit_rejects_more_in_a_small_shard(simulation: Simulation) -> None:
     _hold(simulation, 30, 21)
     assert _over_limit(simulation) == 21
 
 
-def test_a_share_of_a_large_shard_may_go(simulation: Simulation) -> None:
+def test_deletion_limit_allows_a_percentage_of_a_large_shard(simulation: Simulation) -> None:
     left = _hold(simulation, 250, 25)
     assert simulation.work("b", max_delete_percent=10).counts["deleted"] == 25
     assert simulation.table.active() == left
 
 
-def test_more_than_that_share_may_not(simulation: Simulation) -> None:
+def test_deletion_limit_rejects_more_than_the_percentage(simulation: Simulation) -> None:
     _hold(simulation, 250, 26)
     assert _over_limit(simulation, max_delete_percent=10) == 26
 
 
-def test_an_operator_may_allow_more(simulation: Simulation) -> None:
+def test_deletion_limit_is_raised_by_allow_deletes(simulation: Simulation) -> None:
     _hold(simulation, 30, 25)
     assert _over_limit(simulation, allow_deletes=24) == 25
     assert simulation.work("b", allow_deletes=25).counts["deleted"] == 25
 
 
-def test_shards_beside_one_over_the_limit_are_done(simulation: Simulation) -> None:
+def test_deletion_limit_applies_to_each_shard(simulation: Simulation) -> None:
     left = _hold(simulation, 40, 35, "b") | _hold(simulation, 30, 25, "d")
     for start in "ace":
         left |= _hold(simulation, 5, 1, start)
@@ -961,7 +957,7 @@ def test_shards_beside_one_over_the_limit_are_done(simulation: Simulation) -> No
 
 
 @pytest.mark.parametrize("code", ["NotAuthorizedException", "TooManyRequestsException"])
-def test_a_listing_that_fails_half_way_deletes_nothing(simulation: Simulation, code: str) -> None:
+def test_deletion_check_does_not_run_after_a_partial_listing(simulation: Simulation, code: str) -> None:
     users = some_users(9)
     simulation.knows(*users)
     simulation.users.remove(users[0].sub)
@@ -976,7 +972,7 @@ def test_a_listing_that_fails_half_way_deletes_nothing(simulation: Simulation, c
     assert simulation.calls.count(QUERY) == simulation.calls.count(GET) == 0
 
 
-def test_a_small_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Simulation) -> None:
+def test_deletion_check_keeps_all_users_of_an_empty_small_listing(simulation: Simulation) -> None:
     users = some_users(20)
     simulation.knows(*users)
     simulation.users.unlisted = subs_of(users)
@@ -984,7 +980,7 @@ def test_a_small_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Simu
     assert simulation.table.active() == subs_of(users)
 
 
-def test_a_larger_pool_that_suddenly_lists_nobody_deletes_nobody(simulation: Simulation) -> None:
+def test_deletion_check_keeps_all_users_of_an_empty_listing(simulation: Simulation) -> None:
     users = some_users(21)
     simulation.knows(*users)
     simulation.users.unlisted = subs_of(users)
@@ -1025,9 +1021,7 @@ class _Life:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_run_killed_at_any_call_and_begun_again_ends_in_the_same_table(
-    client: DynamoDBClient, clock: Clock, moment: str
-) -> None:
+def test_run_killed_at_any_call_and_repeated_syncs_the_table(client: DynamoDBClient, clock: Clock, moment: str) -> None:
     with mock_aws():
         life = _Life(client, clock)
         undisturbed = life.begin()
@@ -1054,7 +1048,7 @@ def test_a_run_killed_at_any_call_and_begun_again_ends_in_the_same_table(
 
 @pytest.mark.parametrize("kind", [plain_sub, regional_sub], ids=["plain", "regional"])
 @pytest.mark.parametrize("ends_with_an_empty_page", [False, True], ids=["ends", "ends-empty"])
-def test_a_run_calls_listusers_as_often_as_its_pages_are_and_little_more(
+def test_run_calls_list_users_about_once_per_page(
     simulation: Simulation, kind: Callable[..., str], ends_with_an_empty_page: bool
 ) -> None:
     source = random.Random(7)
@@ -1078,7 +1072,7 @@ def test_a_run_calls_listusers_as_often_as_its_pages_are_and_little_more(
     assert all(any(user.sub.startswith(prefix[:-1]) for user in crowd) for prefix in simulation.pool.listings if prefix)
 
 
-def test_a_page_costs_one_read_of_the_table_and_no_write_where_nothing_has_changed(simulation: Simulation) -> None:
+def test_run_reads_an_unchanged_page_once_and_writes_nothing(simulation: Simulation) -> None:
     simulation.knows(*some_users(130))
     simulation.work()
     assert simulation.calls.count(LIST) == simulation.calls.count(READ) == 3
@@ -1086,7 +1080,7 @@ def test_a_page_costs_one_read_of_the_table_and_no_write_where_nothing_has_chang
     assert simulation.calls.count(WRITE) == simulation.calls.count(GET) == 0
 
 
-def test_outcomes_that_a_write_may_have_are_all_counted() -> None:
+def test_worker_counts_each_outcome_of_a_write() -> None:
     # The others are no outcomes of UserTable.write.
     others = {Outcome.KEPT, Outcome.UNCONFIRMED, Outcome.NOT_OURS, Outcome.STILL_IN_POOL}
     assert set(reconciliation._COUNT) == set(Outcome) - others
