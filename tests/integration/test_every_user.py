@@ -107,7 +107,7 @@ def test_existing_users_are_synced_by_first_apply(
     assert not recipients & {f"{username}@example.com" for username in usernames.values()}
 
 
-def test_worker_writes_nothing_in_a_second_run(aws: LocalAws, deployed: Deployment) -> None:
+def test_second_run_writes_nothing(aws: LocalAws, deployed: Deployment) -> None:
     aws.reset_calls()
     run = deployed.reconcile()
     assert run["status"] == "SUCCEEDED", run.get("cause")

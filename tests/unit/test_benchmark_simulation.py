@@ -53,7 +53,7 @@ def test_each_user_is_listed_once(many: tuple[Figures, Figures]) -> None:
         assert figures.calls["BatchGetItem"] <= figures.calls["ListUsers"]
 
 
-def test_worker_writes_nothing_in_a_second_run(many: tuple[Figures, Figures]) -> None:
+def test_second_run_writes_nothing(many: tuple[Figures, Figures]) -> None:
     first, second = many
 
     assert first.write_calls > 0.9 * MANY

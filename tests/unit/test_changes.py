@@ -142,7 +142,9 @@ def test_a_change_that_is_known_already_is_unchanged(sync: Sync, users: UsersInM
     assert table.items() == before
 
 
-def test_a_user_who_has_not_confirmed_is_not_written(sync: Sync, users: UsersInMemory, table: SimulatedTable) -> None:
+def test_sync_change_does_not_write_an_unconfirmed_user(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable
+) -> None:
     users.add(a_user(status="UNCONFIRMED"))
     assert sync("AdminUpdateUserAttributes") == "unconfirmed"
     assert table.items() == {}
@@ -232,7 +234,7 @@ WELCOME = SyncRequest(SUB, "ada.l", "sign_up", OCCURRED_AT, "CLIENT_ID_NOT_APPLI
 
 @pytest.mark.parametrize("known", ["FORCE_CHANGE_PASSWORD", "CONFIRMED", None])
 @pytest.mark.parametrize("event_name", FIRST_SIGN_INS)
-def test_first_sign_in_of_an_invited_user_is_welcomed_as_a_sign_up(
+def test_sync_change_starts_an_execution_after_the_first_sign_in(
     sync: Sync,
     users: UsersInMemory,
     table: SimulatedTable,
@@ -252,7 +254,7 @@ def test_first_sign_in_of_an_invited_user_is_welcomed_as_a_sign_up(
 
 
 @pytest.mark.parametrize("event_name", [*EVENTS_WITHOUT_WELCOME, ""])
-def test_other_changes_of_a_new_user_are_not_welcomed(
+def test_sync_change_starts_no_execution_after_other_changes(
     sync: Sync, users: UsersInMemory, now: Callable[[float], None], event_name: str
 ) -> None:
     """Not even AdminSetUserPassword, which confirms an imported user who does not sign in."""
@@ -263,7 +265,7 @@ def test_other_changes_of_a_new_user_are_not_welcomed(
 
 
 @pytest.mark.parametrize(("days", "welcomed"), [(88.9, [WELCOME]), (89, [])])
-def test_first_sign_in_is_welcomed_if_step_functions_still_knows_a_welcome(
+def test_sync_change_starts_an_execution_only_within_89_days(
     sync: Sync, users: UsersInMemory, now: Callable[[float], None], days: float, welcomed: list[SyncRequest]
 ) -> None:
     """A user who was welcomed earlier, and has a temporary password now, is not welcomed again."""
@@ -287,7 +289,7 @@ def test_first_sign_in_comes_again_while_the_list_does_not_show_it(
     assert sync.welcomed == []
 
 
-def test_first_sign_in_in_another_pool_is_not_welcomed(sync: Sync, now: Callable[[float], None]) -> None:
+def test_sync_change_starts_no_execution_for_another_pool(sync: Sync, now: Callable[[float], None]) -> None:
     now(1)
     assert sync("RespondToAuthChallenge") == "not_ours"
     assert sync.welcomed == []
@@ -298,7 +300,7 @@ def test_first_sign_in_in_another_pool_is_not_welcomed(sync: Sync, now: Callable
 
 @pytest.mark.parametrize("event_name", SELF_SERVICE)
 @pytest.mark.parametrize("action", DeletedUsers)
-def test_a_foreign_user_costs_one_listusers_request(
+def test_sync_change_lists_a_foreign_user_once(
     sync: Sync,
     table: SimulatedTable,
     calls: Calls,
@@ -314,7 +316,7 @@ def test_a_foreign_user_costs_one_listusers_request(
 
 @pytest.mark.parametrize("event_name", ["AdminDeleteUser", "DeleteUser"])
 @pytest.mark.parametrize("action", DeletedUsers)
-def test_a_deleted_foreign_user_costs_no_request_of_cognito(
+def test_sync_change_makes_no_request_for_a_deleted_foreign_user(
     sync: Sync, table: SimulatedTable, calls: Calls, action: DeletedUsers, event_name: str
 ) -> None:
     """No tombstone either: a user without an item leaves nothing."""
@@ -323,7 +325,7 @@ def test_a_deleted_foreign_user_costs_no_request_of_cognito(
     assert (calls.operations, table.items()) == ([READ], {})
 
 
-def test_a_new_user_who_is_never_listed_is_not_ours(
+def test_sync_change_returns_not_ours_for_an_unlisted_user(
     sync: Sync, table: SimulatedTable, calls: Calls, clock: Clock
 ) -> None:
     """As one who was deleted right away."""
@@ -358,7 +360,7 @@ def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(
 
 
 @pytest.mark.parametrize("event_name", ["DeleteUser", "AdminDisableUser"])
-def test_a_user_who_is_deleted_already_stays_as_found(
+def test_sync_change_keeps_the_item_of_a_deleted_user(
     sync: Sync, table: SimulatedTable, calls: Calls, event_name: str
 ) -> None:
     table.put(a_user())
@@ -369,7 +371,7 @@ def test_a_user_who_is_deleted_already_stays_as_found(
     assert calls.count(GET) == 1
 
 
-def test_a_changed_user_who_was_deleted_since_is_marked(
+def test_sync_change_marks_a_user_deleted_after_the_change(
     sync: Sync, table: SimulatedTable, calls: Calls, clock: Clock
 ) -> None:
     table.put(a_user())
@@ -391,7 +393,7 @@ def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(
     assert sync("AdminDeleteUser") == "deleted"
 
 
-def test_a_changed_user_who_is_not_listed_but_known_is_looked_for_later(
+def test_sync_change_retries_a_user_missing_only_in_the_list(
     sync: Sync, users: UsersInMemory, table: SimulatedTable
 ) -> None:
     table.put(a_user())
@@ -456,7 +458,7 @@ def test_a_failed_call_is_made_once_and_raised(
     assert calls.count(operation) == 1
 
 
-def test_a_failed_read_of_the_item_deletes_nobody(sync: Sync, table: SimulatedTable, calls: Calls) -> None:
+def test_sync_change_deletes_no_user_after_a_failed_read(sync: Sync, table: SimulatedTable, calls: Calls) -> None:
     table.put(a_user())
     before = table.items()
     calls.fail(READ, error_response("ThrottlingException"), None)

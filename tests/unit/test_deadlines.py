@@ -97,7 +97,7 @@ def test_send_welcome_ends_within_its_function() -> None:
     assert sum(calls) <= function_timeouts()["send_welcome"] - 1
 
 
-def test_an_unconfirmed_user_is_read_again_until_sync_user_gives_up() -> None:
+def test_sync_user_retries_an_unconfirmed_user_in_the_state_machine() -> None:
     """The last attempt ends with the outcome, since an execution that fails would raise an alarm for nothing."""
     retry = next(
         retry for retry in states("user_sync")["SyncUser"]["Retry"] if "NotConsistentYetError" in retry["ErrorEquals"]

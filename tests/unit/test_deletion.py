@@ -71,21 +71,21 @@ def delete(pool: UserPool, table: SimulatedTable, *, dry_run: bool = False) -> O
     return delete_if_not_in_pool(pool, table.users(), SUB, item, dry_run)
 
 
-def test_delete_if_gone_asks_cognito_first(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
+def test_delete_if_not_in_pool_verifies_the_deletion_first(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
     table.put(ADA)
     assert delete(pool, table) == "deleted"
     assert table.items()[SUB]["deleted_at"] == "2026-01-01T00:00:00.001Z"
     assert calls.operations == [GET, WRITE]
 
 
-def test_delete_if_gone_only_asks_in_a_dry_run(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
+def test_delete_if_not_in_pool_writes_nothing_in_a_dry_run(pool: UserPool, table: SimulatedTable, calls: Calls) -> None:
     table.put(ADA)
     before = table.items()
     assert delete(pool, table, dry_run=True) == "deleted"
     assert (table.items(), calls.operations) == (before, [GET])
 
 
-def test_delete_if_gone_leaves_a_user_whom_cognito_knows(
+def test_delete_if_not_in_pool_keeps_a_user_in_the_pool(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable
 ) -> None:
     table.put(ADA)
@@ -95,7 +95,7 @@ def test_delete_if_gone_leaves_a_user_whom_cognito_knows(
     assert table.items() == before
 
 
-def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
+def test_delete_if_not_in_pool_keeps_a_user_observed_later(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls, clock: Clock
 ) -> None:
     """As one whose item another function wrote between Cognito's answer and the deletion."""
@@ -117,14 +117,16 @@ def test_delete_if_gone_leaves_a_user_who_was_seen_meanwhile(
 
 
 @pytest.mark.parametrize("item", [{}, {"theme": {"S": "dark"}}, {"username": {"S": ""}}], ids=["empty", "app", "none"])
-def test_delete_if_gone_asks_for_no_item_without_a_username(
+def test_delete_if_not_in_pool_keeps_an_item_without_a_username(
     pool: UserPool, table: SimulatedTable, calls: Calls, item: Any
 ) -> None:
     assert delete_if_not_in_pool(pool, table.users(), SUB, {"id": {"S": SUB}, **item}) == "still_in_pool"
     assert calls.operations == []
 
 
-def test_delete_if_gone_asks_for_the_username_by_its_name(pool: UserPool, users: UsersInMemory, calls: Calls) -> None:
+def test_delete_if_not_in_pool_uses_the_configured_name_of_username(
+    pool: UserPool, users: UsersInMemory, calls: Calls
+) -> None:
     # The application has a `username`, too.
     users.add(ADA)
     layout = ItemLayout(POOL_ID, (), attribute_prefix="cognito_", attribute_names={"username": "login"})
@@ -141,7 +143,7 @@ def test_delete_if_gone_asks_for_the_username_by_its_name(pool: UserPool, users:
     [(action, "kept" if action is DeletedUsers.KEEP else "deleted") for action in DeletedUsers],
     ids=list(DeletedUsers),
 )
-def test_sync_absent_applies_the_deletion_policy(
+def test_sync_missing_user_applies_the_deletion_policy(
     pool: UserPool, table: SimulatedTable, action: DeletedUsers, outcome: str
 ) -> None:
     table.put(ADA)
@@ -166,7 +168,7 @@ def test_sync_absent_applies_the_deletion_policy(
     ],
     ids=["no item", "item of the application", "item of the application with our names", "item of another pool"],
 )
-def test_sync_absent_leaves_nothing_of_a_foreign_user(
+def test_sync_missing_user_writes_nothing_for_a_foreign_user(
     pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers, item: Any
 ) -> None:
     if item:
@@ -177,7 +179,7 @@ def test_sync_absent_leaves_nothing_of_a_foreign_user(
 
 
 @pytest.mark.parametrize("action", [DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.DELETE_ITEM])
-def test_sync_absent_knows_a_deletion(
+def test_sync_missing_user_skips_a_known_deletion(
     pool: UserPool, table: SimulatedTable, calls: Calls, action: DeletedUsers
 ) -> None:
     table.put(ADA)
@@ -189,7 +191,7 @@ def test_sync_absent_knows_a_deletion(
     assert (table.items(), calls.operations) == (before, [READ])
 
 
-def test_sync_absent_believes_no_absence_that_cognito_denies(
+def test_sync_missing_user_raises_if_the_user_is_in_the_pool(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable
 ) -> None:
     table.put(ADA)
@@ -201,7 +203,7 @@ def test_sync_absent_believes_no_absence_that_cognito_denies(
     assert table.items() == before
 
 
-def test_sync_absent_asks_the_list_when_a_username_changed_hands(
+def test_sync_missing_user_checks_the_list_for_a_reused_username(
     pool: UserPool, users: UsersInMemory, table: SimulatedTable, calls: Calls
 ) -> None:
     table.put(ADA)
@@ -221,7 +223,7 @@ def test_sync_absent_asks_the_list_when_a_username_changed_hands(
     ],
     ids=["throttled", "denied", "invalid", "no sub"],
 )
-def test_sync_absent_deletes_on_a_clear_answer_only(
+def test_sync_missing_user_deletes_only_on_a_clear_answer(
     pool: UserPool, table: SimulatedTable, calls: Calls, answer: Response, error: type[Exception]
 ) -> None:
     table.put(ADA)

@@ -69,7 +69,7 @@ def test_a_second_sign_up_with_another_content_is_not_started() -> None:
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "StateMachineDoesNotExist"])
-def test_any_other_refusal_is_raised(aws: FakeAws, code: str) -> None:
+def test_start_raises_other_errors(aws: FakeAws, code: str) -> None:
     aws.on(START, error_response(code))
     with pytest.raises(ClientError, match=code):
         executions.start(states(aws), USER_SYNC, SIGN_UP)

@@ -519,7 +519,7 @@ def as_events(drawn: Drawn, make: Callable[[Drawn], Any]) -> Iterator[Any]:
 # --- the handlers
 
 
-def test_post_confirmation_returns_every_event_as_it_came(
+def test_post_confirmation_returns_each_event_unchanged(
     aws: QuickAws, lines: Lines, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(post_confirmation, "time", SimpleNamespace(monotonic=clock, sleep=clock.sleep))
@@ -590,7 +590,7 @@ def handled(handler: ModuleType, event: Json, lines: Lines) -> list[Json]:
     return [json.loads(record["body"]) for record in event["Records"] if record["messageId"] not in again]
 
 
-def test_a_queued_request_is_started_for_its_own_user_or_comes_back(aws: QuickAws, lines: Lines) -> None:
+def test_retry_sign_ups_starts_or_returns_each_request(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
 
     @GENERATED
@@ -621,7 +621,7 @@ def bodies(event: Json) -> str:
     return "".join(record["body"] for record in event["Records"])
 
 
-def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws, lines: Lines) -> None:
+def test_sync_changes_writes_or_returns_each_change(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
 
     @GENERATED
@@ -643,7 +643,7 @@ def test_a_queued_change_is_written_to_its_own_user_or_comes_back(aws: QuickAws,
     assert min(seen["again"], seen["written"]) > 50
 
 
-def test_sync_user_writes_the_items_of_the_requests_own_user(aws: QuickAws, lines: Lines) -> None:
+def test_sync_user_writes_only_the_item_of_its_user(aws: QuickAws, lines: Lines) -> None:
     seen: Counter[str] = Counter()
     named = (
         *(
@@ -711,7 +711,7 @@ ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 NOT_ON_ONE_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def test_send_welcome_sends_to_one_address_and_no_value_is_markup(
+def test_send_welcome_sends_one_email_without_markup_in_values(
     aws: QuickAws, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "welcome_email.json"
@@ -857,9 +857,7 @@ def trigger_request(drawn: Drawn) -> Any:
     return drawn.corrupted(event, 0.5)
 
 
-def test_pool_trigger_changes_the_trigger_and_no_setting_whatever_the_pool_has(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
+def test_pool_trigger_changes_only_the_trigger_of_any_pool(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setenv("POST_CONFIRMATION_FUNCTION_ARN", OURS)
     monkeypatch.setenv("CHAINED_FUNCTION_ARN", THEIRS)
     monkeypatch.setattr(chained_function, "verify", lambda *_: None)
@@ -907,7 +905,7 @@ def without_defaults(configuration: Json) -> Json:
 # --- the reconciliation
 
 
-def test_start_run_gives_the_run_its_input_and_no_more(aws: QuickAws) -> None:
+def test_start_run_passes_only_the_input(aws: QuickAws) -> None:
     seen: Counter[str] = Counter()
     validation: Any = boto3.client("stepfunctions").exceptions.ValidationException
     named = (start_run.InvalidEventError, validation)
@@ -1021,7 +1019,7 @@ def plan_request(drawn: Drawn) -> Any:
     return of_no_user(event)
 
 
-def test_plan_shards_plans_whatever_the_pool_shows_or_says_what_is_wrong(
+def test_plan_shards_plans_any_pool_or_raises_a_known_error(
     aws: QuickAws, clock: Clock, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_shards, "RateLimiter", partial(RateLimiter, clock=clock, sleep=clock.sleep))
@@ -1065,7 +1063,7 @@ def batch(drawn: Drawn) -> Json:
     }
 
 
-def test_reconcile_shards_writes_and_deletes_each_user_as_listed_and_no_other(
+def test_reconcile_shards_writes_and_deletes_only_listed_users(
     aws: QuickAws, clock: Clock, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = partial(Worker, clock=clock, sleep=clock.sleep, in_parallel=lambda act, each: [act(one) for one in each])

@@ -280,7 +280,7 @@ def test_handler_rejects_an_empty_event() -> None:
 
 
 @pytest.mark.parametrize("event", [None, [], "attach", 7], ids=repr)
-def test_an_event_that_is_no_object_is_an_invalid_request(event: Any) -> None:
+def test_handler_rejects_an_event_that_is_not_an_object(event: Any) -> None:
     with pytest.raises(InvalidEventError, match="not an object"):
         pool_trigger.handler(event, FakeContext(60))
 

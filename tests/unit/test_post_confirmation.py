@@ -198,9 +198,7 @@ def test_the_request_occurred_at_the_time_of_the_call(aws: FakeAws, monkeypatch:
     assert json.loads(aws.calls[0].body["input"])["occurred_at"] == "2026-01-01T00:00:00.000Z"
 
 
-def test_an_execution_that_was_started_before_is_neither_parked_nor_logged_as_a_failure(
-    aws: FakeAws, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_started_execution_is_not_queued_or_logged_as_a_failure(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     # Cognito invokes the trigger again if the response was lost.
     aws.on(START, error_response("ExecutionAlreadyExists"))
     event = an_event()
@@ -246,7 +244,7 @@ def test_execution_is_not_started_again_after_the_first_seconds(aws: FakeAws, cl
 
 
 @pytest.mark.parametrize("failure", WAYS_TO_FAIL)
-def test_a_request_that_could_not_be_started_is_parked_whole(
+def test_post_confirmation_queues_a_request_that_cannot_be_started(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, failure: str
 ) -> None:
     aws.on(START, WAYS_TO_FAIL[failure])
@@ -277,7 +275,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize("failure", WAYS_TO_FAIL)
-def test_a_user_who_could_not_even_be_parked_is_one_error_with_the_sub(
+def test_post_confirmation_logs_an_error_if_both_fail(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock, failure: str
 ) -> None:
     aws.on(START, error_response("InternalFailure", 500, "ada@example.com"))
@@ -299,7 +297,7 @@ def test_where_both_failed_both_are_tried_again(aws: FakeAws, caplog: pytest.Log
     assert "ERROR" not in levels(caplog)
 
 
-def test_where_both_failed_slowly_nothing_is_tried_again(
+def test_post_confirmation_does_not_retry_if_both_fail_slowly(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     queue_error = post_confirmation._queue_error
@@ -461,7 +459,7 @@ def test_the_chained_function_is_called_even_when_ours_failed(aws: FakeAws, chai
     assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
 
 
-def test_the_chained_function_is_called_for_an_event_that_says_nothing_to_us(aws: FakeAws, chained: None) -> None:
+def test_chained_function_is_invoked_for_an_unknown_event(aws: FakeAws, chained: None) -> None:
     aws.on(INVOKE, Response({"theirs": True}))
     event = an_event("PostConfirmation_SomethingNew")
     assert post_confirmation.handler(event, FakeContext()) == {"theirs": True}

@@ -45,24 +45,24 @@ class Limited:
         return [after - before for before, after in itertools.pairwise(self.at)]
 
 
-def test_calls_are_spaced_evenly_and_the_first_does_not_wait() -> None:
+def test_rate_limiter_spaces_calls_evenly() -> None:
     limited = Limited(per_second=4)
     limited.call(5)
     assert limited.at == [0, 0.25, 0.5, 0.75, 1.0]
 
 
-def test_the_time_that_a_call_takes_is_part_of_its_gap() -> None:
+def test_rate_limiter_includes_the_time_of_calls() -> None:
     limited = Limited(per_second=4)
     for _ in range(5):
         limited.limiter.call(limited.clock.sleep, 0.2)
     assert limited.clock.seconds == pytest.approx(4 * 0.25 + 0.2)
 
 
-def test_the_answer_is_passed_on_and_the_arguments_are_too() -> None:
+def test_rate_limiter_passes_arguments_and_result() -> None:
     assert RateLimiter(1.0, Clock()).call("{}-{}".format, "a", "b") == "a-b"
 
 
-def test_at_most_a_second_is_caught_up() -> None:
+def test_rate_limiter_catches_up_at_most_a_second() -> None:
     limited = Limited(per_second=4)
     limited.call()
     limited.clock.seconds = 100
@@ -71,7 +71,7 @@ def test_at_most_a_second_is_caught_up() -> None:
     assert limited.at[1:] == [100, 100, 100, 100, 100, 100.25, 100.5, 100.75]
 
 
-def test_fewer_calls_are_made_after_a_refused_one() -> None:
+def test_rate_limiter_slows_down_after_a_throttled_call() -> None:
     limited = Limited(per_second=4)
     limited.call(2)
     limited.call(error=CognitoUnavailableError())
@@ -82,14 +82,14 @@ def test_fewer_calls_are_made_after_a_refused_one() -> None:
     assert limited.gaps[-1] == 0.375
 
 
-def test_each_refusal_slows_the_pace_again_down_to_a_floor() -> None:
+def test_rate_limiter_slows_down_to_an_eighth() -> None:
     limited = Limited(per_second=4)
     limited.call(12, error=CognitoUnavailableError())
     assert limited.gaps[1:7] == [0.375, 0.5625, 0.84375, 1.265625, 1.8984375, 2.0]
     assert max(limited.gaps) == 0.25 * 8
 
 
-def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
+def test_rate_limiter_recovers_the_rate_gradually() -> None:
     limited = Limited(per_second=4)
     limited.call(2, error=CognitoUnavailableError())
     limited.call(60)
@@ -102,7 +102,7 @@ def test_the_pace_is_recovered_little_by_little_and_never_exceeded() -> None:
 @pytest.mark.parametrize(
     "error", [CognitoRejectedError(), TableUnavailableError(), TableRejectedError()], ids=lambda e: type(e).__name__
 )
-def test_an_error_that_says_nothing_of_the_quota_changes_no_pace(error: Exception) -> None:
+def test_rate_limiter_keeps_the_rate_after_other_errors(error: Exception) -> None:
     limited = Limited(per_second=4)
     limited.call(3, error=error)
     limited.call(2)
@@ -118,7 +118,7 @@ class _Interrupted(float):
         return dividend / float(self)
 
 
-def test_all_threads_together_keep_the_pace() -> None:
+def test_rate_limiter_limits_all_threads_together() -> None:
     # The clock stands still, so the delay of each call shows its position.
     turns = [0.0]
     limited = RateLimiter(_Interrupted(8), lambda: 0.0, turns.append)
@@ -141,7 +141,7 @@ class Flaky:
         return answer
 
 
-def test_what_is_unavailable_now_is_asked_again() -> None:
+def test_retry_repeats_calls_while_aws_is_unavailable() -> None:
     clock = Clock()
     flaky = Flaky(CognitoUnavailableError(), TableUnavailableError(), CognitoUnavailableError())
     assert RetryUntilDeadline(lambda: 900, clock.sleep).call(flaky, "answer") == "answer"
@@ -152,7 +152,7 @@ def test_what_is_unavailable_now_is_asked_again() -> None:
 @pytest.mark.parametrize(
     "error", [CognitoRejectedError("no"), TableRejectedError("no"), KeyError("no")], ids=lambda e: type(e).__name__
 )
-def test_what_will_be_refused_again_is_not(error: Exception) -> None:
+def test_retry_raises_other_errors(error: Exception) -> None:
     clock = Clock()
     flaky = Flaky(error)
     with pytest.raises(type(error)):
@@ -160,7 +160,7 @@ def test_what_will_be_refused_again_is_not(error: Exception) -> None:
     assert (flaky.calls, clock.slept) == (1, [])
 
 
-def test_waits_are_random_and_grow_to_eight_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_pauses_are_random_and_grow_to_eight_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     bounds = []
 
     def uniform(low: float, high: float) -> float:
@@ -174,7 +174,7 @@ def test_waits_are_random_and_grow_to_eight_seconds(monkeypatch: pytest.MonkeyPa
     assert clock.slept == [high for _, high in bounds]
 
 
-def test_it_is_given_up_with_out_of_time_before_the_function_is_killed() -> None:
+def test_retry_raises_out_of_time_error_before_the_timeout() -> None:
     clock = Clock()
     retry = RetryUntilDeadline(lambda: 900 - clock.seconds, clock.sleep)
     flaky = Flaky(*[TableUnavailableError("ThrottlingException")] * 10_000)
@@ -184,11 +184,11 @@ def test_it_is_given_up_with_out_of_time_before_the_function_is_killed() -> None
     assert not retry.has_time()
 
 
-def test_the_last_seconds_are_left_for_what_is_under_way() -> None:
+def test_retry_reserves_the_last_seconds() -> None:
     assert RetryUntilDeadline(lambda: 30.1).has_time()
     assert not RetryUntilDeadline(lambda: 30.0).has_time()
 
 
-def test_a_call_is_made_even_where_no_time_is_left() -> None:
+def test_retry_makes_the_first_call_without_time() -> None:
     # Who has started something finishes it: the margin is there for that.
     assert RetryUntilDeadline(lambda: 5).call(Flaky(), "answer") == "answer"

@@ -69,7 +69,7 @@ def test_only_the_messages_that_failed_are_delivered_again(aws: FakeAws) -> None
     ],
     ids=["throttled", "500", "connect-timeout", "read-timeout"],
 )
-def test_a_busy_step_functions_is_asked_again_and_then_the_message_waits(aws: FakeAws, failure: Answer) -> None:
+def test_retry_sign_ups_retries_throttled_starts(aws: FakeAws, failure: Answer) -> None:
     aws.on(START, failure)
     assert handle(REQUESTS[0].to_json()) == ["m0"]
     assert aws.operations == [START] * 3

@@ -102,7 +102,7 @@ def assert_not_sent(ses: FakeAws, why_not: str, **changes: Any) -> None:
     assert SEND not in ses.operations
 
 
-def test_missing_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send_welcome_names_a_missing_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
     with pytest.raises(MissingSettingError, match="layers .* welcome_email.json"):
         send()
@@ -194,7 +194,7 @@ def test_a_deleted_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> Non
     assert_not_sent(ses, "user_deleted")
 
 
-def test_a_user_who_took_the_username_over_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_skips_another_user_with_the_username(ses: FakeAws, users: UsersInMemory) -> None:
     users.remove(SUB)
     users.add(CognitoUser(OTHER_SUB, "ada.l", {"email": "eve@example.com"}))
     assert_not_sent(ses, "user_deleted")
@@ -215,7 +215,7 @@ def test_an_unconfirmed_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -
     assert_not_sent(ses, "user_unconfirmed", outcome="unconfirmed")
 
 
-def test_a_user_whom_sync_user_has_seen_confirmed_is_waited_for(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_retries_a_user_whom_sync_user_saw_confirmed(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].status = "UNCONFIRMED"
     with pytest.raises(NotConsistentYetError, match=SUB):
         send()

@@ -122,7 +122,7 @@ def test_pool_trigger_needs_the_chained_function_to_be_set_or_empty() -> None:
 
 
 @pytest.mark.parametrize(("function", "name"), REQUIRED)
-def test_a_missing_variable_is_named(function: str, name: str) -> None:
+def test_settings_name_a_missing_variable(function: str, name: str) -> None:
     read, environ = READERS[function]
     for incomplete in ({**environ, name: ""}, {other: value for other, value in environ.items() if other != name}):
         with pytest.raises(MissingSettingError, match=rf"\b{name} is not set"):
@@ -131,7 +131,7 @@ def test_a_missing_variable_is_named(function: str, name: str) -> None:
 
 @pytest.mark.parametrize("value", ["name,email", "name", "[name]", '"name"', "{}", "7", "null", '["name", 7]', "[[]]"])
 @pytest.mark.parametrize(("function", "name"), LISTS)
-def test_a_list_that_is_none_is_named(function: str, name: str, value: str) -> None:
+def test_settings_name_an_invalid_list(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
     with pytest.raises(MissingSettingError, match=rf"\b{name} is not (valid JSON|a JSON)"):
         read({**environ, name: value})
@@ -152,7 +152,7 @@ def test_user_table_by_default_is_as_a_layout_without_settings() -> None:
 
 @pytest.mark.parametrize("value", ["users", "{", "[]", "7", "null", "{}", '{"name": null}', '{"name": 7}'])
 @pytest.mark.parametrize("function", TABLES)
-def test_settings_name_a_table_that_is_none(function: str, value: str) -> None:
+def test_settings_name_an_invalid_table(function: str, value: str) -> None:
     read, environ = READERS[function]
     with pytest.raises(MissingSettingError, match=r"\bUSER_TABLE is not (valid JSON$|a valid table: )"):
         read({**environ, "USER_TABLE": value})
@@ -177,7 +177,7 @@ def test_user_table_names_an_incomplete_table(table: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("value", ["fifteen", "1,5", "[1]"])
 @pytest.mark.parametrize(("function", "name"), NUMBERS)
-def test_a_number_that_is_none_is_named(function: str, name: str, value: str) -> None:
+def test_settings_name_an_invalid_number(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
     with pytest.raises(MissingSettingError, match=rf"\b{name} is not a number"):
         read({**environ, name: value})
@@ -203,7 +203,7 @@ def test_what_becomes_of_deleted_users_is_read(
     ("name", "value"), [("DELETED_USERS", "forget"), ("RETENTION_DAYS", "a month"), ("RETENTION_DAYS", "30.5")]
 )
 @pytest.mark.parametrize("function", DELETING)
-def test_a_deletion_that_is_not_understood_is_named(function: str, name: str, value: str) -> None:
+def test_settings_name_an_invalid_deletion_policy(function: str, name: str, value: str) -> None:
     read, environ = READERS[function]
     with pytest.raises(MissingSettingError, match=rf"\b{name} (is )?'{value}'"):
         read({**environ, name: value})

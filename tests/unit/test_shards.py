@@ -49,13 +49,13 @@ def holders(prefixes: Iterable[str], sub: str) -> list[str]:
     return [prefix for prefix in prefixes if sub.startswith(prefix)]
 
 
-def test_the_children_of_a_prefix_are_its_16_continuations() -> None:
+def test_children_are_16_prefixes() -> None:
     assert children("") == list(HEX_DIGITS)
     assert children("f4") == [f"f4{digit}" for digit in "0123456789abcdef"]
 
 
 @pytest.mark.parametrize("kind", [plain_sub, regional_sub], ids=["plain", "regional"])
-def test_the_children_know_where_the_dashes_of_a_sub_are(kind: Callable[[random.Random], str]) -> None:
+def test_children_include_the_dashes_of_a_sub(kind: Callable[[random.Random], str]) -> None:
     for sub in subs_of(kind, 20):
         prefix = ""
         while prefix != sub:
@@ -63,38 +63,38 @@ def test_the_children_know_where_the_dashes_of_a_sub_are(kind: Callable[[random.
 
 
 @pytest.mark.parametrize("users", [0, 1, SMALL_POOL])
-def test_a_small_pool_is_one_shard_and_costs_no_probe(users: int) -> None:
+def test_plan_returns_one_shard_for_a_small_pool(users: int) -> None:
     assert plan(users, PAGES_PER_SECOND, unasked, unasked) == Shards(("",))
 
 
 @pytest.mark.parametrize("users", [SMALL_POOL + 1, 16 * CAPACITY])
-def test_a_larger_pool_is_cut_at_the_first_digit(users: int) -> None:
+def test_plan_divides_a_larger_pool_by_the_first_digit(users: int) -> None:
     assert plan(users, PAGES_PER_SECOND, everywhere, unasked) == Shards(tuple(HEX_DIGITS))
 
 
-def test_shards_are_cut_until_each_fits_into_a_worker_s_time() -> None:
+def test_plan_divides_shards_until_they_fit_into_a_workers_time() -> None:
     planned = plan(16 * CAPACITY + 16, PAGES_PER_SECOND, everywhere, unasked)
     assert planned == Shards(tuple(first + second for first in HEX_DIGITS for second in HEX_DIGITS))
 
 
-def test_a_slower_worker_gets_smaller_shards() -> None:
+def test_plan_returns_smaller_shards_for_slower_workers() -> None:
     assert len(plan(16 * CAPACITY, PAGES_PER_SECOND / 2, everywhere, unasked).prefixes) == 256
 
 
-def test_a_shard_fits_into_a_worker_s_memory_however_fast_it_is() -> None:
+def test_plan_returns_shards_that_fit_into_memory() -> None:
     # With room to spare, since no two are equally large.
     assert len(plan(16 * MAX_USERS * 4 // 5, 1e6, everywhere, unasked).prefixes) == 16
     assert len(plan(16 * MAX_USERS * 4 // 5 + 16, 1e6, everywhere, unasked).prefixes) == 256
 
 
-def test_digits_that_a_region_fixes_make_no_empty_shards_and_do_not_count_as_a_cut() -> None:
+def test_plan_skips_digits_that_are_fixed_in_a_region() -> None:
     subs = subs_of(regional_sub, 5_000)
     planned = plan(16 * CAPACITY + 16, PAGES_PER_SECOND, among(subs), nowhere)
     # x4x: the second digit is the same for all.
     assert planned == Shards(tuple(f"{first}4{third}" for first in HEX_DIGITS for third in HEX_DIGITS))
 
 
-def test_a_pool_of_both_kinds_of_subs_is_cut_where_its_users_are() -> None:
+def test_plan_divides_a_pool_with_both_kinds_of_subs() -> None:
     subs = [*subs_of(plain_sub, 2_000), *subs_of(regional_sub, 2_000)]
     is_inhabited = among(subs)
     planned = plan(200 * CAPACITY, PAGES_PER_SECOND, is_inhabited, nowhere)
@@ -103,7 +103,7 @@ def test_a_pool_of_both_kinds_of_subs_is_cut_where_its_users_are() -> None:
     assert len(planned.prefixes) > 200
 
 
-def test_the_largest_shards_are_cut_and_the_small_ones_are_left() -> None:
+def test_plan_divides_only_large_shards() -> None:
     # Two first digits hold all users: what is under them is divided, each by how many of its children are inhabited.
     subs = ["0" + digit for digit in HEX_DIGITS] + ["f0", "f1"]
     planned = plan(20 * CAPACITY, PAGES_PER_SECOND, among(subs), nowhere)
@@ -111,12 +111,12 @@ def test_the_largest_shards_are_cut_and_the_small_ones_are_left() -> None:
     assert {prefix for prefix in planned.prefixes if prefix[0] == "f"} == {"f0", "f1"}
 
 
-def test_a_pool_that_shows_nobody_under_any_first_digit_is_listed_from_end_to_end() -> None:
+def test_plan_is_sequential_if_no_prefix_has_users() -> None:
     assert plan(SMALL_POOL + 1, PAGES_PER_SECOND, nowhere, everywhere) == Shards(("",), sequential=True)
 
 
 @pytest.mark.parametrize("rejected", ["0", "7", "f", "a3"])
-def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(rejected: str) -> None:
+def test_plan_is_sequential_if_a_prefix_is_rejected(rejected: str) -> None:
     def is_inhabited(prefix: str) -> bool:
         if prefix == rejected:
             raise PrefixRejectedError
@@ -125,7 +125,7 @@ def test_a_pool_that_refuses_a_prefix_is_listed_from_end_to_end(rejected: str) -
     assert plan(100 * CAPACITY, PAGES_PER_SECOND, is_inhabited, unasked) == Shards(("",), sequential=True)
 
 
-def test_a_pool_that_does_not_answer_is_not_taken_for_one_that_refuses() -> None:
+def test_plan_raises_cognito_unavailable_error() -> None:
     def is_inhabited(prefix: str) -> bool:
         raise CognitoUnavailableError
 
@@ -133,30 +133,30 @@ def test_a_pool_that_does_not_answer_is_not_taken_for_one_that_refuses() -> None
         plan(SMALL_POOL + 1, PAGES_PER_SECOND, is_inhabited, nowhere)
 
 
-def test_a_prefix_without_users_whose_items_are_still_there_is_a_shard() -> None:
+def test_plan_returns_prefixes_with_items_only() -> None:
     planned = plan(SMALL_POOL + 1, PAGES_PER_SECOND, among(["3", "7"]), among(["7", "9abc"]))
     assert planned == Shards(("3", "7", "9"))
 
 
-def test_items_are_found_under_every_prefix_that_is_cut() -> None:
+def test_plan_checks_items_of_each_divided_prefix() -> None:
     planned = plan(100 * CAPACITY, PAGES_PER_SECOND, among(["3c", "3d"]), among(["3ef", "5"]))
     assert {"3ef"[:2], "5"} <= set(planned.prefixes)
 
 
-def test_a_prefix_whose_users_went_while_it_was_cut_is_kept() -> None:
+def test_plan_keeps_a_prefix_whose_users_were_deleted() -> None:
     # "a" had users when the planner asked for it, and none of its children has.
     planned = plan(100 * CAPACITY, PAGES_PER_SECOND, lambda prefix: prefix in ("a", "b") or prefix[0] == "b", nowhere)
     assert "a" in planned.prefixes
     assert holders(planned.prefixes, "a123") == ["a"]
 
 
-def test_there_are_never_more_shards_than_a_round_can_carry() -> None:
+def test_plan_limits_the_number_of_shards() -> None:
     planned = plan(10**9, PAGES_PER_SECOND, everywhere, unasked)
     assert MAX_PREFIXES - 16 < len(planned.prefixes) <= MAX_PREFIXES
     assert max(len(prefix) for prefix in planned.prefixes) == 3
 
 
-def test_an_estimate_far_above_the_truth_still_ends() -> None:
+def test_plan_ends_with_a_wrong_estimate() -> None:
     [sub] = subs_of(plain_sub, 1)
     planned = plan(10**9, PAGES_PER_SECOND, among([sub]), nowhere)
     assert planned == Shards((sub,))
@@ -183,7 +183,7 @@ _ALIKE = st.builds(
     estimate=st.integers(0, 10**7),
     pages_per_second=st.floats(0.01, 30),
 )
-def test_every_user_and_every_item_is_in_exactly_one_shard_whatever_the_estimate_says(
+def test_plan_has_each_user_and_item_in_one_shard(
     users: list[str], alike: list[str], gone: list[str], estimate: int, pages_per_second: float
 ) -> None:
     inhabitants = [*users, *alike]
@@ -196,17 +196,17 @@ def test_every_user_and_every_item_is_in_exactly_one_shard_whatever_the_estimate
     assert planned.sequential == (estimate > SMALL_POOL and not inhabitants)
 
 
-def test_neighbouring_batches_begin_with_different_digits() -> None:
+def test_split_starts_neighboring_batches_with_different_digits() -> None:
     batches = split([f"{first}{second}" for first in HEX_DIGITS for second in HEX_DIGITS], 128)
     assert all(batches[number][0][0] != batches[number + 1][0][0] for number in range(127))
 
 
-def test_shards_are_dealt_in_turn() -> None:
+def test_split_distributes_prefixes_in_turn() -> None:
     assert split(["0", "1", "2", "3", "4", "5", "6"], 3) == [["0", "3", "6"], ["1", "4"], ["2", "5"]]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 128, 129, 4_096])
-def test_every_shard_is_dealt_once_and_no_batch_is_empty(count: int) -> None:
+def test_split_returns_each_prefix_once_and_no_empty_batch(count: int) -> None:
     prefixes = [f"{number:04x}" for number in range(count)]
     batches = split(prefixes, 128)
     assert len(batches) == min(count, 128)

@@ -42,7 +42,7 @@ def start(event: dict[str, Any]) -> dict[str, str]:
     ],
     ids=["nothing", "empty", "allowance", "terraform"],
 )
-def test_a_run_is_started_with_its_input(aws: FakeAws, event: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_start_run_passes_the_input(aws: FakeAws, event: dict[str, Any], expected: dict[str, Any]) -> None:
     aws.on(START, STARTED)
     assert start(event) == {"execution_arn": EXECUTION}
     [call] = aws.calls
@@ -51,7 +51,7 @@ def test_a_run_is_started_with_its_input(aws: FakeAws, event: dict[str, Any], ex
     assert json.loads(call.body["input"]) == expected
 
 
-def test_a_busy_step_functions_is_asked_again(aws: FakeAws) -> None:
+def test_start_run_retries_throttled_starts(aws: FakeAws) -> None:
     aws.on(START, error_response("ThrottlingException"), error_response("InternalFailure", 500), STARTED)
     assert start({}) == {"execution_arn": EXECUTION}
     assert aws.operations == [START] * 3
@@ -60,16 +60,14 @@ def test_a_busy_step_functions_is_asked_again(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("error", "attempts"), [("ThrottlingException", 5), ("StateMachineDoesNotExist", 1), ("AccessDeniedException", 1)]
 )
-def test_a_run_that_does_not_start_fails_the_call_so_that_terraform_says_so(
-    aws: FakeAws, error: str, attempts: int
-) -> None:
+def test_start_run_raises_if_the_run_does_not_start(aws: FakeAws, error: str, attempts: int) -> None:
     aws.on(START, error_response(error))
     with pytest.raises(ClientError, match=error):
         start({})
     assert aws.operations == [START] * attempts
 
 
-def test_the_run_is_named_in_the_log(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+def test_start_run_logs_the_execution_arn(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     aws.on(START, STARTED)
     start({})
@@ -78,7 +76,7 @@ def test_the_run_is_named_in_the_log(aws: FakeAws, caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize("event", [None, [], "{}", 7], ids=repr)
-def test_an_event_that_is_no_object_is_an_invalid_request(aws: FakeAws, event: Any) -> None:
+def test_handler_rejects_an_event_that_is_not_an_object(aws: FakeAws, event: Any) -> None:
     with pytest.raises(start_run.InvalidEventError):
         start(event)
     assert aws.calls == []

@@ -138,7 +138,7 @@ def test_a_deletion_that_cognito_denies_comes_back(cognito: FakeAws) -> None:
     assert items() == before
 
 
-def test_a_foreign_change_is_neither_a_failure_nor_a_write(
+def test_handler_ignores_a_change_of_another_pool(
     cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of another pool, where CloudTrail's record names none: one ListUsers request each."""
@@ -155,7 +155,7 @@ def test_a_foreign_change_is_neither_a_failure_nor_a_write(
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
-def test_two_functions_at_once_make_at_most_ten_requests_a_second(cognito: FakeAws, slept: list[float]) -> None:
+def test_two_functions_make_at_most_ten_requests_per_second(cognito: FakeAws, slept: list[float]) -> None:
     assert sync(*[a_change()] * 10) == []
     assert len(cognito.calls) == 10
     assert FUNCTIONS * len(cognito.calls) / sum(slept) <= PER_SECOND + 0.001

@@ -128,7 +128,7 @@ def test_a_caller_without_an_app_client_is_no_obstacle(caller: Any) -> None:
     ],
     ids=range(22),
 )
-def test_what_is_no_post_confirmation_event_is_refused_by_field_without_personal_data(event: Any, field: str) -> None:
+def test_from_trigger_event_rejects_invalid_events(event: Any, field: str) -> None:
     with pytest.raises(InvalidEventError, match=rf"\b{field}\b") as raised:
         from_trigger_event(event, OCCURRED_AT)
     assert "ada" not in str(raised.value).lower()
@@ -165,7 +165,7 @@ def test_what_is_no_post_confirmation_event_is_refused_by_field_without_personal
     ],
     ids=range(23),
 )
-def test_what_is_no_request_is_refused_by_field_without_personal_data(execution_input: Any, field: str) -> None:
+def test_parse_rejects_invalid_requests(execution_input: Any, field: str) -> None:
     with pytest.raises(InvalidEventError, match=rf"\b{field}\b") as raised:
         parse(execution_input)
     assert "ada" not in str(raised.value).lower()
@@ -187,13 +187,13 @@ def test_what_is_no_request_is_refused_by_field_without_personal_data(execution_
     ],
     ids=range(10),
 )
-def test_what_is_no_change_is_refused_by_field_without_personal_data(message: Any, field: str) -> None:
+def test_parse_change_rejects_invalid_changes(message: Any, field: str) -> None:
     with pytest.raises(InvalidEventError, match=rf"\b{field}\b") as raised:
         parse_change(message)
     assert "ada" not in str(raised.value).lower()
 
 
-def test_a_refused_value_is_not_repeated() -> None:
+def test_errors_do_not_repeat_values() -> None:
     with pytest.raises(InvalidEventError, match="^triggerSource is not one of ") as of_event:
         from_trigger_event(an_event(triggerSource="ada@example.com"), OCCURRED_AT)
     with pytest.raises(InvalidEventError, match="^reason is not one of ") as of_request:
@@ -250,7 +250,7 @@ def test_a_request_survives_json(request: SyncRequest) -> None:
 
 
 @given(request=_REQUESTS, other=st.dictionaries(st.text(), st.text()))
-def test_a_parked_event_says_the_same_when_it_is_replayed(request: SyncRequest, other: dict[str, str]) -> None:
+def test_parse_returns_the_queued_request(request: SyncRequest, other: dict[str, str]) -> None:
     event = an_event(userName=request.username, request={"userAttributes": {**other, "sub": request.sub}})
     parked = from_trigger_event(event, request.occurred_at)
     assert parse(json.loads(parked.to_json())) == parked
@@ -274,7 +274,7 @@ _ODD: Any = st.recursive(
 
 
 @given(_ODD)
-def test_anything_else_is_refused_and_breaks_nothing(odd: Any) -> None:
+def test_parsers_raise_only_invalid_event_error(odd: Any) -> None:
     for read in (parse, parse_change, lambda event: from_trigger_event(event, OCCURRED_AT)):
         with pytest.raises(InvalidEventError):
             read(odd)

@@ -142,7 +142,7 @@ def test_the_user_is_read_by_username_once(cognito: FakeAws, reason: str) -> Non
     ]
 
 
-def test_the_item_is_what_cognito_says_of_the_user(cognito: FakeAws, clock: Clock) -> None:
+def test_sync_user_writes_all_values_of_cognito(cognito: FakeAws, clock: Clock) -> None:
     sync()
     assert item() == {
         "id": SUB,
@@ -160,13 +160,13 @@ def test_the_item_is_what_cognito_says_of_the_user(cognito: FakeAws, clock: Cloc
     }
 
 
-def test_a_federated_user_has_the_status_that_cognito_says(cognito: FakeAws, users: UsersInMemory) -> None:
+def test_sync_user_writes_the_status_of_a_federated_user(cognito: FakeAws, users: UsersInMemory) -> None:
     users.add(a_user(username="Google_1", status="EXTERNAL_PROVIDER"))
     assert outcome(username="Google_1") == "created"
     assert item()["status"] == "EXTERNAL_PROVIDER"
 
 
-def test_a_user_who_changed_since_is_written_as_of_now(cognito: FakeAws, users: UsersInMemory) -> None:
+def test_sync_user_writes_the_current_state(cognito: FakeAws, users: UsersInMemory) -> None:
     sync()
     users[SUB].change(attributes={"name": "Countess"}, enabled=False)
     assert outcome() == "updated"
@@ -194,7 +194,7 @@ def test_the_time_of_a_request_dates_no_item(cognito: FakeAws, users: UsersInMem
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 299], ids=str)
-def test_a_user_who_is_unconfirmed_right_after_is_read_again(
+def test_sync_user_retries_a_recently_unconfirmed_user(
     cognito: FakeAws, users: UsersInMemory, clock: Clock, seconds: int
 ) -> None:
     clock.seconds = seconds
@@ -219,7 +219,7 @@ def test_a_user_who_is_unconfirmed_right_after_is_read_again(
     ],
     ids=["5 minutes", "90 days", "none", "year 9999", "future", "year 1"],
 )
-def test_a_user_who_is_unconfirmed_later_ends_as_unconfirmed(
+def test_sync_user_returns_unconfirmed_after_five_minutes(
     cognito: FakeAws, users: UsersInMemory, clock: Clock, seconds: int, occurred_at: Any
 ) -> None:
     """No retry, whatever time a request claims."""
@@ -280,7 +280,7 @@ def test_a_deleted_user_without_an_item_leaves_nothing(
 
 
 @pytest.mark.parametrize("seconds", [1, 299])
-def test_a_user_whom_cognito_does_not_know_yet_is_read_again(
+def test_sync_user_retries_an_unknown_new_user(
     cognito: FakeAws, users: UsersInMemory, clock: Clock, seconds: int
 ) -> None:
     """As a federated user, who is created in the moment of the trigger."""
@@ -300,7 +300,7 @@ def test_an_item_of_the_application_stays(cognito: FakeAws, users: UsersInMemory
     assert item() == {"id": SUB, "theme": "dark"}
 
 
-def test_a_username_that_changed_hands_is_not_this_user(cognito: FakeAws, users: UsersInMemory, clock: Clock) -> None:
+def test_sync_user_detects_a_reused_username(cognito: FakeAws, users: UsersInMemory, clock: Clock) -> None:
     clock.seconds = 300
     users.remove(SUB)
     users.add(a_user(sub=OTHER_SUB, attributes={"name": "Eve"}))
@@ -377,14 +377,14 @@ def test_bad_input_is_an_invalid_sync_request_and_nothing_is_called(aws: FakeAws
     assert aws.calls == []
 
 
-def test_a_busy_pool_is_asked_once_and_then_left_to_the_state_machine(aws: FakeAws) -> None:
+def test_sync_user_does_not_retry_a_throttled_pool(aws: FakeAws) -> None:
     aws.on(GET, error_response("InternalErrorException", 500))
     with pytest.raises(CognitoUnavailableError, match="InternalErrorException"):
         sync()
     assert aws.operations == [GET]
 
 
-def test_a_refused_read_is_not_repeated(aws: FakeAws) -> None:
+def test_sync_user_does_not_retry_a_rejected_read(aws: FakeAws) -> None:
     aws.on(GET, error_response("ResourceNotFoundException"))
     with pytest.raises(CognitoRejectedError, match="ResourceNotFoundException"):
         sync()
@@ -399,9 +399,7 @@ def test_a_user_who_is_unusable_is_named_by_sub(aws: FakeAws, pool: CognitoPool,
     assert aws.operations == [GET]
 
 
-def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machine(
-    aws: FakeAws, pool: CognitoPool
-) -> None:
+def test_sync_user_tries_a_throttled_table_three_times(aws: FakeAws, pool: CognitoPool) -> None:
     aws.serve(pool)
     aws.on(WRITE, error_response("ThrottlingException"))
     with pytest.raises(TableUnavailableError, match="ThrottlingException"):
@@ -409,7 +407,7 @@ def test_a_throttled_table_is_asked_three_times_and_then_left_to_the_state_machi
     assert aws.operations == [GET, *[WRITE] * 3]
 
 
-def test_a_refused_write_is_not_repeated(aws: FakeAws, pool: CognitoPool) -> None:
+def test_sync_user_does_not_retry_a_rejected_write(aws: FakeAws, pool: CognitoPool) -> None:
     aws.serve(pool)
     aws.on(WRITE, error_response("ResourceNotFoundException"))
     with pytest.raises(TableRejectedError, match="ResourceNotFoundException"):

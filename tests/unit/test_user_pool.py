@@ -114,7 +114,7 @@ def test_only_a_missing_token_ends_the_list(
     assert {user.sub for page in pages for user in page.users} == users.keys()
 
 
-def test_users_who_are_unusable_stand_beside_the_others(pool: UserPool, users: UsersInMemory) -> None:
+def test_page_has_unusable_users_beside_the_others(pool: UserPool, users: UsersInMemory) -> None:
     third = f"b6{SUB[2:]}"
     users.add(a_user(OTHER_SUB, missing=UNUSABLE), a_user(), a_user(third, missing=WITHOUT_SUB))
     page = pool.page("b")
@@ -122,7 +122,7 @@ def test_users_who_are_unusable_stand_beside_the_others(pool: UserPool, users: U
     assert {error.sub for error in page.unusable} == {OTHER_SUB, ""}
 
 
-def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool, pool: UserPool) -> None:
+def test_page_raises_prefix_rejected_error_for_a_rejected_filter(cognito: CognitoPool, pool: UserPool) -> None:
     cognito.rejects_prefixes = True
     with pytest.raises(PrefixRejectedError):
         pool.page("b")
@@ -138,7 +138,7 @@ def test_a_filter_that_cognito_refuses_is_a_prefix_refused(cognito: CognitoPool,
     ],
     ids=["no-filter", "token", "token-without-filter"],
 )
-def test_a_parameter_that_is_refused_but_not_the_filter_is_named(
+def test_find_raises_cognito_rejected_error_for_a_rejected_filter(
     aws: FakeAws, pool: UserPool, prefix: str, token: str | None, error: type[CognitoRejectedError]
 ) -> None:
     aws.on(LIST, error_response("InvalidParameterException"))
@@ -147,7 +147,7 @@ def test_a_parameter_that_is_refused_but_not_the_filter_is_named(
     assert type(raised.value) is error
 
 
-def test_a_list_that_ignores_the_filter_is_a_prefix_refused(
+def test_page_raises_prefix_rejected_error_for_other_users(
     cognito: CognitoPool, pool: UserPool, users: UsersInMemory
 ) -> None:
     users.add(a_user(), a_user(OTHER_SUB))
@@ -178,7 +178,7 @@ def test_a_user_is_found_behind_empty_pages(
     assert {call.body["Filter"] for call in aws.calls} == {f'sub = "{SUB}"'}
 
 
-def test_a_user_who_is_not_in_the_whole_list_is_none(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
+def test_find_returns_none_for_an_unlisted_user(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
     more = Response({"Users": [], "PaginationToken": f'sub = "{SUB}"|'})
     cognito.calls.answer_next(LIST_USERS, more)
     assert pool.find(SUB) is None
@@ -191,16 +191,14 @@ def test_find_can_be_tried_again_when_a_marker_is_rejected(aws: FakeAws, pool: U
         pool.find(SUB)
 
 
-def test_a_found_user_who_is_unusable_is_not_taken_for_gone(pool: UserPool, users: UsersInMemory) -> None:
+def test_find_raises_unusable_user_error(pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user(missing=UNUSABLE))
     with pytest.raises(UnusableUserError) as raised:
         pool.find(SUB)
     assert raised.value.sub == SUB
 
 
-def test_another_user_is_not_taken_for_the_one_asked_for(
-    cognito: CognitoPool, pool: UserPool, users: UsersInMemory
-) -> None:
+def test_find_does_not_return_another_user(cognito: CognitoPool, pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user(OTHER_SUB))
     cognito.ignores_filters = True
     with pytest.raises(CognitoRejectedError) as rejected:
@@ -208,19 +206,19 @@ def test_another_user_is_not_taken_for_the_one_asked_for(
     assert type(rejected.value) is CognitoRejectedError, "a listing by prefix is not at fault"
 
 
-def test_a_user_whom_cognito_does_not_know_is_gone(aws: FakeAws, pool: UserPool) -> None:
+def test_is_deleted_if_cognito_does_not_know_the_user(aws: FakeAws, pool: UserPool) -> None:
     assert pool.is_deleted(SUB, "ada") is True
     assert [(call.operation, call.body) for call in aws.calls] == [(GET, {"UserPoolId": POOL_ID, "Username": "ada"})]
 
 
-def test_a_user_whom_cognito_knows_is_not_gone(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
+def test_is_deleted_is_false_if_cognito_knows_the_user(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user())
     assert pool.is_deleted(SUB, "ada") is False
     assert aws.operations == [GET]
 
 
 @pytest.mark.parametrize("is_listed", [False, True], ids=["list-agrees", "list-does-not"])
-def test_a_username_taken_over_is_gone_only_if_the_list_agrees(
+def test_is_deleted_checks_the_list_for_a_reused_username(
     aws: FakeAws, pool: UserPool, users: UsersInMemory, is_listed: bool
 ) -> None:
     users.add(a_user(OTHER_SUB), *[a_user(username="ada.l")] * is_listed)
@@ -295,9 +293,7 @@ def test_an_unreachable_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, r
 
 @pytest.mark.parametrize("code", ["NotAuthorizedException", "ResourceNotFoundException"])
 @pytest.mark.parametrize("read", READS)
-def test_what_will_be_refused_again_is_pool_refused_with_its_code(
-    aws: FakeAws, pool: UserPool, read: str, code: str
-) -> None:
+def test_rejected_call_raises_cognito_rejected_error(aws: FakeAws, pool: UserPool, read: str, code: str) -> None:
     operation, call = READS[read]
     aws.on(operation, error_response(code))
     with pytest.raises(CognitoRejectedError, match=code) as raised:
@@ -322,8 +318,6 @@ def test_an_empty_token_ends_a_list(aws: FakeAws, pool: UserPool) -> None:
 @pytest.mark.parametrize(
     "answer", [{"Username": "ada"}, {"Username": "ada", "UserAttributes": [{"Value": "ada"}]}], ids=["none", "nameless"]
 )
-def test_an_answer_that_does_not_say_whose_it_is_proves_no_deletion(
-    aws: FakeAws, pool: UserPool, answer: dict[str, Any]
-) -> None:
+def test_is_deleted_is_false_for_an_unclear_answer(aws: FakeAws, pool: UserPool, answer: dict[str, Any]) -> None:
     aws.on(GET, Response(answer))
     assert pool.is_deleted(SUB, "ada") is False

@@ -607,7 +607,7 @@ def test_write_ends_alike_whenever_the_item_was_read(table: Table, read_at: int)
 # Other writers.
 
 
-def test_write_removes_what_another_writer_added_meanwhile(table: Table) -> None:
+def test_write_removes_attributes_of_another_writer(table: Table) -> None:
     table.write(read(1, name="Ada"))
     table.before_writes(lambda: table.write(read(2, name="Ada", email="a")), lambda: table.write(read(3, **GOLD)))
     assert table.write(read(4, 1, name="Ada")) == [Outcome.UPDATED]
@@ -658,7 +658,7 @@ def test_delete_lets_a_tombstone_expire(table: Table) -> None:
     assert table.wire() == before
 
 
-def test_delete_removes_what_another_writer_added_meanwhile(table: Table) -> None:
+def test_delete_removes_attributes_of_another_writer(table: Table) -> None:
     table.put(theme={"S": "dark"})
     table.write(read(1, name="Ada"))
     found = table.users.read([SUB])[SUB]
@@ -678,7 +678,7 @@ def test_delete_keeps_the_date_of_a_deletion_meanwhile(table: Table, action: Del
     assert table.item() == before
 
 
-def test_delete_makes_no_item_where_it_was_removed_meanwhile(table: Table) -> None:
+def test_delete_creates_no_item_that_was_removed(table: Table) -> None:
     table.write(read(1, name="Ada"))
     found = table.users.read([SUB])[SUB]
     table.remove()
@@ -691,7 +691,7 @@ def test_delete_makes_no_item_where_it_was_removed_meanwhile(table: Table) -> No
 
 @pytest.mark.parametrize("action", DELETING)
 @pytest.mark.parametrize("deleted", [2.001, 3, 4], ids=["deleted-before", "deleted-at-that-moment", "deleted-after"])
-def test_write_revives_no_user_around_the_deletion(table: Table, deleted: float, action: DeletedUsers) -> None:
+def test_write_never_resurrects_a_deleted_user(table: Table, deleted: float, action: DeletedUsers) -> None:
     """ListUsers may show a deleted user for a while: here for almost an hour."""
     table.write(read(1))
     table.delete(deleted, action)

@@ -129,7 +129,7 @@ def test_no_value_adds_a_line_or_a_tag(name: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["subject", "text", "html"])
-def test_an_unknown_placeholder_is_named(part: str) -> None:
+def test_render_raises_unknown_placeholder_error(part: str) -> None:
     template = dataclasses.replace(WELCOME, **cast("Any", {part: "{{custom:plan}}"}))
     with pytest.raises(UnknownPlaceholderError) as raised:
         template.render({"name": "Ada", "email": ""})
@@ -468,7 +468,7 @@ def test_quoted_name_is_parsed_back_whatever_it_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "hello", "Name <hello>", "hello@faß.de", "Name <a@b.co> x", "höllo@example.com"])
-def test_what_is_no_sender_is_refused_with_its_value(given: str) -> None:
+def test_header_mailbox_rejects_an_invalid_sender(given: str) -> None:
     with pytest.raises(WelcomeRejectedError, match=re.escape(repr(given))):
         header_mailbox(given)
 
@@ -572,7 +572,7 @@ def test_too_many_requests_is_not_sent(aws: FakeAws) -> None:
         ("NotFoundException", 404),
     ],
 )
-def test_a_refusal_is_refused_with_its_code_and_not_its_message(aws: FakeAws, code: str, status: int) -> None:
+def test_send_raises_welcome_rejected_error_with_the_code(aws: FakeAws, code: str, status: int) -> None:
     # "Email address is not verified. The following identities failed the check ...: ada@example.com"
     aws.on(SEND, error_response(code, status, "ada@example.com"))
     with pytest.raises(WelcomeRejectedError) as raised:
@@ -590,7 +590,7 @@ UNKNOWN: list[Any] = [
 
 
 @pytest.mark.parametrize("answer", UNKNOWN, ids=["500", "502", "503", "read-timeout", "closed"])
-def test_an_answer_that_does_not_say_whether_the_mail_went_out_is_outcome_unknown(aws: FakeAws, answer: Any) -> None:
+def test_send_raises_welcome_outcome_unknown_error(aws: FakeAws, answer: Any) -> None:
     aws.on(SEND, answer)
     with pytest.raises(WelcomeOutcomeUnknownError):
         send(aws)
@@ -612,7 +612,7 @@ def test_a_connection_that_never_was_is_not_sent(aws: FakeAws, error: BotoCoreEr
         send(aws)
 
 
-def test_default_templates_track_nobody_and_are_small() -> None:
+def test_default_templates_have_no_tracking_and_are_small() -> None:
     folder = Path(__file__).parents[2] / "emails"
     html, text = ((folder / f"welcome.{kind}").read_text(encoding="utf-8") for kind in ("html", "txt"))
     assert len(html) < 10_000
