@@ -1,4 +1,4 @@
-"""One laptop AWS for all tests of a session; each test makes what it needs under names of its own."""
+"""One local AWS for all tests of a session. Each test creates its own resources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local_aws.client import LocalAws
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# A call that fails fails at once, so that a test sees each failure.
+# No retries, so that a test sees each failure.
 ONCE = Config(retries={"max_attempts": 0}, read_timeout=3, connect_timeout=3)
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -43,7 +43,7 @@ def name(prefix: str) -> str:
 
 
 def until(condition: Callable[[], T], seconds: float = 15) -> T:
-    """The condition's first true value; fails when there is none in time."""
+    """Return the first true value of a condition. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -54,7 +54,7 @@ def until(condition: Callable[[], T], seconds: float = 15) -> T:
 
 
 def make_function(aws: LocalAws, code: str, *statements: dict[str, Any], **settings: Any) -> str:
-    """A function of this Python code with a `handler`; gives its ARN."""
+    """Create a function of Python code with a `handler`. Returns its ARN."""
     return resources.make_function(aws, settings.pop("FunctionName", name("function")), code, *statements, **settings)
 
 
@@ -69,7 +69,7 @@ def make_machine(aws: LocalAws, definition: dict[str, Any], **settings: Any) -> 
 
 
 def invoking(function: str, **state: Any) -> dict[str, Any]:
-    """A state machine of one task."""
+    """Return a state machine with one task."""
     return {
         "StartAt": "Invoke",
         "States": {
@@ -85,7 +85,7 @@ def invoking(function: str, **state: Any) -> dict[str, Any]:
 
 
 def receives_events(aws: LocalAws, pattern: dict[str, Any]) -> str:
-    """The URL of a new queue, which is the target of a new rule on the default bus."""
+    """Create a rule on the default bus whose target is a new queue. Returns the queue's URL."""
     events, sqs = aws.client("events"), aws.client("sqs")
     queue: str = sqs.create_queue(QueueName=name("events"))["QueueUrl"]
     queue_arn = f"arn:aws:sqs:us-east-1:000000000000:{queue.rpartition('/')[2]}"
@@ -104,7 +104,7 @@ def receives_events(aws: LocalAws, pattern: dict[str, Any]) -> str:
 
 
 def next_event(aws: LocalAws, queue: str) -> dict[str, Any]:
-    """The next event in a queue of `receives_events`, which it leaves."""
+    """Return the next event in a queue of `receives_events`, and delete it there."""
     sqs = aws.client("sqs")
     [message] = until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
     sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
@@ -113,7 +113,7 @@ def next_event(aws: LocalAws, queue: str) -> dict[str, Any]:
 
 
 def run(aws: LocalAws, machine: str, given: object = None, **settings: Any) -> dict[str, Any]:
-    """Start an execution and wait for its end; gives its description."""
+    """Start an execution and wait for its end. Returns its description."""
     states = aws.client("stepfunctions")
     arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given or {}), **settings)["executionArn"]
     return ended(aws, arn)

@@ -1,4 +1,4 @@
-"""Who may call: what web pages and other users of the machine send is rejected before anything else looks at it."""
+"""Access control rejects requests of web pages and of other users of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 APP = "http://localhost:5173"
 COGNITO = "AWSCognitoIdentityProviderService"
-# What every page may send without a preflight, from its own origin or from a domain that resolves to 127.0.0.1.
+# Requests that every page may send without a preflight, from its origin or from a domain that resolves to 127.0.0.1.
 FROM_A_PAGE = pytest.mark.parametrize(
     "page",
     [
@@ -50,13 +50,13 @@ def send(
 
 
 def signed(aws: LocalAws, access_key: str | None = None) -> str:
-    """A query string with credentials. Of the root, the emulator verifies no signature."""
+    """Return a query string with credentials. The emulator does not verify the root's signature."""
     scope = "20260101/us-east-1/lambda/aws4_request"
     return f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={access_key or aws.access_key}/{scope}"
 
 
 def create_function(aws: LocalAws, headers: dict[str, str], query: str) -> bool:
-    """Send CreateFunction as a page does. Returns whether there is a function then."""
+    """Send CreateFunction as a page does. Returns whether the function exists."""
     function = name("function")
     made = {
         "FunctionName": function,
@@ -74,7 +74,7 @@ def create_function(aws: LocalAws, headers: dict[str, str], query: str) -> bool:
     return exists
 
 
-def test_create_function_works_as_the_other_tests_send_it(aws: LocalAws) -> None:
+def test_access_lets_a_signed_call_create_a_function(aws: LocalAws) -> None:
     assert create_function(aws, {}, signed(aws))
     assert create_function(aws, {"Host": "LOCALHOST"}, signed(aws))
 
@@ -90,14 +90,14 @@ def test_other_access_key_cannot_create_a_function(aws: LocalAws, access_key: st
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, {"Authorization": "AWS4-HMAC-SHA256 "}])
-def test_call_without_a_key_cannot_create_a_function(aws: LocalAws, headers: dict[str, str]) -> None:
+def test_access_rejects_a_call_without_a_key(aws: LocalAws, headers: dict[str, str]) -> None:
     assert not create_function(aws, headers, "")
 
 
 @pytest.mark.parametrize(
     ("service", "operation"), [("sts", "get_caller_identity"), ("sqs", "list_queues"), ("s3", "list_buckets")]
 )
-def test_sdk_shows_why_another_key_is_rejected(aws: LocalAws, service: str, operation: str) -> None:
+def test_access_error_is_readable_in_sdks(aws: LocalAws, service: str, operation: str) -> None:
     client = aws.client(service, aws_access_key_id="test", aws_secret_access_key="test")
     with pytest.raises(ClientError, match="not signed with the access key of this start") as error:
         getattr(client, operation)()
@@ -105,7 +105,7 @@ def test_sdk_shows_why_another_key_is_rejected(aws: LocalAws, service: str, oper
 
 
 def test_session_of_a_function_cannot_be_derived(aws: LocalAws) -> None:
-    """The emulator makes its keys of nothing but the ARNs of the function and its role."""
+    """The emulator derives these keys from the ARNs of the function and its role."""
     function = make_function(aws, "def handler(event, context): return 1")
     aws.client("lambda").invoke(FunctionName=function)
     role = aws.client("lambda").get_function_configuration(FunctionName=function)["Role"]
@@ -120,7 +120,7 @@ def test_session_of_a_function_cannot_be_derived(aws: LocalAws) -> None:
         guessed.get_caller_identity()
 
 
-def test_keys_that_the_emulator_made_are_valid(aws: LocalAws) -> None:
+def test_access_accepts_keys_of_the_emulator(aws: LocalAws) -> None:
     user = name("user")
     aws.client("iam").create_user(UserName=user)
     made = aws.client("iam").create_access_key(UserName=user)["AccessKey"]
@@ -140,7 +140,7 @@ def test_control_endpoint_needs_the_key(aws: LocalAws, path: str, key: str | Non
     assert send(aws, "GET", path, {"X-Local-Aws-Key": aws.access_key})[0] == 200
 
 
-def test_code_is_downloaded_only_from_the_address_that_was_given(aws: LocalAws) -> None:
+def test_access_to_code_needs_the_signed_address(aws: LocalAws) -> None:
     function = make_function(aws, "def handler(event, context): return 1")
     given = urlsplit(aws.client("lambda").get_function(FunctionName=function)["Code"]["Location"])
     assert send(aws, "GET", f"{given.path}?{given.query}", {})[0] == 200
@@ -216,7 +216,7 @@ def test_allowed_origin_signs_up(open_to_app: LocalAws) -> None:
     assert cognito.admin_get_user(UserPoolId=pool, Username="ada")["UserStatus"] == "UNCONFIRMED"
 
 
-def test_allowed_origin_gets_its_preflight_answered(open_to_app: LocalAws) -> None:
+def test_allowed_origin_gets_a_preflight_response(open_to_app: LocalAws) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-amz-target"}
     status, headers, _ = send(open_to_app, "OPTIONS", "/", {"Origin": APP, "Sec-Fetch-Site": "same-site", **asked})
     assert status == 204
@@ -239,7 +239,7 @@ def test_allowed_origin_calls_nothing_else(open_to_app: LocalAws, path: str) -> 
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5174", "https://localhost:5173", "null", f"{APP}.evil.example"])
-def test_another_origin_than_the_allowed_one_is_rejected(open_to_app: LocalAws, origin: str) -> None:
+def test_access_rejects_an_origin_that_is_not_allowed(open_to_app: LocalAws, origin: str) -> None:
     status, headers, _ = send(open_to_app, "POST", "/", from_app("SignUp", Origin=origin), "{}")
     assert status == 403
     assert "access-control-allow-origin" not in headers

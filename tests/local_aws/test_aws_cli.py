@@ -1,4 +1,4 @@
-"""The stand-in for the AWS CLI takes the commands of docs/try-it.md, and calls no AWS but the local one."""
+"""The substitute for the AWS CLI supports the commands of docs/try-it.md, and calls only the local AWS."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_aws_cli_takes_lists_structures_and_json(capsys: pytest.CaptureFixture[s
         ("cognito-idp describe-user-pool --user-pool-id us-east-1_Missing01", "ResourceNotFoundException"),
     ],
 )
-def test_aws_cli_says_what_is_wrong(capsys: pytest.CaptureFixture[str], line: str, says: str) -> None:
+def test_aws_cli_rejects_invalid_commands(capsys: pytest.CaptureFixture[str], line: str, says: str) -> None:
     assert says in typed(capsys, line, status=1)
 
 
 @pytest.mark.parametrize("arguments", [["emails"], ["aws", "ses", "list-identities"]])
-def test_endpoint_of_aws_is_never_called(
+def test_aws_cli_rejects_the_endpoint_of_aws(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL")

@@ -57,7 +57,7 @@ class Pool:
         return detail
 
 
-def test_a_record_names_the_user_by_sub_alone(aws: LocalAws) -> None:
+def test_record_has_the_sub_and_no_other_attribute(aws: LocalAws) -> None:
     pool = Pool(aws)
     pool.cognito.admin_update_user_attributes(
         UserPoolId=pool.id, Username="ann", UserAttributes=[{"Name": "name", "Value": "Ann Example"}]
@@ -82,7 +82,7 @@ def test_a_record_names_the_user_by_sub_alone(aws: LocalAws) -> None:
 @pytest.mark.parametrize(
     "method", ("admin_disable_user", "admin_enable_user", "admin_delete_user", "admin_reset_user_password")
 )
-def test_what_an_administrator_does_to_a_user_is_recorded_deletion_included(aws: LocalAws, method: str) -> None:
+def test_record_of_an_administrators_call(aws: LocalAws, method: str) -> None:
     pool = Pool(aws)
     getattr(pool.cognito, method)(UserPoolId=pool.id, Username="ann")
     record = pool.record()
@@ -90,7 +90,7 @@ def test_what_an_administrator_does_to_a_user_is_recorded_deletion_included(aws:
     assert record["additionalEventData"] == {"sub": pool.sub}
 
 
-def test_what_users_do_themselves_is_recorded_with_the_pool_beside_the_sub(aws: LocalAws) -> None:
+def test_record_of_a_users_call_has_the_pool(aws: LocalAws) -> None:
     pool = Pool(aws)
     token, cognito = pool.token(), pool.cognito
     attributes = [{"Name": "name", "Value": "Ann"}]
@@ -107,7 +107,7 @@ def test_what_users_do_themselves_is_recorded_with_the_pool_beside_the_sub(aws: 
         assert token not in json.dumps(record)
 
 
-def test_the_first_sign_in_of_an_invited_user_is_recorded_with_its_challenge(aws: LocalAws) -> None:
+def test_record_of_an_invited_users_first_sign_in(aws: LocalAws) -> None:
     pool = Pool(aws)
     temporary = "T3mporary!"
     pool.cognito.admin_set_user_password(UserPoolId=pool.id, Username="ann", Password=temporary, Permanent=False)
@@ -129,16 +129,16 @@ def test_the_first_sign_in_of_an_invited_user_is_recorded_with_its_challenge(aws
     assert record["additionalEventData"] == {"sub": pool.sub, "userPoolId": pool.id}
 
 
-def test_a_failed_call_is_recorded_with_its_error(aws: LocalAws) -> None:
+def test_record_of_a_failed_call_has_the_error(aws: LocalAws) -> None:
     pool = Pool(aws)
     with pytest.raises(pool.cognito.exceptions.UserNotFoundException):
-        pool.cognito.admin_delete_user(UserPoolId=pool.id, Username="nobody")
+        pool.cognito.admin_delete_user(UserPoolId=pool.id, Username="missing")
     record = pool.record()
     assert (record["eventName"], record["errorCode"]) == ("AdminDeleteUser", "UserNotFoundException")
     assert record["additionalEventData"] == {}
 
 
-def test_a_new_user_is_recorded_with_its_sub(aws: LocalAws) -> None:
+def test_record_of_a_sign_up_has_the_sub(aws: LocalAws) -> None:
     pool = Pool(aws)
     sub = pool.cognito.sign_up(ClientId=pool.client, Username="bob", Password=PASSWORD)["UserSub"]
     record = pool.record()
@@ -148,7 +148,7 @@ def test_a_new_user_is_recorded_with_its_sub(aws: LocalAws) -> None:
     )
 
 
-def test_reading_a_user_is_not_recorded(aws: LocalAws) -> None:
+def test_record_is_not_written_for_reads(aws: LocalAws) -> None:
     pool = Pool(aws)
     pool.cognito.admin_get_user(UserPoolId=pool.id, Username="ann")
     pool.cognito.admin_disable_user(UserPoolId=pool.id, Username="ann")

@@ -110,7 +110,7 @@ def test_list_users_gives_members_of_user(pool: Pool) -> None:
     assert user["UserCreateDate"] <= user["UserLastModifiedDate"]
 
 
-def refusals(pool: Pool) -> dict[str, Callable[[], object]]:
+def rejections(pool: Pool) -> dict[str, Callable[[], object]]:
     client, unknown = pool.client, "eu-central-1_nowhere00"
     return {
         "unknown-user": lambda: client.admin_get_user(UserPoolId=pool.id, Username="unknown"),
@@ -137,7 +137,7 @@ def refusals(pool: Pool) -> dict[str, Callable[[], object]]:
 )
 def test_pool_refuses_call(pool: Pool, call: str, code: str) -> None:
     with pytest.raises(ClientError) as raised:
-        refusals(pool)[call]()
+        rejections(pool)[call]()
     assert raised.value.response["Error"]["Code"] == code
     assert type(raised.value).__name__ == code
 

@@ -29,7 +29,7 @@ WAITING: dict[str, Any] = {
 FAIL = {"operation": "lambda:InvokeFunction", "fault": "500", "times": 1}
 
 
-def test_a_second_start_with_the_same_name_and_input_gives_the_running_execution(aws: LocalAws) -> None:
+def test_start_execution_returns_the_running_execution(aws: LocalAws) -> None:
     states, machine = aws.client("stepfunctions"), make_machine(aws, WAITING)
     first = states.start_execution(stateMachineArn=machine, name="once", input='{"a": 1}')
     again = states.start_execution(stateMachineArn=machine, name="once", input='{"a": 1}')
@@ -48,7 +48,7 @@ def test_start_execution_rejects_invalid_name(aws: LocalAws, invalid: str) -> No
         states.start_execution(stateMachineArn=make_machine(aws, WAITING), name=invalid)
 
 
-def test_executions_of_a_missing_machine_are_an_error(aws: LocalAws) -> None:
+def test_list_executions_fails_without_state_machine(aws: LocalAws) -> None:
     states = aws.client("stepfunctions")
     arn = make_machine(aws, WAITING)
     assert states.list_executions(stateMachineArn=arn)["executions"] == []
@@ -56,7 +56,7 @@ def test_executions_of_a_missing_machine_are_an_error(aws: LocalAws) -> None:
         states.list_executions(stateMachineArn=f"{arn}-missing")
 
 
-def test_an_execution_that_runs_too_long_is_timed_out(aws: LocalAws) -> None:
+def test_execution_times_out(aws: LocalAws) -> None:
     found = run(
         aws,
         make_machine(
@@ -132,7 +132,7 @@ def _recording_machine(aws: LocalAws) -> str:
     )
 
 
-def test_a_redrive_goes_on_from_the_failed_state_with_its_input_and_variables(aws: LocalAws) -> None:
+def test_redrive_continues_from_the_failed_state(aws: LocalAws) -> None:
     states = aws.client("stepfunctions")
     aws.set_faults([FAIL])  # type: ignore[list-item]
     failed = run(aws, _recording_machine(aws), {"n": 1})
@@ -154,7 +154,7 @@ def test_a_redrive_goes_on_from_the_failed_state_with_its_input_and_variables(aw
     assert [(item["status"], item["redriveCount"]) for item in listed] == [("SUCCEEDED", 1)]
 
 
-def test_only_one_of_two_redrives_of_the_same_execution_is_taken(aws: LocalAws) -> None:
+def test_redrive_is_rejected_while_the_execution_runs(aws: LocalAws) -> None:
     states, machine = (
         aws.client("stepfunctions"),
         make_machine(
@@ -177,7 +177,7 @@ def test_only_one_of_two_redrives_of_the_same_execution_is_taken(aws: LocalAws) 
     assert ended(aws, arn)["redriveCount"] == 1
 
 
-def test_what_succeeded_or_does_not_exist_cannot_be_redriven(aws: LocalAws) -> None:
+def test_redrive_is_rejected_after_success(aws: LocalAws) -> None:
     states = aws.client("stepfunctions")
     done = run(aws, make_machine(aws, {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}))
     with pytest.raises(states.exceptions.ExecutionNotRedrivable):
@@ -186,7 +186,7 @@ def test_what_succeeded_or_does_not_exist_cannot_be_redriven(aws: LocalAws) -> N
         states.redrive_execution(executionArn=done["executionArn"] + "x")
 
 
-def test_a_stopped_execution_stays_aborted_when_its_task_ends(aws: LocalAws) -> None:
+def test_stopped_execution_stays_aborted(aws: LocalAws) -> None:
     states = aws.client("stepfunctions")
     function = make_function(
         aws, "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    raise ValueError"

@@ -30,9 +30,9 @@ def call(aws: LocalAws, operation: str) -> Any:
 
 
 def error_response(aws: LocalAws, operation: str) -> tuple[str, int]:
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as failed:
         call(aws, operation)
-    answer = refused.value.response
+    answer = failed.value.response
     return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
 
 
@@ -62,20 +62,20 @@ def test_each_service_fails_with_its_own_error(aws: LocalAws, operation: str, er
     assert aws.calls()[operation] == 6
 
 
-def test_reset_closes_the_connection_without_an_answer(aws: LocalAws) -> None:
+def test_fault_reset_closes_the_connection(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "states:ListStateMachines", "fault": "reset", "times": 1}])
     with pytest.raises(ConnectionClosedError):
         call(aws, "states:ListStateMachines")
     call(aws, "states:ListStateMachines")
 
 
-def test_timeout_never_answers(aws: LocalAws) -> None:
+def test_fault_timeout_never_answers(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "states:ListStateMachines", "fault": "timeout"}])
     with pytest.raises(ReadTimeoutError):
         aws.client("stepfunctions", config=ONCE.merge(type(ONCE)(read_timeout=0.5))).list_state_machines()
 
 
-def test_latency_delays_and_does_not_fail(aws: LocalAws) -> None:
+def test_fault_latency_delays_a_call(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "states:*", "fault": "latency", "latency_ms": 300}])
     began = time.monotonic()
     call(aws, "states:ListStateMachines")
@@ -92,7 +92,7 @@ def test_seeded_rate_fires_in_the_same_sequence() -> None:
     assert sequence(8) != sequence(7)
 
 
-def test_times_bounds_how_often_a_rule_fires_and_the_rules_can_be_read(aws: LocalAws) -> None:
+def test_fault_fires_a_limited_number_of_times(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "dynamodb:*", "fault": "throttle", "times": 2}])
     for _ in range(2):
         assert error_response(aws, "dynamodb:ListTables")[0] == "ThrottlingException"
@@ -103,7 +103,7 @@ def test_times_bounds_how_often_a_rule_fires_and_the_rules_can_be_read(aws: Loca
     assert aws.faults() == []
 
 
-def test_after_lets_the_call_take_effect_and_then_fails_its_answer(aws: LocalAws) -> None:
+def test_fault_after_the_call_has_taken_effect(aws: LocalAws) -> None:
     queue = name("queue")
     aws.set_faults([{"operation": "sqs:CreateQueue", "fault": "reset", "after": True}])
     with pytest.raises(ConnectionClosedError):
@@ -122,7 +122,7 @@ INVOKED_BY_STATES = (
 )
 
 
-def test_a_lambda_that_a_state_machine_invokes_is_subject_to_faults_and_counted(aws: LocalAws) -> None:
+def test_fault_fails_an_invocation_by_a_state_machine(aws: LocalAws) -> None:
     function = make_function(aws, "def handler(event, context): return event")
     machine = make_machine(aws, invoking(function))
     for fault, error in INVOKED_BY_STATES:
@@ -134,13 +134,13 @@ def test_a_lambda_that_a_state_machine_invokes_is_subject_to_faults_and_counted(
     assert aws.calls_by_caller()["states.amazonaws.com"] == {"lambda:InvokeFunction": 8}
 
 
-def test_a_function_without_free_concurrency_fails_its_task_by_the_name_of_aws(aws: LocalAws) -> None:
+def test_throttled_function_fails_its_task(aws: LocalAws) -> None:
     function = make_function(aws, "def handler(event, context): return 1")
     aws.client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     assert run(aws, make_machine(aws, invoking(function)))["error"] == "Lambda.TooManyRequestsException"
 
 
-def test_one_function_can_be_failed_after_its_work_is_done(aws: LocalAws) -> None:
+def test_fault_fails_one_function_after_its_work(aws: LocalAws) -> None:
     queue = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
     sending = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
     code = f"""
@@ -167,7 +167,7 @@ def test_one_function_can_be_failed_after_its_work_is_done(aws: LocalAws) -> Non
     assert aws.calls_by_caller()[failing.rpartition(":")[2]] == {"sqs:SendMessage": 2}
 
 
-def test_a_service_integration_of_a_state_machine_is_subject_to_faults_and_counted(aws: LocalAws) -> None:
+def test_fault_fails_a_service_integration(aws: LocalAws) -> None:
     queue = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
     machine = make_machine(
         aws,
@@ -189,7 +189,7 @@ def test_a_service_integration_of_a_state_machine_is_subject_to_faults_and_count
     assert aws.calls_by_caller()["states.amazonaws.com"] == {"sqs:SendMessage": 2}
 
 
-def test_calls_are_counted_once_by_operation_and_by_caller_even_without_credentials(aws: LocalAws) -> None:
+def test_calls_are_counted_by_operation_and_caller(aws: LocalAws) -> None:
     function = make_function(aws, "def handler(event, context): return 1")
     cognito = aws.client("cognito-idp")
     pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
@@ -207,7 +207,7 @@ def test_calls_are_counted_once_by_operation_and_by_caller_even_without_credenti
     assert aws.calls() == {}
 
 
-def test_what_invokes_a_function_is_its_caller(aws: LocalAws) -> None:
+def test_calls_of_a_service_have_the_service_as_caller(aws: LocalAws) -> None:
     sqs, events = aws.client("sqs"), aws.client("events")
     queue = sqs.create_queue(QueueName=name("queue"))["QueueUrl"]
     queue_arn = f"arn:aws:sqs:us-east-1:000000000000:{queue.rpartition('/')[2]}"
@@ -252,7 +252,7 @@ def test_control_endpoint_rejects_invalid_settings(
     assert message in str(rejected.value)
 
 
-def test_a_refused_setting_leaves_the_old_one_in_force(aws: LocalAws) -> None:
+def test_rejected_setting_keeps_the_old_one(aws: LocalAws) -> None:
     aws.set_faults([{"operation": "states:*", "fault": "500"}])
     with pytest.raises(LocalAwsError):
         aws.set_faults([{"operation": "states:*", "fault": "explode"}])  # type: ignore[typeddict-item]

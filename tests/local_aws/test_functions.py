@@ -37,7 +37,7 @@ def handler(event, context):
 """
 
 
-def test_the_class_of_an_exception_is_the_error_of_the_task(aws: LocalAws) -> None:
+def test_exception_class_is_the_error_of_the_task(aws: LocalAws) -> None:
     ended = run(aws, make_machine(aws, invoking(make_function(aws, FAILING))))
     assert (ended["status"], ended["error"]) == ("FAILED", "PoolNotFoundError")
     cause = json.loads(ended["cause"])
@@ -45,7 +45,7 @@ def test_the_class_of_an_exception_is_the_error_of_the_task(aws: LocalAws) -> No
     assert ", in handler\n    raise PoolNotFoundError" in cause["stackTrace"][-1]
 
 
-def test_code_of_a_version_is_downloaded_after_an_update(aws: LocalAws) -> None:
+def test_version_keeps_its_code_after_an_update(aws: LocalAws) -> None:
     functions, function = aws.client("lambda"), make_function(aws, "first = True\n")
     functions.publish_version(FunctionName=function)
     functions.update_function_code(FunctionName=function, ZipFile=zip_of("first = False\n"))
@@ -61,7 +61,7 @@ def test_code_of_a_version_is_downloaded_after_an_update(aws: LocalAws) -> None:
     assert old != new
 
 
-def test_concurrency_and_mappings_have_iam_actions_of_their_own(aws: LocalAws) -> None:
+def test_concurrency_and_mappings_have_their_iam_actions(aws: LocalAws) -> None:
     functions, function = aws.client("lambda"), make_function(aws, FAILING)
     url = aws.client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
     queue = f"arn:aws:sqs:us-east-1:000000000000:{url.rpartition('/')[2]}"
@@ -92,13 +92,11 @@ def test_concurrency_and_mappings_have_iam_actions_of_their_own(aws: LocalAws) -
         ("import time\ndef handler(event, context): time.sleep(9)", "Sandbox.Timedout"),
     ),
 )
-def test_what_is_not_an_exception_of_the_handler_has_the_name_that_lambda_gives_it(
-    aws: LocalAws, code: str, error: str
-) -> None:
+def test_error_outside_the_handler_has_lambdas_name(aws: LocalAws, code: str, error: str) -> None:
     assert invoke(aws, make_function(aws, code, Timeout=1))["errorType"] == error
 
 
-def test_an_exception_does_not_end_the_worker(aws: LocalAws) -> None:
+def test_worker_continues_after_an_exception(aws: LocalAws) -> None:
     function = make_function(
         aws,
         """
@@ -128,7 +126,7 @@ def handler(event, context):
 """
 
 
-def test_json_logs_land_in_the_log_group_as_the_runtime_writes_them(aws: LocalAws) -> None:
+def test_json_logs_have_the_format_of_the_runtime(aws: LocalAws) -> None:
     group = name("/custom/group")
     function = make_function(aws, LOGGING, LoggingConfig={**JSON_LOGS, "LogGroup": group})
     request_id = invoke(aws, function)
@@ -148,7 +146,7 @@ def test_json_logs_land_in_the_log_group_as_the_runtime_writes_them(aws: LocalAw
     assert isinstance(error["stackTrace"], list)
 
 
-def test_the_log_level_of_the_function_is_kept_to(aws: LocalAws) -> None:
+def test_log_level_of_the_function_is_applied(aws: LocalAws) -> None:
     def messages(level: str) -> list[str]:
         function = make_function(aws, LOGGING, LoggingConfig={**JSON_LOGS, "ApplicationLogLevel": level})
         invoke(aws, function)
@@ -159,7 +157,7 @@ def test_the_log_level_of_the_function_is_kept_to(aws: LocalAws) -> None:
     assert messages("WARN") == ["failed"]
 
 
-def test_an_unhandled_exception_is_logged(aws: LocalAws) -> None:
+def test_unhandled_exception_is_logged(aws: LocalAws) -> None:
     function = make_function(aws, FAILING, LoggingConfig=JSON_LOGS)
     invoke(aws, function)
     lines = [json.loads(line) for line in logged(aws, f"/aws/lambda/{function.rpartition(':')[2]}")]
@@ -167,7 +165,7 @@ def test_an_unhandled_exception_is_logged(aws: LocalAws) -> None:
     assert error["errorType"] == "PoolNotFoundError"
 
 
-def test_each_line_is_in_the_log_of_its_own_invocation(aws: LocalAws) -> None:
+def test_log_line_is_in_the_log_of_its_invocation(aws: LocalAws) -> None:
     function = make_function(
         aws,
         """
@@ -197,7 +195,7 @@ def test_each_line_is_in_the_log_of_its_own_invocation(aws: LocalAws) -> None:
 
 
 @pytest.mark.parametrize("change", ["update", "delete"])
-def test_an_invocation_outlives_an_update_and_a_deletion_of_its_function(aws: LocalAws, change: str) -> None:
+def test_invocation_continues_after_update_and_deletion(aws: LocalAws, change: str) -> None:
     sqs, functions = aws.client("sqs"), aws.client("lambda")
     begun, go_on = (sqs.create_queue(QueueName=name(queue))["QueueUrl"] for queue in ("begun", "go-on"))
     code = f"""
@@ -220,7 +218,7 @@ def test_an_invocation_outlives_an_update_and_a_deletion_of_its_function(aws: Lo
         assert answer.result() == "ended"
 
 
-def test_functions_see_the_laptop_aws_and_nothing_of_the_caller(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_function_has_no_variable_of_the_caller(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("AWS_PROFILE", "AWS_CA_BUNDLE", "HTTPS_PROXY", "SECRET_OF_THE_CALLER"):
         monkeypatch.setenv(variable, "of the caller")
     with LocalAws.started() as other:

@@ -1,4 +1,4 @@
-"""A role may send what SES would let it send."""
+"""Emails are authorized as in SES."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _domain(aws: LocalAws) -> None:
         "another-action",
     ],
 )
-def test_a_function_sends_what_its_role_may(
+def test_send_email_is_authorized_as_in_ses(
     aws: LocalAws, statement: dict[str, Any], more: dict[str, Any], sent: bool
 ) -> None:
     before = len(aws.outbox())
@@ -94,7 +94,7 @@ def test_a_function_sends_what_its_role_may(
 
 
 @pytest.mark.parametrize(("address", "sent"), (("app@mail.test", True), ("other@mail.test", False)))
-def test_the_first_version_of_ses_is_checked_likewise(aws: LocalAws, address: str, sent: bool) -> None:
+def test_send_email_of_ses_v1_is_authorized(aws: LocalAws, address: str, sent: bool) -> None:
     function = make_function(aws, OLD_SENDING, allow(f"{IDENTITY}/mail.test", **from_address(address)))
     answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(MAIL))
     assert (json.loads(answer["Payload"].read()) == "sent") is sent

@@ -1,4 +1,4 @@
-"""UpdateUserPool is as unforgiving as Cognito's."""
+"""UpdateUserPool resets and rejects as Cognito does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def test_what_an_update_leaves_out_is_reset(aws: LocalAws) -> None:
+def test_update_user_pool_resets_omitted_settings(aws: LocalAws) -> None:
     cognito = aws.client("cognito-idp")
     pool = cognito.create_user_pool(
         PoolName=name("pool"), Policies={"PasswordPolicy": {"MinimumLength": 20}}, **SETTINGS
@@ -40,7 +40,7 @@ def test_what_an_update_leaves_out_is_reset(aws: LocalAws) -> None:
     assert (found["UserPoolTags"], found["DeletionProtection"]) == ({"team": "accounts"}, "ACTIVE")
 
 
-def test_both_names_of_the_validity_of_a_temporary_password_are_refused(aws: LocalAws) -> None:
+def test_update_user_pool_rejects_both_password_validities(aws: LocalAws) -> None:
     cognito = aws.client("cognito-idp")
     pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]
     with pytest.raises(cognito.exceptions.InvalidParameterException, match="TemporaryPasswordValidityDays"):
@@ -51,7 +51,7 @@ def test_both_names_of_the_validity_of_a_temporary_password_are_refused(aws: Loc
         )
 
 
-def test_update_with_an_sms_role_that_was_deleted_is_rejected(aws: LocalAws) -> None:
+def test_update_user_pool_rejects_a_deleted_sms_role(aws: LocalAws) -> None:
     cognito, iam, role = aws.client("cognito-idp"), aws.client("iam"), name("sms")
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]

@@ -31,7 +31,7 @@ def free_port() -> int:
         return port
 
 
-def test_nothing_but_its_port_on_loopback_listens_even_when_services_are_in_use(aws: LocalAws) -> None:
+def test_server_listens_on_one_port_only(aws: LocalAws) -> None:
     aws.client("iot").list_things()
     aws.client("transfer").list_servers()
     aws.client("lambda").invoke(FunctionName=make_function(aws, "def handler(event, context): return 1"))
@@ -39,7 +39,7 @@ def test_nothing_but_its_port_on_loopback_listens_even_when_services_are_in_use(
     assert listening_sockets(aws.process.pid) == [aws.endpoint_url.removeprefix("http://")]
 
 
-def test_it_ends_with_its_context_and_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_ends_with_its_context_and_removes_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     started: list[LocalAws] = []
 
@@ -59,7 +59,7 @@ def test_it_ends_with_its_context_and_leaves_no_files(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir() if path.name != "log"] == []
 
 
-def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+def test_server_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom local_aws.client import LocalAws\n"
         "with LocalAws.started() as aws:\n    print(aws.process.pid, flush=True)\n    sys.stdin.read()"
@@ -78,7 +78,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> N
     until(lambda: not processes.command_of(server))
 
 
-def test_a_port_in_use_is_named(aws: LocalAws) -> None:
+def test_started_names_a_port_in_use(aws: LocalAws) -> None:
     port = int(aws.endpoint_url.rpartition(":")[2])
     with (
         pytest.raises(PortInUseError, match=f"http://127.0.0.1:{port} is in use"),
@@ -88,7 +88,7 @@ def test_a_port_in_use_is_named(aws: LocalAws) -> None:
     assert aws.is_ready()
 
 
-def test_one_that_is_not_ready_in_time_is_ended_and_its_log_shown(tmp_path: Path) -> None:
+def test_started_shows_the_log_when_not_ready(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         pytest.raises(LocalAwsError, match=f"not ready within 0.01 seconds.\nThe end of {log}"),
@@ -97,7 +97,7 @@ def test_one_that_is_not_ready_in_time_is_ended_and_its_log_shown(tmp_path: Path
         pass
 
 
-def test_attaching_to_one_that_runs(aws: LocalAws) -> None:
+def test_at_attaches_to_a_running_server(aws: LocalAws) -> None:
     assert LocalAws.at(aws.endpoint_url, aws.access_key).calls() == {}
     for url, access_key in ((aws.endpoint_url, "test"), (f"http://127.0.0.1:{free_port()}", aws.access_key)):
         with pytest.raises(LocalAwsError, match="make local-aws-up"):
@@ -151,7 +151,7 @@ def test_up_env_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "export" not in said.out
 
 
-def test_down_ends_no_process_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_ends_only_its_own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
@@ -164,7 +164,7 @@ def test_down_ends_no_process_but_its_own(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "localhost:5173", "http://localhost:5173/", "http://*.example"])
-def test_up_rejects_what_is_not_one_origin(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_up_rejects_an_invalid_origin(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["up", "--allow-origin", origin])
     assert f"{origin!r} is not an origin: it must be like http://localhost:5173" in capsys.readouterr().err

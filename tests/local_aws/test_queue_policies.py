@@ -28,7 +28,7 @@ def send(aws: LocalAws, condition: dict[str, Any]) -> None:
     sqs.send_message(QueueUrl=url, MessageBody="a message")
 
 
-def test_a_request_counts_as_one_over_tls(aws: LocalAws) -> None:
+def test_request_counts_as_sent_over_tls(aws: LocalAws) -> None:
     send(aws, {"Bool": {"aws:SecureTransport": "false"}})
     with pytest.raises(aws.client("sqs").exceptions.ClientError, match="denied"):
         send(aws, {"Bool": {"aws:SecureTransport": "true"}})

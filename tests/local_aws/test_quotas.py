@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from local_aws.client import LocalAws
 
 
-def test_a_quota_lets_one_second_of_calls_through_at_once_and_then_its_rate() -> None:
+def test_quota_has_a_burst_of_one_second() -> None:
     now = 100.0
     quotas = Quotas(clock=lambda: now)
     quotas.replace({"cognito-idp:ListUsers": {"per_second": 3}})
@@ -24,7 +24,7 @@ def test_a_quota_lets_one_second_of_calls_through_at_once_and_then_its_rate() ->
     assert quotas.take("cognito-idp:AdminGetUser") == (True, 0.0)
 
 
-def test_list_users_beyond_its_quota_is_throttled_as_cognito_does(aws: LocalAws) -> None:
+def test_list_users_is_throttled_beyond_its_quota(aws: LocalAws) -> None:
     cognito = aws.client("cognito-idp", config=ONCE)
     pool = cognito.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
     aws.set_quotas({"cognito-idp:ListUsers": {"per_second": 0.01, "latency_ms": 200}})

@@ -1,4 +1,4 @@
-"""What roles ask for, what functions log and what data passes is kept, to be looked at when all is over."""
+"""Permissions, logs and data are recorded until the local AWS ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(aws: LocalAws, function: str, queue: str) -> Any:
     return aws.client("lambda").invoke(FunctionName=function, Payload=f'{{"queue": "{queue}"}}')
 
 
-def test_what_a_role_is_let_and_refused_is_kept(aws: LocalAws) -> None:
+def test_permissions_are_recorded(aws: LocalAws) -> None:
     aws.client("sqs").create_queue(QueueName="theirs")
     aws.client("sqs").create_queue(QueueName="others")
     allowed = {"Effect": "Allow", "Action": "sqs:GetQueueUrl", "Resource": "arn:aws:sqs:us-east-1:000000000000:theirs"}
@@ -49,22 +49,22 @@ def test_what_a_role_is_let_and_refused_is_kept(aws: LocalAws) -> None:
     assert asked(aws, name) == expected
 
 
-def test_what_a_function_logged_is_kept_when_its_log_group_is_gone(aws: LocalAws) -> None:
+def test_logs_are_kept_after_the_log_group_is_deleted(aws: LocalAws) -> None:
     name = make_function(aws, ASKING, FunctionName="recorded-logging").rpartition(":")[2]
     ask(aws, name, "nobodys")
     aws.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}")
     assert "asking for nobodys" in aws.logs()[name]
 
 
-def test_data_of_executions_messages_and_events_is_kept_when_their_resources_are_gone(aws: LocalAws) -> None:
+def test_data_is_kept_after_its_resources_are_deleted(aws: LocalAws) -> None:
     definition = {"StartAt": "End", "States": {"End": {"Type": "Pass", "Result": "passed on", "End": True}}}
     machine = make_machine(aws, definition)
-    rule_queue = receives_events(aws, {"source": ["ours"]})
+    rule_queue = receives_events(aws, {"source": ["app"]})
     sqs, queue = aws.client("sqs"), aws.client("sqs").create_queue(QueueName="recorded")["QueueUrl"]
     assert run(aws, machine, "put in")["status"] == "SUCCEEDED"
     sqs.send_message(QueueUrl=queue, MessageBody="sent alone")
     sqs.send_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "MessageBody": "sent with others"}])
-    aws.client("events").put_events(Entries=[{"Source": "ours", "DetailType": "any", "Detail": '{"a": "put"}'}])
+    aws.client("events").put_events(Entries=[{"Source": "app", "DetailType": "any", "Detail": '{"a": "put"}'}])
     name = rule_queue.rpartition("/")[2]
     data = until(lambda: (found := aws.data()).get(f"messages of {name}") and found)
     aws.client("stepfunctions").delete_state_machine(stateMachineArn=machine)
@@ -74,7 +74,7 @@ def test_data_of_executions_messages_and_events_is_kept_when_their_resources_are
     states = [json.loads(detail) for detail in data["events of aws.states"]]
     assert {each["input"] for each in states if each["stateMachineArn"] == machine} == {'"put in"'}
     assert [json.loads(text)[0] for text in data["messages of recorded"]] == ["sent alone", "sent with others"]
-    assert data["events of ours"] == ['{"a": "put"}']
+    assert data["events of app"] == ['{"a": "put"}']
     assert '"put"' in data[f"messages of {name}"][0]
 
 

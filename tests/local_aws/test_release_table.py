@@ -24,7 +24,7 @@ resource "aws_dynamodb_table" "this" {
 """
 
 
-def test_release_table_ends_the_protection_of_this_table(aws: LocalAws, tmp_path: Path) -> None:
+def test_release_table_disables_protection_of_this_table(aws: LocalAws, tmp_path: Path) -> None:
     dynamodb = aws.client("dynamodb", region_name="eu-west-1")
     for name in ("released", "other"):
         dynamodb.create_table(

@@ -81,7 +81,7 @@ class SignUps:
         return events
 
 
-def test_confirm_sign_up_gives_the_function_the_event_of_cognito(aws: LocalAws) -> None:
+def test_confirm_sign_up_invokes_trigger_with_cognitos_event(aws: LocalAws) -> None:
     pool = SignUps(aws)
     user = pool.sign_up()
     pool.confirm(user, ClientMetadata={"invited_by": "ann"})
@@ -108,7 +108,7 @@ def test_confirm_sign_up_gives_the_function_the_event_of_cognito(aws: LocalAws) 
     assert aws.calls_by_caller()["cognito-idp.amazonaws.com"] == {"lambda:InvokeFunction": 1}
 
 
-def test_user_whom_pre_sign_up_confirms_fires_at_sign_up(aws: LocalAws) -> None:
+def test_sign_up_invokes_trigger_when_pre_sign_up_confirms(aws: LocalAws) -> None:
     pool = SignUps(aws)
     confirming = "def handler(event, context):\n    event['response']['autoConfirmUser'] = True\n    return event\n"
     triggers = {"PreSignUp": make_function(aws, confirming), "PostConfirmation": pool.function}
@@ -119,7 +119,7 @@ def test_user_whom_pre_sign_up_confirms_fires_at_sign_up(aws: LocalAws) -> None:
     assert event["request"]["userAttributes"]["cognito:user_status"] == "CONFIRMED"
 
 
-def test_admin_confirm_sign_up_fires_too_and_verifies_no_address(aws: LocalAws) -> None:
+def test_admin_confirm_sign_up_invokes_trigger(aws: LocalAws) -> None:
     pool = SignUps(aws)
     pool.cognito.admin_confirm_sign_up(UserPoolId=pool.pool, Username=pool.sign_up())
     [event] = pool.events()
@@ -128,7 +128,7 @@ def test_admin_confirm_sign_up_fires_too_and_verifies_no_address(aws: LocalAws) 
     assert event["request"]["userAttributes"]["email_verified"] == "false"
 
 
-def test_a_reset_password_fires_with_its_own_source(aws: LocalAws) -> None:
+def test_password_reset_invokes_trigger_with_its_source(aws: LocalAws) -> None:
     pool = SignUps(aws)
     user = pool.sign_up()
     pool.confirm(user)
@@ -142,14 +142,14 @@ def test_a_reset_password_fires_with_its_own_source(aws: LocalAws) -> None:
     ]
 
 
-def test_a_wrong_code_fires_nothing(aws: LocalAws) -> None:
+def test_wrong_code_does_not_invoke_trigger(aws: LocalAws) -> None:
     pool = SignUps(aws)
     with pytest.raises(pool.cognito.exceptions.CodeMismatchException):
         pool.cognito.confirm_sign_up(ClientId=pool.client, Username=pool.sign_up(), ConfirmationCode="999999")
     assert pool.events() == []
 
 
-def test_an_error_of_the_function_reaches_the_user_who_is_confirmed_all_the_same(aws: LocalAws) -> None:
+def test_user_sees_error_of_the_trigger_and_is_confirmed(aws: LocalAws) -> None:
     pool = SignUps(aws, then="raise ValueError('no luck')")
     user = pool.sign_up()
     with pytest.raises(ClientError) as failed:
@@ -163,13 +163,13 @@ def test_an_error_of_the_function_reaches_the_user_who_is_confirmed_all_the_same
     assert len(pool.events()) == 1
 
 
-def test_an_answer_that_is_not_the_event_is_refused(aws: LocalAws) -> None:
+def test_trigger_that_does_not_return_the_event_fails(aws: LocalAws) -> None:
     pool = SignUps(aws, then="return None")
     with pytest.raises(pool.cognito.exceptions.InvalidLambdaResponseException):
         pool.confirm(pool.sign_up())
 
 
-def test_a_function_that_does_not_let_this_pool_invoke_it_is_not_invoked(aws: LocalAws) -> None:
+def test_trigger_without_permission_is_not_invoked(aws: LocalAws) -> None:
     pool = SignUps(aws, permitted=False)
     pool.permit(f"{pool.pool_arn}x")
     user = pool.sign_up()
@@ -179,15 +179,15 @@ def test_a_function_that_does_not_let_this_pool_invoke_it_is_not_invoked(aws: Lo
     assert pool.status(user) == "CONFIRMED"
 
 
-def test_a_deleted_function_that_is_still_attached_fails_sign_ups(aws: LocalAws) -> None:
+def test_deleted_trigger_fails_sign_ups(aws: LocalAws) -> None:
     pool = SignUps(aws)
     aws.client("lambda").delete_function(FunctionName=pool.function)
     with pytest.raises(pool.cognito.exceptions.UnexpectedLambdaException, match="ResourceNotFoundException"):
         pool.confirm(pool.sign_up())
 
 
-def test_a_slow_function_is_called_three_times_and_then_fails_the_sign_up() -> None:
-    # One of its own, with a shorter limit than Cognito's: the others would run into it on a busy machine.
+def test_slow_trigger_is_invoked_three_times() -> None:
+    # A separate local AWS with a shorter limit than Cognito: other tests would exceed it on a busy machine.
     with LocalAws.started(environment={"LOCAL_AWS_TRIGGER_TIMEOUT_SECONDS": "1"}) as impatient:
         pool = SignUps(impatient, then="import time; time.sleep(2); return event")
         user = pool.sign_up()
@@ -204,7 +204,7 @@ def test_a_slow_function_is_called_three_times_and_then_fails_the_sign_up() -> N
         assert len(events) == 3
 
 
-def test_a_failed_invocation_is_tried_again(aws: LocalAws) -> None:
+def test_failed_invocation_of_trigger_is_retried(aws: LocalAws) -> None:
     pool = SignUps(aws)
     aws.set_faults([{"operation": "lambda:InvokeFunction", "fault": "500", "times": 2}])
     pool.confirm(pool.sign_up())

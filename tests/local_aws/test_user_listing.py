@@ -36,7 +36,7 @@ def pages(aws: LocalAws, pool: str, **arguments: Any) -> list[list[str]]:
         token = {"PaginationToken": page["PaginationToken"]}
 
 
-def test_both_kinds_of_subs_come(aws: LocalAws) -> None:
+def test_subs_are_of_both_kinds(aws: LocalAws) -> None:
     _, subs = a_pool_of(aws, 8)
     assert len(subs) == 8
     assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", sub) for sub in subs)
@@ -44,7 +44,7 @@ def test_both_kinds_of_subs_come(aws: LocalAws) -> None:
     assert 0 < len(regional) < 8
 
 
-def test_short_and_empty_pages_come_and_nobody_is_left_out(aws: LocalAws) -> None:
+def test_list_users_has_short_and_empty_pages(aws: LocalAws) -> None:
     pool, subs = a_pool_of(aws, 12)
     aws.set_quotas({"cognito-idp:ListUsers": {"short_pages": 0.8}})
     lengths: set[int] = set()

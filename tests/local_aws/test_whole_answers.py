@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from local_aws.client import LocalAws
 
 
-def test_answer_arrives_whole(aws: LocalAws) -> None:
+def test_head_and_body_arrive_together(aws: LocalAws) -> None:
     """A client that reads once has the head and the body, however early it reads."""
     server = urlsplit(aws.endpoint_url)
     request = f"GET /_local/calls HTTP/1.1\r\nHost: {server.netloc}\r\nX-Local-Aws-Key: {aws.access_key}\r\n\r\n"

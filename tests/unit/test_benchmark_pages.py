@@ -65,7 +65,7 @@ def test_first_invocation_without_a_cpu_quota_is_not_measured(results: Results) 
     assert said.startswith("Not measured: this machine has no CPU quota")
 
 
-def test_a_target_that_is_missed_is_said_to_be(results: Results) -> None:
+def test_missed_target_is_shown(results: Results) -> None:
     slow = {MODULE_SHAPE: Spread(7, 9), MAIL_AND_START: Spread(10, 12)}
     path = results.sign_up_path
     missed = replace(results, sign_up_path=replace(path, handler={**path.handler, **slow}))

@@ -1,4 +1,4 @@
-"""What the reconciliation takes, in the benchmark's virtual time: it may not become slower or busier unnoticed."""
+"""Time and calls of the reconciliation in the benchmark's virtual time must not grow unnoticed."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def many() -> tuple[Figures, Figures]:
     return first, run(aws)
 
 
-def test_twenty_thousand_users_take_fourteen_seconds(many: tuple[Figures, Figures]) -> None:
+def test_reconciliation_of_20000_users_takes_14_seconds(many: tuple[Figures, Figures]) -> None:
     first, second = many
 
     assert first.seconds <= 14
     assert second.seconds <= 14
 
 
-def test_each_user_is_listed_once(many: tuple[Figures, Figures]) -> None:
+def test_reconciliation_lists_each_user_once(many: tuple[Figures, Figures]) -> None:
     for figures in many:
         assert figures.calls["ListUsers"] <= math.ceil(MANY / PAGE_SIZE) + 2 * PREFIXES
         assert figures.calls["BatchGetItem"] <= figures.calls["ListUsers"]
 
 
-def test_second_run_writes_nothing(many: tuple[Figures, Figures]) -> None:
+def test_reconciliation_writes_nothing_in_a_second_run(many: tuple[Figures, Figures]) -> None:
     first, second = many
 
     assert first.write_calls > 0.9 * MANY
@@ -61,18 +61,18 @@ def test_second_run_writes_nothing(many: tuple[Figures, Figures]) -> None:
     assert second.write_units == 0
 
 
-def test_a_larger_pool_takes_no_more_calls_a_user(many: tuple[Figures, Figures]) -> None:
+def test_reconciliation_calls_per_user_do_not_grow(many: tuple[Figures, Figures]) -> None:
     of_few = first_run(FEW)[1]
 
     for api, count in many[0].calls.items():
         assert count / MANY <= of_few.calls[api] / FEW + 2 * PREFIXES / MANY, api
 
 
-def test_the_figures_are_the_same_each_time() -> None:
+def test_figures_are_the_same_each_time() -> None:
     assert first_run(3_000)[1] == first_run(3_000)[1]
 
 
-def test_the_table_holds_what_the_pool_holds() -> None:
+def test_reconciliation_writes_all_users() -> None:
     aws, _ = first_run(3_000)
 
     for position in range(0, 3_000, 61):
@@ -88,7 +88,7 @@ def test_the_table_holds_what_the_pool_holds() -> None:
         assert {**item, **moments} == {**wanted, **moments}
 
 
-def test_what_changed_is_written_and_who_is_gone_is_marked() -> None:
+def test_reconciliation_writes_changes_and_deletions() -> None:
     aws, _ = first_run(3_000)
     gone = [sub_of(key_of(aws.users.listed(str(position))["Username"])) for position in (1, 1001, 2001)]
     changed = aws.users.change(one_in=100)
@@ -105,7 +105,7 @@ def test_what_changed_is_written_and_who_is_gone_is_marked() -> None:
     assert run(aws).write_calls == 0
 
 
-def test_a_quota_that_others_use_too_refuses_calls_and_all_users_are_synced() -> None:
+def test_reconciliation_is_complete_when_throttled() -> None:
     aws, figures = first_run(6_000, replace(Assumptions(), quota_per_second=10))
 
     assert aws.pool.throttled > 0
@@ -113,7 +113,7 @@ def test_a_quota_that_others_use_too_refuses_calls_and_all_users_are_synced() ->
     assert figures.calls["UpdateItem"] == 0.98 * 6_000
 
 
-def test_lanes_take_turns_by_their_time() -> None:
+def test_lanes_run_in_the_order_of_their_time() -> None:
     time = VirtualTime()
     seen: list[tuple[str, float]] = []
 
@@ -128,7 +128,7 @@ def test_lanes_take_turns_by_their_time() -> None:
     assert time.seconds == 6
 
 
-def test_a_lane_that_fails_lets_the_others_end_and_is_not_hidden() -> None:
+def test_run_raises_the_error_of_a_lane_after_all_end() -> None:
     time = VirtualTime()
     ended: list[float] = []
 
@@ -165,18 +165,18 @@ def test_parallel_calls_share_threads_and_a_processor() -> None:
         ({"a": {"S": "2"}, "b": {"S": ""}}, False),
     ],
 )
-def test_conditions_are_evaluated_as_dynamodb_does(item: dict[str, dict[str, str]], holds: bool) -> None:
+def test_condition_is_evaluated_as_in_dynamodb(item: dict[str, dict[str, str]], holds: bool) -> None:
     condition = expressions.condition("(attribute_not_exists(#a) OR #a < :v OR #a <= :v) AND b <> :w")
 
     assert condition(item, {"#a": "a"}, {":v": {"S": "2"}, ":w": {"S": ""}}) is holds
 
 
 @pytest.mark.parametrize(("item", "holds"), [({}, False), ({"a": {"S": "1"}}, False), ({"a": {"S": "2"}}, True)])
-def test_an_attribute_that_does_not_exist_equals_nothing(item: dict[str, dict[str, str]], holds: bool) -> None:
+def test_condition_on_a_missing_attribute(item: dict[str, dict[str, str]], holds: bool) -> None:
     assert expressions.condition("a = :v")(item, {}, {":v": {"S": "2"}}) is holds
 
 
 @pytest.mark.parametrize("expression", ["a > :v", "size(a) < :v", "a < :v AND", "(a < :v", "a < :v b"])
-def test_a_condition_that_is_not_understood_is_refused(expression: str) -> None:
+def test_condition_rejects_unknown_expressions(expression: str) -> None:
     with pytest.raises((ValueError, SyntaxError)):
         expressions.condition(expression)

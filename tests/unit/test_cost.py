@@ -1,4 +1,4 @@
-"""From what was measured to dollars, and from there to docs/cost.md. The values are computed by hand."""
+"""From measurements to dollars and docs/cost.md. The expected values are computed by hand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SIGN_UP = Usage(
 )
 
 
-def test_each_service_has_its_price() -> None:
+def test_dollars_of_a_sign_up_by_service() -> None:
     dollars = SIGN_UP.dollars_per_million(512, PRICES)
 
     assert dollars == pytest.approx(
@@ -75,7 +75,7 @@ def test_each_service_has_its_price() -> None:
     )
 
 
-def test_a_change_pays_for_its_queue_and_for_the_pause_after_it() -> None:
+def test_dollars_of_a_change_include_queue_and_pause() -> None:
     calls = {"sync-changes": {"cognito-idp:ListUsers": 1, "dynamodb:UpdateItem": 1}}
     change = replace(
         SIGN_UP, transitions=0, invocations={"sync-changes": 1}, calls=calls, sqs_requests=3, emails=0, log_bytes=0
@@ -94,7 +94,7 @@ def test_a_change_pays_for_its_queue_and_for_the_pause_after_it() -> None:
     # Attempts at 0, 2, 6, 14 and 22 seconds.
     [(0, 0), (0.5, 1), (2, 1), (2.5, 2), (6, 2), (13, 3), (22, 4), (1000, 4)],
 )
-def test_an_outage_is_retried_until_an_attempt_comes_after_it(seconds: float, count: int) -> None:
+def test_retries_last_until_the_end_of_an_outage(seconds: float, count: int) -> None:
     assert retries([2, 4, 8, 8], seconds) == count
 
 
@@ -103,7 +103,7 @@ def test_retries_are_those_of_the_state_machine() -> None:
     assert (waits[:3], waits[-1], sum(waits)) == ([2, 4, 8], 480, 43230)
 
 
-def test_what_stands_there_is_paid_for_by_the_month() -> None:
+def test_fixed_cost_per_month() -> None:
     dollars = Standing(alarms=12, dashboards=1, polled_queues=2).dollars(PRICES)
 
     # Five connections that ask every 20 s are 648,000 requests in 30 days.
@@ -118,11 +118,11 @@ def test_what_stands_there_is_paid_for_by_the_month() -> None:
     ],
     ids=["of a metric", "of an expression"],
 )
-def test_an_alarm_is_billed_by_its_metrics(alarm: dict[str, Any], metrics: int) -> None:
+def test_alarm_is_billed_by_its_metrics(alarm: dict[str, Any], metrics: int) -> None:
     assert alarm_metrics(alarm) == metrics
 
 
-def test_an_item_is_as_large_as_its_names_and_values() -> None:
+def test_item_bytes_count_names_and_values() -> None:
     assert item_bytes({"id": {"S": "0" * 36}}) == 2 + 36
     assert item_bytes({"name": {"S": "Müller"}}) == 4 + 7
     assert item_bytes({"enabled": {"BOOL": False}}) == 7 + 1
@@ -137,11 +137,11 @@ def test_an_item_is_as_large_as_its_names_and_values() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "units"), [(0, 1, 1), (0, 1024, 1), (0, 1025, 2), (1025, 10, 2), (300, 340, 1)]
 )
-def test_a_write_is_billed_by_the_larger_item(before: int, after: int, units: int) -> None:
+def test_write_units_are_those_of_the_larger_item(before: int, after: int, units: int) -> None:
     assert write_units(before, after) == units
 
 
-def test_an_index_is_written_only_where_its_entry_changes() -> None:
+def test_index_write_units_of_a_changed_entry() -> None:
     entry = {"id": {"S": "a1"}, "shard": {"S": "a"}}
 
     assert index_write_units({}, entry) == 1
@@ -151,7 +151,7 @@ def test_an_index_is_written_only_where_its_entry_changes() -> None:
     assert index_write_units({}, {}) == 0
 
 
-def test_each_step_that_is_entered_is_a_transition() -> None:
+def test_transitions_are_the_entered_states() -> None:
     task = ["TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited"]
     history = [
         "ExecutionStarted", *task, "ChoiceStateEntered", "ChoiceStateExited", *task, "SucceedStateEntered",
@@ -164,7 +164,7 @@ def test_each_step_that_is_entered_is_a_transition() -> None:
             transitions([*history, failure])
 
 
-def test_lambdas_own_lines_are_not_in_the_log() -> None:
+def test_billed_bytes_leave_out_lines_of_lambda() -> None:
     assert billed_bytes(json.dumps({"time": "...", "type": "platform.report", "record": {}})) == 0
     assert billed_bytes('{"message": "ü"}') == 17 + 26
 
@@ -179,7 +179,7 @@ def test_one_sign_up_costs_what_security_says() -> None:
     assert f"{float(a_million) / 1_000_000:.5f}" == said
 
 
-def test_what_is_not_confirmed_is_marked() -> None:
+def test_price_that_is_not_confirmed_is_marked() -> None:
     prices = Prices.load()
 
     assert prices.not_confirmed <= {*prices.per_million, *prices.per_month, "log_gigabyte"}

@@ -1,4 +1,4 @@
-"""The benchmarks' CPU quota, where the machine has one, and where not."""
+"""The benchmarks' CPU quota, on machines with and without one."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def test_machine_without_a_quota_is_reported(tmp_path: Path, controllers: str | 
 def test_cgroup_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cgroup.subtree_control").write_text("cpu")
 
-    def refuse(_: Path) -> None:
+    def fail(_: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "mkdir", fail)
     with pytest.raises(NoCpuQuotaError, match="cannot be created: Permission denied"), cpu_quota(0.25, tmp_path):
         pass

@@ -52,9 +52,7 @@ def inits(calls: Path) -> list[str]:
     return [line for line in calls.read_text().splitlines() if line.startswith("init")]
 
 
-def test_where_terraform_gets_its_providers_by_itself_nothing_is_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_is_empty_when_terraform_can_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = put_terraform_on_path(tmp_path, monkeypatch, init_exits=0)
     monkeypatch.setenv(CONFIG_VARIABLE, "/the/users/own.rc")
     put_aws_provider(tmp_path / "plugins")
@@ -64,7 +62,7 @@ def test_where_terraform_gets_its_providers_by_itself_nothing_is_set(
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["decision.json"]
 
 
-def test_where_it_does_not_the_provider_on_the_machine_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_has_the_mirror_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_terraform_on_path(tmp_path, monkeypatch, init_exits=1)
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
     mirror = put_aws_provider(tmp_path / "somewhere" / "plugins")
@@ -77,7 +75,7 @@ def test_where_it_does_not_the_provider_on_the_machine_is_used(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("version", ["5.99.0", "7.0.0"])
-def test_a_provider_of_another_version_does_not_count(
+def test_environment_ignores_other_provider_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     put_terraform_on_path(tmp_path, monkeypatch, init_exits=1)
@@ -87,7 +85,7 @@ def test_a_provider_of_another_version_does_not_count(
     assert not (tmp_path / "home").exists()
 
 
-def test_a_provider_that_is_gone_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_searches_again_when_provider_has_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = put_terraform_on_path(tmp_path, monkeypatch, init_exits=1)
     first = put_aws_provider(tmp_path / "first")
     terraform_environment(home=tmp_path / "home", start=tmp_path, places=[first])
@@ -101,7 +99,7 @@ def test_a_provider_that_is_gone_is_looked_for_again(tmp_path: Path, monkeypatch
     ("version", "message"),
     [(None, r"terraform >= 1\.9 is required \(found none\): https://"), ("1.8.5", r"is required \(found 1\.8\.5\)")],
 )
-def test_a_missing_or_old_terraform_is_named_with_how_to_get_it(
+def test_environment_names_a_missing_or_old_terraform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str | None, message: str
 ) -> None:
     if version is None:
