@@ -356,7 +356,7 @@ variable "table" {
       for units in [var.table.read_capacity, var.table.write_capacity] :
       var.table.billing_mode == "PROVISIONED" ? try(units >= 1 && floor(units) == units, false) : units == null
     ])
-    error_message = "table.read_capacity is ${try(tostring(coalesce(var.table.read_capacity)), "null")}, table.write_capacity is ${try(tostring(coalesce(var.table.write_capacity)), "null")} and table.billing_mode is ${var.table.billing_mode}: with PROVISIONED, both must be whole numbers of at least 1, and with PAY_PER_REQUEST both must be null."
+    error_message = "table.read_capacity is ${jsonencode(var.table.read_capacity)}, table.write_capacity is ${jsonencode(var.table.write_capacity)} and table.billing_mode is ${var.table.billing_mode}: with PROVISIONED, both must be whole numbers of at least 1, and with PAY_PER_REQUEST both must be null."
   }
 
   validation {
@@ -432,16 +432,16 @@ variable "deleted_users" {
   }
 
   validation {
-    condition = (
-      coalesce(var.deleted_users.retention_days, 1) >= 1 && coalesce(var.deleted_users.retention_days, 1) <= 36500
-      && floor(coalesce(var.deleted_users.retention_days, 1)) == coalesce(var.deleted_users.retention_days, 1)
+    condition = var.deleted_users.retention_days == null ? true : (
+      var.deleted_users.retention_days >= 1 && var.deleted_users.retention_days <= 36500
+      && floor(var.deleted_users.retention_days) == var.deleted_users.retention_days
     )
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}: it must be a whole number from 1 to 36500, or null."
+    error_message = "deleted_users.retention_days is ${jsonencode(var.deleted_users.retention_days)}: it must be a whole number from 1 to 36500, or null."
   }
 
   validation {
     condition     = var.deleted_users.action == "mark" || var.deleted_users.retention_days == null
-    error_message = "deleted_users.retention_days is ${coalesce(var.deleted_users.retention_days, 1)}, but deleted_users.action is ${var.deleted_users.action}: it must be null, or action must be mark, because only marked items expire."
+    error_message = "deleted_users.retention_days is ${jsonencode(var.deleted_users.retention_days)}, but deleted_users.action is ${var.deleted_users.action}: it must be null, or action must be mark, because only marked items expire."
   }
 }
 
@@ -800,8 +800,11 @@ variable "lambda" {
   }
 
   validation {
-    condition     = coalesce(var.lambda.trigger_reserved_concurrency, 1) >= 1 && floor(coalesce(var.lambda.trigger_reserved_concurrency, 1)) == coalesce(var.lambda.trigger_reserved_concurrency, 1)
-    error_message = "lambda.trigger_reserved_concurrency is ${coalesce(var.lambda.trigger_reserved_concurrency, 1)}: it must be a whole number of at least 1 (0 would stop every sign-up), or null."
+    condition = var.lambda.trigger_reserved_concurrency == null ? true : (
+      var.lambda.trigger_reserved_concurrency >= 1
+      && floor(var.lambda.trigger_reserved_concurrency) == var.lambda.trigger_reserved_concurrency
+    )
+    error_message = "lambda.trigger_reserved_concurrency is ${jsonencode(var.lambda.trigger_reserved_concurrency)}: it must be a whole number of at least 1 (0 would stop every sign-up), or null."
   }
 }
 

@@ -15,18 +15,18 @@ locals {
   trigger   = { FunctionName = var.post_confirmation_function_name }
   user_sync = { StateMachineArn = var.user_sync_state_machine_arn }
 
-  # Settings of alarms from var.alarms. Not with try(): an alarm with a topic that the same configuration creates is partly
+  # Overrides of alarm settings from var.alarms. Not with try(): an alarm with a topic that the same configuration creates is partly
   # unknown at plan. try() would make it completely unknown, and then for_each of the alarms fails.
-  unchanged = { enabled = true, threshold = null, period_seconds = null, evaluation_periods = null, datapoints_to_alarm = null, topic_arns = null }
-  changes = merge(
-    { for name in ["trigger-duration", "retry-age", "changes-age"] : name => local.unchanged },
+  no_override = { enabled = true, threshold = null, period_seconds = null, evaluation_periods = null, datapoints_to_alarm = null, topic_arns = null }
+  overrides = merge(
+    { for name in ["trigger-duration", "retry-age", "changes-age"] : name => local.no_override },
     { for name, alarm in var.alarms : name => alarm if alarm != null },
   )
 
-  trigger_duration_ms = coalesce(local.changes["trigger-duration"].threshold, 4000)
+  trigger_duration_ms = coalesce(local.overrides["trigger-duration"].threshold, 4000)
   age_minutes = {
     for name, periods in { retry-age = 15, changes-age = 30 } :
-    name => coalesce(local.changes[name].period_seconds, 60) * coalesce(local.changes[name].evaluation_periods, periods) / 60
+    name => coalesce(local.overrides[name].period_seconds, 60) * coalesce(local.overrides[name].evaluation_periods, periods) / 60
   }
 
   trigger_alarms = {
@@ -300,18 +300,21 @@ locals {
     local.failing_alarms, local.retry_alarms, local.changes_alarms, local.reconciliation_alarms, local.overdue_alarms,
     local.ses_alarms,
   )
-  warn_topic_arns  = var.alarm_warn_topic_arns == null ? var.alarm_topic_arns : var.alarm_warn_topic_arns
-  changes_of_known = merge({ for name in keys(local.known_alarms) : name => local.unchanged }, local.changes)
+  default_topic_arns = {
+    page = var.alarm_topic_arns
+    warn = var.alarm_warn_topic_arns == null ? var.alarm_topic_arns : var.alarm_warn_topic_arns
+  }
+  all_overrides = merge({ for name in keys(local.known_alarms) : name => local.no_override }, local.overrides)
 
   alarms = {
     for name, alarm in local.known_alarms : name => merge(alarm, {
       description        = "${alarm.description} Runbook of version ${var.runbook.version}: ${var.runbook.url}#${alarm.runbook}"
-      threshold          = coalesce(local.changes_of_known[name].threshold, try(alarm.threshold, 0))
-      period_seconds     = coalesce(local.changes_of_known[name].period_seconds, try(alarm.period_seconds, 60))
-      evaluation_periods = coalesce(local.changes_of_known[name].evaluation_periods, try(alarm.evaluation_periods, 1))
+      threshold          = coalesce(local.all_overrides[name].threshold, try(alarm.threshold, 0))
+      period_seconds     = coalesce(local.all_overrides[name].period_seconds, try(alarm.period_seconds, 60))
+      evaluation_periods = coalesce(local.all_overrides[name].evaluation_periods, try(alarm.evaluation_periods, 1))
       # All periods, if var.alarms sets only evaluation_periods.
       datapoints_to_alarm = coalesce(
-        local.changes_of_known[name].datapoints_to_alarm, local.changes_of_known[name].evaluation_periods,
+        local.all_overrides[name].datapoints_to_alarm, local.all_overrides[name].evaluation_periods,
         try(alarm.datapoints_to_alarm, alarm.evaluation_periods, 1)
       )
       comparison_operator = try(alarm.comparison_operator, "GreaterThanThreshold")
@@ -319,10 +322,10 @@ locals {
       treat_missing_data = try(alarm.treat_missing_data, "notBreaching")
       ends               = try(alarm.ends, false)
       topic_arns = (
-        local.changes_of_known[name].topic_arns != null
-        ? local.changes_of_known[name].topic_arns : try(alarm.pages, false) ? var.alarm_topic_arns : local.warn_topic_arns
+        local.all_overrides[name].topic_arns != null
+        ? local.all_overrides[name].topic_arns : local.default_topic_arns[try(alarm.pages, false) ? "page" : "warn"]
       )
-    }) if local.changes_of_known[name].enabled
+    }) if local.all_overrides[name].enabled
   }
   created_alarms = merge(aws_cloudwatch_metric_alarm.this, aws_cloudwatch_metric_alarm.on_expression)
 }
