@@ -245,7 +245,7 @@ def test_schedule_attaches_a_lost_trigger_again(aws: LocalAws, owned: Pool, foun
     finally:
         scheduler.update_schedule(**schedule, ScheduleExpression=expression)
     assert configuration_of(owned) == with_trigger(found, ours)
-    eventually(lambda: "TriggerWasMissing" in errors_of_pool_trigger(aws))
+    eventually(lambda: "TriggerMissingError" in errors_of_pool_trigger(aws))
 
 
 def errors_of_pool_trigger(aws: LocalAws) -> list[str]:
