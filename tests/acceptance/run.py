@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tests.acceptance import leftovers
 from tests.acceptance.account import Account
-from tests.deployed import PASSWORD, ROOT, Deployment, Pool, Terraform
+from tests.deployed import PASSWORD, ROOT, Deployment, Pool, Terraform, running_providers_for
 
 if TYPE_CHECKING:
     from local_aws.client import LocalAws
@@ -58,7 +58,7 @@ class UninterruptedTerraform(Terraform):
             process = subprocess.Popen(
                 ["nice", "-n", "5", "terraform", *arguments],
                 cwd=self.folder,
-                env={**os.environ, "TF_DATA_DIR": str(self.work)},
+                env={**os.environ, **running_providers_for(self.folder), "TF_DATA_DIR": str(self.work)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

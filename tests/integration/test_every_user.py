@@ -404,8 +404,9 @@ def test_removed_key_encrypts_nothing_and_stays_with_the_roles(
     assert len(described) > 16
     assert key not in str(described)
     for role in ("sync-user", "retry-sign-ups", "post-confirmation", "user-sync", "reconciliation", "schedule"):
-        (name,) = iam.list_role_policies(RoleName=f"{prefix}-us-east-1-{role}")["PolicyNames"]
-        policy = iam.get_role_policy(RoleName=f"{prefix}-us-east-1-{role}", PolicyName=name)["PolicyDocument"]
+        policy = iam.get_role_policy(RoleName=f"{prefix}-us-east-1-{role}", PolicyName=f"{prefix}-{role}")[
+            "PolicyDocument"
+        ]
         (statement,) = [each for each in policy["Statement"] if each["Sid"] == "UseKey"]
         assert statement["Resource"] == key
 
