@@ -96,9 +96,9 @@ def retries(waits: Sequence[float], seconds: float) -> int:
 def _retries(measurement: Measurement, prices: Prices) -> str:
     waits, sync_user = retry_waits(), measurement.usage[WELCOME]
     gb_seconds = sync_user.billed_milliseconds("sync-user") / 1000 * measurement.memory_mb / 1024
-    dollars = (
-        prices.per_million["step_functions_transitions"] + prices.per_million["lambda_requests"]
-    ) / MILLION + gb_seconds * prices.gb_second
+    dollars = (prices["step_functions_transitions"] + prices["lambda_requests"]) / MILLION + gb_seconds * prices[
+        "lambda_gb_seconds"
+    ] / MILLION
     rows = []
     for outage, seconds in OUTAGES.items():
         longest = retries(waits, seconds)
@@ -131,7 +131,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
     )
     user = measurement.usage[WELCOME]
     stored = user.item_bytes + user.index_bytes + 2 * STORED_OVERHEAD_BYTES
-    table = stored * nightly.users / GIGABYTE * prices.per_month["table_gigabyte"]
+    table = stored * nightly.users / GIGABYTE * prices["table_gigabyte"]
     dollars = {DEFAULT: default.dollars(prices), TRACKED: tracked.dollars(prices)}
     rows = [
         ["alarms", f"{default.alarms}", f"{dollars[DEFAULT]['alarms']:.2f}"],
@@ -212,11 +212,11 @@ def _durations_table(measurement: Measurement, prices: Prices) -> str:
         rows.append(
             [
                 *(f"`{name}`", shown, f"{assumed:.0f}", f"{gb_seconds:.3f}"),
-                f"{gb_seconds * MILLION * prices.gb_second:.2f}",
+                f"{gb_seconds * prices['lambda_gb_seconds']:.2f}",
             ]
         )
     further = 0.1 * measurement.memory_mb / 1024
-    rows.append(["each further 100 ms", "", "100", f"{further:.3f}", f"{further * MILLION * prices.gb_second:.2f}"])
+    rows.append(["each further 100 ms", "", "100", f"{further:.3f}", f"{further * prices['lambda_gb_seconds']:.2f}"])
     shown = markdown.table(
         ("function", "ms on the local AWS, median", "ms assumed", "GB-seconds", "$ of a million invocations"), rows
     )
@@ -229,29 +229,11 @@ def _durations_table(measurement: Measurement, prices: Prices) -> str:
 
 
 def _prices(prices: Prices) -> str:
-    rows = {
-        ("step_functions_transitions", "Step Functions, a million state transitions"): prices.per_million,
-        ("ses_emails", "SES, a million emails"): prices.per_million,
-        ("lambda_requests", "Lambda, a million requests"): prices.per_million,
-        ("dynamodb_write_units", "DynamoDB on demand, a million write units"): prices.per_million,
-        ("dynamodb_read_units", "DynamoDB on demand, a million read units"): prices.per_million,
-        ("sqs_requests", "SQS, a million requests"): prices.per_million,
-        ("cognito_list_users", "Cognito, a million ListUsers"): prices.per_million,
-        ("eventbridge_aws_events", "EventBridge, a million events of AWS's own services"): prices.per_million,
-        ("lambda_gb_second_arm64", "Lambda, a million GB-seconds on arm64"): {
-            "lambda_gb_second_arm64": prices.gb_second * MILLION
-        },
-        ("log_gigabyte", "CloudWatch, a GB of logs taken in"): {"log_gigabyte": prices.log_gigabyte},
-        ("alarm", "CloudWatch, an alarm on one metric, a month"): prices.per_month,
-        ("dashboard", "CloudWatch, a dashboard, a month"): prices.per_month,
-        ("table_gigabyte", "DynamoDB, a GB in the table, a month"): prices.per_month,
-        ("kms_key", "KMS, a customer managed key, a month"): prices.per_month,
-    }
     return markdown.table(
         (f"list prices of {prices.region}, recorded on {prices.recorded_on}", "$", ""),
         [
-            [title, f"{group[name]:g}", "not confirmed" if name in prices.not_confirmed else ""]
-            for (name, title), group in rows.items()
+            [price.title, f"{price.dollars:g}", "" if price.confirmed else "not confirmed"]
+            for price in prices.prices.values()
         ],
         texts=(0, 2),
     )

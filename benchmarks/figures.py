@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from benchmarks.simulated_run import SimulatedAws
 
@@ -27,32 +27,28 @@ _MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
-class Prices:
-    """List prices in US dollars: for a million, for a GB-second on arm64, for a GB of logs, and for a month.
+class Price:
+    """A list price in US dollars. One that is not confirmed is from secondary sources, not from AWS's own pages."""
 
-    `not_confirmed` are the names of prices from secondary sources, not from AWS's own pages.
-    """
+    title: str
+    dollars: float
+    confirmed: bool
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The content of prices.json."""
 
     recorded_on: str
     region: str
-    per_million: Mapping[str, float]
-    gb_second: float
-    log_gigabyte: float
-    per_month: Mapping[str, float]
-    not_confirmed: frozenset[str]
+    prices: Mapping[str, Price]
 
     @classmethod
     def load(cls) -> Prices:
-        found: dict[str, Any] = json.loads((Path(__file__).parent / "prices.json").read_text())
-        return cls(
-            recorded_on=found["recorded_on"],
-            region=found["region"],
-            per_million=found["per_million"],
-            gb_second=found["lambda_gb_second_arm64"],
-            log_gigabyte=found["log_gigabyte"],
-            per_month=found["per_month"],
-            not_confirmed=frozenset(found["not_confirmed"]),
-        )
+        return TypeAdapter(cls).validate_json(Path(__file__).with_name("prices.json").read_bytes())
+
+    def __getitem__(self, name: str) -> float:
+        return self.prices[name].dollars
 
 
 @dataclass(frozen=True)
@@ -85,14 +81,13 @@ class Figures:
 
     def dollars(self, prices: Prices) -> dict[str, float]:
         """Return dollars by kind."""
-        price = prices.per_million
         return {
-            "DynamoDB writes": self.write_units * price["dynamodb_write_units"] / _MILLION,
-            "DynamoDB reads": self.read_units * price["dynamodb_read_units"] / _MILLION,
-            "Step Functions": self.calls.get("StepFunctions", 0) * price["step_functions_transitions"] / _MILLION,
-            "Lambda": self.calls.get("Lambda", 0) * price["lambda_requests"] / _MILLION
-            + self.gb_seconds * prices.gb_second,
-            "ListUsers": self.calls["ListUsers"] * price["cognito_list_users"] / _MILLION,
+            "DynamoDB writes": self.write_units * prices["dynamodb_write_units"] / _MILLION,
+            "DynamoDB reads": self.read_units * prices["dynamodb_read_units"] / _MILLION,
+            "Step Functions": self.calls.get("StepFunctions", 0) * prices["step_functions_transitions"] / _MILLION,
+            "Lambda": self.calls.get("Lambda", 0) * prices["lambda_requests"] / _MILLION
+            + self.gb_seconds * prices["lambda_gb_seconds"] / _MILLION,
+            "ListUsers": self.calls["ListUsers"] * prices["cognito_list_users"] / _MILLION,
         }
 
     def dollars_per_million_users(self, prices: Prices) -> float:

@@ -73,15 +73,14 @@ class Usage:
 
     def dollars_per_million(self, memory_mb: int, prices: Prices) -> dict[str, float]:
         """Return dollars, by service."""
-        price = prices.per_million
         return {
-            "Step Functions": self.transitions * price["step_functions_transitions"],
-            "Lambda": sum(self.invocations.values()) * price["lambda_requests"]
-            + self.gb_seconds(memory_mb) * MILLION * prices.gb_second,
-            "DynamoDB": (self.table_write_units + self.index_write_units) * price["dynamodb_write_units"],
-            "SQS": self.sqs_requests * price["sqs_requests"],
-            "SES": self.emails * price["ses_emails"],
-            "Logs": self.log_bytes * MILLION / GIGABYTE * prices.log_gigabyte,
+            "Step Functions": self.transitions * prices["step_functions_transitions"],
+            "Lambda": sum(self.invocations.values()) * prices["lambda_requests"]
+            + self.gb_seconds(memory_mb) * prices["lambda_gb_seconds"],
+            "DynamoDB": (self.table_write_units + self.index_write_units) * prices["dynamodb_write_units"],
+            "SQS": self.sqs_requests * prices["sqs_requests"],
+            "SES": self.emails * prices["ses_emails"],
+            "Logs": self.log_bytes * MILLION / GIGABYTE * prices["log_gigabyte"],
         }
 
 
@@ -96,9 +95,9 @@ class Standing:
     def dollars(self, prices: Prices) -> dict[str, float]:
         """Return dollars a month, by kind."""
         return {
-            "alarms": self.alarms * prices.per_month["alarm"],
-            "dashboard": self.dashboards * prices.per_month["dashboard"],
-            "queues, empty": self.polled_queues * EMPTY_POLLS_A_MONTH * prices.per_million["sqs_requests"] / MILLION,
+            "alarms": self.alarms * prices["alarm"],
+            "dashboard": self.dashboards * prices["dashboard"],
+            "queues, empty": self.polled_queues * EMPTY_POLLS_A_MONTH * prices["sqs_requests"] / MILLION,
         }
 
 

@@ -29,7 +29,7 @@ MARKERS = ("<!-- BEGIN_TF_DOCS -->", "<!-- END_TF_DOCS -->")
 
 
 def inputs_and_outputs(module: Path) -> str:
-    """The two tables of a module. A table without rows is left out, like terraform-docs' hide-empty."""
+    """Return the two tables of a module. A table without rows is omitted, as with terraform-docs' hide-empty."""
     return "\n\n".join(text for text in (inputs(module / "variables.tf"), outputs(module / "outputs.tf")) if text)
 
 
@@ -51,7 +51,7 @@ def outputs(file: Path) -> str:
 
 
 def blocks(file: Path, kind: str) -> list[Any]:
-    """The blocks of a kind, as hcl2.query.BlockView."""
+    """Return the blocks of a kind, as hcl2.query.BlockView."""
     return DocumentView.parse(file.read_text(encoding="utf-8")).blocks(kind) if file.exists() else []
 
 
@@ -87,7 +87,7 @@ def table(heading: str, columns: dict[str, str], rows: Sequence[Sequence[str]]) 
 
 
 def state_machine(root: Path, name: str) -> str:
-    """A heading, the comment and the diagram of a state machine."""
+    """Return the heading, the comment and the diagram of a state machine."""
     path = f"modules/{name}/{name}.asl.json"
     # A placeholder that stands for a whole value, outside quotes, becomes a string.
     tokens = re.compile(r'("(?:[^"\\]|\\.)*")|(\$\{[^}]*\})')
@@ -98,7 +98,7 @@ def state_machine(root: Path, name: str) -> str:
 
 
 def diagram(machine: dict[str, Any], indent: str) -> Iterator[str]:
-    """The lines of a Mermaid stateDiagram-v2 of a machine, or of the processor of a Map state."""
+    """Yield the lines of a Mermaid stateDiagram-v2 of a machine, or of the processor of a Map state."""
     yield f"{indent}[*] --> {machine['StartAt']}"
     for state, fields in machine["States"].items():
         if fields["Type"] == "Map":
@@ -110,7 +110,7 @@ def diagram(machine: dict[str, Any], indent: str) -> Iterator[str]:
 
 
 def transitions(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The next state of each transition, and its condition (empty: always)."""
+    """Yield the next state of each transition, and its condition (empty: always)."""
     for rule in state.get("Choices", []):
         yield rule["Next"], condition(rule)
     if "Default" in state:
@@ -130,7 +130,7 @@ SIGNS = {"StringEquals": "=", "StringEqualsPath": "=", "BooleanEquals": "=", "Nu
 
 
 def condition(rule: dict[str, Any]) -> str:
-    """A choice rule in words: https://states-language.net/#choice-state"""
+    """Return a choice rule in words: https://states-language.net/#choice-state"""
     for operator in ("And", "Or"):
         if operator in rule:
             return f" {operator.lower()} ".join(condition(each) for each in rule[operator])
