@@ -1,7 +1,7 @@
-"""Releases of the code, the code that the functions run, and the roll-back to an earlier release.
+"""Releases of the code, the code that the functions run, and the rollback to an earlier release.
 
 Terraform deploys one zip to all functions, and publishes a version of each function that it changes. So the hash of
-the zip identifies a release. A roll-back deploys the zip of an older version to $LATEST, which AWS invokes.
+the zip identifies a release. A rollback deploys the zip of an older version to $LATEST, which AWS invokes.
 """
 
 from __future__ import annotations

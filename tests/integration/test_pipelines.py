@@ -256,8 +256,8 @@ def test_rollback_lasts_until_it_is_undone_or_another_release(
     bad = running_code(aws, "carried")
     assert good != bad
 
-    assert "carried-dev-send-welcome: runs it now" in rollback()
-    assert "carried-dev-send-welcome: runs it already" in rollback()
+    assert "carried-dev-send-welcome: runs this release now" in rollback()
+    assert "carried-dev-send-welcome: already runs this release" in rollback()
     assert running_code(aws, "carried") == good
     failed = applies("terraform plan", expect=1)
     assert "The function carried-dev-send-welcome does not run the code of this module" in failed

@@ -45,7 +45,7 @@ def rollback(
         stdout.print("This is the code that Terraform deployed last.")
     else:
         stdout.print(
-            "terraform plan fails until you apply another release, or end the roll-back:"
+            "terraform plan fails until you apply another release, or end the rollback:"
             " cognito-user-sync rollback --undo"
         )
 

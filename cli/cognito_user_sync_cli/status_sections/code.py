@@ -15,6 +15,6 @@ def check_code(deployment: Deployment) -> Findings:
     yield Fact("rolled_back", rolled_back, f"{counted(len(rolled_back), 'function')} rolled back")
     if rolled_back:
         yield Problem(
-            f"the code of {', '.join(rolled_back)} is not the code that Terraform deployed last. To end a roll-back:"
+            f"the code of {', '.join(rolled_back)} is not the code that Terraform deployed last. To end a rollback:"
             " cognito-user-sync rollback --undo"
         )
