@@ -107,7 +107,7 @@ def a_user(modified_at: str = OCCURRED_AT, **changes: object) -> CognitoUser:
 # A user whom the list shows.
 
 
-def test_a_changed_user_is_read_from_cognito_and_written(
+def test_sync_change_writes_the_current_user(
     sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls
 ) -> None:
     users.add(a_user())
@@ -134,7 +134,7 @@ def test_a_changed_user_is_read_from_cognito_and_written(
     assert calls.operations == [LIST, WRITE]
 
 
-def test_a_change_that_is_known_already_is_unchanged(sync: Sync, users: UsersInMemory, table: SimulatedTable) -> None:
+def test_sync_change_is_idempotent(sync: Sync, users: UsersInMemory, table: SimulatedTable) -> None:
     users.add(a_user())
     sync("AdminDisableUser")
     before = table.items()
@@ -197,7 +197,7 @@ def test_sync_change_comes_again_while_no_answer_shows_it(
 
 
 @pytest.mark.parametrize("modified_at", ["2026-01-01T00:00:00.400Z", "2025-12-31T23:59:59.000Z"])
-def test_a_read_in_the_second_of_the_change_is_not_older(
+def test_sync_change_accepts_a_read_in_the_second_of_the_change(
     sync: Sync, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch, modified_at: str
 ) -> None:
     """CloudTrail's times have whole seconds, and are those of the end of a call."""
@@ -210,7 +210,7 @@ def test_a_read_in_the_second_of_the_change_is_not_older(
     "event_name",
     ["AdminConfirmSignUp", "AdminSetUserPassword", "AdminCreateUser", "RespondToAuthChallenge", "ChangePassword", ""],
 )
-def test_an_event_that_may_not_move_the_date_comes_once(
+def test_sync_change_does_not_retry_events_without_a_new_date(
     sync: Sync, users: UsersInMemory, calls: Calls, monkeypatch: pytest.MonkeyPatch, event_name: str
 ) -> None:
     monkeypatch.setattr(sync_request, "datetime", Clock(1).datetime)
@@ -344,9 +344,7 @@ def test_an_item_of_the_application_stays(sync: Sync, table: SimulatedTable, eve
 
 
 @pytest.mark.parametrize("event_name", ["AdminDeleteUser", "DeleteUser"])
-def test_a_deleted_user_is_marked_once_cognito_knows_the_user_no_more(
-    sync: Sync, table: SimulatedTable, calls: Calls, event_name: str
-) -> None:
+def test_sync_change_marks_a_deleted_user(sync: Sync, table: SimulatedTable, calls: Calls, event_name: str) -> None:
     table.put(a_user())
     before = table.items()[SUB]
     del before["shard"], before["synced_at"]
@@ -380,7 +378,7 @@ def test_sync_change_marks_a_user_deleted_after_the_change(
     assert calls.operations == [LIST, READ, GET, WRITE], "a deleted user costs one ListUsers"
 
 
-def test_a_deletion_while_cognito_knows_the_user_is_tried_again_later(
+def test_sync_change_retries_a_deletion_until_cognito_confirms(
     sync: Sync, users: UsersInMemory, table: SimulatedTable
 ) -> None:
     table.put(a_user())
@@ -405,7 +403,7 @@ def test_sync_change_retries_a_user_missing_only_in_the_list(
     assert table.items() == before
 
 
-def test_a_deleted_user_whose_name_was_taken_over_is_marked(
+def test_sync_change_marks_a_deleted_user_with_a_reused_username(
     sync: Sync, users: UsersInMemory, table: SimulatedTable
 ) -> None:
     table.put(a_user())
@@ -415,7 +413,7 @@ def test_a_deleted_user_whose_name_was_taken_over_is_marked(
     assert OTHER_SUB not in table.items()
 
 
-def test_a_deleted_user_is_kept_under_the_policy_keep(sync: Sync, table: SimulatedTable) -> None:
+def test_sync_change_keeps_a_deleted_user_if_action_is_keep(sync: Sync, table: SimulatedTable) -> None:
     table.put(a_user())
     before = table.items()
     sync.deletion = DeletionPolicy(DeletedUsers.KEEP)
@@ -423,7 +421,7 @@ def test_a_deleted_user_is_kept_under_the_policy_keep(sync: Sync, table: Simulat
     assert table.items() == before
 
 
-def test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb(
+def test_sync_change_makes_at_most_five_calls(
     sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls
 ) -> None:
     """sync_changes reserves time for these."""
@@ -448,7 +446,7 @@ def test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb(
         (WRITE, "ResourceNotFoundException", 400, TableRejectedError),
     ],
 )
-def test_a_failed_call_is_made_once_and_raised(
+def test_sync_change_does_not_retry_failed_calls(
     sync: Sync, users: UsersInMemory, calls: Calls, clock: Clock, operation: str, code: str, status: int, error: type
 ) -> None:
     users.add(a_user())

@@ -53,7 +53,7 @@ def longest_task(task: Json) -> float:
 
 
 @pytest.mark.parametrize("handler", CLIENTS)
-def test_each_call_ends_within_its_function(handler: str) -> None:
+def test_calls_end_within_the_timeout_of_their_function(handler: str) -> None:
     timeout = function_timeouts()[handler]
     assert {service: limits for service, limits in CLIENTS[handler].items() if longest_call(limits) > timeout} == {}
 
@@ -72,15 +72,15 @@ def test_chained_function_has_most_of_the_time_that_cognito_waits() -> None:
     assert longest_call(CLIENTS["post_confirmation"]["lambda"]) == COGNITO_WAITS_SECONDS - 0.6
 
 
-def test_a_queued_start_ends_within_the_time_reserved_for_it() -> None:
+def test_queued_start_ends_within_its_reserved_time() -> None:
     slowest = longest_call(CLIENTS["retry_sign_ups"]["stepfunctions"])
     assert slowest <= retry_sign_ups._SLOWEST_START_SECONDS < function_timeouts()["retry_sign_ups"]
 
 
-def test_a_queued_change_ends_within_the_time_reserved_for_it() -> None:
+def test_queued_change_ends_within_its_reserved_time() -> None:
     services = ("cognito-idp", "dynamodb", "stepfunctions")
     cognito, dynamodb, states = (longest_call(CLIENTS["sync_changes"][service]) for service in services)
-    # The calls: test_changes.py, test_the_slowest_change_makes_three_calls_of_cognito_and_two_of_dynamodb.
+    # The calls: test_changes.py, test_sync_change_makes_at_most_five_calls.
     slowest = sync_changes._PAUSE_SECONDS + max(3 * cognito, cognito + states) + 3 * dynamodb
     assert slowest <= sync_changes._SLOWEST_CHANGE_SECONDS < function_timeouts()["sync_changes"]
 
@@ -116,7 +116,7 @@ def test_pool_trigger_reserves_time_for_an_update_and_a_read() -> None:
 
 
 @pytest.mark.parametrize("handler", ["plan_shards", "reconcile_shards"])
-def test_the_reconciliation_reserves_time_for_the_call_under_way(handler: str) -> None:
+def test_reconciliation_reserves_time_for_calls_in_progress(handler: str) -> None:
     slowest = max(map(longest_call, CLIENTS[handler].values()))
     assert slowest <= rate_limit._MARGIN_SECONDS <= 60
     assert function_timeouts()[handler] >= shards.WORKER_SECONDS + rate_limit._MARGIN_SECONDS
@@ -188,7 +188,7 @@ def test_dead_letters_are_kept_as_long_as_is_said(file: str) -> None:
     assert {float(days) for days in said} == {DEAD_LETTER_DAYS}
 
 
-def test_a_tombstone_outlasts_every_read_from_before_the_deletion() -> None:
+def test_tombstone_outlasts_reads_from_before_the_deletion() -> None:
     """A function writes only what it has read itself: a later retry of a request reads again."""
     assert max(function_timeouts().values()) < user_table.TOMBSTONE_DAYS * DAY
     variables = (ROOT / "variables.tf").read_text(encoding="utf-8")

@@ -64,7 +64,7 @@ def test_invisible_characters_hide_no_link(link: str, data: st.DataObject) -> No
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_no_text_around_a_url_keeps_it(before: str, after: str) -> None:
+def test_clean_value_removes_a_url_in_any_text(before: str, after: str) -> None:
     assert clean_value(f"{before} https://evil.example/x {after}") == ""
 
 

@@ -29,7 +29,7 @@ def states(aws: FakeAws) -> SFNClient:
     return aws.session.client("stepfunctions", config=Config(retries={"total_max_attempts": 1}))
 
 
-def test_a_sign_up_is_started_under_its_fixed_name(aws: FakeAws) -> None:
+def test_start_uses_the_fixed_name_of_a_sign_up(aws: FakeAws) -> None:
     aws.on(START, STARTED)
     assert executions.start(states(aws), USER_SYNC, SIGN_UP) is True
     assert [call.body for call in aws.calls] == [
@@ -47,12 +47,12 @@ def test_any_other_request_is_started_each_time_under_another_name(aws: FakeAws)
     assert [call.body for call in aws.calls] == [{"stateMachineArn": USER_SYNC, "input": PASSWORD_RESET.to_json()}] * 2
 
 
-def test_an_execution_that_exists_already_is_no_failure(aws: FakeAws) -> None:
+def test_start_returns_false_for_an_existing_execution(aws: FakeAws) -> None:
     aws.on(START, error_response("ExecutionAlreadyExists"))
     assert executions.start(states(aws), USER_SYNC, SIGN_UP) is False
 
 
-def test_a_second_sign_up_with_another_content_is_not_started() -> None:
+def test_start_rejects_a_second_sign_up_with_other_input() -> None:
     # As when Cognito calls the trigger again: the time in it is a new one.
     again = SyncRequest(SUB, "zoë 😀", "sign_up", "2026-01-01T00:00:05.000Z")
     with mock_aws():
@@ -75,7 +75,7 @@ def test_start_raises_other_errors(aws: FakeAws, code: str) -> None:
         executions.start(states(aws), USER_SYNC, SIGN_UP)
 
 
-def test_a_lost_answer_is_raised(aws: FakeAws) -> None:
+def test_start_raises_a_missing_response(aws: FakeAws) -> None:
     lost: Any = ReadTimeoutError(endpoint_url="https://states")
     aws.on(START, lost)
     with pytest.raises(ReadTimeoutError):

@@ -33,13 +33,13 @@ def handle(
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
-def test_every_message_is_handled_in_order() -> None:
+def test_handle_calls_act_for_each_message_in_order() -> None:
     seen: list[Any] = []
     assert handle(batch('{"a": 1}', "[]", '"text"'), seen.append) == []
     assert seen == [{"a": 1}, [], "text"]
 
 
-def test_an_empty_batch_is_handled() -> None:
+def test_handle_accepts_an_empty_batch() -> None:
     assert handle({"Records": []}) == []
 
 
@@ -65,13 +65,13 @@ def test_json_that_cannot_be_read_comes_back_and_stops_no_other(body: str) -> No
     assert seen == [0, 2]
 
 
-def test_what_there_is_no_time_for_comes_back_unhandled() -> None:
+def test_handle_returns_messages_without_time() -> None:
     seen: list[Any] = []
     assert handle(batch("0", "1", "2"), seen.append, lambda: len(seen) < 1) == ["m1", "m2"]
     assert seen == [0]
 
 
-def test_an_unexpected_error_is_raised() -> None:
+def test_handle_raises_an_unexpected_error() -> None:
     """SQS delivers the whole batch again, and the function's errors are counted."""
 
     def act(message: Any) -> None:
@@ -94,14 +94,14 @@ def test_an_unexpected_error_is_raised() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_batch_of_messages_is_rejected_before_any_is_handled(event: Any) -> None:
+def test_handle_rejects_an_event_that_is_not_a_batch(event: Any) -> None:
     seen: list[Any] = []
     with pytest.raises(InvalidEventError, match="SQS message"):
         handle(event, seen.append)
     assert seen == []
 
 
-def test_a_failure_is_logged_by_its_name_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_handle_logs_only_the_name_of_an_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
     def act(message: Any) -> None:

@@ -134,7 +134,7 @@ def test_attach_sends_all_settings_and_the_trigger(cognito: CognitoPool, pool: P
     assert cognito.settings == with_trigger(OURS)
 
 
-def test_detach_sends_every_setting_back_as_it_was_without_our_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
+def test_detach_sends_all_settings_without_the_trigger(cognito: CognitoPool, pool: PoolTrigger) -> None:
     cognito.set_trigger(OURS)
     assert pool.detach(OURS, None) == "detached"
     assert cognito.settings == with_trigger(None)
@@ -527,7 +527,9 @@ def test_update_without_an_answer_is_proved_when_it_is_shown_late(cognito: Cogni
     assert len(cognito.updates) == 1
 
 
-def test_other_change_is_named_when_it_is_shown_late(cognito: CognitoPool, pool: PoolTrigger, clock: Clock) -> None:
+def test_verification_names_another_change_that_is_shown_late(
+    cognito: CognitoPool, pool: PoolTrigger, clock: Clock
+) -> None:
     before = Response({"UserPool": cognito.shown()["UserPool"]})
 
     def change_and_lag() -> None:

@@ -187,7 +187,7 @@ def test_detach_does_not_need_the_chained_function(chained: CognitoPool, aws: Fa
 # --- the environment names what may be attached and put back
 
 
-def test_request_without_a_chained_function_is_for_that_of_the_environment(chained: CognitoPool) -> None:
+def test_handler_uses_the_chained_function_of_the_environment(chained: CognitoPool) -> None:
     """So are Terraform's: the input that destroy sends may be older than the environment."""
     request = {"user_pool_id": POOL_ID, "function_arn": OURS}
     pool_trigger.handler({"action": "attach", **request}, FakeContext(60))
@@ -209,7 +209,7 @@ def test_request_without_a_chained_function_is_for_that_of_the_environment(chain
         ("chained_function_arn", None),
     ],
 )
-def test_event_that_names_anything_else_is_rejected(chained: CognitoPool, name: str, value: str | None) -> None:
+def test_handler_rejects_an_event_of_another_deployment(chained: CognitoPool, name: str, value: str | None) -> None:
     """The permission to invoke the function is not the permission to give the pool's sign-ups to any function."""
     for action, trigger in (("attach", None), ("attach", THEIRS), ("attach", OTHER), ("detach", OURS)):
         chained.set_trigger(trigger)
@@ -221,7 +221,7 @@ def test_event_that_names_anything_else_is_rejected(chained: CognitoPool, name: 
     assert chained.calls.operations == []
 
 
-def test_event_that_names_a_chained_function_is_rejected_where_none_is(cognito: CognitoPool) -> None:
+def test_handler_rejects_a_chained_function_if_none_is_set(cognito: CognitoPool) -> None:
     call("attach")
     asked = list(cognito.calls.operations)
     values: tuple[Any, ...] = (THEIRS, 0, False, [])

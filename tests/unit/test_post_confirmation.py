@@ -151,7 +151,7 @@ def assert_nothing_personal_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("source", sync_request.REASON_OF_TRIGGER_SOURCE)
-def test_the_good_path_is_one_start_execution_and_nothing_else(aws: FakeAws, source: str) -> None:
+def test_post_confirmation_only_starts_an_execution(aws: FakeAws, source: str) -> None:
     aws.on(START, STARTED)
     event = an_event(source)
     original = copy.deepcopy(event)
@@ -160,7 +160,7 @@ def test_the_good_path_is_one_start_execution_and_nothing_else(aws: FakeAws, sou
     assert aws.operations == [START]
 
 
-def test_a_sign_ups_execution_has_the_fixed_name_and_the_request_as_input(aws: FakeAws) -> None:
+def test_post_confirmation_starts_a_sign_up_under_its_fixed_name(aws: FakeAws) -> None:
     aws.on(START, STARTED)
     post_confirmation.handler(an_event(), FakeContext())
     [call] = aws.calls
@@ -172,7 +172,7 @@ def test_a_sign_ups_execution_has_the_fixed_name_and_the_request_as_input(aws: F
 
 
 @pytest.mark.parametrize("source", sync_request.REASON_OF_TRIGGER_SOURCE)
-def test_no_attribute_of_the_user_leaves_the_function(aws: FakeAws, source: str) -> None:
+def test_post_confirmation_sends_no_attribute_of_the_user(aws: FakeAws, source: str) -> None:
     """Neither in an execution nor in the queue."""
     aws.on(START, error_response("ThrottlingException"))
     aws.on(QUEUE, QUEUED)
@@ -182,7 +182,7 @@ def test_no_attribute_of_the_user_leaves_the_function(aws: FakeAws, source: str)
     assert [value for value in PERSONAL if value != "ada.l" and value in sent] == []
 
 
-def test_a_password_reset_starts_a_sync_without_a_fixed_name(aws: FakeAws) -> None:
+def test_post_confirmation_starts_a_password_reset_under_a_new_name(aws: FakeAws) -> None:
     aws.on(START, STARTED)
     post_confirmation.handler(an_event("PostConfirmation_ConfirmForgotPassword"), FakeContext())
     post_confirmation.handler(an_event("PostConfirmation_ConfirmForgotPassword"), FakeContext())
@@ -191,7 +191,7 @@ def test_a_password_reset_starts_a_sync_without_a_fixed_name(aws: FakeAws) -> No
     assert json.loads(call.body["input"])["reason"] == "password_reset"
 
 
-def test_the_request_occurred_at_the_time_of_the_call(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_post_confirmation_sets_the_time_of_the_request(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     aws.on(START, STARTED)
     monkeypatch.setattr(post_confirmation.user, "now", lambda: "2026-01-01T00:00:00.000Z")
     post_confirmation.handler(an_event(), FakeContext())
@@ -289,7 +289,7 @@ def test_post_confirmation_logs_an_error_if_both_fail(
     assert_nothing_personal_logged(caplog)
 
 
-def test_where_both_failed_both_are_tried_again(aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+def test_post_confirmation_retries_if_both_fail(aws: FakeAws, caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     aws.on(START, error_response("ThrottlingException"), error_response("ThrottlingException"), STARTED)
     aws.on(QUEUE, error_response("ThrottlingException"))
     post_confirmation.handler(an_event(), FakeContext())
@@ -350,7 +350,7 @@ def test_handler_ends_in_time_when_every_call_hangs(aws: FakeAws, clock: Clock, 
     ],
     ids=range(13),
 )
-def test_a_senseless_event_is_returned_unchanged_and_logged_and_nothing_is_called(
+def test_post_confirmation_returns_an_invalid_event_unchanged(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, event: Any
 ) -> None:
     original = copy.deepcopy(event)
@@ -361,7 +361,7 @@ def test_a_senseless_event_is_returned_unchanged_and_logged_and_nothing_is_calle
     assert_nothing_personal_logged(caplog)
 
 
-def test_with_endpoints_that_hang_the_event_is_returned_within_four_seconds(
+def test_post_confirmation_returns_in_four_seconds_if_calls_hang(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # They take the connection and the request, and never answer.
@@ -380,7 +380,7 @@ def test_with_endpoints_that_hang_the_event_is_returned_within_four_seconds(
 # The function that the pool had before.
 
 
-def test_the_chained_function_gets_the_same_event_and_its_answer_is_returned(aws: FakeAws, chained: None) -> None:
+def test_chained_function_gets_the_event_and_its_response_is_returned(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response({"response": {"theirs": True}}))
     event = an_event()
@@ -390,7 +390,7 @@ def test_the_chained_function_gets_the_same_event_and_its_answer_is_returned(aws
     assert aws.calls[1].path == f"/2015-03-31/functions/{THEIRS}/invocations"
 
 
-def test_the_failure_of_the_chained_function_is_raised_with_its_own_message(aws: FakeAws, chained: None) -> None:
+def test_chained_function_error_is_raised_with_its_message(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     answer = {"errorMessage": "Sorry, no more seats", "errorType": "Full"}
     aws.on(INVOKE, Response(answer, headers={"X-Amz-Function-Error": "Unhandled"}))
@@ -400,7 +400,7 @@ def test_the_failure_of_the_chained_function_is_raised_with_its_own_message(aws:
 
 
 @pytest.mark.parametrize("failure", [failure for failure in WAYS_TO_FAIL if failure != "access-denied"])
-def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would_without_us(
+def test_chained_function_that_cannot_be_invoked_fails_the_trigger(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, chained: None, failure: str
 ) -> None:
     aws.on(START, STARTED)
@@ -417,7 +417,7 @@ def test_a_chained_function_that_cannot_be_invoked_fails_the_trigger_as_it_would
     assert_nothing_personal_logged(caplog)
 
 
-def test_a_permission_that_has_not_arrived_yet_is_waited_for(aws: FakeAws, clock: Clock, chained: None) -> None:
+def test_chained_function_is_retried_until_permitted(aws: FakeAws, clock: Clock, chained: None) -> None:
     # The apply that names the chained function made it a moment ago.
     aws.on(START, STARTED)
     aws.on(
@@ -431,7 +431,7 @@ def test_a_permission_that_has_not_arrived_yet_is_waited_for(aws: FakeAws, clock
     assert clock.seconds > 0
 
 
-def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
+def test_chained_function_without_permission_fails_the_trigger_in_time(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch, clock: Clock, chained: None
 ) -> None:
     context = FakeContext(4.5)
@@ -445,14 +445,14 @@ def test_a_permission_that_does_not_arrive_fails_the_trigger_in_time(
     assert 0.5 < context.seconds_left < 1.5
 
 
-def test_an_answer_of_the_chained_function_that_breaks_off_is_its_failure(aws: FakeAws, chained: None) -> None:
+def test_chained_function_with_a_partial_response_fails_the_trigger(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response({"theirs": True}, headers={"Content-Length": "1000"}))
     with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} .*IncompleteReadError"):
         post_confirmation.handler(an_event(), FakeContext())
 
 
-def test_the_chained_function_is_called_even_when_ours_failed(aws: FakeAws, chained: None) -> None:
+def test_chained_function_is_invoked_if_the_start_fails(aws: FakeAws, chained: None) -> None:
     aws.on(START, error_response("ThrottlingException"))
     aws.on(QUEUE, error_response("AccessDenied"))
     aws.on(INVOKE, Response({"theirs": True}))
@@ -467,9 +467,7 @@ def test_chained_function_is_invoked_for_an_unknown_event(aws: FakeAws, chained:
 
 
 @pytest.mark.parametrize("failure", ["reset", "tls-eof"])
-def test_chained_function_is_invoked_again_when_its_connection_was_closed(
-    aws: FakeAws, chained: None, failure: str
-) -> None:
+def test_chained_function_is_retried_over_a_new_connection(aws: FakeAws, chained: None, failure: str) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, WAYS_TO_FAIL[failure], Response({"theirs": True}))
     assert post_confirmation.handler(an_event(), FakeContext()) == {"theirs": True}
@@ -494,22 +492,20 @@ def test_import_makes_the_clients_of_each_invocation(aws: FakeAws, chained: None
     assert aws.operations == [START, INVOKE] * 2
 
 
-def test_an_error_is_named_by_its_code_alone() -> None:
+def test_post_confirmation_logs_only_the_code_of_an_error() -> None:
     # Its message may repeat what was sent.
     assert post_confirmation._name(HTTPClientError(error="ada@example.com")) == "HTTPClientError"
 
 
 @pytest.mark.parametrize("payload", [b"", b"<html>", b"[" * 100_000], ids=["nothing", "html", "deep"])
-def test_an_answer_of_the_chained_function_that_is_no_json_is_its_failure(
-    aws: FakeAws, chained: None, payload: bytes
-) -> None:
+def test_chained_function_without_json_fails_the_trigger(aws: FakeAws, chained: None, payload: bytes) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response(payload))
     with pytest.raises(post_confirmation.ChainedFunctionError, match=f"^{OF_THE_POOL} did not return JSON"):
         post_confirmation.handler(an_event(), FakeContext())
 
 
-def test_a_failure_of_the_chained_function_without_a_message_is_its_failure(aws: FakeAws, chained: None) -> None:
+def test_chained_function_error_without_a_message_is_raised(aws: FakeAws, chained: None) -> None:
     aws.on(START, STARTED)
     aws.on(INVOKE, Response(b"[]", headers={"X-Amz-Function-Error": "Unhandled"}))
     with pytest.raises(post_confirmation.ChainedFunctionError):

@@ -38,7 +38,7 @@ def handle(*bodies: str) -> list[str]:
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
-def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -> None:
+def test_retry_sign_ups_starts_an_execution_per_message(aws: FakeAws) -> None:
     aws.on(START, STARTED)
     assert handle(*[request.to_json() for request in REQUESTS]) == []
     assert [call.body for call in aws.calls] == [
@@ -47,7 +47,7 @@ def test_every_message_starts_the_execution_that_was_not_started(aws: FakeAws) -
     ]
 
 
-def test_one_that_was_started_before_all_is_done(aws: FakeAws) -> None:
+def test_retry_sign_ups_accepts_a_started_execution(aws: FakeAws) -> None:
     # StartExecution took effect and its answer was lost: the trigger queued the request nevertheless.
     aws.on(START, error_response("ExecutionAlreadyExists"))
     assert handle(REQUESTS[0].to_json()) == []
@@ -95,7 +95,7 @@ def test_retry_sign_ups_retries_throttled_starts(aws: FakeAws, failure: Answer) 
     ],
     ids=range(10),
 )
-def test_a_malformed_message_fails_alone_and_ends_in_the_dead_letter_queue(
+def test_retry_sign_ups_returns_only_a_malformed_message(
     aws: FakeAws, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     aws.on(START, STARTED)
@@ -116,20 +116,20 @@ def test_no_personal_data_is_logged(aws: FakeAws, caplog: pytest.LogCaptureFixtu
     assert "ada" not in repr(ours)
 
 
-def test_what_there_is_no_time_for_is_delivered_again_unstarted(aws: FakeAws) -> None:
+def test_retry_sign_ups_returns_messages_without_time(aws: FakeAws) -> None:
     records = [{"messageId": "m0", "body": REQUESTS[0].to_json()}]
     answer = retry_sign_ups.handler({"Records": records}, FakeContext(14))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert aws.calls == []
 
 
-def test_what_is_no_batch_of_messages_is_an_invalid_sync_request(aws: FakeAws) -> None:
+def test_retry_sign_ups_rejects_an_event_that_is_not_a_batch(aws: FakeAws) -> None:
     with pytest.raises(InvalidEventError, match="SQS message"):
         retry_sign_ups.handler({}, FakeContext(30))
     assert aws.calls == []
 
 
-def test_attributes_of_a_request_of_an_earlier_release_start_no_execution_of_theirs(aws: FakeAws) -> None:
+def test_retry_sign_ups_drops_attributes_of_an_earlier_release(aws: FakeAws) -> None:
     """Messages wait in the queue for up to 14 days."""
     aws.on(START, STARTED)
     earlier = {**json.loads(REQUESTS[0].to_json()), "attributes": {"email": "ada@example.com"}}

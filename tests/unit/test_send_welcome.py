@@ -108,7 +108,7 @@ def test_send_welcome_names_a_missing_layer(monkeypatch: pytest.MonkeyPatch) -> 
         send()
 
 
-def test_a_new_user_gets_the_email(ses: FakeAws) -> None:
+def test_send_welcome_sends_the_email_to_a_new_user(ses: FakeAws) -> None:
     assert send() == {**an_input(), "sent": True, "message_id": "m1"}
     get, email = ses.calls
     assert (get.operation, get.body) == (GET, {"UserPoolId": POOL_ID, "Username": "ada.l"})
@@ -126,7 +126,7 @@ def test_cognito_decides_and_not_the_outcome_of_the_write(ses: FakeAws, outcome:
     assert send(outcome=str(outcome))["sent"] is True
 
 
-def test_the_email_goes_to_the_address_that_cognito_has_now(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_uses_the_current_address(ses: FakeAws, users: UsersInMemory) -> None:
     changed = {"name": "Countess", "email": "countess@example.com", "email_verified": "true"}
     users[SUB].change(attributes=changed)
     send()
@@ -141,7 +141,7 @@ def test_attributes_in_the_input_change_nothing(ses: FakeAws) -> None:
     assert "Eve" not in json.dumps(ses.calls[1].body)
 
 
-def test_the_result_holds_no_attribute(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_returns_no_attribute(ses: FakeAws, users: UsersInMemory) -> None:
     """Step Functions keeps it in the execution's history, and puts it on the event bus."""
     values = {"name": "canary", "email": "canary@example.com", "email_verified": "true"}
     users[SUB].attributes = values
@@ -175,7 +175,7 @@ def test_email_is_in_the_language_of_the_user(
     assert ses.calls[1].body["Content"]["Simple"]["Subject"]["Data"] == subject
 
 
-def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_sends_to_an_international_domain_in_ascii(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].attributes["email"] = "ada@münchen.de"
     send()
     assert recipients(ses) == ["ada@xn--mnchen-3ya.de"]
@@ -184,12 +184,12 @@ def test_an_international_domain_is_sent_to_in_ascii(ses: FakeAws, users: UsersI
 # Who gets no email, and why.
 
 
-def test_a_password_reset_is_no_sign_up(ses: FakeAws) -> None:
+def test_send_welcome_skips_a_password_reset(ses: FakeAws) -> None:
     assert_not_sent(ses, "not_a_sign_up", reason="password_reset")
     assert SEND not in ses.operations
 
 
-def test_a_deleted_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_skips_a_deleted_user(ses: FakeAws, users: UsersInMemory) -> None:
     users.remove(SUB)
     assert_not_sent(ses, "user_deleted")
 
@@ -200,16 +200,16 @@ def test_send_welcome_skips_another_user_with_the_username(ses: FakeAws, users: 
     assert_not_sent(ses, "user_deleted")
 
 
-def test_a_wrong_sub_sends_no_email(ses: FakeAws) -> None:
+def test_send_welcome_skips_a_wrong_sub(ses: FakeAws) -> None:
     assert_not_sent(ses, "user_deleted", sub=OTHER_SUB)
 
 
-def test_a_disabled_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_skips_a_disabled_user(ses: FakeAws, users: UsersInMemory) -> None:
     users[SUB].enabled = False
     assert_not_sent(ses, "user_disabled")
 
 
-def test_an_unconfirmed_user_gets_no_email(ses: FakeAws, users: UsersInMemory) -> None:
+def test_send_welcome_skips_an_unconfirmed_user(ses: FakeAws, users: UsersInMemory) -> None:
     """A forged request cannot send an email to an unconfirmed address."""
     users[SUB].status = "UNCONFIRMED"
     assert_not_sent(ses, "user_unconfirmed", outcome="unconfirmed")
@@ -223,7 +223,7 @@ def test_send_welcome_retries_a_user_whom_sync_user_saw_confirmed(ses: FakeAws, 
 
 
 @pytest.mark.parametrize("status", ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"])
-def test_a_user_of_any_other_status_gets_the_email(ses: FakeAws, users: UsersInMemory, status: str) -> None:
+def test_send_welcome_sends_the_email_for_any_other_status(ses: FakeAws, users: UsersInMemory, status: str) -> None:
     users[SUB].status = status
     assert send()["sent"] is True
 
@@ -233,7 +233,7 @@ def test_a_user_of_any_other_status_gets_the_email(ses: FakeAws, users: UsersInM
     [{}, {"email": ""}, {"email": "ada@example.com,eve@example.com"}, {"email": "ada@example.com\r\nBcc: eve@x.org"}],
     ids=["none", "empty", "list", "header"],
 )
-def test_a_user_without_one_plain_address_gets_no_email_and_that_is_no_failure(
+def test_send_welcome_skips_a_user_without_a_valid_address(
     ses: FakeAws, users: UsersInMemory, attributes: dict[str, str]
 ) -> None:
     users[SUB].attributes = attributes
@@ -241,7 +241,7 @@ def test_a_user_without_one_plain_address_gets_no_email_and_that_is_no_failure(
 
 
 @pytest.mark.parametrize("client_id", ["app1", "app2"])
-def test_a_sign_up_through_a_named_app_client_gets_the_email(
+def test_send_welcome_sends_the_email_for_a_listed_app_client(
     ses: FakeAws, template: Callable[..., None], client_id: str
 ) -> None:
     template(app_client_ids=["app1", "app2"])
@@ -249,9 +249,7 @@ def test_a_sign_up_through_a_named_app_client_gets_the_email(
 
 
 @pytest.mark.parametrize("client_id", ["app3", ""])
-def test_a_sign_up_through_another_app_client_gets_no_email(
-    ses: FakeAws, template: Callable[..., None], client_id: str
-) -> None:
+def test_send_welcome_skips_another_app_client(ses: FakeAws, template: Callable[..., None], client_id: str) -> None:
     template(app_client_ids=["app1", "app2"])
     assert_not_sent(ses, "other_app_client", client_id=client_id)
     assert SEND not in ses.operations
@@ -264,9 +262,7 @@ def test_without_named_app_clients_every_sign_up_gets_the_email(ses: FakeAws) ->
 
 
 @pytest.mark.parametrize("verified", [{"email_verified": "false"}, {}], ids=["not verified", "unknown"])
-def test_an_address_that_may_be_anothers_gets_no_email(
-    ses: FakeAws, users: UsersInMemory, verified: dict[str, str]
-) -> None:
+def test_send_welcome_skips_an_unverified_address(ses: FakeAws, users: UsersInMemory, verified: dict[str, str]) -> None:
     users[SUB].attributes = {"email": "ada@example.com", **verified}
     assert_not_sent(ses, "address_not_verified")
 
@@ -342,7 +338,7 @@ def test_address_that_may_be_another_mailbox_gets_no_email(ses: FakeAws, users: 
     ],
     ids=["throttled", "500", "timeout", "denied", "no pool", "unusable"],
 )
-def test_a_failed_read_reaches_the_state_machine_before_anything_is_sent(
+def test_send_welcome_raises_a_failed_read_before_sending(
     ses: FakeAws, answer: Answer, raised: type[Exception]
 ) -> None:
     ses.on(GET, answer)
@@ -360,7 +356,7 @@ def test_a_failed_read_reaches_the_state_machine_before_anything_is_sent(
     ],
     ids=["429", "400", "500"],
 )
-def test_a_failure_reaches_the_state_machine_after_one_attempt(
+def test_send_welcome_raises_a_failed_send_after_one_attempt(
     ses: FakeAws, answer: Response, raised: type[Exception]
 ) -> None:
     ses.on(SEND, answer)
@@ -369,15 +365,13 @@ def test_a_failure_reaches_the_state_machine_after_one_attempt(
     assert ses.operations == [GET, SEND]
 
 
-def test_the_ses_client_makes_one_attempt() -> None:
+def test_ses_client_makes_one_attempt() -> None:
     # botocore would repeat a send that timed out, and that may have gone out.
     config: Any = send_welcome._ses().meta.config
     assert config.retries["total_max_attempts"] == 1
 
 
-def test_a_template_that_names_what_is_not_synced_fails_before_anything_is_sent(
-    ses: FakeAws, template: Callable[..., None]
-) -> None:
+def test_send_welcome_rejects_an_unknown_placeholder(ses: FakeAws, template: Callable[..., None]) -> None:
     template(text="{{custom:color}}")
     with pytest.raises(UnknownPlaceholderError, match="custom:color"):
         send()

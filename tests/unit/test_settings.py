@@ -73,7 +73,7 @@ NUMBERS = [("plan_shards", name) for name in ("LIST_USERS_PER_SECOND", "MAX_CONC
 DELETING = [function for function, name in REQUIRED if name == "DELETED_USERS"]
 
 
-def test_the_environment_is_read_into_each_functions_settings() -> None:
+def test_settings_read_the_environment_of_each_function() -> None:
     assert {function: read(environ) for function, (read, environ) in READERS.items()} == {
         "retry_queue_url": "https://queue",
         "user_sync_state_machine_arn": "arn:state-machine",
@@ -109,7 +109,7 @@ def test_the_environment_is_read_into_each_functions_settings() -> None:
 
 
 @pytest.mark.parametrize(("value", "read"), [("arn:theirs", "arn:theirs"), ("", None)], ids=["set", "empty"])
-def test_the_chained_function_is_optional(value: str, read: str | None) -> None:
+def test_settings_allow_no_chained_function(value: str, read: str | None) -> None:
     assert settings.chained_function_arn({"CHAINED_FUNCTION_ARN": value}) == read
 
 
@@ -138,7 +138,7 @@ def test_settings_name_an_invalid_list(function: str, name: str, value: str) -> 
 
 
 @pytest.mark.parametrize(("function", "name"), LISTS)
-def test_an_empty_list_is_a_list(function: str, name: str) -> None:
+def test_settings_allow_an_empty_list(function: str, name: str) -> None:
     read, environ = READERS[function]
     assert read({**environ, name: "[]"}) is not None
 
@@ -183,7 +183,7 @@ def test_settings_name_an_invalid_number(function: str, name: str, value: str) -
         read({**environ, name: value})
 
 
-def test_a_table_without_the_shard_index_is_known_by_it() -> None:
+def test_settings_read_a_table_without_the_index() -> None:
     read, environ = READERS["plan_shards"]
     assert read({**environ, "HAS_SHARD_INDEX": "false"}).has_shard_index is False
 
@@ -191,7 +191,7 @@ def test_a_table_without_the_shard_index_is_known_by_it() -> None:
 @pytest.mark.parametrize("action", DeletedUsers)
 @pytest.mark.parametrize(("days", "retention_days"), [("", None), ("30", 30)], ids=["for-ever", "30-days"])
 @pytest.mark.parametrize("function", DELETING)
-def test_what_becomes_of_deleted_users_is_read(
+def test_settings_read_the_deletion_policy(
     function: str, days: str, retention_days: int | None, action: DeletedUsers
 ) -> None:
     read, environ = READERS[function]

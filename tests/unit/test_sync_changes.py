@@ -83,7 +83,7 @@ def outcomes(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(record)["outcome"] for record in caplog.records if record.message == "synced"]
 
 
-def test_each_change_of_a_batch_is_synced(
+def test_handler_syncs_each_change_of_a_batch(
     cognito: FakeAws, users: UsersInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -111,9 +111,7 @@ def test_only_the_changes_that_failed_come_back(cognito: FakeAws, users: UsersIn
     ],
     ids=["throttled", "500", "denied", "timeout"],
 )
-def test_a_change_that_cognito_does_not_answer_comes_back(
-    cognito: FakeAws, users: UsersInMemory, failure: Answer
-) -> None:
+def test_handler_returns_a_change_if_cognito_fails(cognito: FakeAws, users: UsersInMemory, failure: Answer) -> None:
     answer = cognito.answers[LIST]
     cognito.on(LIST, failure)
     assert sync(a_change(), a_change(OTHER_SUB)) == ["m0", "m1"]
@@ -124,13 +122,13 @@ def test_a_change_that_cognito_does_not_answer_comes_back(
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
-def test_a_change_that_the_table_does_not_take_comes_back(aws: FakeAws, users: UsersInMemory, code: str) -> None:
+def test_handler_returns_a_change_if_the_table_fails(aws: FakeAws, users: UsersInMemory, code: str) -> None:
     aws.serve(CognitoPool(users))
     aws.on(WRITE, error_response(code))
     assert sync(a_change(event_name="AdminCreateUser")) == ["m0"]
 
 
-def test_a_deletion_that_cognito_denies_comes_back(cognito: FakeAws) -> None:
+def test_handler_returns_a_deletion_that_cognito_does_not_confirm(cognito: FakeAws) -> None:
     """The deletion is CloudTrail's word, so that Cognito says so soon."""
     sync(a_change())
     before = items()
@@ -168,12 +166,12 @@ def test_requests_that_fail_are_limited_too(cognito: FakeAws, slept: list[float]
     assert FUNCTIONS * len(cognito.calls) / sum(slept) <= PER_SECOND + 0.001
 
 
-def test_what_there_is_no_time_for_comes_back_unsynced(cognito: FakeAws, slept: list[float]) -> None:
+def test_handler_returns_changes_without_time(cognito: FakeAws, slept: list[float]) -> None:
     assert sync(a_change(), a_change(OTHER_SUB), seconds=sync_changes._SLOWEST_CHANGE_SECONDS - 1) == ["m0", "m1"]
     assert (cognito.calls, slept, items()) == ([], [], {})
 
 
-def test_what_is_no_batch_is_an_invalid_sync_request(aws: FakeAws) -> None:
+def test_handler_rejects_an_event_that_is_not_a_batch(aws: FakeAws) -> None:
     with pytest.raises(InvalidEventError, match="SQS message"):
         sync_changes.handler({"sub": SUB}, FakeContext(60))
     assert aws.calls == []

@@ -60,7 +60,7 @@ def with_attributes(**attributes: Any) -> dict[str, Any]:
     return an_event(request={"userAttributes": {"sub": SUB, **attributes}})
 
 
-def test_a_sign_up_becomes_a_request_whose_execution_can_start_once() -> None:
+def test_execution_name_of_a_sign_up_is_fixed() -> None:
     request = from_trigger_event(an_event(), OCCURRED_AT)
     assert request == SyncRequest(
         sub=SUB, username="ada.l", reason="sign_up", occurred_at=OCCURRED_AT, client_id="app1"
@@ -68,7 +68,7 @@ def test_a_sign_up_becomes_a_request_whose_execution_can_start_once() -> None:
     assert request.execution_name() == f"sign-up-{SUB}"
 
 
-def test_a_password_reset_becomes_a_request_that_can_come_again() -> None:
+def test_execution_name_of_a_password_reset_is_unique() -> None:
     event = an_event(triggerSource="PostConfirmation_ConfirmForgotPassword")
     request = from_trigger_event(event, OCCURRED_AT)
     assert request.reason == "password_reset"
@@ -76,7 +76,7 @@ def test_a_password_reset_becomes_a_request_that_can_come_again() -> None:
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
-def test_an_execution_name_is_one_that_step_functions_takes_and_has_the_sub(reason: str) -> None:
+def test_execution_name_is_valid_and_contains_the_sub(reason: str) -> None:
     # At most 80 characters: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     name = SyncRequest(SUB, "ada.l", reason, OCCURRED_AT).execution_name()
     assert re.fullmatch(r"[a-z0-9-]{1,80}", name)
@@ -89,14 +89,14 @@ def test_an_execution_name_is_one_that_step_functions_takes_and_has_the_sub(reas
         st.text(),
     )
 )
-def test_no_attribute_leaves_the_trigger(values: dict[str, str]) -> None:
+def test_from_trigger_event_drops_attributes(values: dict[str, str]) -> None:
     """Executions, their history and their status-change events hold what the request holds."""
     event = an_event(request={"userAttributes": {**values, "sub": SUB}})
     assert json.loads(from_trigger_event(event, OCCURRED_AT).to_json()) == an_input()
 
 
 @pytest.mark.parametrize("caller", [GONE, None, [], {}, {"clientId": None}, {"clientId": 7}], ids=range(6))
-def test_a_caller_without_an_app_client_is_no_obstacle(caller: Any) -> None:
+def test_from_trigger_event_accepts_a_missing_app_client(caller: Any) -> None:
     assert from_trigger_event(an_event(callerContext=caller), OCCURRED_AT).client_id == ""
 
 
@@ -206,7 +206,7 @@ def test_optional_fields_have_empty_defaults() -> None:
     assert request == SyncRequest(sub=SUB, username="ada.l", reason="password_reset", occurred_at="", client_id="")
 
 
-def test_what_sync_user_returns_is_a_request() -> None:
+def test_parse_accepts_the_output_of_sync_user() -> None:
     """SendWelcome parses it, with the outcome and without a time."""
     given = {"sub": SUB, "username": "ada.l", "reason": "sign_up", "client_id": "app1", "outcome": "created"}
     assert parse(given) == SyncRequest(SUB, "ada.l", "sign_up", client_id="app1")
@@ -216,19 +216,19 @@ def test_attributes_of_an_earlier_release_are_left_out() -> None:
     assert parse(an_input(attributes={"email": "ada@example.com"}, event_name="")) == parse(an_input())
 
 
-def test_a_message_of_the_change_queue_becomes_a_change() -> None:
+def test_parse_change_returns_the_change() -> None:
     assert parse_change(a_change()) == Change(SUB, "AdminDisableUser", "2026-01-31T12:00:05.000Z")
     assert parse_change(a_change(event_name=GONE)).event_name == ""
 
 
 @pytest.mark.parametrize(("read", "given"), [(parse, an_input), (parse_change, a_change)], ids=["request", "change"])
-def test_a_time_of_whole_seconds_gets_milliseconds(read: Any, given: Any) -> None:
+def test_parse_change_adds_milliseconds(read: Any, given: Any) -> None:
     # As CloudTrail gives it. Times are compared as strings, and "Z" sorts after ".".
     assert read(given(occurred_at="2026-01-31T12:00:05Z")).occurred_at == "2026-01-31T12:00:05.000Z"
     assert read(given(occurred_at="2026-01-31T12:00:05.678Z")).occurred_at == "2026-01-31T12:00:05.678Z"
 
 
-def test_the_json_is_the_documented_shape_without_what_has_no_value() -> None:
+def test_to_json_leaves_out_empty_fields() -> None:
     assert json.loads(parse(an_input()).to_json()) == an_input()
     bare = {"sub": SUB, "username": "ada.l", "reason": "sign_up"}
     assert json.loads(parse({**bare, "client_id": ""}).to_json()) == bare
@@ -245,7 +245,7 @@ _REQUESTS = st.builds(
 
 
 @given(_REQUESTS)
-def test_a_request_survives_json(request: SyncRequest) -> None:
+def test_parse_returns_the_request_of_to_json(request: SyncRequest) -> None:
     assert parse(json.loads(request.to_json())) == request
 
 

@@ -117,7 +117,7 @@ def item(sub: str = SUB) -> dict[str, Any]:
 # What is read, written and returned.
 
 
-def test_the_request_comes_back_with_the_outcome_and_without_its_time(cognito: FakeAws) -> None:
+def test_sync_user_returns_the_request_with_the_outcome(cognito: FakeAws) -> None:
     assert sync() == {"sub": SUB, "username": "ada.l", "reason": "sign_up", "client_id": "app1", "outcome": "created"}
     assert sync(client_id=MISSING, reason="password_reset") == {
         "sub": SUB,
@@ -128,13 +128,13 @@ def test_the_request_comes_back_with_the_outcome_and_without_its_time(cognito: F
     }
 
 
-def test_what_the_request_has_besides_does_not_come_back(cognito: FakeAws) -> None:
+def test_sync_user_does_not_return_unknown_fields(cognito: FakeAws) -> None:
     """As in an execution that was started by hand: the output goes to SendWelcome and to EventBridge."""
     assert sync(attributes={"email": "eve@example.com"}, sent=True).keys() == {*an_input(), "outcome"} - {"occurred_at"}
 
 
 @pytest.mark.parametrize("reason", ["sign_up", "password_reset"])
-def test_the_user_is_read_by_username_once(cognito: FakeAws, reason: str) -> None:
+def test_sync_user_reads_the_user_once_by_username(cognito: FakeAws, reason: str) -> None:
     # ListUsers may not show a new user yet.
     sync(reason=reason)
     assert [(call.operation, call.body) for call in cognito.calls] == [
@@ -173,7 +173,7 @@ def test_sync_user_writes_the_current_state(cognito: FakeAws, users: UsersInMemo
     assert (item()["name"], item()["enabled"]) == ("Countess", False)
 
 
-def test_a_newer_item_stays(cognito: FakeAws) -> None:
+def test_sync_user_keeps_a_newer_item(cognito: FakeAws) -> None:
     put(username="ada.l", name="Countess", user_pool_id=POOL_ID, cognito_modified_at="2026-01-02T00:00:00.000Z")
     before = item()
     assert outcome() == "stale"
@@ -181,7 +181,9 @@ def test_a_newer_item_stays(cognito: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("occurred_at", [MISSING, FORGED, "0001-01-01T00:00:00.000Z"], ids=["none", "late", "early"])
-def test_the_time_of_a_request_dates_no_item(cognito: FakeAws, users: UsersInMemory, occurred_at: Any) -> None:
+def test_sync_user_does_not_write_the_time_of_the_request(
+    cognito: FakeAws, users: UsersInMemory, occurred_at: Any
+) -> None:
     """A forged time must not freeze the item."""
     sync(occurred_at=occurred_at)
     users[SUB].change(attributes={"name": "Countess"})
@@ -233,7 +235,7 @@ def test_sync_user_returns_unconfirmed_after_five_minutes(
 
 
 @pytest.mark.parametrize("reason", ["sign_up", "password_reset"])
-def test_a_deleted_user_with_an_item_is_marked(cognito: FakeAws, users: UsersInMemory, reason: str) -> None:
+def test_sync_user_marks_a_deleted_user(cognito: FakeAws, users: UsersInMemory, reason: str) -> None:
     sync()
     before = item()
     users.remove(SUB)
@@ -250,7 +252,7 @@ def test_a_deleted_user_with_an_item_is_marked(cognito: FakeAws, users: UsersInM
 @pytest.mark.parametrize(
     ("action", "result"), [("mark", "deleted"), ("delete", "deleted"), ("delete_item", "deleted"), ("keep", "kept")]
 )
-def test_a_deleted_user_gets_the_deletion_policy(
+def test_sync_user_applies_the_deletion_policy(
     cognito: FakeAws, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch, action: str, result: str
 ) -> None:
     monkeypatch.setenv("DELETED_USERS", action)
@@ -268,7 +270,7 @@ def test_a_deleted_user_gets_the_deletion_policy(
 
 
 @pytest.mark.parametrize("action", ["mark", "delete", "keep"])
-def test_a_deleted_user_without_an_item_leaves_nothing(
+def test_sync_user_writes_nothing_for_a_deleted_user_without_an_item(
     cognito: FakeAws, users: UsersInMemory, clock: Clock, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setenv("DELETED_USERS", action)
@@ -308,7 +310,7 @@ def test_sync_user_detects_a_reused_username(cognito: FakeAws, users: UsersInMem
     assert (item(), item(OTHER_SUB)) == ({}, {})
 
 
-def test_a_user_whose_username_changed_hands_is_marked(cognito: FakeAws, users: UsersInMemory) -> None:
+def test_sync_user_marks_a_user_whose_username_is_reused(cognito: FakeAws, users: UsersInMemory) -> None:
     sync()
     users.remove(SUB)
     users.add(a_user(sub=OTHER_SUB, attributes={"name": "Eve"}))
@@ -317,7 +319,7 @@ def test_a_user_whose_username_changed_hands_is_marked(cognito: FakeAws, users: 
 
 
 @pytest.mark.parametrize("username", ["unknown", "eve"])
-def test_a_wrong_username_deletes_no_user(cognito: FakeAws, users: UsersInMemory, username: str) -> None:
+def test_sync_user_deletes_no_user_with_a_wrong_username(cognito: FakeAws, users: UsersInMemory, username: str) -> None:
     """The item has the right one, of whom Cognito is asked before anything is deleted."""
     users.add(a_user(sub=OTHER_SUB, username="eve"))
     sync()
@@ -415,7 +417,7 @@ def test_sync_user_does_not_retry_a_rejected_write(aws: FakeAws, pool: CognitoPo
     assert aws.operations == [GET, WRITE]
 
 
-def test_an_item_is_read_consistently_before_a_user_is_taken_for_unknown(
+def test_sync_user_reads_the_item_consistently(
     aws: FakeAws, pool: CognitoPool, users: UsersInMemory, clock: Clock
 ) -> None:
     clock.seconds = 300

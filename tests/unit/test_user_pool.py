@@ -66,7 +66,7 @@ def pool(aws: FakeAws, cognito: CognitoPool, monkeypatch: pytest.MonkeyPatch) ->
     return UserPool(client, POOL_ID)
 
 
-def test_a_page_has_users_as_of_a_moment_before_the_call(pool: UserPool, users: UsersInMemory) -> None:
+def test_page_is_observed_before_the_call(pool: UserPool, users: UsersInMemory) -> None:
     # What changes during the call must count as newer.
     users.add(a_user(modified_at=LONG_AGO + timedelta(hours=1)))
     assert pool.page().users == (
@@ -83,12 +83,12 @@ def test_a_page_has_users_as_of_a_moment_before_the_call(pool: UserPool, users: 
     )
 
 
-def test_the_whole_pool_is_listed_without_a_filter(aws: FakeAws, pool: UserPool) -> None:
+def test_page_lists_the_whole_pool_without_a_filter(aws: FakeAws, pool: UserPool) -> None:
     pool.page()
     assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID, "Limit": 60}]
 
 
-def test_a_prefix_token_and_size_are_handed_to_cognito(aws: FakeAws, pool: UserPool) -> None:
+def test_page_passes_prefix_token_and_size(aws: FakeAws, pool: UserPool) -> None:
     aws.on(LIST, Response({"Users": []}))
     pool.page("b4", "where-we-were", 7)
     assert [call.body for call in aws.calls] == [
@@ -157,7 +157,7 @@ def test_page_raises_prefix_rejected_error_for_other_users(
         pool.page("b4")
 
 
-def test_a_user_is_found_by_sub(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
+def test_find_returns_the_user_with_the_sub(aws: FakeAws, pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user(), a_user(OTHER_SUB))
     found = pool.find(SUB)
     assert found is not None
@@ -165,9 +165,7 @@ def test_a_user_is_found_by_sub(aws: FakeAws, pool: UserPool, users: UsersInMemo
     assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID, "Limit": 1, "Filter": f'sub = "{SUB}"'}]
 
 
-def test_a_user_is_found_behind_empty_pages(
-    aws: FakeAws, cognito: CognitoPool, pool: UserPool, users: UsersInMemory
-) -> None:
+def test_find_reads_past_empty_pages(aws: FakeAws, cognito: CognitoPool, pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user())
     cognito.page_sizes = (0, 0, 1)
     cognito.ends_with_an_empty_page = True
@@ -226,12 +224,12 @@ def test_is_deleted_checks_the_list_for_a_reused_username(
     assert aws.calls[1].body["Filter"] == f'sub = "{SUB}"'
 
 
-def test_an_answer_without_a_sub_proves_nothing(pool: UserPool, users: UsersInMemory) -> None:
+def test_is_deleted_is_false_for_an_answer_without_a_sub(pool: UserPool, users: UsersInMemory) -> None:
     users.add(a_user(attributes={}, missing=WITHOUT_SUB))
     assert pool.is_deleted(SUB, "ada") is False
 
 
-def test_the_estimate_of_the_number_of_users_is_cognitos(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
+def test_estimated_users_returns_cognitos_estimate(aws: FakeAws, cognito: CognitoPool, pool: UserPool) -> None:
     cognito.facts["EstimatedNumberOfUsers"] = 1_234_567
     assert pool.estimated_users() == 1_234_567
     assert [call.body for call in aws.calls] == [{"UserPoolId": POOL_ID}]
@@ -266,7 +264,9 @@ READS: dict[str, tuple[str, Callable[[UserPool], object]]] = {
     ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
 )
 @pytest.mark.parametrize("read", READS)
-def test_a_busy_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str, answer: Response) -> None:
+def test_throttled_call_raises_cognito_unavailable_error(
+    aws: FakeAws, pool: UserPool, read: str, answer: Response
+) -> None:
     operation, call = READS[read]
     aws.on(operation, answer)
     with pytest.raises(CognitoUnavailableError):
@@ -284,7 +284,9 @@ def test_a_busy_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("read", READS)
-def test_an_unreachable_pool_is_pool_unavailable(aws: FakeAws, pool: UserPool, read: str, error: BotoCoreError) -> None:
+def test_unreachable_pool_raises_cognito_unavailable_error(
+    aws: FakeAws, pool: UserPool, read: str, error: BotoCoreError
+) -> None:
     operation, call = READS[read]
     aws.on(operation, error)
     with pytest.raises(CognitoUnavailableError, match=type(error).__name__):
@@ -303,14 +305,16 @@ def test_rejected_call_raises_cognito_rejected_error(aws: FakeAws, pool: UserPoo
 
 
 @pytest.mark.parametrize("answer", [{}, {"Users": None}], ids=["missing", "null"])
-def test_an_answer_without_a_list_is_not_an_empty_list(aws: FakeAws, pool: UserPool, answer: dict[str, None]) -> None:
+def test_page_raises_unavailable_without_users_in_the_response(
+    aws: FakeAws, pool: UserPool, answer: dict[str, None]
+) -> None:
     # A user who is not on a list that ends is taken for deleted.
     aws.on(LIST, Response(answer))
     with pytest.raises(CognitoUnavailableError):
         pool.page()
 
 
-def test_an_empty_token_ends_a_list(aws: FakeAws, pool: UserPool) -> None:
+def test_page_treats_an_empty_token_as_the_end(aws: FakeAws, pool: UserPool) -> None:
     aws.on(LIST, Response({"Users": [a_user().listed()], "PaginationToken": ""}))
     assert pool.page().next_token is None
 

@@ -1114,7 +1114,7 @@ def test_delete_says_in_the_second_attempt_what_to_remove(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("call", ["write", "delete", "delete_item"])
-def test_an_item_that_keeps_changing_is_table_unavailable(aws: FakeAws, call: str) -> None:
+def test_write_raises_unavailable_if_the_item_keeps_changing(aws: FakeAws, call: str) -> None:
     operation, made = CALLS[call]
     numbers = count()
     aws.answers[operation] = lambda _: _condition_failed(**OURS, theme={"N": str(next(numbers))})
@@ -1175,7 +1175,7 @@ CALLS: dict[str, tuple[str, Callable[[UserTable], object]]] = {
     ids=lambda answer: f"{answer.status}-{'html' if isinstance(answer.body, bytes) else answer.body['__type']}",
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_a_busy_table_is_table_unavailable(aws: FakeAws, call: str, answer: Response) -> None:
+def test_throttled_call_raises_table_unavailable_error(aws: FakeAws, call: str, answer: Response) -> None:
     operation, made = CALLS[call]
     aws.on(operation, answer)
     with pytest.raises(TableUnavailableError):
@@ -1194,7 +1194,7 @@ def test_a_busy_table_is_table_unavailable(aws: FakeAws, call: str, answer: Resp
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, error: BotoCoreError) -> None:
+def test_unreachable_table_raises_table_unavailable_error(aws: FakeAws, call: str, error: BotoCoreError) -> None:
     operation, made = CALLS[call]
     aws.on(operation, error)
     with pytest.raises(TableUnavailableError, match=type(error).__name__):
@@ -1203,7 +1203,7 @@ def test_an_unreachable_table_is_table_unavailable(aws: FakeAws, call: str, erro
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "ValidationException"])
 @pytest.mark.parametrize("call", CALLS)
-def test_a_refusal_is_table_refused_with_its_code(aws: FakeAws, call: str, code: str) -> None:
+def test_rejected_call_raises_table_rejected_error(aws: FakeAws, call: str, code: str) -> None:
     operation, made = CALLS[call]
     aws.on(operation, error_response(code, message="holds ada@example.com"))
     with pytest.raises(TableRejectedError) as raised:

@@ -63,7 +63,7 @@ def render(name: str, email: str = "ada@example.com") -> Email:
     return WELCOME.render({"name": name, "email": email})
 
 
-def test_each_part_is_filled_and_the_rest_of_the_template_stays() -> None:
+def test_render_fills_the_placeholders_of_each_part() -> None:
     assert render("Ada") == Email(
         subject="Welcome, Ada",
         text="Hello Ada,\nyour address is ada@example.com.",
@@ -86,7 +86,7 @@ def test_values_are_escaped_in_the_html_part_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["{{email}}", "{{ unknown }}", "{{name}}", r"\1 \g<0>", "{{", "}}"])
-def test_a_value_is_never_read_as_a_template(name: str) -> None:
+def test_render_does_not_fill_placeholders_in_values(name: str) -> None:
     mail = render(name)
     assert mail.subject == f"Welcome, {name}"
     assert mail.text == f"Hello {name},\nyour address is ada@example.com."
@@ -96,7 +96,7 @@ def test_a_value_is_never_read_as_a_template(name: str) -> None:
 @pytest.mark.parametrize(
     "control", ["\r\n", "\n", "\r", "\0", "\t", "\x0b", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"], ids=ascii
 )
-def test_control_characters_and_line_separators_of_a_value_become_spaces_in_every_part(control: str) -> None:
+def test_render_replaces_control_characters_with_spaces(control: str) -> None:
     mail = render(f"Ada{control}Bcc: eve@example.com")
     one_line = f"Ada{' ' * len(control)}Bcc: eve@example.com"
     assert mail.subject == f"Welcome, {one_line}"
@@ -104,13 +104,13 @@ def test_control_characters_and_line_separators_of_a_value_become_spaces_in_ever
     assert mail.html == f'<p title="{one_line}">Hello {one_line}</p>'
 
 
-def test_a_subject_template_is_one_line_too() -> None:
+def test_render_returns_a_subject_of_one_line() -> None:
     # Terraform heredocs end with a line break.
     template = dataclasses.replace(WELCOME, subject="Welcome,\n{{name}}\n")
     assert template.render({"name": "Ada", "email": ""}).subject == "Welcome, Ada "
 
 
-def test_other_scripts_pass_unchanged() -> None:
+def test_render_keeps_other_scripts() -> None:
     assert render("Zoë 李 😀 عمر").subject == "Welcome, Zoë 李 😀 عمر"
 
 
@@ -120,7 +120,7 @@ def test_values_are_cleaned_in_every_part() -> None:
 
 
 @given(st.text(max_size=50))
-def test_no_value_adds_a_line_or_a_tag(name: str) -> None:
+def test_render_adds_no_line_or_tag_for_any_value(name: str) -> None:
     mail = render(name)
     assert len(mail.subject.splitlines()) == 1
     assert len(mail.text.splitlines()) == 2
@@ -136,7 +136,7 @@ def test_render_raises_unknown_placeholder_error(part: str) -> None:
     assert str(raised.value) == "custom:plan"
 
 
-def test_the_file_of_terraform_is_read_whole() -> None:
+def test_from_json_reads_all_settings_of_terraforms_file() -> None:
     content = {
         "from": "hello@example.com",
         "subject": "s",
@@ -166,7 +166,7 @@ def test_only_verified_addresses_get_the_email_by_default() -> None:
 
 
 @pytest.mark.parametrize("part", ["text", "html"])
-def test_the_templates_in_emails_need_nothing_but_what_every_user_has(part: str) -> None:
+def test_default_templates_use_only_values_of_every_user(part: str) -> None:
     suffix = {"text": "txt", "html": "html"}[part]
     [file] = (Path(__file__).parents[2] / "emails").glob(f"*.{suffix}")
     template = dataclasses.replace(WELCOME, **cast("Any", {part: file.read_text(encoding="utf-8")}))
@@ -217,7 +217,7 @@ def test_translation_is_exact_then_of_the_language_then_the_default(locale: str,
     assert subject == (f"{expected} Ada" if expected else "Welcome, Ada")
 
 
-def test_each_part_of_a_translation_is_filled() -> None:
+def test_render_fills_each_part_of_a_translation() -> None:
     expected = Email("de ?", "de ", "<p>de </p>")
     assert TRANSLATED.render({"name": "", "email": ""}, "de") == expected
     assert TRANSLATED.render({"name": "<b>", "email": ""}, "de").html == "<p>de &lt;b&gt;</p>"
@@ -319,7 +319,7 @@ def test_unknown_placeholder_is_named_despite_its_fallback() -> None:
     "email",
     ["ada@example.com", "a@b.co", "o'hara+shop/x=1@sub.example.co.uk", "a" * 64 + "@example.com", "ADA@Example.COM"],
 )
-def test_a_plain_address_is_kept_as_it_is(email: str) -> None:
+def test_deliverable_address_keeps_a_plain_address(email: str) -> None:
     assert deliverable_address(email) == email
 
 
@@ -333,7 +333,7 @@ def test_a_plain_address_is_kept_as_it_is(email: str) -> None:
         ("info@xn--fa-hia.de", "info@xn--fa-hia.de"),
     ],
 )
-def test_an_international_domain_becomes_ascii(email: str, deliverable: str) -> None:
+def test_deliverable_address_converts_an_international_domain(email: str, deliverable: str) -> None:
     assert deliverable_address(email) == deliverable
 
 
@@ -401,12 +401,12 @@ def test_an_international_domain_becomes_ascii(email: str, deliverable: str) -> 
     ],
     ids=lambda email: ascii(email[:40]) + str(len(email)),
 )
-def test_what_is_not_exactly_one_address_that_ses_takes_is_not_deliverable(email: str) -> None:
+def test_deliverable_address_is_none_if_ses_rejects_it(email: str) -> None:
     assert deliverable_address(email) is None
 
 
 @given(st.text(st.sampled_from("ab.@,;:<> \r\n\"'\uff20\uff0c\uff1b\uff1a\u3002é"), max_size=20))
-def test_a_deliverable_address_is_ascii_with_one_at_and_nothing_that_separates(email: str) -> None:
+def test_deliverable_address_is_one_ascii_address(email: str) -> None:
     address = deliverable_address(email)
     if address is not None:
         assert address.isascii()
@@ -481,7 +481,7 @@ def send(aws: FakeAws, welcome: WelcomeEmail = WELCOME) -> str:
     return welcome.send(client, "ada@example.com", MAIL, SUB)
 
 
-def test_the_request_is_one_mail_to_one_address_and_nothing_optional(aws: FakeAws) -> None:
+def test_send_requests_one_email_to_one_address(aws: FakeAws) -> None:
     aws.on(SEND, Response({"MessageId": "m1"}))
     assert send(aws) == "m1"
     assert [call.body for call in aws.calls] == [
@@ -606,7 +606,7 @@ def test_send_raises_welcome_outcome_unknown_error(aws: FakeAws, answer: Any) ->
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_connection_that_never_was_is_not_sent(aws: FakeAws, error: BotoCoreError) -> None:
+def test_send_raises_not_sent_error_without_a_connection(aws: FakeAws, error: BotoCoreError) -> None:
     aws.on(SEND, error)
     with pytest.raises(WelcomeNotSentError, match=type(error).__name__):
         send(aws)

@@ -45,7 +45,7 @@ ENVIRONMENT = {
 MOMENT = timestamp(LONG_AGO)
 
 
-def test_a_shard_of_200_000_users_fits_into_256_megabytes() -> None:
+def test_shard_of_200_000_users_fits_into_256_megabytes() -> None:
     worker = subprocess.run(
         [sys.executable, __file__], capture_output=True, text=True, timeout=300, env=os.environ | ENVIRONMENT
     )
