@@ -1,5 +1,8 @@
-"""Evaluates an alarm's own definition. The local AWS records no metrics, so their values are derived here from what it
-does record: executions, queues, logs. One value stands for all periods of the alarm: no test waits for minutes."""
+"""Evaluates the definitions of alarms.
+
+The local AWS records no metrics. Their values are derived from executions, queues and logs. One value is used for all
+periods of an alarm, so that no test waits for minutes.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ _ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class Alarms:
-    """The alarms of the deployment, on the metrics since a moment."""
+    """The alarms of the deployment, for the metrics since a time."""
 
     aws: LocalAws
     since: datetime
     counted: Mapping[str, float | None] = field(default_factory=dict)
-    """Values that the test knows: failures by function, or None if AWS counts no invocation, and rates of SES."""
+    """Values that the test gives: failures by function, None if AWS counts no invocation, and rates of SES."""
 
     def state(self, name: str) -> str:
-        """OK, ALARM or INSUFFICIENT_DATA."""
+        """Return OK, ALARM or INSUFFICIENT_DATA."""
         (alarm,) = self.aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-{name}"])["MetricAlarms"]
         value = self._expression(alarm["Metrics"]) if alarm.get("Metrics") else self._metric(alarm)
         if value is None:
@@ -50,7 +53,7 @@ class Alarms:
             return None
 
     def _metric(self, metric: dict[str, Any]) -> float | None:
-        """None if AWS would have no data."""
+        """Return the value, or None if AWS would have no data."""
         dimensions = {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])}
         match metric["Namespace"], metric["MetricName"]:
             case "AWS/SQS", name:
@@ -84,7 +87,7 @@ class Alarms:
         return float(sum(each["status"] == "FAILED" for each in self._executions(arn)))
 
     def _invocations(self, function: str, only_failed: bool) -> float | None:
-        """By the state machine of the sign-ups, from the history of its executions."""
+        """Return the invocations by the state machine of sign-ups, from the history of its executions."""
         state = {f"{PREFIX}-sync-user": "SyncUser", f"{PREFIX}-send-welcome": "SendWelcome"}[function]
         states = self.aws.client("stepfunctions")
         counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The deployment of examples/complete: for what an operator types when all is well, and in each incident."""
+"""The deployment of examples/complete, for the commands of an operator and for each incident."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.incidents.operating import EXAMPLE
 
 
 @pytest.fixture(scope="session")
-def people(aws: LocalAws) -> Pool:
+def pool(aws: LocalAws) -> Pool:
     return make_pool(aws)
 
 
@@ -26,15 +26,15 @@ def initialized(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 
 @pytest.fixture(scope="session")
-def terraform(initialized: Terraform, people: Pool) -> Terraform:
-    initialized("apply", "-auto-approve", variables={"user_pool_id": people.id})
+def terraform(initialized: Terraform, pool: Pool) -> Terraform:
+    initialized("apply", "-auto-approve", variables={"user_pool_id": pool.id})
     return initialized
 
 
 @pytest.fixture(scope="session")
 def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
     deployment = Deployment(aws, terraform.outputs()["user_sync"])
-    # The run that the apply has started: no other can run beside it.
+    # The apply started a run, and only one can run at a time.
     eventually(lambda: all(run["status"] != "RUNNING" for run in deployment.runs()), seconds=60)
     return deployment
 
@@ -52,9 +52,9 @@ def _faults_end_with_their_test(aws: LocalAws) -> Iterator[None]:
 
 
 @pytest.fixture
-def ada(deployed: Deployment, people: Pool, username: str) -> str:
-    """The sub of a user who has signed up, and is synced and welcomed."""
-    sub = people.sign_up(username, email=f"{username}@example.com", name="Ada-Canary", custom__plan="canary")
-    people.confirm(username)
+def ada(deployed: Deployment, pool: Pool, username: str) -> str:
+    """The sub of a user that signed up, is synced and got the welcome email."""
+    sub = pool.sign_up(username, email=f"{username}@example.com", name="Ada-Canary", custom__plan="canary")
+    pool.confirm(username)
     assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
     return sub

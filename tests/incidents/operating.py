@@ -1,4 +1,4 @@
-"""What the tests of an operator share."""
+"""Helpers for the tests of an operator's commands."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ EXAMPLE = ROOT / "examples" / "complete"
 PREFIX = "people-complete"
 
 
-def facts(said: str) -> str:
-    """What was said, without the lines of tables, and in one line."""
-    return " ".join(re.sub(r"[│┃━─┌┐└┘├┤┬┴┼┏┓┗┛┡┩╇┳┻╋]", " ", said).split())
+def facts(output: str) -> str:
+    """Return an output in one line, without the borders of tables."""
+    return " ".join(re.sub(r"[│┃━─┌┐└┘├┤┬┴┼┏┓┗┛┡┩╇┳┻╋]", " ", output).split())
 
 
 def status(operator: Operator, healthy: bool) -> Any:
@@ -29,31 +29,31 @@ def section(found: Any, name: str) -> Any:
 
 
 def is_healthy(operator: Operator) -> bool:
-    """Whether status says that all is well; it may say so a moment after a repair."""
+    """Return whether status is healthy, which can take a moment after a repair."""
     return bool(json.loads(operator("status", "--json", expect=None))["healthy"])
 
 
 def without_state(*arguments: str, expect: int) -> str:
-    """What the command line says that knows only the deployment's name and its region."""
+    """Run a command that knows only the deployment's name and region. Return its output."""
     result = CliRunner().invoke(command_line, ["--prefix", PREFIX, "--region", "us-east-1", *arguments])
     assert result.exit_code == expect, result.output
     return result.stdout
 
 
-def remove_trigger(people: Pool) -> None:
-    """... as another stack does that updates the pool without it."""
-    update_pool(people, LambdaConfig={})
+def remove_trigger(pool: Pool) -> None:
+    """Remove the trigger, as another stack does that updates the pool without it."""
+    update_pool(pool, LambdaConfig={})
 
 
-def update_pool(people: Pool, **changed: Any) -> None:
-    described = people.cognito.describe_user_pool(UserPoolId=people.id)["UserPool"]
+def update_pool(pool: Pool, **changed: Any) -> None:
+    described = pool.cognito.describe_user_pool(UserPoolId=pool.id)["UserPool"]
     kept = {name: described[name] for name in ("Policies", "AutoVerifiedAttributes", "LambdaConfig")}
-    people.cognito.update_user_pool(UserPoolId=people.id, **kept | changed)
+    pool.cognito.update_user_pool(UserPoolId=pool.id, **kept | changed)
 
 
-def signed_up(deployed: Deployment, people: Pool, username: str, ends_as: str) -> str:
-    """The sub of a user who has signed up and confirmed, and whose execution has ended so."""
-    sub = people.sign_up(username, email=f"{username}@example.com")
-    people.confirm(username)
+def signed_up(deployed: Deployment, pool: Pool, username: str, ends_as: str) -> str:
+    """Sign up and confirm a user, and return the sub when the execution has this status."""
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    pool.confirm(username)
     assert deployed.settled(sub)[0]["status"] == ends_as
     return sub

@@ -1,4 +1,4 @@
-"""Types what docs/operations.md says, as it says it, so that no command of it rots."""
+"""Runs the commands of docs/operations.md without changes, so that they stay correct."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS = ("Alarm", "First command", "Decide", "Repair", "Proof")
 
 
 def incidents() -> dict[str, str]:
-    """The sections to which "Find the incident" links, by heading."""
+    """Return the sections to which "Find the incident" links, by heading."""
     parts = re.split(r"^##+ (.+)\n", _TEXT, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     linked = set(re.findall(r"\]\(#(.+?)\)", sections["Find the incident"]))
@@ -31,7 +31,7 @@ def _anchor(heading: str) -> str:
 
 
 def labelled(text: str) -> dict[str, list[str]]:
-    """The commands of a section by the label above them."""
+    """Return the commands of a section by the label above them."""
     parts = re.split(r"^\*\*([\w ]+):\*\*", text, flags=re.MULTILINE)
     return {label: _commands(part) for label, part in zip(parts[1::2], parts[2::2], strict=True)}
 
@@ -44,7 +44,7 @@ def _commands(text: str) -> list[str]:
 
 @dataclass
 class Section:
-    """A section on an incident. `type` runs one of its commands; the rest are still to be typed."""
+    """A section of an incident. `type` runs one of its commands, and `left` are the others."""
 
     commands: dict[str, list[str]]
     aws: LocalAws
@@ -58,8 +58,14 @@ class Section:
         self.left = {(label, command) for label, commands in self.commands.items() for command in commands}
 
     def type(self, label: str, part: str = "", expect: int = 0, options: tuple[str, ...] = ()) -> str:
-        """What the command under this label says, the only one that `part` matches. With `options` after it, so that a
-        test need not wait."""
+        """Run a command and return its output.
+
+        Args:
+            label: The label above the command.
+            part: A regular expression that only this command of the label matches.
+            expect: The expected exit code.
+            options: More options, for example for a shorter wait.
+        """
         (command,) = [each for each in self.commands[label] if re.search(part, each)]
         self.left -= {(label, command)}
         return self.run([*(self._filled(word) for word in shlex.split(command)), *options], expect)
@@ -104,7 +110,7 @@ class Runbook:
 
     @contextmanager
     def section(self, heading: str, **values: str) -> Iterator[Section]:
-        """Fails the test unless it types each command of the section."""
+        """Fail the test unless it runs each command of the section."""
         commands = labelled(incidents()[heading])
         filled = {"NAME-STAGE": PREFIX, **values}
         section = Section(commands, self.aws, self.operator, self.terraform, self.variables, filled)

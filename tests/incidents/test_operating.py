@@ -1,4 +1,4 @@
-"""What an operator types, on the deployment of examples/complete, when all is well and when it is not."""
+"""The commands of an operator, on the deployment of examples/complete, healthy and with problems."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from tests.incidents.operating import (
 )
 from tests.page_code import TYPED_SAMPLE, Code, blocks, in_javascript, in_python
 
-# --- before all is well
+# --- after a failed apply
 
 
-def test_status_works_after_a_first_apply_that_failed(aws: LocalAws, initialized: Terraform, people: Pool) -> None:
+def test_status_works_after_a_first_apply_that_failed(aws: LocalAws, initialized: Terraform, pool: Pool) -> None:
     aws.set_faults([{"operation": "lambda:CreateFunction", "fault": "access_denied"}])
-    initialized("apply", "-auto-approve", variables={"user_pool_id": people.id}, expect=1)
+    initialized("apply", "-auto-approve", variables={"user_pool_id": pool.id}, expect=1)
     aws.clear_faults()
     found = json.loads(without_state("status", "--json", expect=1))
     assert found["not_checked"] == []
@@ -57,10 +57,10 @@ def _machine(name: str) -> str:
     return f"arn:aws:states:us-east-1:000000000000:stateMachine:{PREFIX}-{name}"
 
 
-# --- is all well
+# --- status
 
 
-def test_status_is_healthy_after_apply(deployed: Deployment, operator: Operator, ada: str, people: Pool) -> None:
+def test_status_is_healthy_after_apply(deployed: Deployment, operator: Operator, ada: str, pool: Pool) -> None:
     found = status(operator, healthy=True)
     assert section(found, "user_pool")["trigger"] == deployed.outputs["post_confirmation_function_arn"]
     assert section(found, "user_pool")["users"] >= 1
@@ -71,11 +71,11 @@ def test_status_is_healthy_after_apply(deployed: Deployment, operator: Operator,
     assert section(found, "schedule")["expression"] == "rate(12 hours)"
     assert section(found, "functions")["missing"] == section(found, "alarms")["in_alarm"] == []
     assert (found["problems"], found["not_checked"]) == ([], [])
-    said = facts(operator("status"))
-    assert "attached: " in said
-    assert "reconciliation last run: SUCCEEDED, started " in said
-    assert said.endswith("The deployment is healthy. To check one user: cognito-user-sync user USER")
-    assert "@example.com" not in said
+    output = facts(operator("status"))
+    assert "attached: " in output
+    assert "reconciliation last run: SUCCEEDED, started " in output
+    assert output.endswith("The deployment is healthy. To check one user: cognito-user-sync user USER")
+    assert "@example.com" not in output
 
 
 def test_command_names_its_deployment(operator: Operator) -> None:
@@ -84,13 +84,13 @@ def test_command_names_its_deployment(operator: Operator) -> None:
     assert PREFIX not in result.stdout
 
 
-def test_status_reports_removed_trigger_until_reconciliation(operator: Operator, people: Pool) -> None:
-    remove_trigger(people)
+def test_status_reports_removed_trigger_until_reconciliation(operator: Operator, pool: Pool) -> None:
+    remove_trigger(pool)
     found = status(operator, healthy=False)
     assert section(found, "user_pool")["is_attached"] is False
     assert "post-confirmation trigger is none, not this module's" in found["problems"][0]
     assert "trigger not attached: none, " in facts(operator("status", expect=1))
-    # A dry run leaves even that as it is.
+    # A dry run does not attach it.
     operator("reconcile", "--dry-run")
     assert section(status(operator, healthy=False), "user_pool")["is_attached"] is False
     assert "cognito-user-sync welcome --since" in operator("reconcile", expect=1)
@@ -103,7 +103,7 @@ def test_status_reports_removed_trigger_until_reconciliation(operator: Operator,
 def test_status_names_alarms(aws: LocalAws, operator: Operator) -> None:
     alarm = f"{PREFIX}-trigger-errors"
     alarms = aws.client("cloudwatch")
-    # Another deployment's is none of ours.
+    # An alarm of another deployment.
     alarms.put_metric_alarm(
         AlarmName=f"{PREFIX}-elsewhere", Namespace="A", MetricName="B", ComparisonOperator="GreaterThanThreshold",
         EvaluationPeriods=1, Period=60, Statistic="Sum", Threshold=0,
@@ -120,17 +120,17 @@ def test_status_names_alarms(aws: LocalAws, operator: Operator) -> None:
 
 
 def test_failed_execution_is_reported_with_state_and_error(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, username: str
+    aws: LocalAws, deployed: Deployment, operator: Operator, pool: Pool, username: str
 ) -> None:
-    sub = people.sign_up(username, email=f"{username}@example.com")
+    sub = pool.sign_up(username, email=f"{username}@example.com")
     aws.set_faults([{"operation": "dynamodb:UpdateItem", "fault": "access_denied"}])
-    people.confirm(username)
+    pool.confirm(username)
     assert deployed.settled(sub)[0]["status"] == "FAILED"
     aws.clear_faults()
     assert "1 execution failed in 24 hours: cognito-user-sync failures" in status(operator, healthy=False)["problems"]
     narrow = Operator(operator.outputs, columns=80)("failures")
     assert "1 execution: AccessDeniedError in SyncUser: " in narrow
-    assert f"  sign-up-{sub}  ended " in narrow, "what is to be looked up is not folded"
+    assert f"  sign-up-{sub}  ended " in narrow, "the name of the execution is not wrapped"
     user = facts(operator("user", username, expect=1))
     assert "FAILED AccessDeniedError in SyncUser not sent: the execution failed" in user
     assert f"Missing in the table. To sync now: cognito-user-sync user {sub} --sync" in user
@@ -152,18 +152,15 @@ def test_status_shows_the_rest_when_step_functions_fails(
     assert found["problems"] == []
 
 
-# --- failures
-
-
 # --- pause and resume
 
 
-def plan(terraform: Terraform, people: Pool) -> str:
-    return terraform("plan", "-detailed-exitcode", variables={"user_pool_id": people.id}, expect=2).stdout
+def plan(terraform: Terraform, pool: Pool) -> str:
+    return terraform("plan", "-detailed-exitcode", variables={"user_pool_id": pool.id}, expect=2).stdout
 
 
 def shown_as_paused(aws: LocalAws, deployed: Deployment) -> str:
-    """What the dashboard's first line says."""
+    """Return the paused parts in the first line of the dashboard."""
     name = deployed.outputs["dashboard_url"].rpartition("/")[2]
     body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
     first_line = str(body["widgets"][0]["properties"]["markdown"]).partition("\n")[0]
@@ -171,7 +168,7 @@ def shown_as_paused(aws: LocalAws, deployed: Deployment) -> str:
 
 
 def test_pause_lasts_until_apply(
-    aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, people: Pool, username: str
+    aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, pool: Pool, username: str
 ) -> None:
     parts = ["welcomes", "changes", "reconciliation", "trigger"]
     for part in parts * 2:
@@ -179,15 +176,15 @@ def test_pause_lasts_until_apply(
     found = status(operator, healthy=False)
     assert section(found, "paused")["parts"] == parts
     assert shown_as_paused(aws, deployed) == ", ".join(parts)
-    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
-    # The reconciliation attaches a lost trigger, and leaves a paused one.
+    assert pool.configuration()["pool"].get("LambdaConfig", {}) == {}
+    # The reconciliation attaches a lost trigger, but not a paused one.
     operator("reconcile")
-    assert people.configuration()["pool"].get("LambdaConfig", {}) == {}
-    sub = people.sign_up(username, email=f"{username}@example.com")
-    people.confirm(username)
+    assert pool.configuration()["pool"].get("LambdaConfig", {}) == {}
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    pool.confirm(username)
     assert deployed.executions(sub) == []
 
-    planned = plan(terraform, people)
+    planned = plan(terraform, pool)
     for change in (
         "~ reserved_concurrent_executions = 0 -> -1",
         "~ enabled = false -> true",
@@ -197,7 +194,7 @@ def test_pause_lasts_until_apply(
     ):
         assert change in planned
     assert "Plan: 0 to add, 5 to change, 0 to destroy." in planned
-    terraform("apply", "-auto-approve", variables={"user_pool_id": people.id})
+    terraform("apply", "-auto-approve", variables={"user_pool_id": pool.id})
     found = status(operator, healthy=False)
     assert section(found, "paused")["parts"] == []
     assert section(found, "user_pool")["is_attached"] is False
@@ -212,20 +209,20 @@ def test_pause_lasts_until_apply(
 
 
 def test_resume_leaves_no_change_for_terraform(
-    aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, people: Pool, username: str
+    aws: LocalAws, deployed: Deployment, operator: Operator, terraform: Terraform, pool: Pool, username: str
 ) -> None:
     parts = ["welcomes", "changes", "reconciliation", "trigger"]
     for part in parts:
         operator("pause", part)
     assert shown_as_paused(aws, deployed) == ", ".join(parts)
-    said = "".join(operator("resume", part) for part in parts * 2)
+    output = "".join(operator("resume", part) for part in parts * 2)
     assert re.search(
         r"Users who signed up since (\S+Z) got no welcome email. To send it: cognito-user-sync welcome --since \1",
-        said,
+        output,
     )
     assert shown_as_paused(aws, deployed) == ""
     status(operator, healthy=True)
-    assert terraform.warnings({"user_pool_id": people.id}) == ""
+    assert terraform.warnings({"user_pool_id": pool.id}) == ""
 
 
 @pytest.mark.parametrize("part", ["welcomes", "changes", "reconciliation", "trigger"])
@@ -240,7 +237,7 @@ def test_pause_and_resume_make_the_documented_calls(aws: LocalAws, operator: Ope
     aws.reset_calls()
     operator("pause", part)
     operator("resume", part)
-    # UpdateSchedule passes the schedule's role, which is no call.
+    # UpdateSchedule passes the schedule's role, which is not a call.
     assert set(aws.calls_by_caller()["root"]) == documented - {"iam:PassRole"}
 
 
@@ -248,11 +245,11 @@ def test_pause_and_resume_make_the_documented_calls(aws: LocalAws, operator: Ope
 
 
 @pytest.fixture
-def cron_job(aws: LocalAws, people: Pool) -> Iterator[CronJob]:
+def cron_job(aws: LocalAws, pool: Pool) -> Iterator[CronJob]:
     iam = aws.client("iam")
     iam.create_user(UserName=CronJob.user)
     key = iam.create_access_key(UserName=CronJob.user)["AccessKey"]
-    yield CronJob(aws, people.id, key["AccessKeyId"], key["SecretAccessKey"])
+    yield CronJob(aws, pool.id, key["AccessKeyId"], key["SecretAccessKey"])
     iam.delete_user_policy(UserName=CronJob.user, PolicyName="status")
     iam.delete_access_key(UserName=CronJob.user, AccessKeyId=key["AccessKeyId"])
     iam.delete_user(UserName=CronJob.user)
@@ -260,7 +257,7 @@ def cron_job(aws: LocalAws, people: Pool) -> Iterator[CronJob]:
 
 @dataclass(frozen=True)
 class CronJob:
-    """An IAM user who may do what docs/operations.md allows."""
+    """An IAM user with the read-only permissions of docs/operations.md."""
 
     user: ClassVar[str] = "cron"
     aws: LocalAws
@@ -298,7 +295,7 @@ class CronJob:
 
 @pytest.fixture
 def acknowledged(deployed: Deployment, operator: Operator) -> None:
-    """An execution that failed, which no operator has to look at. Only then, status looks for acknowledged failures."""
+    """A failed execution that is acknowledged. Only with a failed one, status reads acknowledgements."""
     states, name = deployed.aws.client("stepfunctions"), f"by-hand-{uuid.uuid4()}"
     given = json.dumps({"sub": str(uuid.uuid4())})
     started = states.start_execution(stateMachineArn=_machine("user-sync"), name=name, input=given)
@@ -319,7 +316,7 @@ def test_read_only_user_runs_status(cron_job: CronJob) -> None:
 
 @pytest.mark.usefixtures("acknowledged")
 def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
-    """Without one, status shows the rest. Without ssm:GetParameter, it knows no deployment."""
+    """Without a permission, status shows the rest. Without ssm:GetParameter, it finds no deployment."""
     policy = cron_job.policy()
     for number, statement in enumerate(policy["Statement"]):
         for action in statement["Action"]:
@@ -337,10 +334,10 @@ def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
 
 
 def test_reconcile_writes_nothing_when_dry_run(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str
+    aws: LocalAws, deployed: Deployment, operator: Operator, pool: Pool, ada: str
 ) -> None:
     operator("reconcile")
-    # A change that was not heard of: the rule is CloudTrail's, and this is nobody's call.
+    # Change tracking does not see this change, because it is no call to Cognito.
     aws.client("dynamodb").update_item(
         TableName=deployed.outputs["user_table_name"],
         Key={"id": {"S": ada}},
@@ -349,9 +346,9 @@ def test_reconcile_writes_nothing_when_dry_run(
     )
     before = deployed.item(ada)
     last = section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"]
-    said = facts(operator("reconcile", "--dry-run"))
-    assert "A dry run: nothing was written. Would change:" in said
-    assert "updated 1 " in said
+    output = facts(operator("reconcile", "--dry-run"))
+    assert "A dry run: nothing was written. Would change:" in output
+    assert "updated 1 " in output
     assert deployed.item(ada) == before
     assert section(status(operator, healthy=True), "reconciliation")["last_run"]["arn"] == last, (
         "a dry run is no reconciliation"
@@ -362,7 +359,7 @@ def test_reconcile_writes_nothing_when_dry_run(
 
 
 def test_run_continues_when_reconcile_is_interrupted(
-    aws: LocalAws, operator: Operator, people: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, operator: Operator, pool: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
@@ -383,9 +380,9 @@ def test_run_continues_when_reconcile_is_interrupted(
 
 def test_run_continues_when_it_cannot_be_followed(aws: LocalAws, operator: Operator) -> None:
     aws.set_faults([{"operation": "states:DescribeExecution", "fault": "access_denied"}])
-    said = operator("reconcile", expect=2)
-    assert "The run continues. To follow it again: cognito-user-sync reconcile --follow" in said
-    assert "AWS error: " in said
+    output = operator("reconcile", expect=2)
+    assert "The run continues. To follow it again: cognito-user-sync reconcile --follow" in output
+    assert "AWS error: " in output
     aws.clear_faults()
     assert "listed" in operator("reconcile", "--follow")
 
@@ -396,7 +393,7 @@ def test_reconcile_rejects_options_without_a_run(operator: Operator) -> None:
 
 
 def test_reconcile_shows_progress_of_workers(
-    aws: LocalAws, deployed: Deployment, operator: Operator, people: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, deployed: Deployment, operator: Operator, pool: Pool, ada: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
     listed = reconciliation._Progress.listed
@@ -409,7 +406,7 @@ def test_reconcile_shows_progress_of_workers(
     monkeypatch.setattr(reconciliation._Progress, "listed", remembered)
     aws.set_quotas({"cognito-idp:ListUsers": {"latency_ms": 500}})
     operator("reconcile")
-    assert seen, "nobody asked"
+    assert seen, "the progress was not read"
     described = deployed.aws.client("stepfunctions").list_executions(
         stateMachineArn=deployed.outputs["reconciliation_state_machine_arn"], maxResults=1
     )["executions"][0]
@@ -425,19 +422,19 @@ def test_reconcile_shows_progress_of_workers(
 
 def test_user_is_found_by_sub_username_and_email(operator: Operator, ada: str, username: str) -> None:
     for who in (ada, username, f"{username}@example.com", f"{username.upper()}@EXAMPLE.com"):
-        said = facts(operator("user", who))
-        assert f"email {username}@example.com {username}@example.com" in said
-        assert "custom:plan canary canary" in said
-        assert "SUCCEEDED created sent, message ID " in said
-        assert "Welcome email: sent, message ID " in said
-        assert said.endswith("The table is in sync with Cognito.")
+        output = facts(operator("user", who))
+        assert f"email {username}@example.com {username}@example.com" in output
+        assert "custom:plan canary canary" in output
+        assert "SUCCEEDED created sent, message ID " in output
+        assert "Welcome email: sent, message ID " in output
+        assert output.endswith("The table is in sync with Cognito.")
 
 
 def test_no_welcome_email_when_address_is_not_verified(
-    deployed: Deployment, operator: Operator, people: Pool, username: str
+    deployed: Deployment, operator: Operator, pool: Pool, username: str
 ) -> None:
-    sub = people.sign_up(username, email=f"{username}@example.com")
-    people.cognito.admin_confirm_sign_up(UserPoolId=people.id, Username=username)
+    sub = pool.sign_up(username, email=f"{username}@example.com")
+    pool.cognito.admin_confirm_sign_up(UserPoolId=pool.id, Username=username)
     (execution,) = deployed.settled(sub)
     assert json.loads(execution["output"])["sent"] is False
     assert deployed.welcomes_to(f"{username}@example.com") == []
@@ -445,22 +442,20 @@ def test_no_welcome_email_when_address_is_not_verified(
 
 
 def test_user_escapes_control_characters_of_a_name(
-    deployed: Deployment, operator: Operator, people: Pool, username: str
+    deployed: Deployment, operator: Operator, pool: Pool, username: str
 ) -> None:
-    sub = people.sign_up(username, email=f"{username}@example.com", name="\x1b[2J[red]:heart: canary")
-    people.confirm(username)
+    sub = pool.sign_up(username, email=f"{username}@example.com", name="\x1b[2J[red]:heart: canary")
+    pool.confirm(username)
     deployed.settled(sub)
-    said = operator("user", username)
-    assert "\x1b" not in said
-    assert "\\u001b[2J[red]:heart:" in said
+    output = operator("user", username)
+    assert "\x1b" not in output
+    assert "\\u001b[2J[red]:heart:" in output
 
 
-def test_user_is_found_by_username_that_looks_like_a_sub(
-    deployed: Deployment, operator: Operator, people: Pool
-) -> None:
+def test_user_is_found_by_username_that_looks_like_a_sub(deployed: Deployment, operator: Operator, pool: Pool) -> None:
     username = str(uuid.uuid4())
-    sub = people.sign_up(username, name="Ada Canary")
-    people.confirm(username)
+    sub = pool.sign_up(username, name="Ada Canary")
+    pool.confirm(username)
     deployed.settled(sub)
     assert f"cognito-user-sync user {sub}" not in operator("user", username)
     assert f"username {username} {username}" in facts(operator("user", username))
@@ -469,44 +464,44 @@ def test_user_is_found_by_username_that_looks_like_a_sub(
 def test_user_sync_option_shows_why_it_failed(aws: LocalAws, operator: Operator, ada: str, username: str) -> None:
     aws.set_faults([{"operation": "dynamodb:UpdateItem", "fault": "access_denied"}])
     aws.client("dynamodb").delete_item(TableName=f"{PREFIX}-users", Key={"id": {"S": ada}})
-    said = operator("user", username, "--sync", expect=1)
-    assert "Not synced: An error occurred (AccessDenied" in said
+    output = operator("user", username, "--sync", expect=1)
+    assert "Not synced: An error occurred (AccessDenied" in output
     aws.clear_faults()
     assert "Synced: created." in operator("user", username, "--sync")
     eventually(lambda: json.loads(operator("status", "--json"))["healthy"])
 
 
-def test_user_who_never_confirmed_is_not_missing(operator: Operator, people: Pool, username: str) -> None:
-    people.sign_up(username, email=f"{username}@example.com")
+def test_user_who_never_confirmed_is_not_missing(operator: Operator, pool: Pool, username: str) -> None:
+    pool.sign_up(username, email=f"{username}@example.com")
     assert "The sign-up is not confirmed: the user is not in the table until then" in operator("user", username)
 
 
-def test_user_lists_all_users_of_an_address(operator: Operator, people: Pool, ada: str, username: str) -> None:
-    other = people.sign_up(f"{username}-2", email=f"{username}@example.com")
-    said = operator("user", f"{username}@example.com", expect=1)
-    assert "2 users match" in said
-    assert ada in said
-    assert other in said
+def test_user_lists_all_users_of_an_address(operator: Operator, pool: Pool, ada: str, username: str) -> None:
+    other = pool.sign_up(f"{username}-2", email=f"{username}@example.com")
+    output = operator("user", f"{username}@example.com", expect=1)
+    assert "2 users match" in output
+    assert ada in output
+    assert other in output
 
 
 def test_user_reports_unknown_user(operator: Operator) -> None:
     assert "No such user: neither the pool" in operator("user", "00000000-0000-4000-8000-000000000000", expect=1)
-    for who in ("nobody", "nobody@example.com", 'x" or sub ^= "'):
+    for who in ("unknown", "unknown@example.com", 'x" or sub ^= "'):
         assert "Not in the user pool: " in operator("user", who, expect=1)
 
 
-# --- what came of the welcome email
+# --- the outcome of the welcome email
 
 
-def test_user_shows_outcome_of_welcome_email(deployed: Deployment, operator: Operator, people: Pool) -> None:
+def test_user_shows_outcome_of_welcome_email(deployed: Deployment, operator: Operator, pool: Pool) -> None:
     alias, phone_only, imported = (f"{uuid.uuid4()}" for _ in range(3))
-    with_alias = people.sign_up(alias, email=f"{alias}@example.com", name="Ada-Canary")
-    without_address = people.sign_up(phone_only)
+    with_alias = pool.sign_up(alias, email=f"{alias}@example.com", name="Ada-Canary")
+    without_address = pool.sign_up(phone_only)
     for username, sub in ((alias, with_alias), (phone_only, without_address)):
-        people.confirm(username)
+        pool.confirm(username)
         assert deployed.settled(sub)[0]["status"] == "SUCCEEDED"
-    people.cognito.admin_create_user(UserPoolId=people.id, Username=imported, MessageAction="SUPPRESS")
-    people.cognito.admin_set_user_password(UserPoolId=people.id, Username=imported, Password=PASSWORD, Permanent=True)
+    pool.cognito.admin_create_user(UserPoolId=pool.id, Username=imported, MessageAction="SUPPRESS")
+    pool.cognito.admin_set_user_password(UserPoolId=pool.id, Username=imported, Password=PASSWORD, Permanent=True)
     (mail,) = deployed.welcomes_to(f"{alias}@example.com")
     assert "Ada-Canary" in mail.text
     assert alias not in mail.text
@@ -516,20 +511,20 @@ def test_user_shows_outcome_of_welcome_email(deployed: Deployment, operator: Ope
     assert "there is no execution of a sign-up" in facts(operator("user", imported))
 
 
-# --- the welcome, before it is sent
+# --- preview-email
 
 
 def test_preview_email_is_the_email_that_a_user_gets(
     deployed: Deployment, operator: Operator, ada: str, username: str, tmp_path: Path
 ) -> None:
-    said = operator(
+    output = operator(
         "preview-email", "--username", username, "--name", "Ada-Canary", "--attribute", "custom:plan=canary",
         "--folder", str(tmp_path / "mail"),
     )  # fmt: skip
     (mail,) = [
         mail for mail in deployed.aws.outbox() if f"{username}@example.com" in mail.to and "Example" in mail.source
     ]
-    assert f"Subject: {mail.subject}" in said
+    assert f"Subject: {mail.subject}" in output
     assert (tmp_path / "mail" / "welcome-preview.txt").read_text() == mail.text
     assert (tmp_path / "mail" / "welcome-preview.html").read_text() == mail.html
 
@@ -554,7 +549,7 @@ def test_preview_email_renders_template_that_is_not_deployed(operator: Operator,
     assert (tmp_path / "welcome-preview.txt").read_text().startswith("Hello <Ada>,")
 
 
-# --- elsewhere
+# --- another region or account
 
 
 def test_commands_name_another_region_and_account(deployed: Deployment, tmp_path: Path) -> None:
@@ -563,19 +558,20 @@ def test_commands_name_another_region_and_account(deployed: Deployment, tmp_path
         return Operator.of(Deployment(deployed.aws, outputs), tmp_path)
 
     for command in (("status",), ("failures",), ("reconcile",), ("user", "ada")):
-        said = elsewhere("us-east-1", "eu-west-1")(*command, expect=2)
-        assert f"state machine {PREFIX}-user-sync does not exist in account 000000000000 and region eu-west-1" in said
-        said = elsewhere(":000000000000:", ":111122223333:")(*command, expect=2)
+        output = elsewhere("us-east-1", "eu-west-1")(*command, expect=2)
+        assert f"state machine {PREFIX}-user-sync does not exist in account 000000000000 and region eu-west-1" in output
+        output = elsewhere(":000000000000:", ":111122223333:")(*command, expect=2)
         assert (
-            "your AWS credentials are for account 000000000000, but this deployment is in account 111122223333" in said
+            "your AWS credentials are for account 000000000000, but this deployment is in account 111122223333"
+            in output
         )
 
 
-# --- what Terraform made
+# --- resources of Terraform
 
 
 def test_alarms_and_charts_are_of_existing_resources(aws: LocalAws, deployed: Deployment) -> None:
-    """CloudWatch takes any name: an alarm on a wrong one would never tell."""
+    """CloudWatch accepts every name. An alarm with a wrong name would never fire."""
     functions = {each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"]}
     machines = {each["stateMachineArn"] for each in aws.client("stepfunctions").list_state_machines()["stateMachines"]}
     queues = {url.rpartition("/")[2] for url in aws.client("sqs").list_queues()["QueueUrls"]}
@@ -632,7 +628,7 @@ def test_alarms_and_charts_are_of_existing_resources(aws: LocalAws, deployed: De
     (counted,) = filters["welcome-emails"]["metricTransformations"]
     assert f'"{counted["metricNamespace"]}"' in of_emails
     for chart in charts:
-        # All others name a metric.
+        # All other entries name a metric.
         for namespace, metric, *dimensions, _ in (each for each in chart["properties"]["metrics"] if len(each) > 1):
             assert metric in metrics[namespace], chart["properties"]["title"]
             for dimension, value in zip(dimensions[::2], dimensions[1::2], strict=True):
@@ -666,7 +662,7 @@ def test_arn_outputs_name_every_resource_of_the_state(deployed: Deployment, terr
         "queue_arns": "aws_sqs_queue",
         "alarm_arns": "aws_cloudwatch_metric_alarm",
     }.items():
-        # Nothing is written to the deployment's own log group.
+        # The log group of the deployment is always empty.
         expected = {arn for arn in arns[kind] if not arn.endswith(f":/cognito-user-sync/{PREFIX}")}
         assert set(deployed.outputs[output].values()) == expected
         for name, arn in deployed.outputs[output].items():
@@ -689,7 +685,7 @@ def test_monitoring_and_outputs_have_no_personal_data(
 
 @pytest.fixture
 def application(aws: LocalAws, deployed: Deployment) -> Iterator[dict[str, str]]:
-    """The environment of an IAM user who may do what the policies of the example allow."""
+    """The environment of an IAM user with the policies of the example."""
     iam, name = aws.client("iam"), "application"
     iam.create_user(UserName=name)
     policies = [each["Arn"] for each in iam.list_policies(Scope="Local")["Policies"] if "user-table-" in each["Arn"]]
@@ -711,21 +707,21 @@ def application(aws: LocalAws, deployed: Deployment) -> Iterator[dict[str, str]]
 def test_code_of_page_reads_and_extends_users(
     aws: LocalAws,
     deployed: Deployment,
-    people: Pool,
+    pool: Pool,
     username: str,
     application: dict[str, str],
     tmp_path: Path,
     run: Code,
 ) -> None:
     email = f"{username}@Example.com"
-    sub = people.sign_up(username, email=email, custom__plan="canary")
+    sub = pool.sign_up(username, email=email, custom__plan="canary")
     aws.reset_calls()
     start_trial = ["start_trial", sub, "2026-01-31"]
     assert run(tmp_path, application, [["user_by_sub", sub], start_trial, ["user_by_sub", sub]]) == [None, None, None]
 
-    people.confirm(username)
+    pool.confirm(username)
     deployed.settled(sub)
-    claims = id_token_claims(people, username)
+    claims = id_token_claims(pool, username)
     by_email = ["users_by_email", email.upper()]
     of_token = ["user_of_token", claims]
     new = str(uuid.uuid4())
@@ -738,7 +734,7 @@ def test_code_of_page_reads_and_extends_users(
     known = {name: user[name] for name in ("username", "email", "phone_number", "custom:plan", "name") if name in user}
     assert not_synced == {"id": new, **known}
 
-    people.cognito.admin_delete_user(UserPoolId=people.id, Username=username)
+    pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=username)
     eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
     deleted = run(tmp_path, application, [["user_by_sub", sub], by_email, of_token])
     assert deleted == [None, [], None]
@@ -746,10 +742,10 @@ def test_code_of_page_reads_and_extends_users(
     assert set(aws.calls_by_caller()["application"]) == allowed
 
 
-def id_token_claims(people: Pool, username: str) -> Any:
-    signed_in = people.cognito.admin_initiate_auth(
-        UserPoolId=people.id,
-        ClientId=people.client_id,
+def id_token_claims(pool: Pool, username: str) -> Any:
+    signed_in = pool.cognito.admin_initiate_auth(
+        UserPoolId=pool.id,
+        ClientId=pool.client_id,
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
         AuthParameters={"USERNAME": username, "PASSWORD": PASSWORD},
     )
