@@ -156,7 +156,7 @@ bench: $(READY) ## run the benchmarks, and write docs/benchmarks.md, docs/cost.m
 
 .PHONY: check
 check: $(READY) $(SCAN_READY) ## check formatting, types, Terraform, generated docs, policies, dependencies and workflows
-	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) check-python check-terraform check-docs check-scan check-policies
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) check-python check-words check-terraform check-docs check-scan check-policies
 
 .PHONY: check-python
 check-python: $(READY)
@@ -187,9 +187,8 @@ check-docs: $(READY)
 	@$(VENV_PYTHON) -m docs.demo_picture --check
 	@PYTHONPATH=lambda_src $(VENV_PYTHON) -m benchmarks.pages --check
 
-# Not a part of check yet.
 .PHONY: check-words
-check-words: $(READY) ## find words that [tool.words] in pyproject.toml replaces
+check-words: $(READY)
 	@$(VENV_PYTHON) tests/check_words.py
 
 .PHONY: check-scan
