@@ -24,14 +24,6 @@ def handler(event, context):
     boto3.client("sesv2").send_email(**event)
     return "sent"
 """
-OLD_SENDING = """
-import boto3
-def handler(event, context):
-    content = event["Content"]["Simple"]
-    boto3.client("ses").send_email(
-        Source=event["FromEmailAddress"], Destination=event["Destination"], Message=content)
-    return "sent"
-"""
 
 
 def allow(resources: object, **more: Any) -> dict[str, Any]:
@@ -91,10 +83,3 @@ def test_send_email_is_authorized_as_in_ses(
         assert payload["errorType"] == "ClientError"
         assert "AccessDenied" in payload["errorMessage"]
         assert len(aws.outbox()) == before
-
-
-@pytest.mark.parametrize(("address", "sent"), (("app@mail.test", True), ("other@mail.test", False)))
-def test_send_email_of_ses_v1_is_authorized(aws: LocalAws, address: str, sent: bool) -> None:
-    function = make_function(aws, OLD_SENDING, allow(f"{IDENTITY}/mail.test", **from_address(address)))
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(MAIL))
-    assert (json.loads(answer["Payload"].read()) == "sent") is sent
