@@ -411,9 +411,10 @@ variable "table" {
 variable "deleted_users" {
   description = <<-EOT
     How to handle items of users deleted from the pool.
-    - action: mark sets deleted_at and keeps all other attributes. delete removes all attributes that this module wrote,
-      except the key, user_pool_id and deleted_at; attributes of your application remain. delete_item replaces the whole
-      item, including attributes of your application, with these three attributes, and the item expires after a day. keep
+    - action: mark sets deleted_at, status DELETED and enabled false, removes the keys of this module's indexes, and keeps all
+      other attributes. delete removes all attributes that this module wrote, except the key, user_pool_id and deleted_at;
+      attributes of your application remain. delete_item replaces the whole item, including attributes of your application,
+      with the key, user_pool_id, deleted_at, synced_attributes and the TTL attribute, which expires it after a day. keep
       does nothing
     - retention_days: number of days after which a marked item expires, with all its attributes; at most 36500. null is 30
       days in a table that this module creates, so that personal data of deleted users is kept for a limited time. In an
@@ -462,8 +463,8 @@ variable "reconciliation" {
       run, and scheduled runs write. null is sync for a table that this module creates, and dry_run for an existing table
     - list_users_per_second: ListUsers requests per second. Cognito allows 30 for the account and region
     - max_concurrency: number of concurrent workers. One worker reaches about 16 requests per second
-    - max_delete_percent: maximum share of a shard's users that one run deletes, in percent; 20 users are always allowed. If
-      more are missing, the run deletes no user of that shard, and reports their number
+    - max_delete_percent: maximum share of a shard's items that one run deletes, in percent. The limit is never below 20
+      users. If a shard is over the limit, the run deletes none of its users, and reports their number
     - overdue_hours: hours without a successful run after which the alarm reconciliation-overdue fires; 0 for no alarm. It
       must be longer than the time between two scheduled runs
   EOT

@@ -22,13 +22,13 @@ from tests.deployed import (
 )
 
 # The slowest files, which start first: a worker runs all tests of a deployment. test_storm waits until the other
-# workers have ended.
+# workers have ended. test_incidents is before test_operating, which in the same process deploys under the same name.
 _FIRST = (
     *("test_incidents", "test_every_user", "test_benchmarks", "test_least_privilege", "test_operating"),
     *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_faults", "test_storm", "test_trigger_recovery"),
     *("test_examples", "test_try_it", "test_pipelines"),
 )
-# Folders in tests/ whose files share a deployment.
+# Folders in tests/ whose files share a deployment, and so a worker.
 _ONE_DEPLOYMENT = ("faults",)
 
 

@@ -31,7 +31,7 @@ _GET_USERS_PER_LIST_USERS = 4
 _MIN_ALLOWED_DELETIONS = 20
 # Failed users that a worker reports by sub.
 NAMED_FAILURES = 3
-# Restarts of a listing whose paging marker Cognito rejects.
+# Restarts of a listing whose paging token Cognito rejects.
 MAX_RESTARTS = 5
 
 logger = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ class Worker:
         self._result.prefixes[:1] = children(self._result.prefixes[0])
 
     def _list_again(self, before: _Snapshot) -> None:
-        """Restart the listing of a shard whose paging marker was rejected, up to MAX_RESTARTS times.
+        """Restart the listing of a shard whose paging token was rejected, up to MAX_RESTARTS times.
 
         A large shard is split, because a smaller listing has fewer markers.
         """
@@ -206,7 +206,7 @@ class Worker:
         self._result.token = None
         self._result.restarts += 1
         logger.warning(
-            "paging marker rejected",
+            "paging token rejected",
             extra={"prefix": prefixes[0], "listed": listed, "restarts": self._result.restarts},
         )
         if self._result.restarts > MAX_RESTARTS:

@@ -59,7 +59,7 @@ def problems(summary: Mapping[str, Any], sequential: bool, max_delete_percent: f
     if summary["unlisted_shards"]:
         what = "the pool" if sequential else f"{summary['unlisted_shards']} shards"
         found.append(
-            f"Cognito did not list {what} to the end in {MAX_RESTARTS + 1} attempts: it rejected the paging marker."
+            f"Cognito did not list {what} to the end in {MAX_RESTARTS + 1} attempts: it rejected the paging token."
             " The next run lists again"
         )
     if summary["still_in_pool"]:

@@ -12,7 +12,7 @@ an application. The condition makes writes idempotent, and independent of their 
 Which attributes an update removes depends on the item. So the first attempt is for the item as it was read, or for one
 with nothing to remove. If the condition fails, DynamoDB returns the item, and the next attempt is for that item.
 
-docs/architecture.md, "Newer wins, deleted stays deleted", has the reasoning.
+docs/architecture.md, "The newer state wins, and deleted users stay deleted", has the reasoning.
 """
 
 from __future__ import annotations

@@ -140,12 +140,12 @@ locals {
   # The number of messages in each minute, waiting or in flight. Not ApproximateAgeOfOldestMessage, which ignores messages
   # that were received more than three times, like those that fail. SQS reports messages in flight only if there are
   # some: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-  age_expression = "waiting + FILL(handled, 0)"
+  age_expression = "waiting + FILL(in_flight, 0)"
   age_metrics = {
     for queue in concat([var.retry_queue_names.queue], var.changes[*].queue_names.queue) : queue => {
       for id, metric_name in {
-        waiting = "ApproximateNumberOfMessagesVisible"
-        handled = "ApproximateNumberOfMessagesNotVisible"
+        waiting   = "ApproximateNumberOfMessagesVisible"
+        in_flight = "ApproximateNumberOfMessagesNotVisible"
         } : id => {
         namespace   = "AWS/SQS"
         metric_name = metric_name

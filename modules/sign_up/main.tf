@@ -32,7 +32,7 @@ module "post_confirmation" {
       USER_SYNC_STATE_MACHINE_ARN = var.user_sync_state_machine_arn
       RETRY_QUEUE_URL             = module.retry_queue.queue.url
     },
-    # From the policy, which so exists before the function invokes the chained function, and until it no longer does.
+    # Read from the policy, not the variable, so that Terraform creates the policy before the function uses it and deletes it after.
     { for policy in aws_iam_role_policy.chained : "CHAINED_FUNCTION_ARN" => var.chained_function_arn },
   )
 }
@@ -70,7 +70,7 @@ resource "terraform_data" "user_pool" {
 resource "aws_lambda_permission" "cognito" {
   statement_id   = "UserPool"
   action         = "lambda:InvokeFunction"
-  function_name  = module.post_confirmation.arn # unknown at plan for a new function, which so gets the permission, too
+  function_name  = module.post_confirmation.arn # unknown at plan for a new function, so that it gets a new permission
   principal      = "cognito-idp.amazonaws.com"
   source_arn     = var.user_pool_arn
   source_account = var.settings.account_id

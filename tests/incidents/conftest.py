@@ -1,4 +1,4 @@
-"""The deployment of examples/complete, for the commands of an operator and for each incident."""
+"""A deployment of examples/complete for each file. test_incidents, the first one, destroys its deployment."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, ma
 from tests.incidents.operating import EXAMPLE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pool(aws: LocalAws) -> Pool:
     return make_pool(aws)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def initialized(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     work = tmp_path_factory.mktemp("complete")
     run = Terraform(EXAMPLE, work / "data", work / "terraform.tfstate")
@@ -25,13 +25,13 @@ def initialized(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def terraform(initialized: Terraform, pool: Pool) -> Terraform:
     initialized("apply", "-auto-approve", variables={"user_pool_id": pool.id})
     return initialized
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
     deployment = Deployment(aws, terraform.outputs()["user_sync"])
     # The apply started a run, and only one can run at a time.

@@ -66,9 +66,9 @@ def age(queue: str, minutes: int) -> tuple[Any, ...]:
     dimensions = {"QueueName": f"{PREFIX}-{queue}"}
     metrics = {
         "waiting": ("ApproximateNumberOfMessagesVisible", "AWS/SQS", dimensions),
-        "handled": ("ApproximateNumberOfMessagesNotVisible", "AWS/SQS", dimensions),
+        "in_flight": ("ApproximateNumberOfMessagesNotVisible", "AWS/SQS", dimensions),
     }
-    return "waiting + FILL(handled, 0)", metrics, "Maximum", 0, 60, minutes, minutes
+    return "waiting + FILL(in_flight, 0)", metrics, "Maximum", 0, 60, minutes, minutes
 
 
 EXPRESSIONS: dict[str, tuple[Any, ...]] = {

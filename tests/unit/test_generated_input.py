@@ -1097,7 +1097,7 @@ def test_reconcile_shards_writes_and_deletes_only_listed_users(
 
     check()
     assert seen["users"] >= WANTED
-    # Six rejected paging markers in a row are too rare here: test_reconciliation.py has them.
+    # Six rejected paging tokens in a row are too rare here: test_reconciliation.py has them.
     counts = set(COUNTS) - {"unlisted_shards"}
     assert {*(error.__name__ for error in named), *counts, "too large", "deleted", "written"} <= seen.keys()
 

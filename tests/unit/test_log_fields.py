@@ -228,7 +228,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         # The last try of a sequential listing.
         {"prefixes": [""], "pages_per_second": 15, "sequential": True, "token": "expired", "restarts": 5},
         {f"{COGNITO}.ListUsers": error_response("InvalidParameterException")},
-        "WARNING paging marker rejected",
+        "WARNING paging token rejected",
         {"prefix": "", "listed": 0, "restarts": 6},
     ),
 ]

@@ -479,7 +479,7 @@ def test_plan_shards_reports_the_command_that_allows_deletions(aws: FakeAws) -> 
 def test_plan_shards_reports_a_listing_without_an_end(sequential: bool, what: str) -> None:
     result = a_result(counts={"unlisted_shards": 2})
     assert (
-        f"Cognito did not list {what} to the end in 6 attempts: it rejected the paging marker. The next run lists again"
+        f"Cognito did not list {what} to the end in 6 attempts: it rejected the paging token. The next run lists again"
     ) in problems(result, plan_before=a_plan("", sequential=sequential))
 
 

@@ -499,7 +499,7 @@ def test_worker_deletes_no_user_when_a_prefix_is_rejected(simulation: Simulation
     assert len(simulation.table.active()) == 3
 
 
-# A paging marker that Cognito rejects
+# A paging token that Cognito rejects
 
 REJECTED = error_response("InvalidParameterException")
 

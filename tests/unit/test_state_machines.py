@@ -348,16 +348,16 @@ def chosen(name: str, data: Json) -> str:
         ("IsAnyListed", {"running": {"count": 1}}, "FindOldestRun"),
         ("IsOldestRun", {"oldest": {"ExecutionArn": "a"}, "own_arn": "a"}, "Begin"),
         ("IsOldestRun", {"oldest": {"ExecutionArn": "a"}, "own_arn": "b"}, "AnotherIsRunning"),
-        ("IsTriggerEnsured", {"attach_trigger": "true", "input": {}}, "EnsureTrigger"),
-        ("IsTriggerEnsured", {"attach_trigger": "true", "input": {"dry_run": False}}, "EnsureTrigger"),
-        ("IsTriggerEnsured", {"attach_trigger": "true", "input": {"dry_run": True}}, "PlanShards"),
+        ("ShouldEnsureTrigger", {"attach_trigger": "true", "input": {}}, "EnsureTrigger"),
+        ("ShouldEnsureTrigger", {"attach_trigger": "true", "input": {"dry_run": False}}, "EnsureTrigger"),
+        ("ShouldEnsureTrigger", {"attach_trigger": "true", "input": {"dry_run": True}}, "PlanShards"),
         # The planner rejects a value that is not a boolean. Nothing may change before that.
-        ("IsTriggerEnsured", {"attach_trigger": "true", "input": {"dry_run": "yes"}}, "PlanShards"),
-        ("IsTriggerEnsured", {"attach_trigger": "false", "input": {}}, "PlanShards"),
+        ("ShouldEnsureTrigger", {"attach_trigger": "true", "input": {"dry_run": "yes"}}, "PlanShards"),
+        ("ShouldEnsureTrigger", {"attach_trigger": "false", "input": {}}, "PlanShards"),
         ("IsWorkLeft", {"plan": {"batches": [{}]}}, "ReconcileBatches"),
         ("IsWorkLeft", {"plan": {"batches": []}}, "Summarize"),
-        ("IsAllWell", {"summary": {"problems": ["one"]}}, "EndedWithProblems"),
-        ("IsAllWell", {"summary": {"problems": []}}, "Done"),
+        ("HasProblems", {"summary": {"problems": ["one"]}}, "EndedWithProblems"),
+        ("HasProblems", {"summary": {"problems": []}}, "Done"),
     ],
 )
 def test_choice_leads_to_the_following_state(name: str, data: Json, following: str) -> None:
@@ -366,7 +366,7 @@ def test_choice_leads_to_the_following_state(name: str, data: Json, following: s
 
 def test_every_choice_is_tested() -> None:
     choices = {name for name, machine in MACHINE_OF.items() if states(machine)[name]["Type"] == "Choice"}
-    assert choices == {"IsAnyListed", "IsOldestRun", "IsTriggerEnsured", "IsWorkLeft", "IsAllWell"}
+    assert choices == {"IsAnyListed", "IsOldestRun", "ShouldEnsureTrigger", "IsWorkLeft", "HasProblems"}
 
 
 def test_states_follow_each_other() -> None:
@@ -377,11 +377,11 @@ def test_states_follow_each_other() -> None:
         "SyncUser": "SendWelcome",
         "ListRuns": "IsAnyListed",
         "FindOldestRun": "IsOldestRun",
-        "Begin": "IsTriggerEnsured",
+        "Begin": "ShouldEnsureTrigger",
         "EnsureTrigger": "PlanShards",
         "PlanShards": "IsWorkLeft",
         "ReconcileBatches": "PlanShards",
-        "Summarize": "IsAllWell",
+        "Summarize": "HasProblems",
     }
     assert {name for name, state in found.items() if state.get("End")} == {
         "SendWelcome",
