@@ -151,7 +151,7 @@ module "key_change" {
   deployment            = local.prefix
 }
 
-data "aws_cognito_user_pool" "this" {
+data "aws_cognito_user_pool" "this" { # Not found? Check user_pool_id, and the account of your credentials.
   user_pool_id = var.user_pool_id
 }
 

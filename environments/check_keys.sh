@@ -59,9 +59,14 @@ printed="$(
 	terraform -chdir="$scratch" get > /dev/null 2>&1 &&
 		terraform -chdir="$scratch" console -var-file="$file" <<< local.unknown 2> /dev/null
 )" || true
-unknown="$(sed -nE 's/^  "(.*)",$/\1/p' <<< "$printed")"
+unknown="$(
+	sed -nE 's/^  "(.*)",$/key \1/p' <<< "$printed"
+	# Terraform warns of an unknown variable, in a frame with colors and line breaks.
+	sed -E $'s/\e\\[[0-9;]*m//g; s/│//' <<< "$printed" | tr -s '\n ' ' ' | { grep -oE 'declare a variable named "[^"]+"' || true; } |
+		sed -E 's/.*"(.+)"/variable \1: variables.tf has all variables/'
+)"
 
 if [ -n "$unknown" ]; then
-	sed "s|^|$1 has the unknown key |" <<< "$unknown" >&2
+	sed "s|^|$1 has the unknown |" <<< "$unknown" >&2
 	exit 1
 fi

@@ -156,7 +156,7 @@ NO_USER: dict[str, Answer] = {
 MARK = "user_sync_state_machine_arn"
 EXACTLY_ONE = (
     'it must have exactly one, directly or in an output such as output "user_sync" { value = module.user_sync }, '
-    "and be applied in this workspace"
+    "and be applied in this workspace. terraform workspace list shows all"
 )
 A_TIME = "it must be like 2026-01-31T12:00 (UTC), 2026-01-31T12:00+01:00, 90m, 12h or 3d"
 NO_WELCOME = (
@@ -453,7 +453,7 @@ PLANS = [
         f"User pool eu-west-1_AbCdEfGhI has the post-confirmation trigger {FUNCTION.format('eu-west-1')}theirs, which "
         "is not this module's.",
         "Set chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from "
-        "the pool.",
+        "the pool (by a destroy, if it belongs to another deployment of this module).",
     ),
     Situation(
         "chained_function_arn = (the module's own function)",

@@ -299,7 +299,7 @@ def decide(
     error = terraform_gets_providers(terraform, user_config, seconds)
     if error is None:
         return Decision(user_config, describe(terraform), None)
-    print("Terraform cannot download providers. Searching this machine for them.", file=sys.stderr)
+    print("Terraform cannot download providers, so providers of this machine are used.", file=sys.stderr)
     mirror = find_mirror(terraform.platform, places, start, SEARCH_SECONDS)
     if mirror is None:
         lower, upper = ".".join(map(str, AWS_AT_LEAST)), ".".join(map(str, AWS_BELOW))

@@ -150,7 +150,7 @@ resource "terraform_data" "attached" {
     # Fails the plan before anything is created. Otherwise attach would fail, as the last step of the apply.
     postcondition {
       condition     = self.input != plantimestamp() || contains(concat(["", var.function_arn_by_name], var.chained_function_arn[*]), local.found_function_arn)
-      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. Set chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from the pool."
+      error_message = "User pool ${var.user_pool.id} has the post-confirmation trigger ${local.found_function_arn}, which is not this module's. Set chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from the pool (by a destroy, if it belongs to another deployment of this module)."
     }
   }
 }

@@ -107,7 +107,7 @@ def test_plan_fails_when_pool_has_a_foreign_trigger(
     sentence = (
         f"User pool {owned.id} has the post-confirmation trigger {theirs.arn}, which is not this module's. Set "
         "chained_function_arn to exactly this ARN, so that this module's function invokes it, or remove it from the "
-        "pool."
+        "pool (by a destroy, if it belongs to another deployment of this module)."
     )
     for command in (["plan"], ["apply", "-auto-approve"]):
         failed = terraform(*command, expect=1)

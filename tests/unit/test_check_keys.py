@@ -40,7 +40,6 @@ table = {
   sort_key        = null
 }
 tags      = { stage = "dev" }
-undeclared = { key = true }
 """
 
 KEYS_OF_AN_ALARM = "datapoints_to_alarm, enabled, evaluation_periods, period_seconds, threshold, topic_arns"
@@ -84,6 +83,14 @@ def test_check_keys_names_an_unknown_key_of_each_object(tmp_path: Path) -> None:
 
 def test_check_keys_accepts_keys_of_maps_and_other_values(tmp_path: Path) -> None:
     assert check_keys(tmp_path, REQUIRED + RIGHT) == (0, [])
+
+
+def test_check_keys_names_each_unknown_variable(tmp_path: Path) -> None:
+    unknown = {"welcom_email", "an_unknown_variable_whose_name_is_longer_than_a_line_of_the_message_of_terraform"}
+    text = "".join(f"{name} = {{ from = 1 }}\n" for name in unknown)
+    status, lines = check_keys(tmp_path, text)
+    begin, end = "environments/dev.tfvars has the unknown variable ", ": variables.tf has all variables"
+    assert (status, set(lines)) == (1, {f"{begin}{name}{end}" for name in unknown})
 
 
 def test_check_keys_leaves_a_value_of_another_type_to_the_plan(tmp_path: Path) -> None:
