@@ -41,7 +41,8 @@ while IFS= read -r line; do
 
 	# The resources attach and guard of modules/pool_trigger attach and detach the trigger.
 	case "$text" in
-	*.aws_lambda_invocation.attach" will be created" | *.aws_lambda_invocation.attach" "*replaced*) trigger="attached by this plan" ;;
+	*.aws_lambda_invocation.attach" will be created") trigger="attached by this plan" ;;
+	*.aws_lambda_invocation.attach" "*replaced*) trigger="attached again by this plan" ;;
 	*.aws_lambda_invocation.guard" will be destroyed") trigger="detached by this plan" ;;
 	esac
 

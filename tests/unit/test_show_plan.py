@@ -88,6 +88,11 @@ def test_summary_of_a_plan_without_changes() -> None:
     assert (found["create"], found["pool trigger"]) == ("0", "unchanged")
 
 
+def test_summary_says_when_an_attached_trigger_is_attached_again() -> None:
+    line = "  # module.pool_trigger[0].aws_lambda_invocation.attach will be replaced, as requested\nPlan: 1 to add.\n"
+    assert summary(READING + line)["pool trigger"] == "attached again by this plan"
+
+
 def test_failed_plan_leaves_out_what_it_had_planned() -> None:
     """The error on stderr is then the last output, without thousands of lines before it."""
     assert shown(READING + PLAN_OF_ERROR) == READING + "\n"
