@@ -86,7 +86,8 @@ class Deployment:
         if len(found) != 1:
             raise DeploymentError(
                 f"{source} has {len(found)} outputs named {_STATE_MACHINE}: it must have exactly one, directly or in an"
-                ' output such as output "user_sync" { value = module.user_sync }, and be applied in this workspace. terraform workspace list shows all'
+                ' output such as output "user_sync" { value = module.user_sync }, and be applied in this workspace.'
+                " terraform workspace list shows all"
             )
         return cls._from_values(found[0], source)
 

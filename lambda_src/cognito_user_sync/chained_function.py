@@ -37,8 +37,8 @@ def verify(
             raise ChainedFunctionUnavailableError(
                 f"chained_function_arn is {chained_function_arn}, which {post_confirmation_arn} cannot invoke: {error}."
                 " The function must exist. A function of another account must also permit the role of this module's"
-                " function to invoke it. The pool was not changed. If its trigger was attached before, every sign-up ends"
-                " with an error until chained_function_arn is correct and applied."
+                " function to invoke it. The pool was not changed. If its trigger was attached before, every sign-up"
+                " ends with an error until chained_function_arn is correct and applied."
             )
         time.sleep(_PAUSE_SECONDS)
 
