@@ -317,7 +317,7 @@ def test_second_plan_has_no_changes_and_no_warnings(deployed: Deployment, terraf
     (
         pytest.param(
             {"stage": "other"},
-            "This state holds cognito-user-sync-test of user pool {pool}, but the variables say"
+            "This state has the deployment cognito-user-sync-test of user pool {pool}, but the variables are those of"
             " cognito-user-sync-other of user pool {pool}.",
             id="state of another value of stage",
         ),
@@ -328,7 +328,8 @@ def test_second_plan_has_no_changes_and_no_warnings(deployed: Deployment, terraf
         ),
         pytest.param(
             {"user_pool_id": "eu-west-1_Elsewhere"},
-            "User pool eu-west-1_Elsewhere is in the region eu-west-1, but the AWS provider is set to us-east-1.",
+            "User pool eu-west-1_Elsewhere is in the region eu-west-1, but the region of the AWS provider is"
+            " us-east-1.",
             id="a pool in another region",
         ),
     ),

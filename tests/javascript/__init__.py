@@ -89,4 +89,6 @@ def _install(new: JavaScript) -> None:
     for each in PACKAGES:
         shutil.copy(each, new.folder)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    subprocess.run([new.node, new.npm, "ci", *options], cwd=new.folder, check=True)
+    # The npm of the wheel looks for the machine's configuration, such as cafile, below its own folder only.
+    environment = {"NPM_CONFIG_GLOBALCONFIG": "/etc/npmrc", **os.environ}
+    subprocess.run([new.node, new.npm, "ci", *options], cwd=new.folder, env=environment, check=True)
