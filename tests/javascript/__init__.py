@@ -89,6 +89,6 @@ def _install(new: JavaScript) -> None:
     for each in PACKAGES:
         shutil.copy(each, new.folder)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    # The npm of the wheel looks for the machine's configuration, such as cafile, below its own folder only.
+    # The npm of the wheel reads its own global configuration only, not the machine's, which can have a cafile.
     environment = {"NPM_CONFIG_GLOBALCONFIG": "/etc/npmrc", **os.environ}
     subprocess.run([new.node, new.npm, "ci", *options], cwd=new.folder, env=environment, check=True)
