@@ -19,7 +19,9 @@ import urllib.request
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
+
+from local_aws.faults import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,17 +38,7 @@ class Fault(TypedDict):
     """A rule for `set_faults`. Operations are named as IAM names them, or "service:*"."""
 
     operation: str
-    fault: Literal[
-        "throttle",
-        "500",
-        "timeout",
-        "reset",
-        "access_denied",
-        "kms_access_denied",
-        "kms_invalid_state",
-        "rejected_marker",
-        "latency",
-    ]
+    fault: FaultKind
     rate: NotRequired[float]
     times: NotRequired[int | None]
     seed: NotRequired[int | None]

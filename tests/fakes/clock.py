@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
+from cognito_user_sync import deletion, reconciliation, user_pool, user_table
 from cognito_user_sync.user import timestamp
+
+if TYPE_CHECKING:
+    import pytest
 
 # When every clock starts.
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +36,11 @@ class Clock:
         """Return the time as a `timestamp`, which is later in each call."""
         self._moments += 1
         return timestamp(EPOCH + timedelta(seconds=self.seconds, milliseconds=self._moments))
+
+    def replace_now(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Replace `user.now` in each module that imports it."""
+        for module in (deletion, reconciliation, user_pool, user_table):
+            monkeypatch.setattr(module, "now", self.now)
 
     @property
     def datetime(self) -> type[datetime]:

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cognito_user_sync import deletion, sync_request, user_pool, user_table
+from cognito_user_sync import sync_request
 from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.changes import sync_change
 from cognito_user_sync.sync_request import Change, NotConsistentYetError, SyncRequest
@@ -75,8 +75,7 @@ def table(calls: Calls) -> Iterator[SimulatedTable]:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (deletion, user_pool, user_table):
-        monkeypatch.setattr(module, "now", clock.now)
+    clock.replace_now(monkeypatch)
     return clock
 
 

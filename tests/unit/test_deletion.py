@@ -9,7 +9,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cognito_user_sync import deletion, user_pool, user_table
 from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.deletion import delete_if_not_in_pool, sync_missing_user
 from cognito_user_sync.item_layout import ItemLayout
@@ -60,8 +59,7 @@ def table(calls: Calls) -> Iterator[Table]:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (deletion, user_pool, user_table):
-        monkeypatch.setattr(module, "now", clock.now)
+    clock.replace_now(monkeypatch)
     return clock
 
 

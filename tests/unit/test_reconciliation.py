@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from cognito_user_sync import deletion, reconciliation, shards, user_pool, user_table
+from cognito_user_sync import reconciliation, shards
 from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
@@ -123,8 +123,7 @@ def client(session: boto3.Session) -> DynamoDBClient:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (deletion, reconciliation, user_pool, user_table):
-        monkeypatch.setattr(module, "now", clock.now)
+    clock.replace_now(monkeypatch)
     return clock
 
 

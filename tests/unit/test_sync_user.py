@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cognito_user_sync import deletion, sync_request, user_pool, user_table
+from cognito_user_sync import sync_request
 from cognito_user_sync.errors import InvalidEventError
 from cognito_user_sync.handlers import sync_user
 from cognito_user_sync.item_layout import ItemLayout, marshal
@@ -72,8 +72,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the code under test: the request was made a second ago."""
     clock = Clock(1)
     monkeypatch.setattr(sync_request, "datetime", clock.datetime)
-    for module in (deletion, user_pool, user_table):
-        monkeypatch.setattr(module, "now", clock.now)
+    clock.replace_now(monkeypatch)
     return clock
 
 
