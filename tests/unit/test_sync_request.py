@@ -252,9 +252,9 @@ def test_parse_returns_the_request_of_to_json(request: SyncRequest) -> None:
 @given(request=_REQUESTS, other=st.dictionaries(st.text(), st.text()))
 def test_parse_returns_the_queued_request(request: SyncRequest, other: dict[str, str]) -> None:
     event = an_event(userName=request.username, request={"userAttributes": {**other, "sub": request.sub}})
-    parked = from_trigger_event(event, request.occurred_at)
-    assert parse(json.loads(parked.to_json())) == parked
-    assert (parked.sub, parked.username, parked.occurred_at) == (request.sub, request.username, request.occurred_at)
+    queued = from_trigger_event(event, request.occurred_at)
+    assert parse(json.loads(queued.to_json())) == queued
+    assert (queued.sub, queued.username, queued.occurred_at) == (request.sub, request.username, request.occurred_at)
 
 
 _ODD: Any = st.recursive(
