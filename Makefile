@@ -226,10 +226,6 @@ known-environment:
 	@for name in $(ENVIRONMENTS); do if [ "$$name" = "$$ENV" ]; then exit; fi; done; \
 	echo "ENV is \"$$ENV\": it must be one of $(ENVIRONMENTS), as in: make plan ENV=$(firstword $(ENVIRONMENTS))" >&2; exit 1
 
-.PHONY: known-keys
-known-keys: known-environment
-	@$(NEED_TERRAFORM); environments/check_keys.sh "environments/$$ENV.tfvars"
-
 # Value of a variable in $tfvars: in quotes, in one line that is not indented.
 value_of = sed -nE 's/^$(1)[[:space:]]*=[[:space:]]*"([^"]*)".*/\1/p' "$$tfvars"
 
@@ -264,12 +260,12 @@ define select_environment
 endef
 
 .PHONY: plan
-plan: known-keys ## show the plan of an environment, with a summary (ENV=dev, PLAN=file to save it, ARGS=...)
+plan: known-environment ## show the plan of an environment, with a summary (ENV=dev, PLAN=file to save it, ARGS=...)
 	@$(select_environment); given="$${ARGS:+ ARGS='$$ARGS'}"; [ -z "$$PLAN" ] || given=" PLAN=$$PLAN"; \
 	terraform plan -var-file="$$tfvars" $${PLAN:+"-out=$$PLAN"} $$ARGS | environments/show_plan.sh "$$ENV" "make apply ENV=$$ENV$$given"
 
 .PHONY: apply
-apply: known-keys ## deploy an environment (ENV=dev, PLAN=saved plan, ARGS=...)
+apply: known-environment ## deploy an environment (ENV=dev, PLAN=saved plan, ARGS=...)
 	@$(select_environment); terraform apply "$${PLAN:--var-file=$$tfvars}" $$ARGS
 
 override GUARD := module.pool_trigger[0].aws_lambda_invocation.guard

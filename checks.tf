@@ -17,24 +17,24 @@ check "pool_has_the_attributes" {
 
 check "welcome_email_goes_to_verified_addresses" {
   assert {
-    condition     = try(var.welcome_email.verified_only, true)
+    condition     = try(module.inputs.welcome_email.verified_only, true)
     error_message = "welcome_email.verified_only is false: anyone can sign up with the email address of another user and with any text as the username, and your sender emails that text to the address. Set it to true, the default, unless only administrators create and confirm users in user pool ${var.user_pool_id}."
   }
 
   assert {
-    condition     = try(var.welcome_email.verified_only, false) ? try(contains(data.aws_cognito_user_pool.this.auto_verified_attributes, "email"), false) : true
+    condition     = try(module.inputs.welcome_email.verified_only, false) ? try(contains(data.aws_cognito_user_pool.this.auto_verified_attributes, "email"), false) : true
     error_message = "User pool ${var.user_pool_id} does not verify email addresses at sign-up: auto_verified_attributes is ${jsonencode(try(data.aws_cognito_user_pool.this.auto_verified_attributes, []))}. welcome_email.verified_only is true, so users who sign up get no welcome email, unless a trigger, an administrator or an identity provider sets email_verified. Add email to the pool's auto_verified_attributes, or set welcome_email to null."
   }
 
   assert {
-    condition     = try(var.welcome_email.verified_only, false) ? local.pre_sign_up_function_arn == "" : true
+    condition     = try(module.inputs.welcome_email.verified_only, false) ? local.pre_sign_up_function_arn == "" : true
     error_message = "User pool ${var.user_pool_id} has the pre-sign-up trigger ${local.pre_sign_up_function_arn}. If this function sets autoVerifyEmail, Cognito marks addresses as verified without proof, and welcome_email.verified_only does not exclude these addresses. Make sure that the function sets autoVerifyEmail only for addresses that belong to the user."
   }
 }
 
 check "invited_users_get_the_welcome_email" {
   assert {
-    condition     = try(var.welcome_email.on_first_sign_in, true) ? true : !try(one(data.aws_cognito_user_pool.this.admin_create_user_config).allow_admin_create_user_only, false)
+    condition     = try(module.inputs.welcome_email.on_first_sign_in, true) ? true : !try(one(data.aws_cognito_user_pool.this.admin_create_user_config).allow_admin_create_user_only, false)
     error_message = "User pool ${var.user_pool_id} allows only administrators to create users. Cognito then invokes the post-confirmation trigger only for users of identity providers, and users that administrators create get no welcome email. Set welcome_email.on_first_sign_in and track_changes to true, or ignore this warning if all users come from identity providers."
   }
 }

@@ -23,14 +23,14 @@ locals {
 locals {
   # One folder for each deployment: one configuration can deploy the same name and stage to two accounts or regions.
   package_directory = "${path.root}/.terraform/cognito-user-sync/${local.account_id}-${local.region}-${var.name}-${var.stage}"
-  package_bucket = var.lambda.code_bucket == null ? null : {
-    name       = var.lambda.code_bucket
+  package_bucket = module.inputs.lambda.code_bucket == null ? null : {
+    name       = module.inputs.lambda.code_bucket
     key_prefix = "cognito-user-sync/${local.account_id}/${local.region}/${local.prefix}"
   }
   # With an index and not [*]: a splat depends on the whole module, and so on the S3 object, which depends on the log group
   # that checks these files.
   zip_paths = concat(
-    [module.functions_package.zip_path], var.welcome_email == null ? [] : [module.welcome_email_package[0].zip_path]
+    [module.functions_package.zip_path], module.inputs.welcome_email == null ? [] : [module.welcome_email_package[0].zip_path]
   )
 }
 
@@ -47,8 +47,8 @@ locals {
   user_sync_state_machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.prefix}-user-sync"
 
   # The record of the deployment is written before these resources are created.
-  reconciliation_state_machine_arn = var.reconciliation.enabled ? "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.prefix}-reconciliation" : null
-  reconciliation_schedule_arn      = var.reconciliation.enabled && local.schedule != null ? "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/default/${local.prefix}-reconciliation" : null
+  reconciliation_state_machine_arn = module.inputs.reconciliation.enabled ? "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.prefix}-reconciliation" : null
+  reconciliation_schedule_arn      = module.inputs.reconciliation.enabled && local.schedule != null ? "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule/default/${local.prefix}-reconciliation" : null
   queue_url_prefix                 = "https://sqs.${local.region}.${local.dns_suffix}/${local.account_id}/${local.prefix}"
 
   # A plan compares it with the pool's trigger and with chained_function_arn.
@@ -62,11 +62,11 @@ locals {
   # A test compares this list with the output function_arns.
   function_names = concat(
     ["post-confirmation", "retry-sign-ups", "sync-user"],
-    var.welcome_email == null ? [] : ["send-welcome"],
+    module.inputs.welcome_email == null ? [] : ["send-welcome"],
     var.attach_trigger ? ["pool-trigger"] : [],
     var.track_changes ? ["sync-changes"] : [],
-    var.reconciliation.enabled ? ["plan-shards", "reconcile-shards"] : [],
-    var.reconciliation.enabled && local.run_on_apply != "none" ? ["start-run"] : [],
+    module.inputs.reconciliation.enabled ? ["plan-shards", "reconcile-shards"] : [],
+    module.inputs.reconciliation.enabled && local.run_on_apply != "none" ? ["start-run"] : [],
   )
 }
 
@@ -74,11 +74,11 @@ locals {
 
 locals {
   # Items of an existing table also have attributes of the application: they expire only if the caller sets retention_days.
-  default_retention_days = var.deleted_users.action == "mark" && var.table.name == null ? 30 : null
-  retention_days         = try(coalesce(var.deleted_users.retention_days, local.default_retention_days), null)
+  default_retention_days = module.inputs.deleted_users.action == "mark" && module.inputs.table.name == null ? 30 : null
+  retention_days         = try(coalesce(module.inputs.deleted_users.retention_days, local.default_retention_days), null)
 
   # The first run on an existing table only counts.
-  run_on_apply = coalesce(var.reconciliation.run_on_apply, var.table.name == null ? "sync" : "dry_run")
+  run_on_apply = coalesce(module.inputs.reconciliation.run_on_apply, module.inputs.table.name == null ? "sync" : "dry_run")
 }
 
 # --- input of the feature modules
@@ -92,10 +92,10 @@ locals {
     account_id               = local.account_id
     dns_suffix               = local.dns_suffix
     package                  = module.functions_package.package
-    runtime                  = var.lambda.runtime
-    memory_mb                = var.lambda.memory_mb
-    architecture             = var.lambda.architecture
-    vpc_config               = var.lambda.vpc_config
+    runtime                  = module.inputs.lambda.runtime
+    memory_mb                = module.inputs.lambda.memory_mb
+    architecture             = module.inputs.lambda.architecture
+    vpc_config               = module.inputs.lambda.vpc_config
     kms_key_arn              = var.kms_key_arn
     log_group_class          = var.log_group_class
     previous_kms_key_arns    = var.previous_kms_key_arns
@@ -108,7 +108,7 @@ locals {
 
   # Permissions of the functions that write the table. PutItem replaces an item, including attributes of the application.
   write_actions = concat(
-    ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], var.deleted_users.action == "delete_item" ? ["dynamodb:PutItem"] : []
+    ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], module.inputs.deleted_users.action == "delete_item" ? ["dynamodb:PutItem"] : []
   )
 
   # Environment variables of the functions that read the pool, or read or write the table. settings.py reads them.
@@ -116,6 +116,6 @@ locals {
     USER_POOL_ID  = var.user_pool_id
     USER_TABLE    = jsonencode(module.user_table.layout)
     ATTRIBUTES    = jsonencode(var.attributes)
-    DELETED_USERS = var.deleted_users.action
+    DELETED_USERS = module.inputs.deleted_users.action
   }, { for days in local.retention_days[*] : "RETENTION_DAYS" => days })
 }

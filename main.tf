@@ -13,7 +13,7 @@ resource "aws_cloudwatch_log_group" "deployment" { # Already exists? Another dep
   lifecycle {
     # On the first resource, so that a saved plan without its zips fails before anything changes.
     precondition {
-      condition     = var.lambda.code_bucket != null || alltrue([for path in local.zip_paths : fileexists(path)])
+      condition     = module.inputs.lambda.code_bucket != null || alltrue([for path in local.zip_paths : fileexists(path)])
       error_message = "The zip files of this plan do not exist: ${join(", ", local.zip_paths)}. Keep the folder .terraform/cognito-user-sync with the saved plan, or set lambda.code_bucket: see docs/deploying.md."
     }
   }
@@ -39,6 +39,11 @@ resource "terraform_data" "deployment" {
     precondition {
       condition     = split("_", var.user_pool_id)[0] == local.region
       error_message = "User pool ${var.user_pool_id} is in the region ${split("_", var.user_pool_id)[0]}, but the region of the AWS provider is ${local.region}. Set AWS_REGION=${split("_", var.user_pool_id)[0]}, or pass a provider of that region to this module."
+    }
+
+    precondition {
+      condition     = length(local.unknown_keys) == 0
+      error_message = join(" ", local.unknown_keys)
     }
 
     # Not in the validation of the variable, which cannot use locals that depend on the variable.
@@ -70,22 +75,22 @@ resource "terraform_data" "deployment" {
     }
 
     precondition {
-      condition     = var.track_changes || !try(var.welcome_email.on_first_sign_in, false)
+      condition     = var.track_changes || !try(module.inputs.welcome_email.on_first_sign_in, false)
       error_message = "welcome_email.on_first_sign_in is true and track_changes is false: the first sign-in of an invited user is a tracked change. Set track_changes to true, or on_first_sign_in to false."
     }
 
     precondition {
       condition = anytrue([
-        !var.reconciliation.enabled, local.schedule == null, var.reconciliation.overdue_hours == 0,
-        var.reconciliation.overdue_hours > local.hours_between_runs,
-        !try(var.alarms["reconciliation-overdue"].enabled, true),
+        !module.inputs.reconciliation.enabled, local.schedule == null, module.inputs.reconciliation.overdue_hours == 0,
+        module.inputs.reconciliation.overdue_hours > local.hours_between_runs,
+        !try(module.inputs.alarms["reconciliation-overdue"].enabled, true),
       ])
-      error_message = "reconciliation.overdue_hours is ${var.reconciliation.overdue_hours}, and the runs of reconciliation.schedule, ${coalesce(local.schedule, "none")}, can be ${local.hours_between_runs} hours apart: overdue_hours must be longer, or 0 for no alarm. Otherwise the alarm reconciliation-overdue fires although each run succeeds."
+      error_message = "reconciliation.overdue_hours is ${module.inputs.reconciliation.overdue_hours}, and the runs of reconciliation.schedule, ${coalesce(local.schedule, "none")}, can be ${local.hours_between_runs} hours apart: overdue_hours must be longer, or 0 for no alarm. Otherwise the alarm reconciliation-overdue fires although each run succeeds."
     }
 
     # Only if welcome_email has no region: AWS adds SES to regions, and an outdated list must not block a deployment.
     precondition {
-      condition     = var.welcome_email == null ? true : local.welcome_region != null || !contains(local.regions_without_ses, local.region)
+      condition     = module.inputs.welcome_email == null ? true : local.welcome_region != null || !contains(local.regions_without_ses, local.region)
       error_message = "welcome_email is set, but Amazon SES was not available in the pool's region, ${local.region}, when this module was released. Set welcome_email.region to the region in which the sender is verified, or to ${local.region} if SES is available there now."
     }
 
@@ -128,7 +133,7 @@ module "deployment_record" {
   record = {
     version                          = local.module_version
     user_pool_id                     = var.user_pool_id
-    user_table_name                  = coalesce(var.table.name, "${local.prefix}-users")
+    user_table_name                  = coalesce(module.inputs.table.name, "${local.prefix}-users")
     user_sync_state_machine_arn      = local.user_sync_state_machine_arn
     reconciliation_state_machine_arn = local.reconciliation_state_machine_arn
     reconciliation_schedule_arn      = local.reconciliation_schedule_arn
@@ -168,7 +173,7 @@ module "functions_package" {
 # Separate from the functions' code, which is the same in each deployment.
 module "welcome_email_package" {
   source = "./modules/package"
-  count  = var.welcome_email == null ? 0 : 1
+  count  = module.inputs.welcome_email == null ? 0 : 1
 
   name      = "welcome-email"
   directory = local.package_directory
@@ -184,18 +189,18 @@ module "user_table" {
 
   name        = "${local.prefix}-users"
   arn         = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.prefix}-users"
-  table       = var.table
+  table       = module.inputs.table
   attributes  = var.attributes
   kms_key_arn = var.kms_key_arn
   tags        = var.tags
 
-  finds_deleted_users = var.reconciliation.enabled && var.deleted_users.action != "keep"
-  deletes_items       = var.deleted_users.action == "delete_item" || local.retention_days != null
+  finds_deleted_users = module.inputs.reconciliation.enabled && module.inputs.deleted_users.action != "keep"
+  deletes_items       = module.inputs.deleted_users.action == "delete_item" || local.retention_days != null
   # With an index and not [*]: a splat would depend on the whole module.
   change_after = concat(
     module.user_sync.table_policy_ids,
     var.track_changes ? module.change_tracking[0].table_policy_ids : [],
-    var.reconciliation.enabled ? module.reconciliation[0].table_policy_ids : [],
+    module.inputs.reconciliation.enabled ? module.reconciliation[0].table_policy_ids : [],
   )
 }
 
@@ -224,7 +229,7 @@ module "sign_up" {
   user_pool_arn               = local.user_pool.arn
   user_sync_state_machine_arn = local.user_sync_state_machine_arn
   chained_function_arn        = var.chained_function_arn
-  reserved_concurrency        = var.lambda.trigger_reserved_concurrency
+  reserved_concurrency        = module.inputs.lambda.trigger_reserved_concurrency
   settings                    = local.settings
 }
 
@@ -254,17 +259,17 @@ module "change_tracking" {
   environment       = local.user_environment
   settings          = local.settings
 
-  first_sign_in_state_machine_arn = try(var.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
+  first_sign_in_state_machine_arn = try(module.inputs.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
 }
 
 module "reconciliation" {
   source = "./modules/reconciliation"
-  count  = var.reconciliation.enabled ? 1 : 0
+  count  = module.inputs.reconciliation.enabled ? 1 : 0
 
   user_pool   = local.user_pool
   environment = local.user_environment
 
-  table_name        = coalesce(var.table.name, "${local.prefix}-users")
+  table_name        = coalesce(module.inputs.table.name, "${local.prefix}-users")
   table_arn         = module.user_table.arn_by_name
   table_kms_key_arn = module.user_table.existing_kms_key_arn
   written           = module.user_table.written
@@ -272,7 +277,7 @@ module "reconciliation" {
   has_shard_index   = module.user_table.has_shard_index
 
   attributes     = var.attributes
-  reconciliation = merge(var.reconciliation, { schedule = local.schedule, run_on_apply = local.run_on_apply })
+  reconciliation = merge(module.inputs.reconciliation, { schedule = local.schedule, run_on_apply = local.run_on_apply })
   pool_trigger   = one(module.pool_trigger)
   settings       = local.settings
 }
@@ -285,7 +290,7 @@ module "monitoring" {
   prefix                = local.prefix
   alarm_topic_arns      = var.alarm_topic_arns
   alarm_warn_topic_arns = var.alarm_warn_topic_arns
-  alarms                = var.alarms
+  alarms                = module.inputs.alarms
   runbook               = { url = var.runbook_url, version = local.module_version }
   user_pool_id          = var.user_pool_id
   tags                  = var.tags
@@ -293,7 +298,7 @@ module "monitoring" {
   # Built from names: the record of the deployment has the alarm names, and is written before these resources.
   post_confirmation_function_name = "${local.prefix}-post-confirmation"
   sync_user_function_name         = "${local.prefix}-sync-user"
-  send_welcome_function_name      = var.welcome_email == null ? null : "${local.prefix}-send-welcome"
+  send_welcome_function_name      = module.inputs.welcome_email == null ? null : "${local.prefix}-send-welcome"
   user_sync_state_machine_arn     = local.user_sync_state_machine_arn
   retry_queue_names               = { queue = "${local.prefix}-retry", dead_letter_queue = "${local.prefix}-retry-dead-letter" }
   changes = var.track_changes ? {
@@ -310,10 +315,10 @@ module "monitoring" {
   filters_logs = var.log_group_class == "STANDARD"
 
   # Not a comparison with the provider's region, which is unknown at plan if the module has a depends_on.
-  watches_ses = var.welcome_email == null ? false : local.welcome_region == null
+  watches_ses = module.inputs.welcome_email == null ? false : local.welcome_region == null
 
-  reconciliation = var.reconciliation.enabled ? {
+  reconciliation = module.inputs.reconciliation.enabled ? {
     state_machine_arn = local.reconciliation_state_machine_arn
-    overdue_hours     = local.schedule == null || var.reconciliation.overdue_hours == 0 ? null : var.reconciliation.overdue_hours
+    overdue_hours     = local.schedule == null || module.inputs.reconciliation.overdue_hours == 0 ? null : module.inputs.reconciliation.overdue_hours
   } : null
 }

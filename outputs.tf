@@ -73,7 +73,7 @@ output "changes_queue_url" {
 
 output "deleted_users" {
   description = "Variable deleted_users, with the effective value of retention_days."
-  value       = merge(var.deleted_users, { retention_days = local.retention_days })
+  value       = merge(module.inputs.deleted_users, { retention_days = local.retention_days })
 }
 
 output "alarm_names" {

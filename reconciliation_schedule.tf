@@ -5,13 +5,13 @@
 
 locals {
   # Not null in the variable, because Terraform replaces a null attribute with its default.
-  schedule = var.reconciliation.schedule == "none" ? null : var.reconciliation.schedule
+  schedule = module.inputs.reconciliation.schedule == "none" ? null : module.inputs.reconciliation.schedule
 
   # "rate(12 hours)" is ["12", "hour"], and rate_hours is 12.
-  rate       = one(regexall("^rate\\(([0-9]+) (minute|hour|day)", var.reconciliation.schedule))
+  rate       = one(regexall("^rate\\(([0-9]+) (minute|hour|day)", module.inputs.reconciliation.schedule))
   rate_hours = try(local.rate[0] * { minute = 1, hour = 60, day = 1440 }[local.rate[1]] / 60, null)
 
-  cron = one(regexall("^cron\\((?P<minutes>\\S+) (?P<hours>\\S+) (?P<days>\\S+) \\S+ (?P<weekdays>\\S+) ", var.reconciliation.schedule))
+  cron = one(regexall("^cron\\((?P<minutes>\\S+) (?P<hours>\\S+) (?P<days>\\S+) \\S+ (?P<weekdays>\\S+) ", module.inputs.reconciliation.schedule))
 
   # "MON-WED,6" is [[2, 4], [6]] as ranges, and [2, 3, 4, 6] as weekdays. Both are [] for other forms, such as 6L or FRI-MON.
   weekday_numbers = { SUN = 1, MON = 2, TUE = 3, WED = 4, THU = 5, FRI = 6, SAT = 7 }

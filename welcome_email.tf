@@ -2,27 +2,27 @@
 
 locals {
   # SES sends from the region of the identity.
-  welcome_region = try(coalesce(var.welcome_email.region, split(":", coalesce(var.welcome_email.identity_arn, "::::"))[3]), null)
+  welcome_region = try(coalesce(module.inputs.welcome_email.region, split(":", coalesce(module.inputs.welcome_email.identity_arn, "::::"))[3]), null)
 
   # Each part is its content, or a file with the content.
   template_parts = flatten([
-    for given in concat(var.welcome_email[*], values(try(var.welcome_email.translations, {}))) : [
+    for given in concat(module.inputs.welcome_email[*], values(try(module.inputs.welcome_email.translations, {}))) : [
       { name = "text", content = given.text, file = given.text_file }, { name = "html", content = given.html, file = given.html_file },
     ]
   ])
   translations = {
-    for tag, given in try(var.welcome_email.translations, {}) : tag => {
+    for tag, given in try(module.inputs.welcome_email.translations, {}) : tag => {
       subject = given.subject
       text    = given.text_file == null ? given.text : file("${path.root}/${given.text_file}")
       html    = given.html_file == null ? given.html : file("${path.root}/${given.html_file}")
     }
   }
-  welcome_email = var.welcome_email == null ? null : merge(
-    { for name, value in var.welcome_email : name => value if !endswith(name, "_file") },
+  welcome_email = module.inputs.welcome_email == null ? null : merge(
+    { for name, value in module.inputs.welcome_email : name => value if !endswith(name, "_file") },
     {
       region       = local.welcome_region
-      text         = coalesce(var.welcome_email.text, file(try("${path.root}/${var.welcome_email.text_file}", "${path.module}/emails/welcome.txt")))
-      html         = coalesce(var.welcome_email.html, file(try("${path.root}/${var.welcome_email.html_file}", "${path.module}/emails/welcome.html")))
+      text         = coalesce(module.inputs.welcome_email.text, file(try("${path.root}/${module.inputs.welcome_email.text_file}", "${path.module}/emails/welcome.txt")))
+      html         = coalesce(module.inputs.welcome_email.html, file(try("${path.root}/${module.inputs.welcome_email.html_file}", "${path.module}/emails/welcome.html")))
       translations = local.translations
     }
   )

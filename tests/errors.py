@@ -79,12 +79,6 @@ MAKE = [
         {**TERRAFORM, "environments/qa.tfvars": 'stage = "production"\n'},
     ),
     Situation(
-        "make plan ENV=qa",
-        "environments/qa.tfvars has the unknown key deleted_users.retention_day:",
-        "it must be one of action, retention_days",
-        {"environments/qa.tfvars": 'user_pool_id = ""\nstage = "qa"\ndeleted_users = { retention_day = 7 }\n'},
-    ),
-    Situation(
         "make apply ENV=qa",
         "environments/qa.tfvars has no user_pool_id with a region:",
         'it must have a line like user_pool_id = "eu-west-1_AbCdEfGhI"',
@@ -414,6 +408,11 @@ PLANS = [
         'user_pool_id = "us-east-1_AbCdEfGhI"',
         "User pool us-east-1_AbCdEfGhI is in the region us-east-1, but the region of the AWS provider is eu-west-1.",
         "Set AWS_REGION=us-east-1, or pass a provider of that region to this module.",
+    ),
+    Situation(
+        "deleted_users = { retention_day = 7 }",
+        "deleted_users has the unknown key retention_day:",
+        "each must be one of action, retention_days.",
     ),
     Situation(
         'welcome_email = { from = "a@example.com" }, in ap-east-1',

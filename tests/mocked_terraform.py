@@ -39,17 +39,41 @@ def as_json_configuration(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
+def variable_names(module: Path) -> list[str]:
+    return re.findall(r'^variable "(\w+)"', (module / "variables.tf").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def object_variables() -> set[str]:
+    """Return the variables whose types are in modules/inputs."""
+    return set(
+        re.findall(r'^output "(\w+)"', (ROOT / "modules/inputs/outputs.tf").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+
 def validation_errors(folder: Path, cases: list[dict[str, Any]]) -> list[list[str]]:
     """Return the error messages of the module's variables for each case, which is the arguments of a module block.
 
-    The plan has the variables only, so it needs no provider.
+    The plan has the variables only, so it needs no provider. It passes object variables directly to modules/inputs: an
+    error does not name the block that calls the calling module, and so would not name the case.
     """
     (folder / "variables").mkdir()
-    for file in ("variables.tf", "alarms.tf"):
-        shutil.copy(ROOT / file, folder / "variables")
-    modules = [{"module": {f"case_{number}": {"source": "./variables", **given}}} for number, given in enumerate(cases)]
-    for number, module in enumerate(modules):
-        (folder / f"{number}.tf.json").write_text(as_json_configuration(module), encoding="utf-8")
+    shutil.copy(ROOT / "variables.tf", folder / "variables")
+    shutil.copytree(ROOT / "modules" / "inputs", folder / "inputs")
+    inputs, objects = variable_names(ROOT / "modules" / "inputs"), object_variables()
+    for number, given in enumerate(cases):
+        modules: dict[str, Any] = {
+            f"variables_{number}": {
+                "source": "./variables",
+                **{name: value for name, value in given.items() if name not in objects},
+            }
+        }
+        if objects & set(given):
+            modules[f"inputs_{number}"] = {
+                "source": "./inputs",
+                "attributes": ["name", "email", "phone_number"],  # the default
+                **{name: value for name, value in given.items() if name in inputs},
+            }
+        (folder / f"{number}.tf.json").write_text(as_json_configuration({"module": modules}), encoding="utf-8")
     terraform_init(folder, environment(folder))
     arguments = ["terraform", "plan", "-input=false", "-lock=false", "-json"]
     planned = subprocess.run(
@@ -264,7 +288,6 @@ def copy_module(folder: Path) -> None:
 def _write_stub(folder: Path) -> None:
     """Write a configuration with one use of the module for each case of the variable `cases`, which is JSON."""
     copy_module(folder)
-    variables = re.findall(r'^variable "(\w+)"', (ROOT / "variables.tf").read_text(encoding="utf-8"), re.MULTILINE)
     stub = {
         "variable": {"cases": {"type": "string"}},
         "module": {
@@ -272,7 +295,7 @@ def _write_stub(folder: Path) -> None:
                 "source": "./module",
                 "for_each": "${jsondecode(var.cases)}",
                 # null selects the default of a variable that is not nullable.
-                **{name: f"${{try(each.value.{name}, null)}}" for name in variables},
+                **{name: f"${{try(each.value.{name}, null)}}" for name in variable_names(ROOT)},
             }
         },
         "output": {"case": {"value": "${module.case}"}},

@@ -407,6 +407,10 @@ FAILURES: Plan = {
         Case({**SMALL, "user_pool_id": "us-east-1_AbCdEfGhI"}),
         ("us-east-1_AbCdEfGhI", "us-east-1", "eu-west-1", "AWS_REGION=us-east-1"),
     ),
+    "unknown_keys": (
+        Case({**SMALL, "deleted_users": {"retention_day": 7}}),
+        ("deleted_users has the unknown key retention_day: each must be one of action, retention_days.",),
+    ),
     "unknown_placeholders": (
         Case(
             {

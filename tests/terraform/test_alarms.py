@@ -139,7 +139,7 @@ def test_alarms_on_expressions_watch_what_is_made(everything: dict[str, Any]) ->
 def test_variable_alarms_is_validated_with_the_defaults_of_monitoring() -> None:
     found = re.findall(
         r"^ +(\S+) += { period_seconds = (\d+), evaluation_periods = (\d+) }$",
-        (ROOT / "alarms.tf").read_text(encoding="utf-8"),
+        (ROOT / "modules" / "inputs" / "main.tf").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
     periods = {name: (int(seconds), int(number)) for name, seconds, number in found}

@@ -17,7 +17,7 @@ from tests.terraform.conftest import ALARM_NAMES
 
 
 class Rule(NamedTuple):
-    """One validation of variables.tf. Each rejected value breaks one clause of its condition only."""
+    """One validation of a variable. Each rejected value breaks one clause of its condition only."""
 
     path: str  # a variable, or an attribute of one
     message: str  # with {} for the rejected value, which is JSON unless {} is in quotes
@@ -917,9 +917,14 @@ def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: di
 
 def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
     """Without the seven validations that compare two variables, which the next test has."""
-    lines = (ROOT / "variables.tf").read_text(encoding="utf-8").splitlines()
-    validations = {number for number, line in enumerate(lines, 1) if line.strip() == "validation {"}
-    used = {int(line) for line in re.findall(r"variables\.tf:(\d+)", str(rejections))}
+    validations = {
+        (folder, str(number))
+        for folder, path in (("variables", "variables.tf"), ("inputs", "modules/inputs/variables.tf"))
+        for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1)
+        if line.strip() == "validation {"
+    }
+    used = set(re.findall(r"(\w+)/variables\.tf:(\d+)", str(rejections)))
+    assert used <= validations
     assert len(validations - used) == 7
 
 

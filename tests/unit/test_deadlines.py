@@ -191,5 +191,5 @@ def test_dead_letters_are_kept_as_long_as_is_said(file: str) -> None:
 def test_tombstone_outlasts_reads_from_before_the_deletion() -> None:
     """A function writes only what it has read itself: a later retry of a request reads again."""
     assert max(function_timeouts().values()) < user_table.TOMBSTONE_DAYS * DAY
-    variables = (ROOT / "variables.tf").read_text(encoding="utf-8")
+    variables = (ROOT / "modules" / "inputs" / "variables.tf").read_text(encoding="utf-8")
     assert f"var.deleted_users.retention_days >= {user_table.TOMBSTONE_DAYS}" in variables

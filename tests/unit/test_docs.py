@@ -22,6 +22,7 @@ from typer.main import get_command
 from cognito_user_sync_cli.app import app
 from docs import generate
 from docs.parts import main
+from tests.mocked_terraform import variable_names
 from tests.page_code import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +92,8 @@ def test_outputs_are_the_table_of_terraform_docs(tmp_path: Path) -> None:
 def test_description_of_an_object_names_each_of_its_keys() -> None:
     """Each line has the form `- key: meaning` or `- key, key: meaning`."""
     for block in generate.blocks(ROOT / "variables.tf", "variable"):
-        keys = re.findall(r"^    (\w+) +=", block.attribute("type").value_node.to_hcl(), re.MULTILINE)
         listed = re.findall(r"<br/>- ([\w, ]+):", generate.description(block))
+        keys = object_keys().get(block.name_labels[0], [])
         assert sorted(", ".join(listed).split(", ")) == (sorted(keys) or [""]), block.name_labels
 
 
@@ -421,16 +422,18 @@ PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False, st
 
 
 @cache
-def settings() -> dict[str, set[str]]:
-    """Return the module's variables and the keys of objects."""
-    blocks = re.split(r"^variable ", (ROOT / "variables.tf").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    # The keys of nested objects are indented further.
+def object_keys() -> dict[str, list[str]]:
+    """Return the keys of each object variable, without those of nested objects, which are indented further."""
     return {
-        block.split('"')[1]: set(
-            re.findall(r"^    (\w+) +=", block, re.MULTILINE) if "type = object({" in block else []
-        )
-        for block in blocks
+        block.name_labels[0]: re.findall(r"^    (\w+) +=", block.attribute("type").value_node.to_hcl(), re.MULTILINE)
+        for block in generate.blocks(ROOT / "modules" / "inputs" / "variables.tf", "variable")
     }
+
+
+@cache
+def settings() -> dict[str, list[str]]:
+    """Return the module's variables and the keys of objects. alarms is a map of objects."""
+    return {name: [] if name == "alarms" else object_keys().get(name, []) for name in variable_names(ROOT)}
 
 
 def unknown_settings(given: dict[str, Any]) -> list[str]:

@@ -49,8 +49,7 @@ def run(command: str, folder: Path, **variables: str) -> str:
 def test_make_reports_what_is_wrong_and_what_to_do(tmp_path: Path, situation: Situation) -> None:
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "dev.txt").touch()
-    for name in ("Makefile", "variables.tf"):
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
     for name, text in situation.given.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

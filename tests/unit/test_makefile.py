@@ -135,12 +135,6 @@ def test_failed_destroy_shows_how_to_create_the_deleted_function(
     assert (command in failed.stderr.splitlines()) == is_shown
 
 
-@pytest.mark.parametrize("target", DEPLOYING)
-def test_plan_and_apply_check_the_keys_of_the_environment(target: str) -> None:
-    """destroy does not check them: an unknown key must not prevent it."""
-    assert ("environments/check_keys.sh" in make("-n", target, "ENV=dev").stdout) == (target != "destroy")
-
-
 @pytest.mark.parametrize("target", [*DEPLOYING, "package"])
 def test_deploying_does_not_set_where_providers_come_from(target: str) -> None:
     assert "local_aws" not in make("-n", target, "ENV=dev").stdout

@@ -1,5 +1,5 @@
 locals {
-  # All alarms, with the defaults of modules/monitoring. var.alarms is validated with them.
+  # All alarms, with the defaults of modules/monitoring. Validations of var.alarms use them.
   alarm_defaults = {
     trigger-errors           = { period_seconds = 60, evaluation_periods = 1 }
     trigger-throttles        = { period_seconds = 60, evaluation_periods = 3 }
