@@ -127,6 +127,17 @@ FILES = {
     "older.json": {"user_sync": {"value": OLDER}},
     "without-reconciliation.json": {"user_sync": {"value": OUTPUTS | {"reconciliation_state_machine_arn": None}}},
     "list.json": [],
+    "unfinished.csv.progress": {
+        "settings": {"--format": "csv"},
+        "created": [],
+        "cursor": None,
+        "sizes": {},
+        "part": 1,
+        "rows": 0,
+        "exported": 0,
+        "rejected": {},
+    },
+    "broken.csv.progress": {},
     "welcome.txt": "{{plan}}",
 }
 EXAMPLE_SUB = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
@@ -147,6 +158,11 @@ NO_USER: dict[str, Answer] = {
     f"{COGNITO}.ListUsers": Response({"Users": []}),
     "dynamodb.BatchGetItem": Response({"Responses": {TABLE: []}, "UnprocessedKeys": {}}),
 }
+INDEXED: dict[str, Answer] = {
+    **CONFIGURED,
+    "dynamodb.DescribeTable": Response({"Table": {"GlobalSecondaryIndexes": [{"IndexName": "by_shard"}]}}),
+}
+VERIFIES_EMAIL = {"UserPool": {"Id": POOL_ID, "AutoVerifiedAttributes": ["email"]}}
 MARK = "user_sync_state_machine_arn"
 EXACTLY_ONE = (
     'it must have exactly one, directly or in an output such as output "user_sync" { value = module.user_sync }, '
@@ -270,6 +286,64 @@ COMMAND_LINE = [
             f"{COGNITO}.ListUsers": Response({"Users": [{**USER, "Attributes": [{"Name": "sub", "Value": SUB}]}]}),
             f"{COGNITO}.AdminGetUser": Response({**USER, "UserAttributes": [{"Name": "sub", "Value": SUB}]}),
         },
+    ),
+    Situation(
+        "cognito-user-sync export --format csv --output list.json",
+        "Error: list.json exists already, and an export does not replace a file:",
+        "delete it, or use another file",
+        INDEXED,
+    ),
+    Situation(
+        "cognito-user-sync export --format jsonl --output unfinished.csv",
+        "Error: unfinished.csv is an unfinished export with another attributes, --format, --from, --include-deleted, "
+        "user pool, table:",
+        "use the same options to finish it, or delete it and unfinished.csv.progress",
+        INDEXED,
+    ),
+    Situation(
+        "cognito-user-sync export --format jsonl --output broken.csv",
+        "Error: broken.csv.progress is not the progress of an export:",
+        "delete it and broken.csv, and export again",
+        INDEXED,
+    ),
+    Situation(
+        "cognito-user-sync export --format jsonl --output users.jsonl",
+        f"Error: the table {TABLE} has no index by_shard, with which this command finds the users of a pool:",
+        "add it as docs/existing-table.md shows, or use --from pool",
+        {**CONFIGURED, "dynamodb.DescribeTable": Response({"Table": {}})},
+    ),
+    Situation(
+        "cognito-user-sync export --format csv --output users.csv --pool eu-west-1_AbCdEfGhI",
+        "Invalid value for --pool: only allowed with --format cognito-import:",
+        "remove it",
+    ),
+    Situation(
+        "cognito-user-sync export --format cognito-import --output users.csv --pool users",
+        "Invalid value for '--pool': users is not a user pool ID:",
+        "it must be like eu-west-1_AbCdEfGhI",
+    ),
+    Situation(
+        "cognito-user-sync export --format csv --output users.csv --assume-verified",
+        "Invalid value for --assume-verified: only allowed with --format cognito-import:",
+        "remove it",
+    ),
+    Situation(
+        "cognito-user-sync export --format csv --output users.csv --from pool --include-deleted",
+        "Invalid value for --include-deleted: only allowed with --from table and --format jsonl or csv:",
+        "remove it",
+    ),
+    Situation(
+        "cognito-user-sync export --format cognito-import --output users.csv",
+        f"Error: the pool {POOL_ID} verifies neither email addresses nor phone numbers, so Cognito does not start an "
+        "import job:",
+        "set auto_verified_attributes of the pool, or create the users in another way",
+        {**CONFIGURED, f"{COGNITO}.DescribeUserPool": Response({"UserPool": {"Id": POOL_ID}})},
+    ),
+    Situation(
+        "cognito-user-sync export --format cognito-import --output users.csv",
+        "Error: the table does not have email_verified, and an import job rejects users without a verified address:",
+        "add it to the variable attributes, apply and reconcile, or use --from pool or --assume-verified",
+        {**CONFIGURED, f"{COGNITO}.DescribeUserPool": Response(VERIFIES_EMAIL)},
     ),
     Situation(
         "cognito-user-sync reconcile --outputs without-reconciliation.json",

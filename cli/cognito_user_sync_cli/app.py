@@ -15,6 +15,7 @@ from cognito_user_sync.user import UnusableUserError
 from cognito_user_sync.welcome_email import UnknownPlaceholderError
 from cognito_user_sync_cli.aws_errors import TRANSLATED_ERRORS, what_to_do
 from cognito_user_sync_cli.commands.erase import erase
+from cognito_user_sync_cli.commands.export import export
 from cognito_user_sync_cli.commands.failures import failures_app
 from cognito_user_sync_cli.commands.pause import pause, resume
 from cognito_user_sync_cli.commands.preview_email import preview_email
@@ -88,11 +89,12 @@ app = typer.Typer(
     epilog="Exit status: 0: no problem; 1: a problem or a failure; 2: unknown, or the command could not run; 130:"
     " interrupted.",
 )
-_OBSERVE, _REPAIR, _CONTROL, _USERS, _DEVELOP = (
+_OBSERVE, _REPAIR, _CONTROL, _USERS, _MOVE, _DEVELOP = (
     "Observe",
     "Repair",
     "Pause and roll back",
     "Single users",
+    "All users",
     "Templates and types",
 )
 app.command("status", rich_help_panel=_OBSERVE)(show_status)
@@ -104,6 +106,7 @@ app.command("resume", rich_help_panel=_CONTROL)(resume)
 app.command("rollback", rich_help_panel=_CONTROL)(rollback)
 app.command("user", rich_help_panel=_USERS)(user)
 app.command("erase", rich_help_panel=_USERS)(erase)
+app.command("export", rich_help_panel=_MOVE)(export)
 app.command("preview-email", rich_help_panel=_DEVELOP)(preview_email)
 app.command("types", rich_help_panel=_DEVELOP)(print_types)
 

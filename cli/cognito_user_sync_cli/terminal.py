@@ -73,6 +73,13 @@ def parse_sub(text: str) -> str:
     return sub
 
 
+def parse_pool_id(text: str) -> str:
+    """Parse the ID of a user pool. Raises typer.BadParameter."""
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d_[0-9A-Za-z]+", text):
+        raise typer.BadParameter(f"{plain(text)} is not a user pool ID: it must be like eu-west-1_AbCdEfGhI")
+    return text
+
+
 stdout, stderr = PlainConsole(), PlainConsole(stderr=True)
 
 

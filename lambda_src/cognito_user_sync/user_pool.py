@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The maximum of ListUsers.
 PAGE_SIZE = 60
 
-_TRANSIENT = frozenset(
+TRANSIENT = frozenset(
     {"InternalErrorException", "LimitExceededException", "ThrottlingException", "TooManyRequestsException"}
 )
 
@@ -156,4 +156,4 @@ class UserPool:
 
 def _translate_errors(passed_through: Set[str] = frozenset()) -> AbstractContextManager[None]:
     """Translate errors into CognitoUnavailableError, AccessDeniedError and CognitoRejectedError."""
-    return translate_errors(_TRANSIENT, CognitoUnavailableError, CognitoRejectedError, passed_through)
+    return translate_errors(TRANSIENT, CognitoUnavailableError, CognitoRejectedError, passed_through)

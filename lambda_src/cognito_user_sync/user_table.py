@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # Error codes after which the same request may succeed.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
-_TRANSIENT = frozenset(
+TRANSIENT = frozenset(
     {
         "InternalServerError",
         "ItemCollectionSizeLimitExceededException",
@@ -465,5 +465,5 @@ def _expiry(days: int) -> int:
 def _translate_errors() -> AbstractContextManager[None]:
     """Translate errors into TableUnavailableError, AccessDeniedError and TableRejectedError."""
     return translate_errors(
-        _TRANSIENT, TableUnavailableError, TableRejectedError, passed_through={"ConditionalCheckFailedException"}
+        TRANSIENT, TableUnavailableError, TableRejectedError, passed_through={"ConditionalCheckFailedException"}
     )

@@ -25,12 +25,12 @@ _PATCHES: Final = (
     "lambda_actions",
     "lambda_errors_and_logs",
     "mail_permissions",
+    "missing_operations",
     "pool_updates",
     "read_back",
     "saved_queries",
     "schedules",
     "secure_transport",
-    "user_attributes",
     "user_listing",
     "whole_answers",
 )

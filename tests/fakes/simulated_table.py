@@ -46,7 +46,7 @@ class SimulatedTable:
         self.name = name
         self.exceptions = client.exceptions
         self.query_size: int | None = None
-        """Maximum items per response of Query, as if more were over a megabyte."""
+        """Maximum items per response of Query and Scan, as if more were over a megabyte."""
         self.keys_per_read: int | None = None
         """How many keys of its request a BatchGetItem processes."""
         client.create_table(**table_definition(name))
@@ -66,6 +66,10 @@ class SimulatedTable:
     def query(self, **arguments: Any) -> Any:
         limit: Json = {"Limit": self.query_size} if self.query_size else {}
         return self._make(QUERY, lambda: self.client.query(**arguments, **limit))
+
+    def scan(self, **arguments: Any) -> Any:
+        limit: Json = {"Limit": self.query_size} if self.query_size else {}
+        return self._make("Scan", lambda: self.client.scan(**arguments, **limit))
 
     def _make(self, operation: str, call: Callable[[], object]) -> Any:
         made = self.calls.make(operation, call)

@@ -40,6 +40,23 @@ def without_state(*arguments: str, expect: int) -> str:
     return result.stdout
 
 
+def policy_on(page: str, heading: str, user_pool_id: str, **values: str) -> Any:
+    """Return the policy after a text on a page of docs/, with the values of this deployment for its placeholders."""
+    _, _, section = (ROOT / "docs" / page).read_text(encoding="utf-8").partition(heading)
+    policy = section.partition("```json")[2].partition("```")[0]
+    for placeholder, value in {
+        "NAME-STAGE": PREFIX,
+        "REGION": "us-east-1",
+        "ACCOUNT": "000000000000",
+        **values,
+        "USER_POOL_ID": user_pool_id,
+        # The local AWS names the bus in a rule's ARN.
+        ":rule/": ":rule/default/",
+    }.items():
+        policy = policy.replace(placeholder, value)
+    return json.loads(policy)
+
+
 def remove_trigger(pool: Pool) -> None:
     """Remove the trigger, as another stack does that updates the pool without it."""
     update_pool(pool, LambdaConfig={})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import copy
+import csv
 import json
 import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import boto3
 import pytest
@@ -27,11 +28,13 @@ from tests.deployed import (
     Terraform,
     assert_no_personal_data,
     eventually,
+    make_users,
 )
 from tests.incidents.operating import (
     EXAMPLE,
     PREFIX,
     facts,
+    policy_on,
     remove_trigger,
     section,
     status,
@@ -245,47 +248,52 @@ def test_pause_and_resume_make_the_documented_calls(aws: LocalAws, operator: Ope
 
 
 @pytest.fixture
-def cron_job(aws: LocalAws, pool: Pool) -> Iterator[CronJob]:
-    iam = aws.client("iam")
-    iam.create_user(UserName=CronJob.user)
-    key = iam.create_access_key(UserName=CronJob.user)["AccessKey"]
-    yield CronJob(aws, pool.id, key["AccessKeyId"], key["SecretAccessKey"])
-    iam.delete_user_policy(UserName=CronJob.user, PolicyName="status")
-    iam.delete_access_key(UserName=CronJob.user, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user(UserName=CronJob.user)
+def cron_job(aws: LocalAws, pool: Pool) -> Iterator[LimitedUser]:
+    policy = policy_on("operations.md", "## Read-only permissions", pool.id)
+    yield from LimitedUser.created(aws, "cron", policy)
 
 
 @dataclass(frozen=True)
-class CronJob:
-    """An IAM user with the read-only permissions of docs/operations.md."""
+class LimitedUser:
+    """An IAM user with a policy of the documentation."""
 
-    user: ClassVar[str] = "cron"
     aws: LocalAws
-    user_pool_id: str
+    name: str
+    documented: Any
     key_id: str
     secret: str = field(repr=False)
 
-    def policy(self) -> Any:
-        _, _, section = (ROOT / "docs" / "operations.md").read_text().partition("## Read-only permissions")
-        policy = section.partition("```json")[2].partition("```")[0]
-        for placeholder, value in {
-            "NAME-STAGE": PREFIX,
-            "REGION": "us-east-1",
-            "ACCOUNT": "000000000000",
-            "USER_POOL_ID": self.user_pool_id,
-            # The local AWS names the bus in a rule's ARN.
-            ":rule/": ":rule/default/",
-        }.items():
-            policy = policy.replace(placeholder, value)
-        return json.loads(policy)
+    @classmethod
+    def created(cls, aws: LocalAws, name: str, policy: Any) -> Iterator[LimitedUser]:
+        iam = aws.client("iam")
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        user = cls(aws, name, policy, key["AccessKeyId"], key["SecretAccessKey"])
+        user.may(policy)
+        yield user
+        iam.delete_user_policy(UserName=name, PolicyName="documented")
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName=name)
+
+    @property
+    def allowed(self) -> set[str]:
+        """The actions of the documented policy."""
+        return {action for statement in self.documented["Statement"] for action in statement["Action"]}
+
+    @property
+    def called(self) -> set[str]:
+        return set(self.aws.calls_by_caller()[self.name])
+
+    def may(self, policy: Any) -> None:
+        """Replace the policy."""
+        iam = self.aws.client("iam")
+        iam.put_user_policy(UserName=self.name, PolicyName="documented", PolicyDocument=json.dumps(policy))
 
     def status(self, policy: Any, expect: int) -> Any:
-        self.aws.client("iam").put_user_policy(
-            UserName=self.user, PolicyName="status", PolicyDocument=json.dumps(policy)
-        )
+        self.may(policy)
         return json.loads(self("status", "--json", expect=expect))
 
-    def __call__(self, *arguments: str, expect: int) -> str:
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
             patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
@@ -304,20 +312,18 @@ def acknowledged(deployed: Deployment, operator: Operator) -> None:
 
 
 @pytest.mark.usefixtures("acknowledged")
-def test_read_only_user_runs_status(cron_job: CronJob) -> None:
+def test_read_only_user_runs_status(cron_job: LimitedUser) -> None:
     cron_job.aws.reset_calls()
-    found = cron_job.status(cron_job.policy(), expect=0)
+    found = cron_job.status(cron_job.documented, expect=0)
     assert found["healthy"] is True
-    called = set(cron_job.aws.calls_by_caller()[CronJob.user])
-    allowed = {action for statement in cron_job.policy()["Statement"] for action in statement["Action"]}
-    assert called == allowed
+    assert cron_job.called == cron_job.allowed
     cron_job("reconcile", expect=2)
 
 
 @pytest.mark.usefixtures("acknowledged")
-def test_read_only_user_needs_each_permission(cron_job: CronJob) -> None:
+def test_read_only_user_needs_each_permission(cron_job: LimitedUser) -> None:
     """Without a permission, status shows the rest. Without ssm:GetParameter, it finds no deployment."""
-    policy = cron_job.policy()
+    policy = cron_job.documented
     for number, statement in enumerate(policy["Statement"]):
         for action in statement["Action"]:
             if action == "ssm:GetParameter":
@@ -415,6 +421,48 @@ def test_reconcile_shows_progress_of_workers(
     )
     summary = section(status(operator, healthy=True), "reconciliation")["last_run"]["summary"]
     assert listed(progress) == summary["listed"] > 0
+
+
+# --- export
+
+
+@pytest.fixture
+def exporter(aws: LocalAws, pool: Pool) -> Iterator[LimitedUser]:
+    policy = policy_on("export-and-restore.md", "<!-- export policy", pool.id)
+    yield from LimitedUser.created(aws, "exporter", policy)
+
+
+def test_export_has_all_users_with_the_documented_permissions(
+    aws: LocalAws, exporter: LimitedUser, operator: Operator, pool: Pool, ada: str, username: str, tmp_path: Path
+) -> None:
+    unconfirmed = pool.sign_up(f"{username}-2", email=f"{username}-2@example.com")
+    (unverified,) = make_users(pool, 1)
+    operator("reconcile")
+    aws.reset_calls()
+
+    def export(kind: str, *options: str, expect: int = 0) -> Path:
+        file = tmp_path / f"{kind}-{len(options)}"
+        exporter("export", "--format", kind, "--output", str(file), *options, expect=expect)
+        return file
+
+    of_table = [json.loads(line) for line in export("jsonl", "--include-deleted").read_text().splitlines()]
+    (row,) = [row for row in csv.DictReader(export("csv").open(newline="")) if row["sub"] == ada]
+    of_pool = [json.loads(line) for line in export("jsonl", "--from", "pool").read_text().splitlines()]
+    imported = export("cognito-import", expect=1).read_text().splitlines()
+    assert exporter.called == exporter.allowed
+
+    (item,) = [user for user in of_table if user["sub"] == ada]
+    assert (item["username"], item["custom:plan"], item["enabled"]) == (username, "canary", True)
+    assert (row["username"], row["custom:plan"], row["email_verified"]) == (username, "canary", "true")
+    subs = [user["sub"] for user in of_pool]
+    assert {ada, unconfirmed} <= set(subs)
+    assert len(subs) == len(set(subs))
+    confirmed = {user["sub"] for user in of_pool if user["status"] != "UNCONFIRMED"}
+    assert {user["sub"] for user in of_table if "deleted_at" not in user} == confirmed
+    (line,) = [line for line in imported if line.endswith(f",{username}")]
+    assert "Ada-Canary" in line
+    assert set(imported[0].split(",")) >= {"custom:plan", "email_verified", "cognito:username", "cognito:mfa_enabled"}
+    assert f"{unverified},no verified email\n" in (tmp_path / "cognito-import-0-rejected.csv").read_text()
 
 
 # --- one user

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
-from rich.text import Text
 
 from cognito_user_sync_cli import reconciliation
 from cognito_user_sync_cli.deployment import Deployment, DeploymentError
+from cognito_user_sync_cli.progress_bar import UsersPerSecond
 from cognito_user_sync_cli.terminal import EXIT_INTERRUPTED, EXIT_PROBLEM, stderr, stdout, styled
 
 # How often the progress is printed as a line, if there is no terminal for a progress bar.
@@ -91,17 +91,12 @@ def _follow(deployment: Deployment, arn: str) -> reconciliation.Run:
         raise
 
 
-class _UsersPerSecond(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} users/s" if task.speed else "")
-
-
 def _show_progress(deployment: Deployment, arn: str) -> reconciliation.Run:
     pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
     columns = (
         TextColumn("{task.completed:,.0f} of about {task.total:,.0f} users listed"),
         BarColumn(),
-        _UsersPerSecond(),
+        UsersPerSecond(),
         TimeRemainingColumn(),
     )
     estimate = pool.get("EstimatedNumberOfUsers", 0)
