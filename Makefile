@@ -110,16 +110,19 @@ local-aws-env: $(READY) ## print export lines that make AWS tools and Terraform 
 
 # --- tests and checks
 
+# The three parts run at the same time, because test-integration mostly waits. Each prints its output at its end.
 .PHONY: test
-test: test-unit test-terraform test-integration ## run all tests
+test: $(READY) ## run all tests
+	@$(MAKE) --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-unit test-terraform test-integration
 
+# nice: test-integration has functions with time limits.
 .PHONY: test-unit
 test-unit: $(READY) ## test the Python code and the local AWS (ARGS="-k words of a name")
-	$(VENV_PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $$ARGS
+	nice -n 19 $(VENV_PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $$ARGS
 
 .PHONY: test-terraform
 test-terraform: $(READY) ## test the Terraform code with mocked providers
-	$(VENV_PYTHON) -m pytest -p no:terraform tests/terraform $$ARGS
+	nice -n 19 $(VENV_PYTHON) -m pytest -p no:terraform tests/terraform $$ARGS
 
 .PHONY: test-integration
 test-integration: $(READY) ## test the module on the local AWS with Terraform, also under faults and load

@@ -22,11 +22,11 @@ from tests.deployed import (
 )
 
 # The slowest files, which start first: a worker runs all tests of a deployment. test_storm waits until the other
-# workers have ended. test_incidents is before test_operating, which in the same process deploys under the same name.
+# workers have ended. test_incidents and test_operating, which deploy under the same name, start in different processes.
 _FIRST = (
-    *("test_incidents", "test_every_user", "test_benchmarks", "test_least_privilege", "test_operating"),
-    *("test_pool_trigger", "test_main_job", "test_table_shapes", "test_faults", "test_storm", "test_trigger_recovery"),
-    *("test_examples", "test_try_it", "test_pipelines"),
+    *("test_incidents", "test_operating", "test_table_shapes", "test_faults", "test_pool_trigger", "test_every_user"),
+    *("test_benchmarks", "test_trigger_recovery", "test_least_privilege", "test_pipelines", "test_try_it"),
+    *("test_owned_pool", "test_acceptance", "test_main_job", "test_examples"),
 )
 # Folders in tests/ whose files share a deployment, and so a worker.
 _ONE_DEPLOYMENT = ("faults",)

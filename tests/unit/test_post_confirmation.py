@@ -361,20 +361,19 @@ def test_post_confirmation_returns_an_invalid_event_unchanged(
     assert_nothing_personal_logged(caplog)
 
 
-def test_post_confirmation_returns_in_four_seconds_if_calls_hang(
+def test_post_confirmation_returns_the_event_if_calls_hang(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """With real timeouts: test_clients.py has their lengths, and the test above has the sum of all calls."""
     # They take the connection and the request, and never answer.
     monkeypatch.setattr(post_confirmation, "_SESSION", get_session())  # one that FakeAws does not answer
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         for service in ("SFN", "SQS"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{hanging.getsockname()[1]}")
-        event, returned = an_event(), []
-        cognito = threading.Thread(target=lambda: returned.append(post_confirmation.handler(event, FakeContext())))
-        cognito.start()
-        cognito.join(4)
-        assert returned == [event]
-    assert levels(caplog) == ["INFO", "WARNING", "WARNING", "ERROR"]
+        event = an_event()
+        assert post_confirmation.handler(event, FakeContext()) == event
+    assert set(levels(caplog)[:-1]) <= {"INFO", "WARNING"}
+    assert levels(caplog)[-1] == "ERROR"
 
 
 # The function that the pool had before.
