@@ -53,6 +53,7 @@ module "user_sync" {
 """
 # The packages are targets too: Terraform does not delete the old object of a resource that is only a dependency.
 PART = [f"-target=module.user_sync.module.{name}" for name in ("user_sync.module.send_welcome", "functions_package")]
+APPLY = " ".join(["terraform apply -auto-approve -no-color", *PART])
 # A text of the sources, which must be in no plan and no state.
 SOURCE = "def handler("
 
@@ -216,7 +217,7 @@ def test_plan_after_a_failed_upload_names_the_function_and_the_repair(
 ) -> None:
     """Provider 5.100 stores the hash of the package that AWS rejected, so that Terraform plans no change."""
     _, applies = clones
-    applies("terraform plan -out=tfplan && terraform apply tfplan")
+    applies(APPLY)
     applies.change_code("3.0.0")
     applies("terraform plan -out=tfplan")
     aws.set_faults([{"operation": "lambda:UpdateFunctionCode", "fault": "access_denied"}])
@@ -252,7 +253,7 @@ def test_rollback_lasts_until_it_is_undone_or_another_release(
     _, applies = clones
     good = running_code(aws, "carried")
     applies.change_code("4.0.0")
-    applies("terraform plan -out=tfplan && terraform apply tfplan")
+    applies(APPLY)
     bad = running_code(aws, "carried")
     assert good != bad
 
@@ -269,7 +270,7 @@ def test_rollback_lasts_until_it_is_undone_or_another_release(
 
     rollback("--to", good[:8])
     applies.change_code("5.0.0")
-    applies("terraform plan -out=tfplan && terraform apply tfplan")
+    applies(APPLY)
     assert running_code(aws, "carried") == hash_of(applies.newest_code())
     assert good[:12] in rollback("--list")
 
