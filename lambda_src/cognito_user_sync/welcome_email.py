@@ -44,7 +44,7 @@ _MAX_LOCAL_PART, _MAX_ADDRESS = 64, 254
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 SUB_TAG = "sub"
 
-# A display name and an address. variables.tf has the characters that each may contain.
+# A display name and an address. modules/inputs/variables.tf has the characters that each may contain.
 _NAMED = re.compile(r"(.+) <([^<>]+)>")
 
 

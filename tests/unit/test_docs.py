@@ -446,7 +446,7 @@ def unknown_settings(given: dict[str, Any]) -> list[str]:
 
 @every_document
 def test_every_argument_of_the_module_is_a_variable(document: Path) -> None:
-    """Terraform drops an unknown key of an object silently."""
+    """Each key of an object is one of its type."""
     found = []
     for token in tokens(document.read_text(encoding="utf-8")):
         if token.type != "fence" or token.info != "hcl":
