@@ -117,5 +117,7 @@ locals {
     USER_TABLE    = jsonencode(module.user_table.layout)
     ATTRIBUTES    = jsonencode(var.attributes)
     DELETED_USERS = module.inputs.deleted_users.action
-  }, { for days in local.retention_days[*] : "RETENTION_DAYS" => days })
+    }, { for days in local.retention_days[*] : "RETENTION_DAYS" => days },
+    var.sync_groups ? { SYNC_GROUPS = "true" } : {}
+  )
 }

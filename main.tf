@@ -191,6 +191,7 @@ module "user_table" {
   arn         = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.prefix}-users"
   table       = module.inputs.table
   attributes  = var.attributes
+  sync_groups = var.sync_groups
   kms_key_arn = var.kms_key_arn
   tags        = var.tags
 
@@ -216,6 +217,7 @@ module "user_sync" {
 
   environment   = local.user_environment
   attributes    = var.attributes
+  sync_groups   = var.sync_groups
   welcome_email = local.welcome_email
   settings      = local.settings
 
@@ -257,9 +259,11 @@ module "change_tracking" {
   table_kms_key_arn = module.user_table.existing_kms_key_arn
   write_actions     = local.write_actions
   environment       = local.user_environment
+  sync_groups       = var.sync_groups
   settings          = local.settings
 
-  first_sign_in_state_machine_arn = try(module.inputs.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
+  reconciliation_state_machine_arn = local.reconciliation_state_machine_arn
+  first_sign_in_state_machine_arn  = try(module.inputs.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
 }
 
 module "reconciliation" {
@@ -278,6 +282,7 @@ module "reconciliation" {
 
   attributes     = var.attributes
   reconciliation = merge(module.inputs.reconciliation, { schedule = local.schedule, run_on_apply = local.run_on_apply })
+  sync_groups    = var.sync_groups
   pool_trigger   = one(module.pool_trigger)
   settings       = local.settings
 }

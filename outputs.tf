@@ -87,11 +87,12 @@ output "function_arns" {
 }
 
 output "role_arns" {
-  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, and schedule (of the reconciliation) and trigger-check for the schedules."
+  description = "ARNs of the IAM roles. The keys are those of function_arns, user-sync and reconciliation for the state machines, schedule (of the reconciliation) and trigger-check for the schedules, and with sync_groups and track_changes deleted-groups."
   value = merge(
     { for name, each in merge(local.functions, local.machines) : name => each.role_arn },
     one(module.pool_trigger[*].schedule_role_arns),
     one(module.reconciliation[*].schedule_role_arns),
+    one(module.change_tracking[*].rule_role_arns),
   )
 }
 

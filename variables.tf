@@ -183,6 +183,13 @@ variable "track_changes" {
   nullable    = false
 }
 
+variable "sync_groups" {
+  type        = bool
+  description = "Sync the names of each user's groups to the attribute `groups`, a string set that is absent if the user has none: docs/groups.md."
+  default     = false
+  nullable    = false
+}
+
 variable "reconciliation" {
   type        = any
   description = <<-EOT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.fakes.subs import KEY_BYTES, bounds, plain_key, regional_key, sub_of
 
 _UNCONFIRMED_ONE_IN = 50
 _NO_PHONE_ONE_IN = 3
+GROUPS = tuple(f"group-{number:02}" for number in range(100))
 
 
 class GeneratedUsers:
@@ -26,6 +27,8 @@ class GeneratedUsers:
         self._count = count
         self._changed: set[int] = set()
         self._deleted: set[int] = set()
+        self._listed_group = ""
+        self._members: list[str] = []
 
     def __len__(self) -> int:
         return self._count - len(self._deleted)
@@ -37,6 +40,19 @@ class GeneratedUsers:
     def position_of(self, username: str) -> str | None:
         """Return the position of a user, whose username is the sub."""
         return next(self.positions(username, ""), None)
+
+    def groups_of(self, position: str) -> Sequence[str]:
+        """Return the groups of a user: one or two of GROUPS, by the position."""
+        number = int(position)
+        return sorted({GROUPS[number % len(GROUPS)], GROUPS[number // len(GROUPS) % len(GROUPS)]})
+
+    def members(self, group: str) -> Sequence[str]:
+        if self._listed_group != group:
+            self._listed_group = group
+            wanted, count = GROUPS.index(group), len(GROUPS)
+            everyone = self._active(range(self._count))
+            self._members = [str(each) for each in everyone if wanted in (each % count, each // count % count)]
+        return self._members
 
     def _range(self, prefix: str) -> range:
         lowest, highest = bounds(prefix)

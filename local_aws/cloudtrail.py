@@ -1,4 +1,4 @@
-"""Publishes CloudTrail's record of each call that changes a user, as EventBridge does if there is a trail.
+"""Publishes CloudTrail's record of each call that changes a user or a group, as EventBridge does if there is a trail.
 
 https://docs.aws.amazon.com/cognito/latest/developerguide/logging-using-cloudtrail.html
 """
@@ -44,6 +44,8 @@ RECORDED: Final = frozenset(
         "ChangePassword",
         "ConfirmForgotPassword",
         "ConfirmSignUp",
+        "CreateGroup",
+        "DeleteGroup",
         "DeleteUser",
         "DeleteUserAttributes",
         "RespondToAuthChallenge",

@@ -80,6 +80,7 @@ def everything(user_pool_id: str) -> Json:
         # An existing table, because only its key has a statement. A table of the module adds none.
         "table": {"name": TABLE, "attribute_prefix": "cognito_"},
         "track_changes": True,
+        "sync_groups": True,
         "tracing": True,
         "welcome_email": {"from": "welcome@example.com", "configuration_set": "welcome", "on_first_sign_in": True},
     }

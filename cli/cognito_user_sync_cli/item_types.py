@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from cognito_user_sync.item_layout import BOOKKEEPING, FROM_COGNITO, ItemLayout, placeholders
+from cognito_user_sync.item_layout import BOOKKEEPING, FROM_COGNITO, GROUPS, ItemLayout, placeholders
 
 # Values that every user has.
 _ALWAYS_KNOWN: Final = {"sub", "username"}
@@ -49,7 +49,7 @@ class _Field:
 _Fields: TypeAlias = dict[str, _Field]
 """By name in the item."""
 
-_KINDS: Final = {"enabled": _Kind.FLAG, "synced_attributes": _Kind.NAMES}
+_KINDS: Final = {"enabled": _Kind.FLAG, "synced_attributes": _Kind.NAMES, "groups": _Kind.NAMES}
 _IN_PYTHON: Final = {_Kind.TEXT: "str", _Kind.FLAG: "bool", _Kind.NUMBER: "Decimal", _Kind.NAMES: "set[str]"}
 _IN_TYPESCRIPT: Final = {
     _Kind.TEXT: "string",
@@ -73,6 +73,9 @@ def _active_user(layout: ItemLayout) -> _Fields:
         name: _Field(_Kind.TEXT, is_required=placeholders(template) <= _ALWAYS_KNOWN)
         for name, template in layout.extra_attributes.items()
     }
+    if layout.sync_groups:
+        # Absent until the groups are read.
+        fields |= {layout.name(each): _Field(_KINDS.get(each, _Kind.TEXT), is_required=False) for each in GROUPS}
     return fields | {
         layout.name(each): _Field(_KINDS.get(each, _Kind.TEXT), is_required=True)
         for each in (*FROM_COGNITO, *BOOKKEEPING)

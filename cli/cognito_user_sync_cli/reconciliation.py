@@ -45,6 +45,7 @@ class Run:
     dry_run: bool
     summary: dict[str, Any] | None
     reason: str = ""
+    only_groups: bool = False
 
     @property
     def took_place(self) -> bool:
@@ -94,11 +95,14 @@ def start(states: SFNClient, state_machine_arn: str, allow_deletes: int, dry_run
 
 
 def list_runs(states: SFNClient, state_machine_arn: str) -> Iterator[Run]:
-    """Yield the runs, the newest first, without those with the status NOT_RUN. Makes one request for each."""
+    """Yield the runs, the newest first. Makes one request for each.
+
+    Runs with the status NOT_RUN are left out, and those of groups alone, which start after a group was deleted.
+    """
     for page in states.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn):
         for execution in page["executions"]:
             run = read_run(states, execution["executionArn"])
-            if run.took_place:
+            if run.took_place and not run.only_groups:
                 yield run
 
 
@@ -120,8 +124,8 @@ def read_run(states: SFNClient, execution_arn: str) -> Run:
 
 def _run(execution: DescribeExecutionOutputTypeDef, status: str, summary: dict[str, Any] | None, reason: str) -> Run:
     given = json.loads(execution.get("input", "{}"))
-    dry_run = isinstance(given, dict) and given.get("dry_run") is True
-    return Run(execution["executionArn"], status, execution["startDate"], dry_run, summary, reason)
+    dry_run, only_groups = (isinstance(given, dict) and given.get(name) is True for name in ("dry_run", "only_groups"))
+    return Run(execution["executionArn"], status, execution["startDate"], dry_run, summary, reason, only_groups)
 
 
 def user_counts(summary: dict[str, Any] | None) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from cognito_user_sync.changes import sync_change
-from cognito_user_sync.item_layout import BOOKKEEPING, Item, ItemLayout, filled, marshal, placeholders
+from cognito_user_sync.item_layout import BOOKKEEPING, Item, ItemLayout, filled, has, placeholders
 from cognito_user_sync.sync_request import Change
 from cognito_user_sync.user import SUB, UNCONFIRMED, User, now
 from cognito_user_sync.user_table import DeletedUsers, Outcome
@@ -45,8 +45,12 @@ class Comparison:
     def cognito(self) -> dict[str, Any]:
         """The values in Cognito, by their names in the item."""
         item = self.layout.to_item(self.user) if self.user else {}
-        bookkeeping = {self.layout.name(field) for field in BOOKKEEPING}
-        return {name: value for name, value in item.items() if name not in bookkeeping}
+        return {name: value for name, value in item.items() if name not in self._bookkeeping}
+
+    @property
+    def _bookkeeping(self) -> set[str]:
+        """The names of attributes that are not values in Cognito."""
+        return {self.layout.name(field) for field in (*BOOKKEEPING, "groups_observed_at")}
 
     @property
     def item(self) -> dict[str, Any]:
@@ -65,8 +69,8 @@ class Comparison:
         if self.user is None or self.found is None:
             return []
         wanted = self.cognito
-        replaced = [name for name, value in wanted.items() if self.found.get(name) != marshal(value)]
-        return [*replaced, *sorted(self.layout.synced(self.found) - wanted.keys())]
+        replaced = [name for name, value in wanted.items() if not has(self.found, name, value)]
+        return [*replaced, *sorted(self.layout.synced(self.found) - wanted.keys() - self._bookkeeping)]
 
     @property
     def is_of_pool(self) -> bool:
@@ -109,6 +113,8 @@ def compare(deployment: Deployment, sub: str) -> Comparison:
     """Read a user from Cognito and the table. Raises what UserPool.find and UserTable.read raise."""
     table = deployment.user_table
     user = deployment.user_pool.find(sub)
+    if user and table.layout.sync_groups:
+        user = deployment.user_pool.with_groups(user)
     found = table.read([sub], consistent=True).get(sub)
     return Comparison(sub, table.layout, user, found, table.deletion.action is DeletedUsers.KEEP)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cognito_user_sync.deletion import sync_missing_user
+from cognito_user_sync.item_layout import Item, ItemLayout
 from cognito_user_sync.sync_request import NO_APP_CLIENT, Change, NotConsistentYetError, SyncRequest, happened_within
 from cognito_user_sync.user import INVITED, User, timestamp
 from cognito_user_sync.user_pool import UserPool
@@ -19,6 +20,8 @@ DELETIONS = frozenset({"AdminDeleteUser", "DeleteUser"})
 # With these calls a user replaces a temporary password: the EventBridge rule matches only the challenge
 # NEW_PASSWORD_REQUIRED (modules/change_tracking).
 FIRST_SIGN_INS = frozenset({"AdminRespondToAuthChallenge", "RespondToAuthChallenge"})
+# After these events a user has other groups. UserLastModifiedDate stays.
+GROUP_CHANGES = frozenset({"AdminAddUserToGroup", "AdminRemoveUserFromGroup"})
 # After these events Cognito shows a later UserLastModifiedDate, so an answer from before is recognized.
 _MOVES_MODIFIED_DATE = frozenset(
     {
@@ -64,8 +67,15 @@ def sync_change(
         CognitoUnavailableError, CognitoRejectedError, TableUnavailableError, TableRejectedError, UnusableUserError
     """
     user = None if change.event_name in DELETIONS else pool.find(change.sub)
-    outcome = table.write(user) if user else sync_missing_user(pool, table, change.sub)
-    if _may_be_from_before(change, user, outcome) and happened_within(_SETTLED_AFTER, change.occurred_at):
+    if user and table.layout.sync_groups:
+        user = pool.with_groups(user)
+    # Read before the write, which replaces it.
+    item = table.read([change.sub], consistent=True).get(change.sub, {}) if change.event_name in GROUP_CHANGES else {}
+    outcome = table.write(user, item) if user else sync_missing_user(pool, table, change.sub)
+    may_be_from_before = _may_be_from_before(change, user, outcome) or _may_lack_group_change(
+        change, user, table.layout, item
+    )
+    if may_be_from_before and happened_within(_SETTLED_AFTER, change.occurred_at):
         raise NotConsistentYetError(change.sub)
     # Decided by the event, not by the status in the item: the reconciliation may have written the new status.
     if welcome and user and change.event_name in FIRST_SIGN_INS and user.status != INVITED:
@@ -88,3 +98,16 @@ def _may_be_from_before(change: Change, user: User | None, outcome: Outcome) -> 
     # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
     modified_at = timestamp(datetime.fromisoformat(user.modified_at) + timedelta(seconds=1))
     return change.event_name in _MOVES_MODIFIED_DATE and modified_at < change.occurred_at
+
+
+def _may_lack_group_change(change: Change, user: User | None, layout: ItemLayout, item: Item) -> bool:
+    """Return whether Cognito may have returned the groups from before the change: those that the item already had.
+
+    The write moves the time of the item's groups, so each change is read again at most once.
+    """
+    if change.event_name not in GROUP_CHANGES or user is None or user.groups is None:
+        return False
+    # CloudTrail's time is in whole seconds.
+    after = timestamp(datetime.fromisoformat(change.occurred_at) + timedelta(seconds=1))
+    is_from_before = layout.text(item, "groups_observed_at") < after
+    return is_from_before and layout.groups(item) == user.groups

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from cognito_user_sync.user import SUB, User
@@ -26,6 +27,8 @@ MAX_INDEX_KEY_BYTES = 1024
 # then those of this module.
 FROM_COGNITO = ("username", "status", "enabled", "cognito_created_at", "cognito_modified_at")
 BOOKKEEPING = ("observed_at", "synced_at", "shard", "user_pool_id", "synced_attributes", "deleted_at")
+# Fields of an item with `sync_groups`. `groups` is absent if the user has none.
+GROUPS = ("groups", "groups_observed_at")
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|(lower|upper))?\}")
 _FILTERS: dict[str | None, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper, None: str}
@@ -52,6 +55,7 @@ class ItemLayout:
             convert a value.
         ttl_attribute: TTL attribute of the table.
         index_keys: Attributes that are keys of an index.
+        sync_groups: Whether items have the groups of their users.
     """
 
     user_pool_id: str
@@ -63,6 +67,7 @@ class ItemLayout:
     extra_attributes: Mapping[str, str] = field(default_factory=dict)
     ttl_attribute: str = "expires_at"
     index_keys: Set[str] = frozenset()
+    sync_groups: bool = False
 
     def name(self, field: str) -> str:
         """Return the name of a field in the item."""
@@ -70,7 +75,7 @@ class ItemLayout:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the keys and of all attributes that this module writes."""
-        fields = (*self.attributes, *FROM_COGNITO, *BOOKKEEPING)
+        fields = (*self.attributes, *FROM_COGNITO, *BOOKKEEPING, *(GROUPS if self.sync_groups else ()))
         named = (*map(self.name, fields), *self.extra_attributes, self.ttl_attribute)
         return tuple(dict.fromkeys((*self.key(""), *named)))
 
@@ -106,15 +111,27 @@ class ItemLayout:
         """Return the names of the item's attributes from Cognito."""
         return frozenset(item.get(self.name("synced_attributes"), {}).get("SS", ()))
 
-    def removable(self, item: Item) -> list[str]:
-        """Return the attributes that an update removes unless it writes them: earlier synced ones, and the deletion."""
-        synced = self.synced(item) if self.is_ours(item) else ()
-        return sorted({*synced, self.name("deleted_at")})
+    def groups(self, item: Item) -> frozenset[str]:
+        """Return the names of the groups in an item. An attribute of this name that is not synced is not read."""
+        name = self.name("groups")
+        return frozenset(item[name]["SS"]) if name in self.synced(item) and "SS" in item.get(name, {}) else frozenset()
 
-    def to_item(self, user: User) -> dict[str, ItemValue]:
+    def removed(self, item: Item, values: Mapping[str, ItemValue]) -> list[str]:
+        """Return what an update with these values removes: the deletion, and synced attributes that they lack."""
+        synced = self.synced(item) if self.is_ours(item) else frozenset()
+        return sorted({*synced, self.name("deleted_at")} - self.listed(values))
+
+    def listed(self, values: Mapping[str, ItemValue]) -> frozenset[str]:
+        """Return the synced attributes that an item with these values has."""
+        names = values[self.name("synced_attributes")]
+        return names if isinstance(names, frozenset) else frozenset()
+
+    def to_item(self, user: User, found: Item = MappingProxyType({})) -> dict[str, ItemValue]:
         """Return the item's attributes for an answer of Cognito, without the key.
 
         Attributes without a value are left out, and also keys of an index with a value that is too long for DynamoDB.
+        The groups are left out if the item `found` has newer ones, or if they were not read: they are only listed in
+        `synced_attributes`, so that an update keeps them.
         """
         values = {name: user.attributes.get(name, "") for name in self.attributes}
         item: dict[str, ItemValue] = {self.name(name): value for name, value in values.items()}
@@ -128,12 +145,27 @@ class ItemLayout:
             self.name("cognito_modified_at"): user.modified_at,
         }
         item = {name: value for name, value in item.items() if value != "" and self._fits(name, value)}
+        kept: frozenset[str] = frozenset()
+        if user.groups is not None and self.are_groups_newer(user.groups_observed_at, found):
+            item |= self.groups_to_item(user.groups, user.groups_observed_at)
+        elif self.sync_groups and self.is_ours(found):
+            kept = self.synced(found) & {self.name(field) for field in GROUPS}
         return item | {
             self.name("observed_at"): user.observed_at,
             self.name("shard"): self.shard(user.sub),
             self.name("user_pool_id"): self.user_pool_id,
-            self.name("synced_attributes"): frozenset(item),
+            self.name("synced_attributes"): frozenset(item) | kept,
         }
+
+    def groups_to_item(self, groups: frozenset[str], observed_at: str) -> dict[str, ItemValue]:
+        """Return the item's attributes for the groups of a user. DynamoDB has no empty set."""
+        item: dict[str, ItemValue] = {self.name("groups"): groups} if groups else {}
+        return item | {self.name("groups_observed_at"): observed_at}
+
+    def are_groups_newer(self, observed_at: str, found: Item) -> bool:
+        """Return whether groups that were read at this time belong in the item `found`."""
+        is_newer = not self.is_ours(found) or self.text(found, "groups_observed_at") <= observed_at
+        return self.sync_groups and is_newer
 
     def _fits(self, name: str, value: ItemValue) -> bool:
         # JSON can contain half of a surrogate pair, which `encode` rejects otherwise.

@@ -289,11 +289,11 @@ class Worker:
     def _add_example(self, user: User, outcome: str, item: Item) -> None:
         """Describe what a run would change in an item, without values."""
         layout = self.table.layout
-        values = {**layout.to_item(user), layout.name("synced_at"): now()}
+        values = {**layout.to_item(user, item), layout.name("synced_at"): now()}
         changes = {
             "adds": [name for name in values if name not in item],
             "replaces": [name for name, value in values.items() if name in item and not has(item, name, value)],
-            "removes": [name for name in layout.removable(item) if name in item and name not in values],
+            "removes": [name for name in layout.removed(item, values) if name in item],
         }
         names = {kind: names[:_NAMED_ATTRIBUTES] for kind, names in changes.items()}
         self._result.examples.append({"sub": user.sub, "outcome": outcome, **names})

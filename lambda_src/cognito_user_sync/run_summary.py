@@ -10,6 +10,8 @@ from cognito_user_sync.reconciliation import COUNTS, MAX_RESTARTS
 
 Json: TypeAlias = dict[str, Any]
 
+# Only with `sync_groups`.
+GROUP_COUNTS = ("groups", "memberships", "groups_updated", "unlisted_groups")
 NAMED_FAILURES = 10
 # Step Functions carries the summary, so texts of other functions are cut.
 _MAX_CAUSE_LENGTH = 1_000
@@ -27,6 +29,11 @@ def new_summary(dry_run: bool) -> Json:
     }
 
 
+def new_group_summary(skipped: str | None) -> Json:
+    """Return what the summary has with `sync_groups`. `skipped` is the reason why groups are not reconciled."""
+    return {**dict.fromkeys(GROUP_COUNTS, 0), "unlisted": [], "group_check_skipped": skipped}
+
+
 def add_results(summary: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Json:
     """Return the summary with the results of one more round, each a reconciliation.Result as JSON."""
     total = dict(summary)
@@ -38,6 +45,31 @@ def add_results(summary: Mapping[str, Any], results: Iterable[Mapping[str, Any]]
         total["allow_deletes_needed"] = max(total["allow_deletes_needed"], result["allow_deletes_needed"])
         total["batches"] += 1
     return total
+
+
+def add_group_result(summary: Mapping[str, Any], result: Mapping[str, Any]) -> Json:
+    """Return the summary with one group_reconciliation.GroupResult as JSON."""
+    total = dict(summary)
+    for name in (*GROUP_COUNTS, "failed"):
+        total[name] += result["counts"].get(name, 0)
+    total["failed_subs"] = [*total["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
+    total["unlisted"] = [*total["unlisted"], *result["unlisted"]][:NAMED_FAILURES]
+    total["batches"] += 1
+    return total
+
+
+def group_problems(summary: Mapping[str, Any], list_users_per_second: float) -> list[str]:
+    """Return the problems of a run with `sync_groups`, in words."""
+    unlisted = summary.get("unlisted", [])
+    if not unlisted:
+        return []
+    named = ", ".join(f"{group['name']} (after {group['listed']} users)" for group in unlisted)
+    problem = (
+        f"{summary['unlisted_groups']} groups were not listed to their end, and are not reconciled: {named}."
+        " Changes of their users are still synced, with track_changes. A worker lists a group for 12 minutes: raise"
+        f" reconciliation.list_users_per_second, which is {list_users_per_second:g}, up to Cognito's quota of 30"
+    )
+    return [problem]
 
 
 def problems(summary: Mapping[str, Any], sequential: bool, max_delete_percent: float) -> list[str]:

@@ -4,6 +4,7 @@ The Terraform module of a function sets its variables. Variables have no default
 invocation. These variables are optional:
 
 * RETENTION_DAYS
+* SYNC_GROUPS
 * CHAINED_FUNCTION_ARN, which pool_trigger gets always, empty if there is no chained function
 * USER_SYNC_STATE_MACHINE_ARN of sync_changes, if invited users get the welcome email
 * TRIGGER_PAUSED_SINCE of pool_trigger, which `cognito-user-sync pause trigger` sets and an apply removes
@@ -38,6 +39,7 @@ class PlanShardsSettings:
     table_name: str
     has_shard_index: bool
     deletion: DeletionPolicy
+    sync_groups: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
         table_name=_table(environ)["name"],
         has_shard_index=_text(environ, "HAS_SHARD_INDEX") == "true",
         deletion=_deletion(environ),
+        sync_groups=sync_groups(environ),
     )
 
 
@@ -116,10 +119,15 @@ def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) 
             extra_attributes=table["extra_attributes"],
             ttl_attribute=table["ttl_attribute"],
             index_keys=frozenset(table["index_keys"]),
+            sync_groups=sync_groups(environ),
         )
     except (KeyError, TypeError) as error:
         raise MissingSettingError(f"environment variable USER_TABLE is not a valid table: {error!r}") from error
     return UserTable(client, table["name"], layout, _deletion(environ), table.get("is_own") is True)
+
+
+def sync_groups(environ: Mapping[str, str] = os.environ) -> bool:
+    return environ.get("SYNC_GROUPS") == "true"
 
 
 def synced_attributes(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:

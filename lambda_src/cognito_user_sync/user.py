@@ -54,6 +54,9 @@ class User:
         observed_at: When the request to Cognito was sent, as a `timestamp`.
         attributes: Values by Cognito name (`email`, `custom:plan`).
         modified_at: Cognito's UserLastModifiedDate, as a `timestamp`: it orders two answers.
+        groups: Names of the user's groups, or None if they were not read. A change of groups does not move
+            `modified_at`.
+        groups_observed_at: When the request for the groups was sent, as a `timestamp`: it orders two reads of them.
     """
 
     sub: str
@@ -64,6 +67,8 @@ class User:
     enabled: bool
     created_at: str
     modified_at: str
+    groups: frozenset[str] | None = None
+    groups_observed_at: str = ""
 
 
 def from_cognito(response: Mapping[str, Any], observed_at: str) -> User:

@@ -8,13 +8,13 @@ https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.aws_errors import translate_errors
-from cognito_user_sync.user import UnusableUserError, User, from_cognito, now
+from cognito_user_sync.user import SUB, UnusableUserError, User, from_cognito, now
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -113,6 +113,81 @@ class UserPool:
             raise UnusableUserError("", "Cognito does not accept its username") from error
         return from_cognito(response, observed_at)
 
+    def with_groups(self, user: User) -> User:
+        """Return the user with the names of the groups, without them if Cognito does not know the user any more.
+
+        Raises CognitoUnavailableError or CognitoRejectedError.
+        """
+        observed_at = now()
+        groups = self.groups(user.username)
+        return user if groups is None else replace(user, groups=groups, groups_observed_at=observed_at)
+
+    def groups(self, username: str) -> frozenset[str] | None:
+        """Return the names of a user's groups, or None if there is no such user.
+
+        Raises CognitoUnavailableError or CognitoRejectedError.
+        """
+        names: set[str] = set()
+        token = None
+        while True:
+            try:
+                with _translate_errors({"UserNotFoundException"}):
+                    response: Any = self.client.admin_list_groups_for_user(
+                        UserPoolId=self.id, Username=username, Limit=PAGE_SIZE, **_from(token)
+                    )
+            except self.client.exceptions.UserNotFoundException:
+                return None
+            names.update(_group_names(response, "AdminListGroupsForUser"))
+            token = response.get("NextToken")
+            if not token:
+                return frozenset(names)
+
+    def group_names(self, token: str | None = None) -> tuple[list[str], str | None]:
+        """Return a page of the names of all groups, and the token of the next page, None after the last.
+
+        Raises CognitoUnavailableError or CognitoRejectedError.
+        """
+        with _translate_errors():
+            response: Any = self.client.list_groups(UserPoolId=self.id, Limit=PAGE_SIZE, **_from(token))
+        return _group_names(response, "ListGroups"), response.get("NextToken") or None
+
+    def has_group(self, name: str) -> bool:
+        """Return whether the group exists. Raises CognitoUnavailableError or CognitoRejectedError."""
+        try:
+            with _translate_errors({"ResourceNotFoundException"}):
+                self.client.get_group(UserPoolId=self.id, GroupName=name)
+        except self.client.exceptions.ResourceNotFoundException:
+            # The same error if the pool does not exist: then the next call raises it.
+            self.group_names()
+            return False
+        return True
+
+    def members(self, group: str, token: str | None = None) -> tuple[list[str], str | None] | None:
+        """Return a page of the subs of a group's users, and the token of the next page, None after the last.
+
+        Returns None if the group does not exist, for example because it was deleted while it was listed.
+
+        Raises CognitoUnavailableError, CognitoRejectedError or PagingTokenRejectedError.
+        """
+        try:
+            with _translate_errors({"ResourceNotFoundException", "InvalidParameterException"}):
+                response: Any = self.client.list_users_in_group(
+                    UserPoolId=self.id, GroupName=group, Limit=PAGE_SIZE, **_from(token)
+                )
+        except self.client.exceptions.ResourceNotFoundException:
+            return None
+        except self.client.exceptions.InvalidParameterException as error:
+            raise (PagingTokenRejectedError if token else CognitoRejectedError)(str(error)) from error
+        if response.get("Users") is None:
+            raise CognitoUnavailableError("the response of ListUsersInGroup has no Users")
+        subs = [
+            attribute.get("Value", "")
+            for user in response["Users"]
+            for attribute in user.get("Attributes", [])
+            if attribute.get("Name") == "sub"
+        ]
+        return [sub for sub in subs if SUB.fullmatch(sub)], response.get("NextToken") or None
+
     def is_deleted(self, sub: str, username: str) -> bool:
         """Return whether the user does not exist any more. False if Cognito's answer is not clear.
 
@@ -152,6 +227,18 @@ class UserPool:
             raise PrefixRejectedError(f"ListUsers returned users whose sub does not begin with {prefix!r}")
         # boto3 rejects an empty token.
         return Page(tuple(users), tuple(unusable), response.get("PaginationToken") or None)
+
+
+def _group_names(response: Mapping[str, Any], operation: str) -> list[str]:
+    if response.get("Groups") is None:
+        # Not an empty list: the user's groups would be removed from the item.
+        raise CognitoUnavailableError(f"the response of {operation} has no Groups")
+    return [group["GroupName"] for group in response["Groups"]]
+
+
+def _from(token: str | None) -> dict[str, Any]:
+    # boto3 rejects an empty token.
+    return {"NextToken": token} if token else {}
 
 
 def _translate_errors(passed_through: Set[str] = frozenset()) -> AbstractContextManager[None]:

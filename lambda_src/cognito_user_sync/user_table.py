@@ -8,6 +8,7 @@ an application. The condition makes writes idempotent, and independent of their 
 * Stale answers never resurrect deleted users: an answer of Cognito from before the deletion, or from less than an hour
   after it, is not written.
 * An item that has the same values is not written.
+* Groups are ordered by the time of their read alone: a change of groups does not move the date.
 
 Which attributes an update removes depends on the item. So the first attempt is for the item as it was read, or for one
 with nothing to remove. If the condition fails, DynamoDB returns the item, and the next attempt is for that item.
@@ -143,7 +144,12 @@ class UserTable:
         """
 
         def update(found: Item) -> Outcome:
-            response = self.client.update_item(**self._update(user, found))
+            # Only the groups may be newer than those in the item.
+            if user.groups is not None and self._has_newer_attributes(found, user):
+                request = self._groups_update(user.sub, user.groups, user.groups_observed_at, found)
+            else:
+                request = self._update(user, found)
+            response = self.client.update_item(**request)
             return Outcome.UPDATED if response.get("Attributes") else Outcome.CREATED
 
         def skip(found: Item) -> Outcome | None:
@@ -152,14 +158,57 @@ class UserTable:
 
         return skip(item) or self._attempt(item, update, skip)
 
-    def read(self, subs: Sequence[str], consistent: bool = False) -> dict[str, Item]:
-        """Return the items of at most READ_SIZE users by sub, with the attributes that this module manages.
+    def write_groups(self, sub: str, groups: frozenset[str], observed_at: str, item: Item) -> Outcome:
+        """Write the groups of a user, as read at `observed_at`, to the item of an active user.
 
-        Reads are eventually consistent unless `consistent`, which costs twice as much.
+        Returns:
+            UPDATED, UNCHANGED, STALE if the item has a later read of the groups, DELETED, or NOT_OURS.
 
         Raises TableUnavailableError or TableRejectedError.
         """
-        names = {f"#n{index}": name for index, name in enumerate(self.layout.names())}
+        layout = self.layout
+
+        def update(found: Item) -> Outcome:
+            self.client.update_item(**self._groups_update(sub, groups, observed_at, found))
+            return Outcome.UPDATED
+
+        def skip(found: Item) -> Outcome | None:
+            if not layout.is_ours(found):
+                return Outcome.NOT_OURS
+            if layout.name("deleted_at") in found:
+                return Outcome.DELETED
+            if not layout.are_groups_newer(observed_at, found):
+                return Outcome.STALE
+            return Outcome.UNCHANGED if layout.groups(found) == groups else None
+
+        return skip(item) or self._attempt(item, update, skip)
+
+    def replace_groups(self, sub: str, groups: frozenset[str], item: Item) -> Outcome:
+        """Write groups of which only some were read, if the item's groups are still those of `item`.
+
+        The time of the last read of all groups stays: a read since then may have other groups.
+
+        Returns UPDATED, or STALE if the item has changed. Raises TableUnavailableError or TableRejectedError.
+        """
+        try:
+            with _translate_errors():
+                self.client.update_item(**self._groups_update(sub, groups, None, item))
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return Outcome.STALE
+        return Outcome.UPDATED
+
+    def read(self, subs: Sequence[str], consistent: bool = False, fields: Sequence[str] = ()) -> dict[str, Item]:
+        """Return the items of at most READ_SIZE users by sub, with the attributes that this module manages.
+
+        Args:
+            subs: The users.
+            consistent: Reads are eventually consistent otherwise. A consistent read costs twice as much.
+            fields: Read only the key and these fields.
+
+        Raises TableUnavailableError or TableRejectedError.
+        """
+        attributes = (*self.layout.key(""), *map(self.layout.name, fields)) if fields else self.layout.names()
+        names = {f"#n{index}": name for index, name in enumerate(attributes)}
         unique_subs = dict.fromkeys(subs)
         request: Any = {
             "Keys": [self.layout.key(sub) for sub in unique_subs],
@@ -216,7 +265,7 @@ class UserTable:
         if user.status == UNCONFIRMED:
             return Outcome.UNCONFIRMED
         layout = self.layout
-        values = layout.to_item(user)
+        values = layout.to_item(user, item)
         if not layout.is_ours(item):
             if layout.name("user_pool_id") in item:
                 return Outcome.OTHER_POOL
@@ -225,9 +274,9 @@ class UserTable:
             return Outcome.CREATED if replaced.isdisjoint(item) else Outcome.UPDATED
         if layout.text(item, "deleted_at") > _existed_since(user):
             return Outcome.DELETED
-        versions = layout.text(item, "cognito_modified_at"), layout.text(item, "observed_at")
-        if versions > (user.modified_at, user.observed_at):
-            return Outcome.STALE
+        if self._has_newer_attributes(item, user):
+            has_newer_groups = layout.text(item, "groups_observed_at") >= user.groups_observed_at
+            return Outcome.STALE if user.groups is None or has_newer_groups else Outcome.UPDATED
         if layout.name("deleted_at") not in item and all(has(item, *each) for each in self._compared(values)):
             return Outcome.UNCHANGED
         return Outcome.UPDATED
@@ -266,6 +315,12 @@ class UserTable:
 
         return skip(item) or self._attempt(item, delete, skip)
 
+    def _has_newer_attributes(self, item: Item, user: User) -> bool:
+        """Return whether an item of this pool has a newer answer of Cognito than this one."""
+        layout = self.layout
+        versions = layout.text(item, "cognito_modified_at"), layout.text(item, "observed_at")
+        return layout.is_ours(item) and versions > (user.modified_at, user.observed_at)
+
     def _attempt(self, item: Item, act: Callable[[Item], Outcome], skip: Callable[[Item], Outcome | None]) -> Outcome:
         """Call `act` for `item`, and again for each newer state of it, unless `skip` returns an outcome for that."""
         for _ in range(_ATTEMPTS):
@@ -284,8 +339,8 @@ class UserTable:
     def _update(self, user: User, found: Item) -> Any:
         """Return the arguments of UpdateItem for a user whose item is like `found`."""
         layout, expression = self.layout, _Expression(self.layout)
-        values = layout.to_item(user)
-        update = expression.update({**values, layout.name("synced_at"): now()}, layout.removable(found))
+        values = layout.to_item(user, found)
+        update = expression.update({**values, layout.name("synced_at"): now()}, layout.removed(found, values))
         if layout.is_ours(found):
             condition = self._can_be_updated(expression, user, values, found)
         else:
@@ -309,10 +364,42 @@ class UserTable:
             same = expression.compare("synced_attributes", "=", values[self.layout.name("synced_attributes")])
             conditions.append(f"({expression.is_missing('synced_attributes')} OR {same})")
         conditions.append(expression.is_as_in(found, "deleted_at"))
-        removes_nothing = self.layout.name("deleted_at") not in found and synced <= values.keys()
+        if self.layout.name("groups_observed_at") in values:
+            conditions.append(expression.has_no_later_groups_than(user.groups_observed_at))
+        removes_nothing = self.layout.name("deleted_at") not in found and synced <= self.layout.listed(values)
         if removes_nothing:
             conditions.append(expression.differs(self._compared(values)))
         return " AND ".join(conditions)
+
+    def _groups_update(self, sub: str, groups: frozenset[str], observed_at: str | None, found: Item) -> Any:
+        """Return the arguments of UpdateItem for the groups of an active user whose item is like `found`.
+
+        Without `observed_at`, the groups must still be those of `found`.
+        """
+        layout, name = self.layout, self.layout.name
+        expression = _Expression(layout)
+        synced = layout.synced(found)
+        values = layout.groups_to_item(groups, observed_at or layout.text(found, "groups_observed_at"))
+        if not values[name("groups_observed_at")]:
+            del values[name("groups_observed_at")]
+        listed = synced - {name("groups")} | values.keys()
+        written: dict[str, ItemValue] = {**values, name("synced_attributes"): listed, name("synced_at"): now()}
+        conditions = [
+            expression.is_of_this_pool(),
+            expression.is_missing("deleted_at"),
+            expression.has_synced(synced),
+            *(
+                [expression.is_as_in(found, "groups"), expression.is_as_in(found, "groups_observed_at")]
+                if observed_at is None
+                else [expression.has_no_later_groups_than(observed_at)]
+            ),
+        ]
+        return {
+            "Key": layout.key(sub),
+            "UpdateExpression": expression.update(written, sorted(synced & {name("groups")})),
+            "ReturnValues": "UPDATED_OLD",
+            **self._conditional(expression, " AND ".join(conditions)),
+        }
 
     def _deletion(self, sub: str, checked_at: str, found: Item) -> Any:
         """Return the arguments of UpdateItem for a deleted user whose item is like `found`."""
@@ -435,6 +522,11 @@ class _Expression:
         is_same = self.compare("cognito_modified_at", "=", user.modified_at)
         is_read_later = self.compare("observed_at", "<=", user.observed_at)
         return f"({self.is_missing('cognito_modified_at')} OR {is_newer} OR ({is_same} AND {is_read_later}))"
+
+    def has_no_later_groups_than(self, observed_at: str) -> str:
+        """Return the condition that the item has no later read of the groups."""
+        is_earlier = self.compare("groups_observed_at", "<=", observed_at)
+        return f"({self.is_missing('groups_observed_at')} OR {is_earlier})"
 
     def differs(self, values: Iterable[tuple[str, ItemValue]]) -> str:
         """Return the condition that the item has another value for one of these attributes."""

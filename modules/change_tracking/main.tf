@@ -6,7 +6,7 @@ locals {
 
   # API calls that change a user, and whose event has the user's sub. Not ConfirmSignUp, which invokes the trigger.
   # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-info-in-cloudtrail.html
-  event_names = [
+  event_names = concat(var.sync_groups ? ["AdminAddUserToGroup", "AdminRemoveUserFromGroup"] : [], [
     "AdminCreateUser",
     "AdminDeleteUser",
     "AdminDeleteUserAttributes",
@@ -22,7 +22,7 @@ locals {
     "DeleteUserAttributes",
     "UpdateUserAttributes",
     "VerifyUserAttribute",
-  ]
+  ])
 
   calls = [
     { eventName = local.event_names },
@@ -98,6 +98,15 @@ data "aws_iam_policy_document" "sync_changes" {
     sid       = "ReadAndWriteItems"
     actions   = var.write_actions
     resources = [var.table_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.sync_groups ? [var.user_pool.arn] : []
+    content {
+      sid       = "ReadGroups"
+      actions   = ["cognito-idp:AdminListGroupsForUser"]
+      resources = [statement.value]
+    }
   }
 
   dynamic "statement" {

@@ -20,3 +20,8 @@ output "table_policy_ids" {
   description = "IDs of the policies of roles that use the table."
   value       = [module.queue.policy_id]
 }
+
+output "rule_role_arns" {
+  description = "ARN of the role that starts the reconciliation after a group was deleted, by short name; empty without sync_groups."
+  value       = { for role in aws_iam_role.deleted_groups : "deleted-groups" => role.arn }
+}

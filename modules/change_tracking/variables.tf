@@ -31,6 +31,18 @@ variable "first_sign_in_state_machine_arn" {
   default     = null
 }
 
+variable "reconciliation_state_machine_arn" {
+  type        = string
+  description = "ARN of the reconciliation's state machine, which starts after a group was deleted, with sync_groups; null for none."
+  default     = null
+}
+
+variable "sync_groups" {
+  type        = bool
+  description = "Whether items have the groups of their users."
+  nullable    = false
+}
+
 variable "environment" {
   type        = map(string)
   description = "Environment variables of the functions that use the pool or the table. settings.py reads them."

@@ -68,13 +68,24 @@ data "aws_iam_policy_document" "reconcile_shards" {
     actions   = ["dynamodb:Query"]
     resources = ["${var.table_arn}/index/by_shard"]
   }
+
+  dynamic "statement" {
+    for_each = var.sync_groups ? [var.user_pool.arn] : []
+    content {
+      sid = "ReadGroups"
+      actions = [
+        "cognito-idp:ListGroups", "cognito-idp:ListUsersInGroup", "cognito-idp:GetGroup", "cognito-idp:AdminListGroupsForUser",
+      ]
+      resources = [statement.value]
+    }
+  }
 }
 
 module "reconcile_shards" {
   source = "../lambda_function"
 
   name            = "reconcile-shards"
-  description     = "Worker of the reconciliation: reconciles a batch of shards"
+  description     = "Worker of the reconciliation: reconciles a batch of shards or of groups"
   handler         = "reconcile_shards"
   timeout_seconds = 900
   policy_json     = data.aws_iam_policy_document.reconcile_shards.json

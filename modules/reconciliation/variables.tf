@@ -49,6 +49,12 @@ variable "has_shard_index" {
   nullable    = false
 }
 
+variable "sync_groups" {
+  type        = bool
+  description = "Whether items have the groups of their users."
+  nullable    = false
+}
+
 variable "environment" {
   type        = map(string)
   description = "Environment variables of the functions that use the pool or the table. settings.py reads them."

@@ -39,6 +39,15 @@ data "aws_iam_policy_document" "sync_user" {
     actions   = ["cognito-idp:ListUsers", "cognito-idp:AdminGetUser"]
     resources = [var.user_pool_arn]
   }
+
+  dynamic "statement" {
+    for_each = var.sync_groups ? [var.user_pool_arn] : []
+    content {
+      sid       = "ReadGroups"
+      actions   = ["cognito-idp:AdminListGroupsForUser"]
+      resources = [statement.value]
+    }
+  }
 }
 
 module "sync_user" {

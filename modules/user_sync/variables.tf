@@ -34,6 +34,12 @@ variable "table_kms_key_arn" {
   default     = null
 }
 
+variable "sync_groups" {
+  type        = bool
+  description = "Whether items have the groups of their users."
+  nullable    = false
+}
+
 variable "environment" {
   type        = map(string)
   description = "Environment variables of the functions that use the pool or the table. settings.py reads them."

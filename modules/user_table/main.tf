@@ -1,10 +1,10 @@
 locals {
   # Attributes that this module writes, without the keys, the extra attributes and the TTL attribute. item_layout.py has the
   # same names.
-  own_fields = [
+  own_fields = concat([
     "username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at", "deleted_at",
     "shard", "user_pool_id", "synced_attributes",
-  ]
+  ], var.sync_groups ? ["groups", "groups_observed_at"] : [])
   fields = concat(var.attributes, local.own_fields)
 
   # Not coalesce, which ignores an empty string.
@@ -166,7 +166,7 @@ locals {
     [for name in var.table.sort_key[*].name : { name = name, of = "sort_key", type = "S" }],
     [
       for field, name in local.names :
-      { name = name, of = field, type = lookup({ enabled = "BOOL", synced_attributes = "SS" }, field, "S") }
+      { name = name, of = field, type = lookup({ enabled = "BOOL", synced_attributes = "SS", groups = "SS" }, field, "S") }
     ],
     [for name in keys(var.table.extra_attributes) : { name = name, of = "extra_attributes", type = "S" }],
     [for name in local.email_lower : { name = name, of = "email_index", type = "S" }],

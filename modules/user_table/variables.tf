@@ -44,6 +44,12 @@ variable "attributes" {
   nullable    = false
 }
 
+variable "sync_groups" {
+  type        = bool
+  description = "Whether items have the groups of their users."
+  nullable    = false
+}
+
 variable "kms_key_arn" {
   type        = string
   description = "ARN of a customer managed KMS key for the table; null to use a key that DynamoDB owns."

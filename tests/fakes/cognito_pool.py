@@ -26,6 +26,7 @@ from tests.samples import POOL_ID, SUB
 
 Json: TypeAlias = dict[str, Any]
 
+GROUPS_OF_USER, LIST_GROUPS, MEMBERS, GET_GROUP = "AdminListGroupsForUser", "ListGroups", "ListUsersInGroup", "GetGroup"
 LIST, GET, DESCRIBE, UPDATE = "ListUsers", "AdminGetUser", "DescribeUserPool", "UpdateUserPool"
 GET_MFA, SET_MFA = "GetUserPoolMfaConfig", "SetUserPoolMfaConfig"
 MAX_LIMIT = 60
@@ -92,6 +93,24 @@ class UserStore(Protocol):
 
     def position_of(self, username: str) -> str | None: ...
 
+    def groups_of(self, position: str) -> Iterable[str]:
+        """Return the names of the user's groups."""
+        ...
+
+    def members(self, group: str) -> Sequence[str]:
+        """Return the positions of the users in a group."""
+        ...
+
+
+class NoGroups:
+    """A part of a UserStore whose users have no groups."""
+
+    def groups_of(self, position: str) -> Iterable[str]:
+        return ()
+
+    def members(self, group: str) -> Sequence[str]:
+        return ()
+
 
 @dataclass
 class CognitoUser:
@@ -104,6 +123,7 @@ class CognitoUser:
     created_at: datetime = LONG_AGO
     missing: frozenset[str] = frozenset()
     """Members that are missing in Cognito's response, which makes the user unusable."""
+    groups: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.username = self.username or f"name-of-{self.sub}"
@@ -127,8 +147,8 @@ class CognitoUser:
         }
         return {name: value for name, value in members.items() if name not in self.missing}
 
-    def seen(self, observed_at: datetime = LONG_AGO) -> User:
-        """Return the user as a reconciliation at that time reads it."""
+    def seen(self, observed_at: datetime = LONG_AGO, with_groups: bool = False) -> User:
+        """Return the user as a reconciliation at that time reads it, or as sync_change does, with the groups."""
         return User(
             sub=self.sub,
             observed_at=timestamp(observed_at),
@@ -138,6 +158,8 @@ class CognitoUser:
             enabled=self.enabled,
             created_at=timestamp(self.created_at),
             modified_at=timestamp(self.modified_at),
+            groups=frozenset(self.groups) if with_groups else None,
+            groups_observed_at=timestamp(observed_at) if with_groups else "",
         )
 
 
@@ -166,6 +188,12 @@ class UsersInMemory(dict[str, CognitoUser]):
 
     def position_of(self, username: str) -> str | None:
         return next((user.sub[::-1] for user in self.values() if user.username == username), None)
+
+    def groups_of(self, position: str) -> Iterable[str]:
+        return sorted(self[position[::-1]].groups)
+
+    def members(self, group: str) -> Sequence[str]:
+        return [user.sub[::-1] for user in self.values() if group in user.groups]
 
 
 class Quota:
@@ -217,13 +245,15 @@ class CognitoPool:
         self.mfa: Json = copy.deepcopy(dict(mfa or {}))
         self.calls = calls or Calls()
         self.exists = True
+        self.groups: list[str] = []
+        """The names of the groups."""
         self.page_sizes: Sequence[int] = (MAX_LIMIT,)
         """The maximum sizes of the pages, used in turn and repeated."""
         self.ends_with_an_empty_page = False
         self.rejects_prefixes = False
         self.ignores_filters = False
         self.quota: Quota | None = None
-        """Of ListUsers."""
+        """Of ListUsers and ListUsersInGroup together."""
         self.delay: Callable[[], object] = lambda: None
         """Called once for each call, to simulate its duration."""
         self.throttled = 0
@@ -242,6 +272,10 @@ class CognitoPool:
         self.operations: dict[str, Callable[[Json], Answer]] = {
             LIST: self._list,
             GET: self._get,
+            GROUPS_OF_USER: self._groups_of_user,
+            LIST_GROUPS: self._list_groups,
+            MEMBERS: self._list_members,
+            GET_GROUP: self._get_group,
             DESCRIBE: lambda _: Response({"UserPool": self._pool()}),
             UPDATE: self._update,
             GET_MFA: lambda _: Response(self._mfa()),
@@ -295,7 +329,7 @@ class CognitoPool:
         return answer
 
     def _answer(self, operation: str, request: Json) -> Answer:
-        is_allowed = operation != LIST or self.quota is None or self.quota.take()
+        is_allowed = operation not in (LIST, MEMBERS) or self.quota is None or self.quota.take()
         self.delay()
         if not is_allowed:
             self.throttled += 1
@@ -335,6 +369,43 @@ class CognitoPool:
             return error_response("UserNotFoundException", message="User does not exist.")
         user = self.users.listed(position)
         return Response({"UserAttributes" if name == "Attributes" else name: value for name, value in user.items()})
+
+    def _groups_of_user(self, request: Json) -> Answer:
+        position = self.users.position_of(request["Username"])
+        if position is None:
+            return error_response("UserNotFoundException", message="User does not exist.")
+        names = [name for name in self.users.groups_of(position) if name in self.groups]
+        return self._page("Groups", [{"GroupName": name} for name in names], request)
+
+    def _list_groups(self, request: Json) -> Answer:
+        return self._page("Groups", [{"GroupName": name} for name in self.groups], request)
+
+    def _get_group(self, request: Json) -> Answer:
+        if request["GroupName"] not in self.groups:
+            return error_response("ResourceNotFoundException", message="Group not found.")
+        return Response({"Group": {"GroupName": request["GroupName"]}})
+
+    def _list_members(self, request: Json) -> Answer:
+        group = request["GroupName"]
+        if group not in self.groups:
+            return error_response("ResourceNotFoundException", message="Group not found.")
+        return self._page("Users", self.users.members(group), request, self.users.listed)
+
+    def _page(
+        self, name: str, found: Sequence[Any], request: Json, shown: Callable[[Any], Any] = lambda x: x
+    ) -> Answer:
+        """Return a page of a list. Its token is an offset, and the list it is for."""
+        kind = f"{name} {request.get('GroupName', '')}|"
+        token = request.get("NextToken", f"{kind}0")
+        if not token.startswith(kind) or not 1 <= request.get("Limit", MAX_LIMIT) <= MAX_LIMIT:
+            return error_response("InvalidParameterException")
+        start = int(token.removeprefix(kind))
+        size = min(request.get("Limit", MAX_LIMIT), self.page_sizes[self._pages % len(self.page_sizes)])
+        self._pages += 1
+        answer: Json = {name: [shown(each) for each in found[start : start + size]]}
+        if start + size < len(found):
+            answer["NextToken"] = f"{kind}{start + size}"
+        return Response(answer)
 
     def _update(self, request: Json) -> Answer:
         self.updates.append(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError
@@ -24,6 +25,7 @@ Json: TypeAlias = dict[str, Any]
 READ, WRITE, QUERY = "BatchGetItem", "UpdateItem", "Query"
 ATTRIBUTES = ("name", "email")
 LAYOUT = ItemLayout(POOL_ID, ATTRIBUTES)
+WITH_GROUPS = replace(LAYOUT, sync_groups=True)
 
 
 def plain(value: Any) -> Any:
@@ -97,6 +99,10 @@ class SimulatedTable:
         """Return the subs of the users that are not marked as deleted."""
         return {sub for sub, item in self.items().items() if "deleted_at" not in item}
 
-    def users(self, deletion: DeletionPolicy | None = None) -> UserTable:
+    def put_with_groups(self, user: CognitoUser) -> None:
+        """Write the item of this user as sync_change did at LONG_AGO."""
+        UserTable(self.client, self.name, WITH_GROUPS).write(user.seen(with_groups=True))
+
+    def users(self, deletion: DeletionPolicy | None = None, sync_groups: bool = False) -> UserTable:
         client: Any = self
-        return UserTable(client, self.name, LAYOUT, deletion or DeletionPolicy())
+        return UserTable(client, self.name, WITH_GROUPS if sync_groups else LAYOUT, deletion or DeletionPolicy())

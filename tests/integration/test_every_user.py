@@ -65,7 +65,7 @@ def terraform(
 
 
 def tracked(key: str) -> dict[str, str]:
-    return {"track_changes": "true", "on_first_sign_in": "true", "kms_key_arn": key}
+    return {"track_changes": "true", "on_first_sign_in": "true", "kms_key_arn": key, "sync_groups": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,25 @@ def test_password_change_and_own_deletion_are_synced(deployed: Deployment, large
     eventually(lambda: (deployed.item(sub) or {})["cognito_modified_at"] > before["cognito_modified_at"])
     large_pool.cognito.delete_user(AccessToken=token(large_pool, username, "Another-horse-2"))
     eventually(lambda: "deleted_at" in (deployed.item(sub) or {}))
+
+
+def test_changes_of_groups_are_synced(deployed: Deployment, large_pool: Pool, usernames: dict[str, str]) -> None:
+    cognito, (first, second) = large_pool.cognito, list(usernames)[30:32]
+    for group in ("staff", "admin"):
+        cognito.create_group(UserPoolId=large_pool.id, GroupName=group)
+    for group, sub in (("staff", first), ("admin", first), ("admin", second)):
+        cognito.admin_add_user_to_group(UserPoolId=large_pool.id, GroupName=group, Username=usernames[sub])
+    eventually(lambda: (groups(deployed, first), groups(deployed, second)) == (["admin", "staff"], ["admin"]))
+    cognito.admin_remove_user_from_group(UserPoolId=large_pool.id, GroupName="staff", Username=usernames[first])
+    eventually(lambda: groups(deployed, first) == ["admin"])
+    # The event names no user: it starts a reconciliation of groups.
+    cognito.delete_group(UserPoolId=large_pool.id, GroupName="admin")
+    eventually(lambda: groups(deployed, first) == groups(deployed, second) == [], seconds=60)
+    eventually(lambda: all(run["status"] == "SUCCEEDED" for run in deployed.runs()))
+
+
+def groups(deployed: Deployment, sub: str) -> list[str]:
+    return sorted((deployed.item(sub) or {}).get("groups", []))
 
 
 def token(pool: Pool, username: str, password: str) -> str:
@@ -364,6 +383,11 @@ def test_reconciliation_syncs_changes_without_tracking(
     )
     cognito.admin_disable_user(UserPoolId=large_pool.id, Username=usernames[disabled])
     cognito.admin_delete_user(UserPoolId=large_pool.id, Username=usernames[deleted])
+    # No event: one user joins a group, and the item of another has a group that does not exist.
+    joined, left = list(usernames)[13:15]
+    cognito.create_group(UserPoolId=large_pool.id, GroupName="editors")
+    cognito.admin_add_user_to_group(UserPoolId=large_pool.id, GroupName="editors", Username=usernames[joined])
+    give_group(deployed, left, "gone")
     before = deployed.item(changed)
     assert before is not None
     assert "name" not in before
@@ -377,11 +401,28 @@ def test_reconciliation_syncs_changes_without_tracking(
     found = items(deployed)
     assert (found[changed].get("name"), found[disabled]["enabled"]) == ("Grace Canary", False)
     assert "deleted_at" in found[deleted]
+    assert (groups(deployed, joined), groups(deployed, left)) == (["editors"], [])
+    counts = {name: run["summary"][name] for name in ("groups", "memberships", "groups_updated")}
+    assert counts == {"groups": 2, "memberships": 1, "groups_updated": 2}
+
+
+def give_group(deployed: Deployment, sub: str, group: str) -> None:
+    """Add a group to an item, as a sync of a user in this group does."""
+    deployed.aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["user_table_name"],
+        Key={"id": {"S": sub}},
+        UpdateExpression="SET groups = :group, groups_observed_at = :time ADD synced_attributes :names",
+        ExpressionAttributeValues={
+            ":group": {"SS": [group]},
+            ":time": {"S": "2026-01-01T00:00:00.000Z"},
+            ":names": {"SS": ["groups", "groups_observed_at"]},
+        },
+    )
 
 
 def removed(key: str) -> dict[str, str]:
     """Return the variables without a key, with permission for the previous one."""
-    return {"previous_kms_key_arns": json.dumps([key])}
+    return {"previous_kms_key_arns": json.dumps([key]), "sync_groups": "true"}
 
 
 def test_removed_key_encrypts_nothing_and_stays_with_the_roles(

@@ -107,6 +107,7 @@ def deployed(aws: LocalAws, pool_with_trigger: Pool, key: str, tmp_path_factory:
         "kms_key_arn": key,
         "reconciliation": "{ list_users_per_second = 30 }",
         "track_changes": "true",
+        "sync_groups": "true",
         "on_first_sign_in": "true",
         # The one that needs PutItem.
         "deleted_users": '{ action = "delete_item" }',
@@ -238,6 +239,9 @@ def test_state_machines_and_schedules_need_their_permissions(aws: LocalAws, depl
         target = aws.client("scheduler").get_schedule(Name=f"{PREFIX}-{schedule}")["Target"]
         assert target["RoleArn"].rpartition("/")[2] == f"{ROLE_PREFIX}-{role}"
         calls.add(Permission(role, action, names.resource(target["Arn"])))
+    (target,) = aws.client("events").list_targets_by_rule(Rule=f"{PREFIX}-deleted-groups")["Targets"]
+    assert target["RoleArn"].rpartition("/")[2] == f"{ROLE_PREFIX}-deleted-groups"
+    calls.add(Permission("deleted-groups", "states:StartExecution", names.resource(target["Arn"])))
     assert calls == {permission for permission, shown_by in table().items() if shown_by == DEFINITION}
 
 
@@ -397,6 +401,35 @@ def invited_user_gets_welcome_email(context: ScenarioContext) -> None:
     assert context.reached(lambda: context.deployed.welcomes_to(f"{context.username}@example.com"))
 
 
+def change_of_groups_is_synced(context: ScenarioContext) -> None:
+    """SyncUser reads the groups of the new user, and sync_changes those after the change."""
+    sub = context.sign_up()
+    assert context.deployed.settled(sub)[0]["status"] == "SUCCEEDED"
+    assert "groups_observed_at" in context.item(sub)
+    member = {"UserPoolId": context.pool.id, "GroupName": context.username}
+    context.pool.cognito.create_group(**member)
+    context.pool.cognito.admin_add_user_to_group(**member, Username=context.username)
+    assert context.reached(lambda: context.item(sub).get("groups") == [context.username])
+
+
+def groups_are_reconciled(context: ScenarioContext) -> None:
+    """One user has left a group, and another group does not exist. The item has both."""
+    (known,) = context.pool.cognito.list_users(UserPoolId=context.pool.id, Limit=1, Filter='sub ^= "3"')["Users"]
+    sub = next(attribute["Value"] for attribute in known["Attributes"] if attribute["Name"] == "sub")
+    context.pool.cognito.create_group(UserPoolId=context.pool.id, GroupName=context.username)
+    context.aws.client("dynamodb").update_item(
+        TableName=context.deployed.outputs["user_table_name"],
+        Key={"id": {"S": sub}},
+        UpdateExpression="SET groups = :groups ADD synced_attributes :names",
+        ExpressionAttributeValues={
+            ":groups": {"SS": [context.username, f"{context.username}-gone"]},
+            ":names": {"SS": ["groups"]},
+        },
+    )
+    assert context.deployed.reconcile(only_groups=True)["status"] == "SUCCEEDED"
+    assert "groups" not in context.item(sub)
+
+
 def deleted_user_is_synced(context: ScenarioContext) -> None:
     sub = context.sign_up()
     assert context.reached(lambda: context.item(sub))
@@ -484,6 +517,8 @@ SCENARIOS: dict[str, Callable[[ScenarioContext], None]] = {
         chained_function_is_invoked,
         change_is_synced,
         invited_user_gets_welcome_email,
+        change_of_groups_is_synced,
+        groups_are_reconciled,
         deleted_user_is_synced,
         user_of_reassigned_username_is_deleted,
         pool_is_reconciled,
@@ -650,6 +685,13 @@ def test_role_is_assumed_by_its_service_only(aws: LocalAws, deployed: Deployment
             )
             for name in STATE_MACHINES
         },
+        "deleted-groups": (
+            "events.amazonaws.com",
+            {
+                "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                "ArnEquals": {"aws:SourceArn": f"arn:aws:events:{region}:rule/{PREFIX}-deleted-groups"},
+            },
+        ),
         **dict.fromkeys(
             ("schedule", "trigger-check"),
             (

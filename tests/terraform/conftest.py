@@ -101,6 +101,7 @@ APPLIED = {
             },
             "deleted_users": {"action": "delete_item"},
             "track_changes": True,
+            "sync_groups": True,
             "reconciliation": {
                 "run_on_apply": "dry_run",
                 "schedule": "rate(12 hours)",

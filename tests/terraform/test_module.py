@@ -41,6 +41,7 @@ BOOKKEEPING = [
     *["username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at"],
     *["deleted_at", "shard", "user_pool_id", "synced_attributes"],
 ]
+GROUPS = ["groups", "groups_observed_at"]
 
 DEV, LONGEST = "cognito-user-sync-dev", f"{LONGEST_NAME}-{LONGEST_STAGE}"
 POOL_ARN = arn("cognito-idp", f"userpool/{USER_POOL_ID}")
@@ -162,7 +163,7 @@ def test_bookkeeping_names_are_those_of_this_module(everything: Made) -> None:
         everything["module.reconciliation[0].aws_lambda_invocation.first_run[0]"]["triggers"]["written"]
     )
     assert written["names"] == {
-        **{field: f"cognito_{field}" for field in [*BOOKKEEPING, "given_name"]},
+        **{field: f"cognito_{field}" for field in [*BOOKKEEPING, *GROUPS, "given_name"]},
         "custom:plan": "plan",
         "shard": "GSI1PK",
     }
@@ -184,6 +185,7 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
         "USER_TABLE": environments(everything, LONGEST)["sync-user"]["USER_TABLE"],
         "ATTRIBUTES": attributes,
         "DELETED_USERS": "delete_item",
+        "SYNC_GROUPS": "true",
     }
     assert environments(everything, LONGEST) == {
         "post-confirmation": {
@@ -629,6 +631,8 @@ def test_user_sync_sends_the_welcome_email(everything: Made) -> None:
     assert (states["SyncUser"]["Next"], states["SendWelcome"]["End"]) == ("SendWelcome", True)
 
 
+READ_GROUPS = ["cognito-idp:AdminListGroupsForUser"]
+READ_ALL_GROUPS = [*READ_GROUPS, "cognito-idp:GetGroup", "cognito-idp:ListGroups", "cognito-idp:ListUsersInGroup"]
 START_USER_SYNC = (["states:StartExecution"], [arn("states", f"stateMachine:{LONGEST}-user-sync")])
 
 
@@ -659,6 +663,8 @@ def test_roles_read_the_pool_and_write_the_table(everything: Made, defaults: Mad
             list_items = (["dynamodb:Query"], [f"{table_arn}/index/by_shard"])
             expected = [read_and_verify, (actions, [table_arn]), *([list_items] if "reconcile" in address else [])]
             expected += [START_USER_SYNC] if "sync_changes" in address else []
+            if made is everything:
+                expected.append((READ_ALL_GROUPS if "reconcile" in address else READ_GROUPS, [POOL_ARN]))
             assert sorted(found) == sorted(expected), address
     assert writers <= everything.resources.keys()
     for made in (everything, defaults):
@@ -706,6 +712,7 @@ def test_welcome_email_is_sent_from_one_address_and_name(everything: Made, terra
 
 # Cognito API calls that change a user, and whose CloudTrail event has the user's sub.
 EVENT_NAMES = {
+    "AdminAddUserToGroup": "groups",
     "AdminCreateUser": "a new user, who does not sign up",
     "AdminDeleteUser": "a deleted user",
     "AdminDeleteUserAttributes": "attributes",
@@ -713,6 +720,7 @@ EVENT_NAMES = {
     "AdminDisableUser": "whether the user is enabled",
     "AdminEnableUser": "whether the user is enabled",
     "AdminLinkProviderForUser": "a link to an identity provider",
+    "AdminRemoveUserFromGroup": "groups",
     "AdminResetUserPassword": "the user's status",
     "AdminSetUserPassword": "the user's status",
     "AdminUpdateUserAttributes": "attributes",
@@ -818,6 +826,46 @@ def test_changes_rule_names_each_call_once(everything: Made) -> None:
     assert len(pattern.replace(USER_POOL_ID, f"ap-southeast-1_{'A' * 45}")) <= 2048
     for name in EVENT_NAMES.keys() | CHALLENGES:
         assert pattern.count(f'"{name}"') == 1
+
+
+def test_groups_are_synced_only_with_sync_groups(defaults: Made, everything: Made, terraform: Terraform) -> None:
+    tracked = terraform.made["table_key"]
+    for name in ("AdminAddUserToGroup", "AdminRemoveUserFromGroup"):
+        assert name in changes_pattern(everything)
+        assert name not in changes_pattern(tracked)
+    for made in (defaults, tracked):
+        assert "deleted_groups" not in str(sorted(made.resources))
+        policies = str([each["statement"] for each in made.of_type("aws_iam_policy_document").values()])
+        assert [action for action in READ_ALL_GROUPS if action in policies] == []
+
+
+def test_deleted_group_starts_a_reconciliation_of_groups(everything: Made) -> None:
+    module = "module.change_tracking[0]"
+    pattern = EventPattern.load(everything[f"{module}.aws_cloudwatch_event_rule.deleted_groups[0]"]["event_pattern"])
+    event = record("DeleteGroup", {"userPoolId": USER_POOL_ID, "groupName": "staff"}, {})
+    del event["detail"]["additionalEventData"]
+    assert pattern.matches_event(event)
+    for different in (
+        {**event, "account": "210987654321"},
+        {**event, "detail": {**event["detail"], "eventName": "CreateGroup"}},
+        {**event, "detail": {**event["detail"], "errorCode": "ResourceNotFoundException"}},
+        {**event, "detail": {**event["detail"], "requestParameters": {"userPoolId": ANOTHER_POOL_ID}}},
+    ):
+        assert not pattern.matches_event(different)
+    target = everything[f"{module}.aws_cloudwatch_event_target.reconciliation[0]"]
+    machine = arn("states", f"stateMachine:{LONGEST}-reconciliation")
+    assert (target["arn"], json.loads(target["input"])) == (machine, {"only_groups": True})
+    allowed = statements(everything, f"{module}.data.aws_iam_policy_document.deleted_groups[0]")
+    assert (allowed["StartReconciliation"]["actions"], allowed["StartReconciliation"]["resources"]) == (
+        ["states:StartExecution"],
+        [machine],
+    )
+    trust = statements(everything, f"{module}.data.aws_iam_policy_document.rule_assumes_role[0]")["RuleAssumesRole"]
+    assert trust["principals"] == [{"type": "Service", "identifiers": ["events.amazonaws.com"]}]
+    assert {each["variable"]: each["values"] for each in trust["condition"]} == {
+        "aws:SourceAccount": [ACCOUNT_ID],
+        "aws:SourceArn": [arn("events", f"rule/{LONGEST}-deleted-groups")],
+    }
 
 
 def test_changes_are_sent_to_their_queue(everything: Made, defaults: Made) -> None:

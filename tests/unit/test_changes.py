@@ -29,7 +29,7 @@ from cognito_user_sync.user_table import (
 from tests.fakes.answers import error_response
 from tests.fakes.calls import Calls
 from tests.fakes.clock import EPOCH, Clock
-from tests.fakes.cognito_pool import GET, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.cognito_pool import GET, GROUPS_OF_USER, LIST, LONG_AGO, CognitoPool, CognitoUser, UsersInMemory
 from tests.fakes.fake_aws import cognito_client
 from tests.fakes.simulated_table import READ, WRITE, SimulatedTable, plain_item
 from tests.samples import OTHER_SUB, POOL_ID, SUB
@@ -83,14 +83,18 @@ class Sync:
     """Syncs a change of SUB, with the pool and the table of a test."""
 
     def __init__(self, users: UsersInMemory, calls: Calls, table: SimulatedTable, clock: Clock) -> None:
-        self.pool = UserPool(cognito_client(CognitoPool(users, calls=calls)), POOL_ID)
+        cognito = CognitoPool(users, calls=calls)
+        cognito.groups = ["admin", "staff"]
+        self.pool = UserPool(cognito_client(cognito), POOL_ID)
         self.table, self.clock = table, clock
         self.deletion = DeletionPolicy()
         self.welcomed: list[SyncRequest] = []
+        self.sync_groups = False
 
     def __call__(self, event_name: str, occurred_at: str = OCCURRED_AT, sub: str = SUB) -> Outcome:
         change = Change(sub, event_name, occurred_at)
-        return sync_change(self.pool, self.table.users(self.deletion), change, self.welcomed.append)
+        table = self.table.users(self.deletion, self.sync_groups)
+        return sync_change(self.pool, table, change, self.welcomed.append)
 
 
 @pytest.fixture
@@ -495,3 +499,61 @@ def test_no_change_makes_an_item_differ_from_cognito(sync: Sync, users: UsersInM
         assert item == {**wanted, **{name: item[name] for name in ("id", "observed_at", "synced_at")}}
         assert item["observed_at"] < "2026-01-02"
     assert ended == {"created", "unchanged", "unconfirmed", "not_ours", "deleted", "CognitoUnavailableError"}
+
+
+# Groups
+
+
+@pytest.fixture
+def sync_with_groups(sync: Sync, now: Callable[[float], None]) -> Sync:
+    now(1)
+    sync.sync_groups = True
+    return sync
+
+
+@pytest.mark.parametrize("event_name", ["AdminAddUserToGroup", "AdminRemoveUserFromGroup"])
+def test_sync_change_writes_the_groups(
+    sync_with_groups: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls, event_name: str
+) -> None:
+    """At the date of before: a change of groups does not move it."""
+    users.add(a_user(EARLIER, groups={"staff"}))
+    sync_with_groups("AdminCreateUser")
+    users[SUB].groups = {"admin"}
+    calls.forget()
+    sync_with_groups.clock.sleep(5)
+    assert sync_with_groups(event_name) == "updated"
+    assert table.items()[SUB]["groups"] == ["admin"]
+    assert calls.operations == [LIST, GROUPS_OF_USER, READ, WRITE]
+
+
+def test_sync_change_reads_unchanged_groups_once_more(
+    sync_with_groups: Sync, users: UsersInMemory, table: SimulatedTable
+) -> None:
+    """Cognito may have returned the groups from before the change."""
+    users.add(a_user(EARLIER, groups={"staff"}))
+    table.put_with_groups(a_user(EARLIER, groups={"staff"}))
+    sync_with_groups.clock.sleep(2)
+    with pytest.raises(NotConsistentYetError, match=SUB):
+        sync_with_groups("AdminAddUserToGroup")
+    # Also a call that changed nothing, for example because the user was in the group already.
+    assert sync_with_groups("AdminAddUserToGroup") == "updated"
+
+
+@pytest.mark.parametrize("event_name", ["AdminAddUserToGroup", "AdminUpdateUserAttributes"])
+def test_sync_change_without_sync_groups_reads_no_groups(
+    sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls, event_name: str
+) -> None:
+    users.add(a_user(groups={"staff"}))
+    assert sync(event_name) == "created"
+    assert "groups" not in str(table.items())
+    assert calls.count(GROUPS_OF_USER) == 0
+
+
+def test_sync_change_writes_attributes_of_a_user_deleted_meanwhile(
+    sync_with_groups: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls
+) -> None:
+    """The event of the deletion follows."""
+    users.add(a_user())
+    calls.answer_next(GROUPS_OF_USER, error_response("UserNotFoundException"))
+    assert sync_with_groups("AdminDisableUser") == "created"
+    assert "groups_observed_at" not in table.items()[SUB]

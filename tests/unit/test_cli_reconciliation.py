@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cognito_user_sync_cli.reconciliation import Run, follow, read_deletions, read_run, start
+from cognito_user_sync_cli.reconciliation import Run, follow, list_runs, read_deletions, read_run, start
 from tests.fakes.answers import Response, error_response
 from tests.fakes.fake_aws import FakeAws
 from tests.samples import RECONCILIATION
@@ -159,3 +159,12 @@ def test_start_is_idempotent_when_sent_again(aws: FakeAws) -> None:
     assert first.body == again.body
     assert first.body["name"]
     assert json.loads(first.body["input"]) == {"allow_deletes": 5, "dry_run": True}
+
+
+def test_list_runs_leaves_out_runs_of_groups(aws: FakeAws) -> None:
+    """One starts after each deleted group, and must not replace the last run of users in `status`."""
+    aws.on("sfn.ListExecutions", Response({"executions": [{"executionArn": RUN, "name": "1"}] * 2}))
+    of_groups = described("SUCCEEDED", output=json.dumps(SUMMARY), input='{"only_groups": true}')
+    aws.on(DESCRIBE, of_groups, DONE)
+    runs = list(list_runs(aws.session.client("stepfunctions"), RECONCILIATION))
+    assert len(runs) == 1

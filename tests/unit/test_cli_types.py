@@ -22,7 +22,7 @@ from tests.fakes.fake_aws import FakeAws
 from tests.page_code import blocks
 from tests.samples import POOL_ID, SUB, TABLE, outputs, table_definition
 from tests.unit.test_cli_users import answer_with
-from tests.unit.test_user_table import SINGLE_TABLE, at, read
+from tests.unit.test_user_table import SINGLE_TABLE, at, in_groups, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +39,11 @@ VALUES: dict[str, Any] = {"name": "Ada", "email": "Ada@example.com", "custom:pla
 
 @pytest.fixture(params=[WITH_INDEX, SINGLE_TABLE], ids=["own", "single-table"])
 def table(request: pytest.FixtureRequest, session: boto3.Session) -> Iterator[UserTable]:
-    layout: ItemLayout = request.param
+    layout: ItemLayout = dataclasses.replace(request.param, sync_groups=True)
     with mock_aws():
         client = session.client("dynamodb")
         client.create_table(**table_definition(layout=layout))
-        yield UserTable(client, TABLE, layout, is_own=layout is WITH_INDEX)
+        yield UserTable(client, TABLE, layout, is_own=request.param is WITH_INDEX)
 
 
 def item_of(table: UserTable) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_types_of_active_user_are_exact(table: UserTable) -> None:
     typed = typed_dict("User", table.layout)
     table.write(read(1))
     assert item_of(table).keys() == typed.__required_keys__
-    table.write(read(2, **VALUES))
+    table.write(in_groups(read(2, **VALUES), 2, "a"))
     item = item_of(table)
     assert item.keys() == typed.__required_keys__ | typed.__optional_keys__
     assert wrong_types(item, typed) == []
@@ -79,7 +79,7 @@ def test_types_of_deleted_user_hold_for_every_action(table: UserTable) -> None:
     for action in (DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.DELETE_ITEM):
         deleting = dataclasses.replace(table, deletion=DeletionPolicy(action, 30))
         table.client.delete_item(TableName=TABLE, Key=table.layout.key(SUB))
-        table.write(read(1, **VALUES))
+        table.write(in_groups(read(1, **VALUES), 1, "a"))
         deleting.delete(SUB, at(2), deleting.read([SUB])[SUB])
         found.append(item_of(table))
         assert wrong_types(found[-1], typed) == []

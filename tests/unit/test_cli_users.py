@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def tombstone(layout: ItemLayout) -> Item:
 
 
 LIST, GET = f"{COGNITO}.ListUsers", f"{COGNITO}.AdminGetUser"
+GROUPS = f"{COGNITO}.AdminListGroupsForUser"
 READ, WRITE, REPLACE = "dynamodb.BatchGetItem", "dynamodb.UpdateItem", "dynamodb.PutItem"
 DESCRIBE, QUERY = "dynamodb.DescribeTable", "dynamodb.Query"
 CONFIGURATION = "lambda.GetFunctionConfiguration"
@@ -354,3 +356,26 @@ def test_user_finds_deleted_user_by_email_index(
         )
         for query in queries
     ]
+
+
+def test_comparison_compares_groups_in_any_order() -> None:
+    layout = replace(OWN, sync_groups=True)
+    user = replace(ADA, groups=frozenset({"a", "b"}), groups_observed_at="2027")
+    item: dict[str, Any] = {name: marshal(value) for name, value in layout.to_item(user).items()}
+    found = {**layout.key(SUB), **item, "groups": {"SS": ["b", "a"]}, "groups_observed_at": {"S": "2026"}}
+    assert Comparison(SUB, layout, user, found, False).is_in_sync
+    for groups in (frozenset({"a"}), frozenset[str]()):
+        assert Comparison(SUB, layout, replace(user, groups=groups), found, False).differing == ["groups"]
+
+
+def test_user_shows_and_compares_groups(aws: FakeAws, tmp_path: Path) -> None:
+    layout = replace(OWN, sync_groups=True)
+    seen = replace(ADA, groups=frozenset({"staff"}), groups_observed_at=MOMENT)
+    item: dict[str, Any] = {name: marshal(value) for name, value in layout.to_item(seen).items()}
+    answer_with(aws, LISTED, items=({**layout.key(SUB), **item},), layout=layout, SYNC_GROUPS="true")
+    aws.on(GROUPS, Response({"Groups": [{"GroupName": "admin"}, {"GroupName": "staff"}]}))
+    shown = user(tmp_path, SUB)
+    assert re.search(r"groups +│ admin, staff +│ staff +│ ≠", shown.stdout), shown.stdout
+    aws.on("dynamodb.GetItem", Response({"Item": item}))
+    exported = json.loads(user(tmp_path, SUB, "--json").stdout)
+    assert (exported["cognito"]["groups"], exported["in_sync"]) == (["admin", "staff"], False)

@@ -57,7 +57,7 @@ from cognito_user_sync.welcome_email import WelcomeNotSentError, WelcomeOutcomeU
 from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.clock import Clock, FakeContext, RunningContext
 from tests.fakes.cognito_pool import DESCRIBE as DESCRIBE_POOL
-from tests.fakes.cognito_pool import GET_MFA, UPDATE, CognitoPool
+from tests.fakes.cognito_pool import GET_MFA, UPDATE, CognitoPool, NoGroups
 from tests.fakes.fake_aws import COGNITO, CognitoClient, QuickAws
 from tests.samples import COUNTS, OTHER, OURS, POOL_ID, QUEUE_URL, TABLE, THEIRS, USER_SYNC, environment
 from tests.unit.generated import ATTRIBUTES, CANARY, INDEX_KEYS, Drawn, draws
@@ -229,7 +229,7 @@ def assigned(request: Json) -> dict[str, Json]:
     return {names.get(name, name): values[value] for name, value in pairs}
 
 
-class OddUsers:
+class OddUsers(NoGroups):
     """The users of a pool, each made when it is listed: any member may be missing, or of any type."""
 
     def __init__(self, drawn: Drawn) -> None:

@@ -569,3 +569,80 @@ def test_plan_shards_truncates_invalid_input_in_the_error(aws: FakeAws) -> None:
     with pytest.raises(InvalidEventError, match="allow_deletes") as raised:
         plan(input={"allow_deletes": "x" * 300_000})
     assert len(str(raised.value)) < CAUSE
+
+
+# Groups
+
+START = {"after": "", "until": "", "digit": "0", "start": None}
+
+
+@pytest.fixture
+def _sync_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_GROUPS", "true")
+
+
+def of_groups(position: dict[str, Any] | None, **counts: int) -> dict[str, Any]:
+    """Return the result of a round of groups."""
+    return {"counts": counts, "failed_subs": [], "unlisted": [], "left": position}
+
+
+@pytest.mark.usefixtures("_sync_groups")
+def test_plan_shards_ends_with_rounds_of_groups(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    first = plan()
+    assert [batch["prefixes"] for batch in first["batches"]] == [[""]]
+    second = after(a_result(), plan_before=first)
+    assert second["batches"] == [{"groups": START, "pages_per_second": 16.0, "dry_run": False}]
+    left = {**START, "after": "m", "start": {"id": {"S": SUB}}}
+    third = after(of_groups(left, groups=3, memberships=9, groups_updated=2), plan_before=second)
+    assert [batch["groups"] for batch in third["batches"]] == [left]
+    last = after(of_groups(None, groups=1, failed=1), plan_before=third)
+    assert last["batches"] == []
+    summary = last["summary"]
+    assert {name: summary[name] for name in ("groups", "memberships", "groups_updated", "failed", "batches")} == {
+        "groups": 4,
+        "memberships": 9,
+        "groups_updated": 2,
+        "failed": 1,
+        "batches": 3,
+    }
+    assert summary["group_check_skipped"] is None
+
+
+@pytest.mark.usefixtures("_sync_groups")
+def test_plan_shards_reports_groups_that_were_not_listed(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    before = after(a_result(), plan_before=plan())
+    unlisted = [{"name": "everyone", "listed": 700000}]
+    last = after(of_groups(None, unlisted_groups=1) | {"unlisted": unlisted}, plan_before=before)
+    (problem,) = last["summary"]["problems"]
+    assert problem.startswith("1 groups were not listed to their end, and are not reconciled: everyone (after 700000")
+    assert "list_users_per_second, which is 16" in problem
+
+
+@pytest.mark.usefixtures("_sync_groups")
+def test_plan_shards_skips_groups_without_the_index(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAS_SHARD_INDEX", "false")
+    aws.on(DESCRIBE, pool_of(120))
+    last = after(a_result(), plan_before=plan())
+    assert (last["batches"], last["summary"]["group_check_skipped"]) == ([], "the table users has no index by_shard")
+
+
+@pytest.mark.usefixtures("_sync_groups")
+def test_plan_shards_lists_no_user_when_only_groups_are_reconciled() -> None:
+    assert [batch["groups"] for batch in plan(input={"only_groups": True, "dry_run": True})["batches"]] == [START]
+
+
+def test_plan_shards_plans_no_groups_without_sync_groups(aws: FakeAws) -> None:
+    aws.on(DESCRIBE, pool_of(120))
+    last = after(a_result(), plan_before=plan())
+    assert last["batches"] == []
+    assert "groups" not in last["summary"]
+
+
+@pytest.mark.usefixtures("_sync_groups")
+def test_plan_shards_ends_a_run_with_too_many_batches_of_groups() -> None:
+    before = plan(input={"only_groups": True})
+    before["summary"]["batches"] = MAX_BATCHES_OF_RUN - 1
+    last = after(of_groups(START), plan_before=before)
+    assert (last["batches"], len(last["summary"]["problems"])) == ([], 1)

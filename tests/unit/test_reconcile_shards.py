@@ -15,7 +15,9 @@ import pytest
 from moto import mock_aws
 
 from cognito_user_sync import clients
+from cognito_user_sync.group_reconciliation import GroupWorker
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
+from cognito_user_sync.item_layout import marshal
 from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import Worker
 from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
@@ -24,7 +26,7 @@ from tests.fakes.calls import Calls
 from tests.fakes.clock import Clock, FakeContext, RunningContext
 from tests.fakes.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
 from tests.fakes.fake_aws import FakeAws, cognito_client
-from tests.fakes.simulated_table import WRITE, SimulatedTable
+from tests.fakes.simulated_table import LAYOUT, WRITE, SimulatedTable
 from tests.fakes.subs import plain_sub, regional_sub
 from tests.samples import COUNTS, POOL_ID, SUB, TABLE, environment
 
@@ -348,3 +350,26 @@ def test_run_syncs_all_users_although_markers_are_rejected(run: Run, table: Simu
     summary = run()
     assert summary["unlisted_shards"] == 0
     assert table.active() == run.users.keys()
+
+
+def test_reconcile_shards_reconciles_groups(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setenv("SYNC_GROUPS", "true")
+    monkeypatch.setattr(reconcile_shards, "GroupWorker", partial(GroupWorker, clock=clock, sleep=clock.sleep))
+    pool = CognitoPool(UsersInMemory(CognitoUser(SUB, "ada", groups={"admin"})))
+    pool.groups = ["admin"]
+    aws.serve(pool)
+    item = {name: marshal(value) for name, value in LAYOUT.to_item(pool.users[SUB].seen()).items()}  # type: ignore[index]
+    aws.on(
+        QUERY_ITEMS,
+        *(Response({"Items": [{"id": {"S": SUB}}] if digit == "b" else []}) for digit in "0123456789abcdef"),
+    )
+    aws.on(READ_ITEMS, Response({"Responses": {TABLE: [{"id": {"S": SUB}, **item}]}}))
+    aws.on(WRITE_ITEM, Response())
+    position = {"after": "", "until": "", "digit": "0", "start": None}
+    result = reconcile({"groups": position, "pages_per_second": 4.0, "dry_run": False})
+    assert result == {
+        "counts": {"groups": 1, "memberships": 1, "groups_updated": 1},
+        "failed_subs": [],
+        "unlisted": [],
+        "left": None,
+    }

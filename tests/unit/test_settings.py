@@ -207,3 +207,11 @@ def test_settings_name_an_invalid_deletion_policy(function: str, name: str, valu
     read, environ = READERS[function]
     with pytest.raises(MissingSettingError, match=rf"\b{name} (is )?'{value}'"):
         read({**environ, name: value})
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, False), ({"SYNC_GROUPS": "true"}, True)], ids=["off", "on"])
+def test_settings_read_whether_groups_are_synced(given: dict[str, str], expected: bool) -> None:
+    for function in ("plan_shards", "user_table"):
+        read, environ = READERS[function]
+        found: Any = read({**environ, **given})
+        assert getattr(found, "layout", found).sync_groups is expected

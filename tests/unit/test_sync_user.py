@@ -460,3 +460,18 @@ def test_the_clock_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_request, "datetime", datetime)
     a_minute_ago = timestamp(datetime.now(UTC) - timedelta(minutes=1))
     assert sync_request.happened_within(timedelta(minutes=2), a_minute_ago)
+
+
+# Groups
+
+
+def test_sync_user_writes_the_groups(
+    cognito: FakeAws, pool: CognitoPool, users: UsersInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNC_GROUPS", "true")
+    pool.groups = ["staff"]
+    users.add(a_user(groups={"staff"}))
+    assert outcome() == "created"
+    assert (item()["groups"], item()["groups_observed_at"]) == (["staff"], "2026-01-01T00:00:01.002Z")
+    assert [call.operation for call in cognito.calls] == [GET, f"{COGNITO}.AdminListGroupsForUser"]
+    assert cognito.calls[1].body["Username"] == "ada.l"

@@ -325,3 +325,51 @@ def test_page_treats_an_empty_token_as_the_end(aws: FakeAws, pool: UserPool) -> 
 def test_is_deleted_is_false_for_an_unclear_answer(aws: FakeAws, pool: UserPool, answer: dict[str, Any]) -> None:
     aws.on(GET, Response(answer))
     assert pool.is_deleted(SUB, "ada") is False
+
+
+# Groups
+
+
+def test_with_groups_reads_all_pages_and_keeps_the_time_before(
+    pool: UserPool, cognito: CognitoPool, users: UsersInMemory
+) -> None:
+    cognito.groups = [f"group-{number}" for number in range(150)]
+    users.add(a_user(groups={*cognito.groups, "of another pool"}))
+    found = pool.with_groups(users[SUB].seen())
+    assert (found.groups, found.groups_observed_at) == (frozenset(cognito.groups), at(0))
+    assert pool.with_groups(a_user(OTHER_SUB, username="deleted").seen()).groups is None
+
+
+def test_group_lists_have_all_pages(pool: UserPool, cognito: CognitoPool, users: UsersInMemory) -> None:
+    cognito.groups, cognito.page_sizes = ["a", "b", "c"], [2, 1, 1]
+    users.add(a_user(groups={"b"}), a_user(OTHER_SUB, username="grace", groups={"b"}))
+    names, token = pool.group_names()
+    assert (names, pool.group_names(token)) == (["a", "b"], (["c"], None))
+    pages = [pool.members("b"), pool.members("b", "Users b|1")]
+    assert pages == [([SUB], "Users b|1"), ([OTHER_SUB], None)]
+    assert pool.members("gone") is None
+    assert [pool.has_group(name) for name in ("a", "gone")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("operation", "read"),
+    [
+        ("AdminListGroupsForUser", lambda pool: pool.groups("ada")),
+        ("ListGroups", lambda pool: pool.group_names()),
+        ("ListUsersInGroup", lambda pool: pool.members("a")),
+    ],
+)
+def test_answer_without_groups_is_not_an_empty_list(
+    pool: UserPool, aws: FakeAws, operation: str, read: Callable[[UserPool], object]
+) -> None:
+    """All groups would be removed from items."""
+    aws.on(f"{COGNITO}.{operation}", Response({}))
+    with pytest.raises(CognitoUnavailableError, match=operation):
+        read(pool)
+
+
+def test_has_group_raises_when_the_pool_does_not_exist(pool: UserPool, cognito: CognitoPool) -> None:
+    """Cognito returns the same error as for a group that does not exist."""
+    cognito.exists = False
+    with pytest.raises(CognitoRejectedError):
+        pool.has_group("a")

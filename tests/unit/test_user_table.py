@@ -1257,3 +1257,132 @@ def test_active_subs_leaves_out_a_copy_under_another_sort_key(aws: FakeAws) -> N
     keys = [{"PK": {"S": f"USER#{SUB}"}, "SK": {"S": sort_key}} for sort_key in ("HISTORY#1", "PROFILE")]
     aws.on("dynamodb.Query", Response({"Items": keys}))
     assert dataclasses.replace(_users(aws), layout=SINGLE_TABLE).active_subs("b") == ([SUB], None)
+
+
+# Groups, whose changes do not move UserLastModifiedDate.
+
+WITH_GROUPS = dataclasses.replace(LAYOUT, sync_groups=True)
+
+
+def in_groups(user: User, hour: float, *groups: str) -> User:
+    """The user with the groups that Cognito returned at `hour`."""
+    return dataclasses.replace(user, groups=frozenset(groups), groups_observed_at=at(hour))
+
+
+@pytest.fixture(params=["own", "single-table"])
+def table_with_groups(moto: DynamoDBClient, request: pytest.FixtureRequest) -> Table:
+    layout = WITH_GROUPS if request.param == "own" else dataclasses.replace(SINGLE_TABLE, sync_groups=True)
+    return Table(moto, layout)
+
+
+def groups_in(table: Table) -> list[str] | None:
+    """The groups in the item, None if it lacks the attribute."""
+    return table.item().get(table.layout.name("groups"))
+
+
+def test_write_creates_an_item_with_groups_in_one_call(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.before_writes(lambda: None)
+    assert table.write(in_groups(read(1, name="Ada"), 1, "b", "a")) == ["created"]
+    item, name = table.item(), table.layout.name
+    assert (item[name("groups")], item[name("groups_observed_at")]) == (["a", "b"], at(1))
+    assert {name("groups"), name("groups_observed_at")} <= set(item[name("synced_attributes")])
+
+
+def test_write_replaces_and_removes_groups(table_with_groups: Table) -> None:
+    table = table_with_groups
+    for hour, groups in enumerate((["a"], ["b", "c"], []), 1):
+        table.write(in_groups(read(hour), hour, *groups))
+        assert groups_in(table) == (groups or None)
+    assert table.layout.name("groups") not in table.item()[table.layout.name("synced_attributes")]
+
+
+def test_write_keeps_groups_that_were_not_read(table_with_groups: Table) -> None:
+    """The reconciliation reads users without their groups."""
+    table = table_with_groups
+    table.write(in_groups(read(1, name="Ada"), 1, "a"), read(2, 2, name="Grace"))
+    assert (groups_in(table), table.item()[table.layout.name("name")]) == (["a"], "Grace")
+    assert table.write(read(3, 2, name="Grace")) == ["unchanged"]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)], ids=["in order", "reversed"])
+def test_write_keeps_the_later_read_of_groups(table_with_groups: Table, first: int, second: int) -> None:
+    table, reads = table_with_groups, {1: "left", 2: "joined"}
+    for hour in (first, second):
+        table.write(in_groups(read(3), hour, reads[hour]))
+    assert groups_in(table) == ["joined"]
+
+
+def test_write_of_newer_groups_keeps_newer_attributes(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.write(in_groups(read(2, 2, name="Grace"), 2, "a"))
+    assert table.write(in_groups(read(3, 1, name="Ada"), 3)) == ["updated"]
+    assert (groups_in(table), table.item()[table.layout.name("name")]) == (None, "Grace")
+    assert table.write(in_groups(read(3, 1, name="Ada"), 3)) == ["stale"]
+
+
+def test_write_of_newer_attributes_keeps_newer_groups(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.write(in_groups(read(1, 1, name="Ada"), 3, "a"))
+    assert table.write(in_groups(read(2, 2, name="Grace"), 2)) == ["updated"]
+    assert (groups_in(table), table.item()[table.layout.name("name")]) == (["a"], "Grace")
+
+
+def test_write_moves_the_time_of_groups_that_are_the_same(table_with_groups: Table) -> None:
+    """Otherwise a delayed write of a read between the two would replace them."""
+    table = table_with_groups
+    table.write(in_groups(read(1), 1, "a"), in_groups(read(1), 3, "a"), in_groups(read(1), 2))
+    assert groups_in(table) == ["a"]
+
+
+@pytest.mark.parametrize("action", [MARK, DELETE, DELETE_ITEM])
+def test_deletion_keeps_or_removes_groups_like_attributes(table_with_groups: Table, action: DeletedUsers) -> None:
+    table = table_with_groups
+    table.write(in_groups(read(1), 1, "a"))
+    assert table.delete(2, action) == "deleted"
+    assert groups_in(table) == (["a"] if action is MARK else None)
+    before = table.item()
+    found = table.users.read([SUB])[SUB]
+    assert table.write(in_groups(read(2), 2.5, "b")) == ["deleted"]
+    assert table.users.write_groups(SUB, frozenset({"b"}), at(3), found) == "deleted"
+    assert table.users.replace_groups(SUB, frozenset({"b"}), found) == "stale"
+    assert table.item() == before
+
+
+def test_write_removes_groups_when_they_are_no_longer_synced(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.write(in_groups(read(1), 1, "a"))
+    names = [table.layout.name(field) for field in ("groups", "groups_observed_at")]
+    table.configure(sync_groups=False)
+    assert table.write(read(2)) == ["updated"]
+    assert table.item().keys().isdisjoint(names)
+
+
+def test_groups_of_another_pool_are_not_written(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.of_other_pool().write(in_groups(read(1), 1, "theirs"))
+    before, found = table.item(), table.users.read([SUB])[SUB]
+    assert table.write(in_groups(read(2), 2, "ours")) == ["other_pool"]
+    assert table.users.write_groups(SUB, frozenset({"ours"}), at(2), found) == "not_ours"
+    assert table.users.replace_groups(SUB, frozenset({"ours"}), found) == "stale"
+    assert table.item() == before
+
+
+def test_attribute_groups_of_an_application_stays(table_with_groups: Table) -> None:
+    """Unless the user has groups: then this module's value replaces it, as for each of its names."""
+    table = table_with_groups
+    theirs = {table.layout.name("groups"): {"SS": ["theirs"]}}
+    table.put(**theirs)
+    table.write(in_groups(read(1), 1))
+    assert groups_in(table) == ["theirs"]
+    assert table.layout.groups(table.users.read([SUB])[SUB]) == frozenset()
+
+
+def test_replace_groups_keeps_their_time_and_writes_only_what_it_read(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.write(in_groups(read(1), 1, "a"))
+    found = table.users.read([SUB], fields=["user_pool_id", "synced_attributes", "groups", "groups_observed_at"])[SUB]
+    assert table.users.replace_groups(SUB, frozenset({"a", "b"}), found) == "updated"
+    assert (groups_in(table), table.item()[table.layout.name("groups_observed_at")]) == (["a", "b"], at(1))
+    assert table.users.replace_groups(SUB, frozenset(), found) == "stale"
+    assert groups_in(table) == ["a", "b"]

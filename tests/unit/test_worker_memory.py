@@ -22,7 +22,7 @@ from cognito_user_sync.item_layout import FROM_COGNITO
 from cognito_user_sync.user import timestamp
 from tests.fakes.answers import Answer, Response
 from tests.fakes.clock import FakeContext
-from tests.fakes.cognito_pool import LONG_AGO, MAX_LIMIT, CognitoPool, CognitoUser
+from tests.fakes.cognito_pool import LONG_AGO, MAX_LIMIT, CognitoPool, CognitoUser, NoGroups
 from tests.fakes.fake_aws import FakeAws
 from tests.fakes.subs import numbered_sub
 from tests.samples import POOL_ID, TABLE, environment
@@ -63,7 +63,7 @@ def test_shard_of_200_000_users_fits_into_256_megabytes() -> None:
 _SYNCED = f'"synced_attributes":{{"SS":{json.dumps(sorted(FROM_COGNITO))}}}'
 
 
-class _NumberedUsers:
+class _NumberedUsers(NoGroups):
     """The users of the numbers from FIRST on, none of which is kept."""
 
     def __len__(self) -> int:

@@ -103,7 +103,7 @@ def _print_not_found(deployment: Deployment, text: str) -> None:
 
 def _to_json(value: object) -> object:
     """Convert values that `json` does not know: numbers and sets of DynamoDB, and times."""
-    if isinstance(value, set):
+    if isinstance(value, set | frozenset):
         return sorted(value, key=str)
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
@@ -119,6 +119,8 @@ def _print_comparison(compared: users.Comparison) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

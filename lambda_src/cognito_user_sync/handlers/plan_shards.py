@@ -1,4 +1,7 @@
-"""Plans a round of the reconciliation: first all shards of the pool, then what each round did not finish."""
+"""Plans a round of the reconciliation: first all shards of the pool, then what each round did not finish.
+
+With `sync_groups`, the last rounds have one batch each, of groups.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, TypeAlias
 
 from cognito_user_sync import clients, run_summary, settings, shards
 from cognito_user_sync.errors import InvalidEventError
+from cognito_user_sync.group_reconciliation import Position
 from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
 from cognito_user_sync.user_table import DeletedUsers
 
@@ -49,35 +53,54 @@ def handler(event: Json, context: Any) -> Json:
         context: Lambda's context.
 
     Returns:
-        {"batches": one Batch each, none at the end of the run; "summary"; "sequential"}
+        {"batches": one Batch each, or one GroupBatch, none at the end of the run; "summary"; "sequential"}
 
     Raises:
         InvalidEventError, CognitoRejectedError, TableRejectedError, OutOfTimeError
     """
     options = _options(event["input"])
-    if "plan" in event:
+    only_groups = options.pop("only_groups")
+    configured = settings.plan_shards()
+    # The groups are compared after the last shard.
+    position = vars(Position()) if configured.sync_groups and configured.has_shard_index else None
+    if "plan" not in event:
+        summary = run_summary.new_summary(options["dry_run"])
+        if configured.sync_groups:
+            skipped = None if configured.has_shard_index else _no_shard_index()
+            summary |= run_summary.new_group_summary(skipped)
+        remaining = (
+            _Remaining([]) if only_groups else _whole_pool(lambda: context.get_remaining_time_in_millis() / 1000)
+        )
+    elif "groups" in event["plan"]["batches"][0]:
+        (result,) = event["results"]
+        summary = run_summary.add_group_result(event["plan"]["summary"], result)
+        remaining, position = _Remaining([], event["plan"]["sequential"]), result["left"]
+    else:
         summary = run_summary.add_results(event["plan"]["summary"], event["results"])
         remaining = _after_round(event["plan"], event["results"])
-    else:
-        summary = run_summary.new_summary(options["dry_run"])
-        remaining = _whole_pool(lambda: context.get_remaining_time_in_millis() / 1000)
 
     prefixes_of_batches = shards.split(remaining.prefixes, MAX_BATCHES_OF_ROUND)
     exceeds_run = (
         len(remaining.prefixes) > MAX_PREFIXES_LEFT
-        or summary["batches"] + len(prefixes_of_batches) > MAX_BATCHES_OF_RUN
+        or summary["batches"] + (len(prefixes_of_batches) or bool(position)) > MAX_BATCHES_OF_RUN
     )
-    batches = [] if exceeds_run else _batches(prefixes_of_batches, remaining, options)
-    if batches and options["dry_run"]:
-        # Only one worker describes items, to keep the results small.
-        batches[0]["max_examples"] = EXAMPLES - len(summary["examples"])
+    batches: list[Json] = []
+    if prefixes_of_batches and not exceeds_run:
+        batches = _batches(prefixes_of_batches, remaining, options)
+        if options["dry_run"]:
+            # Only one worker describes items, to keep the results small.
+            batches[0]["max_examples"] = EXAMPLES - len(summary["examples"])
+    elif position and not exceeds_run:
+        rate = configured.list_users_per_second
+        batches = [{"groups": position, "pages_per_second": rate, "dry_run": options["dry_run"]}]
 
     summary["seconds"] = round((datetime.now(UTC) - datetime.fromisoformat(event["started_at"])).total_seconds())
     summary["deletion_check_skipped"] = _why_deletion_check_is_skipped(remaining.sequential)
     summary["problems"] = [
         *run_summary.trigger_problems(event.get("trigger", {})),
         *(["the pool is too large for one run: the next run starts over"] if exceeds_run else []),
-        *run_summary.problems(summary, remaining.sequential, settings.plan_shards().max_delete_percent),
+        *run_summary.problems(summary, remaining.sequential, configured.max_delete_percent),
+        *run_summary.group_problems(summary, configured.list_users_per_second),
     ]
     logger.info("planned", extra={"batches": len(batches), "prefixes": len(remaining.prefixes), "summary": summary})
     return {"batches": batches, "summary": summary, "sequential": remaining.sequential}
@@ -85,7 +108,7 @@ def handler(event: Json, context: Any) -> Json:
 
 def _options(run_input: Any) -> Json:
     """Validate the run's input, which an operator can type, and return the options of each batch."""
-    if not isinstance(run_input, dict) or not run_input.keys() <= {"allow_deletes", "dry_run"}:
+    if not isinstance(run_input, dict) or not run_input.keys() <= {"allow_deletes", "dry_run", "only_groups"}:
         raise InvalidEventError(
             f'the input is {_shown(run_input)}: it must be {{}} or like {{"allow_deletes": 500, "dry_run": true}}'
         )
@@ -95,7 +118,11 @@ def _options(run_input: Any) -> Json:
     dry_run = run_input.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise InvalidEventError(f"dry_run is {_shown(dry_run)}: it must be true or false")
+    only_groups = run_input.get("only_groups", False)
+    if not isinstance(only_groups, bool):
+        raise InvalidEventError(f"only_groups is {_shown(only_groups)}: it must be true or false")
     return {
+        "only_groups": only_groups,
         "allow_deletes": allowed,
         "dry_run": dry_run,
         "max_delete_percent": settings.plan_shards().max_delete_percent,
@@ -159,6 +186,8 @@ def _why_deletion_check_is_skipped(sequential: bool) -> str | None:
         return "Cognito did not list this pool by prefixes of sub"
     if configured.deletion.action is DeletedUsers.KEEP:
         return "deleted_users.action is keep"
-    if not configured.has_shard_index:
-        return f"the table {configured.table_name} has no index by_shard"
-    return None
+    return None if configured.has_shard_index else _no_shard_index()
+
+
+def _no_shard_index() -> str:
+    return f"the table {settings.plan_shards().table_name} has no index by_shard"

@@ -47,7 +47,10 @@ def _sync(request: SyncRequest) -> Outcome:
     user = pool.get(request.username)
     # With another sub, the user was deleted, and another user has the username.
     is_this_user = user is not None and user.sub == request.sub
-    outcome = table.write(user) if user and is_this_user else sync_missing_user(pool, table, request.sub)
+    if user and is_this_user:
+        outcome = table.write(pool.with_groups(user) if table.layout.sync_groups else user)
+    else:
+        outcome = sync_missing_user(pool, table, request.sub)
     if outcome in (Outcome.UNCONFIRMED, Outcome.NOT_OURS) and happened_within(_SHOWN_WITHIN, request.occurred_at):
         raise NotConsistentYetError(request.sub)
     return outcome

@@ -29,6 +29,11 @@ variable "track_changes" {
   default = false
 }
 
+variable "sync_groups" {
+  type    = bool
+  default = false
+}
+
 variable "reconciliation" {
   type    = any
   default = { enabled = false }
@@ -84,6 +89,7 @@ module "user_sync" {
   chained_function_arn  = var.chained_function_arn
   sms_role_arn          = var.sms_role_arn
   track_changes         = var.track_changes
+  sync_groups           = var.sync_groups
   reconciliation        = var.reconciliation
   deleted_users         = var.deleted_users
   kms_key_arn           = var.kms_key_arn
