@@ -20,7 +20,7 @@ def terraform(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     terraform = Terraform.of_copy(ROOT / "examples" / "owned_pool", tmp_path_factory.mktemp("owned"))
     terraform("apply", "-auto-approve", variables=REGION)
     yield terraform
-    terraform("destroy", "-auto-approve", variables=REGION)
+    terraform("destroy", "-auto-approve", "-refresh=false", variables=REGION)
 
 
 def owned_pool(aws: LocalAws, terraform: Terraform) -> Pool:

@@ -499,6 +499,6 @@ def test_destroy_leaves_tables_and_pools(
 ) -> None:
     """It also leaves the attributes that this module wrote."""
     left = {table: scan(aws, table) for table in OURS}
-    terraform("destroy", "-auto-approve", "-parallelism=40")
+    terraform("destroy", "-auto-approve", "-refresh=false", "-parallelism=40")
     assert {table: scan(aws, table) for table in OURS} == left
     assert {name: synced.pool.configuration() for name, synced in synced_pools.items()} == pools_before
