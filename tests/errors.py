@@ -138,6 +138,9 @@ FILES = {
         "rejected": {},
     },
     "broken.csv.progress": {},
+    "unfinished.jsonl": "",
+    "unfinished.jsonl.progress": {},
+    "users.jsonl": f'{{"sub": "{SUB}", "enabled": true, "email": "ada@example.com", "custom:plan": "gold"}}\n',
     "welcome.txt": "{{plan}}",
 }
 EXAMPLE_SUB = "d4386408-5001-70fa-9a3c-1a2b3c4d5e6f"
@@ -162,6 +165,14 @@ INDEXED: dict[str, Answer] = {
     **CONFIGURED,
     "dynamodb.DescribeTable": Response({"Table": {"GlobalSecondaryIndexes": [{"IndexName": "by_shard"}]}}),
 }
+TARGET = "eu-west-1_AbCdEfGhI"
+
+
+def pool_with(*attributes: str, **required: bool) -> dict[str, Answer]:
+    schema = [{"Name": name, "Required": required.get(name, False)} for name in [*attributes, *required]]
+    return {f"{COGNITO}.DescribeUserPool": Response({"UserPool": {"Id": TARGET, "SchemaAttributes": schema}})}
+
+
 VERIFIES_EMAIL = {"UserPool": {"Id": POOL_ID, "AutoVerifiedAttributes": ["email"]}}
 MARK = "user_sync_state_machine_arn"
 EXACTLY_ONE = (
@@ -344,6 +355,46 @@ COMMAND_LINE = [
         "Error: the table does not have email_verified, and an import job rejects users without a verified address:",
         "add it to the variable attributes, apply and reconcile, or use --from pool or --assume-verified",
         {**CONFIGURED, f"{COGNITO}.DescribeUserPool": Response(VERIFIES_EMAIL)},
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {POOL_ID}",
+        f"Error: {POOL_ID} is the pool of this deployment:",
+        "--into must be another pool",
+        CONFIGURED,
+    ),
+    Situation(
+        "cognito-user-sync restore --into pool",
+        "Invalid value for '--into': pool is not a user pool ID:",
+        "it must be like eu-west-1_AbCdEfGhI",
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {TARGET} --users unfinished.jsonl",
+        "Error: unfinished.jsonl is an unfinished export:",
+        "finish it first, with the same export command",
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {TARGET} --users list.json",
+        "Error: line 1 of list.json is no user:",
+        "use a file of cognito-user-sync export --format jsonl that is finished",
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {TARGET} --users users.jsonl",
+        f"Error: the schema of the pool {TARGET} has no custom:plan:",
+        f"add each (aws cognito-idp add-custom-attributes --user-pool-id {TARGET} --custom-attributes "
+        "Name=plan,AttributeDataType=String,Mutable=true), or leave it out with --skip-attribute",
+        pool_with("email"),
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {TARGET} --users users.jsonl",
+        f"Error: the pool {TARGET} requires birthdate, which the users to restore do not have:",
+        "use a pool that does not require it, or sync it (variable attributes)",
+        pool_with("email", "custom:plan", birthdate=True),
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {TARGET} --users users.jsonl --map outputs.json",
+        f"Error: line 1 of outputs.json is not of a restore into {TARGET}:",
+        "use the map of this restore, or another file in --map",
+        pool_with("email", "custom:plan"),
     ),
     Situation(
         "cognito-user-sync reconcile --outputs without-reconciliation.json",

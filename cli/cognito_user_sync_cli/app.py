@@ -20,6 +20,7 @@ from cognito_user_sync_cli.commands.failures import failures_app
 from cognito_user_sync_cli.commands.pause import pause, resume
 from cognito_user_sync_cli.commands.preview_email import preview_email
 from cognito_user_sync_cli.commands.reconcile import reconcile
+from cognito_user_sync_cli.commands.restore import restore
 from cognito_user_sync_cli.commands.rollback import rollback
 from cognito_user_sync_cli.commands.status import show_status
 from cognito_user_sync_cli.commands.types import print_types
@@ -107,6 +108,7 @@ app.command("rollback", rich_help_panel=_CONTROL)(rollback)
 app.command("user", rich_help_panel=_USERS)(user)
 app.command("erase", rich_help_panel=_USERS)(erase)
 app.command("export", rich_help_panel=_MOVE)(export)
+app.command("restore", rich_help_panel=_MOVE)(restore)
 app.command("preview-email", rich_help_panel=_DEVELOP)(preview_email)
 app.command("types", rich_help_panel=_DEVELOP)(print_types)
 

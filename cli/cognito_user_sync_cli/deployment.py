@@ -276,10 +276,6 @@ class Deployment:
     def events(self) -> Any:
         return boto3.client("events", region_name=self.region, config=_CONFIG)
 
-    def cognito_of(self, pool_id: str) -> CognitoIdentityProviderClient:
-        """Return a client for the region of a pool."""
-        return boto3.client("cognito-idp", region_name=pool_id.partition("_")[0], config=_CONFIG)
-
     @property
     def user_pool(self) -> UserPool:
         return UserPool(self.cognito, self.user_pool_id)
@@ -314,6 +310,11 @@ class Deployment:
                 f"{missing}. Apply the version of the module that this command is from"
             )
             raise DeploymentError(f"the environment of the function {name} cannot be used: {reason}") from missing
+
+
+def cognito_of(pool_id: str) -> CognitoIdentityProviderClient:
+    """Return a client for the region of a pool."""
+    return boto3.client("cognito-idp", region_name=pool_id.partition("_")[0], config=_CONFIG)
 
 
 def _no_outputs(file: Path, reason: str = "") -> str:

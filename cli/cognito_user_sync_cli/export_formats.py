@@ -10,12 +10,12 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from cognito_user_sync.user import EXTERNAL_PROVIDER, UNCONFIRMED
+from cognito_user_sync_cli.target_pool import NotImportableError, TargetPool
 from cognito_user_sync_cli.user_records import FIELDS, UserRecord
 
 # The maximum of an import job.
@@ -38,17 +38,13 @@ class Format(StrEnum):
     COGNITO_IMPORT = "cognito-import"
 
 
-class NotExportableError(Exception):
-    """An import job would reject this user, or change more than it imports. The message has the reason."""
-
-
 class Writer(Protocol):
     """Makes the lines of a format. All are UTF-8, with a line break at the end."""
 
     def header(self) -> bytes: ...
 
     def line(self, record: UserRecord) -> bytes:
-        """Return a user's line. Raises NotExportableError."""
+        """Return a user's line. Raises NotImportableError."""
         ...
 
 
@@ -97,61 +93,6 @@ def csv_line(cells: Sequence[str]) -> bytes:
 
 
 @dataclass(frozen=True)
-class TargetPool:
-    """The settings of a pool that decide which users it accepts.
-
-    Attributes:
-        required: Names of the attributes that each user must have.
-        sign_in_by: email, phone_number, both or none: the username of a new user is one of these (UsernameAttributes).
-        aliases: AliasAttributes.
-        verifies: AutoVerifiedAttributes.
-    """
-
-    id: str
-    schema: Mapping[str, Mapping[str, Any]]
-    sign_in_by: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    verifies: tuple[str, ...] = ()
-    mfa: str = "OFF"
-
-    @classmethod
-    def of(cls, described: Mapping[str, Any]) -> TargetPool:
-        """Return the settings in the UserPool of DescribeUserPool."""
-        return cls(
-            id=described["Id"],
-            schema={each["Name"]: each for each in described.get("SchemaAttributes", [])},
-            sign_in_by=tuple(described.get("UsernameAttributes", [])),
-            aliases=tuple(described.get("AliasAttributes", [])),
-            verifies=tuple(described.get("AutoVerifiedAttributes", [])),
-            mfa=described.get("MfaConfiguration", "OFF"),
-        )
-
-    @property
-    def required(self) -> list[str]:
-        return [name for name, each in self.schema.items() if each.get("Required") and name != "sub"]
-
-    def username(self, record: UserRecord) -> str:
-        """Return the username for a new user. Raises NotExportableError."""
-        if not self.sign_in_by:
-            if "email" in self.aliases and "@" in record.username:
-                raise NotExportableError("the pool has the alias email, so a username must not be an email address")
-            return record.username
-        for name in self.sign_in_by:
-            if value := record.attributes.get(name):
-                return value
-        raise NotExportableError(f"users of the pool sign in by {' or '.join(self.sign_in_by)}: the user has none")
-
-    def check(self, record: UserRecord) -> None:
-        """Check what is the same for an import job and AdminCreateUser. Raises NotExportableError."""
-        if record.status == EXTERNAL_PROVIDER:
-            raise NotExportableError("a federated user: the identity provider creates the user at the next sign-in")
-        if record.status == UNCONFIRMED:
-            raise NotExportableError("the sign-up is not confirmed")
-        if missing := [name for name in self.required if name not in record.attributes]:
-            raise NotExportableError(f"the pool requires {', '.join(missing)}: the user has none")
-
-
-@dataclass(frozen=True)
 class ImportLines:
     """The CSV file of an import job.
 
@@ -172,33 +113,33 @@ class ImportLines:
     def line(self, record: UserRecord) -> bytes:
         self.pool.check(record)
         if not record.enabled:
-            raise NotExportableError("a disabled user: an import job would enable the user")
+            raise NotImportableError("a disabled user: an import job would enable the user")
         values = dict(record.attributes)
         for contact in ("email", "phone_number"):
             known = values.get(f"{contact}_verified", "").lower() == "true"
             is_verified = contact in values and (known or self.assumes_verified)
             values[f"{contact}_verified"] = "true" if is_verified else "false"
         if not any(values[f"{contact}_verified"] == "true" for contact in self.pool.verifies):
-            raise NotExportableError(f"no verified {' or '.join(self.pool.verifies)}")
+            raise NotImportableError(f"no verified {' or '.join(self.pool.verifies)}")
         if "birthdate" in values:
             values["birthdate"] = _american(values["birthdate"])
         values["cognito:username"] = self.pool.username(record)
         if re.search(r"\s", values["cognito:username"]):
-            raise NotExportableError("the username has a space or tab")
+            raise NotImportableError("the username has a space or tab")
         values["cognito:mfa_enabled"] = "true" if self.pool.mfa == "ON" else "false"
         line = ",".join(_escaped(name, values.get(name, "")) for name in self.columns)
         if len(line) > _IMPORT_ROW_CHARACTERS:
-            raise NotExportableError(f"the row has more than {_IMPORT_ROW_CHARACTERS:,} characters")
+            raise NotImportableError(f"the row has more than {_IMPORT_ROW_CHARACTERS:,} characters")
         return line.encode(errors="backslashreplace") + b"\n"
 
 
 def _escaped(name: str, value: str) -> str:
     if len(value.splitlines()) > 1 or value[-1:] in ("\n", "\r"):
-        raise NotExportableError(f"{name} has a line break")
+        raise NotImportableError(f"{name} has a line break")
     if value.endswith("\\") or "\\," in value:
-        raise NotExportableError(f"{name} has a backslash before a comma or at its end, which cannot be escaped")
+        raise NotImportableError(f"{name} has a backslash before a comma or at its end, which cannot be escaped")
     if value.startswith('"'):
-        raise NotExportableError(f"{name} begins with a quotation mark, which cannot be escaped")
+        raise NotImportableError(f"{name} begins with a quotation mark, which cannot be escaped")
     return value.replace(",", "\\,")
 
 
@@ -206,5 +147,5 @@ def _american(birthdate: str) -> str:
     """Return a date as an import job takes it: mm/dd/yyyy. Cognito stores yyyy-mm-dd."""
     parts = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", birthdate)
     if parts is None:
-        raise NotExportableError("birthdate is not like 1985-02-01")
+        raise NotImportableError("birthdate is not like 1985-02-01")
     return f"{parts[2]}/{parts[3]}/{parts[1]}"

@@ -19,7 +19,8 @@ from typing import IO, Any, Final
 
 from cognito_user_sync.user_pool import CognitoUnavailableError
 from cognito_user_sync_cli.deployment import DeploymentError
-from cognito_user_sync_cli.export_formats import IMPORT_BYTES, IMPORT_ROWS, NotExportableError, Writer, csv_line
+from cognito_user_sync_cli.export_formats import IMPORT_BYTES, IMPORT_ROWS, Writer, csv_line
+from cognito_user_sync_cli.target_pool import NotImportableError
 from cognito_user_sync_cli.user_records import Cursor, ListAgainError, Source
 
 # The progress is stored at most this often.
@@ -122,7 +123,7 @@ class Export:
             for record in batch.records:
                 try:
                     self._append(writer.line(record), writer.header())
-                except NotExportableError as reason:
+                except NotImportableError as reason:
                     self._reject(record.sub, str(reason))
             for error in batch.unusable:
                 self._reject(error.sub, str(error).partition(": ")[2])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from cognito_user_sync.aws_errors import translate_errors
 from cognito_user_sync.item_layout import Item, ItemLayout
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.shards import HEX_DIGITS
-from cognito_user_sync.user import UnusableUserError, User
+from cognito_user_sync.user import SUB, UnusableUserError, User
 from cognito_user_sync.user_pool import Page, PagingTokenRejectedError, PrefixRejectedError, UserPool
 from cognito_user_sync.user_table import (
     BY_SHARD,
@@ -218,6 +220,47 @@ def _of_item(layout: ItemLayout, sub: str, item: Item) -> UserRecord:
         synced_at=text("synced_at"),
         deleted_at=text("deleted_at"),
     )
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """The users of a file that `export --format jsonl` has written. It has no cursors."""
+
+    path: Path
+
+    def estimated_users(self) -> int:
+        return sum(1 for _ in self.records())
+
+    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+        del cursor
+        for record in self.records():
+            yield Batch([record], None)
+
+    def records(self) -> Iterator[UserRecord]:
+        """Yield the users. Raises DeploymentError if the file has something else."""
+        with self.path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    yield _of_fields(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise DeploymentError(
+                        f"line {number} of {self.path} is no user: use a file of cognito-user-sync export --format"
+                        " jsonl that is finished"
+                    ) from error
+
+
+def _of_fields(fields: dict[str, Any]) -> UserRecord:
+    """Return the record with these fields. Raises ValueError, KeyError, TypeError or AttributeError."""
+    members: dict[str, Any] = {name: fields[name] for name in FIELDS if name in fields}
+    attributes = {name: value for name, value in fields.items() if name not in FIELDS}
+    texts = [*attributes.values(), *(value for name, value in members.items() if name not in {"enabled", "groups"})]
+    groups = members.pop("groups", [])
+    if not SUB.fullmatch(members["sub"]) or not isinstance(members["enabled"], bool) or not isinstance(groups, list):
+        raise ValueError
+    if not all(isinstance(text, str) for text in [*texts, *groups]):
+        raise ValueError
+    members = {"username": "", "status": "", **members}
+    return UserRecord(**members, attributes=attributes, groups=tuple(groups) if groups else None)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,13 @@ and `requeue`. docs/reliability.md names these tests.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,7 +27,7 @@ import pytest
 
 from cognito_user_sync.user import timestamp
 from local_aws.client import Fault, LocalAws
-from tests.deployed import CANARY_PHONE, Deployment, Operator, Pool, eventually, make_users
+from tests.deployed import CANARY_PHONE, ROOT, Deployment, Operator, Pool, eventually, make_pool, make_users
 from tests.faults.storm import is_quiet, keep_score
 
 TRIGGER = "post_confirmation_function_arn"
@@ -555,3 +559,44 @@ def test_rejected_paging_markers_leave_out_no_user(
     assert re.search(r"deleted +│ +1 ", output), output
     found = {sub: deployed.item(sub) or {} for sub in (changed, deleted, new)}
     assert (found[changed]["enabled"], "deleted_at" in found[deleted], "username" in found[new]) == (False, True, True)
+
+
+# A restore into another pool continues after it was killed.
+
+
+def test_restore_creates_each_user_once_when_killed(
+    aws: LocalAws, pool: Pool, deployed: Deployment, operator: Operator, tmp_path: Path
+) -> None:
+    """Also when a response is lost, and calls are throttled."""
+    usernames = make_users(pool, 12)
+    operator("reconcile")
+    exported, users, mapped = (tmp_path / name for name in ("all.jsonl", "users.jsonl", "map.csv"))
+    operator("export", "--format", "jsonl", "--output", str(exported))
+    lines = [line for line in exported.read_text().splitlines() if json.loads(line)["sub"] in usernames]
+    users.write_text("\n".join(lines))
+    target = make_pool(aws)
+    command = ["restore", "--into", target.id, "--users", str(users), "--map", str(mapped), "--rate", "50", "--yes"]
+
+    def restored() -> dict[str, str]:
+        """Return the usernames in the new pool, by sub."""
+        found = target.cognito.list_users(UserPoolId=target.id)["Users"]
+        return {
+            each["Value"]: user["Username"] for user in found for each in user["Attributes"] if each["Name"] == "sub"
+        }
+
+    # The first user is created, and the response does not arrive before the kill.
+    aws.set_faults([{"operation": "cognito-idp:AdminCreateUser", "fault": "timeout", "after": True}])
+    run = [sys.executable, "-m", "cognito_user_sync_cli", *command]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'cli'}{os.pathsep}{ROOT / 'lambda_src'}"}
+    with subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        eventually(restored, seconds=60)
+        process.kill()
+    aws.clear_faults()
+    assert not mapped.exists(), "no user was recorded"
+    lost, throttled = {"fault": "reset", "after": True, "times": 1}, {"fault": "throttle", "rate": 0.3, "seed": 1}
+    with failing(aws, *({"operation": "cognito-idp:AdminCreateUser", **way} for way in (lost, throttled))):
+        operator(*command)
+    with mapped.open(newline="") as file:
+        subs = {row["old_sub"]: row["new_sub"] for row in csv.DictReader(file)}
+    assert {usernames[old]: new for old, new in subs.items()} == {name: sub for sub, name in restored().items()}
+    assert len(subs) == len(usernames)

@@ -28,6 +28,7 @@ from tests.deployed import (
     Terraform,
     assert_no_personal_data,
     eventually,
+    make_pool,
     make_users,
 )
 from tests.incidents.operating import (
@@ -463,6 +464,78 @@ def test_export_has_all_users_with_the_documented_permissions(
     assert "Ada-Canary" in line
     assert set(imported[0].split(",")) >= {"custom:plan", "email_verified", "cognito:username", "cognito:mfa_enabled"}
     assert f"{unverified},no verified email\n" in (tmp_path / "cognito-import-0-rejected.csv").read_text()
+
+
+# --- restore
+
+
+@pytest.fixture
+def target(aws: LocalAws) -> Pool:
+    """Another pool, with the same schema."""
+    return make_pool(aws)
+
+
+@pytest.fixture
+def restorer(aws: LocalAws, pool: Pool, target: Pool) -> Iterator[LimitedUser]:
+    policy = policy_on("export-and-restore.md", "<!-- restore policy", pool.id, TARGET_POOL_ID=target.id)
+    yield from LimitedUser.created(aws, "restorer", policy)
+
+
+def users_of(pool: Pool) -> dict[str, Any]:
+    """Return attributes and status of the users of a pool, by username."""
+    pages = pool.cognito.get_paginator("list_users").paginate(UserPoolId=pool.id)
+    return {
+        user["Username"]: {each["Name"]: each["Value"] for each in user["Attributes"]} | {"enabled": user["Enabled"]}
+        for page in pages
+        for user in page["Users"]
+    }
+
+
+def test_restore_creates_the_users_with_the_documented_permissions(
+    aws: LocalAws, restorer: LimitedUser, operator: Operator, pool: Pool, target: Pool, ada: str, username: str,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    (disabled,) = make_users(pool, 1).values()
+    pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=disabled)
+    operator("reconcile")
+    table = tmp_path / "users.jsonl"
+    operator("export", "--format", "jsonl", "--output", str(table))
+    exported = {user["username"]: user for user in map(json.loads, table.read_text().splitlines())}
+    mapped = tmp_path / "map.csv"
+    command = ("restore", "--into", target.id, "--map", str(mapped), "--rate", "50", "--random-passwords")
+    aws.reset_calls()
+    assert f"{len(exported):,} user" in restorer(*command, "--dry-run")
+    assert users_of(target) == {}
+    restorer(*command, "--yes")
+
+    found = users_of(target)
+    assert found.keys() == exported.keys()
+    with mapped.open(newline="") as file:
+        subs = {row["old_sub"]: row["new_sub"] for row in csv.DictReader(file)}
+    assert subs == {user["sub"]: found[name]["sub"] for name, user in exported.items()}
+    attributes = {"email", "email_verified", "name", "custom:plan", "phone_number"}
+    for name in (username, disabled):
+        assert {each: found[name].get(each) for each in attributes} == {
+            each: exported[name].get(each) for each in attributes
+        }
+    assert (found[username]["enabled"], found[disabled]["enabled"]) == (True, False)
+    # The user of a restored account can choose a password.
+    target.reset_password(username)
+    status = target.cognito.admin_get_user(UserPoolId=target.id, Username=username)["UserStatus"]
+    assert status == "CONFIRMED"
+
+    # Of a file: a group, and a user whom the pool has already.
+    record = exported[disabled]
+    lines = [record, {**record, "sub": str(uuid.uuid4()), "username": "canary-new", "groups": ["staff"]}]
+    table.write_text("\n".join(map(json.dumps, lines)))
+    output = restorer(*command[:3], "--users", str(table), "--map", str(tmp_path / "second.csv"), "--yes", expect=1)
+    assert "1 groups created: staff" in output
+    (member,) = target.cognito.list_users_in_group(UserPoolId=target.id, GroupName="staff")["Users"]
+    assert (member["Username"], member["Enabled"]) == ("canary-new", False)
+    problems = (tmp_path / "second-problems.csv").read_text()
+    assert f'{record["sub"]},"a user with this username exists, with another status CONFIRMED"' in problems
+    assert restorer.called == restorer.allowed - {"cognito-idp:AdminGetUser"}
+    assert "AdminCreateUser" not in str(aws.calls_by_caller().get("cognito-idp.amazonaws.com"))
 
 
 # --- one user

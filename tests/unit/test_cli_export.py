@@ -24,7 +24,8 @@ from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailable
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
 from cognito_user_sync_cli import user_export, user_records
 from cognito_user_sync_cli.deployment import DeploymentError
-from cognito_user_sync_cli.export_formats import CsvLines, ImportLines, JsonLines, NotExportableError, TargetPool
+from cognito_user_sync_cli.export_formats import CsvLines, ImportLines, JsonLines
+from cognito_user_sync_cli.target_pool import NotImportableError, TargetPool
 from cognito_user_sync_cli.user_export import Export, Progress
 from cognito_user_sync_cli.user_records import Batch, Cursor, PoolSource, TableSource, UserRecord
 from tests.fakes.answers import Response, error_response
@@ -128,10 +129,10 @@ def test_import_line_keeps_a_formula() -> None:
 
 def test_import_line_assumes_verified_addresses_only_on_request() -> None:
     unverified = replace(ADA, attributes={"email": "ada@example.com"})
-    with pytest.raises(NotExportableError, match="no verified email"):
+    with pytest.raises(NotImportableError, match="no verified email"):
         import_line(unverified)
     assert import_line(unverified, assume=True) == ",ada@example.com,true,false,,false,ada\n"
-    with pytest.raises(NotExportableError, match="no verified email"):
+    with pytest.raises(NotImportableError, match="no verified email"):
         import_line(replace(ADA, attributes={"phone_number": "+15550142857"}), assume=True)
 
 
@@ -169,7 +170,7 @@ def test_import_line_has_the_username_that_the_pool_accepts() -> None:
     ],
 )
 def test_import_line_rejects_users_that_a_job_rejects(record: UserRecord, pool: TargetPool, reason: str) -> None:
-    with pytest.raises(NotExportableError, match=reason):
+    with pytest.raises(NotImportableError, match=reason):
         import_line(record, pool)
 
 

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from cognito_user_sync.rate_limit import RateLimiter
-from cognito_user_sync_cli.deployment import Deployment, DeploymentError
-from cognito_user_sync_cli.export_formats import CsvLines, Format, ImportLines, JsonLines, TargetPool, Writer
+from cognito_user_sync_cli.deployment import Deployment, DeploymentError, cognito_of
+from cognito_user_sync_cli.export_formats import CsvLines, Format, ImportLines, JsonLines, Writer
 from cognito_user_sync_cli.progress_bar import users_done
+from cognito_user_sync_cli.target_pool import TargetPool
 from cognito_user_sync_cli.terminal import (
     EXIT_INTERRUPTED,
     EXIT_PROBLEM,
@@ -114,10 +115,10 @@ def _writer(
         return JsonLines(), {"attributes": list(attributes)}
     if format_ is Format.CSV:
         if from_ is From.POOL:
-            described = _describe(deployment, deployment.user_pool_id)
+            described = _describe(deployment.user_pool_id)
             attributes = tuple(sorted(name for name in described.schema if name != "sub"))
         return CsvLines(attributes), {"attributes": list(attributes)}
-    target = _describe(deployment, pool_id or deployment.user_pool_id)
+    target = _describe(pool_id or deployment.user_pool_id)
     if not target.verifies:
         raise DeploymentError(
             f"the pool {target.id} verifies neither email addresses nor phone numbers, so Cognito does not start an"
@@ -129,13 +130,13 @@ def _writer(
             f"the table does not have {' or '.join(sorted(known))}, and an import job rejects users without a verified"
             " address: add it to the variable attributes, apply and reconcile, or use --from pool or --assume-verified"
         )
-    columns = deployment.cognito_of(target.id).get_csv_header(UserPoolId=target.id)["CSVHeader"]
+    columns = cognito_of(target.id).get_csv_header(UserPoolId=target.id)["CSVHeader"]
     settings = {"--pool": target.id, "columns": columns, "--assume-verified": assume_verified}
     return ImportLines(columns, target, assume_verified), settings
 
 
-def _describe(deployment: Deployment, pool_id: str) -> TargetPool:
-    return TargetPool.of(deployment.cognito_of(pool_id).describe_user_pool(UserPoolId=pool_id)["UserPool"])
+def _describe(pool_id: str) -> TargetPool:
+    return TargetPool.of(cognito_of(pool_id).describe_user_pool(UserPoolId=pool_id)["UserPool"])
 
 
 def _run(job: Export, source: Source, writer: Writer, users: int) -> None:
