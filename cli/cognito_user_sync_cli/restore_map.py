@@ -60,11 +60,10 @@ class RestoreMap:
     def add(self, old_sub: str, new_sub: str, state: State) -> None:
         """Add a line, and wait until it is stored. Raises OSError."""
         with self._lock:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, _OWNER_ONLY)
-            with os.fdopen(descriptor, "wb") as file:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
+            with os.fdopen(descriptor, "ab") as file:
                 # Without the part of a line at the end that a killed restore has left.
                 file.truncate(self._complete_bytes)
-                file.seek(self._complete_bytes)
                 row = f"{old_sub},{new_sub},{self._pool_id},{state}\n".encode()
                 text = row if self._complete_bytes else _HEADER + row
                 file.write(text)

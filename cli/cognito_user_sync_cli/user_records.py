@@ -214,6 +214,7 @@ def _of_item(layout: ItemLayout, sub: str, item: Item) -> UserRecord:
         status=text("status"),
         enabled=item.get(layout.name("enabled"), {}).get("BOOL") is True,
         attributes={name: value for name, value in attributes.items() if value},
+        groups=tuple(sorted(layout.groups(item))) if layout.sync_groups else None,
         cognito_created_at=text("cognito_created_at"),
         cognito_modified_at=text("cognito_modified_at"),
         observed_at=text("observed_at"),

@@ -256,6 +256,19 @@ def test_table_source_reads_renamed_attributes_of_this_module_only(table: Simula
     assert (record.username, record.attributes) == ("ada", {"email": "ada@example.com"})
 
 
+@pytest.mark.parametrize("sync_groups", [False, True])
+def test_table_source_has_groups_that_are_synced(table: SimulatedTable, sync_groups: bool) -> None:
+    groups, none = users(2)
+    for user, names in ((groups, {"staff", "admins"}), (none, set[str]())):
+        seen = replace(user.seen(), groups=frozenset(names), groups_observed_at=MOMENT)
+        UserTable(table.client, TABLE, replace(LAYOUT, sync_groups=True)).write(seen)
+    source = TableSource(UserTable(table.client, TABLE, replace(LAYOUT, sync_groups=sync_groups)))
+    found = {record.sub: record for batch in source.batches(None) for record in batch.records}
+    expected = {groups.sub: ("admins", "staff"), none.sub: ()} if sync_groups else {groups.sub: None, none.sub: None}
+    assert {sub: record.groups for sub, record in found.items()} == expected
+    assert "groups" not in found[none.sub].fields()
+
+
 @pytest.mark.parametrize("action", [DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.DELETE_ITEM])
 def test_table_source_has_deleted_users_of_each_policy(table: SimulatedTable, action: DeletedUsers) -> None:
     (user,) = users(1)
