@@ -84,6 +84,7 @@ def _install_lambda(gate: Gate) -> None:
     for module, name, calls, service in (
         (stepfunctions, "_call_lambda", "_execute_function", "states.amazonaws.com"),
         (lambda_svc, "_run_sqs_batch", "_execute_function", "lambda.amazonaws.com"),
+        (lambda_svc, "_run_stream_batch", "_execute_function", "lambda.amazonaws.com"),
         (cognito, "_run_idp_handler", "handler(", "cognito-idp.amazonaws.com"),
     ):
         expect(getattr(module, name), calls)

@@ -31,6 +31,7 @@ _PATCHES: Final = (
     "saved_queries",
     "schedules",
     "secure_transport",
+    "stream_mappings",
     "user_listing",
     "whole_answers",
 )
