@@ -10,6 +10,7 @@ module "inputs" {
   lambda         = var.lambda
   reconciliation = var.reconciliation
   table          = var.table
+  user_events    = var.user_events
   welcome_email  = var.welcome_email
 
   # Validations compare these variables with the object variables.
@@ -46,6 +47,10 @@ locals {
     [
       for name, typed in module.inputs.alarms :
       { path = "alarms[\"${name}\"]", given = keys(var.alarms[name]), known = keys(typed) } if typed != null
+    ],
+    [
+      for typed in module.inputs.user_events[*] :
+      { path = "user_events", given = keys(var.user_events), known = keys(typed) }
     ],
     [
       for typed in module.inputs.welcome_email[*] :

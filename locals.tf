@@ -65,6 +65,7 @@ locals {
     module.inputs.welcome_email == null ? [] : ["send-welcome"],
     var.attach_trigger ? ["pool-trigger"] : [],
     var.track_changes ? ["sync-changes"] : [],
+    module.inputs.user_events == null ? [] : ["publish-user-events"],
     module.inputs.reconciliation.enabled ? ["plan-shards", "reconcile-shards"] : [],
     module.inputs.reconciliation.enabled && local.run_on_apply != "none" ? ["start-run"] : [],
   )

@@ -195,6 +195,8 @@ module "user_table" {
   kms_key_arn = var.kms_key_arn
   tags        = var.tags
 
+  publishes_events    = module.inputs.user_events != null
+  events_stream_arn   = try(module.inputs.user_events.stream_arn, null)
   finds_deleted_users = module.inputs.reconciliation.enabled && module.inputs.deleted_users.action != "keep"
   deletes_items       = module.inputs.deleted_users.action == "delete_item" || local.retention_days != null
   # With an index and not [*]: a splat would depend on the whole module.
@@ -202,6 +204,7 @@ module "user_table" {
     module.user_sync.table_policy_ids,
     var.track_changes ? module.change_tracking[0].table_policy_ids : [],
     module.inputs.reconciliation.enabled ? module.reconciliation[0].table_policy_ids : [],
+    module.inputs.user_events == null ? [] : module.user_events[0].table_policy_ids,
   )
 }
 
@@ -266,6 +269,20 @@ module "change_tracking" {
   first_sign_in_state_machine_arn  = try(module.inputs.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
 }
 
+module "user_events" {
+  source = "./modules/user_events"
+  count  = module.inputs.user_events == null ? 0 : 1
+
+  event_bus_arn          = module.inputs.user_events.event_bus_arn
+  user_pool_id           = var.user_pool_id
+  user_pool_id_attribute = module.user_table.user_pool_id_attribute
+  table_arn              = module.user_table.arn_by_name
+  stream_arn             = module.user_table.stream_arn
+  table_kms_key_arn      = module.user_table.existing_kms_key_arn
+  environment            = local.user_environment
+  settings               = local.settings
+}
+
 module "reconciliation" {
   source = "./modules/reconciliation"
   count  = module.inputs.reconciliation.enabled ? 1 : 0
@@ -310,6 +327,10 @@ module "monitoring" {
     rule_name   = "${local.prefix}-changes"
     queue_names = { queue = "${local.prefix}-changes", dead_letter_queue = "${local.prefix}-changes-dead-letter" }
   } : null
+  user_events = module.inputs.user_events == null ? null : {
+    function_name          = "${local.prefix}-publish-user-events"
+    dead_letter_queue_name = "${local.prefix}-user-events-dead-letter"
+  }
   pool_trigger_function_name = var.attach_trigger ? "${local.prefix}-pool-trigger" : null
 
   table_name = module.user_table.name

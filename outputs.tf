@@ -1,9 +1,9 @@
 locals {
   # By short name, which does not contain the prefix.
-  features  = concat([module.sign_up, module.user_sync], module.pool_trigger, module.change_tracking, module.reconciliation)
+  features  = concat([module.sign_up, module.user_sync], module.pool_trigger, module.change_tracking, module.user_events, module.reconciliation)
   functions = merge(local.features[*].functions...)
   machines  = merge(module.user_sync.state_machines, one(module.reconciliation[*].state_machines))
-  queues    = merge(module.sign_up.queues, one(module.change_tracking[*].queues))
+  queues    = merge(module.sign_up.queues, one(module.change_tracking[*].queues), one(module.user_events[*].queues))
 }
 
 output "user_pool_id" {
@@ -82,7 +82,7 @@ output "alarm_names" {
 }
 
 output "function_arns" {
-  description = "ARNs of the Lambda functions. The keys are post-confirmation, retry-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration must use post_confirmation_function_arn instead, which does not depend on the pool."
+  description = "ARNs of the Lambda functions. The keys are post-confirmation, retry-sign-ups, sync-user, send-welcome, pool-trigger, sync-changes, publish-user-events, plan-shards, reconcile-shards and start-run; a function that does not exist has no key. A pool in the same configuration must use post_confirmation_function_arn instead, which does not depend on the pool."
   value       = { for name, function in local.functions : name => function.arn }
 }
 
@@ -102,7 +102,7 @@ output "log_group_arns" {
 }
 
 output "queue_arns" {
-  description = "ARNs of the SQS queues. The keys are retry and retry-dead-letter, and with track_changes changes and changes-dead-letter."
+  description = "ARNs of the SQS queues. The keys are retry and retry-dead-letter, with track_changes changes and changes-dead-letter, and with user_events user-events-dead-letter."
   value       = { for name, queue in local.queues : name => queue.arn }
 }
 

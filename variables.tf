@@ -190,6 +190,20 @@ variable "sync_groups" {
   nullable    = false
 }
 
+variable "user_events" {
+  type        = any
+  description = <<-EOT
+    Events about users on an EventBridge bus, for other services: User Created, User Updated and User Deleted, with the sub and
+    the names of changed attributes, and without values; null for none. docs/user-events.md describes them.
+    The keys, whose types and defaults are in [modules/inputs](modules/inputs/README.md#input_user_events):
+    - event_bus_arn: ARN of the event bus, which must be in the pool's region. The policy of a bus of another account must
+      allow events:PutEvents to this account
+    - stream_arn: ARN of the stream of an existing table, which must have the view type NEW_AND_OLD_IMAGES. null for a table
+      that this module creates: it gets this stream
+  EOT
+  default     = null
+}
+
 variable "reconciliation" {
   type        = any
   description = <<-EOT
@@ -255,8 +269,8 @@ variable "alarms" {
     disabled feature has no effect. reconciliation.overdue_hours sets when reconciliation-overdue fires.
     The keys, whose types and defaults are in [modules/inputs](modules/inputs/README.md#input_alarms):
     - enabled: create the alarm
-    - threshold: value above which the alarm fires, in the unit of its metric: milliseconds for trigger-duration, a fraction
-      like 0.05 for ses-bounce-rate and ses-complaint-rate
+    - threshold: value above which the alarm fires, in the unit of its metric: milliseconds for trigger-duration and
+      user-events-age, a fraction like 0.05 for ses-bounce-rate and ses-complaint-rate
     - period_seconds: length of a period, a multiple of 60
     - evaluation_periods: number of periods to evaluate
     - datapoints_to_alarm: number of periods above the threshold that make the alarm fire; if only evaluation_periods is set,

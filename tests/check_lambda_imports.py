@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "user_pool": {"aws_errors", "user"},
     "item_layout": {"user"},
     "user_table": {"aws_errors", "item_layout", "user"},
+    "user_events": {"errors", "item_layout", "log_fields", "user"},
     "settings": {"item_layout", "user_table"},
     "clients": {"settings", "user_pool", "user_table"},
     "deletion": {"item_layout", "user", "user_pool", "user_table"},

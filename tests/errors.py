@@ -455,6 +455,11 @@ COMMAND_LINE = [
         "there is nothing to pause or resume",
     ),
     Situation(
+        "cognito-user-sync pause user-events",
+        "Error: user_events is null, so this deployment publishes no events about users:",
+        "there is nothing to pause or resume",
+    ),
+    Situation(
         "cognito-user-sync pause trigger",
         "Error: attach_trigger is false, so this module does not manage the trigger:",
         "remove it in the configuration of the user pool",
@@ -516,6 +521,7 @@ def variables() -> list[Situation]:
 # Errors that need the pool and the table: tests/terraform/test_plan_messages.py provokes them.
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/"
 FUNCTION = "arn:aws:lambda:{}:123456789012:function:"
+STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-01-31T12:00:00.000"
 IDENTITY_CHANGED = (
     "Undo the change, or accept this and apply with "
     "-replace='<module.NAME.>module.user_table.terraform_data.identity': a reconciliation then writes all users with "
@@ -609,6 +615,12 @@ PLANS = [
         "The table users has index keys that this module would write with another type: names (synced_attributes: SS "
         "from this module, S in the table). DynamoDB would reject these writes.",
         "Set other names with table.attribute_prefix or table.attribute_names.",
+    ),
+    Situation(
+        "user_events.stream_arn, a table whose stream has only new images",
+        f"user_events.stream_arn is {STREAM}, but the table users has the stream {STREAM} with the view type "
+        "NEW_IMAGE.",
+        "It must be the ARN of this table's enabled stream, with the view type NEW_AND_OLD_IMAGES.",
     ),
     Situation(
         "kms_key_arn = null, after an apply with a key",

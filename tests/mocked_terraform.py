@@ -98,6 +98,7 @@ FUNCTIONS = {
     "send-welcome": "module.user_sync.module.send_welcome[0]",
     "pool-trigger": "module.pool_trigger[0].module.function",
     "sync-changes": "module.change_tracking[0].module.queue.module.function",
+    "publish-user-events": "module.user_events[0].module.function",
     "plan-shards": "module.reconciliation[0].module.plan_shards",
     "reconcile-shards": "module.reconciliation[0].module.reconcile_shards",
     "start-run": "module.reconciliation[0].module.start_run[0]",
@@ -115,6 +116,7 @@ QUEUES = {
     "retry-dead-letter": "module.sign_up.module.retry_queue.aws_sqs_queue.dead_letter",
     "changes": "module.change_tracking[0].module.queue.aws_sqs_queue.this",
     "changes-dead-letter": "module.change_tracking[0].module.queue.aws_sqs_queue.dead_letter",
+    "user-events-dead-letter": "module.user_events[0].aws_sqs_queue.dead_letter",
 }
 
 

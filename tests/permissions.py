@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 SECURITY = Path(__file__).parents[1] / "docs" / "security.md"
 FUNCTIONS = (
-    "post-confirmation", "retry-sign-ups", "sync-changes", "sync-user", "send-welcome", "plan-shards",
-    "reconcile-shards", "start-run", "pool-trigger",
+    "post-confirmation", "retry-sign-ups", "sync-changes", "publish-user-events", "sync-user", "send-welcome",
+    "plan-shards", "reconcile-shards", "start-run", "pool-trigger",
 )  # fmt: skip
 STATE_MACHINES = ("user-sync", "reconciliation")
 DEFINITION = "**definition**"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from cognito_user_sync.item_layout import ItemLayout
     from cognito_user_sync.user_table import DeletionPolicy, UserTable
 
 
@@ -71,6 +72,10 @@ def reconciliation_state_machine_arn(environ: Mapping[str, str] = os.environ) ->
     return _text(environ, "RECONCILIATION_STATE_MACHINE_ARN")
 
 
+def event_bus_arn(environ: Mapping[str, str] = os.environ) -> str:
+    return _text(environ, "EVENT_BUS_ARN")
+
+
 def plan_shards(environ: Mapping[str, str] = os.environ) -> PlanShardsSettings:
     return PlanShardsSettings(
         list_users_per_second=_number(environ, "LIST_USERS_PER_SECOND"),
@@ -101,15 +106,14 @@ def user_pool_id(environ: Mapping[str, str] = os.environ) -> str:
     return _text(environ, "USER_POOL_ID")
 
 
-def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) -> UserTable:
-    """Return the user table."""
+def item_layout(environ: Mapping[str, str] = os.environ) -> ItemLayout:
+    """Return the layout of the items in the user table."""
     # Imported here to keep the cold start of post_confirmation short.
     from cognito_user_sync.item_layout import ItemLayout, Key
-    from cognito_user_sync.user_table import UserTable
 
     table = _table(environ)
     try:
-        layout = ItemLayout(
+        return ItemLayout(
             user_pool_id=user_pool_id(environ),
             attributes=synced_attributes(environ),
             partition_key=Key(**table["partition_key"]),
@@ -123,7 +127,14 @@ def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) 
         )
     except (KeyError, TypeError) as error:
         raise MissingSettingError(f"environment variable USER_TABLE is not a valid table: {error!r}") from error
-    return UserTable(client, table["name"], layout, _deletion(environ), table.get("is_own") is True)
+
+
+def user_table(client: DynamoDBClient, environ: Mapping[str, str] = os.environ) -> UserTable:
+    """Return the user table."""
+    from cognito_user_sync.user_table import UserTable
+
+    table = _table(environ)
+    return UserTable(client, table["name"], item_layout(environ), _deletion(environ), table.get("is_own") is True)
 
 
 def sync_groups(environ: Mapping[str, str] = os.environ) -> bool:

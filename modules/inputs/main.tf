@@ -16,6 +16,8 @@ locals {
     changes-undelivered      = { period_seconds = 60, evaluation_periods = 1 }
     changes-lost             = { period_seconds = 60, evaluation_periods = 1 }
     changes-dead-letter      = { period_seconds = 60, evaluation_periods = 1 }
+    user-events-age          = { period_seconds = 60, evaluation_periods = 5 }
+    user-events-dead-letter  = { period_seconds = 60, evaluation_periods = 1 }
     reconciliation-failed    = { period_seconds = 60, evaluation_periods = 1 }
     reconciliation-timed-out = { period_seconds = 60, evaluation_periods = 1 }
     # reconciliation.overdue_hours sets its periods: a validation rejects others.

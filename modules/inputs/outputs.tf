@@ -8,6 +8,11 @@ output "table" {
   value       = var.table
 }
 
+output "user_events" {
+  description = "Variable `user_events` with its defaults."
+  value       = var.user_events
+}
+
 output "deleted_users" {
   description = "Variable `deleted_users` with its defaults."
   value       = var.deleted_users

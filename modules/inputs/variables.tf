@@ -263,6 +263,46 @@ variable "table" {
   }
 }
 
+variable "user_events" {
+  description = "Variable `user_events` of the root module."
+  type = object({
+    event_bus_arn = string
+    stream_arn    = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.user_events == null || can(regex("^arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]+$", var.user_events.event_bus_arn))
+    error_message = "user_events.event_bus_arn is \"${try(coalesce(var.user_events.event_bus_arn), "")}\": it must be the ARN of an EventBridge event bus, like arn:aws:events:eu-west-1:123456789012:event-bus/users."
+  }
+
+  validation {
+    condition     = var.user_events == null || try(split(":", var.user_events.event_bus_arn)[3], "") == split("_", var.user_pool_id)[0]
+    error_message = "user_events.event_bus_arn is \"${try(coalesce(var.user_events.event_bus_arn), "")}\": the event bus must be in the pool's region, ${split("_", var.user_pool_id)[0]}."
+  }
+
+  validation {
+    condition     = var.user_events == null || var.table.name != null || try(var.user_events.stream_arn, null) == null
+    error_message = "user_events.stream_arn is \"${try(coalesce(var.user_events.stream_arn), "")}\", but table.name is null: it must be null for a table that this module creates."
+  }
+
+  validation {
+    condition = var.user_events == null || var.table.name == null ? true : (
+      can(regex("^arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/stream/[0-9T:.-]+$", var.user_events.stream_arn))
+      && try(split("/", var.user_events.stream_arn)[1], "") == var.table.name
+    )
+    error_message = "user_events.stream_arn is \"${try(coalesce(var.user_events.stream_arn), "")}\", and table.name is \"${try(coalesce(var.table.name), "")}\": for an existing table, it must be the ARN of this table's stream, like arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-01-31T12:00:00.000."
+  }
+
+  validation {
+    condition = anytrue([
+      var.user_events == null, var.table.name != null, var.table.stream_view_type == null,
+      try(coalesce(var.table.stream_view_type), "") == "NEW_AND_OLD_IMAGES",
+    ])
+    error_message = "table.stream_view_type is \"${try(coalesce(var.table.stream_view_type), "")}\", but user_events is set: it must be NEW_AND_OLD_IMAGES or null, because events are made of both images."
+  }
+}
+
 variable "deleted_users" {
   description = "Variable `deleted_users` of the root module."
   type = object({

@@ -57,16 +57,26 @@ locals {
   ]
 
   # Counts and not ages: the ages that SQS reports ignore messages that were received more than three times.
-  queues = [
-    for label, metric in merge([
-      for queue in concat([var.retry_queue_names], var.changes[*].queue_names) : {
-        "waiting in ${queue.queue}"     = { queue = queue.queue, name = "ApproximateNumberOfMessagesVisible" }
-        "in flight in ${queue.queue}"   = { queue = queue.queue, name = "ApproximateNumberOfMessagesNotVisible" }
-        "in ${queue.dead_letter_queue}" = { queue = queue.dead_letter_queue, name = "ApproximateNumberOfMessagesVisible" }
-      }
-    ]...) :
-    ["AWS/SQS", metric.name, "QueueName", metric.queue, { stat = "Maximum", label = replace(label, "${var.prefix}-", "") }]
-  ]
+  queues = concat(
+    [
+      for label, metric in merge([
+        for queue in concat([var.retry_queue_names], var.changes[*].queue_names) : {
+          "waiting in ${queue.queue}"     = { queue = queue.queue, name = "ApproximateNumberOfMessagesVisible" }
+          "in flight in ${queue.queue}"   = { queue = queue.queue, name = "ApproximateNumberOfMessagesNotVisible" }
+          "in ${queue.dead_letter_queue}" = { queue = queue.dead_letter_queue, name = "ApproximateNumberOfMessagesVisible" }
+        }
+      ]...) :
+      ["AWS/SQS", metric.name, "QueueName", metric.queue, { stat = "Maximum", label = replace(label, "${var.prefix}-", "") }]
+    ],
+    [
+      for queue in var.user_events[*].dead_letter_queue_name :
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { stat = "Maximum", label = "in ${replace(queue, "${var.prefix}-", "")}" }]
+    ],
+    [
+      for name in var.user_events[*].function_name :
+      ["AWS/Lambda", "IteratorAge", "FunctionName", name, { stat = "Maximum", label = "delay of user events, ms", yAxis = "right" }]
+    ],
+  )
 
   attempts = concat(
     [["AWS/Lambda", "Errors", "FunctionName", var.sync_user_function_name, { stat = "Sum", label = "sync-user: failed attempts" }]],

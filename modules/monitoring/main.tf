@@ -19,11 +19,12 @@ locals {
   # unknown at plan. try() would make it completely unknown, and then for_each of the alarms fails.
   no_override = { enabled = true, threshold = null, period_seconds = null, evaluation_periods = null, datapoints_to_alarm = null, topic_arns = null }
   overrides = merge(
-    { for name in ["trigger-duration", "retry-age", "changes-age"] : name => local.no_override },
+    { for name in ["trigger-duration", "retry-age", "changes-age", "user-events-age"] : name => local.no_override },
     { for name, alarm in var.alarms : name => alarm if alarm != null },
   )
 
   trigger_duration_ms = coalesce(local.overrides["trigger-duration"].threshold, 4000)
+  user_events_age_ms  = coalesce(local.overrides["user-events-age"].threshold, 900000)
   age_minutes = {
     for name, periods in { retry-age = 15, changes-age = 30 } :
     name => coalesce(local.overrides[name].period_seconds, 60) * coalesce(local.overrides[name].evaluation_periods, periods) / 60
@@ -216,6 +217,32 @@ locals {
     }
   }]...)
 
+  user_events_alarms = merge([for user_events in var.user_events[*] : {
+    # Lambda reports the age only when it invokes the function, which it also does again and again after a failure.
+    user-events-age = {
+      description         = "Events about users are published more than ${local.user_events_age_ms / 60000} minutes after the change. They are retried for 23 hours, and are lost then. For the cause: aws logs tail /aws/lambda/${user_events.function_name} --since 1h --region ${var.region}. If there is no error, there are more changes than one function per shard of the stream can publish, for example in the first reconciliation: the delay then ends by itself."
+      runbook             = local.user_events_runbook
+      ends                = true
+      namespace           = "AWS/Lambda"
+      metric_name         = "IteratorAge"
+      dimensions          = { FunctionName = user_events.function_name }
+      statistic           = "Maximum"
+      threshold           = 900000
+      evaluation_periods  = 5
+      datapoints_to_alarm = 5
+    }
+    user-events-dead-letter = {
+      description = "Events about users could not be published for 23 hours, and are lost: services that receive them have stale users. For the time of these events: cognito-user-sync failures show. For the cause: aws logs tail /aws/lambda/${user_events.function_name} --since 1d --region ${var.region}. When the cause is fixed, let each service compare its users with the table. Then purge the queue ${user_events.dead_letter_queue_name}."
+      runbook     = local.user_events_runbook
+      ends        = true
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = user_events.dead_letter_queue_name }
+      statistic   = "Maximum"
+    }
+  }]...)
+
+  user_events_runbook    = "events-about-users-are-late-or-lost"
   reconciliation_runbook = "the-reconciliation-failed-or-is-overdue"
   reconciliation_alarms = merge([for reconciliation in var.reconciliation[*] : {
     reconciliation-failed = {
@@ -297,8 +324,8 @@ locals {
 
   known_alarms = merge(
     local.trigger_alarms, local.trigger_missing_alarms, local.sign_ups_lost_alarms, local.user_sync_alarms,
-    local.failing_alarms, local.retry_alarms, local.changes_alarms, local.reconciliation_alarms, local.overdue_alarms,
-    local.ses_alarms,
+    local.failing_alarms, local.retry_alarms, local.changes_alarms, local.user_events_alarms, local.reconciliation_alarms,
+    local.overdue_alarms, local.ses_alarms,
   )
   default_topic_arns = {
     page = var.alarm_topic_arns

@@ -8,6 +8,7 @@ locals {
       [var.post_confirmation_function_name, "${var.prefix}-retry-sign-ups", var.sync_user_function_name],
       compact([var.send_welcome_function_name, var.pool_trigger_function_name]),
       var.changes == null ? [] : ["${var.prefix}-sync-changes"],
+      var.user_events[*].function_name,
       var.reconciliation == null ? [] : ["${var.prefix}-plan-shards", "${var.prefix}-reconcile-shards"],
     ) : "/aws/lambda/${name}"
   ]

@@ -103,6 +103,15 @@ variable "changes" {
   default = null
 }
 
+variable "user_events" {
+  description = "Names of the function that publishes events about users, and of its dead-letter queue; null without user_events."
+  type = object({
+    function_name          = string
+    dead_letter_queue_name = string
+  })
+  default = null
+}
+
 variable "reconciliation" {
   description = "ARN of the reconciliation state machine, and hours without a successful run until the alarm fires, null for no alarm; null without a reconciliation."
   type = object({

@@ -19,6 +19,8 @@ locals {
     var.table.extra_attributes, { for name in local.email_lower : name => "{email|lower}" }
   )
 
+  stream_view_type = var.publishes_events ? "NEW_AND_OLD_IMAGES" : var.table.stream_view_type
+
   # A replica key has the same ID as the primary key.
   replica_key_arns = {
     for region in var.table.replica_regions : region => var.kms_key_arn == null ? null : join(":", [
@@ -37,8 +39,8 @@ resource "aws_dynamodb_table" "this" {
   hash_key                    = var.table.partition_key.name
   range_key                   = local.sort_key
   deletion_protection_enabled = var.table.deletion_protection
-  stream_enabled              = var.table.stream_view_type != null
-  stream_view_type            = var.table.stream_view_type
+  stream_enabled              = local.stream_view_type != null
+  stream_view_type            = local.stream_view_type
   tags                        = var.tags
 
   # The keys of the table and of its indexes.
@@ -115,6 +117,8 @@ locals {
   this    = one(aws_dynamodb_table.this)
   found   = one(data.aws_dynamodb_table.existing)
   indexes = local.found == null ? local.this.global_secondary_index : local.found.global_secondary_index
+
+  stream_arn = try(coalesce(local.found == null ? local.this.stream_arn : local.found.stream_arn), null)
 
   # Types of all attributes that are keys of the table or of an index.
   key_types = {

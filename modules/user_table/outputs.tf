@@ -20,7 +20,12 @@ output "existing_kms_key_arn" {
 
 output "stream_arn" {
   description = "ARN of the table's stream; null without a stream."
-  value       = try(coalesce(local.found == null ? local.this.stream_arn : local.found.stream_arn), null)
+  value       = local.stream_arn
+}
+
+output "user_pool_id_attribute" {
+  description = "Name of the attribute with the ID of the user pool."
+  value       = local.names.user_pool_id
 }
 
 output "layout" {
@@ -39,6 +44,14 @@ output "layout" {
   precondition {
     condition     = length(local.unusable_index_keys) == 0
     error_message = "The table ${coalesce(var.table.name, "null")} has index keys that this module would write with another type: ${join(", ", local.unusable_index_keys)}. DynamoDB would reject these writes. Set other names with table.attribute_prefix or table.attribute_names."
+  }
+
+  # The application can replace the stream of its table.
+  precondition {
+    condition = var.events_stream_arn == null ? true : (
+      local.stream_arn == var.events_stream_arn && try(local.found.stream_view_type, "") == "NEW_AND_OLD_IMAGES"
+    )
+    error_message = "user_events.stream_arn is ${coalesce(var.events_stream_arn, "null")}, but the table ${coalesce(var.table.name, "null")} has ${local.stream_arn == null ? "no stream" : "the stream ${local.stream_arn} with the view type ${try(coalesce(local.found.stream_view_type), "null")}"}. It must be the ARN of this table's enabled stream, with the view type NEW_AND_OLD_IMAGES."
   }
 
   # Not in the validation of the variable, which cannot use locals that depend on the variable.

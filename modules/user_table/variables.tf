@@ -63,6 +63,18 @@ variable "change_after" {
   nullable    = false
 }
 
+variable "publishes_events" {
+  type        = bool
+  description = "Whether events are made of the table's stream, which then has both images."
+  nullable    = false
+}
+
+variable "events_stream_arn" {
+  type        = string
+  description = "ARN of an existing table's stream, of which events are made; null for none."
+  default     = null
+}
+
 variable "finds_deleted_users" {
   type        = bool
   description = "Whether the reconciliation finds deleted users, which requires the index by_shard."

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import DEPLOYMENT, Deployment, Operator, Pool, Terraform, make_pool
+from tests.deployed import DEPLOYMENT, ROOT, Deployment, Operator, Pool, Terraform, make_pool
 
 # Of the retry queue, instead of three minutes.
 VISIBILITY_TIMEOUT_SECONDS = "2"
+# The example of a service that handles events about users.
+EVENT_BUS = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+CONSUMER = "their-consumer"
 # On demand only, so that no run syncs a user that a fault keeps from the table.
 RECONCILIATION = '{ schedule = "none", run_on_apply = "none", overdue_hours = 0, list_users_per_second = 30 }'
 
@@ -29,8 +34,20 @@ def pool(aws: LocalAws) -> Pool:
 
 @pytest.fixture(scope="session")
 def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    run = Terraform.of_copy(DEPLOYMENT, tmp_path_factory.mktemp("faults"))
-    variables = {"user_pool_id": pool.id, "stage": "faults", "reconciliation": RECONCILIATION}
+    folder = tmp_path_factory.mktemp("faults").resolve()
+    consumer = {
+        "source": os.path.relpath(ROOT / "examples" / "user_events", folder),
+        "name": CONSUMER,
+        "user_table_arn": "${module.user_sync.user_table_arn}",
+    }
+    (folder / "consumer.tf.json").write_text(json.dumps({"module": {"consumer": consumer}}))
+    run = Terraform.of_copy(DEPLOYMENT, folder)
+    variables = {
+        "user_pool_id": pool.id,
+        "stage": "faults",
+        "reconciliation": RECONCILIATION,
+        "user_events": json.dumps({"event_bus_arn": EVENT_BUS}),
+    }
     run("apply", "-auto-approve", variables=variables)
     return run
 

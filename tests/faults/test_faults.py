@@ -28,6 +28,7 @@ import pytest
 from cognito_user_sync.user import timestamp
 from local_aws.client import Fault, LocalAws
 from tests.deployed import CANARY_PHONE, ROOT, Deployment, Operator, Pool, eventually, make_pool, make_users
+from tests.faults.conftest import CONSUMER
 from tests.faults.storm import is_quiet, keep_score
 
 TRIGGER = "post_confirmation_function_arn"
@@ -600,3 +601,75 @@ def test_restore_creates_each_user_once_when_killed(
         subs = {row["old_sub"]: row["new_sub"] for row in csv.DictReader(file)}
     assert {usernames[old]: new for old, new in subs.items()} == {name: sub for sub, name in restored().items()}
     assert len(subs) == len(usernames)
+
+
+# Events about users, which the consumer of examples/user_events handles.
+
+
+PUBLISH: Fault = {"operation": "events:PutEvents", "fault": "500"}
+INVOKE_PUBLISHER: Fault = {"operation": "lambda:InvokeFunction", "function": "publish-user-events", "fault": "500"}
+LIFE = ["User Created", "User Updated", "User Deleted"]
+
+
+def live(user: NewUser, operator: Operator) -> None:
+    """Sign up, change an attribute, and delete the user. The command line syncs the last two."""
+    user.confirm()
+    eventually(user.is_synced)
+    given = {"UserPoolId": user.pool.id, "Username": user.name}
+    user.pool.cognito.admin_update_user_attributes(**given, UserAttributes=[{"Name": "name", "Value": "Grace Canary"}])
+    operator("user", user.sub, "--sync")
+    user.pool.cognito.admin_delete_user(**given)
+    operator("user", user.sub, "--sync")
+
+
+def published(user: NewUser) -> list[dict[str, Any]]:
+    """Return the details of the user's events, in the order in which the bus accepted them."""
+    details = map(json.loads, user.aws.data().get("events of cognito-user-sync", []))
+    return [detail for detail in details if detail["sub"] == user.sub]
+
+
+def assert_published_in_order(user: NewUser) -> None:
+    """Fails the test unless the consumer handles each event, and each was first accepted after all earlier ones."""
+
+    def handled() -> set[str]:
+        lines = [json.loads(line) for line in user.aws.logs().get(CONSUMER, []) if user.sub in line]
+        return {line["detail_type"] for line in lines if line["message"] == "handled"}
+
+    eventually(lambda: handled() == set(LIFE), seconds=60)
+    events = published(user)
+    assert [*dict.fromkeys(each["reason"] for each in events)] == ["new", "attributes", "deleted"]
+    sequences = [*dict.fromkeys(each["sequence"] for each in events)]
+    assert sequences == sorted(sequences)
+    assert len({each["id"] for each in events}) == len(LIFE)
+    (updated,) = {tuple(each["changed"]) for each in events if each["reason"] == "attributes"}
+    assert updated == ("name",)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        # The client tries three times, and then Lambda sends the record again.
+        PUBLISH | {"fault": "throttle", "times": 4},
+        PUBLISH | {"fault": "timeout", "after": True, "times": 1},
+        # The function is throttled, and then its answer is lost, so that it gets the same record again.
+        INVOKE_PUBLISHER | {"fault": "throttle", "times": 1},
+        INVOKE_PUBLISHER | {"fault": "reset", "after": True, "times": 1},
+    ],
+    ids=["publish-throttle", "publish-timeout-after-effect", "invoke-throttle", "invoke-reset-after-effect"],
+)
+def test_events_are_published_in_order_when_a_call_fails(
+    aws: LocalAws, user: NewUser, operator: Operator, rule: Fault
+) -> None:
+    with failing(aws, rule):
+        live(user, operator)
+        assert_published_in_order(user)
+
+
+def test_events_are_published_in_order_when_function_dies_after_the_call(
+    aws: LocalAws, user: NewUser, operator: Operator, deployed: Deployment
+) -> None:
+    with ending_after_its_work(aws, deployed, "publish_user_events"):
+        live(user, operator)
+        eventually(lambda: len(published(user)) >= 2)
+    assert_published_in_order(user)
+    assert len(published(user)) > len(LIFE)

@@ -1,4 +1,7 @@
-"""The folders of examples/, applied without changes. test_owned_pool.py and test_operating.py apply the others."""
+"""The folders of examples/, applied without changes.
+
+test_owned_pool.py, test_operating.py and tests/faults apply the others.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_every_example_has_a_test() -> None:
-    assert {each.name for each in EXAMPLES.iterdir() if each.is_dir()} == {"minimal", "complete", "owned_pool"}
+    assert {each.name for each in EXAMPLES.iterdir() if each.is_dir()} == {"minimal", "complete", "owned_pool", "user_events"}
 
 
 def test_minimal_example_syncs_users_and_sends_no_email(aws: LocalAws, tmp_path: Path, username: str) -> None:

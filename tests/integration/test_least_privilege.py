@@ -38,6 +38,7 @@ PREFIX = f"cognito-user-sync-{STAGE}"
 ROLE_PREFIX = f"{PREFIX}-us-east-1"
 ACCOUNT = "000000000000"
 CONFIGURATION_SET = "welcome"
+EVENT_BUS = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"
 SMS_ROLE = "role/service-role/their-sms"
 # Enough for users with each first digit of a sub.
 USERS = 250
@@ -109,6 +110,7 @@ def deployed(aws: LocalAws, pool_with_trigger: Pool, key: str, tmp_path_factory:
         "track_changes": "true",
         "sync_groups": "true",
         "on_first_sign_in": "true",
+        "user_events": json.dumps({"event_bus_arn": EVENT_BUS}),
         # The one that needs PutItem.
         "deleted_users": '{ action = "delete_item" }',
         "tracing": "true",
@@ -188,6 +190,7 @@ class Names:
             (PREFIX, "<prefix>"),
             ("function:theirs", "function:<chained>"),
             (f"configuration-set/{CONFIGURATION_SET}", "configuration-set/<set>"),
+            ("event-bus/default", "event-bus/<bus>"),
             (SMS_ROLE, "role/<sms_role_arn>"),
         ):
             name = name.replace(ours, named)
@@ -219,7 +222,7 @@ def test_wide_permissions_have_conditions(policies: list[Policy], names: Names) 
         ("kms:CreateGrant", "key/<sender key>"): {"kms:EncryptionContext:userpool-id": names.pool.id},
     }
     wide = {each["Action"] for each in statements if each["Resource"] == "*"}
-    assert {action.partition(":")[0] for action in wide} == {"ec2", "logs", "xray"}
+    assert {action.partition(":")[0] for action in wide} == {"dynamodb", "ec2", "logs", "xray"}
 
 
 def test_state_machines_and_schedules_need_their_permissions(aws: LocalAws, deployed: Deployment, names: Names) -> None:
@@ -430,6 +433,11 @@ def groups_are_reconciled(context: ScenarioContext) -> None:
     assert "groups" not in context.item(sub)
 
 
+def events_are_published(context: ScenarioContext) -> None:
+    sub = context.sign_up()
+    assert context.reached(lambda: sub in "".join(context.aws.data().get("events of cognito-user-sync", [])))
+
+
 def deleted_user_is_synced(context: ScenarioContext) -> None:
     sub = context.sign_up()
     assert context.reached(lambda: context.item(sub))
@@ -519,6 +527,7 @@ SCENARIOS: dict[str, Callable[[ScenarioContext], None]] = {
         invited_user_gets_welcome_email,
         change_of_groups_is_synced,
         groups_are_reconciled,
+        events_are_published,
         deleted_user_is_synced,
         user_of_reassigned_username_is_deleted,
         pool_is_reconciled,
@@ -545,7 +554,7 @@ def test_every_permission_has_evidence() -> None:
     made = {("pool-trigger", "iam:PassRole"), ("pool-trigger", "kms:CreateGrant")}
     pages = {(each.role, each.action) for each, by in table().items() if by.startswith("[")}
     services = {action.partition(":")[0] for _, action in pages - made - claimed}
-    assert services == {"ec2", "kms", "logs", "sqs", "xray"}
+    assert services == {"dynamodb", "ec2", "kms", "logs", "sqs", "xray"}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -623,6 +632,7 @@ def test_key_encrypts_all_data_at_rest(aws: LocalAws, deployed: Deployment, key:
     assert set(keys.values()) == {key}
     functions = {f"{PREFIX}-{name}" for name in FUNCTIONS}
     queues = {f"{PREFIX}-{name}{end}" for name in ("retry", "changes") for end in ("", "-dead-letter")}
+    queues.add(f"{PREFIX}-user-events-dead-letter")
     logs = {f"/aws/lambda/{name}" for name in functions}
     logs |= {f"/aws/vendedlogs/states/{PREFIX}-{name}" for name in STATE_MACHINES}
     assert keys.keys() == {"table", *queues, *logs, *STATE_MACHINES, *functions}

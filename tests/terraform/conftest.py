@@ -23,6 +23,8 @@ KEY, SENDER_KEY = arn("kms", "key/mrk-ours"), arn("kms", "key/of-the-pool")
 PREVIOUS_KEY, TABLE_KEY = arn("kms", "key/before"), arn("kms", "key/of-the-table")
 THEIRS = arn("lambda", "function:theirs")
 TOPIC, WARN_TOPIC, ON_CALL = arn("sns", "alarms"), arn("sns", "warnings"), arn("sns", "on-call")
+BUS = "arn:aws:events:eu-west-1:999999999999:event-bus/users"
+STREAM = arn("dynamodb", "table/users/stream/2026-01-31T12:00:00.000")
 RUNBOOK = "https://wiki.example.com/cognito-user-sync"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
 SMS_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/service-role/sms"
@@ -35,6 +37,7 @@ ALARM_NAMES = [
     *["sync-user-failing", "send-welcome-failing"],
     *["retry-age", "retry-dead-letter"],
     *["changes-age", "changes-undelivered", "changes-lost", "changes-dead-letter"],
+    *["user-events-age", "user-events-dead-letter"],
     *["reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"],
     *["ses-bounce-rate", "ses-complaint-rate"],
 ]
@@ -102,6 +105,7 @@ APPLIED = {
             "deleted_users": {"action": "delete_item"},
             "track_changes": True,
             "sync_groups": True,
+            "user_events": {"event_bus_arn": BUS},
             "reconciliation": {
                 "run_on_apply": "dry_run",
                 "schedule": "rate(12 hours)",
@@ -178,6 +182,15 @@ APPLIED = {
             "reconciliation": {"enabled": False},
         }
     ),
+    "events": Case({**SMALL, "user_events": {"event_bus_arn": BUS}}),
+    "events_of_table": Case(
+        {
+            **SMALL,
+            "table": {"name": "users", "attribute_prefix": ""},
+            "user_events": {"event_bus_arn": BUS, "stream_arn": STREAM},
+        },
+        {TABLE_ADDRESS: {**table(), "stream_arn": STREAM, "stream_view_type": "NEW_AND_OLD_IMAGES"}},
+    ),
     "small": Case(
         {**SMALL, "alarms": {name: {"enabled": False} for name in ALARM_NAMES}},
         {"data.aws_service.lambda": {**SERVICE, "partition": "aws-eusc"}},
@@ -193,6 +206,7 @@ APPLIED = {
                 "stream_arn": None,
                 "layout": {},
                 "written": "{}",
+                "user_pool_id_attribute": "user_pool_id",
                 "has_shard_index": True,
                 "existing_kms_key_arn": TABLE_KEY,
             }
@@ -557,6 +571,27 @@ FAILURES: Plan = {
         ),
         (),
     ),
+    **{
+        f"stream_of_table_{number}": (
+            Case(
+                {
+                    **SMALL,
+                    "table": {"name": "users", "attribute_prefix": ""},
+                    "user_events": {"event_bus_arn": BUS, "stream_arn": STREAM},
+                },
+                {TABLE_ADDRESS: {**table(), "stream_arn": stream, "stream_view_type": view_type}},
+            ),
+            (f"user_events.stream_arn is {STREAM}, but the table users has {found}. It must be",),
+        )
+        for number, (stream, view_type, found) in enumerate(
+            [
+                ("", "", "no stream"),
+                (f"{STREAM}1", "NEW_AND_OLD_IMAGES", f"the stream {STREAM}1 with the view type NEW_AND_OLD_IMAGES"),
+                (STREAM, "NEW_IMAGE", f"the stream {STREAM} with the view type NEW_IMAGE"),
+                (STREAM, "", f"the stream {STREAM} with the view type null"),
+            ]
+        )
+    },
     "index_keys_of_other_types": (
         existing({TABLE_ADDRESS: table(("a", "enabled", "synced_at"), ("b", "expires_at", "name"), synced_at="N")}),
         (

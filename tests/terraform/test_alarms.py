@@ -46,6 +46,14 @@ ALARMS: dict[str, tuple[Any, ...]] = {
         *("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{PREFIX}-changes-dead-letter"}),
         *("Maximum", 0, 60, 1, 1),
     ),
+    "user-events-age": (
+        *("AWS/Lambda", "IteratorAge", {"FunctionName": f"{PREFIX}-publish-user-events"}),
+        *("Maximum", 900_000, 60, 5, 5),
+    ),
+    "user-events-dead-letter": (
+        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{PREFIX}-user-events-dead-letter"}),
+        *("Maximum", 0, 60, 1, 1),
+    ),
     "reconciliation-failed": ("AWS/States", "ExecutionsFailed", RECONCILIATION, "Sum", 0, 60, 1, 1),
     "reconciliation-timed-out": ("AWS/States", "ExecutionsTimedOut", RECONCILIATION, "Sum", 0, 60, 1, 1),
     # Metrics of the account.
@@ -97,6 +105,7 @@ PAGES = {
 ENDS = {
     *("trigger-missing", "sync-user-failing", "send-welcome-failing", "reconciliation-overdue"),
     *("retry-age", "retry-dead-letter", "changes-age", "changes-dead-letter"),
+    *("user-events-age", "user-events-dead-letter"),
     *("ses-bounce-rate", "ses-complaint-rate"),
 }
 FIELDS = ("threshold", "period", "evaluation_periods", "datapoints_to_alarm")
@@ -207,11 +216,14 @@ def test_alarms_that_cannot_wait_page_and_all_others_warn(everything: dict[str, 
 @pytest.mark.parametrize(
     ("case", "missing"),
     [
-        ("defaults", {"changes-", "ses-", "send-welcome-"}),
+        ("defaults", {"changes-", "user-events-", "ses-", "send-welcome-"}),
         ("everything", {LOST}),
-        ("least", {"changes-", "ses-", "reconciliation-overdue", "send-welcome-", "trigger-missing"}),
-        ("not_overdue", {"changes-", "ses-", "reconciliation-overdue", "trigger-throttles", "send-welcome-"}),
-        ("no_reconciliation", {"changes-", "ses-", "reconciliation-"}),
+        ("least", {"changes-", "user-events-", "ses-", "reconciliation-overdue", "send-welcome-", "trigger-missing"}),
+        (
+            "not_overdue",
+            {"changes-", "user-events-", "ses-", "reconciliation-overdue", "trigger-throttles", "send-welcome-"},
+        ),
+        ("no_reconciliation", {"changes-", "user-events-", "ses-", "reconciliation-"}),
         ("small", {""}),
     ],
 )
@@ -308,7 +320,8 @@ def test_dashboard_answers_the_questions_of_an_incident_in_order(everything_made
     queues = ("retry", "changes")
     assert metrics == {
         *((metric, queue) for metric in (waiting, handled) for queue in queues),
-        *((waiting, f"{queue}-dead-letter") for queue in queues),
+        *((waiting, f"{queue}-dead-letter") for queue in (*queues, "user-events")),
+        ("IteratorAge", "publish-user-events"),
     }
 
 

@@ -25,12 +25,14 @@ from tests.samples import environment
 from tests.terraform.conftest import (
     APPLIED,
     BOUNDARY,
+    BUS,
     KEY,
     LONGEST_NAME,
     LONGEST_STAGE,
     PREVIOUS_KEY,
     SENDER_KEY,
     SMS_ROLE,
+    STREAM,
     TABLE_KEY,
     THEIR_IDENTITY,
     THEIRS,
@@ -201,6 +203,7 @@ def test_environment_of_every_function_with_every_option(everything: Made) -> No
             "POST_CONFIRMATION_FUNCTION_ARN": arn("lambda", f"function:{LONGEST}-post-confirmation"),
             "CHAINED_FUNCTION_ARN": THEIRS,
         },
+        "publish-user-events": {**user, "EVENT_BUS_ARN": BUS},
         "sync-changes": {**user, "USER_SYNC_STATE_MACHINE_ARN": user_sync},
         "plan-shards": {
             **user,
@@ -333,7 +336,7 @@ def test_log_policy_of_each_function_is_separate(everything: Made) -> None:
 
 def test_functions_that_read_what_is_encrypted_may_use_the_key(everything: Made) -> None:
     """A function that writes to a queue or an execution also has permission to encrypt."""
-    writers = {"post-confirmation", "retry-sign-ups", "start-run", "sync-changes"}
+    writers = {"post-confirmation", "retry-sign-ups", "start-run", "sync-changes", "publish-user-events"}
     for name, address in FUNCTIONS.items():
         found = statements(everything, f"{address}.data.aws_iam_policy_document.this")
         actions = ["kms:Decrypt", "kms:GenerateDataKey"] if name in writers else ["kms:Decrypt"]
@@ -495,7 +498,8 @@ def test_queue_is_read_in_batches_that_may_fail_in_part(
 
 
 def queue_policy(made: Made, name: str) -> list[tuple[Any, ...]]:
-    at = "module.sign_up.module.retry_queue" if "retry" in name else "module.change_tracking[0].module.queue"
+    at = QUEUES[name].partition(".aws_sqs_queue")[0]
+    policy = "dead_letter" if name == "user-events-dead-letter" else f'queue["{LONGEST}-{name}"]'
     return [
         (
             statement["sid"],
@@ -503,7 +507,7 @@ def queue_policy(made: Made, name: str) -> list[tuple[Any, ...]]:
             [*statement["principals"][0]["identifiers"], *statement["actions"], *statement["resources"]],
             [(condition["test"], condition["variable"], condition["values"]) for condition in statement["condition"]],
         )
-        for statement in made[f'{at}.data.aws_iam_policy_document.queue["{LONGEST}-{name}"]']["statement"]
+        for statement in made[f"{at}.data.aws_iam_policy_document.{policy}"]["statement"]
     ]
 
 
@@ -538,7 +542,37 @@ def test_queues_deny_plain_http_and_other_senders_than_the_rule(everything: Made
         "changes": [plain_http("changes"), deny_others, rule_sends("changes")],
         # SQS moves messages there, so this is not denied.
         "changes-dead-letter": [plain_http("changes-dead-letter"), rule_sends("changes-dead-letter")],
+        # Lambda sends with the role of the function.
+        "user-events-dead-letter": [plain_http("user-events-dead-letter")],
     }
+
+
+# --- events about users
+
+
+def test_stream_is_read_until_its_records_almost_expire(everything: Made) -> None:
+    mapping = everything["module.user_events[0].aws_lambda_event_source_mapping.stream"]
+    assert mapping["event_source_arn"] == everything["module.user_table.aws_dynamodb_table.this[0]"]["stream_arn"]
+    assert mapping["function_name"] == arn("lambda", "function:publish-user-events")
+    assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+    assert (mapping["starting_position"], mapping["bisect_batch_on_function_error"]) == ("TRIM_HORIZON", True)
+    # A stream keeps a record for 24 hours.
+    assert (mapping["maximum_retry_attempts"], mapping["maximum_record_age_in_seconds"]) == (-1, 23 * 3600)
+    (destination,) = mapping["destination_config"][0]["on_failure"]
+    assert destination["destination_arn"] == arn("sqs", "user-events-dead-letter")
+    (pattern,) = mapping["filter_criteria"][0]["filter"]
+    image = {"cognito_user_pool_id": {"S": [USER_POOL_ID]}}
+    assert json.loads(pattern["pattern"]) == {"dynamodb": {"NewImage": image}}
+
+
+def test_user_events_enable_the_stream_of_the_module(terraform: Terraform) -> None:
+    table = terraform.made["events"]["module.user_table.aws_dynamodb_table.this[0]"]
+    assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_AND_OLD_IMAGES")
+
+
+def test_user_events_read_the_stream_of_an_existing_table(terraform: Terraform) -> None:
+    mapping = terraform.made["events_of_table"]["module.user_events[0].aws_lambda_event_source_mapping.stream"]
+    assert mapping["event_source_arn"] == STREAM
 
 
 # --- the trigger of the pool

@@ -30,6 +30,7 @@ MISSPELLED: dict[str, Any] = {
         "partition_key": {"name": UNKNOWN, "nme": "id"},
         "sort_key": {"name": UNKNOWN, "value": "PROFILE", "valeu": "PROFILE"},
     },
+    "user_events": {"event_bus_arn": UNKNOWN, "stream": UNKNOWN},
     "deleted_users": {"retention_day": 1},
     "reconciliation": {"schedul": "none"},
     "alarms": {"trigger-errors": {"treshold": 1, "topic_arns": [UNKNOWN]}, "changes-lost": None},
@@ -48,6 +49,7 @@ FOUND = {
     "table": "deletion_protecton, nme",
     "table.partition_key": "nme",
     "table.sort_key": "valeu",
+    "user_events": "stream",
     "welcome_email": "form",
     'welcome_email.translations["de"]': "subjct",
 }
@@ -63,6 +65,7 @@ CORRECT: dict[str, Any] = {
         "partition_key": None,
         "sort_key": None,
     },
+    "user_events": {"event_bus_arn": UNKNOWN, "stream_arn": UNKNOWN},
     "deleted_users": None,
     "lambda": {"vpc_config": None},
     "alarms": {"trigger-errors": {"topic_arns": [UNKNOWN]}, "changes-lost": {"enabled": False}},

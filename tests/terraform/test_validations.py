@@ -51,6 +51,11 @@ FUNCTION, TOPIC, KEY = (ARN.format(service) for service in ("lambda", "sns", "km
 IDENTITY = f"{ARN.format('ses')}identity"
 POLICY, ROLE = "arn:aws:iam::123456789012:policy/", "arn:aws:iam::123456789012:role/"
 
+BUS = f"{ARN.format('events')}event-bus/users"
+TABLE = f"{ARN.format('dynamodb')}table"
+STREAM = f"{TABLE}/users/stream/2026-01-31T12:00:00.000"
+EXISTING = {"name": "users", "attribute_prefix": ""}
+
 GERMAN = {"subject": "Willkommen", "text": "Hallo", "html": "<p>Hallo</p>"}
 
 AT_MOST = "at most 86400 (one day), or 604800 (seven days) if period_seconds is at least 3600."
@@ -494,6 +499,13 @@ RULES = [
         rejected=[{"name": "users", "attribute_prefix": "", "email_index": True}],
     ),
     Rule(
+        "user_events.event_bus_arn",
+        'user_events.event_bus_arn is "{}": it must be the ARN of an EventBridge event bus, like '
+        "arn:aws:events:eu-west-1:123456789012:event-bus/users.",
+        accepted=[],
+        rejected=["", "users", BUS.replace("event-bus", "rule"), f"{BUS}*", None],
+    ),
+    Rule(
         "deleted_users.action",
         'deleted_users.action is "{}": it must be mark, delete, delete_item or keep.',
         accepted=["mark", "delete", "delete_item", "keep", None],
@@ -880,7 +892,7 @@ RULES = [
 
 # The other arguments of a valid configuration.
 REQUIRED: dict[str, Any] = {"user_pool_id": "eu-west-1_AbCdEfGhI", "stage": "dev"}
-BESIDES = {"welcome_email": {"from": "a@example.com"}}
+BESIDES = {"welcome_email": {"from": "a@example.com"}, "user_events": {"event_bus_arn": BUS}}
 
 
 def arguments(path: str, value: Any) -> dict[str, Any]:
@@ -916,7 +928,7 @@ def test_variable_rejects_with_value_and_allowed_form(rule: Rule, rejections: di
 
 
 def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> None:
-    """Without the seven validations that compare two variables, which the next test has."""
+    """Without the eleven validations that compare two variables, which the next test has."""
     validations = {
         (folder, str(number))
         for folder, path in (("variables", "variables.tf"), ("inputs", "modules/inputs/variables.tf"))
@@ -925,7 +937,7 @@ def test_every_validation_rejects_a_value(rejections: dict[str, list[str]]) -> N
     }
     used = set(re.findall(r"(\w+)/variables\.tf:(\d+)", str(rejections)))
     assert used <= validations
-    assert len(validations - used) == 7
+    assert len(validations - used) == 11
 
 
 def accepted_arguments() -> list[dict[str, Any]]:
@@ -981,6 +993,41 @@ TWO_VARIABLES: list[tuple[dict[str, Any], str]] = [
         ),
     ),
     (
+        {"user_events": {"event_bus_arn": BUS.replace("eu-west-1", "us-east-1")}},
+        (
+            'user_events.event_bus_arn is "arn:aws:events:us-east-1:123456789012:event-bus/users": the event bus must '
+            "be in the pool's region, eu-west-1."
+        ),
+    ),
+    (
+        {"user_events": {"event_bus_arn": BUS, "stream_arn": STREAM}},
+        (
+            f'user_events.stream_arn is "{STREAM}", but table.name is null: it must be null for a table that this '
+            "module creates."
+        ),
+    ),
+    *[
+        (
+            {"user_events": {"event_bus_arn": BUS, "stream_arn": stream}, "table": EXISTING},
+            (
+                f'user_events.stream_arn is "{stream or ""}", and table.name is "users": for an existing table, it '
+                "must be the ARN of this table's stream, like "
+                "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-01-31T12:00:00.000."
+            ),
+        )
+        for stream in [None, f"{TABLE}/users", f"{TABLE}/users2/stream/2026-01-31T12:00:00.000", f"{STREAM}/x"]
+    ],
+    *[
+        (
+            {"user_events": {"event_bus_arn": BUS}, "table": {"stream_view_type": view_type}},
+            (
+                f'table.stream_view_type is "{view_type}", but user_events is set: it must be NEW_AND_OLD_IMAGES or '
+                "null, because events are made of both images."
+            ),
+        )
+        for view_type in ["NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"]
+    ],
+    (
         {"table": GLOBAL_TABLE, "kms_key_arn": f"{KEY}key/0a1b"},
         (
             f'table.replica_regions are ["eu-central-1"], but kms_key_arn is "{KEY}key/0a1b": it must be a '
@@ -1002,6 +1049,15 @@ def test_variables_accept_boundaries(tmp_path: Path) -> None:
         {"table": {"extra_attributes": {f"extra_{number}": "x" for number in range(97)}}},
         {"lambda": {"code_bucket": "code"}, "tags": dict(list(MANY_TAGS.items())[:10])},
         {"tags": MANY_TAGS},
+        *(
+            {"user_events": {"event_bus_arn": bus}}
+            for bus in (BUS, BUS.replace("users", "default"), BUS.replace("aws:", "aws-us-gov:") + "/a.b-c_d")
+        ),
+        {"user_events": {"event_bus_arn": BUS}, "table": {"stream_view_type": "NEW_AND_OLD_IMAGES"}},
+        {
+            "user_events": {"event_bus_arn": BUS, "stream_arn": STREAM},
+            "table": EXISTING | {"stream_view_type": "KEYS_ONLY"},
+        },
         {"stage": "dev", "name": LONG[:-1]},
     ]
     accepted = accepted_arguments() + two_variables

@@ -12,7 +12,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from cognito_user_sync import clients
-from cognito_user_sync.handlers import retry_sign_ups, send_welcome, start_run, sync_changes
+from cognito_user_sync.handlers import publish_user_events, retry_sign_ups, send_welcome, start_run, sync_changes
 from tests.fakes.fake_aws import FakeAws
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def session(_nothing_reaches_aws: None) -> boto3.Session:
 def _each_test_is_a_new_container(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     monkeypatch.setattr(post_confirmation, "_SESSION", session._session)
-    for module in (clients, post_confirmation, retry_sign_ups, send_welcome, start_run, sync_changes):
+    cached = (publish_user_events, retry_sign_ups, send_welcome, start_run, sync_changes)
+    for module in (clients, post_confirmation, *cached):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

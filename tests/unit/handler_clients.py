@@ -19,8 +19,10 @@ from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
 
 HEX_DIGITS = "0123456789abcdef"
+EVENT_BUS = "arn:aws:events:eu-central-1:111122223333:event-bus/users"
 ENVIRONMENT = environment(
     CHAINED_FUNCTION_ARN=THEIRS,
+    EVENT_BUS_ARN=EVENT_BUS,
     POST_CONFIRMATION_FUNCTION_ARN=OURS,
     RECONCILIATION_STATE_MACHINE_ARN=RECONCILIATION,
     RETRY_QUEUE_URL=QUEUE_URL,
@@ -60,6 +62,7 @@ ANSWERS: Mapping[str, Response] = {
     "dynamodb.BatchGetItem": Response({"Responses": {"users": []}, "UnprocessedKeys": {}}),
     "dynamodb.Query": Response({"Items": []}),
     "dynamodb.UpdateItem": Response({}),
+    "eventbridge.PutEvents": Response({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}),
     # The response of post_confirmation to a dry run.
     "lambda.Invoke": Response({"error": None}),
     "sesv2.SendEmail": Response({"MessageId": "message-1"}),
@@ -79,6 +82,20 @@ CHANGE = {"sub": SUB, "event_name": "AdminUpdateUserAttributes", "occurred_at": 
 # The first sign-in of an invited user.
 FIRST_SIGN_IN = {**CHANGE, "event_name": "RespondToAuthChallenge"}
 NEW_USER = {**USER, "UserCreateDate": time.time()}
+# A user who is new in the table.
+STREAM_EVENT = {
+    "Records": [
+        {
+            "eventID": "event-1",
+            "dynamodb": {
+                "ApproximateCreationDateTime": 1767225600,
+                "Keys": {"id": {"S": SUB}},
+                "NewImage": {"id": {"S": SUB}, "user_pool_id": {"S": POOL_ID}},
+                "SequenceNumber": "100000000000000000001",
+            },
+        }
+    ]
+}
 WELCOME: dict[str, Any] = {
     "from": "hello@example.com",
     "subject": "Welcome",
@@ -125,6 +142,7 @@ EXERCISES: Mapping[str, Exercise] = {
     "sync_changes": Exercise(
         queue_event(FIRST_SIGN_IN), 60, {f"{COGNITO}.ListUsers": [Response({"Users": [NEW_USER]})]}
     ),
+    "publish_user_events": Exercise(STREAM_EVENT, 60),
     "sync_user": Exercise(SYNC_REQUEST, 60),
     "send_welcome": Exercise(SYNCED, 15),
     # One prefix has users. For each other prefix, the handler queries the table.

@@ -47,6 +47,7 @@ CLIENTS: dict[str, dict[str, Limits]] = {
         "dynamodb": Limits(3, 1, 2),
         "stepfunctions": Limits(1, 1, 3),
     },
+    "publish_user_events": {"events": Limits(3, 1, 5)},
     "sync_user": {"cognito-idp": Limits(1, 1, 2), "dynamodb": Limits(3, 1, 2)},
     # One attempt of SES: a send that timed out may have been delivered.
     "send_welcome": {"cognito-idp": Limits(1, 1, 2), "sesv2": Limits(1, 2, 8)},
@@ -66,6 +67,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "batch_get_item",
         {"RequestItems": {"users": {"Keys": [{"id": {"S": "x"}}]}}},
     ),
+    "events": ("eventbridge.PutEvents", "put_events", {"Entries": [{}]}),
     "lambda": ("lambda.Invoke", "invoke", {"FunctionName": "theirs"}),
     "sesv2": ("sesv2.SendEmail", "send_email", {"Content": {}}),
     "sqs": ("sqs.SendMessage", "send_message", {"QueueUrl": "https://queue", "MessageBody": "x"}),

@@ -34,6 +34,11 @@ variable "sync_groups" {
   default = false
 }
 
+variable "user_events" {
+  type    = any
+  default = null
+}
+
 variable "reconciliation" {
   type    = any
   default = { enabled = false }
@@ -90,6 +95,7 @@ module "user_sync" {
   sms_role_arn          = var.sms_role_arn
   track_changes         = var.track_changes
   sync_groups           = var.sync_groups
+  user_events           = var.user_events
   reconciliation        = var.reconciliation
   deleted_users         = var.deleted_users
   kms_key_arn           = var.kms_key_arn
