@@ -85,6 +85,14 @@ def _queues(deployment: Deployment) -> Iterator[tuple[str, Callable[[Any], objec
     yield dead_letter_queue_url(deployment.queues, deployment.retry_queue_url), parse
     if deployment.changes_queue_url:
         yield dead_letter_queue_url(deployment.queues, deployment.changes_queue_url), parse_change
+    if deployment.user_events_dead_letter_queue_url:
+        yield deployment.user_events_dead_letter_queue_url, _parse_lost_records
+
+
+def _parse_lost_records(message: Any) -> None:
+    """Check a message of Lambda about stream records without an event. It has their position, and no record."""
+    if not isinstance(message, dict) or not isinstance(message.get("DDBStreamBatchInfo"), dict):
+        raise InvalidEventError("DDBStreamBatchInfo is missing")
 
 
 def _messages(queues: SQSClient, url: str, parser: Callable[[Any], object]) -> Iterator[Message]:

@@ -229,6 +229,13 @@ class Deployment:
         """Prefix of the names of all resources: <name>-<stage>."""
         return self.user_sync_state_machine_arn.rpartition(":")[2].removesuffix(_SUFFIX)
 
+    @property
+    def user_events_dead_letter_queue_url(self) -> str | None:
+        """URL of the dead-letter queue of events about users. None without user_events."""
+        if "publish-user-events" not in self.function_arns:
+            return None
+        return f"{self.retry_queue_url.removesuffix('retry')}user-events-dead-letter"
+
     def _client_of_identity(self) -> STSClient:
         return boto3.client("sts", region_name=self.region, config=_CONFIG)
 

@@ -29,6 +29,7 @@ class PartName(StrEnum):
 
     WELCOMES = "welcomes"
     CHANGES = "changes"
+    USER_EVENTS = "user-events"
     RECONCILIATION = "reconciliation"
     TRIGGER = "trigger"
 
@@ -79,20 +80,17 @@ class _Welcomes:
         return "Waiting executions continue within 8 minutes. For those that failed: cognito-user-sync failures redrive"
 
 
-class _Changes:
-    """Disable the event source mapping of the change queue."""
+class _EventSource:
+    """Disable the event source mapping of a function."""
 
-    effect = (
-        "changes of users wait in the change queue, for at most 14 days. The reconciliation still syncs these users"
-    )
+    effect: str
+    function: str
+    reason_if_missing: str
+    next_step: str
 
     def __init__(self, deployment: Deployment) -> None:
         self._functions = deployment.functions
-        self._name = _function(
-            deployment,
-            "sync-changes",
-            "track_changes is false, so this deployment tracks no changes: there is nothing to pause or resume",
-        )
+        self._name = _function(deployment, self.function, self.reason_if_missing)
 
     def is_paused(self) -> bool:
         found = self._functions.list_event_source_mappings(FunctionName=self._name)["EventSourceMappings"]
@@ -103,7 +101,7 @@ class _Changes:
 
     def resume(self) -> str:
         self._set_state("Enabled")
-        return "Waiting changes are synced now. After a pause of more than 14 days: cognito-user-sync reconcile"
+        return self.next_step
 
     def _mapping(self) -> Mapping[str, Any]:
         found = self._functions.list_event_source_mappings(FunctionName=self._name)["EventSourceMappings"]
@@ -122,6 +120,29 @@ class _Changes:
             time.sleep(_PAUSE_SECONDS)
             mapping = self._mapping()
         raise PauseError(f"the event source mapping of {self._name} is {mapping['State']}. Run this command again")
+
+
+class _Changes(_EventSource):
+    effect = (
+        "changes of users wait in the change queue, for at most 14 days. The reconciliation still syncs these users"
+    )
+    function = "sync-changes"
+    reason_if_missing = (
+        "track_changes is false, so this deployment tracks no changes: there is nothing to pause or resume"
+    )
+    next_step = "Waiting changes are synced now. After a pause of more than 14 days: cognito-user-sync reconcile"
+
+
+class _UserEvents(_EventSource):
+    effect = "events about users wait in the stream of the table, and are lost after 23 hours"
+    function = "publish-user-events"
+    reason_if_missing = (
+        "user_events is null, so this deployment publishes no events about users: there is nothing to pause or resume"
+    )
+    next_step = (
+        "Waiting events are published now. After a pause of more than 23 hours:"
+        " docs/operations.md#events-about-users-are-late-or-lost"
+    )
 
 
 class _Reconciliation:
@@ -258,6 +279,7 @@ def _function(deployment: Deployment, short_name: str, reason_if_missing: str) -
 _PARTS: Mapping[PartName, Callable[[Deployment], Part]] = {
     PartName.WELCOMES: _Welcomes,
     PartName.CHANGES: _Changes,
+    PartName.USER_EVENTS: _UserEvents,
     PartName.RECONCILIATION: _Reconciliation,
     PartName.TRIGGER: _Trigger,
 }

@@ -40,6 +40,7 @@ SECTIONS: dict[str, Callable[[Deployment], Findings]] = {
     "executions": executions.check_executions,
     "retry": queues.check_retry_queue,
     "changes": queues.check_changes,
+    "user_events": queues.check_user_events,
     "reconciliation": reconciliation.check_last_run,
     "schedule": reconciliation.check_schedules,
     "user_table": user_table.check_user_table,

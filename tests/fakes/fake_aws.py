@@ -104,7 +104,7 @@ class FakeAws:
         self.answers: dict[str, Callable[[Json], Answer]] = {}
         """Returns the answer to a request, by operation."""
         self.asked = threading.local()
-        """`path` is that of this thread's request. It is all that a GET has."""
+        """`path` and `query` are those of this thread's request. They are all that a GET has."""
 
     @contextmanager
     def answering(self, service: str = "") -> Iterator[None]:
@@ -145,6 +145,7 @@ class FakeAws:
         is_query = operation.startswith(("iam.", "sts."))
         body = dict(parse_qsl(content)) if is_query else json.loads(content or b"{}")
         self.asked.path = unquote(urlsplit(request.url).path)
+        self.asked.query = dict(parse_qsl(urlsplit(request.url).query))
         sent = {
             name: str(value, "latin-1") if isinstance(value, bytes) else value
             for name, value in request.headers.items()

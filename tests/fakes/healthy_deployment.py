@@ -18,7 +18,8 @@ _PLACE = "eu-central-1:111122223333"
 _QUEUES = QUEUE_URL.rpartition("/")[0]
 _CONSUMERS = {"retry": "retry-sign-ups", "changes": "sync-changes"}
 _LAYER = f"arn:aws:lambda:{_PLACE}:layer:{PREFIX}-welcome-email"
-_FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "pool-trigger", *_CONSUMERS.values())
+_MAPPED = (*_CONSUMERS.values(), "publish-user-events")
+_FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "pool-trigger", *_MAPPED)
 
 OUTPUTS = outputs(
     user_table_name=f"{PREFIX}-users",
@@ -50,7 +51,7 @@ def answer_healthy(aws: FakeAws) -> None:
     aws.on("cloudwatch-logs.FilterLogEvents", Response({"events": []}))
     aws.on("sfn.ListExecutions", Response({"executions": []}))
     aws.answers["sqs.GetQueueAttributes"] = _queue
-    aws.on("lambda.ListEventSourceMappings", Response({"EventSourceMappings": list(map(mapping, _CONSUMERS.values()))}))
+    answer_mappings(aws, *map(mapping, _MAPPED))
     aws.on("eventbridge.DescribeRule", Response({"State": "ENABLED"}))
     aws.on("scheduler.GetSchedule", Response({"ScheduleExpression": "cron(0 3 * * ? *)", "State": "ENABLED"}))
     index = {"IndexName": "by_shard", "ItemCount": 5}
@@ -75,6 +76,16 @@ def _welcome_email() -> str:
     with zipfile.ZipFile(content, "w") as layer:
         layer.writestr("python/welcome_email.json", json.dumps({**email, "reply_to": None, "configuration_set": None}))
     return f"data:application/zip;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def answer_mappings(aws: FakeAws, *mappings: Mapping[str, str]) -> None:
+    """Answer with these event source mappings, or those of the requested function."""
+
+    def answer(_: Mapping[str, Any]) -> Answer:
+        function = aws.asked.query.get("FunctionName", "")
+        return Response({"EventSourceMappings": [each for each in mappings if each["FunctionArn"].endswith(function)]})
+
+    aws.answers["lambda.ListEventSourceMappings"] = answer
 
 
 def mapping(consumer: str, state: str = "Enabled") -> dict[str, str]:

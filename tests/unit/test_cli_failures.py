@@ -19,7 +19,7 @@ from cognito_user_sync_cli.sent_emails import LogGroup
 from tests.fakes.answers import Response, error_response
 from tests.fakes.command_line import invoke
 from tests.fakes.fake_aws import FakeAws
-from tests.samples import OTHER_SUB, QUEUE_URL, SUB, USER_SYNC, outputs
+from tests.samples import OTHER_SUB, OURS, QUEUE_URL, SUB, USER_SYNC, outputs
 
 NAME = f"sign-up-{SUB}"
 LIST, HISTORY, REDRIVE, DESCRIBE = (
@@ -479,6 +479,25 @@ def test_show_prints_messages_as_text(deployed: FakeAws, tmp_path: Path) -> None
     assert f"    {REQUEST.to_json()}\n" in said
     assert "  m2  sent 1970-01-01 00:00:00 UTC  invalid: it is not JSON\n    \\u001b[2J[red]\n" in said
     assert DELETE not in deployed.operations
+
+
+def test_failures_count_and_show_lost_events(deployed: FakeAws, tmp_path: Path) -> None:
+    queue = f"{QUEUE_URL.removesuffix('retry')}user-events-dead-letter"
+    given = outputs(function_arns={"publish-user-events": f"{OURS}-publish-user-events"})
+    deployed.on(LIST, NONE)
+    answer = deployed.answers["sqs.GetQueueAttributes"]
+    counts = {"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "0"}
+    deployed.answers["sqs.GetQueueAttributes"] = lambda body: (
+        Response({"Attributes": counts}) if body["QueueUrl"] == queue else answer(body)
+    )
+    assert "2 messages about lost user events in the dead-letter queue." in invoke(tmp_path, given, "failures").output
+    listing = json.loads(invoke(tmp_path, given, "failures", "list", "--json").stdout)
+    assert (listing["sign_ups_in_dead_letter_queue"], listing["messages_about_lost_user_events"]) == (0, 2)
+    lost = json.dumps({"DDBStreamBatchInfo": {"batchSize": 7}})
+    deployed.on(RECEIVE, Response({}), *messages(lost, "{}"))
+    shown = invoke(tmp_path, given, "failures", "show").output
+    assert f"UTC\n    {lost}\n" in shown
+    assert "invalid: DDBStreamBatchInfo is missing\n    {}\n" in shown
 
 
 def test_drop_deletes_one_message(deployed: FakeAws, tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from tests.fakes.command_line import invoke
 from tests.fakes.fake_aws import FakeAws
 from tests.samples import OURS, POOL_ID, SUB, outputs
 
-ARNS = {name: f"{OURS.rpartition(':')[0]}:people-{name}" for name in ("send-welcome", "sync-changes", "pool-trigger")}
+ARNS = {
+    name: f"{OURS.rpartition(':')[0]}:people-{name}"
+    for name in ("send-welcome", "sync-changes", "publish-user-events", "pool-trigger")
+}
 SINCE = "2026-01-01T00:00:00Z"
 SCHEDULE = {
     "Name": "reconciliation",
@@ -49,6 +52,7 @@ def sent(aws: FakeAws, operation: str) -> list[Any]:
     [
         ("welcomes", {"function_arns": {}}, "welcome_email is null"),
         ("changes", {"function_arns": {}}, "track_changes is false"),
+        ("user-events", {"function_arns": {}}, "user_events is null"),
         ("trigger", {"function_arns": {}}, "attach_trigger is false"),
         ("reconciliation", {}, 'reconciliation.schedule is "none"'),
     ],
@@ -90,6 +94,14 @@ def test_pause_changes_waits_until_mapping_is_disabled(aws: FakeAws, tmp_path: P
     result = command(tmp_path, "pause", "changes")
     assert result.exit_code == 0, result.output
     assert sent(aws, UPDATE_MAPPING) == [{"Enabled": False}]
+
+
+def test_resume_user_events_enables_their_mapping(aws: FakeAws, tmp_path: Path) -> None:
+    aws.on(MAPPINGS, mapping("Disabled"))
+    aws.on(UPDATE_MAPPING, Response({"UUID": SUB, "State": "Enabled"}))
+    result = command(tmp_path, "resume", "user-events")
+    assert (result.exit_code, "Waiting events are published now." in result.output) == (0, True), result.output
+    assert sent(aws, UPDATE_MAPPING) == [{"Enabled": True}]
 
 
 def test_pause_changes_fails_when_mapping_does_not_change(aws: FakeAws, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.fakes.healthy_deployment import (
     OUTPUTS,
     ROLE,
     answer_healthy,
+    answer_mappings,
     configuration,
     lose_function,
     lose_queue,
@@ -240,8 +241,8 @@ READ_FOR = {
     "cloudwatch-logs.DescribeLogGroups": ["lost_sign_ups", "welcome_emails"],
     "cloudwatch-logs.FilterLogEvents": ["lost_sign_ups", "welcome_emails"],
     "sfn.ListExecutions": ["executions", "reconciliation"],
-    "sqs.GetQueueAttributes": ["retry", "changes"],
-    "lambda.ListEventSourceMappings": ["paused", "retry", "changes"],
+    "sqs.GetQueueAttributes": ["retry", "changes", "user_events"],
+    "lambda.ListEventSourceMappings": ["paused", "retry", "changes", "user_events"],
     "eventbridge.DescribeRule": ["changes"],
     "scheduler.GetSchedule": ["paused", "schedule"],
     "dynamodb.DescribeTable": ["user_table"],
@@ -380,11 +381,34 @@ def test_status_reports_missing_state_machines(well: FakeAws, tmp_path: Path) ->
     ]
 
 
-@pytest.mark.parametrize("name", ["retry", "retry-dead-letter", "changes", "changes-dead-letter"])
+@pytest.mark.parametrize(
+    "name", ["retry", "retry-dead-letter", "changes", "changes-dead-letter", "user-events-dead-letter"]
+)
 def test_status_reports_missing_queue(well: FakeAws, tmp_path: Path, name: str) -> None:
     lose_queue(well, name)
     (problem,) = status(tmp_path, expect=1)["problems"]
     assert problem.startswith(f"the queue dev-{name} does not exist, and its messages are lost: apply again")
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        ([], "the event source mapping of the table's stream and dev-publish-user-events does not exist: apply again"),
+        (
+            [mapping("publish-user-events") | {"LastProcessingResult": "PROBLEM: Function call failed"}],
+            (
+                "dev-publish-user-events publishes no events: PROBLEM: Function call failed. For the cause: aws logs"
+                " tail /aws/lambda/dev-publish-user-events --since 1h"
+            ),
+        ),
+    ],
+    ids=["missing", "failing"],
+)
+def test_status_reports_events_that_are_not_published(
+    well: FakeAws, tmp_path: Path, found: list[dict[str, str]], problem: str
+) -> None:
+    answer_mappings(well, mapping("retry-sign-ups"), mapping("sync-changes"), *found)
+    assert status(tmp_path, expect=1)["problems"] == [problem]
 
 
 def test_status_reports_missing_function(well: FakeAws, tmp_path: Path) -> None:
@@ -440,8 +464,7 @@ def test_status_reports_missing_chained_function(well: FakeAws, tmp_path: Path) 
 def test_status_reports_queue_that_is_not_read(
     well: FakeAws, tmp_path: Path, mappings: list[dict[str, str]], problem: str
 ) -> None:
-    found = [mapping("retry-sign-ups"), *mappings]
-    well.on("lambda.ListEventSourceMappings", Response({"EventSourceMappings": found}))
+    answer_mappings(well, mapping("retry-sign-ups"), mapping("publish-user-events"), *mappings)
     assert status(tmp_path, expect=1)["problems"] == [problem]
 
 

@@ -53,7 +53,7 @@ def list_failures(
     since: Since = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """List the executions that failed in the last 14 days, by error, and count the sign-ups in the dead-letter queue.
+    """List the executions that failed in the last 14 days, by error, and count the messages of the dead-letter queues.
 
     Example: cognito-user-sync failures list --json | jq -r '.failures[].sub'
     """
@@ -63,13 +63,26 @@ def list_failures(
         _print_failures(found, is_limited=bool(names or errors or since))
     url = dead_letter_queues.dead_letter_queue_url(deployment.queues, deployment.retry_queue_url)
     dead_letters = count_messages(deployment.queues, url)
+    events_url = deployment.user_events_dead_letter_queue_url
+    lost_events = count_messages(deployment.queues, events_url) if events_url else 0
     if as_json:
-        listing = {"failures": [each.to_json() for each in found], "sign_ups_in_dead_letter_queue": dead_letters}
+        listing = {
+            "failures": [each.to_json() for each in found],
+            "sign_ups_in_dead_letter_queue": dead_letters,
+            "messages_about_lost_user_events": lost_events,
+        }
         typer.echo(json.dumps(listing, indent=2))
-    elif dead_letters:
+        return
+    if dead_letters:
         stdout.print(
             f"{counted(dead_letters, 'sign-up')} in the dead-letter queue. To show them: cognito-user-sync failures"
             " show. To move them back to the retry queue: cognito-user-sync failures requeue"
+        )
+    if lost_events:
+        stdout.print(
+            f"{counted(lost_events, 'message')} about lost user events in the dead-letter queue. To show when these"
+            " occurred: cognito-user-sync failures show. To repair this:"
+            " docs/operations.md#events-about-users-are-late-or-lost"
         )
 
 

@@ -11,7 +11,9 @@ from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.pauses import PartName, PauseError, part, show_on_dashboard
 from cognito_user_sync_cli.terminal import EXIT_PROBLEM, print_error, stderr, stdout
 
-_Name = Annotated[PartName, typer.Argument(metavar="PART", help="welcomes, changes, reconciliation or trigger.")]
+_Name = Annotated[
+    PartName, typer.Argument(metavar="PART", help="welcomes, changes, user-events, reconciliation or trigger.")
+]
 
 
 def pause(context: typer.Context, name: _Name) -> None:

@@ -1,9 +1,9 @@
-"""Sections `retry` and `changes`: the retry queue, the change queue, and their dead-letter queues."""
+"""Sections `retry`, `changes` and `user_events`: what functions read, and dead-letter queues."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync_cli.aws_errors import none_if_missing
 from cognito_user_sync_cli.deployment import Deployment
@@ -68,6 +68,28 @@ def check_changes(deployment: Deployment) -> Findings:
         yield Problem(f"the EventBridge rule {rule} is disabled: aws events enable-rule --name {rule}")
 
 
+def check_user_events(deployment: Deployment) -> Findings:
+    url = deployment.user_events_dead_letter_queue_url
+    if url is None:
+        yield Fact("published", False, "not published")
+        return
+    function = f"{deployment.prefix}-publish-user-events"
+    mapping = next(iter(_mappings(deployment, function, FunctionName=function)), None)
+    if mapping is None:
+        yield Problem(f"the event source mapping of the table's stream and {function} does not exist: apply again")
+    elif mapping.get("LastProcessingResult", "").startswith("PROBLEM"):
+        yield Problem(
+            f"{function} publishes no events: {mapping['LastProcessingResult']}. For the cause: aws logs tail"
+            f" /aws/lambda/{function} --since 1h"
+        )
+    yield from _check_dead_letters(
+        deployment,
+        url,
+        "Messages about lost user events in the dead-letter queue: {}. To repair this:"
+        " docs/operations.md#events-about-users-are-late-or-lost",
+    )
+
+
 def _check(deployment: Deployment, url: str, queue: _Queue) -> Findings:
     name = url.rpartition("/")[2]
     attributes = _attributes(deployment.queues, url, "QueueArn", "RedrivePolicy")
@@ -81,29 +103,34 @@ def _check(deployment: Deployment, url: str, queue: _Queue) -> Findings:
         if "RedrivePolicy" not in attributes:
             yield Problem(f"the queue {name} has lost its dead-letter queue: apply again")
         yield from _check_mapping(deployment, name, attributes["QueueArn"], queue)
-    dead_letter_attributes = _attributes(deployment.queues, f"{url}-dead-letter")
-    if dead_letter_attributes is None:
-        yield Problem(f"the queue {name}-dead-letter does not exist, and its messages are lost: apply again")
-    else:
-        failed = _count(dead_letter_attributes)
-        yield Fact("in_dead_letter_queue", failed, f"{failed:,} in the dead-letter queue")
-        if failed:
-            yield Problem(queue.failed.format(failed))
+    yield from _check_dead_letters(deployment, f"{url}-dead-letter", queue.failed)
+
+
+def _check_dead_letters(deployment: Deployment, url: str, problem: str) -> Findings:
+    attributes = _attributes(deployment.queues, url)
+    if attributes is None:
+        yield Problem(f"the queue {url.rpartition('/')[2]} does not exist, and its messages are lost: apply again")
+        return
+    failed = _count(attributes)
+    yield Fact("in_dead_letter_queue", failed, f"{failed:,} in the dead-letter queue")
+    if failed:
+        yield Problem(problem.format(failed))
 
 
 def _check_mapping(deployment: Deployment, name: str, arn: str, queue: _Queue) -> Findings:
     function = f"{deployment.prefix}-{queue.consumer}"
-    pages = deployment.functions.get_paginator("list_event_source_mappings").paginate(EventSourceArn=arn)
-    states = [
-        mapping["State"]
-        for page in pages
-        for mapping in page["EventSourceMappings"]
-        if mapping["FunctionArn"].split(":")[6] == function
-    ]
+    states = [mapping["State"] for mapping in _mappings(deployment, function, EventSourceArn=arn)]
     if not states:
         yield Problem(f"the event source mapping of {name} and {function} does not exist: apply again")
     elif states[0] in ("Disabled", "Disabling") and not queue.is_pausable:
         yield Problem(f"{function} does not read {name}: its event source mapping is disabled. Apply again")
+
+
+def _mappings(deployment: Deployment, function: str, **filters: Any) -> list[Any]:
+    """Return the event source mappings of a function."""
+    pages = deployment.functions.get_paginator("list_event_source_mappings").paginate(**filters)
+    found = [mapping for page in pages for mapping in page["EventSourceMappings"]]
+    return [mapping for mapping in found if mapping["FunctionArn"].split(":")[6] == function]
 
 
 def count_messages(queues: SQSClient, url: str) -> int:
