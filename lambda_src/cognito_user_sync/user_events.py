@@ -31,7 +31,6 @@ _ENTRIES = 10
 
 # Cognito's dates change with other attributes, or without any that is in the item.
 _DATES = ("cognito_created_at", "cognito_modified_at")
-_STATUS = ("status", "enabled")
 
 # A SequenceNumber has at most 40 digits.
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
@@ -56,11 +55,17 @@ class Reason(StrEnum):
     RETURNED = "returned"
     """Created: the item was marked as deleted by mistake."""
     ATTRIBUTES = "attributes"
-    """Updated: at least one synced attribute, or the username."""
+    """Updated: all other changes."""
     STATUS = "status"
     """Updated: only the status or `enabled`."""
+    GROUPS = "groups"
+    """Updated: only the groups."""
     DELETED = "deleted"
     """Deleted: Cognito has confirmed the deletion."""
+
+
+# The reason of an update if only these fields changed.
+_REASONS = {Reason.STATUS: {"status", "enabled"}, Reason.GROUPS: {"groups"}}
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class UserEvent:
 
     Attributes:
         id: The same if the event is published again.
-        changed: Names of attributes in Cognito, `username`, `status` and `enabled`; sorted.
+        changed: Names of attributes in Cognito, `username`, `status`, `enabled` and `groups`; sorted.
         occurred_at: When the item changed, as a `user.timestamp` of whole seconds.
         sequence: Of two events of a user, the later one has the greater sequence.
     """
@@ -215,11 +220,14 @@ def _what(old: Item, new: Item, layout: ItemLayout) -> tuple[DetailType, Reason,
     changed = {field for field in before.keys() | after.keys() if before.get(field) != after.get(field)}
     if not changed:
         return None
-    return DetailType.UPDATED, Reason.STATUS if changed <= {*_STATUS} else Reason.ATTRIBUTES, changed
+    reason = next((reason for reason, fields in _REASONS.items() if changed <= fields), Reason.ATTRIBUTES)
+    return DetailType.UPDATED, reason, changed
 
 
 def _values(image: Item, layout: ItemLayout) -> dict[str, Any]:
     """Return the values that came from Cognito, by field. Others are the application's or bookkeeping."""
     synced = layout.synced(image)
     fields = (field for field in (*layout.attributes, *FROM_COGNITO) if field not in _DATES)
-    return {field: image[name] for field in fields if (name := layout.name(field)) in synced and name in image}
+    values = {field: image[name] for field in fields if (name := layout.name(field)) in synced and name in image}
+    groups = layout.groups(image) if layout.sync_groups else None
+    return values | ({"groups": groups} if groups else {})

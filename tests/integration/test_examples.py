@@ -14,7 +14,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_every_example_has_a_test() -> None:
-    assert {each.name for each in EXAMPLES.iterdir() if each.is_dir()} == {"minimal", "complete", "owned_pool", "user_events"}
+    assert {each.name for each in EXAMPLES.iterdir() if each.is_dir()} == {
+        "minimal",
+        "complete",
+        "owned_pool",
+        "user_events",
+    }
 
 
 def test_minimal_example_syncs_users_and_sends_no_email(aws: LocalAws, tmp_path: Path, username: str) -> None:

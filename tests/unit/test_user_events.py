@@ -156,6 +156,22 @@ def test_event_follows_what_happened_to_the_user(layout: ItemLayout) -> None:
 
 
 @pytest.mark.usefixtures("_moto")
+def test_change_of_groups_alone_is_an_update_of_groups() -> None:
+    table = Table(replace(SINGLE_TABLE, sync_groups=True))
+    table.writing(groups=frozenset({"a", "b"}), groups_observed_at="2026-01-01T10:00:00.000Z")()
+    old = table.item()
+    later = {"observed_at": "2026-01-01T11:00:00.000Z", "groups_observed_at": "2026-01-01T11:00:00.000Z"}
+    assert table.after(table.writing(**later, groups=frozenset({"a", "b"}))) is None
+    # The order of a set is not defined.
+    old["cognito_groups"]["SS"].reverse()
+    assert user_events.from_record(record(old, table.item(), table.layout), table.layout) is None
+    left = table.writing(**later, groups=frozenset({"a"}))
+    assert table.after(left) == ("User Updated", "groups", ("groups",))
+    both = table.writing(**later, groups=frozenset(), enabled=False, modified_at="2026-01-01T11:00:00.000Z")
+    assert table.after(both) == ("User Updated", "attributes", ("enabled", "groups"))
+
+
+@pytest.mark.usefixtures("_moto")
 @pytest.mark.parametrize("action", [DeletedUsers.MARK, DeletedUsers.DELETE, DeletedUsers.DELETE_ITEM])
 def test_deletion_is_one_event_with_each_policy(action: DeletedUsers) -> None:
     table = Table(action=action)
@@ -386,7 +402,8 @@ def documented(mark: str) -> Any:
 
 
 def assert_fits(value: Any, schema: dict[str, Any]) -> None:
-    assert isinstance(value, {"object": dict, "array": list}.get(schema.get("type", ""), str))
+    kinds: dict[str, type] = {"object": dict, "array": list}
+    assert type(value) is kinds.get(schema.get("type", ""), str)
     assert value in schema.get("enum", [value])
     assert not isinstance(value, str) or re.search(schema.get("pattern", ""), value)
     assert set(schema.get("required", ())) == {*schema.get("properties", {})}
