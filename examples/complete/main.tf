@@ -58,6 +58,11 @@ module "user_sync" {
   # Requires a CloudTrail trail that logs management events in the pool's region.
   track_changes = true
 
+  # On the default event bus of the account. examples/user_events handles the events.
+  user_events = {
+    event_bus_arn = "arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"
+  }
+
   reconciliation = {
     schedule              = "rate(12 hours)"
     list_users_per_second = 20

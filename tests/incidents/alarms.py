@@ -60,7 +60,7 @@ class Alarms:
                 return self._messages(dimensions["QueueName"], _ATTRIBUTES[name])
             case "AWS/States", "ExecutionsFailed":
                 return self._failed_executions(dimensions["StateMachineArn"])
-            case "AWS/Lambda", "Errors" | "Throttles" if dimensions["FunctionName"] in self.counted:
+            case "AWS/Lambda", "Errors" | "Throttles" | "IteratorAge" if dimensions["FunctionName"] in self.counted:
                 return self.counted[dimensions["FunctionName"]]
             case "AWS/SES", name if name in self.counted:
                 return self.counted[name]

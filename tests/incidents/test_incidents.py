@@ -554,6 +554,34 @@ def test_changes_are_in_the_dead_letter_queue(
     assert (deployed.item(ada) or {})["given_name"]
 
 
+def test_events_about_users_are_late_and_then_lost(
+    aws: LocalAws, runbook: Runbook, deployed: Deployment, pool: Pool, ada: str, username: str, operator: Operator
+) -> None:
+    """The policy of the bus denies the function, until the record of a change is too old."""
+    function, functions = f"{PREFIX}-publish-user-events", aws.client("lambda")
+    alarms = Alarms(aws, datetime.now(UTC), {function: 3_600_000})
+    queue = f"{deployed.outputs['retry_queue_url'].removesuffix('retry')}user-events-dead-letter"
+    (mapping,) = functions.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    aws.set_faults([{"operation": "events:PutEvents", "fault": "access_denied"}])
+    attributes = [{"Name": "name", "Value": "Grace-Canary"}]
+    pool.cognito.admin_update_user_attributes(UserPoolId=pool.id, Username=username, UserAttributes=attributes)
+    assert alarms.state("user-events-age") == "ALARM"
+    eventually(lambda: "events not published" in "".join(aws.logs().get(function, [])))
+    functions.update_event_source_mapping(UUID=mapping["UUID"], MaximumRecordAgeInSeconds=1)
+    eventually(lambda: alarms.state("user-events-dead-letter") == "ALARM")
+    aws.clear_faults()
+    age = mapping["MaximumRecordAgeInSeconds"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], MaximumRecordAgeInSeconds=age)
+    assert "Messages about lost user events" in status(operator, healthy=False)["problems"][0]
+    with runbook.section("Events about users are late or lost", QUEUE_URL=queue) as incident:
+        incident.type("First command", "status", expect=1)
+        assert "AccessDenied" in incident.type("First command", "logs")
+        assert '"approximateArrivalOfFirstRecord"' in incident.type("Repair", "show")
+        incident.type("Repair", "purge-queue")
+        eventually(lambda: is_healthy(operator))
+        incident.type("Proof")
+
+
 # --- users
 
 
