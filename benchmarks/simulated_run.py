@@ -21,6 +21,7 @@ from benchmarks.generated_users import GeneratedUsers
 from benchmarks.simulated_dynamodb import SimulatedDynamoDB
 from benchmarks.virtual_time import VirtualTime
 from cognito_user_sync import clients, rate_limit, settings, user
+from cognito_user_sync.group_reconciliation import GroupWorker
 from cognito_user_sync.handlers import plan_shards, reconcile_shards
 from cognito_user_sync.rate_limit import RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import PARALLEL, Worker
@@ -112,21 +113,24 @@ class SimulatedAws:
 class SimulatedRun:
     """A run of the state machine over a pool and its table, at `list_users_per_second`."""
 
-    def __init__(self, aws: SimulatedAws, list_users_per_second: float, max_concurrency: int = 4) -> None:
+    def __init__(
+        self, aws: SimulatedAws, list_users_per_second: float, max_concurrency: int = 4, sync_groups: bool = False
+    ) -> None:
         self._aws = aws
         self._max_concurrency = max_concurrency
         self._environment = environment(
             ATTRIBUTES=json.dumps(ATTRIBUTES),
             LIST_USERS_PER_SECOND=str(list_users_per_second),
             MAX_CONCURRENCY=str(max_concurrency),
+            **({"SYNC_GROUPS": "true"} if sync_groups else {}),
         )
         self._pool = UserPool(aws.cognito, POOL_ID)
         self._table = settings.user_table(cast("DynamoDBClient", aws.dynamodb), self._environment)
 
-    def execute(self) -> Json:
-        """Run the state machine. Returns its summary."""
+    def execute(self, run_input: Mapping[str, Any] | None = None) -> Json:
+        """Run the state machine with this input, {} by default. Returns its summary."""
         with self._code_in_virtual_time():
-            event: Json = {"input": {}, "started_at": user.now(), "trigger": {"result": "unchanged"}}
+            event: Json = {"input": {**(run_input or {})}, "started_at": user.now(), "trigger": {"result": "unchanged"}}
             self._aws.calls["StepFunctions"] += _STATES_BEFORE
             self._aws.invoke("pool_trigger", _PLANNER_GB, self._ensure_trigger)
             while True:
@@ -184,6 +188,7 @@ class SimulatedRun:
             patch.multiple(
                 reconcile_shards,
                 Worker=partial(Worker, clock=time, sleep=time.sleep, in_parallel=self._aws.in_parallel),
+                GroupWorker=partial(GroupWorker, clock=time, sleep=time.sleep, in_parallel=self._aws.in_parallel),
             ),
         ):
             yield

@@ -115,7 +115,7 @@ class GroupResult:
         return {**vars(self), "counts": dict(self.counts), "left": vars(self.left) if self.left else None}
 
 
-class _Members:
+class Members:
     """The groups of each listed user, in about 150 bytes a user: users with the same groups share one set."""
 
     def __init__(self) -> None:
@@ -203,9 +203,9 @@ class GroupWorker:
             if token is None:
                 return names
 
-    def _list(self, waiting: Sequence[str]) -> tuple[_Members, str]:
+    def _list(self, waiting: Sequence[str]) -> tuple[Members, str]:
         """Return the members of the first of these groups, and the name of the last group that was tried."""
-        members, last = _Members(), ""
+        members, last = Members(), ""
         for name in waiting:
             try:
                 # Without a group that was deleted since the groups were listed: no user is removed from it.
@@ -222,7 +222,7 @@ class GroupWorker:
             last = name
         return members, last
 
-    def _members(self, group: str, others: _Members) -> list[bytes] | None:
+    def _members(self, group: str, others: Members) -> list[bytes] | None:
         """Return the subs of a group, as bytes, or None if it does not exist.
 
         Raises _TooLargeError if they do not fit in addition to the others, or CognitoRejectedError.
@@ -254,7 +254,7 @@ class GroupWorker:
         if len(self._result.unlisted) < NAMED_GROUPS:
             self._result.unlisted.append({"name": group, "listed": members})
 
-    def _compare_all(self, members: _Members, position: Position) -> tuple[str, Item | None] | None:
+    def _compare_all(self, members: Members, position: Position) -> tuple[str, Item | None] | None:
         """Compare the items of all active users. Returns where it stopped, or None after the last user."""
         start = position.start
         for digit in HEX_DIGITS[HEX_DIGITS.index(position.digit) :]:
@@ -271,7 +271,7 @@ class GroupWorker:
                     break
         return None
 
-    def _compare(self, subs: Sequence[str], members: _Members) -> None:
+    def _compare(self, subs: Sequence[str], members: Members) -> None:
         """Compare the items of one page of users, and write the differences. Raises OutOfTimeError."""
         updated = 0
         for first in range(0, len(subs), READ_SIZE * PARALLEL):
@@ -299,7 +299,7 @@ class GroupWorker:
     def _read(self, subs: Sequence[str]) -> dict[str, Item]:
         return self._retry.call(lambda: self.table.read(subs, fields=_FIELDS))
 
-    def _difference(self, sub: str, item: Item, members: _Members) -> _Task | None:
+    def _difference(self, sub: str, item: Item, members: Members) -> _Task | None:
         """Return what to write to an item, or None if its groups are those of the lists."""
         layout = self.table.layout
         if not layout.is_ours(item) or layout.name("deleted_at") in item:

@@ -198,6 +198,14 @@ NOT_ASKED = (
         "this needs a CloudFormation stack, because only CloudFormation sets such tags",
     ),
     (
+        "Does AdminListGroupsForUser make a user count as monthly active?",
+        "the bill shows this, weeks later; AWS's list of such calls does not name it",
+    ),
+    (
+        "How long can AdminListGroupsForUser and ListUsersInGroup return groups from before a change?",
+        "AWS documents no bound, and a test can only show that it did not happen",
+    ),
+    (
         "Does botocore repeat a request that timed out?",
         "this does not depend on AWS; the functions that send email allow one attempt",
     ),

@@ -46,6 +46,7 @@ def terraform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Terraform
         "user_pool_id": pool.id,
         "stage": "faults",
         "reconciliation": RECONCILIATION,
+        "sync_groups": "true",
         "user_events": json.dumps({"event_bus_arn": EVENT_BUS}),
     }
     run("apply", "-auto-approve", variables=variables)

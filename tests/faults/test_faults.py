@@ -15,7 +15,7 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -401,9 +401,25 @@ def handler(event, context):
 """
 
 
+# Once: the file is there for the next process.
+INTERRUPTED = """
+import os
+from cognito_user_sync.handlers.reconcile_shards import handler
+from cognito_user_sync.user_pool import UserPool
+
+read = UserPool.members
+def members(self, group, token=None):
+    if token and not os.path.exists({marker!r}):
+        open({marker!r}, "w").close()
+        os._exit(1)
+    return read(self, group, token)
+UserPool.members = members
+"""
+
+
 @contextmanager
-def ending_after_its_work(aws: LocalAws, deployed: Deployment, handler: str) -> Iterator[None]:
-    """Let a function's process end after its work, without a response."""
+def ending_after_its_work(aws: LocalAws, deployed: Deployment, handler: str, code: str = ENDING) -> Iterator[None]:
+    """Let a function's process end after its work, without a response, or run this code instead."""
     functions = aws.client("lambda")
     name = deployed.outputs[TRIGGER].rpartition(":")[2].replace("post-confirmation", handler.replace("_", "-"))
     sources = Path(__file__).parents[2] / "lambda_src"
@@ -411,7 +427,7 @@ def ending_after_its_work(aws: LocalAws, deployed: Deployment, handler: str) -> 
     with zipfile.ZipFile(content, "w") as archive:
         for file in sources.rglob("*.py"):
             archive.write(file, file.relative_to(sources))
-        archive.writestr("ending.py", ENDING.format(handler=handler))
+        archive.writestr("ending.py", code.replace("{handler}", handler))
     found = functions.get_function_configuration(FunctionName=name)["Handler"]
     functions.update_function_code(FunctionName=name, ZipFile=content.getvalue())
     functions.update_function_configuration(FunctionName=name, Handler="ending.handler")
@@ -673,3 +689,33 @@ def test_events_are_published_in_order_when_function_dies_after_the_call(
         eventually(lambda: len(published(user)) >= 2)
     assert_published_in_order(user)
     assert len(published(user)) > len(LIFE)
+
+
+def test_interrupted_list_of_a_group_removes_no_user(
+    aws: LocalAws, pool: Pool, deployed: Deployment, tmp_path: Path
+) -> None:
+    """The function ends between two pages. No event of the changes arrives: the deployment does not track changes."""
+    usernames = make_users(pool, 70)
+    pool.cognito.create_group(UserPoolId=pool.id, GroupName="large")
+
+    def change(operation: str, subs: Iterable[str]) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            call = getattr(pool.cognito, operation)
+            list(threads.map(lambda sub: call(UserPoolId=pool.id, GroupName="large", Username=usernames[sub]), subs))
+
+    def members() -> set[str]:
+        return {sub for sub in usernames if "large" in (deployed.item(sub) or {}).get("groups", [])}
+
+    change("admin_add_user_to_group", usernames)
+    assert deployed.reconcile()["status"] == "SUCCEEDED"
+    assert members() == usernames.keys()
+    left = set(list(usernames)[:3])
+    change("admin_remove_user_from_group", left)
+    marker = tmp_path / "ended"
+    throttled = {"operation": "cognito-idp:ListUsersInGroup", "fault": "throttle", "times": 2}
+    code = INTERRUPTED.format(marker=str(marker))
+    with failing(aws, throttled), ending_after_its_work(aws, deployed, "reconcile_shards", code):
+        run = deployed.reconcile()
+    assert marker.exists()
+    assert (run["status"], run["summary"]["groups_updated"]) == ("SUCCEEDED", 3)
+    assert members() == usernames.keys() - left

@@ -90,6 +90,24 @@ def test_record_of_an_administrators_call(aws: LocalAws, method: str) -> None:
     assert record["additionalEventData"] == {"sub": pool.sub}
 
 
+def test_record_of_a_change_of_groups(aws: LocalAws) -> None:
+    """That of a deleted group names no user."""
+    pool = Pool(aws)
+    group = {"UserPoolId": pool.id, "GroupName": "staff"}
+    for method, additional in (
+        ("create_group", {}),
+        ("admin_add_user_to_group", {"sub": pool.sub}),
+        ("admin_remove_user_from_group", {"sub": pool.sub}),
+        ("delete_group", {}),
+    ):
+        getattr(pool.cognito, method)(**group, **({"Username": "ann"} if additional else {}))
+        record = pool.record()
+        assert record["eventName"].lower() == method.replace("_", "")
+        assert record["additionalEventData"] == additional
+        assert record["requestParameters"]["userPoolId"] == pool.id
+        assert record["requestParameters"]["groupName"] == "staff"
+
+
 def test_record_of_a_users_call_has_the_pool(aws: LocalAws) -> None:
     pool = Pool(aws)
     token, cognito = pool.token(), pool.cognito

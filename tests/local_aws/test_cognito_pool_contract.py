@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from local_aws.client import LocalAws
 
 USERNAMES = [f"user-{number}" for number in range(5)]
+# Members by group.
+GROUPS = {"all": USERNAMES, "some": USERNAMES[:2], "none": []}
 
 
 class Pool:
@@ -60,6 +62,10 @@ def pool_of_local_aws(aws: LocalAws) -> Pool:
     pool_id = client.create_user_pool(PoolName=name("pool"))["UserPool"]["Id"]
     for username in USERNAMES:
         client.admin_create_user(UserPoolId=pool_id, Username=username)
+    for group, members in GROUPS.items():
+        client.create_group(UserPoolId=pool_id, GroupName=group)
+        for username in members:
+            client.admin_add_user_to_group(UserPoolId=pool_id, GroupName=group, Username=username)
     return Pool(client, pool_id)
 
 
@@ -68,9 +74,16 @@ def pool(request: pytest.FixtureRequest, pool_of_local_aws: Pool) -> Pool:
     if request.param == "local-aws":
         return pool_of_local_aws
     users = [
-        CognitoUser(pool_of_local_aws.sub(username), username, status="FORCE_CHANGE_PASSWORD") for username in USERNAMES
+        CognitoUser(
+            pool_of_local_aws.sub(username),
+            username,
+            status="FORCE_CHANGE_PASSWORD",
+            groups={group for group, members in GROUPS.items() if username in members},
+        )
+        for username in USERNAMES
     ]
     pool = CognitoPool(UsersInMemory(*users))
+    pool.groups = [*GROUPS]
     return Pool(cognito_client(pool), pool.facts["Id"])
 
 
@@ -110,6 +123,31 @@ def test_list_users_gives_members_of_user(pool: Pool) -> None:
     assert user["UserCreateDate"] <= user["UserLastModifiedDate"]
 
 
+def test_group_lists_have_groups_and_members(pool: Pool) -> None:
+    names = [group["GroupName"] for group in pool.client.list_groups(UserPoolId=pool.id)["Groups"]]
+    assert sorted(names) == sorted(GROUPS)
+    assert pool.client.get_group(UserPoolId=pool.id, GroupName="none")["Group"]["GroupName"] == "none"
+    for username in USERNAMES:
+        found = pool.client.admin_list_groups_for_user(UserPoolId=pool.id, Username=username)["Groups"]
+        expected = [group for group, members in GROUPS.items() if username in members]
+        assert sorted(group["GroupName"] for group in found) == expected
+
+
+def test_list_users_in_group_pages_by_limit(pool: Pool) -> None:
+    for group, members in GROUPS.items():
+        arguments: Any = {"UserPoolId": pool.id, "GroupName": group, "Limit": 2}
+        pages = []
+        while True:
+            page = pool.client.list_users_in_group(**arguments)
+            pages.append(page["Users"])
+            if "NextToken" not in page:
+                break
+            arguments["NextToken"] = page["NextToken"]
+        assert [len(page) for page in pages] == {5: [2, 2, 1], 2: [2], 0: [0]}[len(members)]
+        assert sorted(user["Username"] for page in pages for user in page) == members
+        assert all({"Name": "sub", "Value": pool.sub(user["Username"])} in user["Attributes"] for user in pages[0])
+
+
 def rejections(pool: Pool) -> dict[str, Callable[[], object]]:
     client, unknown = pool.client, "eu-central-1_nowhere00"
     return {
@@ -117,6 +155,10 @@ def rejections(pool: Pool) -> dict[str, Callable[[], object]]:
         "list-of-unknown-pool": lambda: client.list_users(UserPoolId=unknown),
         "unknown-pool": lambda: client.describe_user_pool(UserPoolId=unknown),
         "update-of-unknown-pool": lambda: client.update_user_pool(UserPoolId=unknown),
+        "groups-of-unknown-user": lambda: client.admin_list_groups_for_user(UserPoolId=pool.id, Username="unknown"),
+        "unknown-group": lambda: client.get_group(UserPoolId=pool.id, GroupName="unknown"),
+        "members-of-unknown-group": lambda: client.list_users_in_group(UserPoolId=pool.id, GroupName="unknown"),
+        "groups-of-unknown-pool": lambda: client.list_groups(UserPoolId=unknown),
         "both-names-of-a-setting": lambda: client.update_user_pool(
             UserPoolId=pool.id,
             Policies={"PasswordPolicy": {"TemporaryPasswordValidityDays": 7}},
@@ -132,6 +174,10 @@ def rejections(pool: Pool) -> dict[str, Callable[[], object]]:
         ("list-of-unknown-pool", "ResourceNotFoundException"),
         ("unknown-pool", "ResourceNotFoundException"),
         ("update-of-unknown-pool", "ResourceNotFoundException"),
+        ("groups-of-unknown-user", "UserNotFoundException"),
+        ("unknown-group", "ResourceNotFoundException"),
+        ("members-of-unknown-group", "ResourceNotFoundException"),
+        ("groups-of-unknown-pool", "ResourceNotFoundException"),
         ("both-names-of-a-setting", "InvalidParameterException"),
     ],
 )

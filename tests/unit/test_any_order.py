@@ -17,8 +17,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulated_dynamodb import SimulatedDynamoDB
-from cognito_user_sync import clients, deletion, reconciliation, sync_request, user_pool, user_table
+from cognito_user_sync import (
+    clients,
+    deletion,
+    group_reconciliation,
+    reconciliation,
+    sync_request,
+    user_pool,
+    user_table,
+)
 from cognito_user_sync.changes import DELETIONS, sync_change
+from cognito_user_sync.group_reconciliation import GroupBatch, GroupWorker, Position
 from cognito_user_sync.handlers import sync_user
 from cognito_user_sync.item_layout import ItemLayout, ItemValue, marshal
 from cognito_user_sync.reconciliation import Batch, Worker
@@ -28,7 +37,7 @@ from cognito_user_sync.user_pool import CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, UserTable
 from tests.fakes.answers import Answer
 from tests.fakes.clock import Clock, FakeContext
-from tests.fakes.cognito_pool import LIST, CognitoPool, CognitoUser, UsersInMemory
+from tests.fakes.cognito_pool import GROUPS_OF_USER, LIST, MEMBERS, CognitoPool, CognitoUser, UsersInMemory
 from tests.fakes.fake_aws import cognito_client
 from tests.fakes.simulated_table import plain
 from tests.fakes.subs import numbered_sub
@@ -38,7 +47,8 @@ Request: TypeAlias = SyncRequest | Change
 Step: TypeAlias = tuple[str, int, int]
 """The kind of the step, its username or request, and a number whose meaning depends on the kind."""
 
-LAYOUT = ItemLayout(POOL_ID, ("name", "email"))
+LAYOUT = ItemLayout(POOL_ID, ("name", "email"), sync_groups=True)
+FORGED_EVENTS = ("AdminDeleteUser", "AdminUpdateUserAttributes", "AdminCreateUser", "AdminAddUserToGroup")
 FAR_FUTURE = "9999-12-31T23:59:59.000Z"
 
 # What an administrator or a user does to an existing user: CloudTrail's name of it, and what changes.
@@ -47,6 +57,11 @@ CHANGES: dict[str, tuple[str, Callable[[int], dict[str, Any]]]] = {
     "disable": ("AdminDisableUser", lambda _: {"enabled": False}),
     "enable": ("AdminEnableUser", lambda _: {"enabled": True}),
     "require_reset": ("AdminResetUserPassword", lambda _: {"status": "RESET_REQUIRED"}),
+}
+# Changes of groups, which do not move Cognito's date: CloudTrail's name, and what changes.
+GROUP_CHANGES: dict[str, tuple[str, Callable[[set[str], str], object]]] = {
+    "join": ("AdminAddUserToGroup", set.add),
+    "leave": ("AdminRemoveUserFromGroup", set.discard),
 }
 # How a user comes into being: with which status, and CloudTrail's name of it.
 NEW_USERS = {
@@ -61,7 +76,7 @@ TRIGGERS = {
 }
 # Events after which an answer from before the change is noticed.
 NOTICED_LAG = {*DELETIONS, "AdminCreateUser", "AdminUpdateUserAttributes", "AdminDisableUser", "AdminEnableUser"}
-IN_POOL = (*NEW_USERS, *TRIGGERS, *CHANGES, "delete")
+IN_POOL = (*NEW_USERS, *TRIGGERS, *CHANGES, *GROUP_CHANGES, "delete", "delete_group")
 
 
 def one_by_one(act: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
@@ -71,12 +86,16 @@ def one_by_one(act: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]
 class World:
     """A pool, its table, and all the requests that were ever made."""
 
-    def __init__(self, action: DeletedUsers, dates_always_move: bool = False) -> None:
-        self.dates_always_move = dates_always_move
+    def __init__(self, action: DeletedUsers, is_reconciled: bool = True) -> None:
+        self.is_reconciled = is_reconciled
+        """Whether a reconciliation follows. Without it, events must be enough: each change has one, each change but
+        one of groups has another date, and groups that lag are of the change before."""
         self.clock = Clock()
         self.users = UsersInMemory()
         self.cognito = CognitoPool(self.users)
         self.cognito.operations[LIST] = self._list
+        self.cognito.operations[MEMBERS] = self._members
+        self.cognito.operations[GROUPS_OF_USER] = self._groups_of_user
         self.pool = UserPool(cognito_client(self.cognito), POOL_ID)
         database: Any = SimulatedDynamoDB(Counter(), self._change_something)
         self.table = UserTable(database, TABLE, LAYOUT, DeletionPolicy(action))
@@ -89,14 +108,14 @@ class World:
         """What ListUsers shows: the users, or the users as they were."""
         self._past = [copy.deepcopy(self.users)]
         self._created = 0
-        self._newest: dict[str, str] = {}
+        self._newest: dict[str, tuple[str, str]] = {}
         self._deleted: set[str] = set()
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Give the code under test this pool, table and clock."""
         with ExitStack() as stack:
-            for module in (deletion, reconciliation, user_pool, user_table):
+            for module in (deletion, group_reconciliation, reconciliation, user_pool, user_table):
                 stack.enter_context(patch.object(module, "now", self.clock.now))
             stack.enter_context(patch.object(sync_request, "datetime", self.clock.datetime))
             stack.enter_context(patch.object(clients, "user_pool", lambda: self.pool))
@@ -146,10 +165,13 @@ class World:
         batch, clock = Batch(("",), pages_per_second=4.0), self.clock
         result = Worker(self.pool, self.table, batch, lambda: 900, clock, clock.sleep, one_by_one).work()
         assert (result.prefixes, result.failed_subs) == ([], [])
+        groups = GroupBatch(Position(), pages_per_second=4.0)
+        of_groups = GroupWorker(self.pool, self.table, groups, lambda: 900, clock, clock.sleep, one_by_one).work()
+        assert (of_groups.left, of_groups.failed_subs) == (None, [])
 
     def expected(self) -> dict[str, dict[str, Any]]:
         """Return the items that an up-to-date table has, by sub."""
-        confirmed = (user.seen() for user in self.users.values() if user.status != UNCONFIRMED)
+        confirmed = (user.seen(with_groups=True) for user in self.users.values() if user.status != UNCONFIRMED)
         return {user.sub: _without_moments(_plain(LAYOUT.to_item(user))) for user in confirmed}
 
     def active(self) -> dict[str, dict[str, Any]]:
@@ -181,13 +203,24 @@ class World:
             event_name, changes = CHANGES[kind]
             for name, value in changes(number).items():
                 setattr(user, name, value)
+        elif kind in GROUP_CHANGES and user:
+            event_name, change = GROUP_CHANGES[kind]
+            group = f"group-{number % 2}"
+            change(user.groups, group)
+            self.cognito.groups = sorted({*self.cognito.groups, group})
+        elif kind == "delete_group" and self.is_reconciled:
+            for member in self.users.values():
+                member.groups.discard(f"group-{number % 2}")
+            self.cognito.groups = [name for name in self.cognito.groups if name != f"group-{number % 2}"]
+            self._past.append(copy.deepcopy(self.users))
+            return
         elif kind == "delete" and user:
             event_name = sorted(DELETIONS)[number % 2]
             self.users.remove(user.sub)
         else:
             return
         # AWS does not document that the date moves with this one.
-        if kind != "require_reset" or number % 2 or self.dates_always_move:
+        if kind not in GROUP_CHANGES and (kind != "require_reset" or number % 2 or not self.is_reconciled):
             user.modified_at = datetime.fromisoformat(occurred_at)
         self._past.append(copy.deepcopy(self.users))
         if event_name:
@@ -201,12 +234,22 @@ class World:
         sub = numbered_sub(number % (self._created + 1))
         self.forged += [
             SyncRequest(sub, f"user-{which % 3}", "sign_up", FAR_FUTURE),
-            Change(sub, ("AdminDeleteUser", "AdminUpdateUserAttributes", "AdminCreateUser")[which % 3], FAR_FUTURE),
+            Change(sub, FORGED_EVENTS[which % len(FORGED_EVENTS)], FAR_FUTURE),
         ]
 
     def _list(self, request: Any) -> Answer:
         with patch.object(self.cognito, "users", self.shown):
             return self.cognito._list(request)
+
+    def _members(self, request: Any) -> Answer:
+        with patch.object(self.cognito, "users", self.shown):
+            return self.cognito._list_members(request)
+
+    def _groups_of_user(self, request: Any) -> Answer:
+        """Return the groups, which may lag if a reconciliation follows."""
+        is_known = self.shown.position_of(request["Username"]) is not None
+        with patch.object(self.cognito, "users", self.shown if self.is_reconciled and is_known else self.users):
+            return self.cognito._groups_of_user(request)
 
     @contextmanager
     def _lagging(self, changes: int) -> Iterator[None]:
@@ -230,9 +273,11 @@ class World:
                 self._deleted.add(sub)
                 self._newest.pop(sub, None)
             else:
-                assert item["cognito_modified_at"] >= self._newest.get(sub, "")
+                newest = self._newest.get(sub, ("", ""))
+                assert item["cognito_modified_at"] >= newest[0]
+                assert item.get("groups_observed_at", "") >= newest[1]
                 assert sub not in self._deleted
-                self._newest[sub] = item["cognito_modified_at"]
+                self._newest[sub] = item["cognito_modified_at"], item.get("groups_observed_at", "")
         self.concurrent = steps
 
 
@@ -241,7 +286,10 @@ def _plain(item: dict[str, ItemValue]) -> dict[str, Any]:
 
 
 def _without_moments(item: Any) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if name not in ("observed_at", "synced_at")}
+    """Return an item without times of reads: an item whose groups were never read lacks theirs."""
+    moments = ("observed_at", "synced_at", "groups_observed_at")
+    plain_item = {name: value for name, value in item.items() if name not in moments}
+    return plain_item | {"synced_attributes": [name for name in item["synced_attributes"] if name not in moments]}
 
 
 NUMBERS = st.integers(0, 5)
@@ -273,7 +321,7 @@ def test_any_order_ends_with_the_table_equal_to_the_pool(
     Then each request that was not handled to its end comes again; or there is one last reconciliation.
     """
     # Only a reconciliation finds a state that has the date of the state before.
-    world = World(action, dates_always_move=not is_reconciled)
+    world = World(action, is_reconciled)
     with world.installed():
         for step, concurrent in steps:
             world.concurrent = list(concurrent)

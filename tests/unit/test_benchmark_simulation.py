@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import expressions
+from benchmarks import expressions, group_scenario
 from benchmarks.figures import Figures, measured
 from benchmarks.generated_users import GeneratedUsers
 from benchmarks.simulated_run import ATTRIBUTES, Assumptions, SimulatedAws, SimulatedRun
@@ -180,3 +180,13 @@ def test_condition_on_a_missing_attribute(item: dict[str, dict[str, str]], holds
 def test_condition_rejects_unknown_expressions(expression: str) -> None:
     with pytest.raises((ValueError, SyntaxError)):
         expressions.condition(expression)
+
+
+def test_groups_of_2000_users_are_reconciled_in_virtual_time() -> None:
+    figures = group_scenario.measure(2_000, Assumptions())
+    assert (figures.groups, figures.batches) == (100, 1)
+    assert figures.largest_batch == figures.memberships
+    # One or two pages of each group, and no AdminListGroupsForUser.
+    assert figures.first.calls["ListUsersInGroup"] == 120
+    assert "AdminListGroupsForUser" not in figures.first.calls
+    assert figures.unchanged.seconds < figures.first.seconds

@@ -60,6 +60,32 @@ def test_shard_of_200_000_users_fits_into_256_megabytes() -> None:
     assert report["bytes_before"] + 4 * (report["peak_bytes"] - report["bytes_before"]) < 256 * MEGABYTE
 
 
+GROUPS_OF_A_BATCH = """
+from cognito_user_sync.group_reconciliation import MAX_MEMBERSHIPS, Members
+from tests.unit.test_worker_memory import _peak_bytes
+
+members = Members()
+half = MAX_MEMBERSHIPS // 2
+for group, first in (("a", 0), ("b", half)):
+    members.add(group, [number.to_bytes(16, "big") for number in range(first, first + half)])
+assert members.groups_of("00000000-0000-0000-0000-000000000001") == {"a"}
+print(_peak_bytes())
+"""
+
+
+def test_memberships_of_the_largest_batch_fit_into_300_megabytes() -> None:
+    """The memory of a worker is 1,769 MB. The most memory is for users in one group each."""
+    worker = subprocess.run(
+        [sys.executable, "-c", GROUPS_OF_A_BATCH],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | ENVIRONMENT,
+    )
+    assert worker.returncode == 0, worker.stderr
+    assert 100 * MEGABYTE < int(worker.stdout) < 300 * MEGABYTE
+
+
 _SYNCED = f'"synced_attributes":{{"SS":{json.dumps(sorted(FROM_COGNITO))}}}'
 
 
