@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 import docs.parts
-from benchmarks import cold_start, first_invocation, pages, scenarios, sign_up_measurement
-from benchmarks.results import ColdStart, Reconciliation, Results, this_machine, today
+from benchmarks import cold_start, first_invocation, pages, scenarios, sign_up_measurement, transfer_run
+from benchmarks.results import ColdStart, Reconciliation, Results, Transfers, this_machine, today
 from benchmarks.simulated_run import Assumptions
 from demo.report import Report, Unexpected
 from local_aws.client import LocalAwsError
@@ -52,6 +52,8 @@ def measure(
     assumptions = Assumptions()
     measurements = scenarios.measure(sizes, assumptions, say)
     sensitivity = scenarios.sensitivity(min(max(sizes), scenarios.MIDDLE_USERS), assumptions)
+    say("exports and restores")
+    transfers = Transfers(today(), transfer_run.measure(max(sizes)))
     say("done")
     return Results(
         measured_on=today(),
@@ -62,6 +64,7 @@ def measure(
         sign_up_path=sign_up_path,
         cost=cost,
         reconciliation=Reconciliation(assumptions, measurements, sensitivity),
+        transfers=transfers,
     )
 
 

@@ -21,6 +21,7 @@ from benchmarks.sign_up_usage import (
     WELCOME,
     Measurement,
 )
+from benchmarks.transfer_run import Transfer
 
 # The priced scenarios. docs/benchmarks.md has all of them.
 RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.CHANGED, scenarios.SCRIPT)
@@ -32,7 +33,11 @@ OUTAGES = {"a minute": 60, "10 minutes": 600, "an hour": 3600, "12 hours": 12 * 
 
 
 def tables(
-    measurement: Measurement, reconciled: Mapping[str, Figures], measured_on: str, prices: Prices
+    measurement: Measurement,
+    reconciled: Mapping[str, Figures],
+    transfers: Mapping[str, Transfer],
+    measured_on: str,
+    prices: Prices,
 ) -> dict[str, str]:
     """Return the tables of docs/cost.md, by the names of their markers. `reconciled`: by scenario."""
     return {
@@ -41,9 +46,24 @@ def tables(
         "per month": _per_month(measurement, reconciled, prices),
         "measured": _measured(measurement, measured_on),
         "calls": _calls(measurement),
+        "export and restore": _transfers(transfers, prices),
         "durations": _durations_table(measurement, prices),
         "prices": _prices(prices),
     }
+
+
+def _transfers(transfers: Mapping[str, Transfer], prices: Prices) -> str:
+    names = sorted({name for run in transfers.values() for name in run.calls})
+    rows = [
+        [name, *(_short(MILLION * run.calls.get(name, 0) / run.users) for run in transfers.values())] for name in names
+    ]
+    rows.append(["DynamoDB read units", *(_short(MILLION * run.read_units / run.users) for run in transfers.values())])
+    dollars = [f"{run.read_units * prices['dynamodb_read_units'] / run.users:.2f}" for run in transfers.values()]
+    return markdown.table(("a million users take", *transfers), [*rows, ["**$**", *dollars]])
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}"
 
 
 def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], prices: Prices) -> str:

@@ -15,9 +15,10 @@ from typing import Final
 from benchmarks import cost_report, first_invocation, reconciliation_report, scenarios
 from benchmarks.figures import Prices
 from benchmarks.markdown import table
-from benchmarks.results import Results
+from benchmarks.results import Results, Transfers
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, NO_TRIGGER, PUT_ITEM, SignUpPath, Spread
 from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, WELCOME
+from benchmarks.simulated_run import Assumptions
 from docs.parts import main, with_part
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -32,11 +33,10 @@ FIRST_INVOCATION_TARGET: Final = 0.75
 def documents(root: Path) -> dict[str, str]:
     """Return the text of each page by its path from the root. Raises MissingMarkerError."""
     results, prices = Results.load(), Prices.load()
-    reconciled = results.reconciliation.priced().figures
     found = {}
     for path, parts in (
         ("docs/benchmarks.md", benchmark_parts(results, prices)),
-        ("docs/cost.md", cost_report.tables(results.cost, reconciled, results.measured_on, prices)),
+        ("docs/cost.md", _costs(results, prices)),
         ("README.md", {"figures": headlines(results, prices)}),
         ("docs/using-the-table.md", {"delay": _delay(results)}),
     ):
@@ -57,7 +57,13 @@ def benchmark_parts(results: Results, prices: Prices) -> dict[str, str]:
         "first invocation": _first_invocation(results),
         "terraform": _terraform(results),
         "reconciliation": reconciliation_report.reconciliation(results.reconciliation, prices),
+        "export": _transfers(results.transfers, results.reconciliation.assumptions, prices),
     }
+
+
+def _costs(results: Results, prices: Prices) -> dict[str, str]:
+    reconciled = results.reconciliation.priced().figures
+    return cost_report.tables(results.cost, reconciled, results.transfers.runs, results.measured_on, prices)
 
 
 def headlines(results: Results, prices: Prices) -> str:
@@ -211,6 +217,35 @@ def _terraform(results: Results) -> str:
         ["second plan, with nothing to do, and showing it", f"{times.second_plan_seconds:.0f} s"],
     ]
     return table(("", ""), rows)
+
+
+# The default rate of Cognito calls of both commands. A restore has a second one, of the same size, for all other calls.
+_CALLS_PER_SECOND: Final = 10
+
+
+def _transfers(transfers: Transfers, assumptions: Assumptions, prices: Prices) -> str:
+    rows = []
+    for kind, run in transfers.runs.items():
+        of_dynamodb = run.calls.get("Query", 0) + run.calls.get("BatchGetItem", 0)
+        creations = run.calls.get("AdminCreateUser", 0)
+        others = sum(run.calls.values()) - of_dynamodb - creations
+        seconds = max(
+            max(creations, others) / _CALLS_PER_SECOND,
+            of_dynamodb * assumptions.dynamodb_seconds + run.processor_seconds,
+        )
+        rows.append(
+            [
+                kind,
+                f"{run.users:,}",
+                f"{seconds / 60:,.1f}",
+                f"{run.processor_seconds:.0f}",
+                f"{run.peak_bytes / 1e6:.0f}",
+                f"{run.file_bytes / 1e6:,.1f}",
+                f"{run.read_units * prices['dynamodb_read_units'] / run.users:.3f}",
+            ]
+        )
+    header = ("", "users", "minutes", "CPU, s", "peak MB", "file, MB", "$ per million users")
+    return f"Measured on {transfers.measured_on}:\n\n{table(header, rows)}"
 
 
 def _verdict(ratio: float, target: float) -> str:

@@ -20,6 +20,7 @@ from benchmarks.scenarios import Measurement as ReconciliationMeasurement
 from benchmarks.sign_up_path import SignUpPath
 from benchmarks.sign_up_usage import Measurement as CostMeasurement
 from benchmarks.simulated_run import Assumptions
+from benchmarks.transfer_run import Transfer
 
 STORED: Final = Path(__file__).with_name("results.json")
 
@@ -48,6 +49,14 @@ class Reconciliation:
 
 
 @dataclass(frozen=True)
+class Transfers:
+    """Exports and restores by kind."""
+
+    measured_on: str
+    runs: Mapping[str, Transfer]
+
+
+@dataclass(frozen=True)
 class Results:
     """`seconds` is the time of the measurement. `first_invocations` is None on a machine without a CPU quota."""
 
@@ -59,6 +68,7 @@ class Results:
     sign_up_path: SignUpPath
     cost: CostMeasurement
     reconciliation: Reconciliation
+    transfers: Transfers
 
     def store(self, path: Path = STORED) -> None:
         path.write_bytes(_RESULTS.dump_json(self, indent=1) + b"\n")

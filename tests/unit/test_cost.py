@@ -178,5 +178,7 @@ def test_one_sign_up_costs_what_security_says() -> None:
 
 def test_price_that_is_not_confirmed_is_marked() -> None:
     prices, results = Prices.load(), Results.load()
-    shown = tables(results.cost, results.reconciliation.priced().figures, results.measured_on, prices)
+    shown = tables(
+        results.cost, results.reconciliation.priced().figures, results.transfers.runs, results.measured_on, prices
+    )
     assert shown["prices"].count("not confirmed") == sum(not price.confirmed for price in prices.prices.values()) > 0

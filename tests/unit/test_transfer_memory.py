@@ -1,0 +1,21 @@
+"""An export needs the same memory for any number of users."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.transfer_run import FROM_POOL, FROM_TABLE, measure
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [(FROM_TABLE, {"Query": 16, "BatchGetItem": 208}), (FROM_POOL, {"ListUsers": 336})],
+    ids=["table", "pool"],
+)
+def test_export_of_20000_users_needs_the_memory_of_2000(kind: str, calls: dict[str, int]) -> None:
+    few, many = (measure(users, (kind,))[kind] for users in (2_000, 20_000))
+    assert many.calls == calls
+    assert many.file_bytes > 9 * few.file_bytes > 5 * MEGABYTE
+    assert many.peak_bytes - few.peak_bytes < 4 * MEGABYTE
