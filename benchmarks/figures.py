@@ -87,7 +87,7 @@ class Figures:
             "Step Functions": self.calls.get("StepFunctions", 0) * prices["step_functions_transitions"] / _MILLION,
             "Lambda": self.calls.get("Lambda", 0) * prices["lambda_requests"] / _MILLION
             + self.gb_seconds * prices["lambda_gb_seconds"] / _MILLION,
-            "ListUsers": self.calls["ListUsers"] * prices["cognito_list_users"] / _MILLION,
+            "ListUsers": self.calls.get("ListUsers", 0) * prices["cognito_list_users"] / _MILLION,
         }
 
     def dollars_per_million_users(self, prices: Prices) -> float:

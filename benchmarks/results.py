@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from benchmarks.cold_start import Compared, Start
 from benchmarks.figures import Figures
 from benchmarks.first_invocation import FirstInvocations
+from benchmarks.group_scenario import GroupMeasurement
 from benchmarks.scenarios import MIDDLE_USERS
 from benchmarks.scenarios import Measurement as ReconciliationMeasurement
 from benchmarks.sign_up_path import SignUpPath
@@ -69,6 +70,7 @@ class Results:
     cost: CostMeasurement
     reconciliation: Reconciliation
     transfers: Transfers
+    groups: GroupMeasurement
 
     def store(self, path: Path = STORED) -> None:
         path.write_bytes(_RESULTS.dump_json(self, indent=1) + b"\n")

@@ -46,10 +46,10 @@ def measure(sizes: Sequence[int], assumptions: Assumptions, report: Callable[[st
     Raises:
         AssertionError: A run did not do its work.
     """
-    with _processes() as processes:
+    with processes() as pool:
 
         def start(part: Callable[[int, Assumptions], dict[str, Figures]], users: int) -> Future[dict[str, Figures]]:
-            started = processes.submit(part, users, assumptions)
+            started = pool.submit(part, users, assumptions)
             name = part.__name__.strip("_").replace("_", " ")
             started.add_done_callback(lambda _: report(f"{users:,} users: {name}"))
             return started
@@ -65,8 +65,8 @@ def measure(sizes: Sequence[int], assumptions: Assumptions, report: Callable[[st
         ]
 
 
-def _processes() -> ProcessPoolExecutor:
-    """One for each core: time is virtual, so parallel runs do not change the figures."""
+def processes() -> ProcessPoolExecutor:
+    """Return a pool with one process for each core: time is virtual, so parallel runs do not change the figures."""
     return ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
 
 
@@ -86,8 +86,8 @@ def sensitivity(users: int, assumptions: Assumptions) -> dict[str, Figures]:
         "cold starts take 1 s": (replace(assumptions, cold_start_seconds=1.0), 4),
         "others use 5 of the 30 requests a second": (replace(assumptions, quota_per_second=25), 4),
     }
-    with _processes() as processes:
-        figures = processes.map(partial(_first_run, users), *zip(*variants.values(), strict=True))
+    with processes() as pool:
+        figures = pool.map(partial(_first_run, users), *zip(*variants.values(), strict=True))
         return dict(zip(variants, figures, strict=True))
 
 
