@@ -192,7 +192,8 @@ class Restoration:
             self._add_to_group(sub, group)
         pool_and_user: dict[str, Any] = {"UserPoolId": self.target.id, "Username": sub}
         if self.options.sets_passwords:
-            password = f"{secrets.token_urlsafe(48)}aA1!"
+            # Long, and with each kind of character, for any password policy.
+            password = f"{secrets.token_urlsafe(70)}aA1!"
             self._call(self.client.admin_set_user_password, **pool_and_user, Password=password, Permanent=True)
         if not record.enabled:
             self._call(self.client.admin_disable_user, **pool_and_user)

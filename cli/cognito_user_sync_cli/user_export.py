@@ -70,7 +70,7 @@ class Export:
 
     def __init__(self, output: Path, settings: Mapping[str, Any], is_limited: bool = False) -> None:
         self.output = output
-        self.rejected_file = output.with_name(f"{output.stem}-rejected.csv")
+        self.rejected_file = output.with_name(f"{output.name}.rejected.csv")
         self._settings = dict(settings)
         self._is_limited = is_limited
         self._progress_file = output.with_name(f"{output.name}.progress")

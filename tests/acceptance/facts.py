@@ -206,6 +206,14 @@ NOT_ASKED = (
         "AWS documents no bound, and a test can only show that it did not happen",
     ),
     (
+        "Do AdminCreateUser and AdminSetUserPassword make a user count as monthly active?",
+        "the bill shows this, weeks later",
+    ),
+    (
+        "Which values does a user import job reject?",
+        "this needs a role and a job of minutes for each value; the export follows AWS's documentation",
+    ),
+    (
         "Does botocore repeat a request that timed out?",
         "this does not depend on AWS; the functions that send email allow one attempt",
     ),

@@ -463,7 +463,7 @@ def test_export_has_all_users_with_the_documented_permissions(
     (line,) = [line for line in imported if line.endswith(f",{username}")]
     assert "Ada-Canary" in line
     assert set(imported[0].split(",")) >= {"custom:plan", "email_verified", "cognito:username", "cognito:mfa_enabled"}
-    assert f"{unverified},no verified email\n" in (tmp_path / "cognito-import-0-rejected.csv").read_text()
+    assert f"{unverified},no verified email\n" in (tmp_path / "cognito-import-0.rejected.csv").read_text()
 
 
 # --- restore
@@ -532,7 +532,7 @@ def test_restore_creates_the_users_with_the_documented_permissions(
     assert "1 groups created: staff" in output
     (member,) = target.cognito.list_users_in_group(UserPoolId=target.id, GroupName="staff")["Users"]
     assert (member["Username"], member["Enabled"]) == ("canary-new", False)
-    problems = (tmp_path / "second-problems.csv").read_text()
+    problems = (tmp_path / "second.csv.problems.csv").read_text()
     assert f'{record["sub"]},"a user with this username exists, with another status CONFIRMED"' in problems
     assert restorer.called == restorer.allowed - {"cognito-idp:AdminGetUser"}
     assert "AdminCreateUser" not in str(aws.calls_by_caller().get("cognito-idp.amazonaws.com"))

@@ -367,14 +367,8 @@ def test_export_continues_after_a_kill_at_any_batch(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     export_to(tmp_path / "whole", ListSource(RECORDS))
     whole = contents(tmp_path / "whole")
-    assert sorted(whole) == [
-        "users-2.csv",
-        "users-3.csv",
-        "users-4.csv",
-        "users-5.csv",
-        "users-rejected.csv",
-        "users.csv",
-    ]
+    parts = [f"users-{number}.csv" for number in range(2, 6)]
+    assert sorted(whole) == [*parts, "users.csv", "users.csv.rejected.csv"]
     lines = [line for name, text in whole.items() if "rejected" not in name for line in text.splitlines()[1:]]
     assert len(lines) == len(set(lines)) == 32
     for store_seconds in (0.0, 3600.0):
@@ -435,7 +429,7 @@ def test_export_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
 
 
 def test_export_replaces_no_file(tmp_path: Path) -> None:
-    for name in ("users.csv", "users-rejected.csv"):
+    for name in ("users.csv", "users.csv.rejected.csv"):
         (tmp_path / name).write_text("mine")
         with pytest.raises(DeploymentError, match=f"{name} exists already"):
             export_to(tmp_path, ListSource(RECORDS))
@@ -577,7 +571,7 @@ def test_export_for_an_import_lists_rejected_users(aws: FakeAws, tmp_path: Path)
     )  # fmt: skip
     assert result.exit_code == 1, result.output
     assert (tmp_path / "users.csv").read_text().splitlines()[1:] == [f",0@b.c,true,false,,false,{good.username}"]
-    assert (tmp_path / "users-rejected.csv").read_text() == f"sub,reason\n{bad.sub},no verified email\n"
+    assert (tmp_path / "users.csv.rejected.csv").read_text() == f"sub,reason\n{bad.sub},no verified email\n"
     assert "1 user cannot be imported" in result.output
     assert "1: no verified email" in result.output
 

@@ -155,6 +155,9 @@ def _run(job: Export, source: Source, writer: Writer, users: int) -> None:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except OSError as error:
         exit_with_error("Not written", f"{error}\n{_UNFINISHED}")
+    except DeploymentError:
+        # The files do not fit: the same command would fail again.
+        raise
     except Exception:
         stdout.print(_UNFINISHED)
         raise

@@ -222,7 +222,7 @@ class _Problems:
 
 
 def problems_path(map_path: Path) -> Path:
-    return map_path.with_name(f"{map_path.stem}-problems.csv")
+    return map_path.with_name(f"{map_path.name}.problems.csv")
 
 
 def _print_result(job: Restoration) -> None:
