@@ -79,7 +79,7 @@ def _per_million(measurement: Measurement, reconciled: Mapping[str, Figures], pr
             "Lambda": parts["Lambda"],
             "DynamoDB": parts["DynamoDB writes"] + parts["DynamoDB reads"],
         }
-    services = ("Step Functions", "SES", "Lambda", "DynamoDB", "SQS", "Logs")
+    services = ("Step Functions", "SES", "Lambda", "DynamoDB", "SQS", "EventBridge", "Logs")
     shown = markdown.table(
         ("a million times", *services, "all"),
         [
@@ -173,7 +173,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
         (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", table),
     ):
         rows.append([what, "", f"{price:.2f}", "", f"{price:.2f}"])
-    return markdown.table(("a month", "number", "$", "number, `track_changes = true`", "$"), rows)
+    return markdown.table(("a month", "number", "$", "number, with `track_changes` and `user_events`", "$"), rows)
 
 
 def _measured(measurement: Measurement, measured_on: str) -> str:
@@ -185,6 +185,7 @@ def _measured(measurement: Measurement, measured_on: str) -> str:
         ("DynamoDB write units, index `by_shard`", [each.index_write_units for each in used]),
         ("SQS requests", [each.sqs_requests for each in used]),
         ("emails", [each.emails for each in used]),
+        ("EventBridge events", [each.events for each in used]),
         ("bytes of log lines", [each.log_bytes for each in used]),
         ("bytes of the execution's input", [each.input_bytes for each in used]),
         ("bytes of the item", [each.item_bytes for each in used]),

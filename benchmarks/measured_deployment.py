@@ -10,7 +10,18 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.dynamodb_units import index_write_units, item_bytes, write_units
-from benchmarks.sign_up_usage import FUNCTIONS, Json, Standing, Usage, alarm_metrics, billed_bytes, transitions
+from benchmarks.sign_up_usage import (
+    CHANGE,
+    EVENT,
+    FUNCTIONS,
+    PUBLISHER,
+    Json,
+    Standing,
+    Usage,
+    alarm_metrics,
+    billed_bytes,
+    transitions,
+)
 from demo.deployment import Deployment
 from demo.pool import SENDER, ForeignPool
 from demo.report import Unexpected
@@ -27,7 +38,9 @@ module "user_sync" {{
 }}
 """
 WITHOUT_WELCOME = "  welcome_email = null"
-WITH_CHANGES = "  track_changes = true"
+WITH_CHANGES_AND_EVENTS = """\
+  track_changes = true
+  user_events   = { event_bus_arn = "arn:aws:events:us-east-1:000000000000:event-bus/default" }"""
 
 _FIRST_NAMES = ("Ada", "Grace", "Katherine", "Dorothy", "Margaret", "Radia", "Frances", "Jean", "Edsger", "Dennis")
 _LAST_NAMES = ("Lovelace", "Hopper", "Johnson", "Vaughan", "Hamilton", "Perlman", "Allen", "Bartik", "Li", "Müller")
@@ -47,13 +60,17 @@ class User:
 
 @dataclass(frozen=True)
 class Target:
-    """What a sign-up uses: names of functions without `prefix`, a state machine, a table, keys of its indexes."""
+    """What a sign-up uses: names of functions without `prefix`, a state machine, a table, keys of its indexes.
+
+    `publishes`: whether each user has an event.
+    """
 
     prefix: str
     functions: Sequence[str]
     state_machine: str
     table: str
     indexes: Sequence[Sequence[str]] = ()
+    publishes: bool = False
 
 
 class MeasuredDeployment:
@@ -93,9 +110,11 @@ class MeasuredDeployment:
         return users
 
     def confirmations(self, users: Sequence[User]) -> Usage:
-        return self.usage(users, self.target(), lambda user: self.pool.confirm(user.username, SIGN_UP_CODE))
+        return self.count(users, self.target(), lambda user: self.pool.confirm(user.username, SIGN_UP_CODE)).usage()
 
-    def changes(self, users: Sequence[User]) -> Usage:
+    def changes(self, users: Sequence[User]) -> dict[str, Usage]:
+        """Return the usage of a change, and of the event about it."""
+
         def change_name(user: User) -> None:
             self.aws.client("cognito-idp").admin_update_user_attributes(
                 UserPoolId=self.pool.id,
@@ -103,9 +122,10 @@ class MeasuredDeployment:
                 UserAttributes=[{"Name": "name", "Value": f"{user.username.partition('.')[0].title()} Newname"}],
             )
 
-        return self.usage(users, self.target(), change_name)
+        count = self.count(users, self.target(publishes=True), change_name)
+        return {CHANGE: count.usage(without=(PUBLISHER,)), EVENT: count.event_usage()}
 
-    def target(self) -> Target:
+    def target(self, publishes: bool = False) -> Target:
         """The module as the target of a sign-up."""
         table = self.aws.client("dynamodb").describe_table(TableName=self.outputs["user_table_name"])["Table"]
         kinds = {index["Projection"]["ProjectionType"] for index in table["GlobalSecondaryIndexes"]}
@@ -116,22 +136,22 @@ class MeasuredDeployment:
             for index in table["GlobalSecondaryIndexes"]
         ]
         machine = self.outputs["user_sync_state_machine_arn"]
-        return Target(self.prefix, FUNCTIONS, machine, self.outputs["user_table_name"], keys)
+        return Target(self.prefix, FUNCTIONS, machine, self.outputs["user_table_name"], keys, publishes)
 
-    def usage(self, users: Sequence[User], target: Target, act: Callable[[User], None]) -> Usage:
-        """Return what one act uses: the mean of all users but the first, for whom functions start cold.
+    def count(self, users: Sequence[User], target: Target, act: Callable[[User], None]) -> Count:
+        """Return the count of what an act uses, of all users but the first, for whom functions start cold.
 
         Each act begins when the user before is synced, so that no two share a batch of a queue.
         """
         first, *others = users
-        cold = _Count(self, target, [first])
+        cold = Count(self, target, [first])
         act(first)
         cold.wait_for([first])
-        count = _Count(self, target, others)
+        count = Count(self, target, others)
         for done, user in enumerate(others, 1):
             act(user)
             count.wait_for(others[:done])
-        return count.usage()
+        return count
 
     def standing(self) -> Standing:
         cloudwatch = self.aws.client("cloudwatch")
@@ -181,7 +201,7 @@ class MeasuredDeployment:
             yield from (event["message"] for event in page["events"])
 
 
-class _Count:
+class Count:
     """Counts calls, writes and log lines for these users, from now on. Each user's item is written once."""
 
     def __init__(self, deployment: MeasuredDeployment, target: Target, users: Sequence[User]) -> None:
@@ -205,6 +225,8 @@ class _Count:
             # The items first: an execution that wrote one is listed by then.
             if any(self._item(user.sub) == self._before[user.sub] for user in users):
                 return None
+            if self._target.publishes and self._published() < len(users):
+                return None
             listed = self._deployment.executions(self._target.state_machine)
             new = {arn: each for arn, each in listed.items() if arn not in self._old_executions}
             if bad := {each["status"] for each in new.values()} - {"RUNNING", "SUCCEEDED"}:
@@ -224,19 +246,22 @@ class _Count:
         eventually(is_quiet, "each invoked function has logged its duration", seconds=60)
         return executions
 
-    def usage(self) -> Usage:
+    def usage(self, without: Sequence[str] = ()) -> Usage:
+        """Return the mean usage, without that of some functions."""
         executions = self.wait_for(self._users)
         count = len(self._users)
-        calls = self._calls((*SERVICES, *self._target.functions))
-        lines = self._log_lines()
+        lines = {name: each for name, each in self._log_lines().items() if name not in without}
         durations = self._durations(lines)
+        calls = self._calls((*SERVICES, *(name for name in self._target.functions if name not in without)))
+        if batches := len(durations.get("sync-changes", [])):
+            # Lambda also invokes the other functions that read a source.
+            calls["lambda.amazonaws.com"] = {"lambda:InvokeFunction": batches}
         after = {user.sub: self._item(user.sub) for user in self._users}
         entries = [
             (_entry(self._before[sub], keys), _entry(item, keys))
             for sub, item in after.items()
             for keys in self._target.indexes
         ]
-        batches = len(durations.get("sync-changes", []))
         return Usage(
             transitions=sum(self._transitions(arn) for arn in executions) / count,
             invocations={name: len(each) / count for name, each in durations.items()},
@@ -255,6 +280,29 @@ class _Count:
             index_bytes=sum(item_bytes(entry) for _, entry in entries) / count,
             calls={caller: {name: number / count for name, number in made.items()} for caller, made in calls.items()},
         )
+
+    def event_usage(self) -> Usage:
+        """Return the mean usage of the event about each user. Lambda reads the stream free of charge."""
+        count = len(self._users)
+        lines = self._log_lines()[PUBLISHER]
+        durations = self._durations({PUBLISHER: lines})[PUBLISHER]
+        nothing = dict.fromkeys(
+            ("transitions", "table_write_units", "index_write_units", "sqs_requests", "emails"), 0.0
+        ) | dict.fromkeys(("input_bytes", "item_bytes", "index_bytes"), 0.0)
+        return Usage(
+            **nothing,
+            invocations={PUBLISHER: len(durations) / count},
+            local_milliseconds={PUBLISHER: round(median(durations), 1)},
+            log_bytes=sum(map(billed_bytes, lines)) / count,
+            calls={
+                "lambda.amazonaws.com": {"lambda:InvokeFunction": len(durations) / count},
+                PUBLISHER: {"events:PutEvents": self._published() / count},
+            },
+            events=self._published() / count,
+        )
+
+    def _published(self) -> int:
+        return self._calls([PUBLISHER]).get(PUBLISHER, {}).get("events:PutEvents", 0)
 
     def _item(self, sub: str) -> Json:
         return self._deployment.item(sub, self._target.table)

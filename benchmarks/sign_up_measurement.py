@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import sign_up_path
-from benchmarks.measured_deployment import WITH_CHANGES, WITHOUT_WELCOME, MeasuredDeployment
+from benchmarks.measured_deployment import WITH_CHANGES_AND_EVENTS, WITHOUT_WELCOME, MeasuredDeployment
 from benchmarks.sign_up_path import SignUpPath
-from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TRACKED, TUTORIAL, WELCOME, Measurement
+from benchmarks.sign_up_usage import DEFAULT, NO_WELCOME, TRACKED, TUTORIAL, WELCOME, Measurement
 from demo.deployment import MODULE, Deployment, clean_environment
 from demo.pool import SENDER, make_foreign_pool
 from demo.report import Report
@@ -71,10 +71,10 @@ def measure(
         deployment.apply(WITHOUT_WELCOME)
         usage[NO_WELCOME] = deployment.confirmations(deployment.sign_up(range(users + 1, 2 * users + 2)))
 
-        report.say("apply with change tracking")
-        deployment.apply(WITH_CHANGES)
+        report.say("apply with change tracking and events")
+        deployment.apply(WITH_CHANGES_AND_EVENTS)
         standing[TRACKED] = deployment.standing()
-        usage[CHANGE] = deployment.changes(signed_up)
+        usage |= deployment.changes(signed_up)
 
         report.say(f"{burst:,} sign-ups, eight at a time")
         concurrent = sign_up_path.measure_burst(shapes, burst)

@@ -249,7 +249,8 @@ def tutorial_usage(shapes: Shapes, users: int) -> Usage:
     functions = ("tutorial-mail-and-start", "tutorial-put-user")
     target = Target("", functions, shapes.state_machine, _TUTORIAL_TABLE)
     signed_up = [shapes.sign_up(MAIL_AND_START) for _ in range(users + 1)]
-    return shapes.deployment.usage(signed_up, target, lambda user: shapes.confirm(MAIL_AND_START, user.username))
+    count = shapes.deployment.count(signed_up, target, lambda user: shapes.confirm(MAIL_AND_START, user.username))
+    return count.usage()
 
 
 def measure_confirmations(shapes: Shapes, users: int) -> tuple[dict[str, Spread], dict[str, Spread]]:

@@ -1,4 +1,4 @@
-"""What one sign-up or one tracked change uses, and what AWS bills for it."""
+"""What one sign-up, one tracked change or one event uses, and what AWS bills for it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ NO_WELCOME = "sign-up, no welcome email"
 WELCOME = "sign-up, with the welcome email"
 TUTORIAL = "sign-up, as in tutorials (email and start in the trigger)"
 CHANGE = "change, tracked"
+EVENT = "event about a user"
 DEFAULT = "default"
 TRACKED = "track_changes"
 
-FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "sync-changes")
+PUBLISHER = "publish-user-events"
+FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "sync-changes", PUBLISHER)
 """The module's functions that are measured here."""
 # Durations on the local AWS are not those on AWS. So the billed time of an invocation is computed from its calls, with
 # an assumed time of each. The simulation of the reconciliation assumes the same for Cognito and DynamoDB.
 ASSUMED_CALL_MILLISECONDS = {
     "cognito-idp": 1000 * Assumptions().cognito_seconds,
     "dynamodb": 1000 * Assumptions().dynamodb_seconds,
+    "events": 30.0,
     "ses": 100.0,
     "states": 50.0,
 }
@@ -42,7 +45,7 @@ GIGABYTE = 10**9
 
 @dataclass(frozen=True)
 class Usage:
-    """The mean of one sign-up or one change.
+    """The mean of one sign-up, one change or one event.
 
     `invocations` and `local_milliseconds` (the median invocation) are by function, `calls` by caller and operation.
     """
@@ -59,6 +62,7 @@ class Usage:
     item_bytes: float
     index_bytes: float
     calls: Mapping[str, Mapping[str, float]]
+    events: float = 0
 
     def billed_milliseconds(self, function: str) -> float:
         """Return the assumed billed duration of this function's invocations."""
@@ -80,6 +84,7 @@ class Usage:
             "DynamoDB": (self.table_write_units + self.index_write_units) * prices["dynamodb_write_units"],
             "SQS": self.sqs_requests * prices["sqs_requests"],
             "SES": self.emails * prices["ses_emails"],
+            "EventBridge": self.events * prices["eventbridge_events"],
             "Logs": self.log_bytes * MILLION / GIGABYTE * prices["log_gigabyte"],
         }
 
@@ -103,7 +108,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`usage` by NO_WELCOME, WELCOME, TUTORIAL and CHANGE, of `users` each; `standing` by DEFAULT and TRACKED."""
+    """`usage` by NO_WELCOME, WELCOME, TUTORIAL, CHANGE, EVENT, of `users` each; `standing` by DEFAULT and TRACKED."""
 
     users: int
     memory_mb: int

@@ -11,7 +11,7 @@ from benchmarks import pages
 from benchmarks.__main__ import measure
 from benchmarks.figures import Prices
 from benchmarks.sign_up_path import MAIL_AND_START, MODULE_SHAPE, PUT_ITEM
-from benchmarks.sign_up_usage import CHANGE, DEFAULT, NO_WELCOME, TUTORIAL, WELCOME
+from benchmarks.sign_up_usage import CHANGE, DEFAULT, EVENT, NO_WELCOME, TUTORIAL, WELCOME
 from demo.report import Report
 
 FIRST_SHAPES = [MODULE_SHAPE, MAIL_AND_START, PUT_ITEM]
@@ -31,8 +31,12 @@ def test_benchmarks_measure_and_show_everything() -> None:
     }
     assert calls[TUTORIAL]["tutorial-mail-and-start"] == {"ses:SendEmail": 1, "states:StartExecution": 1}
     transitions = {name: used.transitions for name, used in results.cost.usage.items()}
-    assert transitions == {NO_WELCOME: 1, WELCOME: 2, TUTORIAL: 1, CHANGE: 0}
-    for name, most in {WELCOME: 55, NO_WELCOME: 28, CHANGE: 6}.items():
+    assert transitions == {NO_WELCOME: 1, WELCOME: 2, TUTORIAL: 1, CHANGE: 0, EVENT: 0}
+    assert calls[EVENT] == {
+        "lambda.amazonaws.com": {"lambda:InvokeFunction": 1},
+        "publish-user-events": {"events:PutEvents": 1},
+    }
+    for name, most in {WELCOME: 55, NO_WELCOME: 28, CHANGE: 6, EVENT: 2}.items():
         dollars = results.cost.usage[name].dollars_per_million(results.cost.memory_mb, Prices.load())
         assert sum(dollars.values()) - dollars["SES"] <= most
     assert results.cost.standing[DEFAULT].dashboards == 1

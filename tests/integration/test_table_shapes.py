@@ -1,6 +1,7 @@
 """The shapes of docs/table.md on tables of an application: the module writes its attributes and changes nothing else.
 
-One apply for three deployments: two pools share a single-table design, and the third has a table of AppSync.
+One apply for three deployments: two pools share a single-table design, and the third has a table of AppSync. The first
+publishes events about its users, from the stream of the table.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -50,6 +52,7 @@ OURS = {
     },
 }
 CODE_BUCKET = "code-of-shapes"
+EVENT_BUS = "arn:aws:events:us-east-1:000000000000:event-bus/default"
 USERS = 24
 ROUNDS = 10
 NO_ALARMS = {
@@ -58,6 +61,7 @@ NO_ALARMS = {
         *("trigger-errors", "trigger-throttles", "trigger-duration", "user-sync-failed", "user-sync-timed-out"),
         *("sync-user-failing", "send-welcome-failing"),
         *("retry-age", "retry-dead-letter", "changes-undelivered", "changes-lost", "changes-dead-letter"),
+        *("user-events-age", "user-events-dead-letter"),
         *("reconciliation-failed", "reconciliation-timed-out", "reconciliation-overdue"),
     )
 }
@@ -66,6 +70,7 @@ FAULTS: list[Fault] = [
     {"operation": "dynamodb:BatchGetItem", "fault": "500", "rate": 0.1, "seed": 2},
     {"operation": "dynamodb:Query", "fault": "throttle", "rate": 0.1, "seed": 3},
     {"operation": "cognito-idp:ListUsers", "fault": "throttle", "rate": 0.2, "seed": 4},
+    {"operation": "events:PutEvents", "fault": "500", "after": True, "rate": 0.2, "seed": 7},
     {"operation": "cognito-idp:AdminGetUser", "fault": "500", "rate": 0.2, "seed": 5},
     # The response of a worker is lost, so it runs again.
     {
@@ -173,6 +178,7 @@ def create_table(aws: LocalAws, name: str, keys: list[str], indexes: Mapping[str
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in defined],
         KeySchema=schema(keys),
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         GlobalSecondaryIndexes=[
             {"IndexName": index, "KeySchema": schema(names), "Projection": {"ProjectionType": "KEYS_ONLY"}}
             for index, names in indexes.items()
@@ -266,6 +272,8 @@ def terraform(
 def module_call(folder: Path, synced: SyncedPool) -> str:
     """Return the block of the page, with the other arguments of a deployment."""
     block = BLOCKS["appsync" if synced.table == APPSYNC else "single table"]
+    stream = synced.aws.client("dynamodb").describe_table(TableName=synced.table)["Table"]["LatestStreamArn"]
+    user_events = {"event_bus_arn": EVENT_BUS, "stream_arn": stream} if synced.name == "single-a" else None
     return f"""
 module "{synced.name}" {{
   source        = "{os.path.relpath(ROOT, folder)}"
@@ -274,6 +282,7 @@ module "{synced.name}" {{
   stage         = "test"
   track_changes = {json.dumps(synced.name != "single-b")}
   alarms        = {json.dumps(NO_ALARMS)}
+  user_events   = {json.dumps(user_events)}
   # The provider creates one function at a time from local files.
   lambda        = {{ code_bucket = "{CODE_BUCKET}" }}
 
@@ -492,6 +501,30 @@ def assert_items_of_pool(synced: SyncedPool, before: dict[str, dict[str, Item]])
     for sub in synced.deleted:
         own = before[synced.table].get(name_of(synced.key(sub)), {})
         assert_tombstone(synced, sub, {name: value for name, value in own.items() if name not in OURS[synced.table]})
+
+
+def test_events_tell_which_users_of_the_pool_exist(aws: LocalAws, synced_pools: dict[str, SyncedPool]) -> None:
+    """After the tests above: events of the first pool only, although the stream has the items of another pool, too."""
+    synced = synced_pools["single-a"]
+    pools = {each.pool.id for each in synced_pools.values()}
+
+    def events() -> list[dict[str, Any]]:
+        details = map(json.loads, aws.data()["events of cognito-user-sync"])
+        return sorted((each for each in details if each["user_pool_id"] in pools), key=lambda each: each["sequence"])
+
+    def existing() -> set[str]:
+        return {
+            sub for sub, reason in {each["sub"]: each["reason"] for each in events()}.items() if reason != "deleted"
+        }
+
+    eventually(lambda: existing() == synced.usernames.keys())
+    assert {each["user_pool_id"] for each in events()} == {synced.pool.id}
+    by_id = {each["id"]: each for each in events()}
+    counts = Counter(each["reason"] for each in by_id.values())
+    assert counts["deleted"] == len(synced.deleted)
+    assert counts["new"] == len(synced.deleted) + len(synced.usernames)
+    changed = {tuple(each["changed"]) for each in by_id.values() if each["reason"] == "attributes"}
+    assert changed == {("custom:plan",), ("email", "name"), ("name",)}
 
 
 def test_destroy_leaves_tables_and_pools(

@@ -29,6 +29,7 @@ DOLLARS = {
     "dynamodb_write_units": 0.625,
     "sqs_requests": 0.4,
     "ses_emails": 100,
+    "eventbridge_events": 1,
     "log_gigabyte": 0.5,
     "alarm": 0.1,
     "dashboard": 3,
@@ -66,6 +67,7 @@ def test_dollars_of_a_sign_up_by_service() -> None:
             "DynamoDB": 2 * 0.625,
             "SQS": 0,
             "SES": 100,
+            "EventBridge": 0,
             # A million times 1,000 bytes is a GB.
             "Logs": 0.5,
         }
@@ -84,6 +86,23 @@ def test_dollars_of_a_change_include_queue_and_pause() -> None:
     assert dollars["SQS"] == pytest.approx(1.2)
     assert dollars["SES"] == 0
     assert dollars["Lambda"] == pytest.approx(0.2 + 1.425)  # 200 + 20 + 60 + 5 ms
+
+
+def test_dollars_of_an_event_include_the_bus() -> None:
+    nothing: dict[str, Any] = {
+        "transitions": 0,
+        "table_write_units": 0,
+        "index_write_units": 0,
+        "emails": 0,
+        "log_bytes": 0,
+    }
+    calls = {"publish-user-events": {"events:PutEvents": 1}}
+    event = replace(SIGN_UP, **nothing, invocations={"publish-user-events": 1}, calls=calls, events=1)
+
+    dollars = event.dollars_per_million(512, PRICES)
+
+    assert dollars["EventBridge"] == 1
+    assert dollars["Lambda"] == pytest.approx(0.2 + 0.25)  # 20 + 30 ms
 
 
 @pytest.mark.parametrize(
