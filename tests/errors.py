@@ -335,7 +335,7 @@ COMMAND_LINE = [
     ),
     Situation(
         "cognito-user-sync export --format csv --output users.csv --assume-verified",
-        "Invalid value for --assume-verified: only allowed with --format cognito-import:",
+        "Invalid value for --assume-verified: only allowed with --from table and --format cognito-import:",
         "remove it",
     ),
     Situation(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from cognito_user_sync_cli.target_pool import NotImportableError, TargetPool
+from cognito_user_sync_cli.target_pool import CONTACTS, NotImportableError, TargetPool
 from cognito_user_sync_cli.user_records import FIELDS, UserRecord
 
 # The maximum of an import job.
@@ -100,12 +100,12 @@ class ImportLines:
 
     Attributes:
         columns: The answer of GetCSVHeader.
-        assumes_verified: Whether each email address and phone number counts as verified.
+        assumed: Which of email and phone_number count as verified, because the users do not show whether they are.
     """
 
     columns: Sequence[str]
     pool: TargetPool
-    assumes_verified: bool = False
+    assumed: tuple[str, ...] = ()
 
     def header(self) -> bytes:
         return ",".join(self.columns).encode() + b"\n"
@@ -115,9 +115,9 @@ class ImportLines:
         if not record.enabled:
             raise NotImportableError("a disabled user: an import job would enable the user")
         values = dict(record.attributes)
-        for contact in ("email", "phone_number"):
+        for contact in CONTACTS:
             known = values.get(f"{contact}_verified", "").lower() == "true"
-            is_verified = contact in values and (known or self.assumes_verified)
+            is_verified = contact in values and (known or contact in self.assumed)
             values[f"{contact}_verified"] = "true" if is_verified else "false"
         if not any(values[f"{contact}_verified"] == "true" for contact in self.pool.verifies):
             raise NotImportableError(f"no verified {' or '.join(self.pool.verifies)}")

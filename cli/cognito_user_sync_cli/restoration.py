@@ -25,14 +25,13 @@ from cognito_user_sync.user import INVITED, User, from_cognito, now
 from cognito_user_sync.user_pool import TRANSIENT, CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync_cli.deployment import DeploymentError
 from cognito_user_sync_cli.restore_map import RestoreMap, State
-from cognito_user_sync_cli.target_pool import FederatedUserError, NotImportableError, TargetPool
+from cognito_user_sync_cli.target_pool import CONTACTS, FederatedUserError, NotImportableError, TargetPool
 from cognito_user_sync_cli.user_records import UserRecord, patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
 _THREADS: Final = 4
-# After Ctrl-C, at most these users are still restored.
 _BATCH: Final = 20
 
 # Errors of one user. Others, such as a missing permission or an expired session, end the restore.
@@ -49,7 +48,6 @@ _OF_ONE_USER: Final = frozenset(
         "UsernameExistsException",
     }
 )
-_CONTACTS: Final = ("email", "phone_number")
 
 
 class Outcome(StrEnum):
@@ -74,12 +72,13 @@ class Options:
 
     Attributes:
         skipped: Attributes that are not restored.
-        assumes_verified: Whether each email address and phone number is restored as verified.
+        assumed: Which of email and phone_number are restored as verified, because the users do not show whether they
+            are.
         sets_passwords: Whether each user gets a random password, which is not stored, and the status CONFIRMED.
     """
 
     skipped: tuple[str, ...] = ()
-    assumes_verified: bool = False
+    assumed: tuple[str, ...] = ()
     sets_passwords: bool = False
 
 
@@ -153,6 +152,7 @@ class Restoration:
         self._existing_groups = frozenset(self._list_groups())
         self._groups = set(self._existing_groups)
         remaining = iter(records)
+        # After an error, `map` cancels the other users of the batch.
         with ThreadPoolExecutor(_THREADS) as threads:
             while batch := list(islice(remaining, _BATCH)):
                 for record, (outcome, reason) in zip(batch, threads.map(self._try, batch), strict=True):
@@ -214,11 +214,11 @@ class Restoration:
             for name, value in record.attributes.items()
             if name in self.target.schema and name not in {"sub", "identities", *self.options.skipped}
         }
-        for contact in _CONTACTS:
+        for contact in CONTACTS:
             if contact not in attributes:
                 # Cognito rejects it without the address.
                 attributes.pop(f"{contact}_verified", None)
-            elif self.options.assumes_verified:
+            elif contact in self.options.assumed:
                 attributes[f"{contact}_verified"] = "true"
         return attributes
 

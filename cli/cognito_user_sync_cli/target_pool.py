@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cognito_user_sync.user import EXTERNAL_PROVIDER, UNCONFIRMED
 from cognito_user_sync_cli.user_records import UserRecord
+
+CONTACTS: Final = ("email", "phone_number")
+"""Attributes that Cognito verifies. <name>_verified has whether it has."""
+
+
+def unknown_contacts(attributes: Collection[str]) -> tuple[str, ...]:
+    """Return the contacts of which users with these attributes do not show whether they are verified."""
+    return tuple(name for name in CONTACTS if name in attributes and f"{name}_verified" not in attributes)
 
 
 class NotImportableError(Exception):

@@ -107,8 +107,8 @@ HEADER = (
 BY_EMAIL = TargetPool(POOL_ID, {}, verifies=("email",))
 
 
-def import_line(record: UserRecord, pool: TargetPool = BY_EMAIL, assume: bool = False) -> str:
-    return ImportLines(HEADER, pool, assume).line(record).decode()
+def import_line(record: UserRecord, pool: TargetPool = BY_EMAIL, *assumed: str) -> str:
+    return ImportLines(HEADER, pool, assumed).line(record).decode()
 
 
 def having(**attributes: str) -> UserRecord:
@@ -131,9 +131,9 @@ def test_import_line_assumes_verified_addresses_only_on_request() -> None:
     unverified = replace(ADA, attributes={"email": "ada@example.com"})
     with pytest.raises(NotImportableError, match="no verified email"):
         import_line(unverified)
-    assert import_line(unverified, assume=True) == ",ada@example.com,true,false,,false,ada\n"
+    assert import_line(unverified, BY_EMAIL, "email") == ",ada@example.com,true,false,,false,ada\n"
     with pytest.raises(NotImportableError, match="no verified email"):
-        import_line(replace(ADA, attributes={"phone_number": "+15550142857"}), assume=True)
+        import_line(replace(ADA, attributes={"phone_number": "+15550142857"}), BY_EMAIL, "email")
 
 
 SIGN_IN_BY_EMAIL = replace(BY_EMAIL, sign_in_by=("email",))
@@ -291,6 +291,15 @@ def test_pool_source_lists_each_user_once(monkeypatch: pytest.MonkeyPatch) -> No
             assert subs_of(source.batches(batch.cursor)) == subs_of(iter(batches[position + 1 :]))
     pool.rejects_prefixes = True
     assert sorted(subs_of(source.batches(None))) == sorted(user.sub for user in found)
+
+
+def test_pool_source_is_listed_again_after_a_rejected_token() -> None:
+    pool = CognitoPool(UsersInMemory(*users(40)))
+    pool.page_sizes = (1,)
+    source = PoolSource(UserPool(cognito_client(pool), POOL_ID), RateLimiter(1e6))
+    pool.calls.fail(LIST, error_response("InvalidParameterException"), 3)
+    with pytest.raises(user_records.ListAgainError):
+        list(source.batches(None))
 
 
 def test_sources_wait_while_aws_throttles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from typer.testing import Result
 
 from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.user import SUB as SUB_PATTERN
-from cognito_user_sync.user_pool import CognitoRejectedError
-from cognito_user_sync_cli import restoration
+from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
+from cognito_user_sync_cli import restoration, user_records
 from cognito_user_sync_cli.deployment import DeploymentError
 from cognito_user_sync_cli.export_formats import JsonLines
 from cognito_user_sync_cli.restoration import Options, Outcome, Restoration, check_target
@@ -339,9 +339,26 @@ def test_restore_leaves_out_attributes_that_cognito_rejects(target: Target) -> N
 def test_restore_verifies_addresses_only_on_request(target: Target) -> None:
     target.restore(EVE)
     assert "email_verified" not in target.users()["eve"]["attributes"]
-    target.options = Options(assumes_verified=True)
+    target.options = Options(assumed=("email",))
     target.restore(BOB)
     assert target.users()["bob"]["attributes"] == {"email": "bob@example.com", "email_verified": "true"}
+
+
+def test_assume_verified_does_not_verify_an_address_that_is_known_not_to_be(target: Target) -> None:
+    """The file has email_verified of ADA. The others have no verified address."""
+    result = run(target, "--yes", "--assume-verified")
+    assert result.exit_code == 0, result.output
+    assert "email_verified" not in target.users()["eve"]["attributes"]
+
+
+def test_restore_stops_soon_when_aws_does_not_respond(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait five minutes for each user of the batch."""
+    monkeypatch.setattr(user_records, "_PATIENCE_SECONDS", 0)
+    target.client.fail = lambda number, name, call: result(error_response("InternalErrorException", 500), name)
+    records = [replace(ADA, sub=f"{number:08x}{SUB[8:]}", username=f"user-{number}") for number in range(20)]
+    with pytest.raises(CognitoUnavailableError):
+        target.restore(*records)
+    assert len(target.client.writes) <= 3
 
 
 def test_restore_sets_random_passwords_on_request(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from cognito_user_sync.rate_limit import RateLimiter
 from cognito_user_sync_cli.deployment import Deployment, DeploymentError, cognito_of
 from cognito_user_sync_cli.export_formats import CsvLines, Format, ImportLines, JsonLines, Writer
 from cognito_user_sync_cli.progress_bar import users_done
-from cognito_user_sync_cli.target_pool import TargetPool
+from cognito_user_sync_cli.target_pool import TargetPool, unknown_contacts
 from cognito_user_sync_cli.terminal import (
     EXIT_INTERRUPTED,
     EXIT_PROBLEM,
@@ -62,7 +62,8 @@ def export(
         bool,
         typer.Option(
             "--assume-verified",
-            help="With cognito-import: import each email address and phone number as verified, also if it is not.",
+            help="With cognito-import, if email_verified or phone_number_verified is not synced: import each address as"
+            " verified.",
         ),
     ] = False,
     list_users_per_second: Annotated[
@@ -78,8 +79,10 @@ def export(
     """
     if pool_id and format_ is not Format.COGNITO_IMPORT:
         raise typer.BadParameter("only allowed with --format cognito-import: remove it", param_hint="--pool")
-    if assume_verified and format_ is not Format.COGNITO_IMPORT:
-        raise typer.BadParameter("only allowed with --format cognito-import: remove it", param_hint="--assume-verified")
+    if assume_verified and (from_ is From.POOL or format_ is not Format.COGNITO_IMPORT):
+        raise typer.BadParameter(
+            "only allowed with --from table and --format cognito-import: remove it", param_hint="--assume-verified"
+        )
     if include_deleted and (from_ is From.POOL or format_ is Format.COGNITO_IMPORT):
         raise typer.BadParameter(
             "only allowed with --from table and --format jsonl or csv: remove it", param_hint="--include-deleted"
@@ -132,7 +135,7 @@ def _writer(
         )
     columns = cognito_of(target.id).get_csv_header(UserPoolId=target.id)["CSVHeader"]
     settings = {"--pool": target.id, "columns": columns, "--assume-verified": assume_verified}
-    return ImportLines(columns, target, assume_verified), settings
+    return ImportLines(columns, target, unknown_contacts(attributes) if assume_verified else ()), settings
 
 
 def _describe(pool_id: str) -> TargetPool:

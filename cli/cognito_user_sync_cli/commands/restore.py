@@ -17,7 +17,7 @@ from cognito_user_sync_cli.export_formats import csv_line
 from cognito_user_sync_cli.progress_bar import users_done
 from cognito_user_sync_cli.restoration import Options, Outcome, Restoration, check_target
 from cognito_user_sync_cli.restore_map import RestoreMap
-from cognito_user_sync_cli.target_pool import TargetPool
+from cognito_user_sync_cli.target_pool import TargetPool, unknown_contacts
 from cognito_user_sync_cli.terminal import (
     EXIT_INTERRUPTED,
     EXIT_PROBLEM,
@@ -62,7 +62,8 @@ def restore(
     assume_verified: Annotated[
         bool,
         typer.Option(
-            "--assume-verified", help="Restore each email address and phone number as verified, also if it is not."
+            "--assume-verified",
+            help="If email_verified or phone_number_verified is not synced: restore each address as verified.",
         ),
     ] = False,
     random_passwords: Annotated[
@@ -88,7 +89,8 @@ def restore(
     client = cognito_of(into)
     described = client.describe_user_pool(UserPoolId=into)["UserPool"]
     target = TargetPool.of(described)
-    options = Options(tuple(skip_attribute or ()), assume_verified, random_passwords)
+    assumed = unknown_contacts(origin.attributes) if assume_verified else ()
+    options = Options(tuple(skip_attribute or ()), assumed, random_passwords)
     check_target(target, origin.attributes, options.skipped)
     restore_map = RestoreMap(map_file or Path(f"restored-{into}.csv"), into)
     job = Restoration(client, target, restore_map, options, rate, dry_run)
@@ -137,10 +139,10 @@ def _announce(job: Restoration, origin: _Origin, described: Any) -> None:
     """Print what cannot be restored, what will happen, and to how many users."""
     options, target = job.options, job.target
     left = max(origin.users - len(job.map), 0)
+    would, existing = "would" if job.dry_run else "will", described.get("EstimatedNumberOfUsers", 0)
     stdout.print(
-        f"{counted(left, 'user')} of {origin.name} will be created in the pool {target.id}, which has about"
-        f" {counted(described.get('EstimatedNumberOfUsers', 0), 'user')}, in about"
-        f" {counted(max(round(left / job.rate / 60), 1), 'minute')}."
+        f"{counted(left, 'user')} of {origin.name} {would} be created in the pool {target.id}, which has about"
+        f" {counted(existing, 'user')}, in at least {counted(max(round(left / job.rate / 60), 1), 'minute')}."
     )
     if len(job.map):
         stdout.print(f"{counted(len(job.map), 'user')} were restored before: {job.map.path}")
@@ -159,10 +161,9 @@ def _announce(job: Restoration, origin: _Origin, described: Any) -> None:
             " password', until you invite the user or set a password: docs/export-and-restore.md. --random-passwords"
             " makes 'forgot password' work."
         )
-    for contact in ("email", "phone_number"):
-        if contact in origin.attributes and f"{contact}_verified" not in origin.attributes:
-            how = "verified, whether it is or not" if options.assumes_verified else "not verified"
-            stdout.print(f"{contact}_verified is unknown: each {contact} is restored as {how}.")
+    for contact in unknown_contacts(origin.attributes):
+        how = "verified, whether it is or not" if contact in options.assumed else "not verified"
+        stdout.print(f"{contact}_verified is unknown: each {contact} is restored as {how}.")
     stdout.print("Missing groups are created without a role, description and precedence.")
     triggers = described.get("LambdaConfig", {})
     if "PreSignUp" in triggers:
