@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from cognito_user_sync.item_layout import BOOKKEEPING, FROM_COGNITO, ItemLayout, Key, marshal
+from cognito_user_sync.item_layout import BOOKKEEPING, FROM_COGNITO, GROUPS, ItemLayout, Key, marshal
 from cognito_user_sync.user import User, timestamp
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
 from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, table_definition
@@ -32,7 +32,7 @@ KEYS = (
     (Key("pk", "{user_pool_id}#{sub}"), Key("sk", "{user_pool_id}")),
 )
 ATTRIBUTES = ("name", "email", "custom:plan", "theme")
-FIELDS = (*ATTRIBUTES, *FROM_COGNITO, *BOOKKEEPING)
+FIELDS = (*ATTRIBUTES, *FROM_COGNITO, *BOOKKEEPING, *GROUPS)
 PREFIXES = ("", "cognito_", "#n0:")
 # Also names of one configuration that mean something else in another one, and some of the application.
 NAMES = ("name", "email", "mail", "updatedAt", "logins", "status")
@@ -69,10 +69,17 @@ _THEIR_NAMES = (
 )
 _THEIRS = st.dictionaries(_THEIR_NAMES, _WIRE_VALUES, max_size=12)
 _USERS = st.builds(
-    lambda values, enabled, status: {"attributes": values, "enabled": enabled, "status": status},
+    lambda values, enabled, status, groups: {
+        "attributes": values,
+        "enabled": enabled,
+        "status": status,
+        "groups": groups,
+    },
     st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(["", "A", "É{sub}", "x" * 1025])),
     st.booleans(),
     st.sampled_from(["CONFIRMED", "RESET_REQUIRED"]),
+    # None: the groups were not read.
+    st.sampled_from([None, frozenset(), frozenset({"a"}), frozenset({"a", "b"})]),
 )
 _POLICIES = st.sampled_from(
     [DeletionPolicy(action) for action in DeletedUsers if action is not DeletedUsers.DELETE_ITEM]
@@ -133,6 +140,7 @@ def _layouts(draw: st.DrawFn) -> list[ItemLayout]:
             extra_attributes=draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(known), max_size=2)),
             ttl_attribute=ttl,
             index_keys=draw(st.sampled_from([frozenset(), frozenset(NAMES), frozenset(map(prefix.__add__, NAMES))])),
+            sync_groups=draw(st.booleans()),
         )
 
     return draw(st.lists(layouts().map(_with_distinct_names), min_size=3, max_size=3))
@@ -140,7 +148,7 @@ def _layouts(draw: st.DrawFn) -> list[ItemLayout]:
 
 def _with_distinct_names(layout: ItemLayout) -> ItemLayout:
     """Return the layout without the names for which its plan would fail."""
-    fields = (*layout.attributes, *FROM_COGNITO, *BOOKKEEPING)
+    fields = (*layout.attributes, *FROM_COGNITO, *BOOKKEEPING, *(GROUPS if layout.sync_groups else ()))
     while len(layout.names()) < len(layout.key("")) + len(fields) + len(layout.extra_attributes) + 1:
         if layout.extra_attributes:
             layout = dataclasses.replace(layout, extra_attributes=_without_last(layout.extra_attributes))
@@ -168,7 +176,7 @@ class Deployments:
         self.client = client
         self.layouts = layouts
         # What the application may not have: the key, and what the operator has said to be this module's bookkeeping.
-        fields = BOOKKEEPING
+        fields = (*BOOKKEEPING, "groups_observed_at")
         reserved = {*layouts[0].key(""), *(layout.name(name) for layout in layouts for name in fields)}
         theirs = {name: value for name, value in theirs.items() if name not in reserved}
         self._ever_ours = {name for layout in layouts for name in layout.names()}
@@ -212,7 +220,7 @@ class Deployments:
             assert (outcome is Outcome.OTHER_POOL) is (held.pool not in ("", operation.pool))
             if outcome in (Outcome.CREATED, Outcome.UPDATED):
                 held.pool = operation.pool
-                _check_write(layout, user, held, after)
+                _check_write(layout, user, held, before, after)
             else:
                 assert after == before
         self._found[operation.pool] = read
@@ -247,12 +255,26 @@ class Deployments:
         held.theirs[name] = value
 
 
-def _check_write(layout: ItemLayout, user: User, held: Held, after: Wire) -> None:
-    ours = {name: marshal(value) for name, value in layout.to_item(user).items()}
+def _check_write(layout: ItemLayout, user: User, held: Held, before: Wire, after: Wire) -> None:
+    synced_at, newer = layout.name("synced_at"), ("cognito_modified_at", "observed_at")
+    if layout.is_ours(before) and [layout.text(before, name) for name in newer] > [user.modified_at, user.observed_at]:
+        # Only the groups are newer.
+        names = {layout.name(name) for name in (*GROUPS, "synced_attributes", "synced_at")}
+        assert _without(after, names) == _without(before, names)
+        assert layout.groups(after) == user.groups
+        held.theirs = _without(held.theirs, names) if user.groups else held.theirs
+        return
+    values = layout.to_item(user, before)
+    ours = {name: marshal(value) for name, value in values.items()}
     assert {"S": ""} not in ours.values()
-    held.theirs = {name: value for name, value in held.theirs.items() if name not in ours}
-    synced_at = layout.name("synced_at")
-    assert after == {**layout.key(SUB), **held.theirs, **ours, synced_at: after[synced_at]}
+    held.theirs = _without(held.theirs, {*ours})
+    # Groups that were not read.
+    kept = {name: before[name] for name in layout.listed(values) if name not in ours}
+    assert after == {**layout.key(SUB), **held.theirs, **kept, **ours, synced_at: after[synced_at]}
+
+
+def _without(item: Wire, names: Set[str]) -> Wire:
+    return {name: value for name, value in item.items() if name not in names}
 
 
 def _check_deletion(
@@ -281,7 +303,8 @@ def _at(hour: int) -> str:
 
 
 def _user(what: dict[str, Any], moment: str, modified_at: str) -> User:
-    return User(sub=SUB, observed_at=moment, username="Ada", created_at=_at(-24), modified_at=modified_at, **what)
+    times = {"observed_at": moment, "groups_observed_at": moment if what["groups"] is not None else ""}
+    return User(sub=SUB, username="Ada", created_at=_at(-24), modified_at=modified_at, **times, **what)
 
 
 @pytest.fixture
