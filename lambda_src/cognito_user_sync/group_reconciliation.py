@@ -43,7 +43,7 @@ _GROUP_CALLS_PER_SECOND = 2.5
 # The parts of a worker's time after which no further group is listed, and after which a single group is left out.
 _LISTING = 0.5
 _LISTING_ONE = 0.8
-# The memberships of one batch: about 200 MB.
+# The memberships of one batch: about 110 MB.
 MAX_MEMBERSHIPS = 1_000_000
 # Groups that a worker reports by name.
 NAMED_GROUPS = 10
@@ -78,6 +78,10 @@ class Position:
     until: str = ""
     digit: str = HEX_DIGITS[0]
     start: Item | None = None
+
+    @property
+    def is_at_first_user(self) -> bool:
+        return (self.digit, self.start) == (HEX_DIGITS[0], None)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class GroupResult:
 
 
 class Members:
-    """The groups of each listed user, in about 150 bytes a user: users with the same groups share one set."""
+    """The groups of each listed user, in about 110 bytes a user: users with the same groups share one set."""
 
     def __init__(self) -> None:
         self.groups: list[str] = []
@@ -182,7 +186,8 @@ class GroupWorker:
         self._exists = dict.fromkeys(names, True)
         left = sorted(name for name in names if name > position.after)
         members, last = self._list([name for name in left if not position.until or name <= position.until])
-        if (position.digit, position.start) == (HEX_DIGITS[0], None):
+        if position.is_at_first_user:
+            # Otherwise, the batch before has counted them.
             self._result.counts["groups"] += len(members.groups)
             self._result.counts["memberships"] += members.memberships
         if last and not members.groups:
@@ -250,6 +255,8 @@ class GroupWorker:
                 return keys
 
     def _add_unlisted(self, group: str, members: int) -> None:
+        if not self.batch.groups.is_at_first_user:
+            return
         self._result.counts["unlisted_groups"] += 1
         if len(self._result.unlisted) < NAMED_GROUPS:
             self._result.unlisted.append({"name": group, "listed": members})
@@ -282,7 +289,7 @@ class GroupWorker:
             outcomes = self.in_parallel(self._write, tasks)
             updated += outcomes.count(Outcome.UPDATED)
             for (sub, *_), outcome in zip(tasks, outcomes, strict=True):
-                if isinstance(outcome, TableRejectedError):
+                if isinstance(outcome, Exception):
                     self._add_failure(sub, outcome)
             if None in outcomes:
                 # The page is compared again: a dry run would count its users twice.
@@ -318,7 +325,7 @@ class GroupWorker:
             self._exists[group] = self._retry.call(self._group_limiter.call, self.pool.has_group, group)
         return self._exists[group]
 
-    def _write(self, task: _Task) -> Outcome | TableRejectedError | None:
+    def _write(self, task: _Task) -> Outcome | Exception | None:
         """Return None if there was no time."""
         sub, item, groups, needs_verification = task
         layout = self.table.layout
@@ -338,7 +345,7 @@ class GroupWorker:
             if self.batch.dry_run:
                 return Outcome.UPDATED
             return self._retry.call(self.table.write_groups, sub, verified, observed_at, item)
-        except TableRejectedError as error:
+        except (CognitoRejectedError, TableRejectedError) as error:
             return error
         except OutOfTimeError:
             return None

@@ -303,8 +303,9 @@ def _at(hour: int) -> str:
 
 
 def _user(what: dict[str, Any], moment: str, modified_at: str) -> User:
-    times = {"observed_at": moment, "groups_observed_at": moment if what["groups"] is not None else ""}
-    return User(sub=SUB, username="Ada", created_at=_at(-24), modified_at=modified_at, **times, **what)
+    groups_read_at = moment if what["groups"] is not None else ""
+    members: dict[str, Any] = {**what, "groups_observed_at": groups_read_at}
+    return User(sub=SUB, observed_at=moment, username="Ada", created_at=_at(-24), modified_at=modified_at, **members)
 
 
 @pytest.fixture

@@ -282,6 +282,14 @@ def test_rejected_item_stops_no_other_user(world: World) -> None:
     assert (result.counts["failed"], result.counts["groups_updated"]) == (1, 2)
 
 
+def test_rejected_username_stops_no_other_user(world: World) -> None:
+    for number in range(3):
+        world.add(number, [], ["a"])
+    world.cognito.groups = ["a"]
+    world.calls.fail(GROUPS_OF_USER, error_response("InvalidParameterException"), 1)
+    assert world.run() == {"groups": 1, "groups_updated": 2, "failed": 1}
+
+
 def test_worker_reads_at_the_rates_of_the_quotas(world: World) -> None:
     """ListUsersInGroup shares the quota of ListUsers. AdminListGroupsForUser has 50 requests to its 30."""
     for number in range(180):
