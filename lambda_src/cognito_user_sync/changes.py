@@ -107,11 +107,5 @@ def _may_lack_group_change(change: Change, user: User | None, layout: ItemLayout
     """
     if change.event_name not in GROUP_CHANGES or user is None or user.groups is None:
         return False
-    observed_at = layout.text(item, "groups_observed_at") if layout.is_ours(item) else ""
-    # CloudTrail's time is in whole seconds.
-    is_from_before = not observed_at or _a_second_before(observed_at) < change.occurred_at
+    is_from_before = layout.text(item, "groups_observed_at") < change.occurred_at
     return is_from_before and layout.groups(item) == user.groups
-
-
-def _a_second_before(moment: str) -> str:
-    return timestamp(datetime.fromisoformat(moment) - timedelta(seconds=1))

@@ -539,6 +539,15 @@ def test_sync_change_reads_unchanged_groups_once_more(
     assert sync_with_groups("AdminAddUserToGroup") == "updated"
 
 
+def test_sync_change_does_not_retry_a_change_of_groups_that_the_item_has(
+    sync_with_groups: Sync, users: UsersInMemory
+) -> None:
+    """Of two changes within a second, the first event reads both."""
+    users.add(a_user(EARLIER, groups={"admin", "staff"}))
+    for _ in range(2):
+        assert sync_with_groups("AdminAddUserToGroup") in ("created", "updated")
+
+
 @pytest.mark.parametrize("event_name", ["AdminAddUserToGroup", "AdminUpdateUserAttributes"])
 def test_sync_change_without_sync_groups_reads_no_groups(
     sync: Sync, users: UsersInMemory, table: SimulatedTable, calls: Calls, event_name: str
