@@ -225,6 +225,11 @@ COMMAND_LINE = [
         "remove it, since the outputs have the region",
     ),
     Situation(
+        "cognito-user-sync types --language python --sync-groups",
+        "Invalid value for --sync-groups: only allowed with --attribute:",
+        "remove it, since the deployment has the setting",
+    ),
+    Situation(
         "cognito-user-sync failures",
         "No AWS credentials:",
         "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in",

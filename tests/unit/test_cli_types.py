@@ -136,6 +136,14 @@ def test_types_of_given_attributes_needs_no_deployment() -> None:
     assert result.output == source(ItemLayout("", ("name", "custom:é")), Language.PYTHON) + "\n"
 
 
+def test_types_of_given_attributes_have_groups_on_request() -> None:
+    arguments = ["types", "--language", "typescript", "--sync-groups"]
+    result = CliRunner().invoke(app, [*arguments, "--attribute", "name"])
+    assert "  groups?: Set<string>;\n  groups_observed_at?: string;\n" in result.output
+    # Of a deployment, they are known.
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
 def test_page_shows_what_its_command_prints() -> None:
     printed = source(ItemLayout("", ("name", "custom:plan")), Language.TYPESCRIPT)
     (shown,) = (block for block in blocks("ts") if block.startswith("/**"))

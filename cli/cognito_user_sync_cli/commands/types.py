@@ -24,13 +24,20 @@ def print_types(
             " a table that the module creates, with default names and without extra attributes.",
         ),
     ] = None,
+    sync_groups: Annotated[
+        bool, typer.Option("--sync-groups", help="With --attribute: the deployment has sync_groups = true.")
+    ] = False,
 ) -> None:
     """Print types for the items of the user table: TypedDicts for Python, or interfaces for TypeScript.
 
     Example: cognito-user-sync types --language python > user_item.py
     """
+    if sync_groups and not attribute:
+        raise typer.BadParameter(
+            "only allowed with --attribute: remove it, since the deployment has the setting", param_hint="--sync-groups"
+        )
     if attribute:
-        layout = ItemLayout(user_pool_id="", attributes=tuple(attribute))
+        layout = ItemLayout(user_pool_id="", attributes=tuple(attribute), sync_groups=sync_groups)
     else:
         deployment: Deployment = context.obj()
         layout = deployment.user_table.layout
