@@ -71,7 +71,7 @@ def handler(event: Json, context: Any) -> Json:
         remaining = (
             _Remaining([]) if only_groups else _whole_pool(lambda: context.get_remaining_time_in_millis() / 1000)
         )
-    elif "groups" in event["plan"]["batches"][0]:
+    elif any("groups" in batch for batch in event["plan"]["batches"]):
         (result,) = event["results"]
         summary = run_summary.add_group_result(event["plan"]["summary"], result)
         remaining, position = _Remaining([], event["plan"]["sequential"]), result["left"]
