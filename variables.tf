@@ -148,7 +148,8 @@ variable "table" {
       configure auto scaling
     - deletion_protection: deletion protection, which also makes terraform destroy keep the table. Replicas do not have it
     - point_in_time_recovery: continuous backups
-    - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for no stream
+    - stream_view_type: NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES or KEYS_ONLY for a stream; null for no stream, or with
+      user_events for NEW_AND_OLD_IMAGES
     - email_index: index by_email, which finds a user by the email address in lowercase. The address is in the attribute
       `<attribute_prefix>email_lower`. Items without an email address are not in the index
     - replica_regions: regions with a replica of the table (global table). Requires PAY_PER_REQUEST and NEW_AND_OLD_IMAGES.

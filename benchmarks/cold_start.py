@@ -32,6 +32,7 @@ CLIENTS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "post_confirmation": [("handler._states()", "stepfunctions")],
     "retry_sign_ups": [("handler._states()", "stepfunctions")],
     "sync_changes": [_POOL, _TABLE],
+    "publish_user_events": [("handler._events()", "events")],
     "sync_user": [_POOL, _TABLE],
     "send_welcome": [_POOL, ("handler._ses()", "sesv2")],
     "pool_trigger": [("handler.boto3.client('cognito-idp', config=handler._CONFIG)", "cognito-idp")],
