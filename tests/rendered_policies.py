@@ -41,6 +41,8 @@ ACCOUNT, TABLE = "000000000000", "people"
 # The policies of an example, planned together with the module.
 KEY = ROOT / "examples" / "complete" / "key.tf"
 APPLICATION = KEY.with_name("application.tf")
+# An example that is planned as a module.
+CONSUMER = ROOT / "examples" / "user_events"
 KMS_KEY = "key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
 
@@ -65,7 +67,7 @@ def arn(service: str, resource: str) -> str:
 # --- the plans
 
 
-def everything(user_pool_id: str) -> Json:
+def everything(user_pool_id: str, stream_arn: str) -> Json:
     """Return all arguments of the module that add a statement."""
     return {
         "user_pool_id": user_pool_id,
@@ -80,31 +82,38 @@ def everything(user_pool_id: str) -> Json:
         # An existing table, because only its key has a statement. A table of the module adds none.
         "table": {"name": TABLE, "attribute_prefix": "cognito_"},
         "track_changes": True,
+        "user_events": {"event_bus_arn": arn("events", "event-bus/users"), "stream_arn": stream_arn},
         "sync_groups": True,
         "tracing": True,
         "welcome_email": {"from": "welcome@example.com", "configuration_set": "welcome", "on_first_sign_in": True},
     }
 
 
-def make_pool_and_table(aws: LocalAws) -> str:
-    """Create the pool and the table that the module reads, both with a key. Return the pool's ID."""
+def make_pool_and_table(aws: LocalAws) -> tuple[str, str]:
+    """Create the pool and the table that the module reads, both with a key.
+
+    Return the pool's ID, and the ARN of the table's stream.
+    """
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     pool = aws.client("cognito-idp").create_user_pool(PoolName="theirs", LambdaConfig={"KMSKeyID": key})["UserPool"]
-    aws.client("dynamodb").create_table(
+    table = aws.client("dynamodb").create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
         SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
-    )
-    return str(pool["Id"])
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )["TableDescription"]
+    return pool["Id"], table["LatestStreamArn"]
 
 
 def plan_everything(folder: Path) -> Json:
     """Plan the module and the policies of the example in an empty folder. Return `terraform show -json`."""
     with LocalAws.started() as aws:
-        module = {"source": str(ROOT), **everything(make_pool_and_table(aws))}
-        configuration = {"locals": {"name": NAME, "stage": STAGE}, "module": {"user_sync": module}}
+        module = {"source": str(ROOT), **everything(*make_pool_and_table(aws))}
+        consumer = {"source": str(CONSUMER), "user_table_arn": arn("dynamodb", f"table/{TABLE}")}
+        modules = {"user_sync": module, "consumer": consumer}
+        configuration = {"locals": {"name": NAME, "stage": STAGE}, "module": modules}
         (folder / "main.tf.json").write_text(as_json_configuration(configuration), encoding="utf-8")
         (folder / "versions.tf").write_text(pinned_versions(), encoding="utf-8")
         (folder / "terraform.tfstate").write_text(json.dumps(state()), encoding="utf-8")
