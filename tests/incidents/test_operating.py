@@ -708,7 +708,7 @@ def test_alarms_and_charts_are_of_existing_resources(aws: LocalAws, deployed: De
     }
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and the pages of the other services
     metrics = {
-        "AWS/Lambda": {"Errors", "Throttles", "Duration", "Invocations"},
+        "AWS/Lambda": {"Errors", "Throttles", "Duration", "Invocations", "IteratorAge"},
         "AWS/States": {
             "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsSucceeded", "ExecutionsStarted", "ExecutionTime",
         },
@@ -728,7 +728,7 @@ def test_alarms_and_charts_are_of_existing_resources(aws: LocalAws, deployed: De
     filters = {each["filterName"].removeprefix(f"{PREFIX}-"): each for each in found}
     cloudwatch = aws.client("cloudwatch")
     alarms = cloudwatch.describe_alarms(AlarmNames=deployed.outputs["alarm_names"])["MetricAlarms"]
-    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 20
+    assert len(alarms) == len(deployed.outputs["alarm_names"]) == 22
     for alarm in alarms:
         summed = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
         for metric in summed or [alarm]:
