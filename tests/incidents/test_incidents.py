@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.client import LocalAws
-from tests.deployed import Deployment, Operator, Pool, Terraform, eventually
+from tests.deployed import Deployment, Operator, Pool, Terraform, eventually, make_pool
 from tests.incidents.alarms import Alarms
 from tests.incidents.operating import PREFIX, facts, is_healthy, remove_trigger, section, status, update_pool
 from tests.incidents.runbook import LABELS, Runbook, incidents, labelled
@@ -649,6 +649,26 @@ def test_deleted_user_is_erased(
         tombstone = {"id", "user_pool_id", "deleted_at", "expires_at", "synced_attributes"}
         assert (deployed.item(ada) or {}).keys() == tombstone
         assert "Nothing left to erase" in incident.type("Proof")
+
+
+def test_users_of_a_deleted_pool_are_restored(
+    aws: LocalAws, runbook: Runbook, ada: str, username: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old pool still exists here, because other tests need it. The test fails if a command reads it."""
+    new = make_pool(aws)
+    monkeypatch.chdir(tmp_path)
+    fast = ("--rate", "50")
+    with runbook.section("The user pool was deleted", NEW_POOL_ID=new.id) as incident:
+        incident.type("First command")
+        aws.reset_calls()
+        incident.type("Repair", "export")
+        assert ada in (tmp_path / "users.jsonl").read_text()
+        assert "A dry run: nothing was changed." in incident.type("Repair", "--dry-run")
+        assert "Old and new subs: " in incident.type("Repair", "--random", options=("--yes", *fast))
+        assert " restored before\n" in incident.type("Proof", options=("--yes", *fast))
+    # Each restore reads the new pool once.
+    assert aws.calls()["cognito-idp:DescribeUserPool"] == 3
+    assert new.cognito.admin_get_user(UserPoolId=new.id, Username=username)["UserStatus"] == "CONFIRMED"
 
 
 # --- plan and destroy
