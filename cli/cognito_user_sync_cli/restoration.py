@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from cognito_user_sync.aws_errors import translate_errors
 from cognito_user_sync.rate_limit import RateLimiter
-from cognito_user_sync.user import INVITED, User, from_cognito, now
+from cognito_user_sync.user import INVITED, UnusableUserError, User, from_cognito, now
 from cognito_user_sync.user_pool import TRANSIENT, CognitoRejectedError, CognitoUnavailableError
 from cognito_user_sync_cli.deployment import DeploymentError
 from cognito_user_sync_cli.restore_map import RestoreMap, State
@@ -141,6 +141,7 @@ class Restoration:
         self._existing_groups: frozenset[str] = frozenset()
         self._groups: set[str] = set()
         self._lock = threading.Lock()
+        self._username_locks: dict[str, threading.Lock] = {}
         _ = self.client.exceptions  # made at first use, which is not thread-safe
 
     def run(self, records: Iterable[UserRecord], report: Callable[[UserRecord, Outcome, str], None]) -> None:
@@ -155,6 +156,7 @@ class Restoration:
         # After an error, `map` cancels the other users of the batch.
         with ThreadPoolExecutor(_THREADS) as threads:
             while batch := list(islice(remaining, _BATCH)):
+                self._username_locks.clear()
                 for record, (outcome, reason) in zip(batch, threads.map(self._try, batch), strict=True):
                     self.counts.outcomes[outcome] += 1
                     if reason:
@@ -169,6 +171,8 @@ class Restoration:
             return Outcome.FEDERATED, ""
         except (NotImportableError, UserProblemError) as problem:
             return Outcome.PROBLEM, str(problem)
+        except UnusableUserError:
+            return Outcome.PROBLEM, "a user with this username exists, and lacks what every user has"
         except ClientError as error:
             return Outcome.PROBLEM, f"{error.response['Error']['Code']}: {error.response['Error'].get('Message', '')}"
 
@@ -178,14 +182,27 @@ class Restoration:
         if self.map.is_restored(record.sub):
             return Outcome.DONE_BEFORE
         self.target.check(record)
-        username, attributes = self.target.username(record), self._attributes(record)
+        username = self.target.username(record)
+        outcome = Outcome.RESTORED
+        if not self.dry_run:
+            # Two users of one name: the second finds the first one in the map.
+            with self._lock_of(username):
+                outcome = self._write(record, username)
+        with self._lock:
+            self.counts.disabled += not record.enabled
+            self.counts.memberships += len(record.groups or ())
+            self.counts.new_groups.update(set(record.groups or ()) - self._existing_groups)
+        return outcome
+
+    def _lock_of(self, username: str) -> threading.Lock:
+        with self._lock:
+            return self._username_locks.setdefault(username.casefold(), threading.Lock())
+
+    def _write(self, record: UserRecord, username: str) -> Outcome:
         groups = record.groups or ()
         outcome, sub = Outcome.RESTORED, self.map.new_sub(record.sub)
-        if self.dry_run:
-            self._count(record)
-            return outcome
         if sub is None:
-            outcome, sub = self._create(username, attributes)
+            outcome, sub = self._create(username, self._attributes(record))
             if groups or not record.enabled or self.options.sets_passwords:
                 self.map.add(record.sub, sub, State.CREATED)
         for group in groups:
@@ -198,15 +215,7 @@ class Restoration:
         if not record.enabled:
             self._call(self.client.admin_disable_user, **pool_and_user)
         self.map.add(record.sub, sub, State.RESTORED)
-        self._count(record)
         return outcome
-
-    def _count(self, record: UserRecord) -> None:
-        groups = record.groups or ()
-        with self._lock:
-            self.counts.disabled += not record.enabled
-            self.counts.memberships += len(groups)
-            self.counts.new_groups.update(set(groups) - self._existing_groups)
 
     def _attributes(self, record: UserRecord) -> dict[str, str]:
         attributes = {
@@ -252,6 +261,8 @@ class Restoration:
             differing.insert(0, f"status {found.status}")
         if differing:
             raise UserProblemError(f"a user with this username exists, with another {', '.join(differing)}")
+        if self.map.is_taken(found.sub):
+            raise UserProblemError("another user was restored with this username")
         return found.sub
 
     def _find(self, username: str) -> User | None:

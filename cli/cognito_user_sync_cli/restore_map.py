@@ -41,6 +41,7 @@ class RestoreMap:
         self._lock = threading.Lock()
         # 16 bytes each, because there may be millions.
         self._restored: set[bytes] = set()
+        self._new_subs: set[bytes] = set()
         self._created: dict[str, str] = {}
         self._complete_bytes = 0
         if path.exists():
@@ -52,6 +53,10 @@ class RestoreMap:
 
     def is_restored(self, old_sub: str) -> bool:
         return _key(old_sub) in self._restored
+
+    def is_taken(self, new_sub: str) -> bool:
+        """Return whether the user of the new pool is that of an old user already."""
+        return _key(new_sub) in self._new_subs
 
     def new_sub(self, old_sub: str) -> str | None:
         """Return the new sub of a user who is created and not restored."""
@@ -73,6 +78,7 @@ class RestoreMap:
             self._remember(old_sub, new_sub, state)
 
     def _remember(self, old_sub: str, new_sub: str, state: str) -> None:
+        self._new_subs.add(_key(new_sub))
         if state == State.RESTORED:
             self._restored.add(_key(old_sub))
             self._created.pop(old_sub, None)

@@ -329,6 +329,21 @@ def test_restore_creates_usernames_that_the_pool_accepts(tmp_path: Path, monkeyp
         assert target.restore(ADA) == {SUB: (Outcome.ADOPTED, "")}
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_restore_merges_no_two_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    """Two users with the same address, which is the username in the new pool."""
+    monkeypatch.setattr(restoration, "_THREADS", threads)
+    with mock_aws():
+        target = make_target(tmp_path, UsernameAttributes=["email"])
+        others = [replace(ADA, sub=f"{number:08x}{SUB[8:]}", username=f"ada-{number}") for number in range(4)]
+        for records in ([ADA, *others], [*others, ADA]):
+            outcomes = target.restore(*records)
+            assert len(target.mapped()) == len(target.users()) == 1
+            (restored,) = target.mapped()
+            problems = {reason for sub, (_, reason) in outcomes.items() if sub != restored}
+            assert problems == {"another user was restored with this username"}
+
+
 def test_restore_leaves_out_attributes_that_cognito_rejects(target: Target) -> None:
     target.options = Options(skipped=("custom:plan",))
     given = {"email_verified": "true", "phone_number_verified": "true", "name": "Ada", "custom:plan": "gold"}
