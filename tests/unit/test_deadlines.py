@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cognito_user_sync import pool_trigger, rate_limit, shards, user_table
-from cognito_user_sync.handlers import post_confirmation, retry_sign_ups, sync_changes, sync_user
+from cognito_user_sync.handlers import post_confirmation, publish_user_events, retry_sign_ups, sync_changes, sync_user
 from tests.unit.terraform_source import (
     Json,
     function_timeouts,
@@ -83,6 +83,11 @@ def test_queued_change_ends_within_its_reserved_time() -> None:
     # The calls: test_changes.py, test_sync_change_makes_at_most_five_calls.
     slowest = sync_changes._PAUSE_SECONDS + max(3 * cognito, cognito + states) + 3 * dynamodb
     assert slowest <= sync_changes._SLOWEST_CHANGE_SECONDS < function_timeouts()["sync_changes"]
+
+
+def test_published_events_end_within_their_reserved_time() -> None:
+    slowest = longest_call(CLIENTS["publish_user_events"]["events"])
+    assert slowest <= publish_user_events._SLOWEST_CALL_SECONDS < function_timeouts()["publish_user_events"]
 
 
 def test_sync_user_ends_within_its_function() -> None:

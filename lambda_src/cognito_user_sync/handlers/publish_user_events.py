@@ -14,8 +14,8 @@ from botocore.config import Config
 
 from cognito_user_sync import settings, user_events
 
-# Three attempts of at most 1 + 5 s, with a short pause between them.
-_SLOWEST_CALL_SECONDS = 20.0
+# Three attempts of at most 1 + 5 s, and pauses of at most 1 and 2 s.
+_SLOWEST_CALL_SECONDS = 21.0
 
 
 @cache
