@@ -9,14 +9,17 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
 from cognito_user_sync_cli import reconciliation
+from cognito_user_sync_cli.app import app as command_line
 from local_aws.client import LocalAws
 from tests import javascript
 from tests.deployed import (
@@ -290,16 +293,36 @@ class LimitedUser:
         iam = self.aws.client("iam")
         iam.put_user_policy(UserName=self.name, PolicyName="documented", PolicyDocument=json.dumps(policy))
 
+    def fails(self, *arguments: str) -> str:
+        """Run a command that fails, and return its error."""
+        with self._credentials():
+            result = CliRunner().invoke(command_line, ["--prefix", PREFIX, "--region", "us-east-1", *arguments])
+        assert result.exit_code == 2, result.output
+        return result.stderr
+
+    @contextmanager
+    def _credentials(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
+            patch.setattr(boto3, "DEFAULT_SESSION", None)
+            yield
+
     def status(self, policy: Any, expect: int) -> Any:
         self.may(policy)
         return json.loads(self("status", "--json", expect=expect))
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
-            patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
-            patch.setattr(boto3, "DEFAULT_SESSION", None)
+        with self._credentials():
             return without_state(*arguments, expect=expect)
+
+
+def without(policy: Any, action: str) -> Any:
+    """Return a policy without an action."""
+    narrowed = copy.deepcopy(policy)
+    for statement in narrowed["Statement"]:
+        statement["Action"] = [each for each in statement["Action"] if each != action]
+    return narrowed
 
 
 @pytest.fixture
@@ -324,17 +347,11 @@ def test_read_only_user_runs_status(cron_job: LimitedUser) -> None:
 @pytest.mark.usefixtures("acknowledged")
 def test_read_only_user_needs_each_permission(cron_job: LimitedUser) -> None:
     """Without a permission, status shows the rest. Without ssm:GetParameter, it finds no deployment."""
-    policy = cron_job.documented
-    for number, statement in enumerate(policy["Statement"]):
-        for action in statement["Action"]:
-            if action == "ssm:GetParameter":
-                continue
-            narrowed = copy.deepcopy(policy)
-            narrowed["Statement"][number]["Action"].remove(action)
-            found = cron_job.status(narrowed, expect=2)
-            assert found["not_checked"], action
-            assert all(action in why for why in found["not_checked"]), found["not_checked"]
-            assert found["problems"] == []
+    for action in cron_job.allowed - {"ssm:GetParameter"}:
+        found = cron_job.status(without(cron_job.documented, action), expect=2)
+        assert found["not_checked"], action
+        assert all(action in why for why in found["not_checked"]), found["not_checked"]
+        assert found["problems"] == []
 
 
 # --- reconcile
@@ -466,6 +483,20 @@ def test_export_has_all_users_with_the_documented_permissions(
     assert f"{unverified},no verified email\n" in (tmp_path / "cognito-import-0.rejected.csv").read_text()
 
 
+def test_export_needs_each_permission(exporter: LimitedUser, ada: str, tmp_path: Path) -> None:
+    of_pool, of_import = ("--from", "pool"), ("--format", "cognito-import")
+    options: dict[str, tuple[str, ...]] = {
+        "cognito-idp:DescribeUserPool": of_pool,
+        "cognito-idp:GetCSVHeader": of_import,
+        "cognito-idp:ListUsers": of_pool,
+        "dynamodb:Scan": ("--include-deleted",),
+    }
+    for number, action in enumerate(exporter.allowed - {"ssm:GetParameter"}):
+        exporter.may(without(exporter.documented, action))
+        command = ("export", "--format", "jsonl", "--output", str(tmp_path / f"{number}"), *options.get(action, ()))
+        assert action in exporter.fails(*command), action
+
+
 # --- restore
 
 
@@ -535,7 +566,29 @@ def test_restore_creates_the_users_with_the_documented_permissions(
     problems = (tmp_path / "second.csv.problems.csv").read_text()
     assert f'{record["sub"]},"a user with this username exists, with another status CONFIRMED"' in problems
     assert restorer.called == restorer.allowed - {"cognito-idp:AdminGetUser"}
-    assert "AdminCreateUser" not in str(aws.calls_by_caller().get("cognito-idp.amazonaws.com"))
+
+
+def test_restore_needs_each_permission(restorer: LimitedUser, ada: str, username: str, tmp_path: Path) -> None:
+    file = tmp_path / "users.jsonl"
+    fixed = ("--into", restorer.documented["Statement"][1]["Resource"].split("/")[1], "--yes")
+    user = {"sub": ada, "username": username, "status": "CONFIRMED", "enabled": False}
+
+    def fails(action: str, *options: str) -> None:
+        restorer.may(without(restorer.documented, action))
+        assert action in restorer.fails("restore", *fixed, *options), action
+
+    for action in restorer.documented["Statement"][0]["Action"]:
+        if action != "ssm:GetParameter":
+            fails(action, "--map", str(tmp_path / "table.csv"))
+    # AdminGetUser is for a user whom ListUsers does not show.
+    for action in sorted(set(restorer.documented["Statement"][1]["Action"]) - {"cognito-idp:AdminGetUser"}):
+        name = "canary-again" if action == "cognito-idp:ListUsers" else f"canary-{uuid.uuid4()}"
+        file.write_text(json.dumps({**user, "username": name, "groups": [name]}))
+        options = ("--users", str(file), "--random-passwords", "--map")
+        if action == "cognito-idp:ListUsers":
+            restorer.may(restorer.documented)
+            restorer("restore", *fixed, *options, str(tmp_path / "first.csv"))
+        fails(action, *options, str(tmp_path / f"{uuid.uuid4()}.csv"))
 
 
 # --- one user
