@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -36,6 +36,9 @@ from tests.fakes.fake_aws import COGNITO, FakeAws, cognito_client
 from tests.fakes.simulated_table import LAYOUT, SimulatedTable
 from tests.fakes.subs import plain_sub, regional_sub
 from tests.samples import POOL_ID, SUB, TABLE, environment, outputs, table_definition
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 MOMENT = "2026-01-01T00:00:00.000Z"
 TOMORROW = "2026-01-02T00:00:00.000Z"
@@ -190,10 +193,15 @@ def users(count: int, seed: int = 1) -> list[CognitoUser]:
     ]
 
 
+@pytest.fixture(scope="module")
+def dynamodb(session: boto3.Session) -> DynamoDBClient:
+    return session.client("dynamodb")
+
+
 @pytest.fixture
-def table() -> Iterator[SimulatedTable]:
+def table(dynamodb: DynamoDBClient) -> Iterator[SimulatedTable]:
     with mock_aws():
-        yield SimulatedTable(Calls(), boto3.Session().client("dynamodb"))
+        yield SimulatedTable(Calls(), dynamodb)
 
 
 def delete(table: UserTable, sub: str, deleted_at: str = TOMORROW) -> None:

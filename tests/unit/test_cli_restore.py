@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,16 +115,20 @@ class Target:
             return {row["old_sub"]: row["new_sub"] for row in csv.DictReader(file) if row["state"] == "restored"}
 
 
+@pytest.fixture(scope="module")
+def cognito(session: boto3.Session) -> Iterator[Any]:
+    with mock_aws():
+        yield session.client("cognito-idp")
+
+
 @pytest.fixture
-def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+def target(cognito: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     # In a fixed order.
     monkeypatch.setattr(restoration, "_THREADS", 1)
-    with mock_aws():
-        yield make_target(tmp_path)
+    return make_target(cognito, tmp_path)
 
 
-def make_target(folder: Path, **settings: Any) -> Target:
-    cognito = boto3.Session().client("cognito-idp")
+def make_target(cognito: Any, folder: Path, **settings: Any) -> Target:
     # AWS adds the standard attributes, moto does not.
     texts, flags = ("email", "name", "phone_number", "plan"), ("email_verified", "phone_number_verified")
     schema = [
@@ -177,18 +181,16 @@ def test_restore_sends_no_message(target: Target, monkeypatch: pytest.MonkeyPatc
     assert "TemporaryPassword" not in call
 
 
-@pytest.mark.parametrize("takes_effect", [False, True], ids=["before", "after"])
-def test_restore_continues_after_a_kill_at_any_call(
-    target: Target, monkeypatch: pytest.MonkeyPatch, takes_effect: bool
-) -> None:
+# Before a call, the one before it is recorded. After it took effect, it is not.
+@pytest.mark.parametrize(("takes_effect", "calls"), [(False, (2, 6, 9)), (True, range(1, 10))], ids=["before", "after"])
+def test_restore_continues_after_a_kill_at_any_call(target: Target, takes_effect: bool, calls: Sequence[int]) -> None:
     """Also with a part of a line at the end of the map."""
     target.restore(*RECORDS)
-    number_of_writes = len(target.client.writes)
-    assert number_of_writes == 9
-    for killed_at in range(1, number_of_writes + 1):
+    assert len(target.client.writes) == 9
+    for killed_at in calls:
         folder = target.folder / f"{takes_effect}-{killed_at}"
         folder.mkdir()
-        again = make_target(folder)
+        again = make_target(target.client.client, folder)
 
         def kill(number: int, name: str, call: Callable[[], Any], last: int = killed_at) -> Any:
             if number < last:
@@ -267,10 +269,7 @@ def answering(code: str, message: str = "of the test") -> Callable[[int, str, Ca
     """Return a `fail` that answers the first call with an error."""
 
     def fail(number: int, name: str, call: Callable[[], Any]) -> Any:
-        if number > 1:
-            return call()
-        error_class = boto3.client("cognito-idp").exceptions.from_code
-        return result(error_response(code, message=message), name, error_class)
+        return call() if number > 1 else result(error_response(code, message=message), name)
 
     return fail
 
@@ -316,32 +315,32 @@ def test_restore_skips_federated_and_deleted_users(target: Target) -> None:
     assert target.client.writes == []
 
 
-def test_restore_creates_usernames_that_the_pool_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with mock_aws():
-        target = make_target(tmp_path, UsernameAttributes=["email"])
-        nameless = replace(EVE, attributes={})
-        outcomes = target.restore(ADA, nameless)
-        assert outcomes[SUB] == (Outcome.RESTORED, "")
-        assert outcomes[EVE.sub][1] == "users of the pool sign in by email: the user has none"
-        (user,) = target.users().values()
-        assert user["attributes"]["email"] == "ada@example.com"
-        (tmp_path / "map.csv").unlink()
-        assert target.restore(ADA) == {SUB: (Outcome.ADOPTED, "")}
+def test_restore_creates_usernames_that_the_pool_accepts(cognito: Any, tmp_path: Path) -> None:
+    target = make_target(cognito, tmp_path, UsernameAttributes=["email"])
+    nameless = replace(EVE, attributes={})
+    outcomes = target.restore(ADA, nameless)
+    assert outcomes[SUB] == (Outcome.RESTORED, "")
+    assert outcomes[EVE.sub][1] == "users of the pool sign in by email: the user has none"
+    (user,) = target.users().values()
+    assert user["attributes"]["email"] == "ada@example.com"
+    (tmp_path / "map.csv").unlink()
+    assert target.restore(ADA) == {SUB: (Outcome.ADOPTED, "")}
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_restore_merges_no_two_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+def test_restore_merges_no_two_users(
+    cognito: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
     """Two users with the same address, which is the username in the new pool."""
     monkeypatch.setattr(restoration, "_THREADS", threads)
-    with mock_aws():
-        target = make_target(tmp_path, UsernameAttributes=["email"])
-        others = [replace(ADA, sub=f"{number:08x}{SUB[8:]}", username=f"ada-{number}") for number in range(4)]
-        for records in ([ADA, *others], [*others, ADA]):
-            outcomes = target.restore(*records)
-            assert len(target.mapped()) == len(target.users()) == 1
-            (restored,) = target.mapped()
-            problems = {reason for sub, (_, reason) in outcomes.items() if sub != restored}
-            assert problems == {"another user was restored with this username"}
+    target = make_target(cognito, tmp_path, UsernameAttributes=["email"])
+    others = [replace(ADA, sub=f"{number:08x}{SUB[8:]}", username=f"ada-{number}") for number in range(4)]
+    for records in ([ADA, *others], [*others, ADA]):
+        outcomes = target.restore(*records)
+        assert len(target.mapped()) == len(target.users()) == 1
+        (restored,) = target.mapped()
+        problems = {reason for sub, (_, reason) in outcomes.items() if sub != restored}
+        assert problems == {"another user was restored with this username"}
 
 
 def test_restore_leaves_out_attributes_that_cognito_rejects(target: Target) -> None:
@@ -502,18 +501,17 @@ def test_restore_lists_problems_in_a_file(target: Target) -> None:
     assert "with another custom:plan, email, email_verified" in result.output
 
 
-def test_restore_names_triggers_that_run(tmp_path: Path) -> None:
+def test_restore_names_triggers_that_run(cognito: Any, tmp_path: Path) -> None:
     functions = {
         name: f"arn:aws:lambda:eu-central-1:111122223333:function:{name}" for name in ("PreSignUp", "PostConfirmation")
     }
-    with mock_aws():
-        target = make_target(tmp_path, LambdaConfig=functions)
-        result = run(target, "--dry-run")
-        assert (
-            f"The pre-sign-up trigger of the pool runs for each user, and can reject users: {functions['PreSignUp']}"
-            in (result.output)
-        )
-        assert "The post-confirmation trigger of the pool does not run" in result.output
+    target = make_target(cognito, tmp_path, LambdaConfig=functions)
+    result = run(target, "--dry-run")
+    assert (
+        f"The pre-sign-up trigger of the pool runs for each user, and can reject users: {functions['PreSignUp']}"
+        in (result.output)
+    )
+    assert "The post-confirmation trigger of the pool does not run" in result.output
 
 
 def test_restore_exits_130_when_interrupted(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
