@@ -195,10 +195,10 @@ module "user_table" {
   kms_key_arn = var.kms_key_arn
   tags        = var.tags
 
-  publishes_events    = module.inputs.user_events != null
-  events_stream_arn   = try(module.inputs.user_events.stream_arn, null)
-  finds_deleted_users = module.inputs.reconciliation.enabled && module.inputs.deleted_users.action != "keep"
-  deletes_items       = module.inputs.deleted_users.action == "delete_item" || local.retention_days != null
+  publishes_events  = module.inputs.user_events != null
+  events_stream_arn = try(module.inputs.user_events.stream_arn, null)
+  needs_shard_index = module.inputs.reconciliation.enabled && (module.inputs.deleted_users.action != "keep" || var.sync_groups)
+  deletes_items     = module.inputs.deleted_users.action == "delete_item" || local.retention_days != null
   # With an index and not [*]: a splat would depend on the whole module.
   change_after = concat(
     module.user_sync.table_policy_ids,

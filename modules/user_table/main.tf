@@ -1,11 +1,13 @@
 locals {
   # Attributes that this module writes, without the keys, the extra attributes and the TTL attribute. item_layout.py has the
   # same names.
-  own_fields = concat([
+  own_fields = [
     "username", "status", "enabled", "cognito_created_at", "cognito_modified_at", "observed_at", "synced_at", "deleted_at",
     "shard", "user_pool_id", "synced_attributes",
-  ], var.sync_groups ? ["groups", "groups_observed_at"] : [])
-  fields = concat(var.attributes, local.own_fields)
+  ]
+  # Like attributes, these can be renamed: the reconciliation then replaces them.
+  group_fields = var.sync_groups ? ["groups", "groups_observed_at"] : []
+  fields       = concat(var.attributes, local.own_fields, local.group_fields)
 
   # Not coalesce, which ignores an empty string.
   attribute_prefix = var.table.attribute_prefix == null ? "" : var.table.attribute_prefix
@@ -236,9 +238,9 @@ resource "terraform_data" "identity" {
 
 check "existing_table_has_shard_index" {
   assert {
-    condition = local.found == null || !var.finds_deleted_users || local.has_shard_index
+    condition = local.found == null || !var.needs_shard_index || local.has_shard_index
     error_message = join("", [
-      "The table ${coalesce(var.table.name, "null")} has no index by_shard with the partition key ${local.names.shard} and the sort key ${var.table.partition_key.name}. Without this index, the reconciliation does not find deleted users. To create it: ",
+      "The table ${coalesce(var.table.name, "null")} has no index by_shard with the partition key ${local.names.shard} and the sort key ${var.table.partition_key.name}. Without this index, the reconciliation does not find deleted users, and reconciles no groups. To create it: ",
       "aws dynamodb update-table --table-name ${coalesce(var.table.name, "null")} --attribute-definitions '${local.shard_index_attributes}' --global-secondary-index-updates '${local.shard_index_updates}'",
       " (for a table with provisioned capacity, add ProvisionedThroughput to Create). Then apply again.",
     ])

@@ -83,6 +83,6 @@ output "written" {
 }
 
 output "has_shard_index" {
-  description = "Whether the table has the index by_shard. Without it, the reconciliation does not find deleted users."
+  description = "Whether the table has the index by_shard. Without it, the reconciliation does not find deleted users, and reconciles no groups."
   value       = local.has_shard_index
 }

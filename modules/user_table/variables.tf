@@ -75,9 +75,9 @@ variable "events_stream_arn" {
   default     = null
 }
 
-variable "finds_deleted_users" {
+variable "needs_shard_index" {
   type        = bool
-  description = "Whether the reconciliation finds deleted users, which requires the index by_shard."
+  description = "Whether the reconciliation finds deleted users or reconciles groups, which require the index by_shard."
   nullable    = false
 }
 
