@@ -276,7 +276,8 @@ class UserTable:
             return Outcome.DELETED
         if self._has_newer_attributes(item, user):
             has_newer_groups = layout.text(item, "groups_observed_at") >= user.groups_observed_at
-            return Outcome.STALE if user.groups is None or has_newer_groups else Outcome.UPDATED
+            writes_groups = user.groups is not None and layout.name("deleted_at") not in item and not has_newer_groups
+            return Outcome.UPDATED if writes_groups else Outcome.STALE
         if layout.name("deleted_at") not in item and all(has(item, *each) for each in self._compared(values)):
             return Outcome.UNCHANGED
         return Outcome.UPDATED

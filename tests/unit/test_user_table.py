@@ -1335,6 +1335,15 @@ def test_write_moves_the_time_of_groups_that_are_the_same(table_with_groups: Tab
     assert groups_in(table) == ["a"]
 
 
+def test_write_of_newer_groups_keeps_a_deletion_of_a_newer_user(table_with_groups: Table) -> None:
+    table = table_with_groups
+    table.write(in_groups(read(3, 3), 3, "a"))
+    table.delete(4)
+    before = table.item()
+    assert table.write(in_groups(read(6, 2), 6, "b")) == ["stale"]
+    assert table.item() == before
+
+
 @pytest.mark.parametrize("action", [MARK, DELETE, DELETE_ITEM])
 def test_deletion_keeps_or_removes_groups_like_attributes(table_with_groups: Table, action: DeletedUsers) -> None:
     table = table_with_groups
