@@ -154,10 +154,7 @@ class TableSource:
         for digit in HEX_DIGITS:
             if digit < after[:1]:
                 continue
-            # The key of an entry in the index.
-            layout = self.table.layout
-            entry = {**layout.key(after), layout.name("shard"): {"S": layout.shard(digit)}}
-            start: Item | None = entry if after[:1] == digit else None
+            start: Item | None = self.table.layout.index_key(after) if after[:1] == digit else None
             while True:
                 subs, start = patiently(self.table.active_subs, digit, start)
                 yield subs

@@ -10,10 +10,11 @@ removed from all items only if GetGroup confirms that it does not exist.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ from cognito_user_sync.log_fields import log_failure
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import MAX_RESTARTS, NAMED_FAILURES, PARALLEL, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
-from cognito_user_sync.user import now, timestamp
+from cognito_user_sync.user import UnusableUserError, now, timestamp
 from cognito_user_sync.user_pool import CognitoRejectedError, PagingTokenRejectedError, UserPool
 from cognito_user_sync.user_table import (
     LISTED_AFTER_DELETION,
@@ -43,6 +44,8 @@ _GROUP_CALLS_PER_SECOND = 2.5
 # The parts of a worker's time after which no further group is listed, and after which a single group is left out.
 _LISTING = 0.5
 _LISTING_ONE = 0.8
+# Reserved for the writes after GetGroup, of which a user needs at most 100.
+_WRITING_SECONDS = 60.0
 # The memberships of one batch: about 110 MB.
 MAX_MEMBERSHIPS = 1_000_000
 # Groups that a worker reports by name.
@@ -70,18 +73,12 @@ class Position:
     Attributes:
         after: The groups up to this name, in the order of names, are reconciled.
         until: The last one of the groups that are not reconciled for all users; "" if there are none.
-        digit: The users whose sub begins with an earlier digit are reconciled with them.
-        start: Where the list of the users with this digit continues.
+        sub: The users up to this sub, in the order of subs, are reconciled with them.
     """
 
     after: str = ""
     until: str = ""
-    digit: str = HEX_DIGITS[0]
-    start: Item | None = None
-
-    @property
-    def is_at_first_user(self) -> bool:
-        return (self.digit, self.start) == (HEX_DIGITS[0], None)
+    sub: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +166,7 @@ class GroupWorker:
         self._seconds = self.seconds_left()
         self._result = GroupResult()
         self._exists: dict[str, bool] = {}
+        self._compared = self.batch.groups.sub
 
     def work(self) -> GroupResult:
         """Reconcile groups until the time is over. Idempotent. Raises CognitoRejectedError or TableRejectedError."""
@@ -186,7 +184,7 @@ class GroupWorker:
         self._exists = dict.fromkeys(names, True)
         left = sorted(name for name in names if name > position.after)
         members, last = self._list([name for name in left if not position.until or name <= position.until])
-        if position.is_at_first_user:
+        if not position.until:
             # Otherwise, the batch before has counted them.
             self._result.counts["groups"] += len(members.groups)
             self._result.counts["memberships"] += members.memberships
@@ -194,9 +192,8 @@ class GroupWorker:
             # Nothing to compare: the next batch has the whole time of a worker.
             return Position(after=last)
         last = last or position.until or position.after
-        stopped_at = self._compare_all(members, position)
-        if stopped_at:
-            return Position(position.after, last, *stopped_at)
+        if not self._compare_all(members):
+            return Position(position.after, last, self._compared)
         return Position(after=last) if left and left[-1] > last else None
 
     def _group_names(self) -> list[str]:
@@ -255,47 +252,56 @@ class GroupWorker:
                 return keys
 
     def _add_unlisted(self, group: str, members: int) -> None:
-        if not self.batch.groups.is_at_first_user:
-            return
         self._result.counts["unlisted_groups"] += 1
         if len(self._result.unlisted) < NAMED_GROUPS:
             self._result.unlisted.append({"name": group, "listed": members})
 
-    def _compare_all(self, members: Members, position: Position) -> tuple[str, Item | None] | None:
-        """Compare the items of all active users. Returns where it stopped, or None after the last user."""
-        start = position.start
-        for digit in HEX_DIGITS[HEX_DIGITS.index(position.digit) :]:
+    def _compare_all(self, members: Members) -> bool:
+        """Compare the items of all active users who are left. Returns False if the time was over."""
+        try:
+            for subs in self._active_subs(self._compared):
+                for first in range(0, len(subs), READ_SIZE * PARALLEL):
+                    self._compare(subs[first : first + READ_SIZE * PARALLEL], members)
+        except OutOfTimeError:
+            return False
+        return True
+
+    def _active_subs(self, after: str) -> Iterator[list[str]]:
+        start: Item | None = self.table.layout.index_key(after) if after else None
+        for digit in HEX_DIGITS[HEX_DIGITS.index(after[0]) if after else 0 :]:
             while True:
-                try:
-                    if not self._retry.has_time():
-                        return digit, start
-                    subs, after = self._retry.call(self.table.active_subs, digit, start)
-                    self._compare(subs, members)
-                except OutOfTimeError:
-                    return digit, start
-                start = after
+                subs, start = self._retry.call(self.table.active_subs, digit, start)
+                yield subs
                 if start is None:
                     break
-        return None
 
     def _compare(self, subs: Sequence[str], members: Members) -> None:
-        """Compare the items of one page of users, and write the differences. Raises OutOfTimeError."""
-        updated = 0
-        for first in range(0, len(subs), READ_SIZE * PARALLEL):
-            part = subs[first : first + READ_SIZE * PARALLEL]
-            reads = [part[start : start + READ_SIZE] for start in range(0, len(part), READ_SIZE)]
-            items = [item for found in self.in_parallel(self._read, reads) for item in found.items()]
-            tasks = [task for sub, item in items if (task := self._difference(sub, item, members))]
-            outcomes = self.in_parallel(self._write, tasks)
-            updated += outcomes.count(Outcome.UPDATED)
-            for (sub, *_), outcome in zip(tasks, outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    self._add_failure(sub, outcome)
-            if None in outcomes:
-                # The page is compared again: a dry run would count its users twice.
-                self._result.counts["groups_updated"] += 0 if self.batch.dry_run else updated
-                raise OutOfTimeError
-        self._result.counts["groups_updated"] += updated
+        """Compare the items of some users, and write the differences. Raises OutOfTimeError after a part of them."""
+        if not self._retry.has_time():
+            raise OutOfTimeError
+        reads = [subs[start : start + READ_SIZE] for start in range(0, len(subs), READ_SIZE)]
+        items = {sub: item for found in self.in_parallel(self._read, reads) for sub, item in found.items()}
+        tasks: list[_Task] = []
+        compared = self._compared
+        # After the last GetGroup for which there is time, the differences that are known are still written.
+        with contextlib.suppress(OutOfTimeError):
+            for sub in subs:
+                if sub in items and (task := self._difference(sub, items[sub], members)):
+                    tasks.append(task)
+                compared = sub
+        outcomes = self.in_parallel(self._write, tasks)
+        written = outcomes.index(None) if None in outcomes else len(tasks)
+        if written < len(tasks):
+            compared = tasks[written - 1][0] if written else self._compared
+        # The next batch compares the rest again. A dry run would count it twice.
+        counted = outcomes[:written] if self.batch.dry_run else outcomes
+        self._result.counts["groups_updated"] += counted.count(Outcome.UPDATED)
+        for (sub, *_), outcome in zip(tasks[:written], outcomes, strict=False):
+            if isinstance(outcome, Exception):
+                self._add_failure(sub, outcome)
+        self._compared = compared
+        if compared != subs[-1]:
+            raise OutOfTimeError
 
     def _add_failure(self, sub: str, error: Exception) -> None:
         self._result.counts["failed"] += 1
@@ -322,6 +328,8 @@ class GroupWorker:
 
     def _does_exist(self, group: str) -> bool:
         if group not in self._exists:
+            if self.seconds_left() < _WRITING_SECONDS:
+                raise OutOfTimeError
             self._exists[group] = self._retry.call(self._group_limiter.call, self.pool.has_group, group)
         return self._exists[group]
 
@@ -342,10 +350,13 @@ class GroupWorker:
             if verified is None or verified == layout.groups(item):
                 # Deleted users are not handled here.
                 return Outcome.UNCHANGED
+            if verified != groups and not self._retry.call(self._list_limiter.call, self.pool.find, sub):
+                # Another user may have the username of a deleted one.
+                return Outcome.UNCHANGED
             if self.batch.dry_run:
                 return Outcome.UPDATED
             return self._retry.call(self.table.write_groups, sub, verified, observed_at, item)
-        except (CognitoRejectedError, TableRejectedError) as error:
+        except (CognitoRejectedError, TableRejectedError, UnusableUserError) as error:
             return error
         except OutOfTimeError:
             return None

@@ -99,6 +99,10 @@ class ItemLayout:
         """Return the key in the index by_shard of users whose sub begins with `prefix`, at least one digit."""
         return f"{self.user_pool_id}#{prefix[0]}"
 
+    def index_key(self, sub: str) -> dict[str, dict[str, str]]:
+        """Return the key of an active user's entry in the index by_shard."""
+        return {**self.key(sub), self.name("shard"): {"S": self.shard(sub)}}
+
     def text(self, item: Item, field: str) -> str:
         """Return a string field of an item, or "" if the item lacks it."""
         return str(item.get(self.name(field), {}).get("S", ""))

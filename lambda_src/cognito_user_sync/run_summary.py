@@ -53,7 +53,11 @@ def add_group_result(summary: Mapping[str, Any], result: Mapping[str, Any]) -> J
     for name in (*GROUP_COUNTS, "failed"):
         total[name] += result["counts"].get(name, 0)
     total["failed_subs"] = [*total["failed_subs"], *result["failed_subs"]][:NAMED_FAILURES]
-    total["unlisted"] = [*total["unlisted"], *result["unlisted"]][:NAMED_FAILURES]
+    # Each batch that compares these groups with other users reports them again.
+    named = {group["name"] for group in total["unlisted"]}
+    new = [group for group in result["unlisted"] if group["name"] not in named]
+    total["unlisted_groups"] -= len(result["unlisted"]) - len(new)
+    total["unlisted"] = [*total["unlisted"], *new][:NAMED_FAILURES]
     total["batches"] += 1
     return total
 

@@ -154,10 +154,11 @@ class UserPool:
     def has_group(self, name: str) -> bool:
         """Return whether the group exists. Raises CognitoUnavailableError or CognitoRejectedError."""
         try:
-            with _translate_errors({"ResourceNotFoundException"}):
+            # The latter if no group can have this name, which an application may have written to an item.
+            with _translate_errors({"ResourceNotFoundException", "InvalidParameterException"}):
                 self.client.get_group(UserPoolId=self.id, GroupName=name)
-        except self.client.exceptions.ResourceNotFoundException:
-            # The same error if the pool does not exist: then the next call raises it.
+        except (self.client.exceptions.ResourceNotFoundException, self.client.exceptions.InvalidParameterException):
+            # The same errors if the pool does not exist: then the next call raises one.
             self.group_names()
             return False
         return True

@@ -311,7 +311,10 @@ RENAMED: dict[str, Any] = {
 # Missing parts of an existing table. Terraform reports them and applies.
 TABLES: Plan = {
     "table_without_shard_index": (
-        Case({**EXISTING, "sync_groups": True, "deleted_users": {"action": "keep"}}, {TABLE_ADDRESS: table(("by_shard", "shard", ""))}),
+        Case(
+            {**EXISTING, "sync_groups": True, "deleted_users": {"action": "keep"}},
+            {TABLE_ADDRESS: table(("by_shard", "shard", ""))},
+        ),
         (
             "The table users has no index by_shard with the partition key shard and the sort key id",
             "does not find deleted users, and reconciles no groups",

@@ -227,11 +227,58 @@ def test_worker_continues_with_the_next_users_when_its_time_is_over(world: World
         world.add(number << 28, ["a", "b"], [])
     world.calls.before(QUERY, None, lambda: world.clock.sleep(100))
     first = world.work(seconds=300)
-    assert first.left
-    assert (first.left.after, first.left.until, first.left.digit) == ("", "b", "2")
+    assert first.left == Position("", "b", numbered_sub(1 << 28))
     assert first.counts["groups_updated"] == 2
     assert world.run(seconds=300) == {"groups": 2, "memberships": 32, "groups_updated": 14}
     assert set(map(tuple, world.groups().values())) == {("a", "b")}
+
+
+@pytest.mark.parametrize(("in_pool", "dry_run"), [(True, False), (True, True), (False, False)])
+def test_worker_continues_within_a_page_of_users(world: World, in_pool: bool, dry_run: bool) -> None:
+    """Also if it writes nothing: in a dry run, and for deleted users whose items are kept."""
+    for number in range(300):
+        sub = world.add(number, [], ["a"])
+        if not in_pool:
+            world.users.remove(sub)
+    world.cognito.groups = ["a"]
+    counts = world.run(seconds=40, dry_run=dry_run)
+    assert counts == {"groups": 1} | ({"groups_updated": 300} if in_pool else {})
+    assert world.calls.count(GROUPS_OF_USER) == 300
+
+
+def test_worker_continues_after_the_deleted_groups_that_it_had_time_for(world: World) -> None:
+    for number in range(150):
+        world.add(number, [], [f"deleted-{number}"])
+    counts = world.run(seconds=70)
+    assert counts == {"groups_updated": 150}
+    assert world.calls.count(GET_GROUP) == 150
+
+
+def test_worker_removes_a_group_whose_name_cognito_rejects(world: World) -> None:
+    """An application has written it to the item. It must not stop the run."""
+    world.add(1, ["a"], [])
+    world.add(2, [], ["not a group"])
+    world.calls.fail(GET_GROUP, error_response("InvalidParameterException"), 1)
+    assert world.run() == {"groups": 1, "memberships": 1, "groups_updated": 2}
+    assert world.groups() == {1: ["a"], 2: []}
+
+
+def test_worker_writes_no_groups_of_another_user_with_the_username(world: World) -> None:
+    """The user was deleted, the item is kept, and a new user has the username."""
+    deleted = world.add(1, [], ["admin"])
+    world.users.remove(deleted)
+    world.users[world.add(2, ["staff"], ["staff"])].username = "user-1"
+    world.cognito.groups = ["admin", "staff"]
+    world.run()
+    assert LAYOUT.groups(world.table.read([deleted])[deleted]) == {"admin"}
+
+
+def test_worker_reports_a_group_that_only_a_later_batch_cannot_list(world: World) -> None:
+    for number in range(16):
+        world.add(number << 28, ["a"], [])
+    world.calls.before(QUERY, None, lambda: world.clock.sleep(100))
+    world.calls.fail(MEMBERS, error_response("InvalidParameterException"), 2)
+    assert world.run(seconds=300)["unlisted_groups"] == 1
 
 
 @pytest.mark.parametrize("reason", ["time", "memory", "rejected"])
@@ -307,8 +354,7 @@ def test_throttled_worker_keeps_its_position(world: World) -> None:
 
 
 def test_result_and_batch_survive_json() -> None:
-    start = {"id": {"S": "x"}}
-    position = Position("a", "b", "3", start)
+    position = Position("a", "b", numbered_sub(3))
     left = GroupResult(Counter(groups=1), left=position).to_json()["left"]
     event = {"groups": left, "pages_per_second": 1.0, "dry_run": False}
     assert GroupBatch.from_json(event) == GroupBatch(position, 1.0)

@@ -289,13 +289,15 @@ def test_plan_shards_passes_dry_run_to_all_batches(aws: FakeAws) -> None:
         ({"allow_deletes": None}, "allow_deletes is None"),
         ({"dry_run": "true"}, "dry_run is 'true'"),
         ({"dry_run": 1}, "dry_run is 1"),
+        ({"only_groups": 1}, "only_groups is 1"),
+        ({"only_groups": True}, "only_groups is true, but sync_groups is false"),
     ],
     ids=str,
 )
 def test_plan_shards_rejects_invalid_input_before_any_call(aws: FakeAws, given: Any, named: str) -> None:
     with pytest.raises(InvalidEventError, match=named) as caught:
         plan(input=given)
-    assert re.search("allow_deletes|dry_run", str(caught.value))
+    assert re.search("allow_deletes|dry_run|only_groups", str(caught.value))
     assert aws.calls == []
 
 
@@ -573,7 +575,7 @@ def test_plan_shards_truncates_invalid_input_in_the_error(aws: FakeAws) -> None:
 
 # Groups
 
-START = {"after": "", "until": "", "digit": "0", "start": None}
+START = {"after": "", "until": "", "sub": ""}
 
 
 @pytest.fixture
@@ -593,7 +595,7 @@ def test_plan_shards_ends_with_rounds_of_groups(aws: FakeAws) -> None:
     assert [batch["prefixes"] for batch in first["batches"]] == [[""]]
     second = after(a_result(), plan_before=first)
     assert second["batches"] == [{"groups": START, "pages_per_second": 16.0, "dry_run": False}]
-    left = {**START, "after": "m", "start": {"id": {"S": SUB}}}
+    left = {**START, "after": "m", "sub": SUB}
     third = after(of_groups(left, groups=3, memberships=9, groups_updated=2), plan_before=second)
     assert [batch["groups"] for batch in third["batches"]] == [left]
     last = after(of_groups(None, groups=1, failed=1), plan_before=third)
@@ -618,6 +620,25 @@ def test_plan_shards_reports_groups_that_were_not_listed(aws: FakeAws) -> None:
     (problem,) = last["summary"]["problems"]
     assert problem.startswith("1 groups were not listed to their end, and are not reconciled: everyone (after 700000")
     assert "list_users_per_second, which is 16" in problem
+
+
+@pytest.mark.usefixtures("_sync_groups")
+def test_plan_shards_counts_an_unlisted_group_of_two_batches_once() -> None:
+    unlisted = of_groups(START, unlisted_groups=1) | {"unlisted": [{"name": "a", "listed": 0}]}
+    last = after(unlisted, plan_before=after(unlisted, plan_before=plan(input={"only_groups": True})))
+    assert last["summary"]["problems"][0].startswith("1 groups were not listed to their end")
+
+
+def test_plan_shards_reconciles_groups_when_they_are_enabled_during_a_run(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The apply starts another run, which ends because of this one."""
+    aws.on(DESCRIBE, pool_of(120))
+    first = plan()
+    monkeypatch.setenv("SYNC_GROUPS", "true")
+    second = after(a_result(), plan_before=first)
+    assert [batch["groups"] for batch in second["batches"]] == [START]
+    assert after(of_groups(None, groups=3), plan_before=second)["summary"]["groups"] == 3
 
 
 @pytest.mark.usefixtures("_sync_groups")

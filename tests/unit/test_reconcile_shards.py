@@ -365,7 +365,7 @@ def test_reconcile_shards_reconciles_groups(aws: FakeAws, monkeypatch: pytest.Mo
     )
     aws.on(READ_ITEMS, Response({"Responses": {TABLE: [{"id": {"S": SUB}, **item}]}}))
     aws.on(WRITE_ITEM, Response())
-    position = {"after": "", "until": "", "digit": "0", "start": None}
+    position = {"after": "", "until": "", "sub": ""}
     result = reconcile({"groups": position, "pages_per_second": 4.0, "dry_run": False})
     assert result == {
         "counts": {"groups": 1, "memberships": 1, "groups_updated": 1},

@@ -64,20 +64,24 @@ def handler(event: Json, context: Any) -> Json:
     # The groups are compared after the last shard.
     position = vars(Position()) if configured.sync_groups and configured.has_shard_index else None
     if "plan" not in event:
+        if only_groups and not configured.sync_groups:
+            raise InvalidEventError(
+                "only_groups is true, but sync_groups is false: set sync_groups, or omit only_groups"
+            )
         summary = run_summary.new_summary(options["dry_run"])
-        if configured.sync_groups:
-            skipped = None if configured.has_shard_index else _no_shard_index()
-            summary |= run_summary.new_group_summary(skipped)
         remaining = (
             _Remaining([]) if only_groups else _whole_pool(lambda: context.get_remaining_time_in_millis() / 1000)
         )
     elif any("groups" in batch for batch in event["plan"]["batches"]):
         (result,) = event["results"]
         summary = run_summary.add_group_result(event["plan"]["summary"], result)
-        remaining, position = _Remaining([], event["plan"]["sequential"]), result["left"]
+        remaining, position = _Remaining([], event["plan"]["sequential"]), position and result["left"]
     else:
         summary = run_summary.add_results(event["plan"]["summary"], event["results"])
         remaining = _after_round(event["plan"], event["results"])
+    # An apply can have set sync_groups since the round before.
+    if configured.sync_groups and "groups" not in summary:
+        summary |= run_summary.new_group_summary(None if configured.has_shard_index else _no_shard_index())
 
     prefixes_of_batches = shards.split(remaining.prefixes, MAX_BATCHES_OF_ROUND)
     exceeds_run = (
