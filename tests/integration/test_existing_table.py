@@ -29,8 +29,10 @@ def table_alone(folder: Path) -> Terraform:
                         "arn": "arn:aws:dynamodb:us-east-1:000000000000:table/made-alone",
                         "table": "${var.table}",
                         "attributes": ["name", "email"],
-                        "finds_deleted_users": True,
+                        "needs_shard_index": True,
                         "deletes_items": True,
+                        "sync_groups": False,
+                        "publishes_events": False,
                     }
                 },
                 "output": {"table": {"value": "${module.user_table}"}},

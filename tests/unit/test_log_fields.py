@@ -41,7 +41,10 @@ INTERNAL_FAILURE = {"error": "InternalFailure", "code": "InternalFailure"}
 ALREADY_STARTED = error_response("ExecutionAlreadyExists")
 # CloudWatch counts the values of welcome_email.
 SENT = {"sub": SUB, "message_id": "message-1", "welcome_email": "sent"}
-
+ONE_GROUP: dict[str, Answer | list[Answer]] = {
+    f"{COGNITO}.ListGroups": Response({"Groups": [{"GroupName": "admins"}]}),
+    "dynamodb.Query": Response({"Items": []}),
+}
 
 # handler, event, answers other than the good ones, line, fields
 LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any]]] = [
@@ -252,6 +255,20 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         {f"{COGNITO}.ListUsers": error_response("InvalidParameterException")},
         "WARNING paging token rejected",
         {"prefix": "", "listed": 0, "restarts": 6},
+    ),
+    (
+        "reconcile_shards",
+        {"groups": {"after": ""}, "pages_per_second": 15},
+        ONE_GROUP | {f"{COGNITO}.ListUsersInGroup": Response({"Users": []})},
+        "INFO groups reconciled",
+        {"counts": {"groups": 1}, "is_done": True},
+    ),
+    (
+        "reconcile_shards",
+        {"groups": {"after": ""}, "pages_per_second": 15},
+        ONE_GROUP | {f"{COGNITO}.ListUsersInGroup": error_response("InvalidParameterException")},
+        "WARNING group not listed",
+        {"error": "CognitoRejectedError"},
     ),
 ]
 # Tested by themselves: below, in test_reconciliation.py, and in tests/unit/test_post_confirmation.py, since the
