@@ -265,8 +265,11 @@ module "change_tracking" {
   sync_groups       = var.sync_groups
   settings          = local.settings
 
-  reconciliation_state_machine_arn = local.reconciliation_state_machine_arn
-  first_sign_in_state_machine_arn  = try(module.inputs.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
+  reconciliation = module.inputs.reconciliation.enabled ? {
+    state_machine_arn = local.reconciliation_state_machine_arn
+    dry_run           = local.run_on_apply == "dry_run"
+  } : null
+  first_sign_in_state_machine_arn = try(module.inputs.welcome_email.on_first_sign_in, false) ? local.user_sync_state_machine_arn : null
 }
 
 module "user_events" {

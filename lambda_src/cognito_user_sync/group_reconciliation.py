@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from cognito_user_sync.item_layout import Item
-from cognito_user_sync.log_fields import log_failure
+from cognito_user_sync.log_fields import error_fields, log_failure
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import MAX_RESTARTS, NAMED_FAILURES, PARALLEL, in_threads
 from cognito_user_sync.shards import HEX_DIGITS
@@ -219,7 +219,7 @@ class GroupWorker:
                 self._add_unlisted(name, error.members)
                 return members, name
             except CognitoRejectedError as error:
-                logger.warning("group not listed", extra={"error": type(error).__name__})
+                logger.warning("group not listed", extra=error_fields(error))
                 self._add_unlisted(name, 0)
             last = name
         return members, last

@@ -6,7 +6,7 @@ locals {
   deleted_groups_arn  = "arn:${var.settings.partition}:events:${var.settings.region}:${var.settings.account_id}:rule/${local.deleted_groups_name}"
   kms_key_arns        = compact(concat([var.settings.kms_key_arn], var.settings.previous_kms_key_arns))
 
-  follows_deleted_groups = var.sync_groups && var.reconciliation_state_machine_arn != null
+  follows_deleted_groups = var.sync_groups && var.reconciliation != null
 }
 
 resource "aws_cloudwatch_event_rule" "deleted_groups" {
@@ -33,9 +33,9 @@ resource "aws_cloudwatch_event_target" "reconciliation" {
   count = local.follows_deleted_groups ? 1 : 0
 
   rule     = one(aws_cloudwatch_event_rule.deleted_groups).name
-  arn      = var.reconciliation_state_machine_arn
+  arn      = var.reconciliation.state_machine_arn
   role_arn = one(aws_iam_role.deleted_groups).arn
-  input    = jsonencode({ only_groups = true })
+  input    = jsonencode({ only_groups = true, dry_run = var.reconciliation.dry_run })
 
   depends_on = [aws_iam_role_policy.deleted_groups]
 }
@@ -92,7 +92,7 @@ data "aws_iam_policy_document" "deleted_groups" {
   statement {
     sid       = "StartReconciliation"
     actions   = ["states:StartExecution"]
-    resources = [var.reconciliation_state_machine_arn]
+    resources = [var.reconciliation.state_machine_arn]
   }
 
   # Step Functions encrypts the input of an execution with the permissions of the caller.

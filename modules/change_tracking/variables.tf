@@ -31,9 +31,12 @@ variable "first_sign_in_state_machine_arn" {
   default     = null
 }
 
-variable "reconciliation_state_machine_arn" {
-  type        = string
-  description = "ARN of the reconciliation's state machine, which starts after a group was deleted, with sync_groups; null for none."
+variable "reconciliation" {
+  type = object({
+    state_machine_arn = string
+    dry_run           = bool
+  })
+  description = "The reconciliation, which starts after a group was deleted, with sync_groups, and whether its runs only count what they would write; null for none."
   default     = null
 }
 

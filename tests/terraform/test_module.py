@@ -888,7 +888,7 @@ def test_deleted_group_starts_a_reconciliation_of_groups(everything: Made) -> No
         assert not pattern.matches_event(different)
     target = everything[f"{module}.aws_cloudwatch_event_target.reconciliation[0]"]
     machine = arn("states", f"stateMachine:{LONGEST}-reconciliation")
-    assert (target["arn"], json.loads(target["input"])) == (machine, {"only_groups": True})
+    assert (target["arn"], json.loads(target["input"])) == (machine, {"only_groups": True, "dry_run": True})
     allowed = statements(everything, f"{module}.data.aws_iam_policy_document.deleted_groups[0]")
     assert (allowed["StartReconciliation"]["actions"], allowed["StartReconciliation"]["resources"]) == (
         ["states:StartExecution"],
