@@ -45,6 +45,24 @@ def test_exception_class_is_the_error_of_the_task(aws: LocalAws) -> None:
     assert ", in handler\n    raise PoolNotFoundError" in cause["stackTrace"][-1]
 
 
+def test_new_alarm_has_no_data_of_another_function(aws: LocalAws) -> None:
+    invoke(aws, make_function(aws, FAILING))
+    alarms = aws.client("cloudwatch")
+    alarms.put_metric_alarm(
+        AlarmName="of-another",
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Dimensions=[{"Name": "FunctionName", "Value": "another"}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    (alarm,) = alarms.describe_alarms(AlarmNames=["of-another"])["MetricAlarms"]
+    assert alarm["StateValue"] == "INSUFFICIENT_DATA"
+
+
 def test_version_keeps_its_code_after_an_update(aws: LocalAws) -> None:
     functions, function = aws.client("lambda"), make_function(aws, "first = True\n")
     functions.publish_version(FunctionName=function)
