@@ -89,11 +89,13 @@ class ItemLayout:
         return _fill(self.partition_key.value.partition("{sub}")[0], user_pool_id=self.user_pool_id) + sub_prefix
 
     def sub_of(self, item: Item) -> str | None:
-        """Return the sub in an item's key, or None if the item does not belong to a user."""
+        """Return the sub in an item's key, or None if the item does not belong to a user.
+
+        An application's copy under another sort key is not the user's item.
+        """
         before, _, after = _fill(self.partition_key.value, user_pool_id=self.user_pool_id).partition("{sub}")
-        value = str(item[self.partition_key.name]["S"])
-        sub = value.removeprefix(before).removesuffix(after)
-        return sub if SUB.fullmatch(sub) and value == f"{before}{sub}{after}" else None
+        sub = str(item[self.partition_key.name]["S"]).removeprefix(before).removesuffix(after)
+        return sub if SUB.fullmatch(sub) and item.items() >= self.key(sub).items() else None
 
     def shard(self, prefix: str) -> str:
         """Return the key in the index by_shard of users whose sub begins with `prefix`, at least one digit."""

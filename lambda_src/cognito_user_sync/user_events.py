@@ -182,8 +182,7 @@ def from_record(record: Mapping[str, Any], layout: ItemLayout) -> UserEvent | No
     """Return the event of a stream record with both images, or None if no user was created, updated or deleted."""
     change = record["dynamodb"]
     sub = layout.sub_of(change["Keys"])
-    # An application's copy under another sort key is not the user's item.
-    if sub is None or change["Keys"] != layout.key(sub):
+    if sub is None:
         return None
     old, new = change.get("OldImage", {}), change.get("NewImage", {})
     what = _what(old, new, layout)

@@ -252,12 +252,7 @@ class UserTable:
                 },
                 **arguments,
             )
-        subs = [
-            sub
-            for item in response["Items"]
-            # An application's copy under another sort key is not the user's item.
-            if (sub := self.layout.sub_of(item)) and item.items() >= self.layout.key(sub).items()
-        ]
+        subs = [sub for item in response["Items"] if (sub := self.layout.sub_of(item))]
         return subs, response.get("LastEvaluatedKey")
 
     def outcome(self, user: User, item: Item) -> Outcome:

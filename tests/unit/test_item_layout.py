@@ -84,7 +84,12 @@ def test_sub_of_reads_the_sub_out_of_the_key(template: str) -> None:
     ],
 )
 def test_sub_of_is_none_for_an_item_of_no_user(value: str) -> None:
-    assert SINGLE_TABLE.sub_of({"PK": {"S": value}, "SK": {"S": "PROFILE"}}) is None
+    assert SINGLE_TABLE.sub_of({**SINGLE_TABLE.key(SUB), "PK": {"S": value}}) is None
+
+
+def test_sub_of_is_none_for_a_copy_under_another_sort_key() -> None:
+    assert SINGLE_TABLE.sub_of(SINGLE_TABLE.key(SUB)) == SUB
+    assert SINGLE_TABLE.sub_of({**SINGLE_TABLE.key(SUB), "SK": {"S": "ORDER"}}) is None
 
 
 def test_sub_of_is_none_for_a_part_of_its_template() -> None:
