@@ -310,6 +310,12 @@ COMMAND_LINE = [
         INDEXED,
     ),
     Situation(
+        "cognito-user-sync export --format csv --output backups/users.csv",
+        "Error: backups/users.csv cannot be written (No such file or directory):",
+        "use another file",
+        INDEXED,
+    ),
+    Situation(
         "cognito-user-sync export --format jsonl --output unfinished.csv",
         "Error: unfinished.csv is an unfinished export with another attributes, --format, --from, --include-deleted, "
         "user pool, table:",
@@ -388,6 +394,12 @@ COMMAND_LINE = [
         f"add each (aws cognito-idp add-custom-attributes --user-pool-id {TARGET} --custom-attributes "
         "Name=plan,AttributeDataType=String,Mutable=true), or leave it out with --skip-attribute",
         pool_with("email"),
+    ),
+    Situation(
+        f"cognito-user-sync restore --into {TARGET} --users users.jsonl --skip-attribute plan",
+        "Error: the users to restore have no attribute plan:",
+        "--skip-attribute must be one of custom:plan, email",
+        pool_with("email", "custom:plan"),
     ),
     Situation(
         f"cognito-user-sync restore --into {TARGET} --users users.jsonl",

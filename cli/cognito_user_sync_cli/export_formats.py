@@ -86,9 +86,9 @@ def _cell(value: Any) -> str:
 
 
 def csv_line(cells: Sequence[str]) -> bytes:
-    """Return a line of a CSV file."""
+    """Return a line of a CSV file, with CRLF at the end: RFC 4180. Otherwise csv does not quote a CR in a cell."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    csv.writer(line).writerow(cells)
     return line.getvalue().encode(errors="backslashreplace")
 
 

@@ -103,6 +103,11 @@ class Counts:
 
 def check_target(target: TargetPool, attributes: Iterable[str], skipped: Iterable[str]) -> None:
     """Check that the pool accepts users with these attributes. Raises DeploymentError."""
+    if unknown := sorted(set(skipped) - set(attributes)):
+        raise DeploymentError(
+            f"the users to restore have no attribute {', '.join(unknown)}: --skip-attribute must be one of"
+            f" {', '.join(attributes)}"
+        )
     names = set(attributes) - set(skipped)
     if missing := sorted(names - target.schema.keys()):
         custom = [name.removeprefix("custom:") for name in missing if name.startswith("custom:")]
@@ -203,6 +208,8 @@ class Restoration:
         outcome, sub = Outcome.RESTORED, self.map.new_sub(record.sub)
         if sub is None:
             outcome, sub = self._create(username, self._attributes(record))
+            if sub == record.sub:
+                raise UserProblemError("the pool has this user already")
             if groups or not record.enabled or self.options.sets_passwords:
                 self.map.add(record.sub, sub, State.CREATED)
         for group in groups:

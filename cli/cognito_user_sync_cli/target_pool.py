@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,8 +64,14 @@ class TargetPool:
     def username(self, record: UserRecord) -> str:
         """Return the username for a new user. Raises NotImportableError."""
         if not self.sign_in_by:
+            if not record.username:
+                raise NotImportableError("the user has no username")
             if "email" in self.aliases and "@" in record.username:
                 raise NotImportableError("the pool has the alias email, so a username must not be an email address")
+            if "phone_number" in self.aliases and re.fullmatch(r"\+\d+", record.username):
+                raise NotImportableError(
+                    "the pool has the alias phone_number, so a username must not be a phone number"
+                )
             return record.username
         for name in self.sign_in_by:
             if value := record.attributes.get(name):

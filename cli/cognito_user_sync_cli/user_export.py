@@ -25,7 +25,7 @@ from cognito_user_sync_cli.user_records import Cursor, ListAgainError, Source
 
 # The progress is stored at most this often.
 _STORE_SECONDS: Final = 1.0
-# Restarts from the same cursor.
+# Restarts in one run.
 _MAX_RESTARTS: Final = 5
 _OWNER_ONLY: Final = 0o600
 _REJECTED_HEADER: Final = csv_line(["sub", "reason"])
@@ -106,7 +106,6 @@ class Export:
                     raise CognitoUnavailableError("Cognito keeps rejecting the paging token of the list")
                 self.progress = deepcopy(self._complete)
                 self._cut_off()
-            self._complete = deepcopy(self.progress)
         self._progress_file.unlink()
 
     def _write(self, source: Source, writer: Writer, report: Callable[[Progress], None]) -> bool:
@@ -164,7 +163,7 @@ class Export:
                 # First, so that a killed run does not leave a file that the next one does not know.
                 self._created.append(name)
                 self._store()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
             self._open[name] = os.fdopen(descriptor, "wb")
             self._open[name].write(header)
             self.progress.sizes[name] = len(header)

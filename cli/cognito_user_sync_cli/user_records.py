@@ -142,6 +142,9 @@ class TableSource:
         """Return the number of active users, with requests to the index only."""
         return sum(len(subs) for subs in self._subs(""))
 
+    def records(self) -> Iterator[UserRecord]:
+        return (record for batch in self.batches(None) for record in batch.records)
+
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         cursor = cursor or {"after": ""}
         if "after" in cursor:
@@ -222,21 +225,13 @@ def _of_item(layout: ItemLayout, sub: str, item: Item) -> UserRecord:
 
 @dataclass(frozen=True)
 class FileSource:
-    """The users of a file that `export --format jsonl` has written. It has no cursors."""
+    """The users of a file that `export --format jsonl` has written."""
 
     path: Path
 
-    def estimated_users(self) -> int:
-        return sum(1 for _ in self.records())
-
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
-        del cursor
-        for record in self.records():
-            yield Batch([record], None)
-
     def records(self) -> Iterator[UserRecord]:
         """Yield the users. Raises DeploymentError if the file has something else."""
-        with self.path.open(encoding="utf-8") as lines:
+        with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     yield _of_fields(json.loads(line))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -22,7 +23,7 @@ from cognito_user_sync.item_layout import ItemLayout, Key, marshal
 from cognito_user_sync.rate_limit import RateLimiter
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
-from cognito_user_sync_cli import user_export, user_records
+from cognito_user_sync_cli import file_lock, user_export, user_records
 from cognito_user_sync_cli.deployment import DeploymentError
 from cognito_user_sync_cli.export_formats import CsvLines, ImportLines, JsonLines
 from cognito_user_sync_cli.target_pool import NotImportableError, TargetPool
@@ -88,6 +89,7 @@ def test_csv_line_has_all_columns() -> None:
         ("\t=1", "'\t=1"),
         ("\uff1d1", "'\uff1d1"),
         ("'=1", "''=1"),
+        ("a\r=1", "a\r=1"),
         ("+15550142857", "+15550142857"),
         ("-12", "-12"),
         ("a=1", "a=1"),
@@ -156,7 +158,9 @@ def test_import_line_has_the_username_that_the_pool_accepts() -> None:
         (replace(ADA, status="EXTERNAL_PROVIDER"), BY_EMAIL, "a federated user"),
         (replace(ADA, status="UNCONFIRMED"), BY_EMAIL, "the sign-up is not confirmed"),
         (replace(ADA, username="a b"), BY_EMAIL, "the username has a space or tab"),
+        (replace(ADA, username=""), BY_EMAIL, "the user has no username"),
         (replace(ADA, username="a@b.c"), replace(BY_EMAIL, aliases=("email",)), "must not be an email address"),
+        (replace(ADA, username="+155"), replace(BY_EMAIL, aliases=("phone_number",)), "must not be a phone number"),
         (
             replace(ADA, attributes={"phone_number": "+1", "phone_number_verified": "true"}),
             replace(SIGN_IN_BY_EMAIL, verifies=("phone_number",)),
@@ -255,12 +259,13 @@ def test_table_source_reads_renamed_attributes_of_this_module_only(table: Simula
     ada = CognitoUser(SUB, "ada", {"email": "ada@example.com"})
     written.write(ada.seen())
     copy = {**layout.key(SUB), "SK": {"S": "ORDER"}, "cognito_shard": {"S": layout.shard(SUB)}}
-    table.client.put_item(TableName="app", Item=copy)
+    deletion = {"cognito_user_pool_id": {"S": POOL_ID}, "cognito_deleted_at": {"S": TOMORROW}}
+    table.client.put_item(TableName="app", Item=copy | deletion)
     table.client.update_item(
         TableName="app", Key=layout.key(SUB), UpdateExpression="SET cognito_nickname = :mine",
         ExpressionAttributeValues={":mine": {"S": "of the application"}},
     )  # fmt: skip
-    (record,) = [record for batch in TableSource(written).batches(None) for record in batch.records]
+    (record,) = [record for batch in TableSource(written, True).batches(None) for record in batch.records]
     assert (record.username, record.attributes) == ("ada", {"email": "ada@example.com"})
 
 
@@ -427,6 +432,18 @@ def test_export_continues_after_an_error(tmp_path: Path, error: BaseException) -
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
+def test_export_continues_after_a_kill_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last users have no cursor, as those of the last digit of a pool."""
+    records = RECORDS[:38]
+    export_to(tmp_path / "whole", ListSource(records))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            export_to(tmp_path / "stopped", ListSource(records))
+    export_to(tmp_path / "stopped", ListSource(records))
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
 def test_export_lists_again_after_a_rejected_token(tmp_path: Path) -> None:
     export_to(tmp_path / "whole", ListSource(RECORDS))
     export_to(tmp_path / "again", ListSource(RECORDS, 9, user_records.ListAgainError("token")))
@@ -530,6 +547,15 @@ def test_export_writes_the_table(aws: FakeAws, tmp_path: Path) -> None:
     assert {call for call in aws.operations if call.startswith("cognito")} == set(), "the pool may not exist any more"
 
 
+def test_export_does_not_run_twice(aws: FakeAws, tmp_path: Path) -> None:
+    serve_table(aws, *users(3))
+    with file_lock.locked(tmp_path / "users.csv"):
+        result = invoke(tmp_path, OUTPUTS, "export", "--format", "csv", "--output", str(tmp_path / "users.csv"))
+    assert result.exit_code == 2
+    assert f"another command writes {tmp_path / 'users.csv'}" in result.output
+    assert list(tmp_path.iterdir()) == [tmp_path / "outputs.json"]
+
+
 def test_export_names_what_to_do_after_expired_credentials(aws: FakeAws, tmp_path: Path) -> None:
     found = users(30)
     serve_table(aws, *found)
@@ -589,7 +615,7 @@ def test_export_for_an_import_lists_rejected_users(aws: FakeAws, tmp_path: Path)
     assert result.exit_code == 1, result.output
     assert (tmp_path / "users.csv").read_text().splitlines()[1:] == [f",0@b.c,true,false,,false,{good.username}"]
     assert (tmp_path / "users.csv.rejected.csv").read_text() == f"sub,reason\n{bad.sub},no verified email\n"
-    assert "1 user cannot be imported" in result.output
+    assert "1 user not exported" in result.output
     assert "1: no verified email" in result.output
 
 

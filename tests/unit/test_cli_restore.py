@@ -17,7 +17,7 @@ from typer.testing import Result
 from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.user import SUB as SUB_PATTERN
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError
-from cognito_user_sync_cli import restoration, user_records
+from cognito_user_sync_cli import file_lock, restoration, user_records
 from cognito_user_sync_cli.deployment import DeploymentError
 from cognito_user_sync_cli.export_formats import JsonLines
 from cognito_user_sync_cli.restoration import Options, Outcome, Restoration, check_target
@@ -258,6 +258,16 @@ def test_restore_does_not_adopt_another_user(
     assert SUB not in target.mapped()
 
 
+def test_restore_does_not_change_a_user_of_the_same_pool(target: Target) -> None:
+    """A file may be restored into the pool that it is from."""
+    target.options = Options(sets_passwords=True)
+    create(target, "ada", email="ada@example.com")
+    before = target.users()
+    user = replace(ADA, sub=before["ada"]["sub"], attributes={"email": "ada@example.com"})
+    assert target.restore(user) == {user.sub: (Outcome.PROBLEM, "the pool has this user already")}
+    assert target.users() == before
+
+
 def test_restore_finds_a_user_whom_the_list_does_not_show_yet(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     attributes = {name.replace(":", "__"): value for name, value in ADA.attributes.items()}
     create(target, "ada", **attributes)
@@ -341,6 +351,12 @@ def test_restore_merges_no_two_users(
         (restored,) = target.mapped()
         problems = {reason for sub, (_, reason) in outcomes.items() if sub != restored}
         assert problems == {"another user was restored with this username"}
+
+
+def test_restore_continues_after_a_user_without_a_username(target: Target) -> None:
+    """Such as one of an item from before a change of table.attribute_names."""
+    outcomes = target.restore(replace(ADA, username=""), EVE)
+    assert outcomes == {SUB: (Outcome.PROBLEM, "the user has no username"), EVE.sub: (Outcome.RESTORED, "")}
 
 
 def test_restore_leaves_out_attributes_that_cognito_rejects(target: Target) -> None:
@@ -427,6 +443,8 @@ def test_check_target_names_what_the_schema_lacks() -> None:
     check_target(pool, ["email", "name", "custom:plan"], ["custom:plan"])
     with pytest.raises(DeploymentError, match="has no custom:plan: add each .*Name=plan,AttributeDataType=String"):
         check_target(pool, ["email", "name", "custom:plan"], [])
+    with pytest.raises(DeploymentError, match="have no attribute custom:plna: .* must be one of email, name"):
+        check_target(pool, ["email", "name"], ["custom:plna"])
     with pytest.raises(DeploymentError, match="requires name, which the users to restore do not have"):
         check_target(pool, ["email"], [])
 
@@ -440,10 +458,10 @@ def test_file_source_has_what_export_wrote(tmp_path: Path) -> None:
     assert list(FileSource(path).records()) == RECORDS
 
 
-@pytest.mark.parametrize("line", ["", "[]", "{}", '{"sub": "x", "enabled": true}', f'{{"sub": "{SUB}"}}', "{"])
+@pytest.mark.parametrize("line", ["", "[]", "{}", '{"sub": "x", "enabled": true}', f'{{"sub": "{SUB}"}}', "{", "\xff"])
 def test_file_source_rejects_other_lines(tmp_path: Path, line: str) -> None:
     path = tmp_path / "users.jsonl"
-    path.write_bytes(JsonLines().line(ADA) + line.encode() + b"\n")
+    path.write_bytes(JsonLines().line(ADA) + line.encode("latin-1") + b"\n")
     with pytest.raises(DeploymentError, match="line 2 of .*users.jsonl is no user"):
         list(FileSource(path).records())
 
@@ -451,9 +469,11 @@ def test_file_source_rejects_other_lines(tmp_path: Path, line: str) -> None:
 # --- the command
 
 
-def run(target: Target, *arguments: str, given: str | None = None) -> Result:
+def run(
+    target: Target, *arguments: str, given: str | None = None, records: Sequence[UserRecord] = tuple(RECORDS)
+) -> Result:
     users = target.folder / "users.jsonl"
-    users.write_bytes(b"".join(map(JsonLines().line, RECORDS)))
+    users.write_bytes(b"".join(map(JsonLines().line, records)))
     command = ("restore", "--into", target.pool_id, "--users", str(users), "--map", str(target.folder / "map.csv"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cognito_user_sync_cli.commands.restore.cognito_of", lambda _: target.client)
@@ -473,6 +493,8 @@ def test_restore_says_first_what_is_not_restored(target: Target) -> None:
     assert "A dry run: nothing was changed." in result.output
     assert target.client.client.list_users(UserPoolId=target.pool_id)["Users"] == []
     assert "@example.com" not in result.output
+    assert "Missing groups are created" in result.output
+    assert "Groups are not restored" in run(target, "--dry-run", records=[ADA]).output
 
 
 def test_restore_asks_before_it_writes(target: Target) -> None:
@@ -487,6 +509,16 @@ def test_restore_asks_before_it_writes(target: Target) -> None:
     result = run(target, "--yes")
     assert result.exit_code == 0
     assert "3 users restored before" in result.output
+
+
+def test_restore_does_not_run_twice_with_one_map(target: Target) -> None:
+    """Each would cut off what the other one has added to the map."""
+    with file_lock.locked(target.folder / "map.csv"):
+        result = run(target, "--yes")
+        assert run(target, "--dry-run").exit_code == 0
+    assert result.exit_code == 2
+    assert "another command writes" in result.output
+    assert target.users() == {}
 
 
 def test_restore_lists_problems_in_a_file(target: Target) -> None:

@@ -11,6 +11,7 @@ import typer
 from cognito_user_sync.rate_limit import RateLimiter
 from cognito_user_sync_cli.deployment import Deployment, DeploymentError, cognito_of
 from cognito_user_sync_cli.export_formats import CsvLines, Format, ImportLines, JsonLines, Writer
+from cognito_user_sync_cli.file_lock import locked
 from cognito_user_sync_cli.progress_bar import users_done
 from cognito_user_sync_cli.target_pool import TargetPool, unknown_contacts
 from cognito_user_sync_cli.terminal import (
@@ -102,8 +103,9 @@ def export(
         "table": deployment.user_table_name,
     }
     users = source.estimated_users()
-    job = Export(output, settings, is_limited=format_ is Format.COGNITO_IMPORT)
-    _run(job, source, writer, users)
+    with locked(output):
+        job = Export(output, settings, is_limited=format_ is Format.COGNITO_IMPORT)
+        _run(job, source, writer, users)
     _print_result(job)
     if job.progress.rejected:
         raise typer.Exit(EXIT_PROBLEM)
@@ -176,6 +178,6 @@ def _print_result(job: Export) -> None:
     if not job.progress.rejected:
         return
     number = job.progress.rejected.total()
-    stderr.print(styled("Problem:"), f"{counted(number, 'user')} cannot be imported: {job.rejected_file}")
+    stderr.print(styled("Problem:"), f"{counted(number, 'user')} not exported: {job.rejected_file}")
     for reason, count in job.progress.rejected.most_common():
         stderr.print(f"  {count:,}: {reason}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import typer
 
 from cognito_user_sync_cli.deployment import Deployment, DeploymentError, cognito_of
 from cognito_user_sync_cli.export_formats import csv_line
+from cognito_user_sync_cli.file_lock import locked
 from cognito_user_sync_cli.progress_bar import users_done
 from cognito_user_sync_cli.restoration import Options, Outcome, Restoration, check_target
 from cognito_user_sync_cli.restore_map import RestoreMap
@@ -92,12 +92,13 @@ def restore(
     assumed = unknown_contacts(origin.attributes) if assume_verified else ()
     options = Options(tuple(skip_attribute or ()), assumed, random_passwords)
     check_target(target, origin.attributes, options.skipped)
-    restore_map = RestoreMap(map_file or Path(f"restored-{into}.csv"), into)
-    job = Restoration(client, target, restore_map, options, rate, dry_run)
-    _announce(job, origin, described)
-    if not dry_run and not yes:
-        typer.confirm(f"Create these users in {into}?", abort=True)
-    _run(job, origin)
+    map_file = map_file or Path(f"restored-{into}.csv")
+    with nullcontext() if dry_run else locked(map_file):
+        job = Restoration(client, target, RestoreMap(map_file, into), options, rate, dry_run)
+        _announce(job, origin, described)
+        if not dry_run and not yes:
+            typer.confirm(f"Create these users in {into}?", abort=True)
+        _run(job, origin)
     _print_result(job)
     if job.counts.problems:
         raise typer.Exit(EXIT_PROBLEM)
@@ -105,15 +106,13 @@ def restore(
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where the users are from, how many there are, and which attributes they have."""
+    """Where the users are from, how many there are, which attributes they have, and whether their groups are known."""
 
     name: str
     source: TableSource | FileSource
     users: int
     attributes: tuple[str, ...]
-
-    def records(self) -> Iterator[UserRecord]:
-        return (record for batch in self.source.batches(None) for record in batch.records)
+    has_groups: bool
 
 
 def _of_table(deployment: Deployment, into: str) -> _Origin:
@@ -121,18 +120,20 @@ def _of_table(deployment: Deployment, into: str) -> _Origin:
         raise DeploymentError(f"{into} is the pool of this deployment: --into must be another pool")
     source = TableSource(deployment.user_table)
     source.estimated_users()  # checks that the index exists
-    return _Origin(f"the table {source.table.name}", source, source.count(), source.table.layout.attributes)
+    layout = source.table.layout
+    return _Origin(f"the table {source.table.name}", source, source.count(), layout.attributes, layout.sync_groups)
 
 
 def _of_file(path: Path) -> _Origin:
     if path.with_name(f"{path.name}.progress").exists():
         raise DeploymentError(f"{path} is an unfinished export: finish it first, with the same export command")
     source = FileSource(path)
-    names, users = set[str](), 0
+    names, users, has_groups = set[str](), 0, False
     for record in source.records():
         names |= record.attributes.keys()
         users += 1
-    return _Origin(str(path), source, users, tuple(sorted(names - {"identities"})))
+        has_groups |= bool(record.groups)
+    return _Origin(str(path), source, users, tuple(sorted(names - {"identities"})), has_groups)
 
 
 def _announce(job: Restoration, origin: _Origin, described: Any) -> None:
@@ -164,7 +165,10 @@ def _announce(job: Restoration, origin: _Origin, described: Any) -> None:
     for contact in unknown_contacts(origin.attributes):
         how = "verified, whether it is or not" if contact in options.assumed else "not verified"
         stdout.print(f"{contact}_verified is unknown: each {contact} is restored as {how}.")
-    stdout.print("Missing groups are created without a role, description and precedence.")
+    if origin.has_groups:
+        stdout.print("Missing groups are created without a role, description and precedence.")
+    else:
+        stdout.print("Groups are not restored: these users have none. The variable sync_groups syncs them.")
     triggers = described.get("LambdaConfig", {})
     if "PreSignUp" in triggers:
         stdout.print(
@@ -190,7 +194,7 @@ def _run(job: Restoration, origin: _Origin) -> None:
                     problems.add(record.sub, reason)
                 show(number)
 
-            job.run(origin.records(), report)
+            job.run(origin.source.records(), report)
     except KeyboardInterrupt:
         stdout.print(_UNFINISHED)
         raise typer.Exit(EXIT_INTERRUPTED) from None
