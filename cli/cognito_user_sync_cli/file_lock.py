@@ -19,7 +19,7 @@ def locked(path: Path) -> Iterator[None]:
     """Lock a file in the context, with another file PATH.lock. A killed process has no lock any more.
 
     Raises:
-        DeploymentError: Another process has the lock, or the folder cannot be written.
+        DeploymentError: Another process has the lock, the folder cannot be written, or its file system has no locks.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:
@@ -32,6 +32,8 @@ def locked(path: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DeploymentError(f"another command writes {path}: wait until it ends, or end it") from None
+        except OSError as error:
+            raise DeploymentError(f"{path} cannot be locked ({error.strerror}): use another file system") from error
         try:
             yield
         finally:

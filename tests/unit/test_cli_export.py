@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -554,6 +555,12 @@ def test_export_does_not_run_twice(aws: FakeAws, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert f"another command writes {tmp_path / 'users.csv'}" in result.output
     assert list(tmp_path.iterdir()) == [tmp_path / "outputs.json"]
+
+
+def test_locked_raises_without_locks_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    with pytest.raises(DeploymentError, match="cannot be locked .No locks available.: use another file system"):
+        file_lock.locked(tmp_path / "users.csv").__enter__()
 
 
 def test_export_names_what_to_do_after_expired_credentials(aws: FakeAws, tmp_path: Path) -> None:
