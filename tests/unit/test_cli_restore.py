@@ -400,6 +400,17 @@ def test_restore_sets_random_passwords_on_request(target: Target, monkeypatch: p
     assert not any(password in (target.folder / "map.csv").read_text() for password in passwords)
 
 
+def test_restore_sets_passwords_later_with_another_map(target: Target) -> None:
+    target.restore(*RECORDS)
+    subs = target.mapped()
+    target.options = Options(sets_passwords=True)
+    assert set(target.restore(*RECORDS).values()) == {(Outcome.DONE_BEFORE, "")}
+    (target.folder / "map.csv").unlink()
+    assert set(target.restore(*RECORDS).values()) == {(Outcome.ADOPTED, "")}
+    assert {user["status"] for user in target.users().values()} == {"CONFIRMED"}
+    assert target.mapped() == subs
+
+
 def test_dry_run_makes_no_write(target: Target) -> None:
     job = target.job(dry_run=True)
     job.run([*RECORDS, replace(ADA, sub=f"d{SUB[1:]}", status="UNCONFIRMED")], lambda *_: None)
