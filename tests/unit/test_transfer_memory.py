@@ -18,4 +18,5 @@ def test_export_of_10000_users_needs_the_memory_of_1000(kind: str, calls: dict[s
     few, many = (measure(users, (kind,))[kind] for users in (1_000, 10_000))
     assert many.calls == calls
     assert many.file_bytes > 9 * few.file_bytes > 2 * MEGABYTE
-    assert many.peak_bytes - few.peak_bytes < 4 * MEGABYTE
+    # A page of Query has up to a megabyte of subs. The records of 10,000 users would take 15 megabytes.
+    assert many.peak_bytes - few.peak_bytes < 8 * MEGABYTE
