@@ -22,6 +22,7 @@ from moto import mock_aws
 
 from cognito_user_sync.item_layout import ItemLayout, Key, marshal
 from cognito_user_sync.rate_limit import RateLimiter
+from cognito_user_sync.user import UnusableUserError
 from cognito_user_sync.user_pool import CognitoRejectedError, CognitoUnavailableError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, UserTable
 from cognito_user_sync_cli import file_lock, user_export, user_records
@@ -37,7 +38,7 @@ from tests.fakes.command_line import invoke
 from tests.fakes.fake_aws import COGNITO, FakeAws, cognito_client
 from tests.fakes.simulated_table import LAYOUT, SimulatedTable
 from tests.fakes.subs import plain_sub, regional_sub
-from tests.samples import POOL_ID, SUB, TABLE, environment, outputs, table_definition
+from tests.samples import OTHER_SUB, POOL_ID, SUB, TABLE, environment, outputs, table_definition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -449,6 +450,13 @@ def test_export_lists_again_after_a_rejected_token(tmp_path: Path) -> None:
     export_to(tmp_path / "whole", ListSource(RECORDS))
     export_to(tmp_path / "again", ListSource(RECORDS, 9, user_records.ListAgainError("token")))
     assert contents(tmp_path / "again") == contents(tmp_path / "whole")
+
+
+def test_export_lists_users_that_cognito_returns_incomplete(tmp_path: Path) -> None:
+    source = Mock()
+    source.batches.return_value = iter([Batch([ADA], None, (UnusableUserError(OTHER_SUB, "UserStatus is missing"),))])
+    assert export_to(tmp_path, source).progress.exported == 1
+    assert (tmp_path / "users.csv.rejected.csv").read_text() == f"sub,reason\n{OTHER_SUB},UserStatus is missing\n"
 
 
 def test_export_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
