@@ -17,6 +17,7 @@ PREFIX = "dev"
 _PLACE = "eu-central-1:111122223333"
 _QUEUES = QUEUE_URL.rpartition("/")[0]
 _CONSUMERS = {"retry": "retry-sign-ups", "changes": "sync-changes"}
+BUS = f"arn:aws:events:{_PLACE}:event-bus/users"
 _LAYER = f"arn:aws:lambda:{_PLACE}:layer:{PREFIX}-welcome-email"
 _MAPPED = (*_CONSUMERS.values(), "publish-user-events")
 _FUNCTIONS = ("post-confirmation", "sync-user", "send-welcome", "pool-trigger", *_MAPPED)
@@ -38,7 +39,8 @@ _LOG_GROUPS = [f"/aws/lambda/{PREFIX}-{name}" for name in ("post-confirmation", 
 def configuration(**variables: str) -> Response:
     """Return Lambda's description of each function."""
     role = f"arn:aws:iam::111122223333:role/{ROLE}"
-    described = {"Environment": {"Variables": environment(**variables)}, "Layers": [{"Arn": f"{_LAYER}:1"}]}
+    variables = environment(**{"EVENT_BUS_ARN": BUS, **variables})
+    described = {"Environment": {"Variables": variables}, "Layers": [{"Arn": f"{_LAYER}:1"}]}
     return Response({**described, "Role": role})
 
 
@@ -53,6 +55,7 @@ def answer_healthy(aws: FakeAws) -> None:
     aws.answers["sqs.GetQueueAttributes"] = _queue
     answer_mappings(aws, *map(mapping, _MAPPED))
     aws.on("eventbridge.DescribeRule", Response({"State": "ENABLED"}))
+    aws.on("eventbridge.DescribeEventBus", Response({"Arn": BUS}))
     aws.on("scheduler.GetSchedule", Response({"ScheduleExpression": "cron(0 3 * * ? *)", "State": "ENABLED"}))
     index = {"IndexName": "by_shard", "ItemCount": 5}
     aws.on("dynamodb.DescribeTable", Response({"Table": {"GlobalSecondaryIndexes": [index]}}))

@@ -50,8 +50,9 @@ def policy_on(page: str, heading: str, user_pool_id: str, **values: str) -> Any:
         "ACCOUNT": "000000000000",
         **values,
         "USER_POOL_ID": user_pool_id,
-        # The local AWS names the bus in a rule's ARN.
+        # The local AWS names the bus in a rule's ARN, and takes the bus of DescribeEventBus for a rule.
         ":rule/": ":rule/default/",
+        ":event-bus/": ":rule/default/",
     }.items():
         policy = policy.replace(placeholder, value)
     return json.loads(policy)

@@ -18,6 +18,7 @@ from tests.fakes.answers import Answer, Response, error_response
 from tests.fakes.command_line import invoke
 from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.fakes.healthy_deployment import (
+    BUS,
     OUTPUTS,
     ROLE,
     answer_healthy,
@@ -244,10 +245,11 @@ READ_FOR = {
     "sqs.GetQueueAttributes": ["retry", "changes", "user_events"],
     "lambda.ListEventSourceMappings": ["paused", "retry", "changes", "user_events"],
     "eventbridge.DescribeRule": ["changes"],
+    "eventbridge.DescribeEventBus": ["user_events"],
     "scheduler.GetSchedule": ["paused", "schedule"],
     "dynamodb.DescribeTable": ["user_table"],
     "lambda.GetFunctionConfiguration": [
-        *("paused", "user_pool", "trigger_policy", "user_table", "users", "welcome_sender", "functions"),
+        *("paused", "user_pool", "trigger_policy", "user_events", "user_table", "users", "welcome_sender", "functions"),
     ],
     "lambda.GetFunctionConcurrency": ["paused"],
     "lambda.ListVersionsByFunction": ["code"],
@@ -328,6 +330,10 @@ GONE = {
     "eventbridge.DescribeRule": (
         "the EventBridge rule dev-changes does not exist: apply again, then cognito-user-sync reconcile"
     ),
+    "eventbridge.DescribeEventBus": (
+        f"the event bus {BUS} does not exist, and EventBridge drops all events about users without an error: create it"
+        " again. To repair this: docs/operations.md#events-about-users-are-late-or-lost"
+    ),
 }
 
 
@@ -406,6 +412,12 @@ def test_status_reports_events_that_are_not_published(
 ) -> None:
     answer_mappings(well, mapping("retry-sign-ups"), mapping("sync-changes"), *found)
     assert status(tmp_path, expect=1)["problems"] == [problem]
+
+
+def test_status_skips_event_bus_of_another_account(well: FakeAws, tmp_path: Path) -> None:
+    well.on("lambda.GetFunctionConfiguration", configuration(EVENT_BUS_ARN=BUS.replace("111122223333", "444455556666")))
+    well.on("eventbridge.DescribeEventBus", DENIED)
+    status(tmp_path, expect=0)
 
 
 def test_status_reports_missing_function(well: FakeAws, tmp_path: Path) -> None:

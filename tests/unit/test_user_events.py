@@ -336,7 +336,7 @@ def test_publish_stops_at_the_first_failed_event(bus: Bus) -> None:
     assert len(bus.calls) == 1
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "ResourceNotFoundException"])
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
 def test_publish_stops_when_the_call_fails(aws: FakeAws, code: str, caplog: pytest.LogCaptureFixture) -> None:
     aws.on(PUT, Response({"Entries": [{"EventId": "1"}] * 10, "FailedEntryCount": 0}), error_response(code))
     assert publish(created(*range(12))) == "11".rstrip("0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cognito_user_sync import settings
 from cognito_user_sync_cli.aws_errors import none_if_missing
 from cognito_user_sync_cli.deployment import Deployment
 from cognito_user_sync_cli.status_sections.findings import Fact, Findings, Problem
@@ -89,6 +90,29 @@ def check_user_events(deployment: Deployment) -> Findings:
         "Messages about lost user events in the dead-letter queue: {}. To repair this:"
         " docs/operations.md#events-about-users-are-late-or-lost",
     )
+    yield from _check_event_bus(deployment)
+
+
+def _check_event_bus(deployment: Deployment) -> Findings:
+    """Check that the bus exists: EventBridge accepts events for a missing one, and drops them.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+    """
+    arn = none_if_missing(lambda: _event_bus_arn(deployment))
+    # The section `functions` reports a missing function. A bus of another account cannot be described.
+    if arn is None or arn.split(":")[4] != deployment.account:
+        return
+    name = arn.partition("event-bus/")[2]
+    if none_if_missing(lambda: deployment.events.describe_event_bus(Name=name)) is None:
+        yield Problem(
+            f"the event bus {arn} does not exist, and EventBridge drops all events about users without an error: create"
+            " it again. To repair this: docs/operations.md#events-about-users-are-late-or-lost"
+        )
+
+
+def _event_bus_arn(deployment: Deployment) -> str:
+    with deployment.environment("publish-user-events") as environ:
+        return settings.event_bus_arn(environ)
 
 
 def _check(deployment: Deployment, url: str, queue: _Queue) -> Findings:
