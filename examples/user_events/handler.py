@@ -29,7 +29,10 @@ def handler(event, _context):
 
 
 def handle(event):
-    """Handle an event. It may be a repeat, or older than the item, so only the item counts."""
+    """Handle an event. It may be a repeat, or older than the item, so only the item counts.
+
+    Two events of a user can be handled at the same time: see "Handle events" in docs/user-events.md.
+    """
     sub = event["detail"]["sub"]
     user = _table().get_item(Key={"id": sub}, ConsistentRead=True).get("Item", {})
     if "shard" in user:
