@@ -97,7 +97,10 @@ class _Answers(NoGroups):
     def sub(self, position: int) -> str:
         from tests.fakes.subs import numbered_sub
 
-        return numbered_sub(position * self._step)
+        return numbered_sub(self.first_number(position))
+
+    def first_number(self, position: int) -> int:
+        return position * self._step
 
     def range(self, prefix: str) -> range:
         """Return the positions of the users whose sub begins with a digit, or of all."""
@@ -172,17 +175,18 @@ def _run(users: int, kind: str) -> Transfer:
     import boto3
 
     from tests.fakes.answers import Response
-    from tests.fakes.cognito_pool import CognitoPool
+    from tests.fakes.cognito_pool import CognitoPool, CognitoUser
     from tests.fakes.fake_aws import COGNITO, FakeAws
+    from tests.fakes.subs import numbered_sub
 
     session = boto3.Session()
     aws, answers, calls = FakeAws(session), _Answers(users), Counter[str]()
     aws.serve(CognitoPool(answers))
-    created = iter(range(users))
+    # With subs that no user of the table has.
+    created = (CognitoUser(numbered_sub(answers.first_number(position) + 1), "") for position in range(users))
 
     def create(_: dict[str, Any]) -> Answer:
-        listed = answers.listed(str(next(created)))
-        return Response({"User": listed})
+        return Response({"User": next(created).listed()})
 
     aws.answers |= {"dynamodb.Query": answers.query, "dynamodb.BatchGetItem": answers.batch_get_item}
     aws.answers[f"{COGNITO}.ListGroups"] = lambda _: Response({"Groups": []})

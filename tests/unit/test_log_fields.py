@@ -268,7 +268,7 @@ LINES: list[tuple[str, Any, dict[str, Answer | list[Answer]], str, dict[str, Any
         {"groups": {"after": ""}, "pages_per_second": 15},
         ONE_GROUP | {f"{COGNITO}.ListUsersInGroup": error_response("InvalidParameterException")},
         "WARNING group not listed",
-        {"error": "CognitoRejectedError"},
+        {"error": "CognitoRejectedError", "code": "InvalidParameterException"},
     ),
 ]
 # Tested by themselves: below, in test_reconciliation.py, and in tests/unit/test_post_confirmation.py, since the
