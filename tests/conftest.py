@@ -24,8 +24,8 @@ from tests.deployed import (
 # The slowest files, which start first: a worker runs all tests of a deployment. test_storm waits until the other
 # workers have ended. test_incidents and test_operating, which deploy under the same name, start in different processes.
 _FIRST = (
-    *("test_incidents", "test_operating", "test_table_shapes", "test_faults", "test_pool_trigger", "test_every_user"),
-    *("test_benchmarks", "test_trigger_recovery", "test_least_privilege", "test_pipelines", "test_try_it"),
+    *("test_incidents", "test_operating", "test_table_shapes", "test_benchmarks", "test_faults", "test_pool_trigger"),
+    *("test_every_user", "test_trigger_recovery", "test_least_privilege", "test_pipelines", "test_try_it"),
     *("test_owned_pool", "test_acceptance", "test_main_job", "test_examples"),
 )
 # Folders in tests/ whose files share a deployment, and so a worker.
