@@ -12,7 +12,7 @@ USERS ?= 1000
 SEED ?= 1
 # More workers than cores, because an apply mostly waits: the provider takes 25 s for a queue. With more than 8 on two cores,
 # functions start too late for Cognito's limit of 5 s.
-WORKERS ?= 6
+WORKERS ?= 8
 override SETTINGS := ENV PLAN ARGS PORT ALLOW_ORIGIN WORKERS USERS SEED KEEP PYTHON
 $(foreach name,$(SETTINGS),$(eval override $(name) := $$(value $(name))))
 export $(SETTINGS)
