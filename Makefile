@@ -113,7 +113,7 @@ local-aws-env: $(READY) ## print export lines that make AWS tools and Terraform 
 # The three parts run at the same time, because test-integration mostly waits. Each prints its output at its end.
 .PHONY: test
 test: $(READY) ## run all tests
-	@$(MAKE) --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-unit test-terraform test-integration
+	@$(MAKE) --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-unit test-terraform test-integration
 
 # nice: test-integration has functions with time limits.
 .PHONY: test-unit

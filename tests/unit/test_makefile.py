@@ -33,7 +33,7 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def make_in(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # The environment of a shell, also if make runs the tests.
-    unset = OF_MAKE + OF_DEPLOYING
+    unset = OF_MAKE + OF_DEPLOYING + SETTINGS
     environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
