@@ -32,16 +32,27 @@ def _first_page() -> Json:
     return {"token": None, "restarts": 0}
 
 
+def _first_groups() -> Json | None:
+    """Return the position of the first batch of groups, or None if groups are not reconciled."""
+    configured = settings.plan_shards()
+    return vars(Position()) if configured.sync_groups and configured.has_shard_index else None
+
+
 @dataclass(frozen=True)
 class _Remaining:
-    """The shards that a run has not reconciled.
+    """What a run has not reconciled.
 
-    `listing` has token and restarts of a Batch: where a sequential listing continues.
+    Attributes:
+        prefixes: Shards.
+        sequential: As in shards.Shards.
+        listing: Token and restarts of a Batch: where a sequential listing continues.
+        groups: The Position of the next batch of groups, after the last shard.
     """
 
     prefixes: list[str]
     sequential: bool = False
     listing: Json = field(default_factory=_first_page)
+    groups: Json | None = field(default_factory=_first_groups)
 
 
 def handler(event: Json, context: Any) -> Json:
@@ -61,42 +72,19 @@ def handler(event: Json, context: Any) -> Json:
     options = _options(event["input"])
     only_groups = options.pop("only_groups")
     configured = settings.plan_shards()
-    # The groups are compared after the last shard.
-    position = vars(Position()) if configured.sync_groups and configured.has_shard_index else None
-    if "plan" not in event:
-        if only_groups and not configured.sync_groups:
-            raise InvalidEventError(
-                "only_groups is true, but sync_groups is false: set sync_groups, or omit only_groups"
-            )
-        summary = run_summary.new_summary(options["dry_run"])
-        remaining = (
-            _Remaining([]) if only_groups else _whole_pool(lambda: context.get_remaining_time_in_millis() / 1000)
-        )
-    elif any("groups" in batch for batch in event["plan"]["batches"]):
-        (result,) = event["results"]
-        summary = run_summary.add_group_result(event["plan"]["summary"], result)
-        remaining, position = _Remaining([], event["plan"]["sequential"]), position and result["left"]
+    if "plan" in event:
+        summary, remaining = _after_round(event["plan"], event["results"])
     else:
-        summary = run_summary.add_results(event["plan"]["summary"], event["results"])
-        remaining = _after_round(event["plan"], event["results"])
+        summary = run_summary.new_summary(options["dry_run"])
+        remaining = _first_round(only_groups, lambda: context.get_remaining_time_in_millis() / 1000)
     # An apply can have set sync_groups since the round before.
     if configured.sync_groups and "groups" not in summary:
         summary |= run_summary.new_group_summary(None if configured.has_shard_index else _no_shard_index())
 
-    prefixes_of_batches = shards.split(remaining.prefixes, MAX_BATCHES_OF_ROUND)
-    exceeds_run = (
-        len(remaining.prefixes) > MAX_PREFIXES_LEFT
-        or summary["batches"] + (len(prefixes_of_batches) or bool(position)) > MAX_BATCHES_OF_RUN
-    )
-    batches: list[Json] = []
-    if prefixes_of_batches and not exceeds_run:
-        batches = _batches(prefixes_of_batches, remaining, options)
-        if options["dry_run"]:
-            # Only one worker describes items, to keep the results small.
-            batches[0]["max_examples"] = EXAMPLES - len(summary["examples"])
-    elif position and not exceeds_run:
-        rate = configured.list_users_per_second
-        batches = [{"groups": position, "pages_per_second": rate, "dry_run": options["dry_run"]}]
+    batches = _batches(remaining, options, EXAMPLES - len(summary["examples"]))
+    exceeds_run = len(remaining.prefixes) > MAX_PREFIXES_LEFT or summary["batches"] + len(batches) > MAX_BATCHES_OF_RUN
+    if exceeds_run:
+        batches = []
 
     summary["seconds"] = round((datetime.now(UTC) - datetime.fromisoformat(event["started_at"])).total_seconds())
     summary["deletion_check_skipped"] = _why_deletion_check_is_skipped(remaining.sequential)
@@ -138,6 +126,14 @@ def _shown(value: Any) -> str:
     return repr(value)[:1000]
 
 
+def _first_round(only_groups: bool, seconds_left: Callable[[], float]) -> _Remaining:
+    if not only_groups:
+        return _whole_pool(seconds_left)
+    if not settings.plan_shards().sync_groups:
+        raise InvalidEventError("only_groups is true, but sync_groups is false: set sync_groups, or omit only_groups")
+    return _Remaining([])
+
+
 def _whole_pool(seconds_left: Callable[[], float]) -> _Remaining:
     """Divide the pool into shards."""
     configured = settings.plan_shards()
@@ -159,8 +155,17 @@ def _whole_pool(seconds_left: Callable[[], float]) -> _Remaining:
     return _Remaining(list(planned.prefixes), planned.sequential)
 
 
-def _after_round(plan: Json, results: list[Json]) -> _Remaining:
-    """Return what a round has not finished."""
+def _after_round(plan: Json, results: list[Json]) -> tuple[Json, _Remaining]:
+    """Return the summary with the results of a round, and what remains."""
+    if any("groups" in batch for batch in plan["batches"]):
+        (result,) = results
+        # An apply can have set sync_groups to false since the round before.
+        left = result["left"] if _first_groups() else None
+        return run_summary.add_group_result(plan["summary"], result), _Remaining([], plan["sequential"], groups=left)
+    return run_summary.add_results(plan["summary"], results), _shards_left(plan, results)
+
+
+def _shards_left(plan: Json, results: list[Json]) -> _Remaining:
     sequential = plan["sequential"]
     if not sequential and any(result["sequential"] for result in results):
         return _Remaining([""], sequential=True)
@@ -170,9 +175,19 @@ def _after_round(plan: Json, results: list[Json]) -> _Remaining:
     return _Remaining(prefixes, sequential)
 
 
-def _batches(prefixes_of_batches: list[list[str]], remaining: _Remaining, options: Json) -> list[Json]:
-    """Return a Batch for each list of prefixes. The workers that run at the same time share the rate of ListUsers."""
+def _batches(remaining: _Remaining, options: Json, examples: int) -> list[Json]:
+    """Return the batches of the next round. The workers that run at the same time share the rate of ListUsers.
+
+    Args:
+        remaining: What the run has not reconciled.
+        options: Options of each batch.
+        examples: Number of items that a dry run still describes.
+    """
     configured = settings.plan_shards()
+    prefixes_of_batches = shards.split(remaining.prefixes, MAX_BATCHES_OF_ROUND)
+    if not prefixes_of_batches and remaining.groups:
+        rate = configured.list_users_per_second
+        return [{"groups": remaining.groups, "pages_per_second": rate, "dry_run": options["dry_run"]}]
     workers = min(configured.max_concurrency, max(len(prefixes_of_batches), 1))
     common = {
         "pages_per_second": configured.list_users_per_second / workers,
@@ -181,7 +196,11 @@ def _batches(prefixes_of_batches: list[list[str]], remaining: _Remaining, option
         "sequential": remaining.sequential,
         **options,
     }
-    return [{"prefixes": prefixes, **common} for prefixes in prefixes_of_batches]
+    batches = [{"prefixes": prefixes, **common} for prefixes in prefixes_of_batches]
+    if batches and options["dry_run"]:
+        # Only one worker describes items, to keep the results small.
+        batches[0]["max_examples"] = examples
+    return batches
 
 
 def _why_deletion_check_is_skipped(sequential: bool) -> str | None:
