@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
+from benchmarks.process_memory import peak_bytes
 from tests.fakes.cognito_pool import NoGroups
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _run(users: int, kind: str) -> Transfer:
         seconds = time.process_time() - began_at
         lines = file.read_bytes().count(b"\n") if users <= 10_000 else None
         assert lines is None or lines >= users
-        return Transfer(users, dict(calls), seconds, _peak_bytes(), answers.read_units, file.stat().st_size)
+        return Transfer(users, dict(calls), seconds, peak_bytes(), answers.read_units, file.stat().st_size)
 
 
 def _counted(
@@ -256,16 +256,6 @@ def _restore(folder: Path, answers: _Answers) -> Path:
     job = Restoration(boto3.client("cognito-idp"), target, RestoreMap(file, target.id), Options(), 1e9)
     job.run(records(), lambda *_: None)
     return file
-
-
-def _peak_bytes() -> int:
-    """Return the largest memory of this process. ru_maxrss starts, on Linux, with that of the parent."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

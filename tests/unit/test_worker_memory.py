@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import Any
 
 import boto3
 
+from benchmarks.process_memory import peak_bytes
 from cognito_user_sync.item_layout import FROM_COGNITO
 from cognito_user_sync.user import timestamp
 from tests.fakes.answers import Answer, Response
@@ -62,14 +62,14 @@ def test_shard_of_200_000_users_fits_into_256_megabytes() -> None:
 
 GROUPS_OF_A_BATCH = """
 from cognito_user_sync.group_reconciliation import MAX_MEMBERSHIPS, Members
-from tests.unit.test_worker_memory import _peak_bytes
+from benchmarks.process_memory import peak_bytes
 
 members = Members()
 half = MAX_MEMBERSHIPS // 2
 for group, first in (("a", 0), ("b", half)):
     members.add(group, [number.to_bytes(16, "big") for number in range(first, first + half)])
 assert members.groups_of("00000000-0000-0000-0000-000000000001") == {"a"}
-print(_peak_bytes())
+print(peak_bytes())
 """
 
 
@@ -130,16 +130,6 @@ def _query(body: dict[str, Any]) -> Response:
     return Response(answer)
 
 
-def _peak_bytes() -> int:
-    """Of this process alone: ru_maxrss begins, on Linux, with what the process had that started this one."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _work() -> None:
     """Be the function, on a network that makes its answers up: every user has an item already."""
     from cognito_user_sync.handlers import reconcile_shards
@@ -162,10 +152,10 @@ def _work() -> None:
     aws.answers = {operation: counted(operation, answer) for operation, answer in aws.answers.items()}
     boto3.DEFAULT_SESSION = session
     # The pace is set so high that it takes no time.
-    before = _peak_bytes()
+    before = peak_bytes()
     with aws.answering():
         result = reconcile_shards.handler({"prefixes": [PREFIX], "pages_per_second": 1e9}, FakeContext(900.0))
-    print(json.dumps({"calls": calls, "left": result["prefixes"], "bytes_before": before, "peak_bytes": _peak_bytes()}))
+    print(json.dumps({"calls": calls, "left": result["prefixes"], "bytes_before": before, "peak_bytes": peak_bytes()}))
 
 
 if __name__ == "__main__":
