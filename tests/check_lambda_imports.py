@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "deletion": {"item_layout", "user", "user_pool", "user_table"},
     "changes": {"deletion", "item_layout", "sync_request", "user", "user_pool", "user_table"},
     "rate_limit": {"user_pool", "user_table"},
-    "shards": {"user_pool"},
+    "shards": {"user", "user_pool"},
     "reconciliation": {
         "clients",
         "deletion",
@@ -58,7 +58,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "log_fields",
         "rate_limit",
         "reconciliation",
-        "shards",
         "user",
         "user_pool",
         "user_table",

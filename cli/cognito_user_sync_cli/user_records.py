@@ -12,8 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from cognito_user_sync.aws_errors import translate_errors
 from cognito_user_sync.item_layout import Item, ItemLayout
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
-from cognito_user_sync.shards import HEX_DIGITS
-from cognito_user_sync.user import SUB, UnusableUserError, User
+from cognito_user_sync.user import HEX_DIGITS, SUB, UnusableUserError, User
 from cognito_user_sync.user_pool import Page, PagingTokenRejectedError, PrefixRejectedError, UserPool
 from cognito_user_sync.user_table import (
     BY_SHARD,
@@ -140,7 +139,7 @@ class TableSource:
 
     def count(self) -> int:
         """Return the number of active users, with requests to the index only."""
-        return sum(len(subs) for subs in self._subs(""))
+        return sum(len(subs) for subs in self.table.all_active_subs("", patiently))
 
     def records(self) -> Iterator[UserRecord]:
         return (record for batch in self.batches(None) for record in batch.records)
@@ -153,20 +152,9 @@ class TableSource:
         if self.includes_deleted:
             yield from self._deleted(cursor["scan"])
 
-    def _subs(self, after: str) -> Iterator[list[str]]:
-        for digit in HEX_DIGITS:
-            if digit < after[:1]:
-                continue
-            start: Item | None = self.table.layout.index_key(after) if after[:1] == digit else None
-            while True:
-                subs, start = patiently(self.table.active_subs, digit, start)
-                yield subs
-                if start is None:
-                    break
-
     def _active(self, after: str) -> Iterator[Batch]:
         layout = self.table.layout
-        for subs in self._subs(after):
+        for subs in self.table.all_active_subs(after, patiently):
             for first in range(0, len(subs), READ_SIZE):
                 chunk = subs[first : first + READ_SIZE]
                 found = patiently(self.table.read, chunk)

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -23,7 +23,6 @@ from cognito_user_sync.item_layout import Item
 from cognito_user_sync.log_fields import error_fields, log_failure
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import MAX_RESTARTS, NAMED_FAILURES, PARALLEL, in_threads
-from cognito_user_sync.shards import HEX_DIGITS
 from cognito_user_sync.user import UnusableUserError, now, timestamp
 from cognito_user_sync.user_pool import CognitoRejectedError, PagingTokenRejectedError, UserPool
 from cognito_user_sync.user_table import (
@@ -259,21 +258,12 @@ class GroupWorker:
     def _compare_all(self, members: Members) -> bool:
         """Compare the items of all active users who are left. Returns False if the time was over."""
         try:
-            for subs in self._active_subs(self._compared):
+            for subs in self.table.all_active_subs(self._compared, self._retry.call):
                 for first in range(0, len(subs), READ_SIZE * PARALLEL):
                     self._compare(subs[first : first + READ_SIZE * PARALLEL], members)
         except OutOfTimeError:
             return False
         return True
-
-    def _active_subs(self, after: str) -> Iterator[list[str]]:
-        start: Item | None = self.table.layout.index_key(after) if after else None
-        for digit in HEX_DIGITS[HEX_DIGITS.index(after[0]) if after else 0 :]:
-            while True:
-                subs, start = self._retry.call(self.table.active_subs, digit, start)
-                yield subs
-                if start is None:
-                    break
 
     def _compare(self, subs: Sequence[str], members: Members) -> None:
         """Compare the items of some users, and write the differences. Raises OutOfTimeError after a part of them."""

@@ -19,8 +19,8 @@ from cognito_user_sync.deletion import delete_if_not_in_pool
 from cognito_user_sync.item_layout import Item, has
 from cognito_user_sync.log_fields import log_failure
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
-from cognito_user_sync.shards import HEX_DIGITS, MAX_USERS, SMALL_POOL, children
-from cognito_user_sync.user import UNCONFIRMED, User, now
+from cognito_user_sync.shards import MAX_USERS, SMALL_POOL, children
+from cognito_user_sync.user import HEX_DIGITS, UNCONFIRMED, User, now
 from cognito_user_sync.user_pool import Page, PagingTokenRejectedError, PrefixRejectedError, UserPool
 from cognito_user_sync.user_table import READ_SIZE, Outcome, TableRejectedError, UserTable
 

@@ -10,9 +10,8 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cognito_user_sync.user import HEX_DIGITS
 from cognito_user_sync.user_pool import PAGE_SIZE, PrefixRejectedError
-
-HEX_DIGITS = "0123456789abcdef"
 
 # Up to this number of users, one listing is fast enough.
 SMALL_POOL = 2_000

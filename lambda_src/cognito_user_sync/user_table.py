@@ -19,7 +19,7 @@ docs/architecture.md, "The newer state wins, and deleted users stay deleted", ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from cognito_user_sync.aws_errors import translate_errors
 from cognito_user_sync.item_layout import Item, ItemLayout, ItemValue, has, marshal
-from cognito_user_sync.user import UNCONFIRMED, User, now, timestamp
+from cognito_user_sync.user import HEX_DIGITS, UNCONFIRMED, User, now, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -254,6 +254,25 @@ class UserTable:
             )
         subs = [sub for item in response["Items"] if (sub := self.layout.sub_of(item))]
         return subs, response.get("LastEvaluatedKey")
+
+    def all_active_subs(self, after: str, call: Callable[..., Any]) -> Iterator[list[str]]:
+        """Yield the subs of this pool's active users in pages, sorted.
+
+        Args:
+            after: Only later subs are yielded. "" is before all.
+            call: Calls a function with arguments, and repeats it if it fails.
+
+        Raises the errors of `active_subs` and of `call`.
+        """
+        for digit in HEX_DIGITS:
+            if digit < after[:1]:
+                continue
+            start: Item | None = self.layout.index_key(after) if digit == after[:1] else None
+            while True:
+                subs, start = call(self.active_subs, digit, start)
+                yield subs
+                if start is None:
+                    break
 
     def outcome(self, user: User, item: Item) -> Outcome:
         """Return what `write` would return for an item as `read` returned it, or {}. Nothing is written."""

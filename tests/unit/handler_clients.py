@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from cognito_user_sync.user import HEX_DIGITS
 from tests.fakes.answers import Response, error_response
 from tests.fakes.clock import FakeContext
 from tests.fakes.fake_aws import COGNITO, FakeAws
 from tests.samples import OURS, POOL_ID, QUEUE_URL, RECONCILIATION, SUB, THEIRS, USER_SYNC, environment
 
-HEX_DIGITS = "0123456789abcdef"
 EVENT_BUS = "arn:aws:events:eu-central-1:111122223333:event-bus/users"
 ENVIRONMENT = environment(
     CHAINED_FUNCTION_ARN=THEIRS,

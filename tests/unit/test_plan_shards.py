@@ -14,7 +14,7 @@ from cognito_user_sync.handlers import plan_shards
 from cognito_user_sync.handlers.plan_shards import InvalidEventError
 from cognito_user_sync.rate_limit import OutOfTimeError, RateLimiter, RetryUntilDeadline
 from cognito_user_sync.reconciliation import Batch
-from cognito_user_sync.shards import HEX_DIGITS
+from cognito_user_sync.user import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoRejectedError
 from cognito_user_sync.user_table import TableRejectedError
 from tests.fakes.answers import Response, error_response

@@ -21,7 +21,7 @@ from moto import mock_aws
 from cognito_user_sync import reconciliation, shards
 from cognito_user_sync.aws_errors import AccessDeniedError
 from cognito_user_sync.reconciliation import MAX_RESTARTS, Batch, Result, Worker, in_threads
-from cognito_user_sync.shards import HEX_DIGITS
+from cognito_user_sync.user import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoRejectedError, UserPool
 from cognito_user_sync.user_table import DeletedUsers, DeletionPolicy, Outcome, TableRejectedError
 from tests.fakes.answers import Answer, Response, error_response

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognito_user_sync.shards import HEX_DIGITS, Shards, children, plan, split
+from cognito_user_sync.shards import Shards, children, plan, split
+from cognito_user_sync.user import HEX_DIGITS
 from cognito_user_sync.user_pool import CognitoUnavailableError, PrefixRejectedError
 from tests.fakes.subs import plain_sub, regional_sub
 
