@@ -15,7 +15,7 @@ from cognito_user_sync_cli.terminal import stderr
 _LINE_SECONDS: Final = 10.0
 
 
-class UsersPerSecond(ProgressColumn):
+class _UsersPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f} users/s" if task.speed else "")
 
@@ -30,7 +30,7 @@ def users_done(estimate: int, done: int, verb: str) -> Iterator[Callable[[int], 
         verb: What is done with them, such as "exported".
     """
     text = f"{{task.completed:,.0f}} of about {{task.total:,.0f}} users {verb}"
-    columns = (TextColumn(text), BarColumn(), UsersPerSecond(), TimeRemainingColumn())
+    columns = (TextColumn(text), BarColumn(), _UsersPerSecond(), TimeRemainingColumn())
     printed_at = time.monotonic()
     with Progress(*columns, console=stderr, transient=True) as bar:
         task = bar.add_task("", completed=done, total=max(estimate, done, 1))

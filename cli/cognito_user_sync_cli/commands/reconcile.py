@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from cognito_user_sync_cli import reconciliation
 from cognito_user_sync_cli.deployment import Deployment, DeploymentError
-from cognito_user_sync_cli.progress_bar import UsersPerSecond
+from cognito_user_sync_cli.progress_bar import users_done
 from cognito_user_sync_cli.terminal import EXIT_INTERRUPTED, EXIT_PROBLEM, stderr, stdout, styled
-
-# How often the progress is printed as a line, if there is no terminal for a progress bar.
-_PROGRESS_LINE_SECONDS = 30.0
 
 
 def reconcile(
@@ -93,25 +88,11 @@ def _follow(deployment: Deployment, arn: str) -> reconciliation.Run:
 
 def _show_progress(deployment: Deployment, arn: str) -> reconciliation.Run:
     pool = deployment.cognito.describe_user_pool(UserPoolId=deployment.user_pool_id)["UserPool"]
-    columns = (
-        TextColumn("{task.completed:,.0f} of about {task.total:,.0f} users listed"),
-        BarColumn(),
-        UsersPerSecond(),
-        TimeRemainingColumn(),
-    )
-    estimate = pool.get("EstimatedNumberOfUsers", 0)
-    task, printed_at = None, time.monotonic()
-    with Progress(*columns, console=stderr, transient=True) as bar:
+    with users_done(pool.get("EstimatedNumberOfUsers", 0), 0, "listed") as report:
         for found in reconciliation.follow(deployment.states, deployment.logs, _log_group(deployment), arn):
             if isinstance(found, reconciliation.Run):
                 return found
-            total = max(estimate, found, 1)
-            if task is None:
-                task = bar.add_task("", completed=found, total=total)
-            bar.update(task, completed=found, total=total)
-            if not stderr.is_terminal and time.monotonic() - printed_at >= _PROGRESS_LINE_SECONDS:
-                printed_at = time.monotonic()
-                stderr.print(f"{found:,} of about {total:,} users listed")
+            report(found)
     raise AssertionError("a run is followed to its end")
 
 
