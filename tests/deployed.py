@@ -128,7 +128,7 @@ def assert_alarms_have_no_personal_data(aws: LocalAws) -> None:
             assert_no_personal_data("an alarm", str(alarm))
 
 
-def eventually(question: Callable[[], Answer | None], seconds: float = 20, pause: float = 0.05) -> Answer:
+def eventually(question: Callable[[], Answer | None], seconds: float = 60, pause: float = 0.05) -> Answer:
     """Call `question` every `pause` seconds, and return its first true answer."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):

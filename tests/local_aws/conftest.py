@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # No retries, so that a test sees each failure.
-ONCE = Config(retries={"max_attempts": 0}, read_timeout=3, connect_timeout=3)
+ONCE = Config(retries={"max_attempts": 0}, read_timeout=30, connect_timeout=30)
 T = TypeVar("T")
 _numbers = itertools.count(1)
 
@@ -42,14 +42,14 @@ def name(prefix: str) -> str:
     return f"{prefix}-{next(_numbers)}"
 
 
-def until(condition: Callable[[], T], seconds: float = 15) -> T:
-    """Return the first true value of a condition. Fails after `seconds`."""
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], T]) -> T:
+    """Return the first true value of a condition. Fails after a minute."""
+    deadline = time.monotonic() + 60
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {seconds} seconds: {condition}"
+        assert time.monotonic() < deadline, f"not within a minute: {condition}"
         time.sleep(0.02)
 
 
