@@ -52,7 +52,7 @@ output "reconciliation_schedule_arn" {
 }
 
 output "first_run" {
-  description = "Last run of the reconciliation that an apply started: execution_arn, dry_run (whether the run only counts what it would write and delete), and show_result (the command that shows its result). null if reconciliation.run_on_apply is none."
+  description = "Last run of the reconciliation that an apply started: execution_arn, dry_run (whether the run only counts what it would change), and show_result (the command that shows its result). null if reconciliation.run_on_apply is none."
   value       = one(module.reconciliation[*].first_run)
 }
 

@@ -213,12 +213,14 @@ variable "reconciliation" {
     - enabled: create the reconciliation
     - schedule: EventBridge Scheduler expression, cron(...) or rate(...), in UTC; none to run on demand only
     - run_on_apply: run that an apply starts, the first time and when attributes or settings of the table change. sync writes
-      all users. dry_run only counts what it would write and delete, and scheduled runs and those after a deleted group are
-      dry runs, too. none starts no run, and these runs write. null is sync for a table that this module creates, and dry_run for an existing table
+      all users. dry_run only counts what it would change, and scheduled runs and those after a deleted group are dry runs,
+      too. none starts no run, and these runs write. null is sync for a table that this module creates, and dry_run for an
+      existing table
     - list_users_per_second: ListUsers requests per second. Cognito allows 30 for the account and region
     - max_concurrency: number of concurrent workers. One worker reaches about 16 requests per second
-    - max_delete_percent: maximum share of a shard's items that one run deletes, in percent. The limit is never below 20
-      users. If a shard is over the limit, the run deletes none of its users, and reports their number
+    - max_delete_percent: maximum share of a shard's items that one run marks or removes because their users were deleted,
+      in percent. The limit is never below 20 items. If a shard is over the limit, the run changes none of these items, and
+      reports their number
     - overdue_hours: hours without a successful run after which the alarm reconciliation-overdue fires; 0 for no alarm. It
       must be longer than the time between two scheduled runs
   EOT
