@@ -13,6 +13,7 @@ from benchmarks.sign_up_usage import (
     ASSUMED_CALL_MILLISECONDS,
     ASSUMED_CODE_MILLISECONDS,
     DEFAULT,
+    EVENT,
     GIGABYTE,
     MILLION,
     PAUSE_MILLISECONDS,
@@ -26,6 +27,8 @@ from benchmarks.transfer_run import Transfer
 # The priced scenarios. docs/benchmarks.md has all of them.
 RECONCILIATIONS = (scenarios.FIRST_DEFAULT, scenarios.UNCHANGED_DEFAULT, scenarios.CHANGED, scenarios.SCRIPT)
 NIGHTS_A_MONTH = 30
+# Of the example bill.
+SIGN_UPS_A_MONTH = 1000
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 STORED_OVERHEAD_BYTES = 100
 USER_SYNC = Path(__file__).parents[1] / "modules/user_sync/user_sync.asl.json"
@@ -165,14 +168,27 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
         strict=True,
     ):
         row += [f"{count}", f"{dollars[TRACKED][kind]:.2f}"]
-    sums = [f"{sum(dollars[name].values()):.2f}" for name in (DEFAULT, TRACKED)]
-    rows.append(["**total**", "", f"**{sums[0]}**", "", f"**{sums[1]}**"])
-    for what, price in (
-        (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", nights),
-        (f"instead: the plain script's export of {export.users:,} users each night", exports),
-        (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", table),
+    sign_up, event = (
+        SIGN_UPS_A_MONTH
+        * sum(measurement.usage[name].dollars_per_million(measurement.memory_mb, prices).values())
+        / MILLION
+        for name in (WELCOME, EVENT)
+    )
+    fixed = [sum(dollars[name].values()) for name in (DEFAULT, TRACKED)]
+    used = [nights + table + sign_up, nights + table + sign_up + event]
+    for what, prices_a_month in (
+        ("**fixed cost**", fixed),
+        (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", [nights, nights]),
+        (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", [table, table]),
+        (f"{SIGN_UPS_A_MONTH:,} sign-ups, with the welcome email", [sign_up, sign_up + event]),
+        (
+            f"**example bill**: all of this, for {nightly.users:,} users",
+            [a + b for a, b in zip(fixed, used, strict=True)],
+        ),
+        (f"for comparison: an export of {export.users:,} users each night by the plain script", [exports, exports]),
     ):
-        rows.append([what, "", f"{price:.2f}", "", f"{price:.2f}"])
+        shown = [f"**{price:.2f}**" if what.startswith("**") else f"{price:.2f}" for price in prices_a_month]
+        rows.append([what, "", shown[0], "", shown[1]])
     return markdown.table(("a month", "number", "$", "number, with `track_changes` and `user_events`", "$"), rows)
 
 

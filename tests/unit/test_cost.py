@@ -126,6 +126,24 @@ def test_fixed_cost_per_month() -> None:
     assert dollars == pytest.approx({"alarms": 1.2, "dashboard": 3, "queues, empty": 2 * 0.648 * 0.4})
 
 
+def test_example_bill_is_the_sum_of_its_parts() -> None:
+    results = Results.load()
+    shown = tables(
+        results.cost,
+        results.reconciliation.priced().figures,
+        results.transfers.runs,
+        results.measured_on,
+        Prices.load(),
+    )["per month"].replace("**", "")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines()[2:]]
+
+    for column in (2, 4):
+        dollars = {row[0]: float(row[column]) for row in rows}
+        fixed, *used, example, _ = list(dollars.values())[3:]
+        assert fixed == pytest.approx(sum(list(dollars.values())[:3]), abs=0.02)
+        assert example == pytest.approx(fixed + sum(used), abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("alarm", "metrics"),
     [
