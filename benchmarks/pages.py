@@ -82,12 +82,12 @@ def headlines(results: Results, prices: Prices) -> str:
     burst, first = path.burst, reconciled[scenarios.FIRST_DEFAULT]
     ours, theirs = _added(path, MODULE_SHAPE), _added(path, MAIL_AND_START)
     return (
-        f"- **Sign-up**: {calls:g} API call, which adds {ours:.1f} ms. A trigger that sends the email itself adds"
-        f" {theirs:.1f} ms.\n"
+        f"- **Sign-up**: the trigger makes {calls:g} API call. A trigger that sends the email itself takes"
+        f" {theirs / ours:.1f} times as long ({theirs:.1f} ms and {ours:.1f} ms).\n"
         f"- **Load**: of {burst.users:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
         f"- **First reconciliation**: {first.seconds:.0f} s for {first.users:,} users (simulated).\n"
-        f"- **Cost**, at list prices: ${fixed:.0f} a month, plus ${costs[NO_WELCOME]:.0f} per million sign-ups, or"
-        f" ${costs[WELCOME]:.0f} with the welcome email."
+        f"- **Cost**, at list prices of us-east-1: ${fixed:.0f} a month, and per million sign-ups ${costs[WELCOME]:.0f},"
+        f" or ${costs[NO_WELCOME]:.0f} without the welcome email."
     )
 
 
