@@ -1,7 +1,8 @@
 """The shapes of docs/table.md on tables of an application: the module writes its attributes and changes nothing else.
 
-One apply for three deployments: two pools share a single-table design, and the third has a table of AppSync. The first
-publishes events about its users, from the stream of the table.
+Three deployments: two pools share a single-table design, and the third has a table of AppSync. The first publishes
+events about its users, from the stream of the table. Each has its own state, because Terraform writes the whole state
+after each change of a resource.
 """
 
 from __future__ import annotations
@@ -256,17 +257,25 @@ def terraform(
     before: dict[str, dict[str, Item]],
     pools_before: dict[str, dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Terraform:
+) -> list[Terraform]:
+    """Apply the deployments. Returns Terraform in the folder of each."""
     aws.client("s3").create_bucket(Bucket=CODE_BUCKET)
-    folder = tmp_path_factory.mktemp("shapes").resolve()
-    (folder / "main.tf").write_text("\n".join(module_call(folder, synced) for synced in synced_pools.values()))
-    run = Terraform(folder, folder / "data", folder / "terraform.tfstate")
-    run("init")
-    # Most of the time of an apply is waiting for queues.
-    run("apply", "-auto-approve", "-parallelism=40")
+    runs = []
     for name, synced in synced_pools.items():
-        synced.outputs = run.outputs()[name]
-    return run
+        folder = tmp_path_factory.mktemp(name).resolve()
+        (folder / "main.tf").write_text(module_call(folder, synced))
+        runs.append(Terraform(folder, folder / "data", folder / "terraform.tfstate"))
+        runs[-1]("init")
+    in_all(runs, "apply")
+    for synced, run in zip(synced_pools.values(), runs, strict=True):
+        synced.outputs = run.outputs()["user_sync"]
+    return runs
+
+
+def in_all(runs: list[Terraform], command: str, *arguments: str) -> None:
+    """Run a command for all deployments at the same time, because most of its time is waiting for queues."""
+    with ThreadPoolExecutor(len(runs)) as threads:
+        list(threads.map(lambda run: run(command, "-auto-approve", *arguments), runs))
 
 
 def module_call(folder: Path, synced: SyncedPool) -> str:
@@ -275,7 +284,7 @@ def module_call(folder: Path, synced: SyncedPool) -> str:
     stream = synced.aws.client("dynamodb").describe_table(TableName=synced.table)["Table"]["LatestStreamArn"]
     user_events = {"event_bus_arn": EVENT_BUS, "stream_arn": stream} if synced.name == "single-a" else None
     return f"""
-module "{synced.name}" {{
+module "user_sync" {{
   source        = "{os.path.relpath(ROOT, folder)}"
   user_pool_id  = "{synced.pool.id}"
   name          = "{synced.name}"
@@ -289,14 +298,14 @@ module "{synced.name}" {{
 {block}
 }}
 
-output "{synced.name}" {{
-  value = module.{synced.name}
+output "user_sync" {{
+  value = module.user_sync
 }}
 """
 
 
 @pytest.fixture(autouse=True)
-def applied(terraform: Terraform) -> None:
+def applied(terraform: list[Terraform]) -> None:
     pass
 
 
@@ -528,10 +537,13 @@ def test_events_tell_which_users_of_the_pool_exist(aws: LocalAws, synced_pools: 
 
 
 def test_destroy_leaves_tables_and_pools(
-    aws: LocalAws, terraform: Terraform, synced_pools: dict[str, SyncedPool], pools_before: dict[str, dict[str, Any]]
+    aws: LocalAws,
+    terraform: list[Terraform],
+    synced_pools: dict[str, SyncedPool],
+    pools_before: dict[str, dict[str, Any]],
 ) -> None:
     """It also leaves the attributes that this module wrote."""
     left = {table: scan(aws, table) for table in OURS}
-    terraform("destroy", "-auto-approve", "-refresh=false", "-parallelism=40")
+    in_all(terraform, "destroy", "-refresh=false")
     assert {table: scan(aws, table) for table in OURS} == left
     assert {name: synced.pool.configuration() for name, synced in synced_pools.items()} == pools_before
