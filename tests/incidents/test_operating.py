@@ -264,15 +264,15 @@ class LimitedUser:
     aws: LocalAws
     name: str
     documented: Any
-    key_id: str
-    secret: str = field(repr=False)
+    session: boto3.Session = field(repr=False)
+    """One for all commands, because reading the services' models takes time."""
 
     @classmethod
     def created(cls, aws: LocalAws, name: str, policy: Any) -> Iterator[LimitedUser]:
         iam = aws.client("iam")
         iam.create_user(UserName=name)
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        user = cls(aws, name, policy, key["AccessKeyId"], key["SecretAccessKey"])
+        user = cls(aws, name, policy, boto3.Session(key["AccessKeyId"], key["SecretAccessKey"]))
         user.may(policy)
         yield user
         iam.delete_user_policy(UserName=name, PolicyName="documented")
@@ -303,9 +303,7 @@ class LimitedUser:
     @contextmanager
     def _credentials(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", self.key_id)
-            patch.setenv("AWS_SECRET_ACCESS_KEY", self.secret)
-            patch.setattr(boto3, "DEFAULT_SESSION", None)
+            patch.setattr(boto3, "DEFAULT_SESSION", self.session)
             yield
 
     def status(self, policy: Any, expect: int) -> Any:
