@@ -86,8 +86,8 @@ def headlines(results: Results, prices: Prices) -> str:
         f" {theirs / ours:.1f} times as long ({theirs:.1f} ms and {ours:.1f} ms).\n"
         f"- **Load**: of {burst.users:,} sign-ups, eight at a time, {burst.lost} are lost.\n"
         f"- **First reconciliation**: {first.seconds:.0f} s for {first.users:,} users (simulated).\n"
-        f"- **Cost**, at list prices of us-east-1: ${fixed:.0f} a month, and per million sign-ups ${costs[WELCOME]:.0f},"
-        f" or ${costs[NO_WELCOME]:.0f} without the welcome email."
+        f"- **Cost**, at list prices of us-east-1: ${fixed:.0f} a month, and per million sign-ups"
+        f" ${costs[WELCOME]:.0f}, or ${costs[NO_WELCOME]:.0f} without the welcome email."
     )
 
 
