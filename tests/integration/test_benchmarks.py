@@ -47,4 +47,4 @@ def test_benchmarks_measure_and_show_everything() -> None:
     first = results.first_invocations
     assert first is None or [list(shapes) for shapes in first.by_memory.values()] == [FIRST_SHAPES, FIRST_SHAPES]
     assert "2 sign-ups in each shape" in pages.benchmark_parts(results, Prices.load())["sign-up path"]
-    assert pages.headlines(results, Prices.load()).startswith("- **Sign-up**: 1 API call,")
+    assert pages.headlines(results, Prices.load()).startswith("- **Sign-up**: the trigger makes 1 API call.")
