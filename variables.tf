@@ -138,7 +138,7 @@ variable "table" {
       required: with "", this module overwrites existing values under its attribute names
     - attribute_names: full names of single attributes, by attribute: a synced attribute, username, status, enabled,
       cognito_created_at, cognito_modified_at, observed_at, synced_at, deleted_at, shard, user_pool_id or
-      synced_attributes
+      synced_attributes, and with sync_groups groups and groups_observed_at
     - extra_attributes: additional attributes, by name. Each value is text with {sub}, {username} and synced attributes, like
       {email}, {email|lower} or {email|upper}. An item does not have the attribute if the user lacks one of these values
     - ttl_attribute: TTL attribute of the table. Only items of deleted users have it

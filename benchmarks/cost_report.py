@@ -157,7 +157,7 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
     table = stored * nightly.users / GIGABYTE * prices["table_gigabyte"]
     dollars = {DEFAULT: default.dollars(prices), TRACKED: tracked.dollars(prices)}
     rows = [
-        ["alarms", f"{default.alarms}", f"{dollars[DEFAULT]['alarms']:.2f}"],
+        ["metrics of alarms", f"{default.alarms}", f"{dollars[DEFAULT]['alarms']:.2f}"],
         ["dashboard", f"{default.dashboards}", f"{dollars[DEFAULT]['dashboard']:.2f}"],
         ["empty queues that Lambda polls", f"{default.polled_queues}", f"{dollars[DEFAULT]['queues, empty']:.2f}"],
     ]
