@@ -361,14 +361,19 @@ def test_second_deployment_of_same_name_fails_without_changes(
 
 
 def test_destroy_restores_the_pool_while_users_sign_up(
-    aws: LocalAws, deployed: Deployment, deployment: Any, pool: Pool
+    aws: LocalAws, deployed: Deployment, terraform_again: Terraform, pool: Pool
 ) -> None:
+    """It keeps a protected table, and what the table depends on: docs/deploying.md."""
+    table = deployed.outputs["user_table_name"]
+    dynamodb = aws.client("dynamodb")
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)
     with SignUps(pool) as users:
-        deployment.terraform.destroy()
+        failed = terraform_again("destroy", "-auto-approve", expect=1)
+    assert "Table is protected against deletion" in failed.stderr
     assert users.failures == []
     assert len(users.subs) > 1
     # The trigger returns success even if StartExecution and SendMessage are denied.
-    prefix = deployed.outputs["user_table_name"].removesuffix("users")
+    prefix = table.removesuffix("users")
     assert [each for each in aws.permissions() if each["role"].startswith(prefix) and not each["allowed"]] == []
     after = pool.configuration()
     for configuration in (after, FOUND):
@@ -376,3 +381,25 @@ def test_destroy_restores_the_pool_while_users_sign_up(
             configuration["pool"].pop("LambdaConfig", None)
     assert after == FOUND
     assert deployed.functions() == []
+
+    roles = {f"{prefix}us-east-1-sync-user"}
+    assert in_state(terraform_again) == {
+        "aws_dynamodb_table": {table},
+        "aws_cloudwatch_log_group": {f"/cognito-user-sync/{prefix.removesuffix('-')}"},
+        "aws_iam_role": roles,
+        "aws_iam_role_policy": roles,
+    }
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+    terraform_again("destroy", "-auto-approve", "-refresh=false")
+    assert in_state(terraform_again) == {}
+
+
+def in_state(terraform: Terraform) -> dict[str, set[str]]:
+    """Return the names of the resources in the state, by type. A policy has the name of its role."""
+    found: dict[str, set[str]] = {}
+    for resource in json.loads(terraform.state.read_text())["resources"]:
+        if resource["mode"] == "managed":
+            attributes = [each["attributes"] for each in resource["instances"]]
+            names = {each.get("role", each["name"]) for each in attributes}
+            found.setdefault(resource["type"], set()).update(names)
+    return found
