@@ -1,7 +1,8 @@
 # Publishes events about users on an EventBridge bus, from the records of the table's stream.
 #
-# Lambda sends records of a user in their order, and a failed record again, before all later ones of its shard. Records that
-# fail for too long are left out, and a message with their position in the stream is sent to the dead-letter queue.
+# Lambda sends the records of a user in their order. It sends a failed record again before all later ones of the same shard of
+# the stream. Records that fail for too long are left out, and a message with their position in the stream is sent to the
+# dead-letter queue.
 
 locals {
   dead_letter_name = "${var.settings.prefix}-user-events-dead-letter"
