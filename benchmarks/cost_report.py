@@ -175,20 +175,22 @@ def _per_month(measurement: Measurement, reconciled: Mapping[str, Figures], pric
         for name in (WELCOME, EVENT)
     )
     fixed = [sum(dollars[name].values()) for name in (DEFAULT, TRACKED)]
-    used = [nights + table + sign_up, nights + table + sign_up + event]
-    for what, prices_a_month in (
-        ("**fixed cost**", fixed),
-        (f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users", [nights, nights]),
-        (f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index", [table, table]),
-        (f"{SIGN_UPS_A_MONTH:,} sign-ups, with the welcome email", [sign_up, sign_up + event]),
-        (
+    used = {
+        f"a reconciliation each night that finds nothing changed, of {nightly.users:,} users": [nights, nights],
+        f"the table's storage of {nightly.users:,} users, {stored:,.0f} bytes each with the index": [table, table],
+        f"{SIGN_UPS_A_MONTH:,} sign-ups, with the welcome email": [sign_up, sign_up + event],
+    }
+    example = [sum(prices_a_month) for prices_a_month in zip(fixed, *used.values(), strict=True)]
+    rows.append(["**fixed cost**", "", f"**{fixed[0]:.2f}**", "", f"**{fixed[1]:.2f}**"])
+    rows += [[what, "", f"{default_price:.2f}", "", f"{price:.2f}"] for what, (default_price, price) in used.items()]
+    rows.append(
+        [
             f"**example bill**: all of this, for {nightly.users:,} users",
-            [a + b for a, b in zip(fixed, used, strict=True)],
-        ),
-        (f"for comparison: an export of {export.users:,} users each night by the plain script", [exports, exports]),
-    ):
-        shown = [f"**{price:.2f}**" if what.startswith("**") else f"{price:.2f}" for price in prices_a_month]
-        rows.append([what, "", shown[0], "", shown[1]])
+            *("", f"**{example[0]:.2f}**", "", f"**{example[1]:.2f}**"),
+        ]
+    )
+    script = f"for comparison: an export of {export.users:,} users each night by the plain script"
+    rows.append([script, "", f"{exports:.2f}", "", f"{exports:.2f}"])
     return markdown.table(("a month", "number", "$", "number, with `track_changes` and `user_events`", "$"), rows)
 
 
