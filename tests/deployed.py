@@ -129,7 +129,7 @@ def assert_alarms_have_no_personal_data(aws: LocalAws) -> None:
 
 
 def eventually(question: Callable[[], Answer | None], seconds: float = 60, pause: float = 0.05) -> Answer:
-    """Call `question` every `pause` seconds, and return its first true answer."""
+    """Call `question` every `pause` seconds, and return its first true answer. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -328,7 +328,7 @@ class Deployment:
                     found.append(described)
         return found
 
-    def settled(self, sub: str, count: int = 1, seconds: float = 20) -> list[dict[str, Any]]:
+    def settled(self, sub: str, count: int = 1) -> list[dict[str, Any]]:
         """Return the user's `count` executions when none of them runs any more."""
 
         def all_ended() -> list[dict[str, Any]] | None:
@@ -336,7 +336,7 @@ class Deployment:
             ended = len(found) == count and all(execution["status"] != "RUNNING" for execution in found)
             return found if ended else None
 
-        return eventually(all_ended, seconds)
+        return eventually(all_ended)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs of the reconciliation, newest first."""

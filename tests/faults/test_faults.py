@@ -83,7 +83,7 @@ class NewUser:
 
     def failed(self) -> dict[str, Any]:
         """Return the execution when it has failed. It can take long: a killed function starts again in each retry."""
-        (execution,) = self.deployed.settled(self.sub, seconds=60)
+        (execution,) = self.deployed.settled(self.sub)
         assert execution["status"] == "FAILED"
         return execution
 
@@ -97,7 +97,7 @@ class NewUser:
 
     def assert_synced_with_one_email(self) -> None:
         """Fails the test unless this holds after the retry queue is empty."""
-        eventually(lambda: is_quiet(self.aws, self.deployed), seconds=60)
+        eventually(lambda: is_quiet(self.aws, self.deployed))
         (execution,) = self.deployed.settled(self.sub)
         assert execution["status"] == "SUCCEEDED", execution.get("error")
         assert self.is_synced()
@@ -148,7 +148,7 @@ def test_sign_up_is_retried_when_answer_of_queue_is_lost(aws: LocalAws, user: Ne
 def test_sign_up_is_retried_until_step_functions_is_available(aws: LocalAws, user: NewUser) -> None:
     with failing(aws, START) as failed:
         user.confirm()
-        eventually(lambda: failed() >= 10, seconds=60)
+        eventually(lambda: failed() >= 10)
     user.assert_synced_with_one_email()
 
 
@@ -251,7 +251,7 @@ def test_user_sync_retries_through_a_long_outage(aws: LocalAws, user: NewUser) -
     calls_of_an_attempt = 3  # clients.py
     with failing(aws, WRITE) as failed:
         user.confirm()
-        eventually(lambda: failed() >= calls_of_an_attempt * 10, seconds=60)
+        eventually(lambda: failed() >= calls_of_an_attempt * 10)
         (execution,) = user.deployed.executions(user.sub)
         assert execution["status"] == "RUNNING"
         assert user.welcomes() == 0
@@ -606,7 +606,7 @@ def test_restore_creates_each_user_once_when_killed(
     run = [sys.executable, "-m", "cognito_user_sync_cli", *command]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'cli'}{os.pathsep}{ROOT / 'lambda_src'}"}
     with subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        eventually(restored, seconds=60)
+        eventually(restored)
         process.kill()
     aws.clear_faults()
     assert not mapped.exists(), "no user was recorded"
@@ -651,7 +651,7 @@ def assert_published_in_order(user: NewUser) -> None:
         lines = [json.loads(line) for line in user.aws.logs().get(CONSUMER, []) if user.sub in line]
         return {line["detail_type"] for line in lines if line["message"] == "handled"}
 
-    eventually(lambda: handled() == set(LIFE), seconds=60)
+    eventually(lambda: handled() == set(LIFE))
     events = published(user)
     assert [*dict.fromkeys(each["reason"] for each in events)] == ["new", "attributes", "deleted"]
     sequences = [*dict.fromkeys(each["sequence"] for each in events)]

@@ -35,7 +35,7 @@ def terraform(initialized: Terraform, pool: Pool) -> Terraform:
 def deployed(aws: LocalAws, terraform: Terraform) -> Deployment:
     deployment = Deployment(aws, terraform.outputs()["user_sync"])
     # The apply started a run, and only one can run at a time.
-    eventually(lambda: all(run["status"] != "RUNNING" for run in deployment.runs()), seconds=60)
+    eventually(lambda: all(run["status"] != "RUNNING" for run in deployment.runs()))
     return deployment
 
 

@@ -184,7 +184,7 @@ def test_step_functions_is_wholly_unavailable(
     found = status(operator, healthy=False)
     assert {"executions", "reconciliation"} <= {why.partition(":")[0] for why in found["not_checked"]}
     assert section(found, "user_pool")["is_attached"] is True
-    eventually(lambda: section(status(operator, healthy=False), "retry")["in_dead_letter_queue"] == 3, seconds=30)
+    eventually(lambda: section(status(operator, healthy=False), "retry")["in_dead_letter_queue"] == 3)
     assert alarms.state("retry-dead-letter") == "ALARM"
     with runbook.section("Sign-ups wait in the retry queue") as incident:
         assert "Sign-ups in the dead-letter queue: 3. When" in incident.type("First command", "status", expect=1)
@@ -333,7 +333,7 @@ def test_executions_that_are_retried(aws: LocalAws, runbook: Runbook, alarms: Al
         assert users.welcomes() == [0, 0, 0]
         aws.clear_faults()
         for sub in users.subs:
-            assert users.deployed.settled(sub, seconds=60)[0]["status"] == "SUCCEEDED"
+            assert users.deployed.settled(sub)[0]["status"] == "SUCCEEDED"
         incident.type("Proof")
     users.assert_synced_with_one_email()
 
@@ -434,7 +434,7 @@ def test_table_was_deleted(
     tables.delete_table(TableName=name)
     users.confirm()
     for sub in users.subs:
-        assert users.deployed.settled(sub, seconds=60)[0]["status"] == "FAILED"
+        assert users.deployed.settled(sub)[0]["status"] == "FAILED"
     assert alarms.state("user-sync-failed") == "ALARM"
     with runbook.section("The table was deleted or is wrong", BACKUP_ARN=made) as incident:
         output = incident.type("First command", expect=1)

@@ -165,7 +165,7 @@ def test_changes_of_groups_are_synced(deployed: Deployment, large_pool: Pool, us
     eventually(lambda: groups(deployed, first) == ["admin"])
     # The event names no user: it starts a reconciliation of groups.
     cognito.delete_group(UserPoolId=large_pool.id, GroupName="admin")
-    eventually(lambda: groups(deployed, first) == groups(deployed, second) == [], seconds=60)
+    eventually(lambda: groups(deployed, first) == groups(deployed, second) == [])
     eventually(lambda: all(run["status"] == "SUCCEEDED" for run in deployed.runs()))
 
 
