@@ -110,19 +110,23 @@ local-aws-env: $(READY) ## print export lines that make AWS tools and Terraform 
 
 # --- tests and checks
 
-# The three parts run at the same time, because test-integration mostly waits. Each prints its output at its end.
+# The four parts run at the same time, because test-integration also waits. Each prints its output at its end.
 .PHONY: test
 test: $(READY) ## run all tests
-	@$(MAKE) --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-unit test-terraform test-integration
+	@$(MAKE) --no-print-directory --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-unit test-terraform test-local-aws test-integration
 
-# nice: test-integration has functions with time limits.
+# nice: the parts that call the local AWS have time limits, and the others have none.
 .PHONY: test-unit
-test-unit: $(READY) ## test the Python code and the local AWS (ARGS="-k words of a name")
-	nice -n 19 $(VENV_PYTHON) -m pytest -p no:terraform -n 2 tests/unit tests/local_aws $$ARGS
+test-unit: $(READY) ## test the Python code (ARGS="-k words of a name")
+	nice -n 19 $(VENV_PYTHON) -m pytest -p no:terraform -n 2 tests/unit $$ARGS
 
 .PHONY: test-terraform
 test-terraform: $(READY) ## test the Terraform code with mocked providers
 	nice -n 19 $(VENV_PYTHON) -m pytest -p no:terraform tests/terraform $$ARGS
+
+.PHONY: test-local-aws
+test-local-aws: $(READY) ## test the local AWS
+	$(VENV_PYTHON) -m pytest -p no:terraform tests/local_aws $$ARGS
 
 .PHONY: test-integration
 test-integration: $(READY) ## test the module on the local AWS with Terraform, also under faults and load

@@ -667,7 +667,7 @@ def test_users_of_a_deleted_pool_are_restored(
         assert "Old and new subs: " in incident.type("Repair", "--random", options=("--yes", *fast))
         assert " restored before\n" in incident.type("Proof", options=("--yes", *fast))
     # Each restore reads the new pool once.
-    assert aws.calls()["cognito-idp:DescribeUserPool"] == 3
+    assert aws.calls_by_caller()["root"]["cognito-idp:DescribeUserPool"] == 3
     assert new.cognito.admin_get_user(UserPoolId=new.id, Username=username)["UserStatus"] == "CONFIRMED"
 
 

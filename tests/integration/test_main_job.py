@@ -356,7 +356,8 @@ def test_second_deployment_of_same_name_fails_without_changes(
     second("plan", variables={**variables, "stage": "second"})
     second("destroy", "-auto-approve", variables=variables)
     reads = ("Describe", "Get", "List")
-    calls = {operation for operation in aws.calls() if not operation.partition(":")[2].startswith(reads)}
+    # Terraform's calls: the first deployment may still have work of the tests before.
+    calls = {made for made in aws.calls_by_caller()["root"] if not made.partition(":")[2].startswith(reads)}
     assert calls == {"logs:CreateLogGroup"}
 
 

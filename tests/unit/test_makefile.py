@@ -19,7 +19,7 @@ SETTINGS = ("ENV", "PLAN", "ARGS", "PORT", "ALLOW_ORIGIN", "WORKERS", "USERS", "
 # Every target that uses one of them.
 TARGETS = (
     *DEPLOYING, "demo", "reconcile", "mutants", "storm", "local-aws-up", "local-aws-down", "local-aws-env",
-    "test-unit", "test-terraform", "test-integration",
+    "test-unit", "test-terraform", "test-local-aws", "test-integration",
 )  # fmt: skip
 
 
@@ -262,7 +262,7 @@ def test_deploying_names_a_terraform_that_is_too_old(tmp_path: Path, target: str
 
 
 def test_arguments_reach_pytest() -> None:
-    for target in ("test-unit", "test-terraform", "test-integration"):
+    for target in ("test-unit", "test-terraform", "test-local-aws", "test-integration"):
         assert make("-n", target, "ARGS=-k name").stdout.rstrip().endswith(" $ARGS")
 
 
