@@ -12,6 +12,7 @@ A type is "aws_sqs_queue", or "data.aws_region". An entry of a type is one of
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -101,12 +102,13 @@ def problems(source: str, place: str, schema: Mapping[str, Block]) -> Iterator[P
                 yield from _read(match[2], schema[match[1]], match[1], f"{place}:{number}")
 
 
-def _declared(source: str) -> Iterator[tuple[str, BlockView]]:
-    for block in _blocks(DocumentView.parse(source).blocks()):
-        if block.block_type in {"data", "resource"}:
-            name = block.name_labels[0]
-            if name.startswith("aws_"):
-                yield ("data." if block.block_type == "data" else "") + name, block
+@functools.cache  # The same files are compared with each version.
+def _declared(source: str) -> list[tuple[str, BlockView]]:
+    return [
+        (("data." if block.block_type == "data" else "") + block.name_labels[0], block)
+        for block in _blocks(DocumentView.parse(source).blocks())
+        if block.block_type in {"data", "resource"} and block.name_labels[0].startswith("aws_")
+    ]
 
 
 def _misused(body: BlockView, schema: Block, path: str, place: str) -> Iterator[Problem]:
