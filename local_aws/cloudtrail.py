@@ -60,13 +60,14 @@ _log = logging.getLogger(__name__)
 
 
 class Record:
-    """The record of one call. Create it before the call: the sub of a deleted user cannot be found."""
+    """The record of one call. Create it before the call, which may delete the user or change its name."""
 
     def __init__(self, call: Call, data: Json) -> None:
         self.call = call
         self.data = data
         self.pool = _pool(data)
-        self.sub = _sub(self.pool, data)
+        # A new user has a sub after the call. The emulator would compare all users of the pool to find none.
+        self.sub = None if call.action in {"SignUp", "AdminCreateUser"} else _sub(self.pool, data)
         # CloudTrail has whole seconds.
         self.time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
