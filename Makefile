@@ -110,7 +110,7 @@ local-aws-env: $(READY) ## print export lines that make AWS tools and Terraform 
 
 # --- tests and checks
 
-# The four parts run at the same time, because test-integration also waits. Each prints its output at its end.
+# The four parts run at the same time, because test-integration waits for much of its time. Each prints its output at its end.
 .PHONY: test
 test: $(READY) ## run all tests
 	@$(MAKE) --no-print-directory --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-unit test-terraform test-local-aws test-integration

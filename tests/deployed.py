@@ -203,7 +203,7 @@ class SignUps:
 
     def _run(self) -> None:
         # With a pause, to leave processor time to the change.
-        while not self._stop.wait(0.3):
+        while not self._stop.wait(0.1):
             username = f"{CANARY}-{uuid.uuid4().hex[:12]}"
             try:
                 self.subs.append(self.pool.sign_up(username, email=f"{username}@example.com"))

@@ -1074,7 +1074,7 @@ def test_reconcile_shards_writes_and_deletes_only_listed_users(
     @GENERATED
     @given(draws)
     def check(drawn: Drawn) -> None:
-        for _ in range(EVENTS_OF_A_DEAL // 22):
+        for _ in range(EVENTS_OF_A_DEAL // 11):
             event = batch(drawn)
             note(f"event: {event!r}"[:2_000])
             users = Users(drawn)

@@ -197,7 +197,7 @@ def quick(session: boto3.Session) -> Iterator[QuickAws]:
 def test_attach_and_detach_keep_any_configuration(quick: QuickAws, clock: Clock) -> None:
     client = boto3.client("cognito-idp", config=ONCE)
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
     @given(configuration=_CONFIGURATIONS, mfa=_MFA_SETTINGS, chained=st.sampled_from([None, THEIRS]))
     def check(configuration: dict[str, Any], mfa: dict[str, Any], chained: str | None) -> None:
         cognito = CognitoPool(settings=configuration, facts=POOL_FACTS, mfa=mfa)
